@@ -1,0 +1,45 @@
+"""minidl: a neural-network engine by hand, every backward pass written out.
+
+Read in this order: ``activations``, ``layers/dense``, ``losses``, ``network``,
+``optimizers``, ``training``, ``inspection``, ``gradcheck``.
+"""
+
+from minidl.activations import ACTIVATIONS, get_activation
+from minidl.backend import DeviceError, get_device
+from minidl.examples import Examples
+from minidl.gradcheck import assert_gradients, check_gradients
+from minidl.inspection import probe
+from minidl.layers import Dense, Dropout, Flatten, Layer
+from minidl.losses import BinaryCrossEntropy, MeanSquaredError, SoftmaxCrossEntropy
+from minidl.network import Network, WeightsError
+from minidl.optimizers import SGD, Adam, AdamW, RMSprop
+from minidl.training import NonFiniteLoss, evaluate, train
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "ACTIVATIONS",
+    "SGD",
+    "Adam",
+    "AdamW",
+    "BinaryCrossEntropy",
+    "Dense",
+    "DeviceError",
+    "Dropout",
+    "Examples",
+    "Flatten",
+    "Layer",
+    "MeanSquaredError",
+    "Network",
+    "NonFiniteLoss",
+    "RMSprop",
+    "SoftmaxCrossEntropy",
+    "WeightsError",
+    "assert_gradients",
+    "check_gradients",
+    "evaluate",
+    "get_activation",
+    "get_device",
+    "probe",
+    "train",
+]

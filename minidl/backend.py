@@ -1,0 +1,176 @@
+"""NumPy or CuPy behind one name: devices, array modules and reusable buffers.
+
+Every other file writes its mathematics once and asks here which array module
+computes it.  CuPy is imported only when a GPU is asked for, so that
+``import minidl`` needs neither CuPy nor a driver.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, TypeAlias
+
+import numpy as np
+
+# A NumPy or a CuPy array: CuPy offers the same interface, so one name serves for both.
+Array: TypeAlias = np.ndarray
+
+logger = logging.getLogger("minidl")
+
+
+class DeviceError(RuntimeError):
+    """A device that was asked for by name cannot be had."""
+
+
+@dataclass(frozen=True)
+class Device:
+    """Where arrays live.  ``xp`` is the array module: ``numpy`` or ``cupy``."""
+
+    name: str  # "cpu" or "cuda:0", "cuda:1", …
+    reason: str  # why this one was taken, in one clause
+
+    @property
+    def is_cuda(self) -> bool:
+        return self.name != "cpu"
+
+    @property
+    def xp(self) -> ModuleType:
+        if not self.is_cuda:
+            return np
+        import cupy
+
+        # CuPy allocates on the current GPU of the calling thread.
+        cupy.cuda.Device(int(self.name.partition(":")[2])).use()
+        return cupy
+
+    def asarray(self, array: Any, dtype: Any = None) -> Array:
+        """``array`` on this device, copied only where it is not there already."""
+        if not self.is_cuda:
+            return np.asarray(to_numpy(array), dtype=dtype)
+        return self.xp.asarray(array, dtype=dtype)
+
+    def synchronize(self) -> None:
+        """Wait until everything launched on this device is done (a no-op on the CPU)."""
+        if self.is_cuda:
+            self.xp.cuda.get_current_stream().synchronize()
+
+    def __str__(self) -> str:
+        return self.name
+
+
+CPU = Device("cpu", "asked for")
+
+
+def get_device(device: str | Device = "auto") -> Device:
+    """The device called ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:1"``.
+
+    ``auto`` takes the first GPU that works and else the CPU; its ``reason``
+    says which and why.  An explicit ``cuda`` never falls back.
+
+    Raises
+    ------
+    ValueError
+        for any other name.
+    DeviceError
+        when the GPU asked for cannot be had, with the way out.
+    """
+    if isinstance(device, Device):
+        return device
+    if device == "cpu":
+        return CPU
+    if device == "auto":
+        try:
+            return _cuda_device(0, "a GPU answers")
+        except DeviceError as error:
+            return Device("cpu", str(error).partition(";")[0])
+    match = re.fullmatch(r"cuda(?::(\d+))?", device) if isinstance(device, str) else None
+    if match is None:
+        raise ValueError(
+            f"device: expected 'auto', 'cpu', 'cuda' or 'cuda:<number>', got {device!r}"
+        )
+    return _cuda_device(int(match.group(1) or 0), "asked for")
+
+
+def _cuda_device(index: int, reason: str) -> Device:
+    """GPU number ``index``, tried with one small computation."""
+    name = f"cuda:{index}"
+    try:
+        import cupy
+    except ImportError as error:
+        raise DeviceError(
+            f"{name}: CuPy cannot be imported ({error}); install it with "
+            "pip install 'minidl[cuda12]' or 'minidl[cuda13]' (nvidia-smi shows the "
+            "CUDA version), or choose device 'cpu'"
+        ) from error
+    try:
+        count = cupy.cuda.runtime.getDeviceCount()
+        if index < count:
+            with cupy.cuda.Device(index):
+                cupy.arange(2).sum().item()
+    except Exception as error:  # CuPy raises another class for each cause
+        raise DeviceError(
+            f"{name}: CuPy is installed but cannot compute ({error}); check the driver with "
+            "nvidia-smi and that CuPy's wheel (cuda12 or cuda13) fits it, or choose device 'cpu'"
+        ) from error
+    if index >= count:
+        there = ", ".join(f"cuda:{i}" for i in range(count)) or "no GPU"
+        raise DeviceError(f"{name}: no such GPU; there is {there}, or choose device 'cpu'")
+    return Device(name, reason)
+
+
+def namespace(array: Any) -> ModuleType:
+    """The module that computes with ``array``: ``numpy`` or ``cupy``."""
+    if type(array).__module__.partition(".")[0] == "cupy":
+        return sys.modules["cupy"]
+    return np
+
+
+def special(array: Any) -> ModuleType:
+    """SciPy's special functions for ``array``: ``scipy.special`` or CuPy's copy of it."""
+    if namespace(array) is np:
+        import scipy.special
+
+        return scipy.special
+    import cupyx.scipy.special
+
+    return cupyx.scipy.special
+
+
+def to_numpy(array: Any) -> np.ndarray:
+    """``array`` in the memory of the CPU (itself, if it is there already)."""
+    return array if namespace(array) is np else array.get()
+
+
+def take_rows(array: Array, rows: Array, out: Array) -> Array:
+    """``out[i] = array[rows[i]]`` for rows that are known to exist."""
+    xp = namespace(array)
+    if xp is np:
+        # mode="raise" would make NumPy copy through a buffer
+        return np.take(array, rows, axis=0, out=out, mode="clip")
+    return xp.take(array, rows, axis=0, out=out)
+
+
+class Workspace:
+    """Arrays that an object keeps from step to step, so that a step allocates nothing.
+
+    A buffer is made at the first batch and cut to a smaller one after that;
+    a larger batch makes a larger buffer.  Its contents last until the same
+    name is asked for again.
+    """
+
+    def buffer(self, name: str, shape: tuple[int, ...], like: Array, dtype: Any = None) -> Array:
+        """An uninitialised array of ``shape`` on the device of ``like``."""
+        buffers: dict[str, Array] = self.__dict__.setdefault("_buffers", {})
+        dtype = np.dtype(like.dtype if dtype is None else dtype)
+        kept = buffers.get(name)
+        if kept is not None and kept.dtype == dtype and type(kept) is type(like):
+            if kept.shape == shape:
+                return kept
+            if kept.shape[1:] == shape[1:] and len(kept) > shape[0]:
+                return kept[: shape[0]]
+        buffers[name] = made = namespace(like).empty(shape, dtype=dtype)
+        return made

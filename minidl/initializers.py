@@ -1,0 +1,83 @@
+"""Initial weights: each function draws an array of ``shape`` for a layer with n_in and n_out.
+
+``n_in`` and ``n_out`` count the connections into and out of one unit (a
+convolution counts its kernel).  Everything is drawn as float64 from a
+``numpy.random.Generator`` on the CPU and rounded afterwards, so that float32
+and float64, CPU and GPU start from the same weights.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TypeAlias
+
+import numpy as np
+
+Initializer: TypeAlias = Callable[[np.random.Generator, tuple[int, ...], int, int], np.ndarray]
+
+
+def glorot_uniform(
+    rng: np.random.Generator, shape: tuple[int, ...], n_in: int, n_out: int
+) -> np.ndarray:
+    """U(−l, l) with l = √(6 / (n_in + n_out)).  Glorot and Bengio, AISTATS 2010, equation 16."""
+    limit = math.sqrt(6 / (n_in + n_out))
+    return rng.uniform(-limit, limit, shape)
+
+
+def glorot_normal(
+    rng: np.random.Generator, shape: tuple[int, ...], n_in: int, n_out: int
+) -> np.ndarray:
+    """N(0, 2 / (n_in + n_out)).  Glorot and Bengio, AISTATS 2010, equation 12."""
+    return rng.normal(0, math.sqrt(2 / (n_in + n_out)), shape)
+
+
+def he_uniform(
+    rng: np.random.Generator, shape: tuple[int, ...], n_in: int, n_out: int
+) -> np.ndarray:
+    """U(−l, l) with l = √(6 / n_in), for ReLU.  He et al., ICCV 2015, equation 10."""
+    limit = math.sqrt(6 / n_in)
+    return rng.uniform(-limit, limit, shape)
+
+
+def he_normal(
+    rng: np.random.Generator, shape: tuple[int, ...], n_in: int, n_out: int
+) -> np.ndarray:
+    """N(0, 2 / n_in), for ReLU.  He et al., ICCV 2015, equation 10."""
+    return rng.normal(0, math.sqrt(2 / n_in), shape)
+
+
+def lecun_normal(
+    rng: np.random.Generator, shape: tuple[int, ...], n_in: int, n_out: int
+) -> np.ndarray:
+    """N(0, 1 / n_in), for SELU.  LeCun et al., Efficient BackProp, 1998, section 4.6."""
+    return rng.normal(0, math.sqrt(1 / n_in), shape)
+
+
+def zeros(rng: np.random.Generator, shape: tuple[int, ...], n_in: int, n_out: int) -> np.ndarray:
+    """All zeros: right for biases; weights that start so stay equal to one another."""
+    return np.zeros(shape)
+
+
+INITIALIZERS: dict[str, Initializer] = {
+    function.__name__: function
+    for function in (
+        glorot_uniform,
+        glorot_normal,
+        he_uniform,
+        he_normal,
+        lecun_normal,
+        zeros,
+    )
+}
+
+
+def get_initializer(initializer: str | Initializer) -> Initializer:
+    """The function of that name; a function is returned as it is."""
+    if callable(initializer):
+        return initializer
+    if initializer not in INITIALIZERS:
+        raise ValueError(
+            f"initializer: expected one of {', '.join(INITIALIZERS)}, got {initializer!r}"
+        )
+    return INITIALIZERS[initializer]

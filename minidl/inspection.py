@@ -1,0 +1,149 @@
+"""What each layer's gradients, units and updates look like, as plain figures."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from minidl.activations import Activation
+from minidl.backend import Array, namespace
+from minidl.losses import Loss
+from minidl.network import Network
+
+SATURATED = 0.01  # a slope below this share of the function's steepest counts as flat
+
+
+@dataclass(frozen=True)
+class GradientFigures:
+    """One parameter's gradient g, in figures over its entries."""
+
+    layer: str
+    parameter: str
+    mean_abs: float  # (1/n) Σ |g_i|
+    rms: float  # √((1/n) Σ g_i²)
+    l2_norm: float  # √(Σ g_i²)
+    max_abs: float  # max |g_i|
+    zeros: float  # share of entries that are exactly 0
+    update_ratio: float  # ‖Δθ‖ / ‖θ‖ of the last step, NaN where unknown
+
+
+@dataclass(frozen=True)
+class UnitFigures:
+    """One layer's units on a batch, judged by the slope f'(z) of their activation function.
+
+    A slope is flat where it is below 1% of the function's steepest.
+    """
+
+    layer: str
+    dead: float  # share of units whose slope is flat for every example
+    saturated: float  # share of all (example, unit) pairs with a flat slope
+
+
+@dataclass(frozen=True)
+class Probe:
+    """All figures of one network on one batch."""
+
+    loss: float
+    gradients: list[GradientFigures]
+    units: list[UnitFigures]
+
+    def mean_abs(self, parameter: str = "W") -> list[float]:
+        """mean |g| of that parameter, layer by layer."""
+        return [g.mean_abs for g in self.gradients if g.parameter == parameter]
+
+    def __str__(self) -> str:
+        columns = list(GradientFigures.__dataclass_fields__)[2:]
+        lines = [f"{'gradient':<14}" + "".join(f"{name:>14}" for name in columns)]
+        for g in self.gradients:
+            figures = list(asdict(g).values())[2:]
+            lines.append(
+                f"{g.layer + '.' + g.parameter:<14}" + "".join(f"{v:>14.4g}" for v in figures)
+            )
+        lines.append(f"{'units':<14}{'dead':>14}{'saturated':>14}")
+        lines += [f"{u.layer:<14}{u.dead:>14.4g}{u.saturated:>14.4g}" for u in self.units]
+        return "\n".join(lines)
+
+
+def probe(
+    network: Network,
+    loss: Loss,
+    x: Array,
+    targets: Array,
+    reduction: str = "mean",
+    update: Array | None = None,
+) -> Probe:
+    """Run ``x`` ``(N, …)`` forward and backward and look at every layer.
+
+    The network computes as in inference (no dropout) and its ``dtheta`` is
+    overwritten.  ``reduction="sum"`` looks at the gradient of the summed loss,
+    N times that of the mean.  ``update`` is Δθ ``(P,)`` of the last step, as an
+    :class:`minidl.training.Epoch` carries it, for the update-to-weight ratio.
+    """
+    value, dlogits = loss(network.forward(x), targets, reduction)
+    network.backward(dlogits)
+    return Probe(float(value), gradient_figures(network, update), unit_figures(network))
+
+
+def gradient_figures(network: Network, update: Array | None = None) -> list[GradientFigures]:
+    """The figures of the gradients that the network holds now, parameter by parameter."""
+    rows = []
+    start = 0
+    for layer, name, value, g in network.parameters():
+        stop = start + value.size
+        ratio = math.nan if update is None else update_ratio(value, update[start:stop])
+        rows.append(GradientFigures(layer.name, name, *_sizes(g), ratio))
+        start = stop
+    return rows
+
+
+def _sizes(g: Array) -> tuple[float, float, float, float, float]:
+    """mean |g|, RMS, L2 norm, max |g|, share of zeros; sums in float64."""
+    xp = namespace(g)
+    size = xp.abs(g)
+    square_sum = float(xp.sum(xp.square(size, dtype=np.float64)))
+    return (
+        float(size.mean(dtype=np.float64)),
+        math.sqrt(square_sum / g.size),
+        math.sqrt(square_sum),
+        float(size.max()),
+        1.0 - int(xp.count_nonzero(g)) / g.size,
+    )
+
+
+def update_ratio(value: Array, update: Array) -> float:
+    """‖Δθ‖ / ‖θ‖ of one parameter; NaN where θ is all zeros."""
+    xp = namespace(value)
+    norm = math.sqrt(float(xp.sum(xp.square(value, dtype=np.float64))))
+    step = math.sqrt(float(xp.sum(xp.square(update, dtype=np.float64))))
+    return step / norm if norm > 0 else math.nan
+
+
+def unit_figures(network: Network) -> list[UnitFigures]:
+    """Dead and saturated units in the last forward, for each layer with an activation function."""
+    rows = []
+    for layer in network.layers:
+        f, z = getattr(layer, "activation", None), getattr(layer, "z", None)
+        if isinstance(f, Activation) and f.elementwise and z is not None:
+            xp = namespace(z)
+            flat = xp.abs(f.derivative(z, layer.y)) < SATURATED * f.max_slope  # (N, …)
+            dead = float(flat.all(axis=0).mean())
+            rows.append(UnitFigures(layer.name, dead, float(flat.mean())))
+    return rows
+
+
+def first_nonfinite(network: Network) -> str | None:
+    """Where the last forward first met a NaN or an infinity: ``"dense_2.z"``; None if nowhere."""
+    if not _finite(network.layers[0].x):
+        return "the input of the network"
+    for layer in network.layers:
+        for name in (*layer.parameter_shapes(), "z", "y"):  # in the order of the forward pass
+            if not _finite(getattr(layer, name, None)):
+                return f"{layer.name}.{name}"
+    return None
+
+
+def _finite(array: Any) -> bool:
+    return array is None or bool(namespace(array).isfinite(array).all())

@@ -1,0 +1,108 @@
+"""The fully connected layer: an affine map and an activation function."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from minidl.activations import Activation, get_activation
+from minidl.backend import Array, namespace
+from minidl.initializers import Initializer, get_initializer
+from minidl.layers.base import Layer
+
+
+class Dense(Layer):
+    """y = f(z),  z = x W + b.
+
+    Backward, from dy = ∂L/∂y to the gradients of everything that made y::
+
+        dz = dy ∘ f'(z)        (N, n_out)
+        dW = xᵀ dz             (n_in, n_out)
+        db = Σ_n dz_n          (n_out,)
+        dx = dz Wᵀ             (N, n_in)
+
+    These are equations BP1–BP4 of Nielsen, Neural Networks and Deep Learning,
+    chapter 2, for a whole batch at once, one example per row.
+
+    Parameters
+    ----------
+    n_in, n_out : features of one input and of one output
+    activation : a name of :data:`minidl.activations.ACTIVATIONS`, or an instance
+    weights, biases : how W and b start, see :mod:`minidl.initializers`
+    """
+
+    W: Array  # (n_in, n_out)
+    b: Array  # (n_out,)
+    dW: Array
+    db: Array
+    z: Array  # (N, n_out) pre-activation of the last forward
+    dz: Array  # (N, n_out) its gradient in the last backward
+
+    def __init__(
+        self,
+        n_in: int,
+        n_out: int,
+        activation: str | Activation = "linear",
+        weights: str | Initializer = "glorot_uniform",
+        biases: str | Initializer = "zeros",
+    ) -> None:
+        if not all(isinstance(n, int | np.integer) and n >= 1 for n in (n_in, n_out)):
+            raise ValueError(
+                f"Dense: expected n_in and n_out as whole numbers from 1, got {n_in!r}, {n_out!r}"
+            )
+        self.n_in = int(n_in)
+        self.n_out = int(n_out)
+        self.activation = get_activation(activation)
+        self.weights = get_initializer(weights)
+        self.biases = get_initializer(biases)
+
+    def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
+        return {"W": (self.n_in, self.n_out), "b": (self.n_out,)}
+
+    def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+        self._expect_shape(("N", *input_shape))
+        return (self.n_out,)
+
+    def initialize(self, rng: np.random.Generator) -> None:
+        asarray = namespace(self.W).asarray
+        self.W[...] = asarray(self.weights(rng, self.W.shape, self.n_in, self.n_out))
+        self.b[...] = asarray(self.biases(rng, self.b.shape, self.n_in, self.n_out))
+
+    def forward(self, x: Array, training: bool = False) -> Array:
+        W = self._bound("W")
+        self._expect_shape(x.shape)
+        self._expect_like("x", x, W)
+        N = len(x)
+        self.x = x  # (N, n_in)
+        self.z = self.buffer("z", (N, self.n_out), x)  # (N, n_out)
+        namespace(x).matmul(x, W, out=self.z)
+        self.z += self.b
+        self.y = self.activation(self.z, out=self.buffer("y", self.z.shape, x))  # (N, n_out)
+        return self.y
+
+    def backward(self, dy: Array, input_gradient: bool = True) -> Array | None:
+        self._expect_dy(dy)
+        xp = namespace(dy)
+        dz = self.buffer("dz", dy.shape, dy)  # (N, n_out)
+        self.dz = dz = self.activation.backward(dy, self.z, self.y, out=dz)
+        xp.matmul(self.x.T, dz, out=self.dW)
+        xp.sum(dz, axis=0, out=self.db)
+        if not input_gradient:
+            return None
+        return xp.matmul(dz, self.W.T, out=self.buffer("dx", self.x.shape, dy))
+
+    def _expect_shape(self, shape: tuple[int | str, ...]) -> None:
+        if len(shape) == 2 and shape[1] == self.n_in:
+            return
+        sizes = [n for n in shape[1:] if isinstance(n, int)]
+        flatten = len(shape) > 2 and math.prod(sizes) == self.n_in
+        got = ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "")
+        raise ValueError(
+            f"{self!r}: expected input (N, {self.n_in}), got ({got}); "
+            + ("put a Flatten layer before it" if flatten else "is n_in that of the layer before?")
+        )
+
+    def __repr__(self) -> str:
+        f = "" if self.activation.name == "linear" else f", {self.activation!r}"
+        return f"Dense({self.n_in} -> {self.n_out}{f})"

@@ -1,0 +1,63 @@
+"""Dropout: noise while learning, the identity afterwards."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minidl.backend import Array, namespace
+from minidl.layers.base import Layer
+
+_CPU_FLOATS = np.empty(0, np.float32)
+
+
+class Dropout(Layer):
+    """y = x ∘ m while training, each m_i = 0 with probability ``rate`` and else 1 / (1 − rate).
+
+    Backward: dx = dy ∘ m.  The expected value of y is x, so inference is y = x.
+    Source: Srivastava et al., JMLR 15 (2014), in the "inverted" form of their
+    section 10.  The mask is drawn anew at each training step, on the CPU and in
+    float32 whatever the network's type, so that all of them drop the same units.
+    """
+
+    mask: Array | None = None  # m of the last training step, shape of x
+
+    def __init__(self, rate: float) -> None:
+        if not 0 <= rate < 1:
+            raise ValueError(f"Dropout: expected a rate from 0 up to but not 1, got {rate}")
+        self.rate = float(rate)
+
+    def initialize(self, rng: np.random.Generator) -> None:
+        self.rng = rng.spawn(1)[0]
+
+    def forward(self, x: Array, training: bool = False) -> Array:
+        self.x = x
+        if not training:
+            self.mask = None
+            self.y = x
+            return x
+        rng: np.random.Generator = self._bound_rng()
+        u = self.buffer("u", x.shape, _CPU_FLOATS)
+        rng.random(dtype=np.float32, out=u)
+        self.mask = self.buffer("mask", x.shape, x)
+        np.greater_equal(namespace(x).asarray(u), self.rate, out=self.mask)
+        self.mask *= 1 / (1 - self.rate)
+        self.y = np.multiply(x, self.mask, out=self.buffer("y", x.shape, x))
+        return self.y
+
+    def backward(self, dy: Array, input_gradient: bool = True) -> Array | None:
+        self._expect_dy(dy)
+        if not input_gradient:
+            return None
+        if self.mask is None:
+            return dy
+        return np.multiply(dy, self.mask, out=self.buffer("dx", dy.shape, dy))
+
+    def _bound_rng(self) -> np.random.Generator:
+        if self.rng is None:
+            raise RuntimeError(
+                f"{self!r}: has no generator yet; call build(rng), or make it part of a Network"
+            )
+        return self.rng
+
+    def __repr__(self) -> str:
+        return f"Dropout({self.rate:g})"

@@ -1,0 +1,29 @@
+"""Images to vectors."""
+
+from __future__ import annotations
+
+import math
+
+from minidl.backend import Array
+from minidl.layers.base import Layer
+
+
+class Flatten(Layer):
+    """y = x with all axes but the first laid out in one: (N, C, H, W) → (N, C·H·W).
+
+    Backward gives the gradient its old shape back.  Nothing is copied or computed.
+    """
+
+    def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+        return (math.prod(input_shape),)
+
+    def forward(self, x: Array, training: bool = False) -> Array:
+        if x.ndim < 2:
+            raise ValueError(f"{self!r}: expected input (N, …), got {x.shape}; add a batch axis")
+        self.x = x
+        self.y = x.reshape(len(x), -1)
+        return self.y
+
+    def backward(self, dy: Array, input_gradient: bool = True) -> Array | None:
+        self._expect_dy(dy)
+        return dy.reshape(self.x.shape) if input_gradient else None

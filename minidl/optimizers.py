@@ -1,0 +1,255 @@
+"""Update rules on the two flat vectors: θ ← θ − step(∇θ).
+
+A rule is a few array lines on a piece of the vectors.  The base class cuts
+the vectors into pieces small enough to stay in the cache while the lines
+pass over them, so each rule reads like its formula and needs no memory but a
+piece of scratch.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from minidl.backend import Array, Workspace, namespace
+
+PIECE = 64 * 1024  # entries: 256 KiB of float32 for each vector that a rule reads
+
+
+class Optimizer(Workspace):
+    """Base of all rules: pieces, L2 penalty and clipping of the gradient's global norm.
+
+    Parameters
+    ----------
+    learning_rate : η; may be set between steps
+    l2 : λ of a penalty ½ λ ‖θ‖² on all parameters, biases included: the rule
+        sees g = ∇θ + λ θ.  The reported loss does not contain it.
+    clip_norm : where given, ∇θ is scaled down to this L2 norm if it is longer,
+        before the penalty is added
+
+    ``dtheta`` itself is never changed: after a step it still holds ∇θ.
+    """
+
+    slots: tuple[str, ...] = ()  # names of the vectors that a rule keeps, like θ in size
+
+    def __init__(
+        self, learning_rate: float, l2: float = 0.0, clip_norm: float | None = None
+    ) -> None:
+        self.learning_rate = self._positive("learning_rate", learning_rate)
+        if not 0 <= l2 < math.inf:
+            raise ValueError(f"{type(self).__name__}: expected l2 of at least 0, got {l2}")
+        self.l2 = float(l2)
+        self.clip_norm = None if clip_norm is None else self._positive("clip_norm", clip_norm)
+        self.t = 0  # steps done
+
+    def step(self, theta: Array, dtheta: Array) -> None:
+        """Update ``theta`` ``(P,)`` in place from the gradient ``dtheta`` ``(P,)``."""
+        if self.t == 0:
+            self._size = theta.size
+            for name in self.slots:
+                setattr(self, name, namespace(theta).zeros_like(theta))
+        if not theta.shape == dtheta.shape == (self._size,):
+            raise ValueError(
+                f"{type(self).__name__}: expected theta and dtheta ({self._size},) as in the first "
+                f"step, got {theta.shape} and {dtheta.shape}; make a new optimizer for each network"
+            )
+        self.t += 1
+        clip = self._clip(dtheta)
+        for piece in _pieces(theta):
+            g = self._gradient(theta[piece], dtheta[piece], clip)
+            kept = [getattr(self, name)[piece] for name in self.slots]
+            self.update(theta[piece], g, self.buffer("scratch", g.shape, g), *kept)
+
+    def update(self, theta: Array, g: Array, scratch: Array, *kept: Array) -> None:
+        """The rule on one piece: change ``theta`` and the kept vectors, not ``g``."""
+        raise NotImplementedError
+
+    def _clip(self, dtheta: Array) -> Any:
+        """The factor on ∇θ: min(1, clip_norm / ‖∇θ‖)."""
+        if self.clip_norm is None:
+            return 1.0
+        norm = math.sqrt(float(dtheta @ dtheta))
+        return min(1.0, self.clip_norm / norm) if norm > 0 else 1.0
+
+    def _gradient(self, theta: Array, dtheta: Array, clip: float) -> Array:
+        """g = clip · ∇θ + λ θ, or ∇θ itself where neither is asked for."""
+        if clip == 1.0 and self.l2 == 0.0:
+            return dtheta
+        g = np.multiply(theta, self.l2, out=self.buffer("g", theta.shape, theta))
+        scaled = self.buffer("scratch", theta.shape, theta)
+        g += np.multiply(dtheta, clip, out=scaled)
+        return g
+
+    def _positive(self, name: str, value: float) -> float:
+        if not 0 < value < math.inf:
+            raise ValueError(f"{type(self).__name__}: expected {name} above 0, got {value}")
+        return float(value)
+
+    def _decay(self, name: str, value: float) -> float:
+        if not 0 <= value < 1:
+            raise ValueError(
+                f"{type(self).__name__}: expected {name} from 0 up to but not 1, got {value}"
+            )
+        return float(value)
+
+
+def _pieces(theta: Array) -> Iterator[slice]:
+    """Slices that cover the vector; on a GPU, which has no use for pieces, a single one."""
+    size = PIECE if namespace(theta) is np else max(theta.size, 1)
+    for start in range(0, theta.size, size):
+        yield slice(start, start + size)
+
+
+class SGD(Optimizer):
+    """v ← μ v + g,  θ ← θ − η v;  with Nesterov's momentum θ ← θ − η (g + μ v).
+
+    Source: Sutskever et al., ICML 2013, in the form of PyTorch, where η is
+    outside of the velocity v.
+    """
+
+    def __init__(
+        self,
+        learning_rate: float = 0.01,
+        momentum: float = 0.0,
+        nesterov: bool = False,
+        l2: float = 0.0,
+        clip_norm: float | None = None,
+    ) -> None:
+        super().__init__(learning_rate, l2, clip_norm)
+        self.momentum = self._decay("momentum", momentum)
+        self.slots = ("v",) if momentum else ()  # without momentum v is g
+        self.nesterov = nesterov
+        if nesterov and momentum == 0:
+            raise ValueError("SGD: expected a momentum above 0 with nesterov=True, got 0")
+
+    def update(self, theta: Array, g: Array, scratch: Array, *kept: Array) -> None:
+        v = g
+        if kept:
+            (v,) = kept
+            v *= self.momentum
+            v += g
+        if self.nesterov:
+            np.multiply(v, self.momentum, out=scratch)
+            scratch += g
+            scratch *= self.learning_rate
+        else:
+            np.multiply(v, self.learning_rate, out=scratch)
+        theta -= scratch
+
+
+class RMSprop(Optimizer):
+    """s ← ρ s + (1 − ρ) g²,  θ ← θ − η g / (√s + ε).
+
+    Source: Tieleman and Hinton, Coursera lecture 6.5, 2012; the defaults are
+    PyTorch's (Keras: ρ = 0.9, ε = 1e-7 and inside the root).
+    """
+
+    slots = ("s",)
+
+    def __init__(
+        self,
+        learning_rate: float = 0.01,
+        rho: float = 0.99,
+        epsilon: float = 1e-8,
+        l2: float = 0.0,
+        clip_norm: float | None = None,
+    ) -> None:
+        super().__init__(learning_rate, l2, clip_norm)
+        self.rho = self._decay("rho", rho)
+        self.epsilon = self._positive("epsilon", epsilon)
+
+    def update(self, theta: Array, g: Array, scratch: Array, *kept: Array) -> None:
+        (s,) = kept
+        np.multiply(g, g, out=scratch)
+        scratch *= 1 - self.rho
+        s *= self.rho
+        s += scratch
+        np.sqrt(s, out=scratch)
+        scratch += self.epsilon
+        np.divide(g, scratch, out=scratch)
+        scratch *= self.learning_rate
+        theta -= scratch
+
+
+class Adam(Optimizer):
+    """Adaptive moments::
+
+        m ← β₁ m + (1 − β₁) g          m̂ = m / (1 − β₁ᵗ)
+        v ← β₂ v + (1 − β₂) g²         v̂ = v / (1 − β₂ᵗ)
+        θ ← θ − η m̂ / (√v̂ + ε)
+
+    Source: Kingma and Ba, ICLR 2015, algorithm 1.  The corrections are moved
+    into the two scalars η_t = η √(1 − β₂ᵗ) / (1 − β₁ᵗ) and ε_t = ε √(1 − β₂ᵗ), which
+    is the same number.  ε is 1e-8 here and in PyTorch; Keras has 1e-7 and uses
+    it in the place of ε_t.
+    """
+
+    slots = ("m", "v")
+
+    def __init__(
+        self,
+        learning_rate: float = 0.001,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        epsilon: float = 1e-8,
+        l2: float = 0.0,
+        clip_norm: float | None = None,
+    ) -> None:
+        super().__init__(learning_rate, l2, clip_norm)
+        self.beta1 = self._decay("beta1", beta1)
+        self.beta2 = self._decay("beta2", beta2)
+        self.epsilon = self._positive("epsilon", epsilon)
+
+    def update(self, theta: Array, g: Array, scratch: Array, *kept: Array) -> None:
+        m, v = kept
+        correction = math.sqrt(1 - self.beta2**self.t)
+        eta_t = self.learning_rate * correction / (1 - self.beta1**self.t)
+        np.multiply(g, 1 - self.beta1, out=scratch)
+        m *= self.beta1
+        m += scratch
+        np.multiply(g, g, out=scratch)
+        scratch *= 1 - self.beta2
+        v *= self.beta2
+        v += scratch
+        np.sqrt(v, out=scratch)
+        scratch += self.epsilon * correction
+        np.divide(m, scratch, out=scratch)
+        scratch *= eta_t
+        theta -= scratch
+
+
+class AdamW(Adam):
+    """Adam after θ ← θ − η λ θ: weight decay beside the adaptive step, not through it.
+
+    Source: Loshchilov and Hutter, ICLR 2019, algorithm 2, with the decay scaled
+    by η as PyTorch and Keras do.
+    """
+
+    def __init__(
+        self,
+        learning_rate: float = 0.001,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        epsilon: float = 1e-8,
+        weight_decay: float = 0.01,
+        clip_norm: float | None = None,
+    ) -> None:
+        super().__init__(learning_rate, beta1, beta2, epsilon, clip_norm=clip_norm)
+        if not 0 <= weight_decay < math.inf:
+            raise ValueError(f"AdamW: expected weight_decay of at least 0, got {weight_decay}")
+        self.weight_decay = float(weight_decay)
+
+    def update(self, theta: Array, g: Array, scratch: Array, *kept: Array) -> None:
+        theta *= 1 - self.learning_rate * self.weight_decay
+        super().update(theta, g, scratch, *kept)
+
+
+OPTIMIZERS: dict[str, type[Optimizer]] = {
+    "sgd": SGD,
+    "rmsprop": RMSprop,
+    "adam": Adam,
+    "adamw": AdamW,
+}
