@@ -308,8 +308,8 @@ class Swish(Activation):
 class Softmax(Activation):
     """f(z)_i = e^(z_i) / Σ_j e^(z_j) over the last axis,  ∂f_i/∂z_j = y_i (δ_ij − y_j).
 
-    Its range is (0, 1).  Not element-wise: ``derivative`` is the whole Jacobian and ``backward`` its
-    product with the upstream gradient, dz = y ∘ (dy − ⟨dy, y⟩).
+    Its range is (0, 1).  Not element-wise: ``derivative`` is the whole Jacobian and
+    ``backward`` its product with the upstream gradient, dz = y ∘ (dy − ⟨dy, y⟩).
     """
 
     name = "softmax"

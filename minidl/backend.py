@@ -170,7 +170,8 @@ class Workspace:
         if kept is not None and kept.dtype == dtype and type(kept) is type(like):
             if kept.shape == shape:
                 return kept
-            if kept.shape[1:] == shape[1:] and len(kept) > shape[0]:
+            rows = kept.ndim == len(shape) > 0 and kept.shape[1:] == shape[1:]
+            if rows and len(kept) > shape[0]:
                 return kept[: shape[0]]
         buffers[name] = made = namespace(like).empty(shape, dtype=dtype)
         return made

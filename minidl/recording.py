@@ -1,0 +1,130 @@
+"""Train networks and keep what a study of them needs, epoch by epoch."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import numpy as np
+
+from minidl.examples import Examples
+from minidl.inspection import Probe, probe
+from minidl.losses import Loss
+from minidl.network import Network
+from minidl.optimizers import Optimizer
+from minidl.training import evaluate, train
+
+T = TypeVar("T")
+
+
+@dataclass
+class History:
+    """One training, a list over its epochs for each figure."""
+
+    train_loss: list[float] = field(default_factory=list)  # running, over the epoch
+    train_accuracy: list[float] = field(default_factory=list)
+    test_loss: list[float] = field(default_factory=list)  # after the epoch
+    test_accuracy: list[float] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)  # of training alone
+    probes: list[Probe] = field(default_factory=list)  # after the epoch
+
+
+class Stopped(Exception):
+    """A training was asked to stop because another one beside it failed."""
+
+
+def record(
+    network: Network,
+    train_examples: Examples,
+    test_examples: Examples,
+    loss: Loss,
+    optimizer: Optimizer,
+    *,
+    epochs: int,
+    batch_size: int = 64,
+    rng: np.random.Generator | int = 0,
+    probe_size: int = 64,
+    progress: bool | str = True,
+    stop: threading.Event | None = None,
+) -> History:
+    """Train ``network`` and, after each epoch, evaluate it on the test examples and probe it.
+
+    The probe looks at the gradient of the loss *summed* over the first
+    ``probe_size`` training examples, with the update of the epoch's last step.
+    Parameters are those of :func:`minidl.training.train`; ``stop`` ends the
+    training at the next epoch with :class:`Stopped`.
+    """
+    history = History()
+    probed = train_examples.first(probe_size).to(network.device)
+    for epoch in train(
+        network,
+        train_examples,
+        loss,
+        optimizer,
+        epochs=epochs,
+        batch_size=batch_size,
+        rng=rng,
+        progress=progress,
+    ):
+        tested = evaluate(network, test_examples, loss)
+        x, targets = probed.batch(0, probe_size, network.dtype)
+        history.train_loss.append(epoch.train_loss)
+        history.train_accuracy.append(epoch.train_accuracy)
+        history.test_loss.append(tested.loss)
+        history.test_accuracy.append(tested.accuracy)
+        history.seconds.append(epoch.seconds)
+        history.probes.append(probe(network, loss, x, targets, "sum", epoch.update))
+        if stop is not None and stop.is_set():
+            raise Stopped
+    return history
+
+
+def side_by_side(tasks: Sequence[Callable[[threading.Event], T]], jobs: int) -> list[T]:
+    """The results of all tasks, ``jobs`` of them at a time, in their order.
+
+    The tasks are threads of this process: NumPy computes outside of Python's
+    lock, and all of them read the same images.  Each gets its share of the
+    processors, so the linear algebra of one runs in ``processors // jobs``
+    threads.  When one fails, the event that every task is given is set.
+    """
+    if jobs < 1:
+        raise ValueError(f"side_by_side: expected jobs of at least 1, got {jobs}")
+    stop = threading.Event()
+    jobs = min(jobs, len(tasks))
+    if jobs <= 1:
+        return [task(stop) for task in tasks]
+    from threadpoolctl import threadpool_limits
+
+    share = max(1, processors() // jobs)
+    with threadpool_limits(share, user_api="blas"), ThreadPoolExecutor(jobs) as pool:
+        futures = [pool.submit(_watched, task, stop) for task in tasks]
+        try:
+            return [future.result() for future in futures]
+        except BaseException:
+            stop.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+            failures = [f.exception() for f in futures if not f.cancelled()]
+            for failure in failures:
+                if failure is not None and not isinstance(failure, Stopped):
+                    raise failure from None
+            raise
+
+
+def _watched(task: Callable[[threading.Event], T], stop: threading.Event) -> T:
+    """The task; its failure tells the others to stop."""
+    try:
+        return task(stop)
+    except BaseException:
+        stop.set()
+        raise
+
+
+def processors() -> int:
+    """How many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,0 +1,75 @@
+"""The machine and the software that a run was made with."""
+
+from __future__ import annotations
+
+import datetime
+import importlib.metadata
+import os
+import platform
+import sys
+from pathlib import Path
+from typing import Any
+
+from minidl.recording import processors
+
+PACKAGES = ("minidl", "numpy", "scipy", "matplotlib", "cupy-cuda12x", "cupy-cuda13x")
+
+
+def versions() -> dict[str, str]:
+    """Python and the packages that are installed, with their versions."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def hardware() -> dict[str, Any]:
+    """Processor, how many of it this process may use, memory in GiB, and the BLAS at work."""
+    from threadpoolctl import threadpool_info
+
+    blas = [
+        f"{library['internal_api']} {library['version']} ({library['num_threads']} threads)"
+        for library in threadpool_info()
+        if library["user_api"] == "blas" and "numpy" in library["filepath"]
+    ]
+    return {
+        "system": f"{platform.system()} {platform.release()}",
+        "processor": _processor(),
+        "processors": processors(),
+        "memory_gib": _memory(),
+        "blas": ", ".join(blas) or "unknown",
+    }
+
+
+def peak_memory_mb() -> float | None:
+    """The most memory this process has held so far, in 10⁶ bytes; None where unknown."""
+    if sys.platform == "win32":
+        return None
+    import resource
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
+
+
+def today() -> str:
+    """The date, as 2026-01-31."""
+    return datetime.date.today().isoformat()
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text(errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _memory() -> float | None:
+    try:
+        return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
+    except (AttributeError, ValueError, OSError):
+        return None

@@ -1,0 +1,76 @@
+"""Figures in one style, without pyplot: no window, no global state, safe in any thread."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from minidl.reporting.statistics import trend
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Okabe and Ito's colours, told apart by colour-blind readers too.
+COLOURS = {
+    "sigmoid": "#7b3294",
+    "relu": "#d55e00",
+    "tanh": "#009e73",
+    "leaky_relu": "#e69f00",
+    "elu": "#0072b2",
+    "selu": "#56b4e9",
+    "gelu": "#cc79a7",
+    "swish": "#8a7f00",
+    "linear": "#555555",
+    "softmax": "#000000",
+}
+LAYER_COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#555555")
+
+
+def new_figure(title: str, panels: Sequence[str] = ("",)) -> tuple[Figure, list[Axes]]:
+    """A figure with its panels side by side on a common scale, each with its own small title."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.4 if len(panels) == 1 else 5.2 * len(panels), 4.2), dpi=150)
+    figure.set_layout_engine("constrained")
+    figure.suptitle(title, fontsize=11, fontweight="bold")
+    axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    for ax, name in zip(axes, panels, strict=True):
+        ax.set_title(name, fontsize=9.5)
+        ax.grid(color="#dddddd", linewidth=0.6)
+        ax.set_axisbelow(True)
+        ax.spines[["top", "right"]].set_visible(False)
+    return figure, list(axes)
+
+
+def draw_by_epoch(ax: Axes, series: ArrayLike, label: str, **style: Any) -> None:
+    """One series over the epochs 1, 2, …"""
+    from matplotlib.ticker import MaxNLocator
+
+    options: dict[str, Any] = {"marker": "o", "markersize": 3, "linewidth": 1.5} | style
+    series = np.asarray(series)
+    ax.plot(np.arange(1, len(series) + 1), series, label=label, **options)
+    ax.set_xlabel("epoch")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+
+
+def draw_trend_line(ax: Axes, series: ArrayLike, **style: Any) -> None:
+    """The least-squares line through a series over its epochs (nothing for fewer than three)."""
+    series = np.asarray(series)
+    found = trend(series)
+    if found is None:
+        return
+    epochs = np.arange(1, len(series) + 1)
+    middle = float(np.mean(series)) - found.slope * float(epochs.mean())
+    options: dict[str, Any] = {"linewidth": 1, "linestyle": ":"} | style
+    ax.plot(epochs, middle + found.slope * epochs, **options)
+
+
+def draw_range(ax: Axes, runs: Sequence[ArrayLike], colour: str) -> None:
+    """The band from the smallest to the largest of several runs, epoch by epoch."""
+    if len(runs) > 1:
+        low, high = np.min(np.asarray(runs), axis=0), np.max(np.asarray(runs), axis=0)
+        ax.fill_between(np.arange(1, len(low) + 1), low, high, color=colour, alpha=0.15, lw=0)

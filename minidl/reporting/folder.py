@@ -1,0 +1,78 @@
+"""The folder of a run: every file in it is whole or not there."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from minidl.files import whole_file
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+class RunFolder:
+    """Where an experiment writes; made, with its parents, where it is not there.
+
+    Raises
+    ------
+    NotADirectoryError, PermissionError
+        where it cannot be a folder to write in; tried at once, not after an
+        hour of training.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError):
+            raise NotADirectoryError(
+                f"{self.path}: expected a folder for the results, got a file; choose another"
+            ) from None
+        with whole_file(self.path / ".writable"):
+            pass
+        (self.path / ".writable").unlink()
+
+    def __truediv__(self, name: str) -> Path:
+        """The path of the file ``name``; its folder is made."""
+        path = self.path / name
+        path.parent.mkdir(exist_ok=True)
+        return path
+
+    def write_text(self, name: str, text: str) -> None:
+        with whole_file(self / name) as file:
+            file.write(text)
+
+    def write_json(self, name: str, data: Mapping[str, Any]) -> None:
+        """``data`` as JSON; NaN and infinity, which JSON does not have, as ``null``."""
+        text = json.dumps(_finite(data), indent=1, ensure_ascii=False, allow_nan=False)
+        self.write_text(name, text + "\n")
+
+    def write_csv(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Rows with the same keys, which become the head; NaN as an empty cell."""
+        with whole_file(self / name) as file:
+            writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+            writer.writeheader()
+            writer.writerows({k: "" if v != v else v for k, v in row.items()} for row in rows)
+
+    def write_figure(self, name: str, figure: Figure) -> None:
+        """``name.png`` and ``name.svg``."""
+        for kind, metadata in (("png", {}), ("svg", {"Date": None})):
+            with whole_file(self / f"{name}.{kind}", "wb") as file:
+                figure.savefig(file, format=kind, metadata=metadata)
+
+
+def _finite(data: Any) -> Any:
+    """``data`` with every NaN and infinity as None."""
+    if isinstance(data, Mapping):
+        return {str(key): _finite(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [_finite(value) for value in data]
+    if isinstance(data, float):
+        return data if math.isfinite(data) else None
+    return data

@@ -1,0 +1,40 @@
+"""Tables as text: for a terminal and for Markdown."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+
+def figure(value: float | None, digits: int = 4) -> str:
+    """A number for a reader: ``0.4712``, ``1.5e-07``, or an en dash where there is none."""
+    if value is None or math.isnan(value):
+        return "–"
+    if value != 0 and (abs(value) < 10 ** (1 - digits) or abs(value) >= 10**6):
+        return f"{value:.2e}"
+    return f"{value:.{digits}f}"
+
+
+def text_table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """Columns lined up with spaces, the first to the left and the others to the right."""
+    table = [[str(cell) for cell in row] for row in (head, *rows)]
+    widths = [max(len(row[i]) for row in table) for i in range(len(head))]
+    lines = [
+        "  ".join(
+            cell.ljust(width) if i == 0 else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in table
+    ]
+    return "\n".join([lines[0], "-" * (sum(widths) + 2 * len(widths) - 2), *lines[1:]])
+
+
+def markdown_table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """A table of GitHub's Markdown; what stands in a cell cannot break out of it."""
+    lines = [_markdown_row(head), "|" + "---|" * len(head)]
+    return "\n".join(lines + [_markdown_row(row) for row in rows])
+
+
+def _markdown_row(cells: Sequence[Any]) -> str:
+    return "| " + " | ".join(str(c).replace("|", r"\|").replace("\n", " ") for c in cells) + " |"
