@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -101,26 +101,15 @@ def side_by_side(tasks: Sequence[Callable[[threading.Event], T]], jobs: int) -> 
 
     share = max(1, processors() // jobs)
     with threadpool_limits(share, user_api="blas"), ThreadPoolExecutor(jobs) as pool:
-        futures = [pool.submit(_watched, task, stop) for task in tasks]
+        futures = [pool.submit(task, stop) for task in tasks]
         try:
-            return [future.result() for future in futures]
+            for future in wait(futures, return_when=FIRST_EXCEPTION).done:
+                future.result()  # raises, where it failed
         except BaseException:
             stop.set()
             pool.shutdown(wait=False, cancel_futures=True)
-            failures = [f.exception() for f in futures if not f.cancelled()]
-            for failure in failures:
-                if failure is not None and not isinstance(failure, Stopped):
-                    raise failure from None
             raise
-
-
-def _watched(task: Callable[[threading.Event], T], stop: threading.Event) -> T:
-    """The task; its failure tells the others to stop."""
-    try:
-        return task(stop)
-    except BaseException:
-        stop.set()
-        raise
+    return [future.result() for future in futures]
 
 
 def processors() -> int:

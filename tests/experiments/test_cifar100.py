@@ -1,0 +1,241 @@
+"""The CIFAR-100 experiment from its command line to its report, on a few hundred images."""
+
+import csv
+import dataclasses
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import cifar100
+import numpy as np
+import pytest
+from cifar100_claims import Series, judge, published
+
+from minidl import Network
+from minidl.datasets import standin
+
+SCRIPT = Path(cifar100.__file__)
+HIDDEN = ["--hidden", "16", "16", "16", "16"]
+
+
+@pytest.fixture(scope="module")
+def small():
+    return standin.generate(seed=0, train=300, test=100)
+
+
+@pytest.fixture
+def run(monkeypatch, tmp_path, small):
+    """Run the experiment in this process and return its folder."""
+
+    def run(*arguments, title=None, name="stand-in"):
+        data = dataclasses.replace(small, name=name, title=title or small.title)
+        monkeypatch.setattr(cifar100, "load", lambda *_, **__: data)
+        cifar100.main([*arguments, "--device", "cpu", "--output-dir", str(tmp_path / "run")])
+        return tmp_path / "run"
+
+    return run
+
+
+def summary(folder):
+    return json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+
+
+def rows(path):
+    with open(path, encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_every_file_and_key(run, capsys):
+    folder = run("--epochs", "3", *HIDDEN)
+    found = summary(folder)
+    assert found["epochs"] == 3
+    assert (found["train_images"], found["test_images"]) == (300, 100)
+    assert found["seeds"] == [0]
+    assert set(found["networks"]) == {"sigmoid", "relu"}
+    for network in found["networks"].values():
+        for key in ("train_accuracy", "train_loss", "test_accuracy", "test_loss", "seconds"):
+            assert len(network[key]) == 3
+        for key in ("weights", "biases"):
+            gradients = np.array(network["gradients"][key])
+            assert gradients.shape == (3, 5)  # output layer included
+            assert (gradients > 0).all()
+    assert set(found["paired_t_test"]) == {"statistic", "p_value", "degrees_of_freedom"}
+    assert found["paired_t_test"]["degrees_of_freedom"] == 2
+    for claim in found["claims"]:
+        assert {"claim", "published", "measured", "holds"} <= set(claim)
+    assert len(rows(folder / "epochs.csv")) == 2 * 3
+    gradients = rows(folder / "gradients.csv")
+    assert len(gradients) == 3 * 2 * 5 * 2
+    first = gradients[0]
+    assert (first["epoch"], first["network"], first["parameter"]) == ("1", "sigmoid", "W")
+    assert float(first["mean_abs"]) == found["networks"]["sigmoid"]["gradients"]["weights"][0][0]
+    figures = {path.name for path in (folder / "figures").iterdir()}
+    assert {f"figure{n}" for n in range(2, 10)} == {name.partition("_")[0] for name in figures}
+    assert {path.suffix for path in (folder / "figures").iterdir()} == {".png", ".svg"}
+    out = capsys.readouterr().out
+    assert "stand-in" in out.splitlines()[0]
+    assert "stand-in" in out.splitlines()[-1]
+    assert "Not CIFAR-100" in (folder / "report.md").read_text(encoding="utf-8")
+
+
+def test_same_seed_same_figures_and_weights(run, tmp_path):
+    def figures(*arguments):
+        folder = run("--epochs", "2", *HIDDEN, *arguments)
+        networks = summary(folder)["networks"]
+        for network in networks.values():
+            del network["seconds"]
+        with np.load(folder / "weights/relu-seed0.npz") as weights:
+            return networks, weights["dense_1.W"]
+
+    one, W = figures("--jobs", "1")
+    other, again = figures("--jobs", "2")
+    assert one == other
+    assert np.array_equal(W, again)
+
+
+def test_networks_start_alike_and_see_the_same_batches(small):
+    chosen = cifar100.options([*HIDDEN])
+    device = cifar100.get_device("cpu")
+    networks = [
+        cifar100.build_network(activation, chosen, small, 3, device)
+        for activation in ("sigmoid", "relu")
+    ]
+    assert np.array_equal(networks[0].theta, networks[1].theta)
+    batches = [cifar100.batches_rng(3).permutation(50) for _ in range(2)]
+    assert np.array_equal(*batches)
+
+
+def test_weights_can_be_loaded(run, small):
+    folder = run("--epochs", "1", *HIDDEN)
+    chosen = cifar100.options([*HIDDEN])
+    network = cifar100.build_network("relu", chosen, small, 1, cifar100.get_device("cpu"))
+    network.load(folder / "weights/relu-seed0.npz")
+    accuracy = (
+        network.predict(small.test.inputs / np.float32(255)).argmax(1) == small.test.targets
+    ).mean()
+    assert accuracy == pytest.approx(summary(folder)["networks"]["relu"]["test_accuracy"][-1])
+    assert isinstance(network, Network)
+
+
+def test_several_seeds(run):
+    folder = run("--epochs", "2", "--seeds", "3", "--seed", "5", *HIDDEN)
+    found = summary(folder)
+    assert found["seeds"] == [5, 6, 7]
+    assert [block["seed"] for block in found["runs"]] == [5, 6, 7]
+    each = [block["networks"]["relu"]["test_loss"] for block in found["runs"]]
+    assert found["networks"]["relu"]["test_loss"] == pytest.approx(np.mean(each, axis=0))
+    assert len({tuple(loss) for loss in each}) == 3
+    assert "over the seeds" in (folder / "report.md").read_text(encoding="utf-8")
+
+
+def test_other_activations_have_no_claims(run, capsys):
+    folder = run("--epochs", "1", "--activations", "tanh", "elu", "gelu", *HIDDEN, "--quiet")
+    found = summary(folder)
+    assert set(found["networks"]) == {"tanh", "elu", "gelu"}
+    assert found["claims"] == []
+    assert found["paired_t_test"]["statistic"] is None  # one epoch is one pair
+    assert (folder / "figures/gelu_gradients.png").exists()
+    assert "epoch 1/1" not in capsys.readouterr().out
+
+
+def test_a_run_on_cifar_100_is_not_called_a_stand_in(run, capsys):
+    folder = run("--epochs", "1", *HIDDEN, name="cifar-100", title="CIFAR-100")
+    report = (folder / "report.md").read_text(encoding="utf-8")
+    assert "Not CIFAR-100" not in report
+    assert "epochs 1 instead of 20" in report
+    assert "stand-in" not in capsys.readouterr().out
+
+
+def test_table_of_a_published_set_up_shows_both_figures(run):
+    report = (run("--epochs", "1", *HIDDEN) / "report.md").read_text(encoding="utf-8")
+    assert "(3.45)" in report  # sigmoid, layer 1, epoch 1, × 10⁻³
+    assert "(0.0464)" in report  # ReLU's accuracy in epoch 1
+
+
+@pytest.mark.parametrize("name", ["sgd", "rmsprop", "adam", "adamw"])
+def test_every_optimizer_with_the_defaults_of_keras(name):
+    optimizer = cifar100.build_optimizer(cifar100.options(["--optimizer", name]))
+    assert optimizer.learning_rate == {"sgd": 0.01}.get(name, 0.001)
+    assert getattr(optimizer, "epsilon", 1e-7) == 1e-7
+
+
+def test_criteria_on_the_published_figures():
+    study = published()
+    claims = {c.claim: c for c in judge([(study["sigmoid"], study["relu"])])}
+    held = [claim for claim, c in claims.items() if c.holds]
+    assert [c for c in claims if c not in held and claims[c].holds is not None] == [
+        "Sigmoid's layers show no clear trend",
+        "ReLU's gradients ascend with the layers",
+    ]
+    assert claims["ReLU is more accurate than sigmoid"].measured == "ReLU 0.4808, sigmoid 0.1703"
+    assert claims["Beyond the study: ReLU is more accurate on the test images"].holds is None
+
+
+def test_claims_turned_around_do_not_hold():
+    study = published()
+    claims = {c.claim: c.holds for c in judge([(study["relu"], study["sigmoid"])])}
+    assert not any(holds for holds in claims.values() if holds is not None)
+
+
+def test_a_claim_holds_in_the_majority_of_the_seeds():
+    study = published()
+    pair, turned = (study["sigmoid"], study["relu"]), (study["relu"], study["sigmoid"])
+    assert judge([pair, pair, turned])[0].holds
+    assert judge([pair, turned, turned])[0].holds is False
+    assert "in 2 of 3 seeds" in judge([pair, pair, turned])[0].measured
+
+
+def test_too_few_epochs_for_a_trend():
+    short = {
+        name: Series(s.accuracy[:4], s.gradients[:4], s.test_accuracy)
+        for name, s in published().items()
+    }
+    claims = judge([(short["sigmoid"], short["relu"])])
+    assert [c.holds for c in claims[1:4]] == [None, None, None]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--epochs", "0"], "--epochs: expected a whole number from 1, got '0'"),
+        (["--limit", "many"], "--limit: expected a whole number from 1, got 'many'"),
+        (["--activations", "relu"], "--activations: expected two or more different"),
+        (["--activations", "relu", "relu"], "--activations: expected two or more different"),
+        (["--activations", "relu", "softmax"], "invalid choice: 'softmax'"),
+        (["--learning-rate", "-1"], "--learning-rate: expected a number above 0"),
+        (["--learning-rate", "nan"], "--learning-rate: expected a number above 0"),
+        (["--seed", "-1"], "--seed: expected 0 or more"),
+        (["--dataset", "imagenet"], "invalid choice: 'imagenet'"),
+    ],
+)
+def test_wrong_options(arguments, message, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        cifar100.main(arguments)
+    assert stopped.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--data-dir", "nowhere"], "nowhere"),
+        (["--device", "tpu"], "expected 'auto', 'cpu', 'cuda' or 'cuda:<number>', got 'tpu'"),
+        (["--dataset", "stand-in", "--learning-rate", "1e30", *HIDDEN], "the loss is"),
+    ],
+)
+def test_errors_are_one_line_without_a_traceback(arguments, message, tmp_path):
+    command = [sys.executable, str(SCRIPT), *arguments, "--output-dir", str(tmp_path / "run")]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("cifar100: ")
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_help():
+    command = [sys.executable, str(SCRIPT), "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    options = """--epochs --batch-size --seed --seeds --activations --hidden --optimizer
+        --learning-rate --dataset --data-dir --limit --device --jobs --output-dir --quiet"""
+    assert set(options.split()) <= set(done.stdout.replace(",", " ").split())
