@@ -1,0 +1,66 @@
+"""Where data sets are looked for, and where a downloaded one goes."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from minidl.datasets.dataset import DatasetNotFound
+
+
+@dataclass(frozen=True)
+class Places:
+    """The folders to look in, in order, and the one to download into.
+
+    ``target`` is ``None`` where nothing may be downloaded, because the user ``named``
+    the one folder, or else switched downloading off.
+    """
+
+    folders: tuple[Path, ...]
+    target: Path | None
+    named: bool
+    progress: bool
+
+    def not_found(self, title: str, files: str, source: str) -> DatasetNotFound:
+        """The error for a data set that is in none of the folders and may not be downloaded."""
+        where = " or ".join(
+            f"{f}{'' if os.path.isdir(f) else ' (no such folder)'}" for f in self.folders
+        )
+        way_out = (
+            "Leave the folder away (no --data-dir) to have it downloaded"
+            if self.named
+            else "Allow downloading (it is switched off)"
+        )
+        return DatasetNotFound(
+            f"{title} is not in {where}: expected {files}. {way_out}, or put there {source}",
+            f"{title} is not in {where} and downloading is switched off",
+        )
+
+
+def places(data_dir: str | os.PathLike[str] | None, download: bool, progress: bool) -> Places:
+    """``data_dir`` and nothing else where given; else ``$MINIDL_DATA`` and the user's cache."""
+    if data_dir is not None:
+        return Places((_folder(data_dir),), None, True, progress)
+    folders = [cache()]
+    if environment := os.environ.get("MINIDL_DATA"):
+        folders.insert(0, _folder(environment))
+    target = next(filter(writable, folders), folders[0])
+    return Places(tuple(folders), target if download else None, False, progress)
+
+
+def _folder(name: str | os.PathLike[str]) -> Path:
+    return Path(os.path.expanduser(name))
+
+
+def cache() -> Path:
+    """The user's cache folder for minidl."""
+    import pooch
+
+    return Path(pooch.os_cache("minidl"))
+
+
+def writable(folder: Path) -> bool:
+    """Whether files can be put into ``folder``, or it can be made."""
+    there = next((path for path in (folder, *folder.parents) if os.path.exists(path)), folder)
+    return os.access(there, os.W_OK | os.X_OK)

@@ -1,0 +1,291 @@
+"""Downloads from a server on this machine: the right bytes, or nothing."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import os
+import subprocess
+import sys
+import threading
+from dataclasses import replace
+
+import pytest
+
+from minidl import files
+from minidl.datasets import PUBLISHED, CorruptDataset, DatasetNotFound, download, load
+from minidl.datasets.download import Published, fetch
+
+ARCHIVE = "cifar-100-binary.tar.gz"
+CONTENT = bytes(range(256)) * 2000
+
+
+def published(*urls, content=CONTENT):
+    return Published("file.gz", len(content), hashlib.md5(content).hexdigest(), urls)
+
+
+def test_good(server, leftovers, tmp_path):
+    server.files["good"] = CONTENT
+    path = fetch(published(server.url("good")), tmp_path / "new" / "folder", progress=False)
+    assert path == tmp_path / "new" / "folder" / "file.gz"
+    assert path.read_bytes() == CONTENT
+    assert leftovers(tmp_path) == ["new/folder/file.gz"]
+    if os.name == "posix":  # readable by whom the user's other files are
+        (tmp_path / "other").touch()
+        assert path.stat().st_mode == (tmp_path / "other").stat().st_mode
+
+
+FAILURES = {
+    "truncated": (CONTENT, "truncated", "broke off after"),
+    "short": (CONTENT[:-1], None, "sent 511,999 bytes, expected 512,000"),
+    "empty": (b"", None, "sent 0 bytes"),
+    "wrong bytes": (CONTENT[::-1], None, "sent other bytes: MD5 .*, expected"),
+    "login page": (b"<html>", None, "sent 6 bytes"),
+    "endless": (CONTENT * 3, None, "sent more than the expected 512,000 bytes"),
+    "absent": (CONTENT, 404, "HTTP status 404"),
+    "overloaded": (CONTENT, 503, "HTTP status 503"),
+    "silent": (CONTENT, "silent", "no answer within"),
+}
+
+
+@pytest.mark.parametrize("case", FAILURES)
+def test_failure_leaves_nothing_and_the_next_mirror_is_asked(
+    case, server, leftovers, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(download, "READ_TIMEOUT", 0.5)
+    server.files["bad"], behaviour, message = FAILURES[case]
+    server.files["good"] = CONTENT
+    if behaviour:
+        server.behaviour["bad"] = behaviour
+    with pytest.raises(DatasetNotFound, match=message) as e:
+        fetch(published(server.url("bad")), tmp_path, progress=False)
+    assert server.url("bad") in str(e.value)
+    assert "127.0.0.1: " in e.value.reason
+    assert "\n" not in e.value.reason
+    assert leftovers(tmp_path) == []
+
+    urls = server.url("bad"), server.url("good"), server.url("not asked")
+    assert fetch(published(*urls), tmp_path, progress=False).read_bytes() == CONTENT
+    assert server.asked == ["bad", "bad", "good"]
+    assert leftovers(tmp_path) == ["file.gz"]
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9/x", "http://", "gopher://x/"])
+def test_no_connection(url, leftovers, tmp_path):
+    with pytest.raises(DatasetNotFound, match=r"file\.gz could not be downloaded"):
+        fetch(published(url), tmp_path, progress=False)
+    assert leftovers(tmp_path) == []
+
+
+def test_connection_has_a_limit(monkeypatch):
+    asked = {}
+
+    def get(url, **options):
+        asked.update(options)
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr("requests.get", get)
+    with pytest.raises(download._MirrorError):
+        download._transfer("http://x/", download._Checked(published(), None), False)
+    connect, read = asked["timeout"]
+    assert 0 < connect <= 5
+    assert 0 < read <= 20
+    assert asked["headers"]["Accept-Encoding"] == "identity"
+
+
+def test_former_file_survives_a_failure(server, tmp_path):
+    server.files["bad"] = b"other"
+    (tmp_path / "file.gz").write_bytes(b"former")
+    with pytest.raises(DatasetNotFound):
+        fetch(published(server.url("bad")), tmp_path, progress=False)
+    assert (tmp_path / "file.gz").read_bytes() == b"former"
+
+
+def test_interrupt_leaves_nothing(server, leftovers, tmp_path, monkeypatch):
+    server.files["good"] = CONTENT
+
+    def interrupt(self):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(download._Checked, "finish", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        fetch(published(server.url("good")), tmp_path, progress=False)
+    assert leftovers(tmp_path) == []
+
+
+def test_folder_that_cannot_be_written(server, tmp_path):
+    server.files["good"] = CONTENT
+    (tmp_path / "file").touch()
+    with pytest.raises(DatasetNotFound, match=r"cannot be written.*MINIDL_DATA"):
+        fetch(published(server.url("good")), tmp_path / "file", progress=False)
+    assert server.asked == []
+
+
+def test_full_disk_is_not_blamed_on_the_mirror(server, leftovers, tmp_path, monkeypatch):
+    server.files["good"] = CONTENT
+
+    class Full:
+        def write(self, chunk):
+            raise OSError(28, "No space left on device")
+
+    checked = download._Checked
+    monkeypatch.setattr(download, "_Checked", lambda file, out: checked(file, Full()))
+    with pytest.raises(DatasetNotFound, match=r"cannot be written: .*No space left"):
+        fetch(published(server.url("good"), server.url("good")), tmp_path, progress=False)
+    assert server.asked == ["good"]
+    assert leftovers(tmp_path) == []
+
+
+def test_progress(server, tmp_path, capsys, monkeypatch):
+    server.files["good"] = CONTENT
+    fetch(published(server.url("good")), tmp_path, progress=False)
+    assert capsys.readouterr() == ("", "")
+    fetch(published(server.url("good")), tmp_path)
+    assert capsys.readouterr() == ("", f"downloading {server.url('good')} (0.5 MB)\n")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    fetch(published(server.url("good")), tmp_path)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "file.gz: 100%" in err
+
+
+def test_cifar_into_the_cache_once(server, cifar_archive, publish, leftovers, tmp_path):
+    content, made = cifar_archive
+    publish(content, server.url("archive"))
+    server.files["archive"] = content
+    dataset = load("cifar-100", progress=False)
+    made.check(dataset)
+    assert dataset.source == str(tmp_path / "cache" / "cifar-100-binary")
+    made.check(load("cifar-100", progress=False))
+    made.check(load("auto", progress=False))
+    assert server.asked == ["archive"]
+    assert ARCHIVE in leftovers(tmp_path / "cache")
+
+
+def test_environment_variable_names_the_folder(
+    server, cifar_archive, publish, leftovers, tmp_path, monkeypatch
+):
+    content, made = cifar_archive
+    publish(content, server.url("archive"))
+    server.files["archive"] = content
+    folder = tmp_path / "chosen"
+    monkeypatch.setenv("MINIDL_DATA", str(folder))
+    dataset = load("cifar-100", progress=False)
+    made.check(dataset)
+    assert dataset.source == str(folder / "cifar-100-binary")
+    assert not (tmp_path / "cache").exists()
+    monkeypatch.setattr(os, "access", lambda path, mode: os.fspath(path) != str(folder))
+    folder.joinpath("cifar-100-binary", "test.bin").unlink()
+    folder.joinpath(ARCHIVE).unlink()
+    made.check(load("cifar-100", progress=False))  # it cannot be written: the cache, then
+    assert ARCHIVE in leftovers(tmp_path / "cache")
+
+
+def test_mnist_only_what_is_missing(server, make_idx, leftovers, tmp_path, monkeypatch):
+    made = make_idx(tmp_path / "source", ".gz")
+    files = []
+    for file in PUBLISHED["mnist"].files:
+        content = (tmp_path / "source" / file.name).read_bytes()
+        server.files[file.name] = content
+        md5 = hashlib.md5(content).hexdigest()
+        files.append(Published(file.name, len(content), md5, (server.url(file.name),)))
+    monkeypatch.setitem(PUBLISHED, "mnist", replace(PUBLISHED["mnist"], files=tuple(files)))
+    place = tmp_path / "cache" / "MNIST" / "raw"
+    place.mkdir(parents=True)
+    plain = files[0].name.removesuffix(".gz")
+    (place / plain).write_bytes(gzip.decompress(server.files[files[0].name]))
+    made.check(load("mnist", progress=False))
+    assert server.asked == [file.name for file in files[1:]]
+    assert leftovers(place) == sorted([plain, *server.asked])
+
+
+@pytest.mark.parametrize("name", ["cifar-100", "cifar-10", "mnist", "fashion-mnist"])
+def test_a_named_data_set_never_falls_back(name):
+    with pytest.raises(DatasetNotFound, match="could not be downloaded"):
+        load(name, progress=False)
+
+
+def test_wrong_archive_in_the_cache_is_an_error_even_for_auto(
+    server, cifar_archive, publish, tmp_path
+):
+    content, _ = cifar_archive
+    publish(content, server.url("archive"))
+    server.files["archive"] = content
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / ARCHIVE).write_bytes(content[:-5])
+    with pytest.raises(CorruptDataset, match=ARCHIVE):
+        load("auto", progress=False)
+    assert server.asked == []
+
+
+SECOND_PROCESS = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+from minidl.datasets.cifar import CIFAR_100
+from minidl.datasets.download import Published
+from minidl.datasets.places import Places
+
+folder, url, size, md5 = sys.argv[1:]
+archive = Published("cifar-100-binary.tar.gz", int(size), md5, (url,))
+small = replace(CIFAR_100, train={"train.bin": 1200}, test={"test.bin": 100}, archive=archive)
+folder = Path(folder)
+places = Places((folder,), folder, named=False, progress=False)
+print(small.load(places).train.targets.sum())
+"""
+
+
+def test_two_processes_at_once(server, cifar_archive, publish, leftovers, tmp_path):
+    content, made = cifar_archive
+    server.files["archive"] = content
+    server.together = threading.Barrier(2)  # neither gets a byte before both have asked
+    archive = publish(content, server.url("archive"))
+    folder = tmp_path / "shared"
+    arguments = [str(folder), archive.urls[0], str(archive.size), archive.md5]
+    running = [
+        subprocess.Popen(
+            [sys.executable, "-W", "error", "-c", SECOND_PROCESS, *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    for process in running:
+        out, err = process.communicate(timeout=60)
+        assert (process.returncode, err) == (0, "")
+        assert int(out) == made.train[1].sum(dtype=int)
+    assert server.asked == ["archive"] * 2
+    assert leftovers(folder) == [
+        "cifar-100-binary.tar.gz",
+        "cifar-100-binary/test.bin",
+        "cifar-100-binary/train.bin",
+    ]
+    made.check(load("cifar-100", folder))
+
+
+def test_published_sizes_and_sources():
+    """As their sources publish them; a slip here would refuse every good download."""
+    from minidl.datasets.cifar import CIFAR_10, CIFAR_100
+    from minidl.datasets.idx import FASHION_MNIST, MNIST
+
+    all_files = [CIFAR_10.archive, CIFAR_100.archive, *MNIST.files, *FASHION_MNIST.files]
+    assert len({file.md5 for file in all_files}) == 10
+    assert {len(file.md5) for file in all_files} == {32}
+    assert CIFAR_100.archive.size == 168_513_733
+    assert CIFAR_10.archive.size == 170_052_171
+    assert sum(file.size for file in MNIST.files) == 11_594_722
+    assert sum(file.size for file in FASHION_MNIST.files) == 30_878_645
+    for file in all_files:
+        assert all(url.endswith("/" + file.name) for url in file.urls)
+
+
+def test_whole_file_is_what_writes(server, tmp_path, monkeypatch):
+    """Flushed to the disk before it takes its place."""
+    server.files["good"] = CONTENT
+    events = []
+    fsync, rename = os.fsync, os.replace
+    monkeypatch.setattr(files.os, "fsync", lambda fd: events.append("fsync") or fsync(fd))
+    monkeypatch.setattr(files.os, "replace", lambda a, b: events.append("move") or rename(a, b))
+    fetch(published(server.url("good")), tmp_path, progress=False)
+    assert events == ["fsync", "move"]
