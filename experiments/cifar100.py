@@ -17,6 +17,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from cifar100_report import Run, SetUp, claims_table, write_report
@@ -30,7 +31,14 @@ from minidl.reporting import RunFolder
 from minidl.reporting.environment import hardware, peak_memory_mb, today, versions
 from minidl.training import NonFiniteLoss
 
-LEARNING_RATES = {"sgd": 0.01, "rmsprop": 0.001, "adam": 0.001, "adamw": 0.001}  # Keras's defaults
+# The defaults of Keras, where they are not minidl's.
+LEARNING_RATES = {"sgd": 0.01, "rmsprop": 0.001, "adam": 0.001, "adamw": 0.001}
+KERAS: dict[str, dict[str, Any]] = {
+    "sgd": {},
+    "rmsprop": {"rho": 0.9, "epsilon": 1e-7},
+    "adam": {"epsilon": 1e-7, "epsilon_hat": True},
+    "adamw": {"epsilon": 1e-7, "epsilon_hat": True, "weight_decay": 0.004},
+}
 
 
 def options(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -97,9 +105,8 @@ def build_network(
 
 
 def build_optimizer(chosen: argparse.Namespace) -> Optimizer:
-    """The update rule; Adam with the ε = 1e-7 of Keras, which the study used."""
-    options = {"epsilon": 1e-7} if chosen.optimizer in ("adam", "adamw", "rmsprop") else {}
-    return OPTIMIZERS[chosen.optimizer](chosen.learning_rate, **options)
+    """The update rule with the defaults and the form that it has in Keras, which the study used."""
+    return OPTIMIZERS[chosen.optimizer](chosen.learning_rate, **KERAS[chosen.optimizer])
 
 
 def weights_rng(seed: int) -> np.random.Generator:

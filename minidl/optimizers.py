@@ -183,8 +183,11 @@ class Adam(Optimizer):
 
     Source: Kingma and Ba, ICLR 2015, algorithm 1.  The corrections are moved
     into the two scalars η_t = η √(1 − β₂ᵗ) / (1 − β₁ᵗ) and ε_t = ε √(1 − β₂ᵗ), which
-    is the same number.  ε is 1e-8 here and in PyTorch; Keras has 1e-7 and uses
-    it in the place of ε_t.
+    is the same number: θ ← θ − η_t m / (√v + ε_t).
+
+    ε is 1e-8 here and in PyTorch.  With ``epsilon_hat`` it stands itself in the
+    place of ε_t, as in the end of the paper's section 2 and in Keras (where it
+    is 1e-7): where gradients are as small as ε, the first steps are shorter.
     """
 
     slots = ("m", "v")
@@ -197,16 +200,19 @@ class Adam(Optimizer):
         epsilon: float = 1e-8,
         l2: float = 0.0,
         clip_norm: float | None = None,
+        epsilon_hat: bool = False,
     ) -> None:
         super().__init__(learning_rate, l2, clip_norm)
         self.beta1 = self._decay("beta1", beta1)
         self.beta2 = self._decay("beta2", beta2)
         self.epsilon = self._positive("epsilon", epsilon)
+        self.epsilon_hat = epsilon_hat
 
     def update(self, theta: Array, g: Array, scratch: Array, *kept: Array) -> None:
         m, v = kept
         correction = math.sqrt(1 - self.beta2**self.t)
         eta_t = self.learning_rate * correction / (1 - self.beta1**self.t)
+        epsilon_t = self.epsilon if self.epsilon_hat else self.epsilon * correction
         np.multiply(g, 1 - self.beta1, out=scratch)
         m *= self.beta1
         m += scratch
@@ -215,7 +221,7 @@ class Adam(Optimizer):
         v *= self.beta2
         v += scratch
         np.sqrt(v, out=scratch)
-        scratch += self.epsilon * correction
+        scratch += epsilon_t
         np.divide(m, scratch, out=scratch)
         scratch *= eta_t
         theta -= scratch
@@ -236,8 +242,11 @@ class AdamW(Adam):
         epsilon: float = 1e-8,
         weight_decay: float = 0.01,
         clip_norm: float | None = None,
+        epsilon_hat: bool = False,
     ) -> None:
-        super().__init__(learning_rate, beta1, beta2, epsilon, clip_norm=clip_norm)
+        super().__init__(
+            learning_rate, beta1, beta2, epsilon, clip_norm=clip_norm, epsilon_hat=epsilon_hat
+        )
         if not 0 <= weight_decay < math.inf:
             raise ValueError(f"AdamW: expected weight_decay of at least 0, got {weight_decay}")
         self.weight_decay = float(weight_decay)
