@@ -34,6 +34,8 @@ class Loss(Workspace):
         """
         if reduction not in ("mean", "sum"):
             raise ValueError(f"{self.name}: expected reduction 'mean' or 'sum', got {reduction!r}")
+        if not len(logits):
+            raise ValueError(f"{self.name}: expected at least one example, got {logits.shape}")
         self.check(logits, targets)
         dlogits = self.buffer("dlogits", logits.shape, logits)
         # A loss that is not finite is the caller's to report, with the place where it began.

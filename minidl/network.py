@@ -55,7 +55,7 @@ class Network:
         device: str | Device = "cpu",
     ) -> None:
         self.layers = list(layers)
-        self.input_shape = (input_shape,) if isinstance(input_shape, int) else tuple(input_shape)
+        self.input_shape = tuple(int(n) for n in np.atleast_1d(input_shape))
         self.dtype = np.dtype(dtype)
         self.device = get_device(device)
         if not self.layers:
@@ -227,8 +227,10 @@ class Network:
                 f"{path}: expected a weights file written by Network.save, "
                 f"got something else or a damaged one ({type(error).__name__}: {error})"
             ) from error
+        with np.errstate(over="ignore"):  # a float64 beyond float32 becomes infinite
+            values = [self.device.asarray(value, self.dtype) for value in values]
         for (*_, parameter, _gradient), value in zip(self.parameters(), values, strict=True):
-            parameter[...] = self.device.asarray(value, self.dtype)
+            parameter[...] = value
 
     def _manifest(self) -> list[list[Any]]:
         return [

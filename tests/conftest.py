@@ -1,0 +1,27 @@
+"""What all tests share: the devices, and properties that draw the same examples every time."""
+
+from __future__ import annotations
+
+import hypothesis
+import pretended_cupy
+import pytest
+
+from minidl import DeviceError, get_device
+from minidl.backend import Device
+
+hypothesis.settings.register_profile(
+    "minidl", deadline=None, derandomize=True, database=None, max_examples=50
+)
+hypothesis.settings.load_profile("minidl")
+
+
+@pytest.fixture(params=["cpu", "pretended cuda", "cuda"])
+def device(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Device:
+    """Every device in turn; a GPU that is not there is skipped with the reason."""
+    if request.param == "pretended cuda":
+        pretended_cupy.install(monkeypatch)
+        return get_device("cuda")
+    try:
+        return get_device(request.param)
+    except DeviceError as error:
+        pytest.skip(str(error))

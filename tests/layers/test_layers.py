@@ -1,0 +1,255 @@
+"""What layers promise besides right gradients (those are in test_gradients.py)."""
+
+from __future__ import annotations
+
+import numpy as np
+import pretended_cupy
+import pytest
+
+from minidl import Dense, Dropout, Flatten, Layer
+from minidl.backend import namespace, to_numpy
+
+
+def dense(**options) -> Dense:
+    """A layer whose numbers fit on a sheet of paper."""
+    layer = Dense(2, 3, "relu").build(**{"dtype": "float64", **options})
+    layer.W[...] = _like(layer.W, [[1, 2, 3], [4, 5, 6]])
+    layer.b[...] = _like(layer.b, [0, -20, 1])
+    return layer
+
+
+def _like(array, values):
+    return namespace(array).asarray(np.array(values, array.dtype))
+
+
+def test_dense_by_hand(device):
+    layer = dense(device=device)
+    x = device.asarray(np.array([[1.0, 2.0], [3.0, -1.0]]))
+    y = layer.forward(x)
+    z = [[9, -8, 16], [-1, -19, 4]]  # x W + b
+    np.testing.assert_array_equal(to_numpy(layer.z), z)
+    np.testing.assert_array_equal(to_numpy(y), [[9, 0, 16], [0, 0, 4]])
+    dx = layer.backward(device.asarray(np.array([[1.0, 10.0, 2.0], [5.0, 5.0, 3.0]])))
+    np.testing.assert_array_equal(to_numpy(layer.dz), [[1, 0, 2], [0, 0, 3]])
+    np.testing.assert_array_equal(to_numpy(layer.dW), [[1, 0, 11], [2, 0, 1]])
+    np.testing.assert_array_equal(to_numpy(layer.db), [1, 0, 5])
+    np.testing.assert_array_equal(to_numpy(dx), [[7, 16], [9, 18]])
+
+
+def test_zero_upstream_gives_zero_and_twice_gives_the_same(device):
+    for layer in (Dense(4, 3, "gelu"), Dense(4, 3, "softmax"), Flatten(), Dropout(0.5)):
+        layer.build(device=device)
+        rng = np.random.default_rng(0)
+        x = device.asarray(rng.standard_normal((5, 4), np.float32))
+        y = layer.forward(x, training=True)
+        dy = device.asarray(rng.standard_normal(y.shape, np.float32))
+        first = [to_numpy(layer.backward(dy)).copy()]
+        first += [to_numpy(g).copy() for g in layer.gradients().values()]
+        again = [to_numpy(layer.backward(dy)), *map(to_numpy, layer.gradients().values())]
+        for a, b in zip(first, again, strict=True):
+            np.testing.assert_array_equal(a, b)
+            assert a.any()
+        dx = layer.backward(device.xp.zeros_like(y))
+        for g in (dx, *layer.gradients().values()):
+            assert not bool(g.any())
+
+
+def test_no_input_gradient_is_computed_unless_asked_for():
+    x, dy = np.ones((5, 2)), np.ones((5, 3))
+    layer = dense()
+    layer.forward(x)
+    assert layer.backward(dy, input_gradient=False) is None
+    assert "dx" not in layer._buffers
+    assert layer.dW.any()
+    for other in (Dropout(0.5).build(), Flatten()):
+        other.forward(x, training=True)
+        assert other.backward(x, input_gradient=False) is None
+
+
+def test_a_smaller_and_a_larger_batch_after_the_first():
+    layer, fresh = dense(), dense()
+    rng = np.random.default_rng(0)
+    for N in (4, 2, 7, 1, 7):
+        x, dy = rng.standard_normal((N, 2)), rng.standard_normal((N, 3))
+        fresh._buffers = {}
+        fresh.activation._buffers = {}
+        for one in (layer, fresh):
+            one.forward(x)
+        np.testing.assert_array_equal(layer.y, fresh.y)
+        np.testing.assert_array_equal(layer.backward(dy), fresh.backward(dy))
+        np.testing.assert_array_equal(layer.dW, fresh.dW)
+
+
+def test_flatten_keeps_the_order_of_the_values_and_gives_the_shape_back(device):
+    layer = Flatten()
+    x = device.asarray(np.arange(48.0).reshape(2, 2, 3, 4))
+    y = layer.forward(x)
+    np.testing.assert_array_equal(to_numpy(y), np.arange(48.0).reshape(2, 24))
+    assert np.shares_memory(x, y)
+    np.testing.assert_array_equal(to_numpy(layer.backward(y)), to_numpy(x))
+    assert layer.output_shape((2, 3, 4)) == (24,)
+    with pytest.raises(ValueError, match=r"Flatten\(\): expected input \(N, …\), got \(3,\)"):
+        layer.forward(np.zeros(3))
+
+
+# -- dropout ----------------------------------------------------------------------------------
+
+
+def test_dropout_drops_its_share_and_scales_the_rest(device):
+    layer = Dropout(0.25).build(rng=0, device=device)
+    x = device.asarray(np.full((200, 100), 3, np.float32))
+    y = to_numpy(layer.forward(x, training=True)).copy()
+    dx = to_numpy(layer.backward(x))
+    assert set(np.unique(y)) == {0, 4}  # 3 / (1 − ¼)
+    assert (y == 0).mean() == pytest.approx(0.25, abs=4 * np.sqrt(0.25 * 0.75 / y.size))
+    np.testing.assert_array_equal(dx, y)
+    again = to_numpy(layer.forward(x, training=True))
+    assert (again != y).any()
+
+
+def test_dropout_is_the_identity_in_inference():
+    layer = Dropout(0.5).build()
+    x = np.ones((2, 3), np.float32)
+    layer.forward(x, training=True)
+    assert layer.forward(x) is x
+    assert layer.backward(x) is x
+
+
+def test_dropout_drops_the_same_units_in_float32_and_float64_and_anew_in_each_step():
+    masks = {}
+    for dtype in (np.float32, np.float64):
+        layer = Dropout(0.5).build(rng=4)
+        x = np.ones((8, 8), dtype)
+        masks[dtype] = [layer.forward(x, training=True).copy() for _ in range(2)]
+        assert layer.y.dtype == dtype
+    for a, b in zip(*masks.values(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    first, second = masks[np.float32]
+    assert (first != second).any()
+
+
+def test_dropout_draws_one_float32_for_each_unit_from_a_generator_of_its_own():
+    rng = np.random.default_rng(4)
+    own = rng.spawn(1)[0]
+    layer = Dropout(0.25)
+    layer.initialize(np.random.default_rng(4))
+    x = np.ones((8, 8))
+    for _ in range(2):
+        expected = (own.random((8, 8), np.float32) >= 0.25) / 0.75
+        np.testing.assert_allclose(layer.forward(x, training=True), expected, rtol=1e-15)
+
+
+def test_dropout_with_rate_0_drops_nothing():
+    x = np.ones((50, 50), np.float32)
+    np.testing.assert_array_equal(Dropout(0).build().forward(x, training=True), x)
+
+
+@pytest.mark.parametrize("rate", [-0.1, 1, 1.5, float("nan")])
+def test_dropout_rate_out_of_range(rate):
+    with pytest.raises(ValueError, match=f"expected a rate from 0 up to but not 1, got {rate}"):
+        Dropout(rate)
+
+
+# -- errors -----------------------------------------------------------------------------------
+
+
+def forward_first(layer, x):
+    layer.forward(x)
+    return layer
+
+
+X = np.ones((2, 2))
+NOT_BUILT = r"Dense\(2 -> 3\): has no W yet; call build\(rng\), or make it part of a Network"
+ERRORS = {
+    "not built": (lambda: Dense(2, 3).forward(X), RuntimeError, NOT_BUILT),
+    "no parameters yet": (lambda: Dense(2, 3).parameters(), RuntimeError, NOT_BUILT),
+    "no gradients yet": (lambda: Dense(2, 3).gradients(), RuntimeError, "has no dW yet"),
+    "dropout not built": (
+        lambda: Dropout(0.5).forward(X, training=True),
+        RuntimeError,
+        r"Dropout\(0.5\): has no generator yet; call build\(rng\)",
+    ),
+    "backward first": (
+        lambda: dense().backward(X),
+        RuntimeError,
+        r"Dense\(2 -> 3, relu\): backward before forward; call forward\(x\) first",
+    ),
+    "width": (
+        lambda: dense().forward(np.ones((64, 784))),
+        ValueError,
+        r"expected input \(N, 2\), got \(64, 784\); is n_in that of the layer before\?",
+    ),
+    "images": (
+        lambda: dense().forward(np.ones((5, 1, 2))),
+        ValueError,
+        r"expected input \(N, 2\), got \(5, 1, 2\); put a Flatten layer before it",
+    ),
+    "no batch axis": (lambda: dense().forward(np.ones(2)), ValueError, r"got \(2,\)"),
+    "float32 for float64": (
+        lambda: dense().forward(X.astype(np.float32)),
+        TypeError,
+        r"expected x of type float64, got float32; .*x.astype\('float64'\).*dtype='float32'",
+    ),
+    "bytes": (lambda: dense().forward(X.astype(np.uint8)), TypeError, "got uint8"),
+    "a list": (lambda: dense()._expect_like("x", [[1, 2]], X), TypeError, "got list"),
+    "dy of another shape": (
+        lambda: forward_first(dense(), X).backward(X),
+        ValueError,
+        r"expected dy \(2, 3\) like the last output, got \(2, 2\)",
+    ),
+    "dy of another type": (
+        lambda: forward_first(dense(), X).backward(np.ones((2, 3), np.float32)),
+        TypeError,
+        "expected dy of type float64, got float32",
+    ),
+    "dropout's dy": (
+        lambda: forward_first(Dropout(0.5), X).backward(X[:1]),
+        ValueError,
+        r"expected dy \(2, 2\)",
+    ),
+    "flatten's dy": (
+        lambda: forward_first(Flatten(), X).backward(X[:1]),
+        ValueError,
+        r"expected dy \(2, 2\)",
+    ),
+    "n_in 0": (lambda: Dense(0, 3), ValueError, "whole numbers from 1, got 0, 3"),
+    "n_out 2.5": (lambda: Dense(2, 2.5), ValueError, "whole numbers from 1, got 2, 2.5"),
+    "not written": (lambda: Layer().forward(X), NotImplementedError, "^$"),
+    "backward not written": (lambda: Layer().backward(X), NotImplementedError, "^$"),
+}
+
+
+@pytest.mark.parametrize(("call", "kind", "message"), ERRORS.values(), ids=ERRORS)
+def test_each_error_says_what_was_expected_and_the_way_out(call, kind, message):
+    with pytest.raises(kind, match=message):
+        call()
+
+
+def test_an_array_on_another_device_is_named(monkeypatch):
+    cupy = pretended_cupy.install(monkeypatch)
+    with pytest.raises(TypeError, match=r"as a numpy array, got ndarray \(cupy\); move it with"):
+        dense().forward(cupy.ones((2, 2)))
+    layer = dense(device="cuda")
+    with pytest.raises(TypeError, match="as a cupy array"):
+        layer.forward(X)
+
+
+def test_parameters_are_views_and_the_layer_says_what_it_is():
+    layer = dense()
+    assert layer.size == 9
+    assert layer.parameters()["W"] is layer.W
+    assert layer.gradients()["b"] is layer.db
+    theta, dtheta = np.arange(9.0), np.zeros(9)
+    layer.bind(theta, dtheta)
+    theta[8] = 7
+    assert layer.b[2] == 7
+    layer.dW[1, 2] = 3
+    assert dtheta[5] == 3
+    assert [repr(la) for la in (layer, Dense(4, 1), Dropout(0.5), Flatten())] == [
+        "Dense(2 -> 3, relu)",
+        "Dense(4 -> 1)",
+        "Dropout(0.5)",
+        "Flatten()",
+    ]
+    assert Layer().output_shape((3,)) == (3,)
+    assert Dense(np.int64(2), 3).size == 9

@@ -1,0 +1,181 @@
+"""Devices by name, the errors that say the way out, and the buffers that make a step free."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pretended_cupy
+import pytest
+
+import minidl
+from minidl import DeviceError, get_device
+from minidl.backend import Device, Workspace, namespace, special, take_rows, to_numpy
+
+
+def no_cupy(monkeypatch):
+    monkeypatch.setitem(sys.modules, "cupy", None)  # "import cupy" raises ImportError
+
+
+def test_cpu():
+    device = get_device("cpu")
+    assert (device.name, device.xp, device.is_cuda) == ("cpu", np, False)
+    assert str(device) == "cpu"
+    assert get_device(device) is device
+    device.synchronize()
+
+
+@pytest.mark.parametrize("name", ["gpu", "cuda:", "cuda:x", "cuda:-1", "CPU", "", None, 0])
+def test_other_names_are_an_error_that_lists_the_right_ones(name):
+    with pytest.raises(ValueError, match=r"'auto', 'cpu', 'cuda' or 'cuda:<number>', got"):
+        get_device(name)
+
+
+def test_cuda_without_cupy_says_what_to_install(monkeypatch):
+    no_cupy(monkeypatch)
+    with pytest.raises(DeviceError, match=r"cuda:0: .*pip install 'minidl\[cuda12\]'.*'cpu'"):
+        get_device("cuda")
+
+
+def test_cuda_whose_driver_fails_says_to_check_it(monkeypatch):
+    cupy = pretended_cupy.install(monkeypatch)
+
+    def fail():
+        raise RuntimeError("cudaErrorInsufficientDriver")
+
+    monkeypatch.setattr(cupy.cuda.runtime, "getDeviceCount", fail)
+    with pytest.raises(DeviceError, match=r"cuda:1: .*cudaErrorInsufficientDriver.*nvidia-smi"):
+        get_device("cuda:1")
+
+
+def test_cuda_that_cannot_compute_is_not_taken(monkeypatch):
+    cupy = pretended_cupy.install(monkeypatch)
+
+    def fail(n):
+        raise RuntimeError("no kernel image is available")
+
+    monkeypatch.setattr(cupy, "arange", fail)
+    with pytest.raises(DeviceError, match="no kernel image is available"):
+        get_device("cuda")
+    assert get_device("auto").name == "cpu"
+
+
+@pytest.mark.parametrize(
+    ("count", "name", "there"),
+    [(0, "cuda", "there is no GPU"), (2, "cuda:2", "there is cuda:0, cuda:1")],
+)
+def test_a_gpu_that_is_not_there_says_which_are(count, name, there, monkeypatch):
+    pretended_cupy.install(monkeypatch, count)
+    with pytest.raises(DeviceError, match=f"no such GPU; {there}, or choose device 'cpu'"):
+        get_device(name)
+
+
+def test_auto_takes_the_gpu_or_says_why_not(monkeypatch):
+    pretended_cupy.install(monkeypatch)
+    device = get_device("auto")
+    assert (device.name, device.reason, device.is_cuda) == ("cuda:0", "a GPU answers", True)
+    pretended_cupy.install(monkeypatch, count=0)
+    assert get_device() == Device("cpu", "cuda:0: no such GPU")
+    no_cupy(monkeypatch)
+    device = get_device("auto")
+    assert device.name == "cpu"
+    assert device.reason.startswith("cuda:0: CuPy cannot be imported (")
+
+
+def test_a_gpu_is_made_current_before_its_arrays_are_made(monkeypatch):
+    cupy = pretended_cupy.install(monkeypatch, count=2)
+    device = get_device("cuda:1")
+    assert (device.name, device.reason, str(device)) == ("cuda:1", "asked for", "cuda:1")
+    cupy.cuda.Device.used.clear()
+    array = device.asarray(np.arange(3), np.float32)
+    assert cupy.cuda.Device.used == [1]
+    assert type(array) is cupy.ndarray
+    assert array.dtype == np.float32
+    assert device.asarray(array) is array
+    device.synchronize()
+    assert cupy.synchronized == 1
+
+
+def test_namespace_transfers_and_special_functions(device):
+    x = device.asarray([0.0, 1.0])
+    assert namespace(x) is device.xp
+    assert namespace(np.zeros(1)) is namespace(3.0) is np
+    back = to_numpy(x)
+    assert type(back) is np.ndarray
+    np.testing.assert_array_equal(back, [0, 1])
+    np.testing.assert_allclose(to_numpy(special(x).erfc(x)), [1, 0.15729920705028513], rtol=1e-12)
+    assert type(get_device("cpu").asarray(x)) is np.ndarray
+    there = np.zeros(2)
+    assert to_numpy(there) is get_device("cpu").asarray(there) is there
+
+
+def test_take_rows(device):
+    array = device.asarray(np.arange(12, dtype=np.uint8).reshape(4, 3))
+    out = device.xp.empty((2, 3), np.uint8)
+    assert take_rows(array, device.asarray([3, 0]), out) is out
+    np.testing.assert_array_equal(to_numpy(out), [[9, 10, 11], [0, 1, 2]])
+
+
+def test_a_buffer_is_made_once_cut_for_less_and_made_anew_for_more(device):
+    work, like = Workspace(), device.asarray(np.zeros(1, np.float32))
+    a = work.buffer("a", (4, 3), like)
+    assert (a.shape, a.dtype, type(a)) == ((4, 3), np.float32, type(like))
+    assert work.buffer("a", (4, 3), like) is a
+    assert work.buffer("b", (4, 3), like) is not a
+    a[...] = 5
+    cut = work.buffer("a", (2, 3), like)
+    cut[...] = 7
+    assert float(a.sum()) == 2 * 3 * 7 + 2 * 3 * 5  # the first rows of the same memory
+    assert cut.flags.c_contiguous
+    assert work.buffer("a", (4, 3), like) is a
+    assert work.buffer("a", (5, 3), like).shape == (5, 3)
+
+
+def test_a_buffer_of_another_width_type_or_number_of_axes_is_another_array():
+    work, like = Workspace(), np.zeros(1, np.float32)
+    shapes = [(4, 3), (4, 2), (4,), (3,), (), (2,), (2, 2, 2), (1, 2, 2), ()]
+    for shape in shapes:
+        for dtype in (None, bool, np.float64):
+            made = work.buffer("a", shape, like, dtype)
+            assert made.shape == shape
+            assert made.dtype == np.dtype(dtype or np.float32)
+
+
+def test_a_buffer_does_not_stay_on_another_device(monkeypatch):
+    cupy = pretended_cupy.install(monkeypatch)
+    work = Workspace()
+    assert type(work.buffer("a", (2,), np.zeros(1))) is np.ndarray
+    assert type(work.buffer("a", (2,), cupy.zeros(1))) is cupy.ndarray
+
+
+def test_import_minidl_imports_nothing_heavy():
+    heavy = "cupy", "matplotlib", "pooch", "requests", "scipy", "torch", "tqdm"
+    code = f"import sys, minidl; print(*set({heavy}).intersection(sys.modules))"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == ""
+
+
+def test_every_public_name_is_there():
+    for name in minidl.__all__:
+        assert hasattr(minidl, name)
+    assert sorted(minidl.__all__, key=str) == sorted(set(minidl.__all__))
+
+
+def test_the_pretended_cupy_refuses_to_mix(monkeypatch):
+    """The tests on it would show nothing otherwise."""
+    cupy = pretended_cupy.install(monkeypatch)
+    there, here = cupy.ones(3), np.ones(3)
+    mixes = [
+        lambda: there + here,
+        lambda: np.multiply(here, 2, out=there),
+        lambda: np.matmul(there, here),
+        lambda: there.__setitem__(slice(None), here),
+        lambda: cupy.take(there, np.array([0])),
+        lambda: there[np.array([0])],
+        lambda: np.concatenate([there, here]),
+    ]
+    for mix in mixes:
+        with pytest.raises(TypeError, match="NumPy array among CuPy's"):
+            mix()
+    assert type(there.sum()) is type(there * 2) is type(there[0]) is cupy.ndarray

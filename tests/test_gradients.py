@@ -1,0 +1,245 @@
+"""Every gradient of minidl in one table, against finite differences, and some against PyTorch.
+
+The finite differences are minidl's own ``check_gradients`` (test_gradcheck.py plants errors to
+show that it finds them); so that it is not the only judge, Dense is differentiated here once
+more with 40-digit arithmetic, and whole networks by PyTorch's autograd.
+"""
+
+from __future__ import annotations
+
+import mpmath
+import numpy as np
+import pytest
+from mpmath import mpf
+
+from minidl import (
+    ACTIVATIONS,
+    BinaryCrossEntropy,
+    Dense,
+    Dropout,
+    Flatten,
+    MeanSquaredError,
+    Network,
+    SoftmaxCrossEntropy,
+    assert_gradients,
+)
+from minidl.activations import ELU, LeakyReLU
+
+SMOOTH, KINKED = 1e-9, 1e-6  # the largest relative error
+FUNCTIONS = {
+    **ACTIVATIONS,
+    "leaky_relu(0.3)": lambda: LeakyReLU(0.3),
+    "elu(0.5)": lambda: ELU(0.5),
+    "elu(2)": lambda: ELU(2),
+}
+
+
+def tolerance(name: str) -> float:
+    return SMOOTH if FUNCTIONS[name]().kink is None else KINKED
+
+
+# -- the table --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(1,), (7,), (4, 3), (2, 3, 4)])
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_activation(name, shape):
+    assert_gradients(FUNCTIONS[name](), shape, rng=1, tolerance=tolerance(name))
+
+
+@pytest.mark.parametrize(("N", "n_in", "n_out"), [(1, 1, 1), (1, 4, 3), (5, 1, 3), (6, 4, 4)])
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_dense(name, N, n_in, n_out):
+    layer = Dense(n_in, n_out, FUNCTIONS[name](), biases="glorot_normal")
+    check = assert_gradients(layer, (N, n_in), rng=2, directions=2, tolerance=tolerance(name))
+    assert [row.name for row in check.rows] == ["x", "W", "b"]
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape"),
+    [
+        (Dense(30, 20, "tanh"), (16, 30)),
+        (Flatten(), (3, 4)),
+        (Flatten(), (2, 3, 4, 5)),
+        (Dropout(0.0), (3, 4)),
+        (Dropout(0.5), (6, 5)),
+        (Dropout(0.9), (2, 3, 4)),
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize("training", [True, False])
+def test_layer(layer, shape, training):
+    assert_gradients(layer, shape, rng=3, training=training, tolerance=SMOOTH)
+
+
+LOSSES = {
+    SoftmaxCrossEntropy(): [(1, 2), (5, 7), (3, 100)],
+    MeanSquaredError(): [(1, 1), (5,), (4, 3), (2, 3, 4)],
+    BinaryCrossEntropy(): [(1, 1), (5,), (4, 3), (2, 3, 4)],
+}
+
+
+@pytest.mark.parametrize(
+    ("loss", "shape"), [(loss, s) for loss, shapes in LOSSES.items() for s in shapes], ids=str
+)
+def test_loss(loss, shape):
+    rng = np.random.default_rng(4)
+    labels = isinstance(loss, SoftmaxCrossEntropy)
+    targets = rng.integers(0, shape[1], shape[0]) if labels else rng.random(shape)
+    assert_gradients(loss, shape, targets, rng=5, tolerance=SMOOTH)
+
+    def total(logits, targets):
+        return loss(logits, targets, "sum")
+
+    assert_gradients(total, shape, targets, rng=5, tolerance=SMOOTH)
+
+
+def deep(name: str, dropout: bool = False, last: str = "linear") -> Network:
+    """Images in, four Dense layers, and where asked for dropout between them."""
+    noise = [Dropout(0.3)] if dropout else []
+    layers = [
+        *[Flatten(), Dense(12, 9, FUNCTIONS[name]()), *noise],
+        *[Dense(9, 8, FUNCTIONS[name]()), Dense(8, 7, FUNCTIONS[name]())],
+        *[Dropout(0.5)] * dropout,
+        Dense(7, 5, last, biases="glorot_normal"),
+    ]
+    return Network(layers, (3, 2, 2), rng=6, dtype="float64")
+
+
+X = np.random.default_rng(7).standard_normal((4, 3, 2, 2))
+LABELS = np.array([0, 4, 2, 2])
+
+
+@pytest.mark.parametrize("dropout", [False, True], ids=["", "dropout"])
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_network_of_depth_4(name, dropout):
+    network = deep(name, dropout)
+    check = assert_gradients(network, X, rng=8, directions=2, tolerance=tolerance(name))
+    assert [row.name for row in check.rows] == [
+        "x",
+        *(f"dense_{i}.{p}" for i in (1, 2, 3, 4) for p in "Wb"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("loss", "targets"),
+    [
+        (SoftmaxCrossEntropy(), LABELS),
+        (MeanSquaredError(), np.ones((4, 5))),
+        (BinaryCrossEntropy(), np.full((4, 5), 0.75)),
+    ],
+    ids=["cross-entropy", "squares", "binary"],
+)
+def test_network_with_its_loss(loss, targets):
+    for dropout in (False, True):
+        network = deep("tanh", dropout)
+        assert_gradients(network, X, targets, loss=loss, rng=9, directions=2, tolerance=SMOOTH)
+
+
+def test_network_with_softmax_as_its_last_layer():
+    network = deep("sigmoid", last="softmax")
+    t = np.full((4, 5), 0.2)
+    assert_gradients(network, X, t, loss=MeanSquaredError(), tolerance=SMOOTH)
+
+
+def test_at_every_entry():
+    layer = Dense(3, 2, "swish", biases="he_normal")
+    assert_gradients(layer, (4, 3), elementwise=True, tolerance=SMOOTH)
+    assert_gradients(SoftmaxCrossEntropy(), (3, 4), LABELS[:3] % 4, elementwise=True)
+
+
+def test_on_every_device(device):
+    network = Network([Dense(4, 3, "gelu"), Dropout(0.5), Dense(3, 3)], 4, 0, "float64", device)
+    x = device.asarray(np.random.default_rng(0).standard_normal((5, 4)))
+    t = device.asarray(np.arange(5) % 3)
+    assert_gradients(network, x, t, loss=SoftmaxCrossEntropy(), directions=1, tolerance=SMOOTH)
+
+
+# -- other judges -----------------------------------------------------------------------------
+
+
+def test_dense_against_40_digits():
+    """∂/∂v ⟨dy, tanh(x W + b)⟩ by central differences so fine that only the formula can err."""
+    rng = np.random.default_rng(10)
+    x, dy = rng.standard_normal((3, 4)), rng.standard_normal((3, 2))
+    layer = Dense(4, 2, "tanh", biases="he_normal").build(rng=11, dtype="float64")
+    layer.forward(x)
+    dx = layer.backward(dy)
+
+    def phi(v):
+        total = mpf(0)
+        for n in range(3):
+            for j in range(2):
+                z = v["b"][j] + mpmath.fsum(v["x"][n, i] * v["W"][i, j] for i in range(4))
+                total += mpf(dy[n, j]) * mpmath.tanh(z)
+        return total
+
+    exact = np.vectorize(mpf, otypes=[object])
+    v = {"x": exact(x), "W": exact(layer.W), "b": exact(layer.b)}
+    h = mpf(10) ** -12
+    with mpmath.workdps(40):
+        for name, gradient in (("x", dx), ("W", layer.dW), ("b", layer.db)):
+            for index in np.ndindex(gradient.shape):
+                kept = v[name][index]
+                v[name][index] = kept + h
+                up = phi(v)
+                v[name][index] = kept - h
+                slope = (up - phi(v)) / (2 * h)
+                v[name][index] = kept
+                assert gradient[index] == pytest.approx(float(slope), rel=1e-12, abs=1e-14)
+
+
+def in_torch(torch, name):
+    F = torch.nn.functional
+    return {
+        "linear": lambda z: z,
+        "sigmoid": torch.sigmoid,
+        "tanh": torch.tanh,
+        "relu": torch.relu,
+        "leaky_relu": lambda z: F.leaky_relu(z, 0.01),
+        "leaky_relu(0.3)": lambda z: F.leaky_relu(z, 0.3),
+        "elu": F.elu,
+        "elu(0.5)": lambda z: F.elu(z, 0.5),
+        "elu(2)": lambda z: F.elu(z, 2.0),
+        "selu": F.selu,
+        "gelu": F.gelu,
+        "swish": F.silu,
+        "softmax": lambda z: torch.softmax(z, dim=-1),
+    }[name]
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_network_agrees_with_autograd(name):
+    torch = pytest.importorskip("torch", reason="PyTorch is the other judge here")
+    network = deep(name)
+    f = in_torch(torch, name)
+    x = torch.tensor(X, requires_grad=True)
+    parameters = [torch.tensor(v, requires_grad=True) for _, _, v, _ in network.parameters()]
+    y = x.reshape(4, -1)
+    for i in range(4):
+        W, b = parameters[2 * i : 2 * i + 2]
+        y = y @ W + b
+        y = f(y) if i < 3 else y
+    loss = torch.nn.functional.cross_entropy(y, torch.tensor(LABELS))
+    loss.backward()
+
+    logits = network.forward(X)
+    value, dlogits = SoftmaxCrossEntropy()(logits, LABELS)
+    dx = network.backward(dlogits, input_gradient=True)
+    assert float(value) == pytest.approx(loss.item(), rel=1e-12)
+    np.testing.assert_allclose(logits, y.detach().numpy(), rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(dx, x.grad.numpy(), rtol=1e-12, atol=1e-14)
+    for (layer, parameter, _, g), theirs in zip(network.parameters(), parameters, strict=True):
+        scale = np.abs(g).max()
+        np.testing.assert_allclose(
+            g, theirs.grad.numpy(), rtol=1e-12, atol=1e-13 * scale, err_msg=layer.name + parameter
+        )
+
+
+@pytest.mark.parametrize("name", [name for name in FUNCTIONS if name != "softmax"])
+def test_derivative_agrees_with_autograd_at_and_around_the_kink(name):
+    torch = pytest.importorskip("torch", reason="PyTorch is the other judge here")
+    z = torch.tensor([-3.0, -1e-8, 0.0, 1e-8, 3.0], dtype=torch.float64, requires_grad=True)
+    in_torch(torch, name)(z).sum().backward()
+    ours = FUNCTIONS[name]().derivative(z.detach().numpy())
+    np.testing.assert_allclose(ours, z.grad.numpy(), rtol=1e-12)

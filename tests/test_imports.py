@@ -1,0 +1,116 @@
+"""Imports run downwards only, and heavy ones wait until they are needed."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import minidl
+
+PACKAGE = Path(minidl.__file__).parent
+
+# What each module of the engine may import of minidl: nothing that is not named here.
+MAY_IMPORT = {
+    "backend": set(),
+    "files": set(),
+    "progress": set(),
+    "initializers": set(),
+    "activations": {"backend"},
+    "layers.base": {"backend"},
+    "layers.dense": {"activations", "backend", "initializers", "layers.base"},
+    "layers.dropout": {"backend", "layers.base"},
+    "layers.flatten": {"backend", "layers.base"},
+    "layers": {"layers.base", "layers.dense", "layers.dropout", "layers.flatten"},
+    "examples": {"backend"},
+    "losses": {"activations", "backend"},
+    "optimizers": {"backend"},
+    "network": {"backend", "files", "layers"},
+    "inspection": {"activations", "backend", "losses", "network"},
+    "gradcheck": {"activations", "backend", "layers", "network"},
+    "training": {
+        *("backend", "examples", "inspection", "losses", "network", "optimizers", "progress")
+    },
+}
+# Of the rest: the part of the engine that must not know it.
+UPPER = ("datasets", "reporting", "recording", "training")
+HEAVY = {"cupy", "cupyx", "matplotlib", "pooch", "requests", "tqdm", "scipy", "torch"}
+
+
+def modules() -> dict[str, Path]:
+    found = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        parts = path.relative_to(PACKAGE).with_suffix("").parts
+        found[".".join(part for part in parts if part != "__init__")] = path
+    return found
+
+
+def imports(path: Path, everywhere: bool = True) -> set[str]:
+    """The modules that a file imports; those at its top only, if not ``everywhere``."""
+    tree = ast.parse(path.read_text("utf-8"))
+    names = set()
+    for node in ast.walk(tree) if everywhere else tree.body:
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path.name}: relative import"
+            known = modules()
+            for alias in node.names:
+                full = f"{node.module}.{alias.name}"
+                is_module = full.removeprefix("minidl.") in known and full.startswith("minidl.")
+                names.add(full if is_module else str(node.module))
+    return names
+
+
+def within(names: set[str]) -> set[str]:
+    return {name.removeprefix("minidl.") for name in names if name.startswith("minidl.")}
+
+
+@pytest.mark.parametrize("module", MAY_IMPORT)
+def test_the_engine_imports_downwards_only(module):
+    assert within(imports(modules()[module])) <= MAY_IMPORT[module]
+
+
+def test_the_table_is_itself_in_order():
+    seen: set[str] = set()
+    for module, allowed in MAY_IMPORT.items():
+        assert allowed <= seen, module
+        seen.add(module)
+
+
+def test_every_module_of_the_engine_is_in_the_table():
+    engine = {m for m in modules() if m and m.split(".")[0] not in UPPER[:3]}
+    assert engine == set(MAY_IMPORT)
+
+
+def test_nothing_imports_experiments_benchmarks_or_tests():
+    for path in modules().values():
+        roots = {name.partition(".")[0] for name in imports(path)}
+        assert not roots & {"experiments", "benchmarks", "tests"}, path.name
+
+
+def test_reporting_is_on_top_and_data_sets_know_no_network():
+    for module, path in modules().items():
+        used = {name.split(".")[0] for name in within(imports(path))}
+        if module.split(".")[0] != "reporting":
+            assert "reporting" not in used, module
+        if module.split(".")[0] == "datasets":
+            assert used <= {"datasets", "examples", "files", "backend"}, module
+
+
+@pytest.mark.parametrize("module", MAY_IMPORT)
+def test_heavy_modules_are_imported_where_they_are_used(module):
+    roots = {name.partition(".")[0] for name in imports(modules()[module], everywhere=False)}
+    assert not roots & HEAVY
+
+
+def test_this_test_sees_imports(tmp_path):
+    path = tmp_path / "a.py"
+    path.write_text(
+        "import cupy.cuda\nfrom minidl import training\nfrom minidl.layers import Dense\n"
+        "def f():\n    from minidl.layers import dense\n"
+    )
+    inside = {"training", "layers", "layers.dense"}
+    assert within(imports(path)) == inside
+    assert imports(path, everywhere=False) == {"cupy.cuda", "minidl.training", "minidl.layers"}

@@ -1,0 +1,59 @@
+"""Initial weights: limits, variances, and the same draw for every type and device."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from minidl import Dense
+from minidl.backend import to_numpy
+from minidl.initializers import INITIALIZERS, get_initializer
+
+N_IN, N_OUT = 300, 200
+VARIANCES = {  # of the papers named in the docstrings, with their limits
+    "glorot_uniform": (2 / 500, math.sqrt(6 / 500)),
+    "glorot_normal": (2 / 500, math.inf),
+    "he_uniform": (2 / 300, math.sqrt(6 / 300)),
+    "he_normal": (2 / 300, math.inf),
+    "lecun_normal": (1 / 300, math.inf),
+    "zeros": (0, 0),
+}
+
+
+@pytest.mark.parametrize("name", INITIALIZERS)
+def test_mean_variance_and_limit(name):
+    variance, limit = VARIANCES[name]
+    W = INITIALIZERS[name](np.random.default_rng(0), (N_IN, N_OUT), N_IN, N_OUT)
+    assert W.shape == (N_IN, N_OUT)
+    assert W.dtype == np.float64
+    # 60 000 draws: four standard deviations of their mean and of their variance
+    assert abs(W.mean()) <= 4 * math.sqrt(variance / W.size)
+    assert W.var() == pytest.approx(variance, rel=4 * math.sqrt(2 / W.size))
+    assert np.abs(W).max() <= limit
+    if 0 < limit < math.inf:
+        assert np.abs(W).max() > 0.999 * limit
+    elif limit:
+        assert np.abs(W).max() > 3.5 * math.sqrt(variance)  # a normal draw has tails
+
+
+def test_float32_is_the_float64_draw_rounded(device):
+    single, double = (
+        Dense(5, 4, weights="he_normal").build(rng=3, dtype=dtype, device=device)
+        for dtype in ("float32", "float64")
+    )
+    drawn = np.random.default_rng(3).normal(0, math.sqrt(2 / 5), (5, 4))
+    np.testing.assert_array_equal(to_numpy(double.W), drawn)
+    np.testing.assert_array_equal(to_numpy(single.W), drawn.astype(np.float32))
+    assert not to_numpy(single.b).any()
+
+
+def test_a_function_of_ones_own():
+    layer = Dense(2, 3, biases=lambda rng, shape, n_in, n_out: np.full(shape, n_in + 10 * n_out))
+    np.testing.assert_array_equal(layer.build().b, [32, 32, 32])
+
+
+def test_a_wrong_name_lists_the_right_ones():
+    with pytest.raises(ValueError, match=r"expected one of glorot_uniform, .*, got 'xavier'"):
+        get_initializer("xavier")

@@ -1,0 +1,277 @@
+"""Losses against PyTorch, against 50-digit mpmath at extreme logits, and by hand."""
+
+from __future__ import annotations
+
+import math
+
+import mpmath
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from mpmath import mpf
+
+from minidl import BinaryCrossEntropy, MeanSquaredError, SoftmaxCrossEntropy
+from minidl.backend import to_numpy
+from minidl.losses import Loss
+
+LOSSES = [SoftmaxCrossEntropy, MeanSquaredError, BinaryCrossEntropy]
+
+
+def problem(loss_class, N=6, shape=(5,), seed=0):
+    """Logits and fitting targets."""
+    rng = np.random.default_rng(seed)
+    logits = 3 * rng.standard_normal((N, *shape))
+    if loss_class is SoftmaxCrossEntropy:
+        return logits, rng.integers(0, shape[0], N)
+    return logits, rng.random((N, *shape))
+
+
+# -- PyTorch ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+@pytest.mark.parametrize("shape", [(5,), (2,), (3, 4)])
+@pytest.mark.parametrize("loss_class", LOSSES)
+def test_value_and_gradient_agree_with_pytorch(loss_class, shape, reduction):
+    torch = pytest.importorskip("torch", reason="PyTorch is the other judge here")
+    if loss_class is SoftmaxCrossEntropy and len(shape) > 1:
+        shape = (100,)
+    logits, targets = problem(loss_class, shape=shape)
+    z = torch.tensor(logits, requires_grad=True)
+    t = torch.tensor(targets)
+    F = torch.nn.functional
+    if loss_class is SoftmaxCrossEntropy:
+        theirs = F.cross_entropy(z, t, reduction="sum")
+    elif loss_class is MeanSquaredError:
+        theirs = F.mse_loss(z, t, reduction="sum") / math.prod(shape)
+    else:
+        theirs = F.binary_cross_entropy_with_logits(z, t, reduction="sum") / math.prod(shape)
+    if reduction == "mean":
+        theirs = theirs / len(logits)
+    theirs.backward()
+    value, dlogits = loss_class()(logits, targets, reduction)
+    assert float(value) == pytest.approx(theirs.item(), rel=1e-12)
+    np.testing.assert_allclose(dlogits, z.grad.numpy(), rtol=1e-12, atol=1e-15)
+
+
+# -- by hand ----------------------------------------------------------------------------------
+
+LOG2, LOG3 = math.log(2), math.log(3)
+BY_HAND = {  # loss, logits, targets, values of the examples, their gradients
+    "two classes alike": (SoftmaxCrossEntropy, [[7, 7]], [0], [LOG2], [[-0.5, 0.5]]),
+    "odds of 1 : 3": (
+        SoftmaxCrossEntropy,
+        [[0, LOG3], [0, LOG3]],
+        [0, 1],
+        [2 * LOG2, 2 * LOG2 - LOG3],
+        [[-0.75, 0.75], [0.25, -0.25]],
+    ),
+    "100 classes alike": (
+        SoftmaxCrossEntropy,
+        [[0] * 100],
+        [99],
+        [math.log(100)],
+        [[0.01] * 99 + [-0.99]],
+    ),
+    "squares": (
+        MeanSquaredError,
+        [[1, 2], [0, 5]],
+        [[0.0, 4.0], [0, 2]],
+        [2.5, 4.5],
+        [[1, -2], [0, 3]],
+    ),
+    "one number each": (MeanSquaredError, [1, 2], [3.0, 2.0], [4, 0], [-4, 0]),
+    "a coin": (BinaryCrossEntropy, [[0]], [[1.0]], [LOG2], [[-0.5]]),
+    "σ = ¾": (
+        BinaryCrossEntropy,
+        [[LOG3, LOG3, LOG3]],
+        [[1.0, 0.0, 0.5]],
+        [(2 * LOG2 - LOG3 + 2 * LOG2 + 2 * LOG2 - LOG3 / 2) / 3],
+        [[-0.25 / 3, 0.75 / 3, 0.25 / 3]],
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("loss_class", "logits", "targets", "values", "gradients"), BY_HAND.values(), ids=BY_HAND
+)
+def test_by_hand(loss_class, logits, targets, values, gradients, device):
+    logits = device.asarray(np.array(logits, float))
+    targets = device.asarray(np.array(targets))
+    loss = loss_class()
+    for reduction, divisor in (("sum", 1), ("mean", len(logits))):
+        value, dlogits = loss(logits, targets, reduction)
+        assert float(value) == pytest.approx(sum(values) / divisor, rel=1e-14)
+        expected = np.array(gradients) / divisor
+        np.testing.assert_allclose(to_numpy(dlogits), expected, rtol=1e-14, atol=1e-16)
+
+
+@pytest.mark.parametrize("loss_class", LOSSES)
+def test_sum_is_n_times_the_mean_and_mean_is_the_default(loss_class):
+    logits, targets = problem(loss_class)
+    mean, dmean = (np.copy(a) for a in loss_class()(logits, targets))
+    total, dtotal = loss_class()(logits, targets, "sum")
+    assert float(total) == pytest.approx(len(logits) * float(mean), rel=1e-15)
+    np.testing.assert_allclose(dtotal, len(logits) * dmean, rtol=1e-15)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("loss_class", LOSSES)
+def test_type_kept_and_arguments_unchanged(loss_class, dtype, device):
+    logits, targets = problem(loss_class)
+    logits = logits.astype(dtype)
+    targets = targets if loss_class is SoftmaxCrossEntropy else targets.astype(dtype)
+    z, t = device.asarray(logits.copy()), device.asarray(targets.copy())
+    value, dlogits = loss_class()(z, t)
+    assert value.dtype == dlogits.dtype == dtype
+    assert type(dlogits) is type(z)
+    np.testing.assert_array_equal(to_numpy(z), logits)
+    np.testing.assert_array_equal(to_numpy(t), targets)
+
+
+def test_a_smaller_batch_after_a_larger_one():
+    for loss_class in LOSSES:
+        loss = loss_class()
+        for N in (5, 2, 7, 1):
+            logits, targets = problem(loss_class, N)
+            value, dlogits = loss(logits, targets)
+            fresh_value, fresh = loss_class()(logits, targets)
+            assert value == fresh_value
+            np.testing.assert_array_equal(dlogits, fresh)
+
+
+@given(st.floats(-1e3, 1e3), st.integers(0, 4))
+def test_softmax_cross_entropy_does_not_see_a_shift_and_its_gradient_sums_to_zero(shift, label):
+    logits, _ = problem(SoftmaxCrossEntropy, N=1)
+    loss, t = SoftmaxCrossEntropy(), np.array([label])
+    value, dlogits = loss(logits, t)
+    before = dlogits.copy()
+    shifted, dlogits = loss(logits + shift, t)
+    assert shifted == pytest.approx(value, rel=1e-11)
+    np.testing.assert_allclose(dlogits, before, rtol=1e-10)
+    assert abs(dlogits.sum()) < 1e-15
+    assert dlogits[0, label] < 0
+
+
+# -- extreme logits, against mpmath -----------------------------------------------------------
+
+
+def exact_cross_entropy(z, t):
+    """−log p_t and ∂/∂z_i = p_i − [i = t], in 50 digits."""
+    with mpmath.workdps(50):
+        e = [mpmath.exp(mpf(float(v))) for v in z]
+        total = mpmath.fsum(e)
+        others = mpmath.fsum(v for i, v in enumerate(e) if i != t)
+        value = mpmath.log(total) - mpf(float(z[t]))
+        gradient = [-others / total if i == t else v / total for i, v in enumerate(e)]
+        return float(value), [float(g) for g in gradient]
+
+
+EXTREME = [
+    [80, -80, 0],
+    [80, 79, 0],
+    [-80, -80, -80],
+    [20, 0, -20],
+    [8, -8, 0.5],
+    [1e4, -1e4, 0],
+    [1e4, 1e4 - 10, -1e4],
+    [-1e4, -1e4 + 17, 1e4],
+]
+
+
+@pytest.mark.parametrize("target", [0, 1, 2])
+@pytest.mark.parametrize("z", EXTREME, ids=str)
+@pytest.mark.parametrize(("dtype", "rtol"), [(np.float32, 2e-6), (np.float64, 1e-14)])
+def test_softmax_cross_entropy_at_extreme_logits(z, target, dtype, rtol):
+    z = np.array([z], dtype)
+    value, dlogits = SoftmaxCrossEntropy()(z, np.array([target]))
+    exact_value, exact = exact_cross_entropy(z[0], target)
+    # A loss of e^(−20) beside 1 is lost in log(1 + e^(−20)): precise to an ε, not in its digits.
+    assert float(value) == pytest.approx(exact_value, rel=rtol, abs=float(np.finfo(dtype).eps))
+    # Relative to every entry, p_t − 1 among them; smaller than the smallest number is 0.
+    tiny = float(np.finfo(dtype).tiny)
+    np.testing.assert_allclose(dlogits[0].astype(float), exact, rtol=rtol, atol=tiny)
+
+
+def test_the_gradient_at_the_target_does_not_cancel_in_float32():
+    z = np.float32([[20, 0, 0]])
+    dlogits = SoftmaxCrossEntropy()(z, np.array([0]))[1]
+    p = np.exp(z) / np.exp(z).sum()
+    assert p[0, 0] - 1 == 0
+    assert dlogits[0, 0] == pytest.approx(-2 * math.exp(-20), rel=1e-6)
+
+
+@pytest.mark.parametrize("t", [0, 1, 0.25])
+@pytest.mark.parametrize("z", [-1e4, -80, -20, -1e-3, 0, 5, 20, 80, 1e4])
+@pytest.mark.parametrize(("dtype", "rtol"), [(np.float32, 2e-6), (np.float64, 1e-14)])
+def test_binary_cross_entropy_at_extreme_logits(z, t, dtype, rtol):
+    logits = np.array([[z]], dtype)
+    value, dlogits = BinaryCrossEntropy()(logits, np.array([[t]], dtype))
+    with mpmath.workdps(5000):  # σ(1e4) differs from 1 in the 4343rd digit
+        s, not_s = (1 / (1 + mpmath.exp(-sign * mpf(float(logits[0, 0])))) for sign in (1, -1))
+        exact = -t * mpmath.log(s) - (1 - t) * mpmath.log(not_s)
+        slope = (1 - t) * s - t * not_s
+        exact, slope = float(exact), float(slope)
+    tiny = float(np.finfo(dtype).tiny)
+    assert float(value) == pytest.approx(exact, rel=rtol, abs=tiny)
+    assert float(dlogits[0, 0]) == pytest.approx(slope, rel=rtol, abs=tiny)
+
+
+# -- hits -------------------------------------------------------------------------------------
+
+
+def test_hits(device):
+    z = device.asarray(np.array([[1.0, 3, 2], [5, 4, 3], [0, 0, 1]]))
+    assert int(SoftmaxCrossEntropy().hits(z, device.asarray(np.array([1, 1, 2])))) == 2
+    t = device.asarray(np.array([[0.0, 1, 1], [1, 1, 0], [0, 0, 1]]))
+    # z > 0 answers 1: right are 2, 2 and 3 of three each
+    assert float(BinaryCrossEntropy().hits(z, t)) == pytest.approx(7 / 3)
+    assert math.isnan(MeanSquaredError().hits(z, t))
+
+
+# -- errors -----------------------------------------------------------------------------------
+
+Z = np.zeros((4, 3))
+T = np.zeros(4, int)
+ERRORS = {
+    "reduction": (SoftmaxCrossEntropy, Z, T, "none", "'mean' or 'sum', got 'none'"),
+    "label too large": (SoftmaxCrossEntropy, Z, T + 3, "mean", "labels from 0 to 2, got 3 to 3"),
+    "label negative": (SoftmaxCrossEntropy, Z, T - 1, "mean", "labels from 0 to 2, got -1 to -1"),
+    "labels as floats": (SoftmaxCrossEntropy, Z, T + 0.0, "mean", r"\(4, 3\) and float64 \(4,\)"),
+    "one-hot": (SoftmaxCrossEntropy, Z, np.zeros((4, 3), int), "mean", r"int64 \(4, 3\)"),
+    "labels short": (
+        SoftmaxCrossEntropy,
+        Z,
+        T[:3],
+        "mean",
+        r"integer labels \(N,\), got .* \(3,\)",
+    ),
+    "one class": (SoftmaxCrossEntropy, Z[:, :1], T, "mean", r"logits \(N, C\)"),
+    "no classes": (SoftmaxCrossEntropy, Z[:, 0], T, "mean", r"logits \(N, C\)"),
+    "shapes": (MeanSquaredError, Z, Z[:, :1], "mean", r"targets \(4, 3\) like the logits, got"),
+    "labels": (MeanSquaredError, Z, Z.astype(int), "mean", "floating-point targets .* got int64"),
+    "broadcast": (BinaryCrossEntropy, Z, Z[:, 0], "mean", r"got float64 \(4,\)"),
+    "above 1": (BinaryCrossEntropy, Z, Z + 1.5, "mean", "targets from 0 to 1, got 1.5 to 1.5"),
+    "below 0": (BinaryCrossEntropy, Z, Z - 1, "mean", "targets from 0 to 1, got -1.0"),
+    "NaN": (BinaryCrossEntropy, Z, Z * math.nan, "mean", "targets from 0 to 1, got nan"),
+}
+
+
+@pytest.mark.parametrize(
+    ("loss_class", "logits", "targets", "reduction", "message"), ERRORS.values(), ids=ERRORS
+)
+def test_errors_name_the_loss_and_what_came(loss_class, logits, targets, reduction, message):
+    with pytest.raises(ValueError, match=f"{loss_class.name}: expected .*{message}"):
+        loss_class()(logits, targets, reduction)
+
+
+def test_a_loss_without_a_formula_is_not_one():
+    with pytest.raises(NotImplementedError):
+        Loss()(Z, Z)
+    assert repr(SoftmaxCrossEntropy()) == "SoftmaxCrossEntropy()"
+
+
+def test_values_that_are_not_finite_come_back_without_a_warning():
+    assert math.isnan(SoftmaxCrossEntropy()(Z * math.nan, T)[0])
+    assert math.isinf(MeanSquaredError()(Z + 1e200, Z)[0])

@@ -1,0 +1,446 @@
+"""Networks: two flat vectors, names, errors, and weights on disk that are whole or refused."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import zipfile
+
+import numpy as np
+import pretended_cupy
+import pytest
+
+from minidl import Dense, Dropout, Flatten, Layer, Network, WeightsError
+from minidl.backend import to_numpy
+
+
+def small(rng=0, dtype="float32", device="cpu", n_out=3) -> Network:
+    layers = [Flatten(), Dense(8, 5, "tanh"), Dropout(0.5), Dense(5, n_out)]
+    return Network(layers, (2, 4), rng, dtype, device)
+
+
+X = np.random.default_rng(0).standard_normal((7, 2, 4)).astype(np.float32)
+
+# -- the flat vectors -------------------------------------------------------------------------
+
+
+def test_parameters_and_gradients_are_views_into_two_flat_vectors(device):
+    network = small(device=device)
+    assert network.theta.shape == network.dtheta.shape == (8 * 5 + 5 + 5 * 3 + 3,)
+    for vector in (network.theta, network.dtheta):
+        assert vector.flags.c_contiguous
+        vector[...] = device.asarray(np.arange(63, dtype=np.float32))
+    where = {"dense_1": (0, 40, 45), "dense_2": (45, 60, 63)}
+    for name, (W, b, end) in where.items():
+        layer = network[name]
+        for weight, bias in ((layer.W, layer.b), (layer.dW, layer.db)):
+            assert to_numpy(weight).ravel().tolist() == list(range(W, b))
+            assert to_numpy(bias).tolist() == list(range(b, end))
+    network["dense_2"].b[2] = -1
+    network["dense_1"].dW[0, 1] = -2
+    assert float(network.theta[62]) == -1
+    assert float(network.dtheta[1]) == -2
+
+
+def test_parameters_come_in_the_order_of_the_flat_vector():
+    network = small()
+    found = [(layer.name, name) for layer, name, _, _ in network.parameters()]
+    assert found == [(f"dense_{i}", p) for i in (1, 2) for p in "Wb"]
+    values = np.concatenate([value.ravel() for _, _, value, _ in network.parameters()])
+    np.testing.assert_array_equal(values, network.theta)
+    for _, _, value, gradient in network.parameters():
+        assert gradient.shape == value.shape
+        assert np.shares_memory(gradient, network.dtheta)
+
+
+def test_the_first_weights_are_drawn_layer_by_layer():
+    rng = np.random.default_rng(5)
+    network = small(rng=5, dtype="float64")
+    for layer in (network["dense_1"], network["dense_2"]):
+        limit = np.sqrt(6 / sum(layer.W.shape))
+        np.testing.assert_array_equal(layer.W, rng.uniform(-limit, limit, layer.W.shape))
+        assert not layer.b.any()
+
+
+def test_the_same_seed_gives_the_same_bits_on_every_device_and_rounded_in_float32(device):
+    double = small(rng=3, dtype="float64").theta
+    assert (double != small(rng=4, dtype="float64").theta).any()
+    for dtype in ("float32", "float64"):
+        theta = to_numpy(small(rng=3, dtype=dtype, device=device).theta)
+        np.testing.assert_array_equal(theta, double.astype(dtype))
+
+
+# -- forward and backward ---------------------------------------------------------------------
+
+
+def test_forward_is_the_layers_one_after_the_other(device):
+    network = small(dtype="float64", device=device)
+    W1, b1, W2, b2 = (to_numpy(value) for _, _, value, _ in network.parameters())
+    x = X.astype(float)
+    expected = np.tanh(x.reshape(7, 8) @ W1 + b1) @ W2 + b2
+    got = to_numpy(network.forward(device.asarray(x)))
+    np.testing.assert_allclose(got, expected, rtol=1e-12)
+
+
+def test_dropout_is_on_in_training_only():
+    network = small()
+    still = network.forward(X).copy()
+    np.testing.assert_array_equal(network.forward(X), still)
+    assert (network.forward(X, training=True) != still).any()
+    mask = network["dropout_1"].mask
+    assert set(np.unique(mask)) == {0, 2}
+
+
+def test_the_input_gradient_is_computed_where_asked_and_the_others_are_the_same():
+    network = small()
+    dy = np.random.default_rng(1).standard_normal((7, 3)).astype(np.float32)
+    network.forward(X)
+    assert network.backward(dy) is None
+    assert "dx" not in network["dense_1"]._buffers
+    assert "dx" in network["dense_2"]._buffers
+    dtheta = network.dtheta.copy()
+    dx = network.backward(dy, input_gradient=True)
+    assert dx.shape == X.shape
+    assert dx.all()
+    np.testing.assert_array_equal(network.dtheta, dtheta)
+
+
+def test_layers_below_the_first_parameters_are_not_run_backward(monkeypatch):
+    network = Network([Flatten(), Dropout(0.5), Dense(8, 3)], (2, 4))
+    ran = []
+    for layer in network.layers:
+        backward = layer.backward
+
+        def spy(*arguments, b=backward, name=layer.name):
+            ran.append(name)
+            return b(*arguments)
+
+        monkeypatch.setattr(layer, "backward", spy)
+    y = network.forward(X, training=True)
+    network.backward(y)
+    assert ran == ["dense_1"]
+    ran.clear()
+    network.backward(y, input_gradient=True)
+    assert ran == ["dense_1", "dropout_1", "flatten_1"]
+
+
+def test_a_network_without_parameters():
+    network = Network([Flatten(), Flatten()], (2, 4))
+    y = network.forward(X)
+    assert network.theta.size == 0
+    assert network.backward(y) is None
+    np.testing.assert_array_equal(network.backward(y, input_gradient=True), X)
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 7, 1000])
+def test_predict_in_batches_is_the_whole(batch_size, device):
+    network = small(dtype="float64", device=device)
+    whole = to_numpy(network.forward(device.asarray(X.astype(float)))).copy()
+    for x in (X, X.astype(float), device.asarray(X)):
+        y = network.predict(x, batch_size)
+        assert type(y) is np.ndarray
+        assert y.dtype == np.float64
+        np.testing.assert_allclose(y, whole, rtol=1e-12, atol=1e-15)
+
+
+def test_predict_takes_bytes_and_no_examples():
+    network = small()
+    x = np.arange(16, dtype=np.uint8).reshape(2, 2, 4)
+    np.testing.assert_allclose(network.predict(x), network.forward(x.astype(np.float32)))
+    assert network.predict(X[:0]).shape == (0, 3)
+
+
+# -- names, summary, errors -------------------------------------------------------------------
+
+
+def test_names_and_access():
+    network = small()
+    assert [layer.name for layer in network.layers] == [
+        "flatten_1",
+        "dense_1",
+        "dropout_1",
+        "dense_2",
+    ]
+    assert network["dense_2"] is network.layers[3]
+    with pytest.raises(KeyError, match=r"one of flatten_1, dense_1, dropout_1, dense_2, got 'fc'"):
+        network["fc"]
+    named = Dense(2, 2)
+    named.name = "head"
+    assert [la.name for la in Network([Dense(2, 2), named], 2).layers] == ["dense_1", "head"]
+    assert repr(Network([Dense(2, 2)], 2)) == "Network(Dense(2 -> 2))"
+
+
+def test_summary():
+    assert small(dtype="float64").summary() == (
+        "name       layer                output     parameters\n"
+        "-----------------------------------------------------\n"
+        "input                           (N, 2, 4)\n"
+        "flatten_1  Flatten()            (N, 8)              0\n"
+        "dense_1    Dense(8 -> 5, tanh)  (N, 5)             45\n"
+        "dropout_1  Dropout(0.5)         (N, 5)              0\n"
+        "dense_2    Dense(5 -> 3)        (N, 3)             18\n"
+        "-----------------------------------------------------\n"
+        "63 parameters, float64, on cpu"
+    )
+    assert "1,049,600" in Network([Dense(1024, 1024)], 1024).summary()
+
+
+TWICE = Dense(2, 2)
+
+
+def namesakes():
+    layers = [Dense(2, 2), Dense(2, 2)]
+    for layer in layers:
+        layer.name = "a"
+    return Network(layers, 2)
+
+
+ERRORS = {
+    "no layer": (lambda: Network([], 2), ValueError, "at least one layer, got none"),
+    "twice": (lambda: Network([TWICE, TWICE], 2), ValueError, "a layer stands in it twice"),
+    "namesakes": (namesakes, ValueError, r"different names, got \['a', 'a'\]"),
+    "integers": (lambda: Network([Dense(2, 2)], 2, dtype=int), ValueError, "float64, got int64"),
+    "half": (lambda: small(dtype="float16"), ValueError, "float32 or float64, got float16"),
+    "device": (lambda: small(device="tpu"), ValueError, "got 'tpu'"),
+    "first layer": (
+        lambda: Network([Dense(3072, 5)], (3, 32, 32)),
+        ValueError,
+        r"layer dense_1 does not fit: Dense\(3072 -> 5\): expected input \(N, 3072\), "
+        r"got \(N, 3, 32, 32\); put a Flatten layer before it",
+    ),
+    "second layer": (
+        lambda: Network([Dense(4, 5), Dense(6, 2)], 4),
+        ValueError,
+        r"layer dense_2 does not fit: .* got \(N, 5\); is n_in that of the layer before\?",
+    ),
+    "input shape": (
+        lambda: small().forward(X.reshape(7, 8)),
+        ValueError,
+        r"expected input \(N, 2, 4\) with N of at least 1, got \(7, 8\)",
+    ),
+    "no examples": (lambda: small().forward(X[:0]), ValueError, r"got \(0, 2, 4\)"),
+    "type": (lambda: small().forward(X.astype(float)), TypeError, "x of type float32, got float64"),
+    "upstream": (lambda: small().backward(X), RuntimeError, "backward before forward"),
+    "batch size": (lambda: small().predict(X, 0), ValueError, "batch_size of at least 1, got 0"),
+}
+
+
+@pytest.mark.parametrize(("call", "kind", "message"), ERRORS.values(), ids=ERRORS)
+def test_errors_say_what_was_expected(call, kind, message):
+    with pytest.raises(kind, match=message):
+        call()
+
+
+def test_arrays_of_another_device_are_refused(monkeypatch):
+    pretended_cupy.install(monkeypatch)
+    with pytest.raises(TypeError, match="expected x as a cupy array"):
+        small(device="cuda").forward(X)
+
+
+# -- weights on disk --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def saved(tmp_path):
+    network = small(rng=1)
+    network.save(tmp_path / "weights.npz")
+    return network, tmp_path / "weights.npz"
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_round_trip_keeps_every_bit(dtype, device, tmp_path):
+    network = small(rng=1, dtype=dtype, device=device)
+    network.theta[0] = np.nextafter(np.dtype(dtype).type(1), np.dtype(dtype).type(2))
+    network.save(tmp_path / "w.npz")
+    other = small(rng=2, dtype=dtype)
+    other.load(str(tmp_path / "w.npz"))
+    assert to_numpy(network.theta).tobytes() == other.theta.tobytes()
+    assert np.shares_memory(other["dense_1"].W, other.theta)
+    network.theta[...] = 0
+    network.load(tmp_path / "w.npz")
+    assert to_numpy(network.theta).tobytes() == other.theta.tobytes()
+    assert os.listdir(tmp_path) == ["w.npz"]
+
+
+def test_a_file_is_read_in_another_type_and_without_minidl(saved):
+    network, path = saved
+    double = small(rng=2, dtype="float64")
+    double.load(path)
+    np.testing.assert_array_equal(double.theta, network.theta.astype(float))
+    with np.load(path, allow_pickle=False) as file:
+        np.testing.assert_array_equal(file["dense_1.W"], network["dense_1"].W)
+        manifest = json.loads(str(file["manifest"]))
+    assert manifest["layers"][1] == ["dense_1", "Dense(8 -> 5, tanh)", {"W": [8, 5], "b": [5]}]
+
+
+def refused(path, message=None, kind=WeightsError, network=None):
+    """Loading is an error that names the file, and changes nothing."""
+    network = small(rng=2) if network is None else network
+    before = network.theta.tobytes()
+    with pytest.raises(kind, match=message) as caught:
+        network.load(path)
+    if kind is WeightsError:
+        assert str(caught.value).startswith(f"{path}: ")
+    assert network.theta.tobytes() == before
+
+
+def test_another_network_is_refused_and_both_are_shown(saved):
+    _, path = saved
+    refused(
+        path,
+        r"another network\n  expected .*dense_2: Dense\(5 -> 4\)\n  got .*dense_2: Dense\(5 -> 3\)",
+        network=small(n_out=4),
+    )
+    refused(path, "another network", network=Network([Flatten(), Dense(8, 5, "tanh")], (2, 4)))
+    relu = [Flatten(), Dense(8, 5, "relu"), Dropout(0.5), Dense(5, 3)]
+    refused(path, r"Dense\(8 -> 5, relu\)", network=Network(relu, (2, 4)))
+
+
+def test_a_file_cut_off_anywhere_is_refused(saved):
+    _, path = saved
+    whole = path.read_bytes()
+    for length in [*range(0, len(whole), 23), len(whole) - 1]:
+        path.write_bytes(whole[:length])
+        refused(path, "expected a weights file written by Network.save|is damaged")
+
+
+def test_a_flipped_byte_is_refused_or_harmless(saved):
+    """Some bytes (dates, attributes) carry nothing; whatever loads must be the same numbers."""
+    network, path = saved
+    whole = path.read_bytes()
+    loaded = 0
+    for position in range(0, len(whole), 7):
+        flipped = bytearray(whole)
+        flipped[position] ^= 0xFF
+        path.write_bytes(flipped)
+        other = small(rng=2)
+        before = other.theta.tobytes()
+        try:
+            other.load(path)
+        except WeightsError:
+            assert other.theta.tobytes() == before
+        else:
+            loaded += 1
+            assert other.theta.tobytes() == network.theta.tobytes()
+    assert loaded < len(whole) / 7 / 4
+    values = whole.index(network["dense_1"].W.tobytes())
+    path.write_bytes(whole[: values + 3] + b"\x00\x01" + whole[values + 5 :])
+    refused(path, r"dense_1.W.npy in it is damaged; use another copy")
+
+
+def npz(path, **arrays):
+    with open(path, "wb") as file:
+        np.savez(file, **arrays)
+
+
+def contents(path):
+    with np.load(path, allow_pickle=False) as file:
+        return dict(file)
+
+
+def manifest_with(path, **changes):
+    manifest = json.loads(str(contents(path)["manifest"]))
+    return np.array(json.dumps(manifest | changes))
+
+
+class Trap:
+    """Unpickled, it would write a file."""
+
+    def __reduce__(self):
+        return (open, ("unpickled", "w"))
+
+
+def _object_array():
+    held = np.empty((8, 5), object)
+    held[...] = Trap()
+    return held
+
+
+WRONG_ARRAYS = {
+    "a missing array": lambda p: {"dense_2.b": None},
+    "no manifest": lambda p: {"manifest": None},
+    "another shape": lambda p: {"dense_1.W": np.zeros((5, 8), np.float32)},
+    "integers": lambda p: {"dense_1.W": np.zeros((8, 5), int)},
+    "complex numbers": lambda p: {"dense_1.W": np.zeros((8, 5), complex)},
+    "pickled objects": lambda p: {"dense_1.W": _object_array()},
+    "a pickled manifest": lambda p: {"manifest": _object_array()},
+    "a manifest that is not JSON": lambda p: {"manifest": np.array("{")},
+    "a manifest that is a list": lambda p: {"manifest": np.array("[]")},
+    "another format": lambda p: {"manifest": manifest_with(p, format="keras")},
+    "layers of another kind": lambda p: {"manifest": manifest_with(p, layers=7)},
+    "layers without shapes": lambda p: {"manifest": manifest_with(p, layers=[["a"]])},
+}
+
+
+@pytest.mark.parametrize("change", WRONG_ARRAYS.values(), ids=WRONG_ARRAYS)
+def test_a_file_with_other_arrays_is_refused(change, saved, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    _, path = saved
+    arrays = contents(path) | change(path)
+    npz(path, **{name: array for name, array in arrays.items() if array is not None})
+    refused(path)
+    assert not (tmp_path / "unpickled").exists()
+
+
+@pytest.mark.parametrize("version", [2, 0, None, "1"])
+def test_another_version_is_refused(version, saved):
+    _, path = saved
+    npz(path, **(contents(path) | {"manifest": manifest_with(path, version=version)}))
+    refused(path, f"expected format version 1, got {version!r}; a newer minidl wrote it")
+
+
+def _npy():
+    held = io.BytesIO()
+    np.save(held, np.zeros(63))
+    return held.getvalue()
+
+
+def _empty_zip():
+    held = io.BytesIO()
+    zipfile.ZipFile(held, "w").close()
+    return held.getvalue()
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"hello\n", b"\x80\x04N.", _npy(), _empty_zip(), b"PK\x03\x04" + b"\0" * 99]
+)
+def test_anything_else_is_refused(content, tmp_path):
+    path = tmp_path / "w.npz"
+    path.write_bytes(content)
+    refused(path, "expected a weights file written by Network.save, got something else")
+
+
+def test_no_file_and_a_folder(tmp_path):
+    refused(tmp_path / "none.npz", "none.npz", FileNotFoundError)
+    refused(tmp_path, kind=IsADirectoryError)
+
+
+def test_a_save_that_fails_leaves_the_old_file_and_nothing_else(saved, monkeypatch):
+    network, path = saved
+    before = path.read_bytes()
+    network.theta[...] = 0
+
+    def fail(file, **arrays):
+        file.write(b"half")
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(np, "savez", fail)
+    with pytest.raises(OSError, match="No space left"):
+        network.save(path)
+    assert path.read_bytes() == before
+    assert os.listdir(path.parent) == ["weights.npz"]
+
+
+def test_a_layer_of_ones_own_is_saved_by_its_names(tmp_path):
+    class Scale(Layer):
+        def parameter_shapes(self):
+            return {"s": (3,)}
+
+        def initialize(self, rng):
+            self.s[...] = rng.standard_normal(3)
+
+    network, other = (Network([Scale()], 3, rng) for rng in (1, 2))
+    network.save(tmp_path / "w.npz")
+    other.load(tmp_path / "w.npz")
+    np.testing.assert_array_equal(other["scale_1"].s, network.theta)

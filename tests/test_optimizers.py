@@ -1,0 +1,289 @@
+"""Update rules: one step by hand, ten steps beside PyTorch's, and what a rule must not do."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from minidl import SGD, Adam, AdamW, RMSprop
+from minidl import optimizers as module
+from minidl.backend import to_numpy
+from minidl.optimizers import OPTIMIZERS, Optimizer
+
+THETA, G = np.array([1.0, -2.0]), np.array([0.5, 4.0])
+G2 = np.array([-1.0, 2.0])
+ETA_2 = 0.1 * math.sqrt(0.4375) / 0.75
+
+# Two steps with the gradients G and G2 from THETA, worked out from the formulas in numbers.
+BY_HAND = {
+    # θ − 0.1 g
+    "sgd": (SGD(0.1), [0.95, -2.4], [1.05, -2.6]),
+    # v = g, then v = 0.9 g + g2 = (−0.55, 5.6)
+    "momentum": (SGD(0.1, momentum=0.9), [0.95, -2.4], [1.005, -2.96]),
+    # g + 0.9 v = 1.9 g = (0.95, 7.6), then g2 + 0.9 (−0.55, 5.6) = (−1.495, 7.04)
+    "nesterov": (SGD(0.1, momentum=0.9, nesterov=True), [0.905, -2.76], [1.0545, -3.464]),
+    # g + 0.2 θ = (0.7, 3.6), then g2 + 0.2 (0.93, −2.36) = (−0.814, 1.528)
+    "l2": (SGD(0.1, l2=0.2), [0.93, -2.36], [1.0114, -2.5128]),
+    # s = 0.25 g²: √s = g/2; then s = 0.75 · (0.0625, 4) + 0.25 · (1, 4) = (0.296875, 4)
+    "rmsprop": (
+        RMSprop(0.1, rho=0.75, epsilon=0.25),
+        [1 - 0.05 / 0.5, -2 - 0.4 / 2.25],
+        [0.9 + 0.1 / (math.sqrt(0.296875) + 0.25), -2 - 0.4 / 2.25 - 0.2 / 2.25],
+    ),
+    # m̂ = g, v̂ = g²; then m̂ = (0.25 g + 0.5 g2) / 0.75, v̂ = (0.1875 g² + 0.25 g2²) / 0.4375
+    "adam": (
+        Adam(0.1, beta1=0.5, beta2=0.75, epsilon=0.5),
+        [1 - 0.05 / 1, -2 - 0.4 / 4.5],
+        [
+            0.95 - 0.1 * (-0.375 / 0.75) / (math.sqrt(0.296875 / 0.4375) + 0.5),
+            -2 - 0.4 / 4.5 - 0.1 * (2 / 0.75) / (math.sqrt(4 / 0.4375) + 0.5),
+        ],
+    ),
+    # θ − η_t m / (√v + ε): η_1 = 0.1 · 0.5 / 0.5, m = g/2, √v = |g|/2; η_2 = 0.1 √0.4375 / 0.75
+    "adam in the form of Keras": (
+        Adam(0.1, beta1=0.5, beta2=0.75, epsilon=0.5, epsilon_hat=True),
+        [1 - 0.05 / 1.5, -2 - 0.4 / 5],
+        [
+            1 - 0.05 / 1.5 + ETA_2 * 0.375 / (math.sqrt(0.296875) + 0.5),
+            -2 - 0.4 / 5 - ETA_2 * 2 / 2.5,
+        ],
+    ),
+    "adamw in the form of Keras": (
+        AdamW(0.1, beta1=0.5, beta2=0.75, epsilon=0.5, weight_decay=2.0, epsilon_hat=True),
+        [0.8 - 0.05 / 1.5, -1.6 - 0.4 / 5],
+        [
+            0.8 * (0.8 - 0.05 / 1.5) + ETA_2 * 0.375 / (math.sqrt(0.296875) + 0.5),
+            0.8 * (-1.6 - 0.4 / 5) - ETA_2 * 2 / 2.5,
+        ],
+    ),
+    # Adam's steps, each after θ ← (1 − 0.1 · 2) θ
+    "adamw": (
+        AdamW(0.1, beta1=0.5, beta2=0.75, epsilon=0.5, weight_decay=2.0),
+        [0.8 - 0.05, -1.6 - 0.4 / 4.5],
+        [
+            0.6 - 0.1 * (-0.375 / 0.75) / (math.sqrt(0.296875 / 0.4375) + 0.5),
+            0.8 * (-1.6 - 0.4 / 4.5) - 0.1 * (2 / 0.75) / (math.sqrt(4 / 0.4375) + 0.5),
+        ],
+    ),
+    # ‖G‖ = √16.25 is scaled to 1, ‖G2‖ = √5 too
+    "clip": (
+        SGD(0.1, clip_norm=1.0),
+        [1 - 0.05 / math.sqrt(16.25), -2 - 0.4 / math.sqrt(16.25)],
+        [
+            1 - 0.05 / math.sqrt(16.25) + 0.1 / math.sqrt(5),
+            -2 - 0.4 / math.sqrt(16.25) - 0.2 / math.sqrt(5),
+        ],
+    ),
+    "a norm that is not reached": (SGD(0.1, clip_norm=4.1), [0.95, -2.4], [1.05, -2.6]),
+    # clipped first, then the penalty: (0.5, 4)/√16.25 + 0.2 (1, −2), and g2/√5 + 0.2 θ
+    "clip and l2": (
+        SGD(0.1, l2=0.2, clip_norm=1.0),
+        [0.98 - 0.05 / math.sqrt(16.25), -1.96 - 0.4 / math.sqrt(16.25)],
+        [
+            0.98 * (0.98 - 0.05 / math.sqrt(16.25)) + 0.1 / math.sqrt(5),
+            0.98 * (-1.96 - 0.4 / math.sqrt(16.25)) - 0.2 / math.sqrt(5),
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BY_HAND)
+def test_two_steps_by_hand(name):
+    optimizer, first, second = BY_HAND[name]
+    theta = THETA.copy()
+    optimizer.step(theta, G)
+    np.testing.assert_allclose(theta, first, rtol=1e-14)
+    optimizer.step(theta, G2)
+    np.testing.assert_allclose(theta, second, rtol=1e-14)
+    assert optimizer.t == 2
+
+
+@pytest.mark.parametrize("nesterov", [False, True])
+def test_ten_constant_gradients_sum_as_a_geometric_series(nesterov):
+    """v_t = (1 − μᵗ) / (1 − μ): a step that forgets its velocity shows here."""
+    theta, optimizer = np.zeros(1), SGD(1.0, momentum=0.5, nesterov=nesterov)
+    for _ in range(10):
+        optimizer.step(theta, np.ones(1))
+    v = [2 * (1 - 0.5**t) for t in range(1, 11)]
+    expected = sum(1 + 0.5 * u for u in v) if nesterov else sum(v)
+    assert -theta[0] == pytest.approx(expected, rel=1e-14)
+
+
+PYTORCH = {
+    "sgd": (lambda: SGD(0.03), "SGD", {"lr": 0.03}),
+    "momentum": (lambda: SGD(0.03, momentum=0.8), "SGD", {"lr": 0.03, "momentum": 0.8}),
+    "nesterov": (
+        lambda: SGD(0.03, momentum=0.8, nesterov=True, l2=0.05),
+        "SGD",
+        {"lr": 0.03, "momentum": 0.8, "nesterov": True, "weight_decay": 0.05},
+    ),
+    "rmsprop": (lambda: RMSprop(0.02, l2=0.1), "RMSprop", {"lr": 0.02, "weight_decay": 0.1}),
+    "rmsprop defaults": (RMSprop, "RMSprop", {}),
+    "adam": (
+        lambda: Adam(0.02, 0.8, 0.95, 1e-3),
+        "Adam",
+        {"lr": 0.02, "betas": (0.8, 0.95), "eps": 1e-3},
+    ),
+    "adam defaults": (Adam, "Adam", {}),
+    "adam l2": (lambda: Adam(l2=0.3), "Adam", {"weight_decay": 0.3}),
+    "adamw": (
+        lambda: AdamW(0.02, weight_decay=0.4),
+        "AdamW",
+        {"lr": 0.02, "weight_decay": 0.4},
+    ),
+    "adamw defaults": (AdamW, "AdamW", {}),
+}
+
+
+@pytest.mark.parametrize("name", PYTORCH)
+def test_ten_steps_down_a_quadratic_agree_with_pytorch(name):
+    torch = pytest.importorskip("torch", reason="PyTorch is the other judge here")
+    make, theirs, options = PYTORCH[name]
+    rng = np.random.default_rng(5)
+    A = rng.standard_normal((12, 12))
+    A = A @ A.T / 12
+    theta = rng.standard_normal(12)
+    parameter = torch.tensor(theta, requires_grad=True)
+    ours, other = make(), getattr(torch.optim, theirs)([parameter], **options)
+    for _ in range(10):
+        parameter.grad = torch.tensor(A) @ parameter.detach()
+        other.step()
+        ours.step(theta, A @ theta)
+        np.testing.assert_allclose(theta, parameter.detach().numpy(), rtol=1e-12, atol=1e-14)
+
+
+def test_clipping_agrees_with_pytorch():
+    torch = pytest.importorskip("torch", reason="PyTorch is the other judge here")
+    gradient = np.random.default_rng(0).standard_normal(1000)
+    theta = np.zeros(1000)
+    parameter = torch.zeros(1000, dtype=torch.float64)
+    parameter.grad = torch.tensor(gradient)
+    torch.nn.utils.clip_grad_norm_([parameter], 0.5)
+    SGD(1.0, clip_norm=0.5).step(theta, gradient)
+    # PyTorch divides by ‖g‖ + 1e-6
+    np.testing.assert_allclose(-theta, parameter.grad.numpy(), rtol=1e-7)
+    assert np.linalg.norm(theta) == pytest.approx(0.5, rel=1e-14)
+
+
+# -- what every rule promises -----------------------------------------------------------------
+
+EVERY = {
+    "sgd": SGD,
+    "nesterov": lambda **o: SGD(momentum=0.9, nesterov=True, **o),
+    "rmsprop": RMSprop,
+    "adam": Adam,
+    "adamw": AdamW,
+    "sgd l2 clip": lambda **o: SGD(l2=0.1, clip_norm=0.5, **o),
+    "adam l2 clip": lambda **o: Adam(l2=0.1, clip_norm=0.5, **o),
+}
+every = pytest.mark.parametrize("make", EVERY.values(), ids=EVERY)
+
+
+@every
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_gradient_is_unchanged_and_the_type_kept(make, dtype, device):
+    rng = np.random.default_rng(0)
+    start, g = rng.standard_normal((2, 40)).astype(dtype)
+    theta, dtheta = device.asarray(start.copy()), device.asarray(g.copy())
+    optimizer = make()
+    for _ in range(3):
+        optimizer.step(theta, dtheta)
+    np.testing.assert_array_equal(to_numpy(dtheta), g)
+    assert theta.dtype == dtype
+    assert (to_numpy(theta) != start).all()
+    for name in optimizer.slots:
+        kept = getattr(optimizer, name)
+        assert kept.dtype == dtype
+        assert type(kept) is type(theta)
+    assert all(a.dtype == dtype for a in optimizer.__dict__.get("_buffers", {}).values())
+
+
+@every
+def test_pieces_give_the_bits_of_a_single_piece(make, monkeypatch):
+    rng = np.random.default_rng(0)
+    start, *gradients = rng.standard_normal((4, 1000))
+    results = []
+    for piece in (1000, 64, 333, 1):
+        monkeypatch.setattr(module, "PIECE", piece)
+        theta, optimizer = start.copy(), make()
+        for g in gradients:
+            optimizer.step(theta, g)
+        results.append(theta)
+    for theta in results[1:]:
+        np.testing.assert_array_equal(theta, results[0])
+
+
+@every
+def test_more_than_one_real_piece(make):
+    """Entry by entry the same numbers, so every entry must arrive at the same place."""
+    size = 2 * module.PIECE + 7
+    theta, optimizer = np.full(size, 0.5), make()
+    for g in (2.0, -1.0, 3.0):
+        optimizer.step(theta, np.full(size, g / (1 if optimizer.clip_norm is None else 1e4)))
+    assert (theta == theta[0]).all()
+    assert theta[0] != 0.5
+
+
+def test_on_a_gpu_there_is_one_piece(device):
+    theta = device.asarray(np.zeros(3 * module.PIECE))
+    assert len(list(module._pieces(theta))) == (1 if device.is_cuda else 3)
+    assert list(module._pieces(device.asarray(np.zeros(0)))) == []
+
+
+def test_the_learning_rate_may_change_between_steps():
+    theta, optimizer = np.zeros(1), SGD(1.0)
+    optimizer.step(theta, np.ones(1))
+    optimizer.learning_rate = 0.25
+    optimizer.step(theta, np.ones(1))
+    assert theta[0] == -1.25
+
+
+def test_a_gradient_of_zeros_is_not_clipped_and_changes_nothing():
+    theta = np.ones(3)
+    SGD(clip_norm=1.0).step(theta, np.zeros(3))
+    np.testing.assert_array_equal(theta, 1)
+
+
+def test_another_size_needs_another_optimizer():
+    optimizer = Adam()
+    optimizer.step(np.zeros(3), np.ones(3))
+    with pytest.raises(ValueError, match=r"dtheta \(3,\) as in the first step, got \(4,\) and"):
+        optimizer.step(np.zeros(4), np.ones(4))
+    with pytest.raises(ValueError, match="make a new optimizer for each network"):
+        SGD().step(np.zeros(3), np.ones(4))
+    with pytest.raises(ValueError, match=r"got \(2, 2\) and \(2, 2\)"):
+        SGD().step(np.zeros((2, 2)), np.ones((2, 2)))
+
+
+ERRORS = [
+    (lambda: SGD(0), "SGD: expected learning_rate above 0, got 0"),
+    (lambda: Adam(-1), "Adam: expected learning_rate above 0, got -1"),
+    (lambda: SGD(math.inf), "learning_rate above 0, got inf"),
+    (lambda: SGD(math.nan), "learning_rate above 0, got nan"),
+    (lambda: SGD(momentum=1), "SGD: expected momentum from 0 up to but not 1, got 1"),
+    (lambda: SGD(momentum=-0.1), "momentum from 0 up to but not 1, got -0.1"),
+    (lambda: SGD(nesterov=True), "momentum above 0 with nesterov=True, got 0"),
+    (lambda: SGD(l2=-1), "SGD: expected l2 of at least 0, got -1"),
+    (lambda: SGD(l2=math.nan), "l2 of at least 0, got nan"),
+    (lambda: SGD(clip_norm=0), "clip_norm above 0, got 0"),
+    (lambda: RMSprop(rho=1), "RMSprop: expected rho from 0"),
+    (lambda: RMSprop(epsilon=0), "epsilon above 0, got 0"),
+    (lambda: Adam(beta1=1), "Adam: expected beta1 from 0"),
+    (lambda: Adam(beta2=1.5), "beta2 from 0 up to but not 1, got 1.5"),
+    (lambda: Adam(epsilon=0), "epsilon above 0, got 0"),
+    (lambda: AdamW(weight_decay=-1), "AdamW: expected weight_decay of at least 0, got -1"),
+]
+
+
+@pytest.mark.parametrize(("make", "message"), ERRORS, ids=[message for _, message in ERRORS])
+def test_parameters_out_of_range(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+def test_the_names_of_the_rules():
+    assert {"sgd": SGD, "rmsprop": RMSprop, "adam": Adam, "adamw": AdamW} == OPTIMIZERS
+    with pytest.raises(NotImplementedError):
+        Optimizer(0.1).step(np.zeros(1), np.zeros(1))
