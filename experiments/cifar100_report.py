@@ -121,7 +121,6 @@ def summarise(set_up: SetUp, runs: Sequence[Run]) -> dict[str, Any]:
     summary = {
         "dataset": set_up.data.name,
         "dataset_title": set_up.data.title,
-        "dataset_source": set_up.data.source,
         "train_images": len(set_up.data.train),
         "test_images": len(set_up.data.test),
         "epochs": set_up.epochs,
