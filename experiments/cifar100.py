@@ -26,7 +26,8 @@ from minidl import ACTIVATIONS, Dense, Flatten, Network, SoftmaxCrossEntropy
 from minidl.backend import Device, DeviceError, get_device
 from minidl.datasets import NAMES, Dataset, DatasetError, load
 from minidl.optimizers import OPTIMIZERS, Optimizer
-from minidl.recording import History, processors, record, side_by_side
+from minidl.parallel import processors
+from minidl.recording import History, record, side_by_side
 from minidl.reporting import RunFolder
 from minidl.reporting.environment import hardware, peak_memory_mb, today, versions
 from minidl.training import NonFiniteLoss

@@ -2,21 +2,22 @@
 
 A rule is a few array lines on a piece of the vectors.  The base class cuts
 the vectors into pieces small enough to stay in the cache while the lines
-pass over them, so each rule reads like its formula and needs no memory but a
-piece of scratch.
+pass over them, and gives each processor its part of the pieces.  So each rule
+reads like its formula and needs no memory but a piece of scratch.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+import threading
 from typing import Any
 
 import numpy as np
 
 from minidl.backend import Array, Workspace, namespace
+from minidl.parallel import split
 
-PIECE = 64 * 1024  # entries: 256 KiB of float32 for each vector that a rule reads
+PIECE = 256 * 1024  # entries: smaller ones wait for Python's lock, larger ones for memory
 
 
 class Optimizer(Workspace):
@@ -58,10 +59,25 @@ class Optimizer(Workspace):
             )
         self.t += 1
         clip = self._clip(dtheta)
-        for piece in _pieces(theta):
-            g = self._gradient(theta[piece], dtheta[piece], clip)
-            kept = [getattr(self, name)[piece] for name in self.slots]
-            self.update(theta[piece], g, self.buffer("scratch", g.shape, g), *kept)
+        if namespace(theta) is not np:  # a GPU has no use for pieces
+            self._update_piece(slice(None), theta, dtheta, clip)
+            return
+
+        def update(start: int, stop: int) -> None:
+            for at in range(start, stop, PIECE):
+                self._update_piece(slice(at, min(at + PIECE, stop)), theta, dtheta, clip)
+
+        split(update, theta.size, least=PIECE)
+
+    def _update_piece(self, piece: slice, theta: Array, dtheta: Array, clip: float) -> None:
+        scratch = self._scratch(dtheta[piece])
+        g = self._gradient(theta[piece], dtheta[piece], clip, scratch)
+        kept = [getattr(self, name)[piece] for name in self.slots]
+        self.update(theta[piece], g, scratch, *kept)
+
+    def _scratch(self, like: Array, name: str = "scratch") -> Array:
+        """A buffer for the current thread, so that pieces can be worked on side by side."""
+        return self.buffer(f"{name} of {threading.get_ident()}", like.shape, like)
 
     def update(self, theta: Array, g: Array, scratch: Array, *kept: Array) -> None:
         """The rule on one piece: change ``theta`` and the kept vectors, not ``g``."""
@@ -74,13 +90,12 @@ class Optimizer(Workspace):
         norm = math.sqrt(float(dtheta @ dtheta))
         return min(1.0, self.clip_norm / norm) if norm > 0 else 1.0
 
-    def _gradient(self, theta: Array, dtheta: Array, clip: float) -> Array:
+    def _gradient(self, theta: Array, dtheta: Array, clip: float, scratch: Array) -> Array:
         """g = clip · ∇θ + λ θ, or ∇θ itself where neither is asked for."""
         if clip == 1.0 and self.l2 == 0.0:
             return dtheta
-        g = np.multiply(theta, self.l2, out=self.buffer("g", theta.shape, theta))
-        scaled = self.buffer("scratch", theta.shape, theta)
-        g += np.multiply(dtheta, clip, out=scaled)
+        g = np.multiply(theta, self.l2, out=self._scratch(theta, "g"))
+        g += np.multiply(dtheta, clip, out=scratch)
         return g
 
     def _positive(self, name: str, value: float) -> float:
@@ -94,13 +109,6 @@ class Optimizer(Workspace):
                 f"{type(self).__name__}: expected {name} from 0 up to but not 1, got {value}"
             )
         return float(value)
-
-
-def _pieces(theta: Array) -> Iterator[slice]:
-    """Slices that cover the vector; on a GPU, which has no use for pieces, a single one."""
-    size = PIECE if namespace(theta) is np else max(theta.size, 1)
-    for start in range(0, theta.size, size):
-        yield slice(start, start + size)
 
 
 class SGD(Optimizer):
@@ -181,13 +189,15 @@ class Adam(Optimizer):
         v ← β₂ v + (1 − β₂) g²         v̂ = v / (1 − β₂ᵗ)
         θ ← θ − η m̂ / (√v̂ + ε)
 
-    Source: Kingma and Ba, ICLR 2015, algorithm 1.  The corrections are moved
-    into the two scalars η_t = η √(1 − β₂ᵗ) / (1 − β₁ᵗ) and ε_t = ε √(1 − β₂ᵗ), which
-    is the same number: θ ← θ − η_t m / (√v + ε_t).
+    Source: Kingma and Ba, ICLR 2015, algorithm 1.  ε is 1e-8 here and in PyTorch.
+    With ``epsilon_hat`` it is added to √v in place of √v̂, as in the end of the
+    paper's section 2 and in Keras (where it is 1e-7): where gradients are as
+    small as ε, the first steps are shorter.
 
-    ε is 1e-8 here and in PyTorch.  With ``epsilon_hat`` it stands itself in the
-    place of ε_t, as in the end of the paper's section 2 and in Keras (where it
-    is 1e-7): where gradients are as small as ε, the first steps are shorter.
+    The vectors ``m`` and ``v`` hold m / (1 − β₁) and v / (1 − β₂), which saves two of
+    twelve passes over them.  With c = √((1 − β₂ᵗ) / (1 − β₂)) the same step reads::
+
+        m ← β₁ m + g,   v ← β₂ v + g²,   θ ← θ − η c (1 − β₁) / (1 − β₁ᵗ) · m / (√v + ε c)
     """
 
     slots = ("m", "v")
@@ -210,14 +220,12 @@ class Adam(Optimizer):
 
     def update(self, theta: Array, g: Array, scratch: Array, *kept: Array) -> None:
         m, v = kept
-        correction = math.sqrt(1 - self.beta2**self.t)
-        eta_t = self.learning_rate * correction / (1 - self.beta1**self.t)
-        epsilon_t = self.epsilon if self.epsilon_hat else self.epsilon * correction
-        np.multiply(g, 1 - self.beta1, out=scratch)
+        c = math.sqrt((1 - self.beta2**self.t) / (1 - self.beta2))
+        eta_t = self.learning_rate * c * (1 - self.beta1) / (1 - self.beta1**self.t)
+        epsilon_t = self.epsilon * (1 / math.sqrt(1 - self.beta2) if self.epsilon_hat else c)
         m *= self.beta1
-        m += scratch
+        m += g
         np.multiply(g, g, out=scratch)
-        scratch *= 1 - self.beta2
         v *= self.beta2
         v += scratch
         np.sqrt(v, out=scratch)

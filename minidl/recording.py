@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
@@ -16,6 +15,7 @@ from minidl.inspection import Probe, probe
 from minidl.losses import Loss
 from minidl.network import Network
 from minidl.optimizers import Optimizer
+from minidl.parallel import processors, share_processors
 from minidl.training import evaluate, train
 
 T = TypeVar("T")
@@ -100,8 +100,13 @@ def side_by_side(tasks: Sequence[Callable[[threading.Event], T]], jobs: int) -> 
     from threadpoolctl import threadpool_limits
 
     share = max(1, processors() // jobs)
+
+    def run(task: Callable[[threading.Event], T]) -> T:
+        with share_processors(share):
+            return task(stop)
+
     with threadpool_limits(share, user_api="blas"), ThreadPoolExecutor(jobs) as pool:
-        futures = [pool.submit(task, stop) for task in tasks]
+        futures = [pool.submit(run, task) for task in tasks]
         try:
             for future in wait(futures, return_when=FIRST_EXCEPTION).done:
                 future.result()  # raises, where it failed
@@ -110,10 +115,3 @@ def side_by_side(tasks: Sequence[Callable[[threading.Event], T]], jobs: int) -> 
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     return [future.result() for future in futures]
-
-
-def processors() -> int:
-    """How many processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -15,6 +15,7 @@ PACKAGE = Path(minidl.__file__).parent
 MAY_IMPORT = {
     "backend": set(),
     "files": set(),
+    "parallel": set(),
     "progress": set(),
     "initializers": set(),
     "activations": {"backend"},
@@ -25,7 +26,7 @@ MAY_IMPORT = {
     "layers": {"layers.base", "layers.dense", "layers.dropout", "layers.flatten"},
     "examples": {"backend"},
     "losses": {"activations", "backend"},
-    "optimizers": {"backend"},
+    "optimizers": {"backend", "parallel"},
     "network": {"backend", "files", "layers"},
     "inspection": {"activations", "backend", "losses", "network"},
     "gradcheck": {"activations", "backend", "layers", "network"},

@@ -11,6 +11,7 @@ from minidl import SGD, Adam, AdamW, RMSprop
 from minidl import optimizers as module
 from minidl.backend import to_numpy
 from minidl.optimizers import OPTIMIZERS, Optimizer
+from minidl.parallel import share_processors
 
 THETA, G = np.array([1.0, -2.0]), np.array([0.5, 4.0])
 G2 = np.array([-1.0, 2.0])
@@ -227,9 +228,31 @@ def test_more_than_one_real_piece(make):
 
 
 def test_on_a_gpu_there_is_one_piece(device):
+    sizes = []
+
+    class Recorded(SGD):
+        def update(self, theta, g, scratch, *kept):
+            sizes.append(theta.size)
+
     theta = device.asarray(np.zeros(3 * module.PIECE))
-    assert len(list(module._pieces(theta))) == (1 if device.is_cuda else 3)
-    assert list(module._pieces(device.asarray(np.zeros(0)))) == []
+    with share_processors(1):
+        Recorded().step(theta, theta)
+    assert sizes == ([3 * module.PIECE] if device.is_cuda else [module.PIECE] * 3)
+
+
+@every
+def test_threads_give_the_bits_of_one_thread(make, monkeypatch):
+    monkeypatch.setattr(module, "PIECE", 100)
+    start, *gradients = np.random.default_rng(1).standard_normal((4, 1003)).astype(np.float32)
+    results = []
+    for count in (1, 2, 5):
+        theta, optimizer = start.copy(), make()
+        with share_processors(count):
+            for g in gradients:
+                optimizer.step(theta, g)
+        results.append(theta)
+    for theta in results[1:]:
+        np.testing.assert_array_equal(theta, results[0])
 
 
 def test_the_learning_rate_may_change_between_steps():

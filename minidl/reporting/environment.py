@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from minidl.recording import processors
+from minidl.parallel import processors
 
 PACKAGES = ("minidl", "numpy", "scipy", "matplotlib", "cupy-cuda12x", "cupy-cuda13x")
 

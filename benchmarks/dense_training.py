@@ -1,0 +1,208 @@
+"""One training step of the published network in minidl and in every peer that is installed.
+
+    python benchmarks/dense_training.py [--data-dir DIR] [--interpreter PYTHON ...]
+
+A step draws the batch from uint8 images, goes forward, computes the loss, goes
+backward and updates by Adam. Every peer runs in a process of its own and waits
+while another is timed; the rounds go through the peers in turn. Before the clock
+starts, all of them train ten steps from the same weights and must reach the same loss.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from floor import Floor, measure_floor
+from peers import PEERS
+from processes import Worker, start, write_problem
+
+from minidl.datasets import load
+from minidl.parallel import processors
+from minidl.reporting import RunFolder, text_table
+from minidl.reporting.environment import hardware, today, versions
+
+SIZES = (3072, 512, 512, 512, 512, 100)
+STEPS = {64: 60, 256: 20, 1024: 6}  # in one round
+# Relative, on the loss before and after ten steps on one batch: the same formulas, but for where ε
+# stands in Adam (Keras, scikit-learn), in float32 summed in other orders. ReLU turns a rounding
+# into another path; the loss falls to less than half, so other work would show.
+TOLERANCE_BEFORE, TOLERANCE_AFTER = 1e-5, 0.04
+
+
+def compare(
+    activation: str, batch_size: int, chosen: argparse.Namespace, images: Any, labels: Any
+) -> dict[str, Any]:
+    """All peers on one batch size and activation, round by round."""
+    with tempfile.TemporaryDirectory() as folder:
+        problem = Path(folder) / "problem.npz"
+        write_problem(problem, images, labels, SIZES, activation, batch_size)
+        workers, missing = [], {}
+        for name in chosen.peers:
+            worker = start(name, chosen.interpreter, problem, chosen.threads)
+            if "loss" in worker.told:
+                workers.append(worker)
+            else:
+                missing[name] = worker.told.get("missing") or worker.told["failed"]
+                worker.close()
+        try:
+            _check_losses(workers)
+            steps = STEPS[batch_size]
+            for worker in workers:
+                worker.time(steps)  # warm-up
+            times: dict[str, list[float]] = {worker.name: [] for worker in workers}
+            floors: list[Floor] = []
+            for number in range(chosen.rounds):
+                for worker in workers[number % len(workers) :] + workers[: number % len(workers)]:
+                    times[worker.name].append(worker.time(steps))
+                floors.append(measure_floor(SIZES, batch_size, chosen.threads, rounds=5))
+        finally:
+            for worker in workers:
+                worker.close()
+    floor = sorted(floors, key=lambda f: f.seconds)[len(floors) // 2]
+    return {
+        "activation": activation,
+        "batch_size": batch_size,
+        "seconds": times,
+        "loss_after_ten_steps": {worker.name: worker.told["loss"] for worker in workers},
+        "versions": {worker.name: worker.told["versions"] for worker in workers},
+        "missing": missing,
+        "floor": {
+            "seconds": floor.seconds,
+            "flops": floor.flops,
+            "gemm_seconds": floor.gemm_seconds,
+            "gemm_gflops": floor.flops / floor.gemm_seconds / 1e9,
+            "optimizer_bytes": floor.optimizer_bytes,
+            "bandwidth_gb_s": floor.bandwidth / 1e9,
+        },
+    }
+
+
+def _check_losses(workers: list[Worker]) -> None:
+    told = {worker.name: worker.told for worker in workers}
+    ours = told["minidl"]
+    for key, tolerance in (("before", TOLERANCE_BEFORE), ("loss", TOLERANCE_AFTER)):
+        for name, theirs in told.items():
+            if not abs(theirs[key] - ours[key]) <= tolerance * ours[key]:
+                raise RuntimeError(f"{name} does other work: {theirs} where minidl has {ours}")
+
+
+def table(result: dict[str, Any]) -> str:
+    """Medians with quartiles, the ratio to minidl and the share of the floor."""
+    ours = np.array(result["seconds"]["minidl"])
+    floor = result["floor"]["seconds"]
+    rows = []
+    for name, seconds in sorted(result["seconds"].items(), key=lambda item: np.median(item[1])):
+        low, middle, high = 1e3 * np.percentile(seconds, (25, 50, 75))
+        ratio = np.median(ours / np.array(seconds))  # round by round
+        rows.append(
+            [
+                name,
+                f"{middle:.2f}",
+                f"{low:.2f}–{high:.2f}",
+                f"{ratio:.2f}",
+                f"{100 * floor * 1e3 / middle:.0f}%",
+            ]
+        )
+    rows.append(["floor", f"{1e3 * floor:.2f}", "", "", "100%"])
+    head = ["", "ms per step", "quartiles", "minidl / peer", "of the floor"]
+    lines = [f"batch {result['batch_size']}, {result['activation']}", text_table(head, rows)]
+    lines += [f"not measured: {name} ({why})" for name, why in result["missing"].items()]
+    return "\n".join([*lines, ""])
+
+
+def chart(results: list[dict[str, Any]], note: str) -> Any:
+    """A bar for each peer, a panel for each batch size and activation."""
+    from matplotlib.figure import Figure
+
+    figure: Figure = Figure(figsize=(11, 3 * ((len(results) + 1) // 2)), dpi=130)
+    figure.set_layout_engine("constrained")
+    figure.suptitle(f"One training step, 3072-512-512-512-512-100, Adam\n{note}", fontsize=10)
+    axes = figure.subplots((len(results) + 1) // 2, 2, squeeze=False).ravel()
+    for ax, result in zip(axes, results, strict=False):
+        items = sorted(result["seconds"].items(), key=lambda item: -np.median(item[1]))
+        names = [name for name, _ in items]
+        middles = [1e3 * float(np.median(s)) for _, s in items]
+        colours = ["#d55e00" if name == "minidl" else "#9aa5b1" for name in names]
+        ax.barh(names, middles, color=colours)
+        ax.axvline(1e3 * result["floor"]["seconds"], color="black", linestyle="--", linewidth=1)
+        ax.set_title(f"batch {result['batch_size']}, {result['activation']}", fontsize=9)
+        ax.set_xlabel("ms (dashed: the floor)", fontsize=8)
+        ax.tick_params(labelsize=8)
+        ax.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__.partition("\n")[0],
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--batch-sizes", type=int, nargs="+", default=[64, 256, 1024], choices=STEPS)
+    add("--activations", nargs="+", default=["relu", "sigmoid"], choices=["relu", "sigmoid"])
+    add(
+        "--peers",
+        nargs="+",
+        default=list(PEERS),
+        choices=PEERS,
+        metavar="NAME",
+        help="peers to time",
+    )
+    add("--rounds", type=int, default=15, help="counted rounds, each peer once in each")
+    add("--threads", type=int, default=processors(), help="of every library")
+    add(
+        "--interpreter",
+        nargs="+",
+        default=[sys.executable],
+        metavar="PYTHON",
+        help="where peers are looked for, in this order",
+    )
+    add("--data-dir", type=Path, help="folder with CIFAR-100")
+    add("--output-dir", type=Path, default=Path("runs/benchmark"))
+    chosen = parser.parse_args()
+    if "minidl" not in chosen.peers:
+        chosen.peers.insert(0, "minidl")
+    return chosen
+
+
+def main() -> None:
+    chosen = options()
+    # Both have to hold for the libraries of this process, which measures the floor.
+    from threadpoolctl import threadpool_limits
+
+    folder = RunFolder(chosen.output_dir)
+    data = load("auto", chosen.data_dir)
+    images = np.ascontiguousarray(data.train.inputs[:20_000]).reshape(20_000, -1)
+    labels = data.train.targets[:20_000]
+    machine = hardware()
+    print(f"{data.title}; {machine}; {chosen.threads} threads; {chosen.rounds} rounds; {today()}\n")
+    results = []
+    with threadpool_limits(chosen.threads):
+        for batch_size in chosen.batch_sizes:
+            for activation in chosen.activations:
+                result = compare(activation, batch_size, chosen, images, labels)
+                results.append(result)
+                print(table(result), flush=True)
+    everything = {
+        "data": data.title,
+        "hardware": machine,
+        "versions": versions(),
+        "threads": chosen.threads,
+        "rounds": chosen.rounds,
+        "date": today(),
+        "results": results,
+    }
+    folder.write_json("dense_training.json", everything)
+    folder.write_text("dense_training.txt", "\n".join(map(table, results)))
+    note = f"{machine['processor']}, {chosen.threads} threads, {today()}"
+    folder.write_figure("dense_training", chart(results, note))
+    print(f"written to {folder.path}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,104 @@
+"""The floor under a training step: flops and bytes counted, rates measured here and now.
+
+A dense layer n_in → n_out needs three matrix products for a batch of N, each
+2 N n_in n_out flops: z = x W, dW = xᵀ dz, dx = dz Wᵀ. The first layer needs no dx.
+The optimizer must read θ, ∇θ, m and v and write θ, m and v once, 7 × 4 bytes a
+parameter; everything else is small beside it or part of the products. No
+implementation with these products in float32 and Adam afterwards runs below
+
+    Σ (flops of each product / rate of that product) + 28 P bytes / bandwidth.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+OPTIMIZER_BYTES = 7 * 4  # per parameter
+
+
+@dataclass(frozen=True)
+class Floor:
+    """The least time of one step, in seconds, and what it is made of."""
+
+    flops: int
+    gemm_seconds: float
+    optimizer_bytes: int
+    bandwidth: float  # bytes per second
+
+    @property
+    def seconds(self) -> float:
+        return self.gemm_seconds + self.optimizer_bytes / self.bandwidth
+
+
+def products(sizes: Sequence[int], N: int) -> list[tuple[int, int, int]]:
+    """(m, k, n) of every matrix product of one step: (m, k) times (k, n)."""
+    found = []
+    for i, (n_in, n_out) in enumerate(itertools.pairwise(sizes)):
+        found += [(N, n_in, n_out), (n_in, N, n_out)]
+        if i > 0:
+            found.append((N, n_out, n_in))
+    return found
+
+
+def parameters(sizes: Sequence[int]) -> int:
+    return sum(n_in * n_out + n_out for n_in, n_out in itertools.pairwise(sizes))
+
+
+def measure_floor(sizes: Sequence[int], N: int, threads: int, rounds: int = 15) -> Floor:
+    """Time every product by itself, operands laid out as well as can be, and the bandwidth."""
+    shapes = products(sizes, N)
+    seconds = {shape: gemm_seconds(*shape, rounds) for shape in set(shapes)}
+    return Floor(
+        flops=sum(2 * m * k * n for m, k, n in shapes),
+        gemm_seconds=sum(seconds[shape] for shape in shapes),
+        optimizer_bytes=OPTIMIZER_BYTES * parameters(sizes),
+        bandwidth=bandwidth(parameters(sizes), threads, rounds),
+    )
+
+
+def gemm_seconds(m: int, k: int, n: int, rounds: int) -> float:
+    """The fastest of four layouts, each the median over the rounds."""
+    rng = np.random.default_rng(0)
+    a, b = (rng.random(shape, dtype=np.float32) for shape in ((m, k), (k, n)))
+    out = np.empty((m, n), np.float32)
+    layouts = [
+        (a, b),
+        (np.asfortranarray(a), b),
+        (a, np.asfortranarray(b)),
+        (np.asfortranarray(a), np.asfortranarray(b)),
+    ]
+    return min(_median(lambda x=x, y=y: np.matmul(x, y, out=out), rounds) for x, y in layouts)
+
+
+def bandwidth(P: int, threads: int, rounds: int) -> float:
+    """Bytes per second of x += y on vectors as long as θ, m and v, counted as 2 reads and a write.
+
+    Four pairs of vectors in turn, as much memory as the optimizer goes through.
+    """
+    pairs = [(np.ones(P, np.float32), np.ones(P, np.float32)) for _ in range(4)]
+    bounds = np.linspace(0, P, threads + 1).astype(int)
+
+    def part(i: int) -> None:
+        for x, y in pairs:
+            piece = slice(bounds[i], bounds[i + 1])
+            np.add(x[piece], y[piece], out=x[piece])
+
+    with ThreadPoolExecutor(threads) as pool:
+        seconds = _median(lambda: list(pool.map(part, range(threads))), rounds)
+    return 3 * 4 * P * len(pairs) / seconds
+
+
+def _median(work: Callable[[], object], rounds: int) -> float:
+    work()
+    times = []
+    for _ in range(rounds):
+        start = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - start)
+    return float(np.median(times))

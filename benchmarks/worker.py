@@ -1,0 +1,77 @@
+"""One peer in a process of its own.
+
+    python worker.py NAME PROBLEM.npz
+
+It trains ten steps on one batch and answers with its loss before and after; then each number of
+steps on standard input is answered with the seconds of one step and the peak memory. Answers are
+JSON, one object a line.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import resource
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from peers import PEERS, Problem
+
+sys.path.insert(0, str(Path(__file__).parent / "peers"))
+
+
+def read_problem(path: str) -> Problem:
+    with np.load(path, allow_pickle=False) as file:
+        weights = [file[f"weight{i}"] for i in range(int(file["count"]))]
+        return Problem(
+            file["images"],
+            file["labels"],
+            weights,
+            str(file["activation"]),
+            int(file["batch_size"]),
+        )
+
+
+def main(name: str, path: str) -> None:
+    # Libraries print what they like; answers go to the real standard output.
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+
+    def answer(**what: Any) -> None:
+        print(json.dumps(what), file=answers, flush=True)
+
+    module, options, _ = PEERS[name]
+    try:
+        make = importlib.import_module(module).make
+    except ImportError as error:
+        answer(missing=str(error))
+        return
+    problem = read_problem(path)
+    rng = np.random.default_rng(0)
+
+    def draw(steps: int) -> np.ndarray:
+        return rng.integers(0, len(problem.images), (steps, problem.batch_size))
+
+    try:
+        peer = make(problem, **options)
+        same = draw(1).repeat(10, axis=0)
+        before = peer.loss(same[0])
+        peer.run(same)
+        answer(versions=peer.versions(), before=before, loss=peer.loss(same[0]))
+        for line in sys.stdin:
+            rows = draw(int(line))
+            start = time.perf_counter()
+            peer.run(rows)
+            seconds = (time.perf_counter() - start) / len(rows)
+            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # Linux
+            answer(seconds=seconds, peak_memory=peak)
+    except Exception as error:  # noqa: BLE001  whatever a peer raises is told, not hidden
+        answer(failed=f"{type(error).__name__}: {error}"[:500])
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,58 @@
+"""The processors, their shares, and work split between them."""
+
+import threading
+
+import pytest
+
+from minidl.parallel import processors, share, share_processors, split
+
+
+def parts(n, least):
+    seen, lock = [], threading.Lock()
+
+    def work(start, stop):
+        with lock:
+            seen.append((start, stop, threading.get_ident()))
+
+    split(work, n, least)
+    return sorted(seen)
+
+
+@pytest.mark.parametrize(
+    ("count", "n", "least", "expected"),
+    [
+        (1, 10, 1, [(0, 10)]),
+        (3, 10, 1, [(0, 3), (3, 6), (6, 10)]),
+        (3, 10, 4, [(0, 5), (5, 10)]),
+        (3, 10, 11, [(0, 10)]),
+        (2, 0, 4, [(0, 0)]),
+    ],
+)
+def test_parts_cover_everything_once(count, n, least, expected):
+    with share_processors(count):
+        assert [(start, stop) for start, stop, _ in parts(n, least)] == expected
+
+
+def test_a_share_ends_with_its_block_and_belongs_to_its_thread():
+    assert share() == processors() >= 1
+    with share_processors(1):
+        assert share() == 1
+        others = []
+        thread = threading.Thread(target=lambda: others.append(share()))
+        thread.start()
+        thread.join()
+        assert others == [processors()]
+    assert share() == processors()
+
+
+def test_the_first_part_runs_here_and_an_error_anywhere_is_raised():
+    with share_processors(2):
+        assert parts(2, 1)[0][2] == threading.get_ident()
+        for failing in (0, 1):
+
+            def work(start, stop, failing=failing):
+                if start == failing:
+                    raise ValueError(f"part {start}")
+
+            with pytest.raises(ValueError, match=f"part {failing}"):
+                split(work, 2, 1)
