@@ -28,10 +28,11 @@ from minidl.reporting.environment import hardware, today, versions
 
 SIZES = (3072, 512, 512, 512, 512, 100)
 STEPS = {64: 60, 256: 20, 1024: 6}  # in one round
-# Relative, on the loss before and after ten steps on one batch: the same formulas, but for where ε
-# stands in Adam (Keras, scikit-learn), in float32 summed in other orders. ReLU turns a rounding
-# into another path; the loss falls to less than half, so other work would show.
-TOLERANCE_BEFORE, TOLERANCE_AFTER = 1e-5, 0.04
+# Relative, on the loss before and after ten steps on one batch, which bring it down by a tenth to
+# a half. Adam takes the sign of the tiniest gradient, so with ReLU another order of a sum in
+# float32 leads down another path (two forms of ε differ by 2%); with sigmoid all stay together.
+TOLERANCE_BEFORE = 1e-5
+TOLERANCE_AFTER = {"sigmoid": 2e-3, "relu": 0.08}
 
 
 def compare(
@@ -50,7 +51,7 @@ def compare(
                 missing[name] = worker.told.get("missing") or worker.told["failed"]
                 worker.close()
         try:
-            _check_losses(workers)
+            _check_losses(workers, TOLERANCE_AFTER[activation])
             steps = STEPS[batch_size]
             for worker in workers:
                 worker.time(steps)  # warm-up
@@ -82,10 +83,10 @@ def compare(
     }
 
 
-def _check_losses(workers: list[Worker]) -> None:
+def _check_losses(workers: list[Worker], tolerance_after: float) -> None:
     told = {worker.name: worker.told for worker in workers}
     ours = told["minidl"]
-    for key, tolerance in (("before", TOLERANCE_BEFORE), ("loss", TOLERANCE_AFTER)):
+    for key, tolerance in (("before", TOLERANCE_BEFORE), ("loss", tolerance_after)):
         for name, theirs in told.items():
             if not abs(theirs[key] - ours[key]) <= tolerance * ours[key]:
                 raise RuntimeError(f"{name} does other work: {theirs} where minidl has {ours}")
@@ -181,26 +182,25 @@ def main() -> None:
     labels = data.train.targets[:20_000]
     machine = hardware()
     print(f"{data.title}; {machine}; {chosen.threads} threads; {chosen.rounds} rounds; {today()}\n")
-    results = []
-    with threadpool_limits(chosen.threads):
-        for batch_size in chosen.batch_sizes:
-            for activation in chosen.activations:
-                result = compare(activation, batch_size, chosen, images, labels)
-                results.append(result)
-                print(table(result), flush=True)
-    everything = {
+    everything: dict[str, Any] = {
         "data": data.title,
         "hardware": machine,
         "versions": versions(),
         "threads": chosen.threads,
         "rounds": chosen.rounds,
         "date": today(),
-        "results": results,
+        "results": [],
     }
-    folder.write_json("dense_training.json", everything)
-    folder.write_text("dense_training.txt", "\n".join(map(table, results)))
     note = f"{machine['processor']}, {chosen.threads} threads, {today()}"
-    folder.write_figure("dense_training", chart(results, note))
+    results = everything["results"]
+    with threadpool_limits(chosen.threads):
+        for batch_size in chosen.batch_sizes:
+            for activation in chosen.activations:
+                results.append(compare(activation, batch_size, chosen, images, labels))
+                print(table(results[-1]), flush=True)
+                folder.write_json("dense_training.json", everything)
+                folder.write_text("dense_training.txt", "\n".join(map(table, results)))
+                folder.write_figure("dense_training", chart(results, note))
     print(f"written to {folder.path}")
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from cifar100_report import Run, SetUp, claims_table, write_report
+from cifar100_report import DataUsed, Run, SetUp, claims_table, write_report
 
 from minidl import ACTIVATIONS, Dense, Flatten, Network, SoftmaxCrossEntropy
 from minidl.backend import Device, DeviceError, get_device
@@ -172,19 +172,19 @@ def main(arguments: list[str] | None = None) -> None:
 
     seeds = range(chosen.seed, chosen.seed + chosen.seeds)
     cells = [(seed, activation) for seed in seeds for activation in chosen.activations]
-    histories = side_by_side(
-        [
-            functools.partial(run_network, activation, seed, chosen, data, device, folder)
-            for seed, activation in cells
-        ],
-        jobs,
-    )
+    tasks = [
+        functools.partial(run_network, activation, seed, chosen, data, device, folder)
+        for seed, activation in cells
+    ]
+    used = DataUsed.of(data)
+    histories = side_by_side(tasks, jobs)
+    del data, tasks  # the images are not needed any more; drawing figures takes memory, too
     runs = [
         Run(seed, {a: h for (s, a), h in zip(cells, histories, strict=True) if s == seed})
         for seed in seeds
     ]
     set_up = SetUp(
-        data=data,
+        data=used,
         epochs=chosen.epochs,
         batch_size=chosen.batch_size,
         hidden=chosen.hidden,

@@ -20,10 +20,37 @@ PUBLISHED_SET_UP = {"epochs": 20, "batch_size": 64, "hidden": [512] * 4, "train_
 
 
 @dataclass(frozen=True)
+class DataUsed:
+    """What the report says of the data set, without its images."""
+
+    name: str
+    title: str
+    note: str
+    is_stand_in: bool
+    train_images: int
+    test_images: int
+    inputs: int  # numbers in one image
+    classes: int
+
+    @classmethod
+    def of(cls, data: Dataset) -> DataUsed:
+        return cls(
+            data.name,
+            data.title,
+            data.note,
+            data.is_stand_in,
+            len(data.train),
+            len(data.test),
+            int(np.prod(data.train.input_shape)),
+            len(data.classes),
+        )
+
+
+@dataclass(frozen=True)
 class SetUp:
     """What was run, and with what."""
 
-    data: Dataset
+    data: DataUsed
     epochs: int
     batch_size: int
     hidden: list[int]
@@ -43,7 +70,7 @@ class SetUp:
             "epochs": self.epochs,
             "batch_size": self.batch_size,
             "hidden": self.hidden,
-            "train_images": len(self.data.train),
+            "train_images": self.data.train_images,
         }
         found = [
             f"{key.replace('_', ' ')} {ours[key]} instead of {value}"
@@ -121,8 +148,8 @@ def summarise(set_up: SetUp, runs: Sequence[Run]) -> dict[str, Any]:
     summary = {
         "dataset": set_up.data.name,
         "dataset_title": set_up.data.title,
-        "train_images": len(set_up.data.train),
-        "test_images": len(set_up.data.test),
+        "train_images": set_up.data.train_images,
+        "test_images": set_up.data.test_images,
         "epochs": set_up.epochs,
         "batch_size": set_up.batch_size,
         "hidden": set_up.hidden,
@@ -303,18 +330,11 @@ def _claims_section(summary: dict[str, Any]) -> str:
 
 
 def _set_up_section(set_up: SetUp, runs: Sequence[Run]) -> str:
-    network = "-".join(
-        str(n)
-        for n in (
-            int(np.prod(set_up.data.train.input_shape)),
-            *set_up.hidden,
-            len(set_up.data.classes),
-        )
-    )
+    network = "-".join(map(str, (set_up.data.inputs, *set_up.hidden, set_up.data.classes)))
     memory = "unknown" if set_up.peak_memory_mb is None else f"{set_up.peak_memory_mb:.0f} MB"
     machine = ", ".join(f"{key.replace('_', ' ')}: {v}" for key, v in set_up.hardware.items())
     rows = [
-        ["data", f"{set_up.data.title}, {len(set_up.data.train):,} training images"],
+        ["data", f"{set_up.data.title}, {set_up.data.train_images:,} training images"],
         ["network", f"{network}, softmax cross-entropy, Glorot-uniform weights, zero biases"],
         ["hidden layers", ", ".join(runs[0].histories)],
         ["optimizer", set_up.optimizer],

@@ -129,7 +129,7 @@ class Network:
             upstream = layer.backward(upstream)
         return self.layers[last].backward(upstream, input_gradient)
 
-    def predict(self, x: Array, batch_size: int = 1000) -> np.ndarray:
+    def predict(self, x: Array, batch_size: int = 256) -> np.ndarray:
         """The output for all of ``x`` ``(N, *input_shape)``, batch by batch, as a NumPy array."""
         if batch_size < 1:
             raise ValueError(f"predict: expected a batch_size of at least 1, got {batch_size}")

@@ -146,9 +146,7 @@ def _where(network: Network, value: float, epoch: int, step: int) -> str:
     )
 
 
-def evaluate(
-    network: Network, examples: Examples, loss: Loss, batch_size: int = 1000
-) -> Evaluation:
+def evaluate(network: Network, examples: Examples, loss: Loss, batch_size: int = 256) -> Evaluation:
     """Mean loss and accuracy over ``examples`` as in inference, batch by batch, in order."""
     if batch_size < 1:
         raise ValueError(f"evaluate: expected a batch_size of at least 1, got {batch_size}")
