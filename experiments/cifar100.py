@@ -167,7 +167,7 @@ def main(arguments: list[str] | None = None) -> None:
         said += f" ({data.note})"
     print(said)
     if not chosen.quiet:
-        print(f"device: {device} ({device.reason}); {jobs} network(s) at a time")
+        print(f"device: {device}; {jobs} network(s) at a time")
         print(build_network(chosen.activations[0], chosen, data, chosen.seed, device).summary())
 
     seeds = range(chosen.seed, chosen.seed + chosen.seeds)

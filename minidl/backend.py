@@ -7,10 +7,10 @@ computes it.  CuPy is imported only when a GPU is asked for, so that
 
 from __future__ import annotations
 
-import logging
 import re
 import sys
 from dataclasses import dataclass
+from functools import cache
 from types import ModuleType
 from typing import Any, TypeAlias
 
@@ -18,8 +18,6 @@ import numpy as np
 
 # A NumPy or a CuPy array: CuPy offers the same interface, so one name serves for both.
 Array: TypeAlias = np.ndarray
-
-logger = logging.getLogger("minidl")
 
 
 class DeviceError(RuntimeError):
@@ -68,8 +66,9 @@ CPU = Device("cpu", "asked for")
 def get_device(device: str | Device = "auto") -> Device:
     """The device called ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:1"``.
 
-    ``auto`` takes the first GPU that works and else the CPU; its ``reason``
-    says which and why.  An explicit ``cuda`` never falls back.
+    ``auto`` takes the first GPU that works and else the CPU, and says once on
+    standard error which and why; ``reason`` of the device says so, too.  An
+    explicit ``cuda`` never falls back.
 
     Raises
     ------
@@ -84,15 +83,22 @@ def get_device(device: str | Device = "auto") -> Device:
         return CPU
     if device == "auto":
         try:
-            return _cuda_device(0, "a GPU answers")
+            chosen = _cuda_device(0, "a GPU answers")
         except DeviceError as error:
-            return Device("cpu", str(error).partition(";")[0])
+            chosen = Device("cpu", str(error).partition(";")[0])
+        _say_once(f"minidl: device auto is {chosen} ({chosen.reason})")
+        return chosen
     match = re.fullmatch(r"cuda(?::(\d+))?", device) if isinstance(device, str) else None
     if match is None:
         raise ValueError(
             f"device: expected 'auto', 'cpu', 'cuda' or 'cuda:<number>', got {device!r}"
         )
     return _cuda_device(int(match.group(1) or 0), "asked for")
+
+
+@cache
+def _say_once(text: str) -> None:
+    print(text, file=sys.stderr)
 
 
 def _cuda_device(index: int, reason: str) -> Device:

@@ -11,7 +11,7 @@ import pytest
 
 import minidl
 from minidl import DeviceError, get_device
-from minidl.backend import Device, Workspace, namespace, special, take_rows, to_numpy
+from minidl.backend import Device, Workspace, _say_once, namespace, special, take_rows, to_numpy
 
 
 def no_cupy(monkeypatch):
@@ -179,3 +179,15 @@ def test_the_pretended_cupy_refuses_to_mix(monkeypatch):
         with pytest.raises(TypeError, match="NumPy array among CuPy's"):
             mix()
     assert type(there.sum()) is type(there * 2) is type(there[0]) is cupy.ndarray
+
+
+def test_auto_says_once_what_it_took(monkeypatch, capsys):
+    no_cupy(monkeypatch)
+    _say_once.cache_clear()
+    for _ in range(3):
+        get_device("auto")
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 1
+    assert said[0].startswith("minidl: device auto is cpu (cuda:0: CuPy cannot be imported")
+    get_device("cpu")
+    assert capsys.readouterr().err == ""
