@@ -68,6 +68,7 @@ def measure(case: dict[str, int], data: Any, chosen: argparse.Namespace) -> dict
 
 def plot(name: str, results: list[dict[str, Any]], note: str) -> Any:
     from matplotlib.figure import Figure
+    from matplotlib.ticker import NullLocator
 
     figure: Figure = Figure(figsize=(9, 3.6), dpi=130)
     figure.set_layout_engine("constrained")
@@ -80,7 +81,7 @@ def plot(name: str, results: list[dict[str, Any]], note: str) -> Any:
             y = [result["peers"][peer][unit] for result in results]
             ax.loglog(x, y, "o-", color=COLOURS[peer], label=peer, markersize=4)
         ax.set_xticks(x, [str(value) for value in x], minor=False)
-        ax.minorticks_off()
+        ax.xaxis.set_minor_locator(NullLocator())
         ax.set_xlabel(name)
         ax.set_ylabel(label)
         ax.grid(color="#dddddd", linewidth=0.6)
