@@ -13,6 +13,7 @@ import argparse
 import dataclasses
 import functools
 import itertools
+import shlex
 import sys
 import threading
 import time
@@ -157,15 +158,17 @@ def load_data(chosen: argparse.Namespace) -> Dataset:
 def main(arguments: list[str] | None = None) -> None:
     chosen = options(arguments)
     start = time.perf_counter()
-    device = get_device(chosen.device)
+    if chosen.device != "auto":
+        get_device(chosen.device)  # fails now, not after a download
     folder = RunFolder(chosen.output_dir)
     data = load_data(chosen)
-    jobs = chosen.jobs or (1 if device.is_cuda else min(2, processors()))
 
     said = f"data: {data.title}, {len(data.train):,} training and {len(data.test):,} test images"
     if data.note:
         said += f" ({data.note})"
-    print(said)
+    print(said, flush=True)
+    device = get_device(chosen.device)
+    jobs = chosen.jobs or (1 if device.is_cuda else min(2, processors()))
     if not chosen.quiet:
         print(f"device: {device}; {jobs} network(s) at a time")
         print(build_network(chosen.activations[0], chosen, data, chosen.seed, device).summary())
@@ -194,7 +197,7 @@ def main(arguments: list[str] | None = None) -> None:
         hardware=hardware(),
         versions=versions(),
         date=today(),
-        command=" ".join(["python", "experiments/cifar100.py", *(arguments or sys.argv[1:])]),
+        command=shlex.join(["python", "experiments/cifar100.py", *(arguments or sys.argv[1:])]),
         seconds=time.perf_counter() - start,
         peak_memory_mb=peak_memory_mb(),
     )
