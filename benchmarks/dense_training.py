@@ -20,6 +20,7 @@ import numpy as np
 from floor import Floor, measure_floor
 from peers import PEERS
 from processes import Worker, start, write_problem
+from threadpoolctl import threadpool_limits
 
 from minidl.datasets import load
 from minidl.parallel import processors
@@ -173,9 +174,6 @@ def options() -> argparse.Namespace:
 
 def main() -> None:
     chosen = options()
-    # Both have to hold for the libraries of this process, which measures the floor.
-    from threadpoolctl import threadpool_limits
-
     folder = RunFolder(chosen.output_dir)
     data = load("auto", chosen.data_dir)
     images = np.ascontiguousarray(data.train.inputs[:20_000]).reshape(20_000, -1)
@@ -193,7 +191,7 @@ def main() -> None:
     }
     note = f"{machine['processor']}, {chosen.threads} threads, {today()}"
     results = everything["results"]
-    with threadpool_limits(chosen.threads):
+    with threadpool_limits(chosen.threads):  # of this process, which measures the floor
         for batch_size in chosen.batch_sizes:
             for activation in chosen.activations:
                 results.append(compare(activation, batch_size, chosen, images, labels))

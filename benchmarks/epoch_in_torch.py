@@ -1,5 +1,6 @@
 """One epoch of the published comparison in PyTorch: python epoch_in_torch.py DIR."""
 
+import itertools
 import sys
 
 import torch
@@ -12,7 +13,7 @@ for activation in (nn.Sigmoid, nn.ReLU):
     sizes = [3072, 512, 512, 512, 512]
     layers = [
         module
-        for n_in, n_out in zip(sizes, sizes[1:])  # noqa: B905, RUF007
+        for n_in, n_out in itertools.pairwise(sizes)
         for module in (nn.Linear(n_in, n_out), activation())
     ]
     network = nn.Sequential(*layers, nn.Linear(512, 100))
@@ -25,7 +26,7 @@ for activation in (nn.Sigmoid, nn.ReLU):
     with torch.no_grad():
         hits = sum(
             int((network(a).argmax(1) == b).sum())
-            for a, b in zip(x_test.split(1000), y_test.split(1000))  # noqa: B905
+            for a, b in zip(x_test.split(1000), y_test.split(1000), strict=True)
         )
     optimizer.zero_grad()
     nn.functional.cross_entropy(network(x[:64]), y[:64], reduction="sum").backward()

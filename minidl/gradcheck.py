@@ -225,16 +225,14 @@ def _directional_derivative(
     """
     from scipy.differentiate import derivative
 
-    kept = variable.copy()
-    u = namespace(variable).asarray(u)
+    phi_at = _along(function, variable, u)
     smallest = math.inf
 
     def phi(t: np.ndarray) -> np.ndarray:
         nonlocal smallest
         values = np.empty(t.size)
         for i, step in enumerate(t.ravel()):
-            variable[...] = kept + float(step) * u
-            values[i] = function.value()
+            values[i] = phi_at(float(step))
             if step != 0:
                 smallest = min(smallest, abs(float(step)))
         return values.reshape(t.shape)
@@ -252,9 +250,20 @@ def _directional_derivative(
             if found.success:
                 break
     finally:
-        variable[...] = kept
-    function.value()  # leave the state of the point itself
+        phi_at(0.0)  # leaves the variable and the state of the point itself
     return best
+
+
+def _along(function: _Function, variable: Array, u: np.ndarray) -> Callable[[float], float]:
+    """t ↦ φ(v + t u); ``variable`` keeps the last v + t u."""
+    kept = variable.copy()
+    u = namespace(variable).asarray(u)
+
+    def phi_at(t: float) -> float:
+        variable[...] = kept + t * u
+        return function.value()
+
+    return phi_at
 
 
 def _jump(function: _Function, variable: Array, u: np.ndarray) -> float:
@@ -262,13 +271,10 @@ def _jump(function: _Function, variable: Array, u: np.ndarray) -> float:
 
     At the kink itself a central difference settles, on the mean of the two.
     """
-    kept = variable.copy()
-    u = namespace(variable).asarray(u)
+    phi_at = _along(function, variable, u)
     h = 1e-5
-    phi = {}
-    for i in (-2, -1, 1, 2, 0):  # 0 last: it leaves the state of the point itself
-        variable[...] = kept + i * h * u
-        phi[i] = function.value()
+    # 0 last: it leaves the state of the point itself
+    phi = {i: phi_at(i * h) for i in (-2, -1, 1, 2, 0)}
     left = (3 * phi[0] - 4 * phi[-1] + phi[-2]) / (2 * h)
     right = (-3 * phi[0] + 4 * phi[1] - phi[2]) / (2 * h)
     return abs(right - left)

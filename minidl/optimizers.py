@@ -9,7 +9,6 @@ reads like its formula and needs no memory but a piece of scratch.
 from __future__ import annotations
 
 import math
-import threading
 from typing import Any
 
 import numpy as np
@@ -59,25 +58,18 @@ class Optimizer(Workspace):
             )
         self.t += 1
         clip = self._clip(dtheta)
-        if namespace(theta) is not np:  # a GPU has no use for pieces
-            self._update_piece(slice(None), theta, dtheta, clip)
-            return
+        size = PIECE if namespace(theta) is np else max(theta.size, 1)  # a GPU needs no pieces
 
-        def update(start: int, stop: int) -> None:
-            for at in range(start, stop, PIECE):
-                self._update_piece(slice(at, min(at + PIECE, stop)), theta, dtheta, clip)
+        def update_part(start: int, stop: int) -> None:
+            for at in range(start, stop, size):
+                piece = slice(at, min(at + size, stop))
+                # Parts are worked on side by side, so each has buffers of its own.
+                scratch = self.buffer(f"scratch of {start}", theta[piece].shape, theta)
+                g = self._gradient(theta[piece], dtheta[piece], clip, scratch, f"g of {start}")
+                kept = [getattr(self, name)[piece] for name in self.slots]
+                self.update(theta[piece], g, scratch, *kept)
 
-        split(update, theta.size, least=PIECE)
-
-    def _update_piece(self, piece: slice, theta: Array, dtheta: Array, clip: float) -> None:
-        scratch = self._scratch(dtheta[piece])
-        g = self._gradient(theta[piece], dtheta[piece], clip, scratch)
-        kept = [getattr(self, name)[piece] for name in self.slots]
-        self.update(theta[piece], g, scratch, *kept)
-
-    def _scratch(self, like: Array, name: str = "scratch") -> Array:
-        """A buffer for the current thread, so that pieces can be worked on side by side."""
-        return self.buffer(f"{name} of {threading.get_ident()}", like.shape, like)
+        split(update_part, theta.size, least=size)
 
     def update(self, theta: Array, g: Array, scratch: Array, *kept: Array) -> None:
         """The rule on one piece: change ``theta`` and the kept vectors, not ``g``."""
@@ -90,11 +82,13 @@ class Optimizer(Workspace):
         norm = math.sqrt(float(dtheta @ dtheta))
         return min(1.0, self.clip_norm / norm) if norm > 0 else 1.0
 
-    def _gradient(self, theta: Array, dtheta: Array, clip: float, scratch: Array) -> Array:
+    def _gradient(
+        self, theta: Array, dtheta: Array, clip: float, scratch: Array, name: str
+    ) -> Array:
         """g = clip · ∇θ + λ θ, or ∇θ itself where neither is asked for."""
         if clip == 1.0 and self.l2 == 0.0:
             return dtheta
-        g = np.multiply(theta, self.l2, out=self._scratch(theta, "g"))
+        g = np.multiply(theta, self.l2, out=self.buffer(name, theta.shape, theta))
         g += np.multiply(dtheta, clip, out=scratch)
         return g
 
