@@ -86,7 +86,7 @@ class Dense(Layer):
         xp = namespace(dy)
         dz = self.buffer("dz", dy.shape, dy)  # (N, n_out)
         self.dz = dz = self.activation.backward(dy, self.z, self.y, out=dz)
-        xp.matmul(self.x.T, dz, out=self.dW)
+        xp.dot(self.x.T, dz, out=self.dW)  # matmul is slow for a batch of one
         xp.sum(dz, axis=0, out=self.db)
         if not input_gradient:
             return None
