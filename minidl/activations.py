@@ -17,6 +17,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from minidl import kernels
 from minidl.backend import Array, Workspace, namespace, special
 
 
@@ -38,22 +39,39 @@ class Activation(Workspace):
         """f(z), in ``out`` where given; ``z`` of any shape, left unchanged."""
         z = _as_floats(z)
         y = namespace(z).empty_like(z) if out is None else out
+        if kernels.has_kernel(self, z):
+            kernels.activation(self, z, y)
+            return y
         # e^z may overflow to inf: the formulas below are written so that 1/inf = 0 is right.
         with np.errstate(over="ignore", under="ignore"):
             self.f(z, y)
         return y
+
+    def with_bias(self, z: Array, b: Array, out: Array) -> Array:
+        """z ← z + b, in place, and f(z) in ``out``; ``b`` has the shape of the last axes of ``z``."""
+        if kernels.has_kernel(self, z):
+            kernels.bias_activation(self, z, b, out)
+            return out
+        z += b
+        return self(z, out)
 
     def derivative(self, z: Array, y: Array | None = None, out: Array | None = None) -> Array:
         """f'(z), same shape as ``z``; ``y`` is f(z) where it is known already."""
         z = _as_floats(z)
         y = self(z) if y is None else y
         d = namespace(z).empty_like(z) if out is None else out
+        if kernels.has_kernel(self, z):
+            kernels.activation_slope(self, z, y, d)
+            return d
         with np.errstate(over="ignore", under="ignore"):
             self.df(z, y, d)
         return d
 
     def backward(self, dy: Array, z: Array, y: Array, out: Array | None = None) -> Array:
         """dz = dy ∘ f'(z): the chain rule through y = f(z)."""
+        if out is not None and kernels.has_kernel(self, z):
+            kernels.activation_backward(self, dy, z, y, out)
+            return out
         dz = self.derivative(z, y, out)
         dz *= dy
         return dz

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from types import ModuleType
@@ -181,3 +182,20 @@ class Workspace:
                 return kept[: shape[0]]
         buffers[name] = made = namespace(like).empty(shape, dtype=dtype)
         return made
+
+    def workspaces(self) -> Iterator[Workspace]:
+        """This object and all others with buffers that it holds, say a layer's activation."""
+        yield self
+        for value in vars(self).values():
+            for held in value if isinstance(value, list | tuple) else [value]:
+                if isinstance(held, Workspace):
+                    yield from held.workspaces()
+
+    def arrays(self) -> dict[str, Any]:
+        """The arrays that this object holds now, its buffers among them; :meth:`hold_arrays`."""
+        held = {name: a for name, a in vars(self).items() if hasattr(a, "__array_ufunc__")}
+        return held | {"_buffers": dict(self.__dict__.get("_buffers", {}))}
+
+    def hold_arrays(self, arrays: dict[str, Any]) -> None:
+        """Hold those arrays again that :meth:`arrays` gave, whatever came since."""
+        vars(self).update(arrays, _buffers=dict(arrays["_buffers"]))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from minidl.backend import CPU, Array, Device, Workspace, take_rows, to_numpy
+from minidl import kernels
+from minidl.backend import CPU, Array, Device, Workspace, namespace, take_rows
 
 
 class Examples(Workspace):
@@ -69,10 +70,14 @@ class Examples(Workspace):
 
         Both arrays are this object's own and last until the next draw.
         """
-        shape = (len(rows), *self.input_shape)
-        raw = take_rows(self.inputs, rows, self.buffer("raw", shape, self.inputs))
         shape = (len(rows), *self.targets.shape[1:])
         targets = take_rows(self.targets, rows, self.buffer("targets", shape, self.targets))
+        shape = (len(rows), *self.input_shape)
+        if namespace(self.inputs) is not np:
+            x = self.buffer("x", shape, self.inputs, dtype)
+            kernels.take_scaled(self.inputs, rows, self.divisor, x)
+            return x, targets
+        raw = take_rows(self.inputs, rows, self.buffer("raw", shape, self.inputs))
         return self._scale(raw, dtype), targets
 
     def batch(self, start: int, stop: int, dtype: np.dtype) -> tuple[Array, Array]:
@@ -85,16 +90,3 @@ class Examples(Workspace):
         if self.divisor != 1.0:
             x /= self.divisor
         return x
-
-    def check_labels(self, classes: int) -> None:
-        """Raise ``ValueError`` unless every target is an integer label in ``0 … classes - 1``."""
-        labels = to_numpy(self.targets)
-        if labels.dtype.kind not in "iu" or labels.ndim != 1:
-            raise ValueError(
-                f"Examples: expected integer labels (N,), got {labels.dtype} {labels.shape}"
-            )
-        if labels.min() < 0 or labels.max() >= classes:
-            raise ValueError(
-                f"Examples: expected labels from 0 to {classes - 1}, "
-                f"got {labels.min()} to {labels.max()}"
-            )

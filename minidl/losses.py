@@ -13,12 +13,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from minidl import kernels
 from minidl.activations import sigmoid
 from minidl.backend import Array, Workspace, namespace
 
 
 class Loss(Workspace):
-    """Base of all: the check of the reduction.  An instance keeps scratch arrays."""
+    """Base of all: checks, memory and the mean.  An instance keeps scratch arrays."""
 
     name: ClassVar[str]
 
@@ -36,31 +37,46 @@ class Loss(Workspace):
             raise ValueError(f"{self.name}: expected reduction 'mean' or 'sum', got {reduction!r}")
         if not len(logits):
             raise ValueError(f"{self.name}: expected at least one example, got {logits.shape}")
-        self.check(logits, targets)
+        self.check_shapes(logits.shape, targets)
+        self.check_values(logits.shape, targets)
+        divisor = len(logits) if reduction == "mean" else 1
+        losses, dlogits = self.terms(logits, targets, divisor)
+        with np.errstate(all="ignore"):
+            return losses.sum() / divisor, dlogits
+
+    def terms(self, logits: Array, targets: Array, divisor: int = 1) -> tuple[Array, Array]:
+        """L_n of each example ``(N,)``, and the gradient of (1/divisor) Σ_n L_n; nothing is checked.
+
+        Both arrays are this object's own.  On a GPU this waits for nothing.
+        """
+        losses = self.buffer("losses", logits.shape[:1], logits)
         dlogits = self.buffer("dlogits", logits.shape, logits)
         # A loss that is not finite is the caller's to report, with the place where it began.
         with np.errstate(all="ignore"):
-            value = self.value_and_gradient(logits, targets, dlogits)
-        if reduction == "mean":
-            value /= len(logits)
-            dlogits /= len(logits)
-        return value, dlogits
+            self.each(logits, targets, divisor, losses, dlogits)
+        return losses, dlogits
 
-    def check(self, logits: Array, targets: Array) -> None:
-        """Raise ``ValueError`` where ``targets`` do not fit ``logits``."""
-        if targets.shape != logits.shape or targets.dtype.kind != "f":
+    def each(
+        self, logits: Array, targets: Array, divisor: int, losses: Array, dlogits: Array
+    ) -> None:
+        """Write L_n into ``losses`` and (1/divisor) ∂L_n/∂logits into ``dlogits``."""
+        raise NotImplementedError
+
+    def hits(self, logits: Array, targets: Array, out: Array) -> Array:
+        """1 in ``out`` ``(N,)`` for each example answered right, else 0; NaN for a regression."""
+        out.fill(math.nan)
+        return out
+
+    def check_shapes(self, shape: tuple[int, ...], targets: Array) -> None:
+        """Raise ``ValueError`` where shape or type of ``targets`` do not fit logits of ``shape``."""
+        if targets.shape != shape or targets.dtype.kind != "f":
             raise ValueError(
-                f"{self.name}: expected floating-point targets {logits.shape} like the logits, "
+                f"{self.name}: expected floating-point targets {shape} like the logits, "
                 f"got {targets.dtype} {targets.shape}"
             )
 
-    def value_and_gradient(self, logits: Array, targets: Array, dlogits: Array) -> Any:
-        """Σ_n L_n; its gradient is written into ``dlogits``."""
-        raise NotImplementedError
-
-    def hits(self, logits: Array, targets: Array) -> Any:
-        """How many of the examples are answered right; NaN where that means nothing."""
-        return math.nan
+    def check_values(self, shape: tuple[int, ...], targets: Array) -> None:
+        """Raise ``ValueError`` where values of ``targets`` do not fit; reads all of them."""
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"
@@ -77,19 +93,28 @@ class SoftmaxCrossEntropy(Loss):
 
     name = "softmax cross-entropy"
 
-    def check(self, logits: Array, targets: Array) -> None:
-        N, C = logits.shape if logits.ndim == 2 else (0, 0)
+    def check_shapes(self, shape: tuple[int, ...], targets: Array) -> None:
+        N, C = shape if len(shape) == 2 else (0, 0)
         if C < 2 or targets.shape != (N,) or targets.dtype.kind not in "iu":
             raise ValueError(
                 f"{self.name}: expected logits (N, C) and integer labels (N,), "
-                f"got {logits.shape} and {targets.dtype} {targets.shape}"
+                f"got {shape} and {targets.dtype} {targets.shape}"
             )
-        low, high = int(targets.min()), int(targets.max())
-        if low < 0 or high >= C:
-            raise ValueError(f"{self.name}: expected labels from 0 to {C - 1}, got {low} to {high}")
 
-    def value_and_gradient(self, logits: Array, targets: Array, dlogits: Array) -> Any:
-        row = namespace(logits).arange(len(logits))
+    def check_values(self, shape: tuple[int, ...], targets: Array) -> None:
+        low, high = int(targets.min()), int(targets.max())
+        if low < 0 or high >= shape[1]:
+            raise ValueError(
+                f"{self.name}: expected labels from 0 to {shape[1] - 1}, got {low} to {high}"
+            )
+
+    def each(
+        self, logits: Array, targets: Array, divisor: int, losses: Array, dlogits: Array
+    ) -> None:
+        if namespace(logits) is not np:
+            kernels.softmax_cross_entropy(logits, targets, divisor, losses, dlogits)
+            return
+        row = np.arange(len(logits))
         e = dlogits
         np.subtract(logits, logits.max(axis=1, keepdims=True), out=e)  # z − m  (N, C)
         z_t = e[row, targets]  # (N,)
@@ -100,11 +125,17 @@ class SoftmaxCrossEntropy(Loss):
         total = others + e_t
         e[row, targets] = -others
         e /= total[:, None]  # p_i, and p_t − 1 for the target
-        return (np.log(total) - z_t).sum()
+        e /= divisor
+        np.log(total, out=losses)
+        losses -= z_t
 
-    def hits(self, logits: Array, targets: Array) -> Any:
-        """The examples whose largest logit is the target's."""
-        return (logits.argmax(axis=1) == targets).sum()
+    def hits(self, logits: Array, targets: Array, out: Array) -> Array:
+        """1 where the largest logit is the target's."""
+        if namespace(logits) is np:
+            np.equal(logits.argmax(axis=1), targets, out=out, casting="unsafe")
+        else:
+            kernels.largest_is_target(logits, targets, out)
+        return out
 
 
 class MeanSquaredError(Loss):
@@ -117,13 +148,16 @@ class MeanSquaredError(Loss):
 
     name = "mean squared error"
 
-    def value_and_gradient(self, logits: Array, targets: Array, dlogits: Array) -> Any:
-        K = logits[0].size
+    def each(
+        self, logits: Array, targets: Array, divisor: int, losses: Array, dlogits: Array
+    ) -> None:
+        N = len(logits)
+        square = self.buffer("square", logits.shape, logits)
         np.subtract(logits, targets, out=dlogits)  # y − t
-        flat = dlogits.reshape(-1)
-        value = flat @ flat / K
-        dlogits *= 2 / K
-        return value
+        np.multiply(dlogits, dlogits, out=square)
+        square.reshape(N, -1).mean(axis=1, out=losses)
+        dlogits *= 2 / logits[0].size
+        dlogits /= divisor
 
 
 class BinaryCrossEntropy(Loss):
@@ -136,13 +170,14 @@ class BinaryCrossEntropy(Loss):
 
     name = "binary cross-entropy"
 
-    def check(self, logits: Array, targets: Array) -> None:
-        super().check(logits, targets)
+    def check_values(self, shape: tuple[int, ...], targets: Array) -> None:
         low, high = float(targets.min()), float(targets.max())
         if not 0 <= low <= high <= 1:
             raise ValueError(f"{self.name}: expected targets from 0 to 1, got {low} to {high}")
 
-    def value_and_gradient(self, logits: Array, targets: Array, dlogits: Array) -> Any:
+    def each(
+        self, logits: Array, targets: Array, divisor: int, losses: Array, dlogits: Array
+    ) -> None:
         z, t = logits, targets
         K = z[0].size
         not_t = np.subtract(1, t, out=self.buffer("not_t", z.shape, z))  # 1 − t
@@ -151,19 +186,19 @@ class BinaryCrossEntropy(Loss):
 
         np.logaddexp(0, minus_z, out=terms)  # −log σ(z)
         terms *= t
-        value = terms.sum()
-        np.logaddexp(0, z, out=terms)  # −log σ(−z)
-        terms *= not_t
-        value += terms.sum()
+        np.logaddexp(0, z, out=dlogits)  # −log σ(−z)
+        dlogits *= not_t
+        terms += dlogits
+        terms.reshape(len(z), -1).mean(axis=1, out=losses)
 
         sigmoid(z, dlogits)
         dlogits *= not_t
         sigmoid(minus_z, terms)
         terms *= t
         dlogits -= terms
-        dlogits /= K
-        return value / K
+        dlogits /= K * divisor
 
-    def hits(self, logits: Array, targets: Array) -> Any:
-        """The examples, counted in shares of their K answers, with z > 0 exactly where t > ½."""
-        return ((logits > 0) == (targets > 0.5)).sum() / logits[0].size
+    def hits(self, logits: Array, targets: Array, out: Array) -> Array:
+        """The share of an example's K answers with z > 0 exactly where t > ½."""
+        right = (logits > 0) == (targets > 0.5)
+        return right.reshape(len(right), -1).mean(axis=1, out=out)

@@ -3,16 +3,19 @@
 A rule is a few array lines on a piece of the vectors.  The base class cuts
 the vectors into pieces small enough to stay in the cache while the lines
 pass over them, and gives each processor its part of the pieces.  So each rule
-reads like its formula and needs no memory but a piece of scratch.
+reads like its formula and needs no memory but a piece of scratch.  On a GPU a
+rule is one kernel over the whole vector.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from minidl import kernels
 from minidl.backend import Array, Workspace, namespace
 from minidl.parallel import split
 
@@ -45,8 +48,11 @@ class Optimizer(Workspace):
         self.clip_norm = None if clip_norm is None else self._positive("clip_norm", clip_norm)
         self.t = 0  # steps done
 
-    def step(self, theta: Array, dtheta: Array) -> None:
-        """Update ``theta`` ``(P,)`` in place from the gradient ``dtheta`` ``(P,)``."""
+    def step(self, theta: Array, dtheta: Array, coefficients: Sequence[Any] | None = None) -> None:
+        """Update ``theta`` ``(P,)`` in place from the gradient ``dtheta`` ``(P,)``.
+
+        ``coefficients`` are those of this step where they are on the GPU already.
+        """
         if self.t == 0:
             self._size = theta.size
             for name in self.slots:
@@ -57,6 +63,7 @@ class Optimizer(Workspace):
                 f"step, got {theta.shape} and {dtheta.shape}; make a new optimizer for each network"
             )
         self.t += 1
+        now = self.coefficients(self.t) if coefficients is None else coefficients
         clip = self._clip(dtheta)
         size = PIECE if namespace(theta) is np else max(theta.size, 1)  # a GPU needs no pieces
 
@@ -67,29 +74,36 @@ class Optimizer(Workspace):
                 scratch = self.buffer(f"scratch of {start}", theta[piece].shape, theta)
                 g = self._gradient(theta[piece], dtheta[piece], clip, scratch, f"g of {start}")
                 kept = [getattr(self, name)[piece] for name in self.slots]
-                self.update(theta[piece], g, scratch, *kept)
+                self.update(theta[piece], g, scratch, now, *kept)
 
         split(update_part, theta.size, least=size)
 
-    def update(self, theta: Array, g: Array, scratch: Array, *kept: Array) -> None:
-        """The rule on one piece: change ``theta`` and the kept vectors, not ``g``."""
+    def coefficients(self, t: int) -> tuple[float, ...]:
+        """The numbers of the rule that change with the step ``t``, from 1 on."""
+        return (self.learning_rate,)
+
+    def update(
+        self, theta: Array, g: Array, scratch: Array, now: Sequence[Any], *kept: Array
+    ) -> None:
+        """The rule on one piece: change ``theta`` and the kept vectors, not ``g``.
+
+        ``now`` are the coefficients of this step.
+        """
         raise NotImplementedError
 
     def _clip(self, dtheta: Array) -> Any:
-        """The factor on ∇θ: min(1, clip_norm / ‖∇θ‖)."""
+        """The factor on ∇θ: min(1, clip_norm / ‖∇θ‖); on a GPU it stays there."""
         if self.clip_norm is None:
-            return 1.0
-        norm = math.sqrt(float(dtheta @ dtheta))
-        return min(1.0, self.clip_norm / norm) if norm > 0 else 1.0
+            return None
+        with np.errstate(divide="ignore"):  # a gradient of zeros is not clipped
+            return np.minimum(1, self.clip_norm / np.sqrt(dtheta @ dtheta))
 
-    def _gradient(
-        self, theta: Array, dtheta: Array, clip: float, scratch: Array, name: str
-    ) -> Array:
+    def _gradient(self, theta: Array, dtheta: Array, clip: Any, scratch: Array, name: str) -> Array:
         """g = clip · ∇θ + λ θ, or ∇θ itself where neither is asked for."""
-        if clip == 1.0 and self.l2 == 0.0:
+        if clip is None and self.l2 == 0.0:
             return dtheta
         g = np.multiply(theta, self.l2, out=self.buffer(name, theta.shape, theta))
-        g += np.multiply(dtheta, clip, out=scratch)
+        g += dtheta if clip is None else np.multiply(dtheta, clip, out=scratch)
         return g
 
     def _positive(self, name: str, value: float) -> float:
@@ -127,7 +141,16 @@ class SGD(Optimizer):
         if nesterov and momentum == 0:
             raise ValueError("SGD: expected a momentum above 0 with nesterov=True, got 0")
 
-    def update(self, theta: Array, g: Array, scratch: Array, *kept: Array) -> None:
+    def update(
+        self, theta: Array, g: Array, scratch: Array, now: Sequence[Any], *kept: Array
+    ) -> None:
+        (eta,) = now
+        if namespace(theta) is not np:
+            if kept:
+                kernels.momentum(theta, g, *kept, eta, self.momentum, self.nesterov)
+            else:
+                kernels.sgd(theta, g, eta)
+            return
         v = g
         if kept:
             (v,) = kept
@@ -136,9 +159,9 @@ class SGD(Optimizer):
         if self.nesterov:
             np.multiply(v, self.momentum, out=scratch)
             scratch += g
-            scratch *= self.learning_rate
+            scratch *= eta
         else:
-            np.multiply(v, self.learning_rate, out=scratch)
+            np.multiply(v, eta, out=scratch)
         theta -= scratch
 
 
@@ -163,8 +186,14 @@ class RMSprop(Optimizer):
         self.rho = self._decay("rho", rho)
         self.epsilon = self._positive("epsilon", epsilon)
 
-    def update(self, theta: Array, g: Array, scratch: Array, *kept: Array) -> None:
+    def update(
+        self, theta: Array, g: Array, scratch: Array, now: Sequence[Any], *kept: Array
+    ) -> None:
         (s,) = kept
+        (eta,) = now
+        if namespace(theta) is not np:
+            kernels.rmsprop(theta, g, s, eta, self.rho, self.epsilon)
+            return
         np.multiply(g, g, out=scratch)
         scratch *= 1 - self.rho
         s *= self.rho
@@ -172,7 +201,7 @@ class RMSprop(Optimizer):
         np.sqrt(s, out=scratch)
         scratch += self.epsilon
         np.divide(g, scratch, out=scratch)
-        scratch *= self.learning_rate
+        scratch *= eta
         theta -= scratch
 
 
@@ -212,11 +241,20 @@ class Adam(Optimizer):
         self.epsilon = self._positive("epsilon", epsilon)
         self.epsilon_hat = epsilon_hat
 
-    def update(self, theta: Array, g: Array, scratch: Array, *kept: Array) -> None:
-        m, v = kept
-        c = math.sqrt((1 - self.beta2**self.t) / (1 - self.beta2))
-        eta_t = self.learning_rate * c * (1 - self.beta1) / (1 - self.beta1**self.t)
+    def coefficients(self, t: int) -> tuple[float, ...]:
+        c = math.sqrt((1 - self.beta2**t) / (1 - self.beta2))
+        eta_t = self.learning_rate * c * (1 - self.beta1) / (1 - self.beta1**t)
         epsilon_t = self.epsilon * (1 / math.sqrt(1 - self.beta2) if self.epsilon_hat else c)
+        return eta_t, epsilon_t
+
+    def update(
+        self, theta: Array, g: Array, scratch: Array, now: Sequence[Any], *kept: Array
+    ) -> None:
+        m, v = kept
+        eta_t, epsilon_t = now
+        if namespace(theta) is not np:
+            kernels.adam(theta, g, m, v, eta_t, epsilon_t, self.beta1, self.beta2)
+            return
         m *= self.beta1
         m += g
         np.multiply(g, g, out=scratch)
@@ -253,9 +291,15 @@ class AdamW(Adam):
             raise ValueError(f"AdamW: expected weight_decay of at least 0, got {weight_decay}")
         self.weight_decay = float(weight_decay)
 
-    def update(self, theta: Array, g: Array, scratch: Array, *kept: Array) -> None:
-        theta *= 1 - self.learning_rate * self.weight_decay
-        super().update(theta, g, scratch, *kept)
+    def coefficients(self, t: int) -> tuple[float, ...]:
+        return *super().coefficients(t), 1 - self.learning_rate * self.weight_decay
+
+    def update(
+        self, theta: Array, g: Array, scratch: Array, now: Sequence[Any], *kept: Array
+    ) -> None:
+        *adam, decay = now
+        theta *= decay
+        super().update(theta, g, scratch, adam, *kept)
 
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,15 +10,13 @@ import numpy as np
 
 from minidl.backend import Array
 from minidl.examples import Examples
-from minidl.inspection import first_nonfinite
 from minidl.losses import Loss
 from minidl.network import Network
 from minidl.optimizers import Optimizer
 from minidl.progress import Progress
+from minidl.step import NonFiniteLoss, TrainingStep
 
-
-class NonFiniteLoss(FloatingPointError):
-    """The loss of a training step became NaN or infinite."""
+__all__ = ["Epoch", "Evaluation", "NonFiniteLoss", "evaluate", "train"]
 
 
 @dataclass(frozen=True)
@@ -57,6 +54,7 @@ def train(
     batch_size: int = 64,
     rng: np.random.Generator | int = 0,
     progress: bool | str = True,
+    graph: bool = True,
 ) -> Iterator[Epoch]:
     """Train, and yield one :class:`Epoch` after each pass over ``examples``.
 
@@ -68,82 +66,50 @@ def train(
     Every epoch takes the examples in a new order drawn from ``rng``; the last
     batch is smaller where ``batch_size`` does not divide their number.
     ``progress`` shows a bar on a terminal and a line per epoch elsewhere; a
-    string is shown in front.
+    string is shown in front.  On a GPU the step is a CUDA graph, unless ``graph``
+    is false (see :mod:`minidl.step`).
 
     Raises
     ------
     ValueError
-        for epochs or a batch size below 1.
+        for epochs or a batch size below 1, or targets that do not fit the loss.
     NonFiniteLoss
         where the loss of a step is NaN or infinite, with epoch, step and the
         first layer in which it appears.  The parameters stay as they were
-        before that step.
+        before that step.  On a GPU it is found at the end of the epoch only.
+    GraphError
+        where a layer does in a step what a graph cannot hold.
     """
     for what, value in (("epochs", epochs), ("batch_size", batch_size)):
         if value < 1:
             raise ValueError(f"train: expected {what} of at least 1, got {value}")
-    return _train(network, examples, loss, optimizer, epochs, batch_size, rng, progress)
+    step = TrainingStep(network, examples, loss, optimizer, batch_size, graph)
+    return _train(step, epochs, rng, progress)
 
 
 def _train(
-    network: Network,
-    examples: Examples,
-    loss: Loss,
-    optimizer: Optimizer,
-    epochs: int,
-    batch_size: int,
-    rng: np.random.Generator | int,
-    progress: bool | str,
+    step: TrainingStep, epochs: int, rng: np.random.Generator | int, progress: bool | str
 ) -> Iterator[Epoch]:
     rng = np.random.default_rng(rng)
-    examples = examples.to(network.device)
-    steps = math.ceil(len(examples) / batch_size)
-    update = network.device.xp.empty_like(network.theta)
-    with Progress(progress, epochs, steps) as shown:
+    theta, n = step.network.theta, len(step.examples)
+    update = step.network.device.xp.empty_like(theta)
+    with Progress(progress, epochs, step.steps) as shown:
         for number in range(1, epochs + 1):
             start = time.perf_counter()
-            order = network.device.asarray(rng.permutation(len(examples)))
-            loss_sum = hits = 0.0
-            for step in range(steps):
-                rows = order[step * batch_size : (step + 1) * batch_size]
-                x, targets = examples.draw(rows, network.dtype)
-                if step == steps - 1:
-                    update[...] = network.theta
-                # An overflow is reported below, with the place where it began.
-                with np.errstate(over="ignore", invalid="ignore"):
-                    logits = network.forward(x, training=True)
-                    value, dlogits = loss(logits, targets)
-                    if not math.isfinite(value):
-                        raise NonFiniteLoss(_where(network, float(value), number, step + 1))
-                    network.backward(dlogits)
-                    optimizer.step(network.theta, network.dtheta)
-                loss_sum += float(value) * len(rows)
-                hits += float(loss.hits(logits, targets))
-                shown.step()
-            np.subtract(network.theta, update, out=update)
-            network.device.synchronize()
+            try:
+                with step.epoch(rng.permutation(n)):
+                    for i in range(step.steps):
+                        if i == step.steps - 1:
+                            update[...] = theta
+                        step()
+                        shown.step()
+                    np.subtract(theta, update, out=update)
+            except NonFiniteLoss as error:
+                raise NonFiniteLoss(f"epoch {number}, {error}") from None
             seconds = time.perf_counter() - start
-            epoch = Epoch(
-                number,
-                loss_sum / len(examples),
-                hits / len(examples),
-                steps,
-                seconds,
-                len(examples) / seconds,
-                update,
-            )
-            shown.epoch(
-                epoch.number, epoch.train_loss, epoch.train_accuracy, seconds, len(examples)
-            )
-            yield epoch
-
-
-def _where(network: Network, value: float, epoch: int, step: int) -> str:
-    place = first_nonfinite(network) or "the loss itself, all layers are finite"
-    return (
-        f"epoch {epoch}, step {step}: the loss is {value}, which first appears in {place}; "
-        "try a smaller learning_rate, or clip_norm=1.0"
-    )
+            loss, accuracy = step.figures()
+            shown.epoch(number, loss, accuracy, seconds, n)
+            yield Epoch(number, loss, accuracy, step.steps, seconds, n / seconds, update)
 
 
 def evaluate(network: Network, examples: Examples, loss: Loss, batch_size: int = 256) -> Evaluation:
@@ -151,11 +117,15 @@ def evaluate(network: Network, examples: Examples, loss: Loss, batch_size: int =
     if batch_size < 1:
         raise ValueError(f"evaluate: expected a batch_size of at least 1, got {batch_size}")
     examples = examples.to(network.device)
-    loss_sum = hits = 0.0
+    shape = (len(examples), *network.shapes[-1])
+    loss.check_shapes(shape, examples.targets)
+    loss.check_values(shape, examples.targets)
+    losses = network.device.xp.empty(len(examples), network.dtype)
+    hits = network.device.xp.empty(len(examples), network.dtype)
     for start in range(0, len(examples), batch_size):
+        batch = slice(start, start + batch_size)
         x, targets = examples.batch(start, start + batch_size, network.dtype)
         logits = network.forward(x)
-        value, _ = loss(logits, targets)
-        loss_sum += float(value) * len(x)
-        hits += float(loss.hits(logits, targets))
-    return Evaluation(loss_sum / len(examples), hits / len(examples))
+        losses[batch], _ = loss.terms(logits, targets)
+        loss.hits(logits, targets, out=hits[batch])
+    return Evaluation(float(losses.mean(dtype=np.float64)), float(hits.mean(dtype=np.float64)))

@@ -2,19 +2,137 @@
 
 Its arrays are NumPy's underneath, but as strict as CuPy's about where they lie: an operation
 that mixes them with plain NumPy arrays raises ``TypeError``, and a reduction gives an array of
-no axes, not a scalar.  It shows that minidl moves arrays where it has to, without a GPU; it
-says nothing about CuPy's own numbers.
+no axes, not a scalar.  Kernels run as C++ (see host_kernels.py).  Streams know what is not finished,
+and while one captures, nothing is computed, nothing may be fetched, and the graph replays
+into the same arrays.  So it shows that minidl moves arrays where it has to, waits where it has
+to, and that a captured step is the step, without a GPU; it says nothing about CuPy's own numbers.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
+import host_kernels
 import numpy as np
 import pytest
 import scipy.special
+
+# -- streams, graphs, memory ------------------------------------------------------------------------
+
+
+class CUDARuntimeError(RuntimeError):
+    """CuPy's name for what the CUDA runtime refuses."""
+
+
+class OutOfMemoryError(MemoryError):
+    """CuPy's name for memory that cannot be had."""
+
+
+class Stream:
+    """Work in the order of its launch; other streams do not wait for it."""
+
+    current: list[Stream] = []
+    all: list[Stream] = []
+
+    def __init__(self, non_blocking: bool = False) -> None:
+        self.pending = False
+        self.captured: list[Callable[[], Any]] | None = None
+        self.undo: list[tuple[np.ndarray, np.ndarray]] = []
+        Stream.all.append(self)
+
+    def __enter__(self) -> Stream:
+        Stream.current.append(self)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        assert Stream.current.pop() is self
+
+    def synchronize(self) -> None:
+        self.wait()
+
+    def wait(self) -> None:
+        if self.captured is not None:
+            raise CUDARuntimeError("cudaErrorStreamCaptureUnsupported: a wait in a capture")
+        self.pending = False
+
+    def begin_capture(self) -> None:
+        assert self is not Stream.all[0], "cannot capture on the default (legacy) stream"
+        self.captured, self.undo = [], []
+
+    def end_capture(self) -> Graph:
+        for array, before in reversed(self.undo):
+            array[...] = before
+        assert self.captured is not None
+        captured, self.captured = self.captured, None
+        return Graph(captured)
+
+
+class Graph:
+    def __init__(self, launches: Sequence[Callable[[], Any]]) -> None:
+        self.launches = list(launches)
+
+    def launch(self, stream: Stream) -> None:
+        _ordered(stream)
+        with np.errstate(all="ignore"):  # a GPU does not warn
+            for launch in self.launches:
+                launch()
+        stream.pending = stream is not Stream.all[0]
+
+
+class MemoryPool:
+    def malloc(self, size: int) -> None:
+        raise NotImplementedError
+
+
+class _Memory:
+    allocators: list[Any] = []
+
+
+@contextmanager
+def using_allocator(allocator: Callable[[int], Any]) -> Iterator[None]:
+    _Memory.allocators.append(allocator)
+    try:
+        yield
+    finally:
+        _Memory.allocators.pop()
+
+
+def _ordered(stream: Stream) -> None:
+    if any(other.pending for other in Stream.all if other is not stream):
+        raise CUDARuntimeError("another stream has not finished: what it writes may not be there")
+
+
+def _launch(compute: Callable[[], Any], out: Sequence[np.ndarray] = ()) -> Any:
+    """Compute now; while the stream captures, only note how, for the arrays that exist then."""
+    stream = Stream.current[-1]
+    _ordered(stream)
+    if stream.captured is None:
+        stream.pending = stream is not Stream.all[0]
+        return compute()
+    stream.undo += [(_plain(array), np.array(_plain(array))) for array in out]
+    result = compute()
+    if out:
+        stream.captured.append(compute)
+    else:
+        if not _Memory.allocators:
+            raise AssertionError("an array of a graph is made in memory that others get, too")
+        made = _plain(result)
+        stream.captured.append(lambda: np.copyto(made, _plain(compute())))
+    return result
+
+
+def _fetch() -> None:
+    """A value goes to the CPU, which waits for the current stream."""
+    stream = Stream.current[-1]
+    _ordered(stream)
+    stream.wait()
+
+
+# -- arrays -------------------------------------------------------------------------------------------
 
 
 def _refuse_plain(*arguments: Any) -> None:
@@ -29,20 +147,32 @@ class ndarray(np.ndarray):  # noqa: N801 (CuPy's name)
     """An array that claims to lie on a GPU."""
 
     def get(self) -> np.ndarray:
+        _fetch()
         return np.array(self.view(np.ndarray))
 
+    def item(self, *index: int) -> Any:
+        return self.get().item(*index)
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __bool__(self) -> bool:
+        return bool(self.item())
+
+    def fill(self, value: Any) -> None:
+        self[...] = value
+
+    def argmax(self, *args: Any, **kwargs: Any) -> Any:
+        return _launch(lambda: _pretend(_plain(self).argmax(*args, **kwargs)))
+
     def __array_ufunc__(self, ufunc, method, *inputs, out=(), **kwargs):
-        _refuse_plain(inputs, out, *kwargs.values())
-        if out:
-            kwargs["out"] = tuple(_plain(array) for array in out)
-        kwargs = {name: _plain(value) for name, value in kwargs.items()}
-        result = getattr(ufunc, method)(*map(_plain, inputs), **kwargs)
-        return out[0] if out else _pretend(result)
+        return _call(getattr(ufunc, method), inputs, kwargs | ({"out": out} if out else {}))
 
     def __array_function__(self, function, types, args, kwargs):
-        _refuse_plain(args, *kwargs.values())
-        result = function(*map(_plain, args), **{k: _plain(v) for k, v in kwargs.items()})
-        return _pretend(result) if kwargs.get("out") is None else kwargs["out"]
+        return _call(function, args, kwargs)
 
     def __getitem__(self, key):
         _refuse_plain(key)
@@ -50,10 +180,25 @@ class ndarray(np.ndarray):  # noqa: N801 (CuPy's name)
 
     def __setitem__(self, key, value):
         _refuse_plain(key, value)
-        super().__setitem__(key, value)
+        _launch(lambda: np.ndarray.__setitem__(_plain(self), _plain(key), _plain(value)), [self])
 
 
 ndarray.__module__ = "cupy"
+
+
+def _call(function: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+    """A function of NumPy on pretended arrays, as one launch."""
+    _refuse_plain(args, *kwargs.values())
+    out = kwargs.get("out")
+    writes = list(out) if isinstance(out, tuple) else [] if out is None else [out]
+    if function is np.copyto:
+        writes = [args[0]]
+
+    def compute() -> Any:
+        return _pretend(function(*_plain(args), **{k: _plain(v) for k, v in kwargs.items()}))
+
+    result = _launch(compute, writes)
+    return writes[0] if writes else result
 
 
 def _plain(value: Any) -> Any:
@@ -66,6 +211,9 @@ def _pretend(value: Any) -> Any:
     if isinstance(value, ndarray) or not isinstance(value, np.ndarray | np.generic):
         return value
     return np.asarray(value).view(ndarray)
+
+
+# -- the module ---------------------------------------------------------------------------------------
 
 
 class _Device:
@@ -84,39 +232,61 @@ class _Device:
         pass
 
 
+class ElementwiseKernel:
+    """A kernel of minidl, by its name."""
+
+    def __init__(
+        self, reads: str, writes: str, body: str, name: str, no_return: bool = False
+    ) -> None:
+        known = {"minidl_" + key.replace(".", "_"): key for key in host_kernels.KERNELS}
+        self.name = known[name]
+        assert host_kernels.KERNELS[self.name] == (reads, writes, body)
+        self.reads = len(host_kernels.parameters(reads))
+
+    def __call__(self, *arguments: Any) -> None:
+        _refuse_plain(*arguments)
+        _launch(lambda: host_kernels.run(self.name, _plain(arguments)), arguments[self.reads :])
+
+
 class Cupy(ModuleType):
     """The module: NumPy's functions on the arrays above."""
 
     ndarray = ndarray
+    ElementwiseKernel = ElementwiseKernel
 
-    def __init__(self, count: int = 1) -> None:
+    def __init__(self, count: int = 1, free: int = 2**40) -> None:
         super().__init__("cupy")
-        self.synchronized = 0
+        self.free = free  # bytes of memory
+        Stream.all.clear()
+        Stream.current[:] = [Stream()]
         self.cuda = SimpleNamespace(
-            runtime=SimpleNamespace(getDeviceCount=lambda: count),
+            runtime=SimpleNamespace(
+                getDeviceCount=lambda: count,
+                memGetInfo=lambda: (self.free, 2 * self.free),
+                CUDARuntimeError=CUDARuntimeError,
+            ),
+            memory=SimpleNamespace(OutOfMemoryError=OutOfMemoryError),
             Device=_Device,
-            get_current_stream=lambda: SimpleNamespace(synchronize=self._synchronize),
+            Stream=Stream,
+            MemoryPool=MemoryPool,
+            using_allocator=using_allocator,
+            get_current_stream=lambda: Stream.current[-1],
         )
-
-    def _synchronize(self) -> None:
-        self.synchronized += 1
 
     def asarray(self, array: Any, dtype: Any = None) -> Any:
         if isinstance(array, ndarray) and (dtype is None or dtype == array.dtype):
             return array
-        return np.array(_plain(array), dtype=dtype).view(ndarray)
+        if isinstance(array, ndarray):
+            return _call(np.asarray, (array,), {"dtype": dtype})
+        if Stream.current[-1].captured is not None:
+            raise CUDARuntimeError("cudaErrorStreamCaptureUnsupported: a copy from the CPU")
+        return _launch(lambda: np.array(array, dtype=dtype).view(ndarray))
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
         function = getattr(np, name)
-
-        def on_the_gpu(*args: Any, **kwargs: Any) -> Any:
-            _refuse_plain(args, *kwargs.values())
-            result = _pretend(function(*args, **kwargs))
-            return result if kwargs.get("out") is None else kwargs["out"]
-
-        return on_the_gpu
+        return lambda *args, **kwargs: _call(function, args, kwargs)
 
 
 def install(monkeypatch: pytest.MonkeyPatch, count: int = 1) -> Cupy:

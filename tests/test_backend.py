@@ -93,8 +93,12 @@ def test_a_gpu_is_made_current_before_its_arrays_are_made(monkeypatch):
     assert type(array) is cupy.ndarray
     assert array.dtype == np.float32
     assert device.asarray(array) is array
-    device.synchronize()
-    assert cupy.synchronized == 1
+    stream = cupy.cuda.Stream()
+    with stream:
+        array += 1
+        assert stream.pending
+        device.synchronize()
+        assert not stream.pending
 
 
 def test_namespace_transfers_and_special_functions(device):

@@ -18,21 +18,25 @@ MAY_IMPORT = {
     "parallel": set(),
     "progress": set(),
     "initializers": set(),
-    "activations": {"backend"},
+    "kernels": {"backend"},
+    "activations": {"backend", "kernels"},
     "layers.base": {"backend"},
     "layers.dense": {"activations", "backend", "initializers", "layers.base"},
     "layers.dropout": {"backend", "layers.base"},
     "layers.flatten": {"backend", "layers.base"},
     "layers": {"layers.base", "layers.dense", "layers.dropout", "layers.flatten"},
-    "examples": {"backend"},
-    "losses": {"activations", "backend"},
-    "optimizers": {"backend", "parallel"},
+    "examples": {"backend", "kernels"},
+    "losses": {"activations", "backend", "kernels"},
+    "optimizers": {"backend", "kernels", "parallel"},
     "network": {"backend", "files", "layers"},
     "inspection": {"activations", "backend", "losses", "network"},
     "gradcheck": {"activations", "backend", "layers", "network"},
-    "training": {
-        *("backend", "examples", "inspection", "losses", "network", "optimizers", "progress")
+    "graph": {"backend"},
+    "step": {
+        *("backend", "examples", "graph", "inspection", "kernels", "layers", "losses", "network"),
+        "optimizers",
     },
+    "training": {*("backend", "examples", "losses", "network", "optimizers", "progress", "step")},
 }
 # Of the rest: the part of the engine that must not know it.
 UPPER = ("datasets", "reporting", "recording", "training")

@@ -35,6 +35,7 @@ class Layer(Workspace):
     is_built: bool = False  # whether the parameters exist
     name: str = ""  # set by the network: dense_1, dense_2, …
     rng: np.random.Generator | None = None  # of a layer that draws in every step
+    drawn: bool = False  # whether it has drawn for the coming step
     x: Array  # input of the last forward
     y: Array  # output of the last forward
 
@@ -48,6 +49,13 @@ class Layer(Workspace):
 
     def initialize(self, rng: np.random.Generator) -> None:
         """Draw the parameters from ``rng``."""
+
+    def draw(self) -> None:
+        """Draw the random numbers of the coming training step, for a batch of the last size.
+
+        A layer with ``rng`` does so in ``forward`` by itself, unless it was done before:
+        a step that is replayed on a GPU cannot draw on the CPU.
+        """
 
     def forward(self, x: Array, training: bool = False) -> Array:
         """y for the batch ``x``; ``training`` where learning and inference differ."""

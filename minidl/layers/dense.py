@@ -77,8 +77,8 @@ class Dense(Layer):
         self.x = x  # (N, n_in)
         self.z = self.buffer("z", (N, self.n_out), x)  # (N, n_out)
         namespace(x).matmul(x, W, out=self.z)
-        self.z += self.b
-        self.y = self.activation(self.z, out=self.buffer("y", self.z.shape, x))  # (N, n_out)
+        y = self.buffer("y", self.z.shape, x)  # (N, n_out)
+        self.y = self.activation.with_bias(self.z, self.b, out=y)
         return self.y
 
     def backward(self, dy: Array, input_gradient: bool = True) -> Array | None:

@@ -7,8 +7,6 @@ import numpy as np
 from minidl.backend import Array, namespace
 from minidl.layers.base import Layer
 
-_CPU_FLOATS = np.empty(0, np.float32)
-
 
 class Dropout(Layer):
     """y = x ∘ m while training, each m_i = 0 with probability ``rate`` and else 1 / (1 − rate).
@@ -20,6 +18,7 @@ class Dropout(Layer):
     """
 
     mask: Array | None = None  # m of the last training step, shape of x
+    u: Array  # uniform random numbers from 0 to 1, shape of x
 
     def __init__(self, rate: float) -> None:
         if not 0 <= rate < 1:
@@ -35,11 +34,12 @@ class Dropout(Layer):
             self.mask = None
             self.y = x
             return x
-        rng: np.random.Generator = self._bound_rng()
-        u = self.buffer("u", x.shape, _CPU_FLOATS)
-        rng.random(dtype=np.float32, out=u)
+        if not self.drawn:
+            self.u = self.buffer("u", x.shape, x, np.float32)
+            self.draw()
+        self.drawn = False
         self.mask = self.buffer("mask", x.shape, x)
-        np.greater_equal(namespace(x).asarray(u), self.rate, out=self.mask)
+        np.greater_equal(self.u, self.rate, out=self.mask)
         self.mask *= 1 / (1 - self.rate)
         self.y = np.multiply(x, self.mask, out=self.buffer("y", x.shape, x))
         return self.y
@@ -52,12 +52,18 @@ class Dropout(Layer):
             return dy
         return np.multiply(dy, self.mask, out=self.buffer("dx", dy.shape, dy))
 
-    def _bound_rng(self) -> np.random.Generator:
+    def draw(self) -> None:
+        """Draw the random numbers of the coming training step, a batch of the last size."""
         if self.rng is None:
             raise RuntimeError(
                 f"{self!r}: has no generator yet; call build(rng), or make it part of a Network"
             )
-        return self.rng
+        if namespace(self.u) is np:
+            self.rng.random(dtype=np.float32, out=self.u)
+        else:
+            drawn = self.rng.random(self.u.shape, dtype=np.float32)
+            self.u[...] = namespace(self.u).asarray(drawn)
+        self.drawn = True
 
     def __repr__(self) -> str:
         return f"Dropout({self.rate:g})"

@@ -1,0 +1,94 @@
+"""Work on the GPU recorded once as a CUDA graph and replayed as a single launch.
+
+A training step is some forty launches of a few microseconds each, and the
+processor needs longer to launch a kernel than the GPU to run it.  A graph holds
+the launches with the addresses of their arrays; a replay costs one launch.  So
+whatever changes from step to step must be read from arrays, and the arrays must
+stay where they are, which is what this file sees to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from minidl.backend import Device, Workspace
+
+
+class GraphError(RuntimeError):
+    """The work cannot be recorded as a graph."""
+
+
+class Graph:
+    """A stream of its own, memory of its own, and the launches recorded there.
+
+    Parameters
+    ----------
+    device : the GPU
+    owners : the objects whose arrays the work reads and writes.  The graph keeps these
+        arrays alive when an owner has replaced them, say by larger ones for a larger batch.
+    """
+
+    def __init__(self, device: Device, owners: Iterable[Workspace]) -> None:
+        cuda = device.xp.cuda
+        self.device = device
+        self.owners = list(owners)
+        self.stream = cuda.Stream(non_blocking=True)
+        self.memory = cuda.MemoryPool()
+        self.launches: Any = None  # cupy.cuda.Graph
+        self._arrays: list[dict[str, Any]] = []
+
+    @contextmanager
+    def current(self) -> Iterator[None]:
+        """Within it, everything runs in the graph's stream, after what was launched before it."""
+        self.device.synchronize()
+        with self.stream:
+            try:
+                yield
+            finally:  # other streams do not wait for this one by themselves
+                self.stream.synchronize()
+
+    @contextmanager
+    def own_memory(self) -> Iterator[None]:
+        """Within it, arrays are made in the graph's own memory, which nobody else is given.
+
+        A replay writes into intermediate arrays, too, which nobody holds any more.
+        """
+        with self.device.xp.cuda.using_allocator(self.memory.malloc):
+            yield
+
+    def record(self, work: Callable[[], None]) -> None:
+        """Record what ``work`` launches; nothing is computed yet.
+
+        ``work`` must have run before in :meth:`own_memory`, so that its arrays and
+        kernels exist.
+        """
+        with self.own_memory():
+            self.stream.begin_capture()
+            try:
+                work()
+            except Exception as error:
+                self._give_up()
+                raise GraphError(
+                    f"{self.device}: the training step cannot be recorded as a CUDA graph "
+                    f"({type(error).__name__}: {error}); a layer of your own must not fetch values "
+                    "to the CPU nor copy from there in a step. graph=False launches step by step"
+                ) from error
+            self.launches = self.stream.end_capture()
+        self._arrays = [owner.arrays() for owner in self.owners]
+
+    def _give_up(self) -> None:
+        try:
+            self.stream.end_capture()
+        except Exception:  # noqa: BLE001  it says again what went wrong
+            pass
+
+    def hold_arrays(self) -> None:
+        """Give the owners back the arrays that the launches read and write."""
+        for owner, arrays in zip(self.owners, self._arrays, strict=True):
+            owner.hold_arrays(arrays)
+
+    def replay(self) -> None:
+        """Launch all of it."""
+        self.launches.launch(self.stream)

@@ -1,0 +1,191 @@
+"""One training step, an epoch of them: batch, forward, loss, backward, update.
+
+On the CPU a step is the five lines of :meth:`TrainingStep._compute`.  On a GPU
+the same lines are recorded once as a CUDA graph and replayed from then on.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from minidl import kernels
+from minidl.backend import Array, to_numpy
+from minidl.examples import Examples
+from minidl.graph import Graph
+from minidl.inspection import first_nonfinite
+from minidl.layers import Layer
+from minidl.losses import Loss
+from minidl.network import Network
+from minidl.optimizers import Optimizer
+
+WARM_UP = 2  # steps launched one by one before the graph is recorded: they make arrays and kernels
+
+
+class NonFiniteLoss(FloatingPointError):
+    """The loss of a training step became NaN or infinite."""
+
+
+class TrainingStep:
+    """The steps of a training, and the loss of each example as its batch was judged.
+
+    ``graph=False`` launches each kernel by itself on a GPU, too; on the CPU it means nothing.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        examples: Examples,
+        loss: Loss,
+        optimizer: Optimizer,
+        batch_size: int,
+        graph: bool = True,
+    ) -> None:
+        self.network = network
+        self.examples = examples.to(network.device)
+        self.loss = loss
+        self.optimizer = optimizer
+        self.batch_size = batch_size
+        self.steps = math.ceil(len(examples) / batch_size)  # of an epoch
+        outputs = network.shapes[-1]
+        loss.check_shapes((len(examples), *outputs), self.examples.targets)
+        loss.check_values((len(examples), *outputs), self.examples.targets)
+
+        xp = network.device.xp
+        self.losses = xp.empty(len(examples), network.dtype)  # in the order of the epoch
+        self.hits = xp.empty(len(examples), network.dtype)
+        self.done = 0  # steps of this epoch
+        self.graph: Graph | None = None
+        if network.device.is_cuda and graph:
+            self._prepare_graph()
+
+    @contextmanager
+    def epoch(self, order: np.ndarray) -> Iterator[None]:
+        """Within it, call the step ``steps`` times; ``order`` ``(n,)`` are the examples' rows.
+
+        At its end everything is computed, and a loss that is not finite is reported.
+        """
+        device = self.network.device
+        self.order = device.asarray(order)
+        self.done = 0
+        if self.graph is None:
+            yield
+            device.synchronize()
+        else:
+            t = self.optimizer.t
+            table = [self.optimizer.coefficients(t + i + 1) for i in range(self.steps)]
+            self._order[...] = self.order
+            self._coefficients[...] = device.asarray(np.array(table).ravel(), self.network.dtype)
+            self._place.fill(0)
+            with self.graph.current():
+                yield
+        if device.is_cuda:
+            self._check_epoch()
+
+    def __call__(self) -> None:
+        """The next step of the epoch."""
+        start = self.done * self.batch_size
+        stop = min(start + self.batch_size, len(self.examples))
+        if self.graph is None or stop - start < self.batch_size:
+            rows = self.order[start:stop]
+            self._compute(rows, self.losses[start:stop], self.hits[start:stop])
+        else:
+            self._launch(self.graph)
+        self.done += 1
+
+    def figures(self) -> tuple[float, float]:
+        """Mean loss and share of hits of the epoch; each batch as it was judged when it came."""
+        return (
+            float(self.losses.mean(dtype=np.float64)),
+            float(self.hits.mean(dtype=np.float64)),
+        )
+
+    def _compute(
+        self, rows: Array, losses: Array, hits: Array, now: Sequence[Any] | None = None
+    ) -> None:
+        """The step on the examples of ``rows``: loss and hit of each go into ``losses``, ``hits``."""
+        network, loss = self.network, self.loss
+        x, targets = self.examples.draw(rows, network.dtype)
+        # An overflow is reported below, with the place where it began.
+        with np.errstate(over="ignore", invalid="ignore"):
+            logits = network.forward(x, training=True)
+            losses[...], dlogits = loss.terms(logits, targets, divisor=len(rows))
+            loss.hits(logits, targets, out=hits)
+            if not network.device.is_cuda:  # a GPU is not waited for: _check_epoch
+                self._check_step(losses)
+            network.backward(dlogits)
+            self.optimizer.step(network.theta, network.dtheta, now)
+
+    # -- a loss that is not finite --------------------------------------------------
+
+    def _check_step(self, losses: Array) -> None:
+        if not np.isfinite(losses).all():
+            place = first_nonfinite(self.network) or "the loss itself, all layers are finite"
+            self._report(self.done, losses, f"which first appears in {place}")
+
+    def _check_epoch(self) -> None:
+        losses = to_numpy(self.losses)
+        bad = np.flatnonzero(~np.isfinite(losses))
+        if len(bad):
+            step = int(bad[0]) // self.batch_size
+            batch = losses[step * self.batch_size :][: self.batch_size]
+            self._report(step, batch, "found at the end of the epoch, with all parameters spoiled")
+
+    def _report(self, step: int, losses: np.ndarray, where: str) -> None:
+        raise NonFiniteLoss(
+            f"step {step + 1}: the loss is {losses.mean()}, {where}; "
+            "try a smaller learning_rate, or clip_norm=1.0"
+        )
+
+    # -- the graph ------------------------------------------------------------------
+
+    def _prepare_graph(self) -> None:
+        """Tables of the epoch on the device, the place in them, and arrays for one batch.
+
+        A replay reads what changes from step to step at ``_place``, and moves it on.
+        """
+        network, n = self.network, len(self.examples)
+        xp = network.device.xp
+        self._width = len(self.optimizer.coefficients(1))
+        self._order = xp.zeros(n, np.int64)
+        self._coefficients = xp.empty(self.steps * self._width, network.dtype)
+        self._place = xp.zeros(1, np.int64)  # examples of the epoch done so far
+        self._rows = xp.zeros(self.batch_size, np.int64)
+        self._now = xp.empty(self._width, network.dtype)
+        self._batch_losses = xp.empty(self.batch_size, network.dtype)
+        self._batch_hits = xp.empty(self.batch_size, network.dtype)
+        roots = [*network.layers, self.loss, self.optimizer, self.examples]
+        self.graph = Graph(network.device, [w for root in roots for w in root.workspaces()])
+        self._random = [
+            layer for layer in self.graph.owners if isinstance(layer, Layer) and layer.rng
+        ]
+        self._warm = 0
+
+    def _launch(self, graph: Graph) -> None:
+        if self._warm < WARM_UP:
+            self._warm += 1
+            with graph.own_memory():
+                self._one_of_graph()
+            return
+        if graph.launches is not None:
+            graph.hold_arrays()  # other work may have replaced them since
+            self.optimizer.t += 1
+        for layer in self._random:
+            layer.draw()
+        if graph.launches is None:
+            graph.record(self._one_of_graph)
+        graph.replay()
+        for layer in self._random:
+            layer.drawn = False
+
+    def _one_of_graph(self) -> None:
+        kernels.fetch(self._order, self._place, 1, 1, self._rows)
+        kernels.fetch(self._coefficients, self._place, self._width, self.batch_size, self._now)
+        now = [self._now[i : i + 1] for i in range(self._width)]
+        self._compute(self._rows, self._batch_losses, self._batch_hits, now)
+        kernels.store(self._batch_losses, self._batch_hits, self._place, self.losses, self.hits)
+        self._place += self.batch_size

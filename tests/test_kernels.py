@@ -1,0 +1,153 @@
+"""Each kernel of the GPU against the NumPy lines that say the same.
+
+Without a GPU the kernels' own text runs as C++ (see host_kernels.py). Where CuPy is installed,
+its compiler translates them for GPUs of two generations, for which none need be there.
+"""
+
+from __future__ import annotations
+
+import host_kernels
+import numpy as np
+import pytest
+
+from minidl import ACTIVATIONS, SoftmaxCrossEntropy, kernels
+from minidl.activations import ELU, LeakyReLU, ReLU
+from minidl.backend import to_numpy
+from minidl.examples import Examples
+
+FUNCTIONS = {name: f for name, f in ACTIVATIONS.items() if f.__name__ in kernels.FUNCTIONS}
+FUNCTIONS |= {"leaky_relu(0.3)": lambda: LeakyReLU(0.3), "elu(2)": lambda: ELU(2)}
+# Both tails, both sides of each kink, and the ends where e^z overflows.
+Z = np.array([-800, -95, -80, -20, -5, -1, -1e-3, -0.0, 0, 1e-3, 0.5, 1, 5, 20, 80, 95, 800])
+
+
+@pytest.fixture
+def gpu(device):
+    if not device.is_cuda:
+        pytest.skip("the CPU is what the kernels are compared with")
+    return device
+
+
+def assert_same(found, expected, dtype):
+    # A kernel may fuse a product and a sum; exp and erfc differ in their last bits.
+    rtol = {"float32": 3e-6, "float64": 1e-13}[dtype]
+    tiny = float(np.finfo(dtype).tiny)
+    np.testing.assert_allclose(to_numpy(found), expected, rtol=rtol, atol=tiny)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_activation_functions(name, dtype, gpu):
+    f = FUNCTIONS[name]()
+    z = Z.astype(dtype).reshape(-1, 1) + np.zeros((1, 3), dtype)
+    dy = np.random.default_rng(0).standard_normal(z.shape).astype(dtype)
+    there = [gpu.asarray(array) for array in (z, dy)]
+    assert kernels.has_kernel(f, there[0])
+    y = f(z)
+    assert_same(f(there[0]), y, dtype)
+    assert_same(f.derivative(there[0]), f.derivative(z), dtype)
+    out = gpu.xp.empty_like(there[1])
+    assert f.backward(there[1], there[0], gpu.asarray(y), out) is out
+    assert_same(out, f.backward(dy, z, y), dtype)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_bias_and_activation_function(name, dtype, gpu):
+    f, rng = FUNCTIONS[name](), np.random.default_rng(1)
+    z, b = rng.standard_normal((4, 3)).astype(dtype), rng.standard_normal(3).astype(dtype)
+    there, bias = gpu.asarray(z), gpu.asarray(b)
+    y, expected = gpu.xp.empty_like(there), np.empty_like(z)
+    assert f.with_bias(there, bias, y) is y
+    assert f.with_bias(z, b, expected) is expected
+    assert_same(there, z, dtype)
+    assert_same(y, expected, dtype)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_nan_stays_one(name, gpu):
+    f, z = FUNCTIONS[name](), np.array([np.nan, 1.0])
+    assert (
+        np.isnan(to_numpy(f(gpu.asarray(z)))).tolist() == np.isnan(f(z)).tolist() == [True, False]
+    )
+
+
+def test_every_elementwise_function_has_one():
+    """Squashed into one launch; a new function without a kernel is to be listed here."""
+    without: set[str] = set()
+    found = {name for name, f in ACTIVATIONS.items() if f.elementwise}
+    assert found == set(FUNCTIONS) & set(ACTIVATIONS) | without
+
+
+def test_a_function_of_ones_own_takes_its_own_lines(gpu):
+    class Mine(ReLU):
+        def f(self, z, y):
+            np.multiply(z, 3, out=y)
+
+    there = gpu.asarray(np.array([-1.0, 2]))
+    assert not kernels.has_kernel(Mine(), there)
+    np.testing.assert_array_equal(to_numpy(Mine()(there)), [-3, 6])
+    assert not kernels.has_kernel(ReLU(), np.zeros(1))
+
+
+@pytest.mark.parametrize("labels", ["uint8", "int32", "int64"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_softmax_cross_entropy(dtype, labels, gpu):
+    rng = np.random.default_rng(2)
+    z = (rng.standard_normal((9, 7)) * 5).astype(dtype)
+    z[0], z[1, 3], z[2, 0] = 0, 500, -500
+    t = rng.integers(0, 7, 9).astype(labels)
+    t[1] = 3
+    for divisor in (1, 9):
+        losses, dlogits = SoftmaxCrossEntropy().terms(z, t, divisor)
+        there = SoftmaxCrossEntropy().terms(gpu.asarray(z), gpu.asarray(t), divisor)
+        assert_same(there[0], losses, dtype)
+        assert_same(there[1], dlogits, dtype)
+
+
+def test_the_first_of_equals_is_the_largest(gpu):
+    z = np.array([[1.0, 3, 3], [2, 2, 2], [0, 1, 5]])
+    out = gpu.xp.empty(3)
+    for t, expected in (([1, 0, 2], [1, 1, 1]), ([2, 1, 0], [0, 0, 0])):
+        SoftmaxCrossEntropy().hits(gpu.asarray(z), gpu.asarray(np.array(t)), out)
+        np.testing.assert_array_equal(to_numpy(out), expected)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("stored", ["uint8", "float32", "float64"])
+def test_a_batch_is_gathered_and_scaled(stored, dtype, gpu):
+    rng = np.random.default_rng(3)
+    images = rng.integers(0, 256, (6, 2, 3, 3)).astype(stored)
+    here = Examples(images, np.arange(6), divisor=7)
+    there, rows = here.to(gpu), np.array([5, 0, 0, 3])
+    x, targets = here.draw(rows, np.dtype(dtype))
+    found = there.draw(gpu.asarray(rows), np.dtype(dtype))
+    assert_same(found[0], x, dtype)
+    np.testing.assert_array_equal(to_numpy(found[1]), targets)
+
+
+@pytest.mark.parametrize("place", [0, 8, 16])
+def test_the_tables_of_an_epoch(place, gpu):
+    asarray = gpu.asarray
+    at = asarray(np.array([place]))
+    order, now = asarray(np.arange(100, 124)), asarray(np.zeros(8, np.int64))
+    kernels.fetch(order, at, 1, 1, now)
+    np.testing.assert_array_equal(to_numpy(now), np.arange(100 + place, 108 + place))
+    table, now = asarray(np.arange(6.0)), asarray(np.zeros(2))
+    kernels.fetch(table, at, 2, 8, now)
+    np.testing.assert_array_equal(to_numpy(now), [place / 4, place / 4 + 1])
+    losses, hits = asarray(np.zeros(24)), asarray(np.zeros(24))
+    kernels.store(asarray(np.arange(1.0, 9)), asarray(np.ones(8)), at, losses, hits)
+    np.testing.assert_array_equal(to_numpy(losses)[place : place + 8], np.arange(1, 9))
+    assert to_numpy(losses).sum() == 36
+    assert to_numpy(hits).sum() == to_numpy(hits)[place : place + 8].sum() == 8
+
+
+@pytest.mark.parametrize("arch", ["compute_75", "compute_90"])
+def test_the_compiler_of_cuda_takes_every_kernel(arch):
+    nvrtc = pytest.importorskip("cupy", reason="CuPy brings NVRTC").cuda.nvrtc
+    text = host_kernels.all_sources().replace("#include <cmath>\nusing namespace std;", "")
+    text = text.replace('extern "C" void', 'extern "C" __global__ void')
+    program = nvrtc.createProgram(text, "kernels.cu", [], [])
+    nvrtc.compileProgram(program, ["--std=c++17", f"-arch={arch}"])
+    assert len(nvrtc.getPTX(program)) > 100_000

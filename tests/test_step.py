@@ -1,0 +1,248 @@
+"""The step as a graph: the same numbers as launch by launch, and what a capture must not do.
+
+The GPU is a pretended one where there is none (see pretended_cupy.py): it computes nothing while
+a stream captures, and its graph replays into the arrays that existed then.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from minidl import (
+    Adam,
+    Dense,
+    Dropout,
+    Examples,
+    Flatten,
+    MeanSquaredError,
+    Network,
+    NonFiniteLoss,
+    SoftmaxCrossEntropy,
+    evaluate,
+    probe,
+    train,
+)
+from minidl.backend import to_numpy
+from minidl.graph import GraphError
+from minidl.layers import Layer
+from minidl.optimizers import OPTIMIZERS
+from minidl.step import WARM_UP, TrainingStep
+
+N, BATCH = 42, 8  # five whole batches and one of two examples
+rng = np.random.default_rng(0)
+IMAGES = rng.integers(0, 256, (N, 2, 3, 3), dtype=np.uint8)
+LABELS = rng.integers(0, 4, N)
+
+
+@pytest.fixture
+def gpu(device):
+    if not device.is_cuda:
+        pytest.skip("a graph needs a GPU; the CPU is what it is compared with")
+    return device
+
+
+def network(device, f="tanh", dropout=False, dtype="float64"):
+    noise = [Dropout(0.3)] * dropout
+    layers = [Flatten(), Dense(18, 7, f), *noise, Dense(7, 6, f), Dense(6, 4)]
+    return Network(layers, (2, 3, 3), rng=1, dtype=dtype, device=device)
+
+
+def trained(device, epochs=3, batch_size=BATCH, graph=True, between=None, **options):
+    """Everything that a training leaves behind, on the CPU."""
+    f, rule = options.pop("f", "tanh"), options.pop("rule", "adam")
+    net = network(device, f, options.pop("dropout", False), options.pop("dtype", "float64"))
+    loss, optimizer = SoftmaxCrossEntropy(), OPTIMIZERS[rule](0.02, **options)
+    found = []
+    for epoch in train(
+        net,
+        Examples(IMAGES, LABELS),
+        loss,
+        optimizer,
+        epochs=epochs,
+        batch_size=batch_size,
+        rng=2,
+        progress=False,
+        graph=graph,
+    ):
+        inside = [to_numpy(a).copy() for la in net.layers for a in (la.x, la.y)]
+        figures = [epoch.train_loss, epoch.train_accuracy]
+        found.append([figures, to_numpy(epoch.update).copy(), to_numpy(net.dtheta).copy(), *inside])
+        if between is not None:
+            between(net, loss)
+    kept = [to_numpy(getattr(optimizer, name)) for name in optimizer.slots]
+    return [array for arrays in found for array in arrays] + [to_numpy(net.theta), *kept]
+
+
+def assert_close(found, expected, rtol=1e-9):
+    assert len(found) == len(expected)
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=rtol, atol=1e-12)
+
+
+RULES = {
+    "sgd": {},
+    "momentum": {"rule": "sgd", "momentum": 0.9},
+    "nesterov": {"rule": "sgd", "momentum": 0.9, "nesterov": True},
+    "rmsprop": {},
+    "adam": {},
+    "adam_hat": {"rule": "adam", "epsilon_hat": True, "epsilon": 1e-2},
+    "adamw": {"weight_decay": 0.1},
+    "l2": {"rule": "adam", "l2": 0.1},
+    "clipped": {"rule": "sgd", "clip_norm": 0.05},
+    "clipped_l2": {"rule": "rmsprop", "clip_norm": 0.05, "l2": 0.1},
+}
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_a_graph_trains_as_the_cpu_does(name, gpu):
+    options = {"rule": name} | RULES[name]
+    assert_close(trained(gpu, **options), trained("cpu", **options))
+
+
+@pytest.mark.parametrize("f", ["sigmoid", "relu", "leaky_relu", "selu", "gelu", "swish", "softmax"])
+def test_whatever_the_activation_function(f, gpu):
+    assert_close(trained(gpu, f=f), trained("cpu", f=f))
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 14, N, 100])
+def test_whatever_the_batch_size(batch_size, gpu):
+    assert_close(trained(gpu, batch_size=batch_size), trained("cpu", batch_size=batch_size))
+
+
+def test_dropout_drops_the_same_units(gpu):
+    assert_close(trained(gpu, dropout=True), trained("cpu", dropout=True))
+
+
+def test_launch_by_launch_gives_the_bits_of_the_graph(gpu):
+    for dtype in ("float32", "float64"):
+        with_graph, without = (trained(gpu, graph=graph, dtype=dtype) for graph in (True, False))
+        for a, b in zip(with_graph, without, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_float32_stays_within_bounds_of_the_cpu(gpu):
+    assert_close(trained(gpu, dtype="float32"), trained("cpu", dtype="float32"), rtol=2e-3)
+
+
+def test_what_happens_between_epochs_does_not_reach_the_graph(gpu):
+    """Evaluation in larger batches and a probe replace the layers' arrays; a replay brings them back."""
+
+    def between(net, loss):
+        data = Examples(IMAGES, LABELS)
+        evaluate(net, data, loss, batch_size=30)
+        evaluate(net, data, loss, batch_size=N)
+        x, labels = data.to(net.device).batch(0, BATCH, net.dtype)
+        figures = probe(net, loss, x, labels)
+        assert figures.loss > 0
+        assert net.layers[0].x.shape[0] == BATCH
+
+    assert_close(trained(gpu, between=between), trained(gpu))
+
+
+def test_gradients_can_be_looked_at_after_any_step(gpu):
+    seen = {}
+    for where in ("cpu", gpu):
+        net, loss = network(where), SoftmaxCrossEntropy()
+        step = TrainingStep(net, Examples(IMAGES, LABELS), loss, Adam(), BATCH)
+        seen[where] = []
+        with step.epoch(np.arange(N)):
+            for _ in range(step.steps):
+                step()
+                seen[where] += [to_numpy(a).copy() for a in (net["dense_1"].dW, net["dense_2"].z)]
+                seen[where] += [to_numpy(step.losses[: step.done * BATCH]).copy()]
+        assert (step.graph is None) == (where == "cpu")
+        assert step.graph is None or step.graph.launches is not None
+    assert_close(seen[gpu], seen["cpu"])
+
+
+def test_the_learning_rate_may_change_between_epochs(gpu):
+    found = {}
+    for where in ("cpu", gpu):
+        net, optimizer = network(where), Adam(0.1)
+        data = Examples(IMAGES, LABELS)
+        options = {"epochs": 3, "batch_size": BATCH, "progress": False}
+        for _ in train(net, data, SoftmaxCrossEntropy(), optimizer, **options):
+            optimizer.learning_rate /= 10
+        assert optimizer.t == 3 * 6
+        found[where] = [to_numpy(net.theta)]
+    assert_close(found[gpu], found["cpu"])
+
+
+def test_nothing_is_recorded_before_the_warm_up(gpu):
+    step = TrainingStep(
+        network(gpu), Examples(IMAGES, LABELS), SoftmaxCrossEntropy(), Adam(), BATCH
+    )
+    with step.epoch(np.arange(N)):
+        for number in range(step.steps - 1):
+            assert (step.graph.launches is None) == (number <= WARM_UP)
+            step()
+        assert step.graph.launches is not None
+
+
+def test_a_loss_that_is_not_finite_is_found_at_the_end_of_the_epoch(gpu):
+    for graph in (True, False):
+        net = network(gpu, "relu")
+        net["dense_2"].b[1] = math.nan
+        options = {"epochs": 2, "batch_size": BATCH, "progress": False, "graph": graph}
+        message = "epoch 1, step 1: the loss is nan, found at the end of the epoch.*clip_norm=1.0"
+        with pytest.raises(NonFiniteLoss, match=message):
+            list(train(net, Examples(IMAGES, LABELS), SoftmaxCrossEntropy(), Adam(), **options))
+
+
+def test_the_step_of_the_loss_that_is_not_finite_is_named(gpu):
+    targets = np.zeros((N, 4))
+    targets[3 * BATCH + 2] = 1e200  # squared, it overflows
+    net = network(gpu)
+    step = TrainingStep(net, Examples(IMAGES, targets), MeanSquaredError(), Adam(), BATCH)
+    with (
+        pytest.raises(NonFiniteLoss, match="step 4: the loss is inf, found at the end"),
+        step.epoch(np.arange(N)),
+    ):
+        for _ in range(step.steps):
+            step()
+
+
+class Fetching(Layer):
+    """A layer that brings a value to the CPU in every step, as no graph can."""
+
+    def forward(self, x, training=False):
+        self.x, self.y = x, x * float(x.max())
+        return self.y
+
+    def backward(self, dy, input_gradient=True):
+        return dy * float(self.x.max())
+
+
+class Copying(Fetching):
+    """A layer that copies an array from the CPU in every step."""
+
+    def forward(self, x, training=False):
+        from minidl.backend import namespace
+
+        self.x, self.y = x, x + namespace(x).asarray(np.ones(x.shape))
+        return self.y
+
+
+@pytest.mark.parametrize("layer", [Fetching, Copying])
+def test_a_layer_that_no_graph_can_hold_is_an_error_with_the_way_out(layer, gpu):
+    def run(graph):
+        net = Network([Flatten(), Dense(18, 4), layer()], (2, 3, 3), dtype="float64", device=gpu)
+        options = {"epochs": 1, "batch_size": BATCH, "progress": False, "graph": graph}
+        return list(train(net, Examples(IMAGES, LABELS), SoftmaxCrossEntropy(), Adam(), **options))
+
+    with pytest.raises(GraphError, match=r"cuda:0: .* CUDA graph .*graph=False launches step by"):
+        run(graph=True)
+    assert len(run(graph=False)) == 1
+
+
+def test_targets_are_checked_before_the_first_step(device):
+    net, data = network(device), Examples(IMAGES, LABELS + 1)
+    with pytest.raises(ValueError, match="labels from 0 to 3, got 1 to 4"):
+        train(net, data, SoftmaxCrossEntropy(), Adam(), epochs=1)
+    with pytest.raises(ValueError, match="labels from 0 to 3, got 1 to 4"):
+        evaluate(net, data, SoftmaxCrossEntropy())
+    with pytest.raises(ValueError, match=r"floating-point targets \(42, 4\) like the logits"):
+        train(net, data, MeanSquaredError(), Adam(), epochs=1)
