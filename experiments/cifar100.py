@@ -24,7 +24,7 @@ import numpy as np
 from cifar100_report import DataUsed, Run, SetUp, claims_table, write_report
 
 from minidl import ACTIVATIONS, Dense, Flatten, Network, SoftmaxCrossEntropy
-from minidl.backend import Device, DeviceError, get_device
+from minidl.backend import PRECISIONS, Device, DeviceError, get_device, set_precision
 from minidl.datasets import NAMES, Dataset, DatasetError, load
 from minidl.optimizers import OPTIMIZERS, Optimizer
 from minidl.parallel import processors
@@ -69,6 +69,8 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--data-dir", type=Path, help="folder with the data set (default: $MINIDL_DATA, the cache)")
     add("--limit", type=whole, metavar="N", help="only the first N training images")
     add("--device", default="auto", help="auto, cpu, cuda or cuda:1")
+    add("--precision", choices=PRECISIONS, default="float32", help="of matrix products on a GPU")
+    add("--no-graph", dest="graph", action="store_false", help="no CUDA graph of the step")
     add("--jobs", type=whole, help="networks side by side (default: 2 on a CPU with 2 or more)")
     add("--output-dir", type=Path, default=Path("runs/cifar100"), help="folder for the results")
     add("--quiet", action="store_true", help="no progress, only the results")
@@ -142,6 +144,7 @@ def run_network(
         batch_size=chosen.batch_size,
         rng=batches_rng(seed),
         progress=False if chosen.quiet else label,
+        graph=chosen.graph,
         stop=stop,
     )
     network.save(folder / f"weights/{activation}-seed{seed}.npz")
@@ -168,6 +171,7 @@ def main(arguments: list[str] | None = None) -> None:
         said += f" ({data.note})"
     print(said, flush=True)
     device = get_device(chosen.device)
+    set_precision(chosen.precision, device)
     jobs = chosen.jobs or (1 if device.is_cuda else min(2, processors()))
     if not chosen.quiet:
         print(f"device: {device}; {jobs} network(s) at a time")
@@ -192,7 +196,7 @@ def main(arguments: list[str] | None = None) -> None:
         batch_size=chosen.batch_size,
         hidden=chosen.hidden,
         optimizer=f"{chosen.optimizer}, learning rate {chosen.learning_rate:g}",
-        device=str(device),
+        device=device.describe() + (", tf32" if chosen.precision == "tf32" else ""),
         jobs=jobs,
         hardware=hardware(),
         versions=versions(),

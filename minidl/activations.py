@@ -48,7 +48,7 @@ class Activation(Workspace):
         return y
 
     def with_bias(self, z: Array, b: Array, out: Array) -> Array:
-        """z ← z + b, in place, and f(z) in ``out``; ``b`` has the shape of the last axes of ``z``."""
+        """z ← z + b, in place, and f(z) in ``out``; ``b`` has the shape of the last axes of z."""
         if kernels.has_kernel(self, z):
             kernels.bias_activation(self, z, b, out)
             return out

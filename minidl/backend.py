@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from types import ModuleType
@@ -56,6 +57,36 @@ class Device:
         """Wait until everything launched on this device is done (a no-op on the CPU)."""
         if self.is_cuda:
             self.xp.cuda.get_current_stream().synchronize()
+
+    def describe(self) -> str:
+        """``"cpu"``, or the name and memory of the GPU as well."""
+        if not self.is_cuda:
+            return self.name
+        runtime = self.xp.cuda.runtime
+        model = runtime.getDeviceProperties(int(self.name.partition(":")[2]))["name"]
+        return f"{self} ({model.decode()}, {runtime.memGetInfo()[1] / 2**30:.0f} GiB)"
+
+    def require_memory(self, size: int, what: str) -> None:
+        """Raise :class:`DeviceError` unless ``size`` bytes are free on this GPU for ``what``."""
+        if self.is_cuda and size > self.xp.cuda.runtime.memGetInfo()[0]:
+            raise self._no_memory(f"{what} needs {size / 1e6:,.0f} MB")
+
+    @contextmanager
+    def enough_memory(self) -> Iterator[None]:
+        """Within it, memory that cannot be had on this GPU is a :class:`DeviceError`."""
+        try:
+            yield
+        except MemoryError as error:
+            if not self.is_cuda:
+                raise
+            raise self._no_memory(str(error)) from error
+
+    def _no_memory(self, why: str) -> DeviceError:
+        free, total = (size / 1e6 for size in self.xp.cuda.runtime.memGetInfo())
+        return DeviceError(
+            f"{self}: not enough memory: {why}, {free:,.0f} of {total:,.0f} MB are free; use a "
+            "smaller batch size, fewer or smaller examples, another GPU (cuda:1), or device 'cpu'"
+        )
 
     def __str__(self) -> str:
         return self.name
@@ -117,7 +148,8 @@ def _cuda_device(index: int, reason: str) -> Device:
         count = cupy.cuda.runtime.getDeviceCount()
         if index < count:
             with cupy.cuda.Device(index):
-                cupy.arange(2).sum().item()
+                square = cupy.ones((2, 2), np.float32)
+                (square @ square).sum().item()  # a kernel is compiled, and cuBLAS is loaded
     except Exception as error:  # CuPy raises another class for each cause
         raise DeviceError(
             f"{name}: CuPy is installed but cannot compute ({error}); check the driver with "
@@ -127,6 +159,43 @@ def _cuda_device(index: int, reason: str) -> Device:
         there = ", ".join(f"cuda:{i}" for i in range(count)) or "no GPU"
         raise DeviceError(f"{name}: no such GPU; there is {there}, or choose device 'cpu'")
     return Device(name, reason)
+
+
+PRECISIONS = ("float32", "tf32")
+
+
+def set_precision(precision: str, device: Device) -> None:
+    """How a GPU multiplies matrices of float32 from now on, in the whole process.
+
+    ``"float32"``, as without this call, or ``"tf32"``: tensor cores that round both
+    factors to 10 bits after the point and add in float32.
+
+    Raises
+    ------
+    ValueError
+        for another precision.
+    DeviceError
+        for ``"tf32"`` on a CPU or on a GPU that is older than Ampere.
+    """
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision: expected one of {', '.join(PRECISIONS)}, got {precision!r}")
+    tf32 = precision == "tf32"
+    if not device.is_cuda:
+        if tf32:
+            raise DeviceError(
+                f"precision tf32 is for GPUs, and the device is {device}; choose float32"
+            )
+        return
+    capability = device.xp.cuda.Device().compute_capability
+    if tf32 and int(capability) < 80:
+        raise DeviceError(
+            f"{device}: expected compute capability 8.0 (Ampere) or more for precision tf32, got "
+            f"{int(capability) / 10}; choose float32"
+        )
+    from cupy._core import _routines_linalg as products
+
+    wanted = products.COMPUTE_TYPE_TF32 if tf32 else products.COMPUTE_TYPE_DEFAULT
+    products.set_compute_type(np.float32, wanted)
 
 
 def namespace(array: Any) -> ModuleType:

@@ -10,7 +10,7 @@ stay where they are, which is what this file sees to.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from minidl.backend import Device, Workspace
@@ -79,10 +79,8 @@ class Graph:
         self._arrays = [owner.arrays() for owner in self.owners]
 
     def _give_up(self) -> None:
-        try:
+        with suppress(Exception):  # it says again what went wrong
             self.stream.end_capture()
-        except Exception:  # noqa: BLE001  it says again what went wrong
-            pass
 
     def hold_arrays(self) -> None:
         """Give the owners back the arrays that the launches read and write."""

@@ -133,7 +133,7 @@ def _launch(name: str, *arguments: Any) -> None:
     _compiled(namespace(arguments[-1]), name)(*arguments)
 
 
-# -- activation functions: the lines are f, df, with_bias and backward in activations.py ------------
+# -- activation functions: the lines are f, df, with_bias and backward in activations.py ------
 
 
 def has_kernel(f: Any, array: Array) -> bool:
@@ -167,7 +167,7 @@ def activation_backward(f: Any, dy: Array, z: Array, y: Array, dz: Array) -> Non
     _activation("backward", f, (dy, z, y), (dz,))
 
 
-# -- batch and loss: the lines are in examples.py and losses.py --------------------------------------
+# -- batch and loss: the lines are in examples.py and losses.py -------------------------------
 
 
 def take_scaled(inputs: Array, rows: Array, divisor: float, x: Array) -> None:
@@ -188,7 +188,7 @@ def largest_is_target(logits: Array, targets: Array, hits: Array) -> None:
     _launch("largest_is_target", logits, targets, logits.shape[1], hits)
 
 
-# -- update rules: the lines are the methods ``update`` in optimizers.py ------------------------------
+# -- update rules: the lines are the methods ``update`` in optimizers.py ----------------------
 
 
 def sgd(theta: Array, g: Array, eta: Any) -> None:
@@ -209,7 +209,7 @@ def adam(
     _launch("adam", g, eta, epsilon, beta1, beta2, theta, m, v)
 
 
-# -- tables of an epoch: step.py --------------------------------------------------------------------
+# -- tables of an epoch: step.py --------------------------------------------------------------
 
 
 def fetch(table: Array, place: Array, width: int, each: int, now: Array) -> None:

@@ -45,7 +45,7 @@ class Loss(Workspace):
             return losses.sum() / divisor, dlogits
 
     def terms(self, logits: Array, targets: Array, divisor: int = 1) -> tuple[Array, Array]:
-        """L_n of each example ``(N,)``, and the gradient of (1/divisor) Σ_n L_n; nothing is checked.
+        """L_n of each example ``(N,)`` and the gradient of (1/divisor) Σ_n L_n; checks nothing.
 
         Both arrays are this object's own.  On a GPU this waits for nothing.
         """
@@ -68,7 +68,7 @@ class Loss(Workspace):
         return out
 
     def check_shapes(self, shape: tuple[int, ...], targets: Array) -> None:
-        """Raise ``ValueError`` where shape or type of ``targets`` do not fit logits of ``shape``."""
+        """Raise ``ValueError`` where ``targets`` do not fit logits of ``shape`` (shape, type)."""
         if targets.shape != shape or targets.dtype.kind != "f":
             raise ValueError(
                 f"{self.name}: expected floating-point targets {shape} like the logits, "

@@ -68,8 +68,9 @@ class Network:
         self.shapes = self._fit_layers()  # output shape of each layer, without the batch axis
 
         P = sum(layer.size for layer in self.layers)
-        self.theta: Array = self.device.xp.zeros(P, self.dtype)  # (P,)
-        self.dtheta: Array = self.device.xp.zeros(P, self.dtype)  # (P,)
+        with self.device.enough_memory():
+            self.theta: Array = self.device.xp.zeros(P, self.dtype)  # (P,)
+            self.dtheta: Array = self.device.xp.zeros(P, self.dtype)  # (P,)
         rng = np.random.default_rng(rng)
         start = 0
         for layer in self.layers:

@@ -147,7 +147,7 @@ class SGD(Optimizer):
         (eta,) = now
         if namespace(theta) is not np:
             if kept:
-                kernels.momentum(theta, g, *kept, eta, self.momentum, self.nesterov)
+                kernels.momentum(theta, g, kept[0], eta, self.momentum, self.nesterov)
             else:
                 kernels.sgd(theta, g, eta)
             return

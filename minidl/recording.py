@@ -49,6 +49,7 @@ def record(
     rng: np.random.Generator | int = 0,
     probe_size: int = 64,
     progress: bool | str = True,
+    graph: bool = True,
     stop: threading.Event | None = None,
 ) -> History:
     """Train ``network`` and, after each epoch, evaluate it on the test examples and probe it.
@@ -69,6 +70,7 @@ def record(
         batch_size=batch_size,
         rng=rng,
         progress=progress,
+        graph=graph,
     ):
         tested = evaluate(network, test_examples, loss)
         x, targets = probed.batch(0, probe_size, network.dtype)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from minidl import kernels
-from minidl.backend import Array, to_numpy
+from minidl.backend import Array, namespace, to_numpy
 from minidl.examples import Examples
 from minidl.graph import Graph
 from minidl.inspection import first_nonfinite
@@ -46,6 +46,7 @@ class TrainingStep:
         graph: bool = True,
     ) -> None:
         self.network = network
+        _require_memory(network, examples, optimizer, batch_size)
         self.examples = examples.to(network.device)
         self.loss = loss
         self.optimizer = optimizer
@@ -107,7 +108,7 @@ class TrainingStep:
     def _compute(
         self, rows: Array, losses: Array, hits: Array, now: Sequence[Any] | None = None
     ) -> None:
-        """The step on the examples of ``rows``: loss and hit of each go into ``losses``, ``hits``."""
+        """The step on the examples of ``rows``; loss and hit of each go to ``losses``, ``hits``."""
         network, loss = self.network, self.loss
         x, targets = self.examples.draw(rows, network.dtype)
         # An overflow is reported below, with the place where it began.
@@ -189,3 +190,16 @@ class TrainingStep:
         self._compute(self._rows, self._batch_losses, self._batch_hits, now)
         kernels.store(self._batch_losses, self._batch_hits, self._place, self.losses, self.hits)
         self._place += self.batch_size
+
+
+def _require_memory(
+    network: Network, examples: Examples, optimizer: Optimizer, batch_size: int
+) -> None:
+    """Refuse what cannot fit: examples, vectors of the size of θ, and arrays of one batch."""
+    vectors = 3 + len(optimizer.slots)  # update, scratch, g; θ and ∇θ are there
+    numbers = sum(math.prod(shape) for shape in [network.input_shape, *network.shapes])
+    batch = 4 * batch_size * numbers  # x, y, z, and a gradient of each layer
+    size = network.dtype.itemsize * (vectors * network.theta.size + batch)
+    there = namespace(examples.inputs) is network.device.xp
+    data = 0 if there else examples.inputs.nbytes + examples.targets.nbytes
+    network.device.require_memory(size + data, "the training")

@@ -77,13 +77,16 @@ def train(
         where the loss of a step is NaN or infinite, with epoch, step and the
         first layer in which it appears.  The parameters stay as they were
         before that step.  On a GPU it is found at the end of the epoch only.
+    DeviceError
+        where the GPU has too little memory.
     GraphError
         where a layer does in a step what a graph cannot hold.
     """
     for what, value in (("epochs", epochs), ("batch_size", batch_size)):
         if value < 1:
             raise ValueError(f"train: expected {what} of at least 1, got {value}")
-    step = TrainingStep(network, examples, loss, optimizer, batch_size, graph)
+    with network.device.enough_memory():
+        step = TrainingStep(network, examples, loss, optimizer, batch_size, graph)
     return _train(step, epochs, rng, progress)
 
 
@@ -92,8 +95,9 @@ def _train(
 ) -> Iterator[Epoch]:
     rng = np.random.default_rng(rng)
     theta, n = step.network.theta, len(step.examples)
-    update = step.network.device.xp.empty_like(theta)
-    with Progress(progress, epochs, step.steps) as shown:
+    device = step.network.device
+    update = device.xp.empty_like(theta)
+    with Progress(progress, epochs, step.steps) as shown, device.enough_memory():
         for number in range(1, epochs + 1):
             start = time.perf_counter()
             try:

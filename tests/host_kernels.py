@@ -116,9 +116,9 @@ def run(name: str, arguments: tuple[Any, ...]) -> None:
         raise TypeError(f"Wrong number of arguments for minidl_{name}")
     types: dict[str, str] = {}
     for (_, kind, _), value in zip(given, arguments, strict=True):
-        if kind in LETTERS and isinstance(value, np.ndarray):
-            if types.setdefault(kind, value.dtype.name) != value.dtype.name:
-                raise TypeError(f"Type is mismatched. {kind} {types[kind]} {value.dtype.name}")
+        named = value.dtype.name if isinstance(value, np.ndarray) else None
+        if kind in LETTERS and named and types.setdefault(kind, named) != named:
+            raise TypeError(f"Type is mismatched. {kind} {types[kind]} {named}")
     looped = [v for (raw, *_), v in zip(given, arguments, strict=True) if not raw]
     shape = np.broadcast_shapes(*[np.shape(value) for value in looped])
     pointers, strides, kept = [], [], []

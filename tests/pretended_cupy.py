@@ -2,10 +2,11 @@
 
 Its arrays are NumPy's underneath, but as strict as CuPy's about where they lie: an operation
 that mixes them with plain NumPy arrays raises ``TypeError``, and a reduction gives an array of
-no axes, not a scalar.  Kernels run as C++ (see host_kernels.py).  Streams know what is not finished,
-and while one captures, nothing is computed, nothing may be fetched, and the graph replays
-into the same arrays.  So it shows that minidl moves arrays where it has to, waits where it has
-to, and that a captured step is the step, without a GPU; it says nothing about CuPy's own numbers.
+no axes, not a scalar.  Kernels run as C++ (see host_kernels.py).  Streams know what is not
+finished, and while one captures, nothing is computed, nothing may be fetched, and the graph
+replays into the same arrays.  So it shows that minidl moves arrays where it has to, waits where
+it has to, and that a captured step is the step, without a GPU; it says nothing about CuPy's own
+numbers.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import numpy as np
 import pytest
 import scipy.special
 
-# -- streams, graphs, memory ------------------------------------------------------------------------
+# -- streams, graphs, memory ------------------------------------------------------------------
 
 
 class CUDARuntimeError(RuntimeError):
@@ -132,7 +133,7 @@ def _fetch() -> None:
     stream.wait()
 
 
-# -- arrays -------------------------------------------------------------------------------------------
+# -- arrays -----------------------------------------------------------------------------------
 
 
 def _refuse_plain(*arguments: Any) -> None:
@@ -213,13 +214,14 @@ def _pretend(value: Any) -> Any:
     return np.asarray(value).view(ndarray)
 
 
-# -- the module ---------------------------------------------------------------------------------------
+# -- the module -------------------------------------------------------------------------------
 
 
 class _Device:
     used: list[int] = []
+    compute_capability = "90"
 
-    def __init__(self, index: int) -> None:
+    def __init__(self, index: int = 0) -> None:
         self.index = index
 
     def use(self) -> None:
@@ -254,18 +256,18 @@ class Cupy(ModuleType):
     ndarray = ndarray
     ElementwiseKernel = ElementwiseKernel
 
-    def __init__(self, count: int = 1, free: int = 2**40) -> None:
+    def __init__(self, count: int) -> None:
         super().__init__("cupy")
-        self.free = free  # bytes of memory
+        self.free = 2**40  # bytes of memory
+        self.compute_types: dict[type, str] = {}
         Stream.all.clear()
         Stream.current[:] = [Stream()]
         self.cuda = SimpleNamespace(
             runtime=SimpleNamespace(
                 getDeviceCount=lambda: count,
                 memGetInfo=lambda: (self.free, 2 * self.free),
-                CUDARuntimeError=CUDARuntimeError,
+                getDeviceProperties=lambda index: {"name": b"Pretended GPU"},
             ),
-            memory=SimpleNamespace(OutOfMemoryError=OutOfMemoryError),
             Device=_Device,
             Stream=Stream,
             MemoryPool=MemoryPool,
@@ -292,11 +294,18 @@ class Cupy(ModuleType):
 def install(monkeypatch: pytest.MonkeyPatch, count: int = 1) -> Cupy:
     """Let ``import cupy`` find the pretended one until the test ends."""
     cupy = Cupy(count)
+    core = ModuleType("cupy._core")
+    core._routines_linalg = SimpleNamespace(
+        COMPUTE_TYPE_DEFAULT="default",
+        COMPUTE_TYPE_TF32="tf32",
+        set_compute_type=cupy.compute_types.__setitem__,
+    )
     special = ModuleType("cupyx.scipy.special")
     special.erfc = scipy.special.erfc
     cupyx, inner = ModuleType("cupyx"), ModuleType("cupyx.scipy")
     cupyx.scipy, inner.special = inner, special
-    modules = {"cupy": cupy, "cupyx": cupyx, "cupyx.scipy": inner, special.__name__: special}
+    modules = {"cupy": cupy, "cupy._core": core}
+    modules |= {"cupyx": cupyx, "cupyx.scipy": inner, special.__name__: special}
     for name, module in modules.items():
         monkeypatch.setitem(sys.modules, name, module)
     return cupy

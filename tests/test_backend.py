@@ -11,7 +11,16 @@ import pytest
 
 import minidl
 from minidl import DeviceError, get_device
-from minidl.backend import Device, Workspace, _say_once, namespace, special, take_rows, to_numpy
+from minidl.backend import (
+    Device,
+    Workspace,
+    _say_once,
+    namespace,
+    set_precision,
+    special,
+    take_rows,
+    to_numpy,
+)
 
 
 def no_cupy(monkeypatch):
@@ -52,10 +61,10 @@ def test_cuda_whose_driver_fails_says_to_check_it(monkeypatch):
 def test_cuda_that_cannot_compute_is_not_taken(monkeypatch):
     cupy = pretended_cupy.install(monkeypatch)
 
-    def fail(n):
+    def fail(shape, dtype):
         raise RuntimeError("no kernel image is available")
 
-    monkeypatch.setattr(cupy, "arange", fail)
+    monkeypatch.setattr(cupy, "ones", fail)
     with pytest.raises(DeviceError, match="no kernel image is available"):
         get_device("cuda")
     assert get_device("auto").name == "cpu"
@@ -99,6 +108,64 @@ def test_a_gpu_is_made_current_before_its_arrays_are_made(monkeypatch):
         assert stream.pending
         device.synchronize()
         assert not stream.pending
+
+
+def test_a_device_is_described(monkeypatch):
+    pretended_cupy.install(monkeypatch)
+    assert get_device("cpu").describe() == "cpu"
+    assert get_device("cuda").describe() == "cuda:0 (Pretended GPU, 2048 GiB)"
+
+
+def test_too_little_memory_says_how_much_is_there(monkeypatch):
+    cupy = pretended_cupy.install(monkeypatch, count=2)
+    cupy.free = 5_000_000
+    device = get_device("cuda:1")
+    device.require_memory(5_000_000, "it")
+    message = (
+        "cuda:1: not enough memory: it needs 6 MB, 5 of 10 MB are free; use a smaller batch size, "
+        r"fewer or smaller examples, another GPU \(cuda:1\), or device 'cpu'"
+    )
+    with pytest.raises(DeviceError, match=message):
+        device.require_memory(6_000_000, "it")
+    with (
+        pytest.raises(DeviceError, match="cuda:1: not enough memory: Out of memory allocating 7"),
+        device.enough_memory(),
+    ):
+        raise pretended_cupy.OutOfMemoryError("Out of memory allocating 7 bytes")
+    cpu = get_device("cpu")
+    cpu.require_memory(2**60, "it")  # what the CPU has is for the system to say
+    with pytest.raises(MemoryError, match="of the CPU"), cpu.enough_memory():
+        raise MemoryError("of the CPU")
+
+
+def test_a_training_that_cannot_fit_is_refused_before_anything_is_copied(monkeypatch):
+    cupy = pretended_cupy.install(monkeypatch)
+    network = minidl.Network([minidl.Dense(1000, 1000)], 1000, device="cuda")
+    data = minidl.Examples(np.zeros((5000, 1000), np.uint8), np.zeros(5000, int))
+    loss = minidl.SoftmaxCrossEntropy()
+    # 5 MB of bytes, 40 kB of labels, five vectors of 4 MB with Adam's, 4 · 64 · 2000 floats
+    needed = 5_000_000 + 40_000 + 5 * 4_004_000 + 4 * 64 * 2000 * 4
+    cupy.free = needed - 1
+    with pytest.raises(DeviceError, match="cuda:0: not enough memory: the training needs 27 MB"):
+        minidl.train(network, data, loss, minidl.Adam(), epochs=1)
+    cupy.free = needed
+    minidl.train(network, data, loss, minidl.Adam(), epochs=1)
+
+
+def test_precision_is_explicit(monkeypatch):
+    cupy = pretended_cupy.install(monkeypatch)
+    gpu = get_device("cuda")
+    for precision, compute_type in (("tf32", "tf32"), ("float32", "default")):
+        set_precision(precision, gpu)
+        assert cupy.compute_types == {np.float32: compute_type}
+    set_precision("float32", get_device("cpu"))
+    with pytest.raises(DeviceError, match="tf32 is for GPUs, and the device is cpu; choose floa"):
+        set_precision("tf32", get_device("cpu"))
+    with pytest.raises(ValueError, match="expected one of float32, tf32, got 'half'"):
+        set_precision("half", gpu)
+    monkeypatch.setattr(cupy.cuda.Device, "compute_capability", "75")
+    with pytest.raises(DeviceError, match=r"expected compute capability 8.0 .* got 7.5; choose"):
+        set_precision("tf32", gpu)
 
 
 def test_namespace_transfers_and_special_functions(device):

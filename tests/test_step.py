@@ -128,7 +128,7 @@ def test_float32_stays_within_bounds_of_the_cpu(gpu):
 
 
 def test_what_happens_between_epochs_does_not_reach_the_graph(gpu):
-    """Evaluation in larger batches and a probe replace the layers' arrays; a replay brings them back."""
+    """Evaluation and a probe replace the layers' arrays; a replay brings them back."""
 
     def between(net, loss):
         data = Examples(IMAGES, LABELS)
@@ -197,12 +197,14 @@ def test_the_step_of_the_loss_that_is_not_finite_is_named(gpu):
     targets[3 * BATCH + 2] = 1e200  # squared, it overflows
     net = network(gpu)
     step = TrainingStep(net, Examples(IMAGES, targets), MeanSquaredError(), Adam(), BATCH)
-    with (
-        pytest.raises(NonFiniteLoss, match="step 4: the loss is inf, found at the end"),
-        step.epoch(np.arange(N)),
-    ):
-        for _ in range(step.steps):
-            step()
+
+    def epoch():
+        with step.epoch(np.arange(N)):
+            for _ in range(step.steps):
+                step()
+
+    with pytest.raises(NonFiniteLoss, match="step 4: the loss is inf, found at the end"):
+        epoch()
 
 
 class Fetching(Layer):

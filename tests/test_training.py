@@ -288,7 +288,7 @@ def test_errors(call, message):
 
 
 class Measuring(SoftmaxCrossEntropy):
-    """The most memory that was allocated within any step but the first, from ``hits`` to ``hits``."""
+    """The most memory allocated within any step but the first, from ``hits`` to ``hits``."""
 
     most = steps = start = 0
 
