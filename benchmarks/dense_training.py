@@ -18,17 +18,21 @@ from typing import Any
 
 import numpy as np
 from floor import Floor, measure_floor
-from peers import PEERS
+from peers import peers_on
 from processes import Worker, start, write_problem
 from threadpoolctl import threadpool_limits
 
+from minidl.backend import DeviceError, get_device
 from minidl.datasets import load
 from minidl.parallel import processors
 from minidl.reporting import RunFolder, text_table
 from minidl.reporting.environment import hardware, today, versions
 
 SIZES = (3072, 512, 512, 512, 512, 100)
-STEPS = {64: 60, 256: 20, 1024: 6}  # in one round
+STEPS = {  # in one round
+    "cpu": {64: 60, 256: 20, 1024: 6},
+    "cuda": {64: 300, 256: 75, 1024: 18},  # no more than the 20,000 images give
+}
 # Relative, on the loss before and after ten steps on one batch, which bring it down by a tenth to
 # a half. Adam takes the sign of the tiniest gradient, so with ReLU another order of a sum in
 # float32 leads down another path (two forms of ε differ by 2%); with sigmoid all stay together.
@@ -51,9 +55,11 @@ def compare(
             else:
                 missing[name] = worker.told.get("missing") or worker.told["failed"]
                 worker.close()
+        if chosen.peers[0] in missing:
+            raise RuntimeError(f"{chosen.peers[0]}: {missing[chosen.peers[0]]}")
         try:
             _check_losses(workers, TOLERANCE_AFTER[activation])
-            steps = STEPS[batch_size]
+            steps = STEPS[chosen.device][batch_size]
             for worker in workers:
                 worker.time(steps)  # warm-up
             times: dict[str, list[float]] = {worker.name: [] for worker in workers}
@@ -61,7 +67,7 @@ def compare(
             for number in range(chosen.rounds):
                 for worker in workers[number % len(workers) :] + workers[: number % len(workers)]:
                     times[worker.name].append(worker.time(steps))
-                floors.append(measure_floor(SIZES, batch_size, chosen.threads, rounds=5))
+                floors.append(measure(batch_size, chosen))
         finally:
             for worker in workers:
                 worker.close()
@@ -80,13 +86,23 @@ def compare(
             "gemm_gflops": floor.flops / floor.gemm_seconds / 1e9,
             "optimizer_bytes": floor.optimizer_bytes,
             "bandwidth_gb_s": floor.bandwidth / 1e9,
+            "launch_seconds": floor.launch_seconds,
         },
     }
 
 
+def measure(batch_size: int, chosen: argparse.Namespace) -> Floor:
+    """The floor of this batch size on the device, here and now."""
+    if chosen.device == "cuda":
+        from gpu_floor import measure_gpu_floor
+
+        return measure_gpu_floor(SIZES, batch_size)
+    return measure_floor(SIZES, batch_size, chosen.threads, rounds=5)
+
+
 def _check_losses(workers: list[Worker], tolerance_after: float) -> None:
     told = {worker.name: worker.told for worker in workers}
-    ours = told["minidl"]
+    ours = told[workers[0].name]
     for key, tolerance in (("before", TOLERANCE_BEFORE), ("loss", tolerance_after)):
         for name, theirs in told.items():
             if not abs(theirs[key] - ours[key]) <= tolerance * ours[key]:
@@ -95,7 +111,7 @@ def _check_losses(workers: list[Worker], tolerance_after: float) -> None:
 
 def table(result: dict[str, Any]) -> str:
     """Medians with quartiles, the ratio to minidl and the share of the floor."""
-    ours = np.array(result["seconds"]["minidl"])
+    ours = np.array(next(iter(result["seconds"].values())))
     floor = result["floor"]["seconds"]
     rows = []
     for name, seconds in sorted(result["seconds"].items(), key=lambda item: np.median(item[1])):
@@ -129,7 +145,7 @@ def chart(results: list[dict[str, Any]], note: str) -> Any:
         items = sorted(result["seconds"].items(), key=lambda item: -np.median(item[1]))
         names = [name for name, _ in items]
         middles = [1e3 * float(np.median(s)) for _, s in items]
-        colours = ["#d55e00" if name == "minidl" else "#9aa5b1" for name in names]
+        colours = ["#d55e00" if name.startswith("minidl") else "#9aa5b1" for name in names]
         ax.barh(names, middles, color=colours)
         ax.axvline(1e3 * result["floor"]["seconds"], color="black", linestyle="--", linewidth=1)
         ax.set_title(f"batch {result['batch_size']}, {result['activation']}", fontsize=9)
@@ -145,15 +161,14 @@ def options() -> argparse.Namespace:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add = parser.add_argument
-    add("--batch-sizes", type=int, nargs="+", default=[64, 256, 1024], choices=STEPS)
+    add("--device", default="cpu", choices=STEPS, help="where all of them compute")
+    add("--batch-sizes", type=int, nargs="+", default=[64, 256, 1024], choices=STEPS["cpu"])
     add("--activations", nargs="+", default=["relu", "sigmoid"], choices=["relu", "sigmoid"])
     add(
         "--peers",
         nargs="+",
-        default=list(PEERS),
-        choices=PEERS,
         metavar="NAME",
-        help="peers to time",
+        help="peers to time, beside minidl (default: all of the device)",
     )
     add("--rounds", type=int, default=15, help="counted rounds, each peer once in each")
     add("--threads", type=int, default=processors(), help="of every library")
@@ -167,29 +182,37 @@ def options() -> argparse.Namespace:
     add("--data-dir", type=Path, help="folder with CIFAR-100")
     add("--output-dir", type=Path, default=Path("runs/benchmark"))
     chosen = parser.parse_args()
-    if "minidl" not in chosen.peers:
-        chosen.peers.insert(0, "minidl")
+    known = peers_on(chosen.device)
+    unknown = set(chosen.peers or []) - set(known)
+    if unknown:
+        parser.error(f"--peers: expected some of {known}, got {sorted(unknown)}")
+    # minidl comes first: the others are compared with it.
+    chosen.peers = [name for name in known if name in (known[0], *(chosen.peers or known))]
     return chosen
 
 
 def main() -> None:
     chosen = options()
+    device = get_device(chosen.device).describe()
     folder = RunFolder(chosen.output_dir)
     data = load("auto", chosen.data_dir)
     images = np.ascontiguousarray(data.train.inputs[:20_000]).reshape(20_000, -1)
     labels = data.train.targets[:20_000]
     machine = hardware()
-    print(f"{data.title}; {machine}; {chosen.threads} threads; {chosen.rounds} rounds; {today()}\n")
+    how = f"{chosen.threads} threads; {chosen.rounds} rounds; {today()}"
+    print(f"{data.title}; {machine}; {device}; {how}\n")
     everything: dict[str, Any] = {
         "data": data.title,
         "hardware": machine,
+        "device": device,
         "versions": versions(),
         "threads": chosen.threads,
         "rounds": chosen.rounds,
         "date": today(),
         "results": [],
     }
-    note = f"{machine['processor']}, {chosen.threads} threads, {today()}"
+    model = device if chosen.device == "cuda" else machine["processor"]
+    note = f"{model}, {chosen.threads} threads, {today()}"
     results = everything["results"]
     with threadpool_limits(chosen.threads):  # of this process, which measures the floor
         for batch_size in chosen.batch_sizes:
@@ -203,4 +226,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except DeviceError as error:
+        sys.exit(f"dense_training: {error}")

@@ -30,10 +30,11 @@ class Floor:
     gemm_seconds: float
     optimizer_bytes: int
     bandwidth: float  # bytes per second
+    launch_seconds: float = 0.0  # on a GPU: the gaps between the launches of a graph
 
     @property
     def seconds(self) -> float:
-        return self.gemm_seconds + self.optimizer_bytes / self.bandwidth
+        return self.gemm_seconds + self.optimizer_bytes / self.bandwidth + self.launch_seconds
 
 
 def products(sizes: Sequence[int], N: int) -> list[tuple[int, int, int]]:

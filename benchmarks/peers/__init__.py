@@ -2,7 +2,8 @@
 
 A peer is made from a :class:`Problem` and has ``versions()``, ``run(rows)``, which
 does one training step for each row of ``rows`` ``(steps, N)`` and returns when
-all are done, and ``loss(rows)``, the mean loss of one batch.
+all are done, and ``loss(rows)``, the mean loss of one batch. Where the device has
+a clock of its own, ``run`` returns the seconds by that clock.
 """
 
 from __future__ import annotations
@@ -26,18 +27,24 @@ class Problem:
 
 class Peer(Protocol):
     def versions(self) -> dict[str, str]: ...
-    def run(self, rows: np.ndarray) -> None: ...
+    def run(self, rows: np.ndarray) -> float | None: ...
     def loss(self, rows: np.ndarray) -> float: ...
 
 
 class Entry(NamedTuple):
-    """A row of the table: the module, the arguments of its make(), its environment."""
+    """A row of the table: the module, the arguments of its make(), its environment, its device."""
 
     module: str
     options: dict[str, Any] = {}
     environment: dict[str, str] = {}
+    device: str = "cpu"
 
 
+def _on_gpu(module: str, **options: Any) -> Entry:
+    return Entry(module, options | {"device": "cuda"}, {}, "cuda")
+
+
+# The first of each device is the one that the others are compared with.
 PEERS = {
     "minidl": Entry("minidl_peer"),
     # OpenBLAS's threads spin after a matrix product, in the way of the optimizer's threads, for
@@ -50,4 +57,16 @@ PEERS = {
     "Keras fit": Entry("keras_peer"),
     "scikit-learn": Entry("sklearn_peer"),
     "Thinc": Entry("thinc_peer"),
+    "minidl, CUDA graph": _on_gpu("minidl_peer"),
+    "minidl, launch by launch": _on_gpu("minidl_peer", graph=False),
+    "PyTorch eager, GPU": _on_gpu("torch_peer", fused=False, compiled=False),
+    "PyTorch fused Adam, GPU": _on_gpu("torch_peer", fused=True, compiled=False),
+    "PyTorch reduce-overhead": _on_gpu("torch_peer", fused=True, compiled=True),
+    "PyTorch CUDA graph": _on_gpu("torch_peer", fused=True, compiled=False, graph=True),
+    "JAX jit, GPU": _on_gpu("jax_peer"),
 }
+
+
+def peers_on(device: str) -> list[str]:
+    """The names of the peers that compute on ``"cpu"`` or ``"cuda"``, minidl first."""
+    return [name for name, entry in PEERS.items() if entry.device == device]

@@ -33,7 +33,8 @@ def train_step(state, images, labels, rows, activation):
 
 
 class JaxPeer:
-    def __init__(self, problem):
+    def __init__(self, problem, device="cpu"):
+        jax.config.update("jax_default_device", jax.devices(device)[0])
         self.activation = {"relu": jax.nn.relu, "sigmoid": jax.nn.sigmoid}[problem.activation]
         pairs = list(zip(problem.weights[::2], problem.weights[1::2], strict=True))
         parameters = [(jnp.array(W), jnp.array(b)) for W, b in pairs]

@@ -1,35 +1,54 @@
-"""minidl: the step of ``minidl.training.train`` without its records."""
+"""minidl: the steps of ``minidl.training.train``."""
 
 import numpy as np
 
 import minidl
 from minidl import Adam, Dense, Examples, Network, SoftmaxCrossEntropy
+from minidl.step import TrainingStep
 
 
 class MinidlPeer:
-    def __init__(self, problem):
+    def __init__(self, problem, device="cpu", graph=True):
         shapes = [W.shape for W in problem.weights[::2]]
         hidden = [Dense(*shape, problem.activation) for shape in shapes[:-1]]
-        self.network = Network([*hidden, Dense(*shapes[-1])], shapes[0][0])
-        self.network.theta[...] = np.concatenate([v.ravel() for v in problem.weights])
-        self.examples = Examples(problem.images, problem.labels)
-        self.compute_loss = SoftmaxCrossEntropy()
-        self.optimizer = Adam()
+        self.network = Network([*hidden, Dense(*shapes[-1])], shapes[0][0], device=device)
+        theta = np.concatenate([value.ravel() for value in problem.weights])
+        self.network.theta[...] = self.network.device.asarray(theta)
+        self.loss_function = SoftmaxCrossEntropy()
+        examples = Examples(problem.images, problem.labels)
+        batch_size = problem.batch_size
+        self.step = TrainingStep(
+            self.network, examples, self.loss_function, Adam(), batch_size, graph
+        )
 
     def versions(self):
-        return {"minidl": minidl.__version__, "numpy": np.__version__}
+        found = {"minidl": minidl.__version__, "numpy": np.__version__}
+        if self.network.device.is_cuda:
+            found["cupy"] = self.network.device.xp.__version__
+        return found
 
     def run(self, rows):
-        network = self.network
-        for batch in rows:
-            x, labels = self.examples.draw(batch, network.dtype)
-            _, dlogits = self.compute_loss(network.forward(x, training=True), labels)
-            network.backward(dlogits)
-            self.optimizer.step(network.theta, network.dtheta)
+        # An epoch goes through all examples: these rows first, and it ends after them.
+        order = np.zeros(len(self.step.examples), np.int64)
+        order[: rows.size] = rows.ravel()
+        self.step.losses.fill(0)
+        with self.step.epoch(order):
+            if not self.network.device.is_cuda:
+                for _ in rows:
+                    self.step()
+                return None
+            cuda = self.network.device.xp.cuda
+            start = cuda.get_current_stream().record()
+            for _ in rows:
+                self.step()
+            end = cuda.get_current_stream().record()
+            end.synchronize()
+        return cuda.get_elapsed_time(start, end) / 1e3
 
     def loss(self, rows):
-        x, labels = self.examples.draw(rows, self.network.dtype)
-        return float(self.compute_loss(self.network.forward(x), labels)[0])
+        examples, device = self.step.examples, self.network.device
+        x, labels = examples.draw(device.asarray(rows), self.network.dtype)
+        return float(self.loss_function(self.network.forward(x), labels)[0])
 
 
 make = MinidlPeer

@@ -1,10 +1,11 @@
-"""PyTorch: eager with its default or its fused Adam, or the whole step compiled."""
+"""PyTorch: eager with its default or its fused Adam, compiled, or captured as a CUDA graph."""
 
 import torch
 
 
 class TorchPeer:
-    def __init__(self, problem, fused, compiled):
+    def __init__(self, problem, fused, compiled, device="cpu", graph=False):
+        self.device = torch.device(device)
         activation = {"relu": torch.nn.ReLU, "sigmoid": torch.nn.Sigmoid}[problem.activation]
         layers = []
         for W, b in zip(problem.weights[::2], problem.weights[1::2], strict=True):
@@ -13,12 +14,18 @@ class TorchPeer:
                 linear.weight.copy_(torch.from_numpy(W.T))
                 linear.bias.copy_(torch.from_numpy(b))
             layers += [linear, activation()]
-        self.network = torch.nn.Sequential(*layers[:-1])
+        self.network = torch.nn.Sequential(*layers[:-1]).to(self.device)
         options = {"fused": True} if fused else {}
-        self.optimizer = torch.optim.Adam(self.network.parameters(), lr=1e-3, eps=1e-8, **options)
-        self.images = torch.from_numpy(problem.images)
-        self.labels = torch.from_numpy(problem.labels)
-        self.gradients = torch.compile(self._gradients) if compiled else self._gradients
+        self.optimizer = torch.optim.Adam(
+            self.network.parameters(), lr=1e-3, eps=1e-8, capturable=graph, **options
+        )
+        self.images = torch.from_numpy(problem.images).to(self.device)
+        self.labels = torch.from_numpy(problem.labels).to(self.device)
+        mode = "default" if device == "cpu" else "reduce-overhead"
+        self.mean_loss = self._mean_loss
+        if compiled:
+            self.mean_loss = torch.compile(self._mean_loss, mode=mode)
+        self.step = self._graph_step(problem.batch_size) if graph else self._step
 
     def versions(self):
         return {"torch": torch.__version__}
@@ -27,18 +34,56 @@ class TorchPeer:
         x = self.images[rows].float().div_(255)
         return torch.nn.functional.cross_entropy(self.network(x), self.labels[rows])
 
-    def _gradients(self, rows):
-        self._mean_loss(rows).backward()
+    def _step(self, rows):
+        self.optimizer.zero_grad(set_to_none=True)
+        self.mean_loss(rows).backward()
+        self.optimizer.step()
+
+    def _graph_step(self, batch_size):
+        """The step captured after a warm-up, whose traces in weights and moments are removed."""
+        rows = torch.zeros(batch_size, dtype=torch.int64, device=self.device)
+        weights = [parameter.detach().clone() for parameter in self.network.parameters()]
+        stream = torch.cuda.Stream()
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            for _ in range(3):
+                self._step(rows)
+        torch.cuda.current_stream().wait_stream(stream)
+        graph = torch.cuda.CUDAGraph()
+        self.optimizer.zero_grad(set_to_none=True)
+        with torch.cuda.graph(graph):
+            self.mean_loss(rows).backward()
+            self.optimizer.step()
+        with torch.no_grad():
+            for parameter, start in zip(self.network.parameters(), weights, strict=True):
+                parameter.copy_(start)
+            for state in self.optimizer.state.values():
+                for value in state.values():
+                    value.zero_()
+
+        def step(batch):
+            rows.copy_(batch)
+            graph.replay()
+
+        return step
 
     def run(self, rows):
-        for batch in torch.from_numpy(rows):
-            self.optimizer.zero_grad(set_to_none=True)
-            self.gradients(batch)
-            self.optimizer.step()
+        batches = torch.from_numpy(rows).to(self.device)
+        if self.device.type == "cpu":
+            for batch in batches:
+                self.step(batch)
+            return None
+        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        start.record()
+        for batch in batches:
+            self.step(batch)
+        end.record()
+        end.synchronize()
+        return start.elapsed_time(end) / 1e3
 
     def loss(self, rows):
         with torch.no_grad():
-            return float(self._mean_loss(torch.from_numpy(rows)))
+            return float(self._mean_loss(torch.from_numpy(rows).to(self.device)))
 
 
 make = TorchPeer

@@ -1,0 +1,76 @@
+"""The floor under a training step on a GPU: products, bytes and launches, measured here and now.
+
+The products and the optimizer's traffic are those of floor.py. A replayed graph adds a gap to
+each launch, measured as the time of a launch that does nothing worth mentioning:
+
+    Σ products, each replayed in a graph + 28 P bytes / bandwidth + other launches · gap
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from floor import OPTIMIZER_BYTES, Floor, parameters, products
+
+REPEATED = 50  # launches in a graph, of which one is the mean
+
+
+def launches(layers: int) -> int:
+    """How many launches of minidl's step are not products.
+
+    In a layer bias and activation, its derivative, and db; beside them two fetches, inputs,
+    targets, loss, hits, a copy of the losses, store, the place, and the optimizer.
+    """
+    return 3 * layers + 10
+
+
+def measure_gpu_floor(sizes: Sequence[int], N: int) -> Floor:
+    """Everything on the current GPU, in float32, by its own clock."""
+    import cupy
+
+    shapes = products(sizes, N)
+    seconds = {}
+    for m, k, n in set(shapes):
+        a, b, out = (cupy.ones(shape, "float32") for shape in ((m, k), (k, n), (m, n)))
+        layouts = itertools.product((a, cupy.asfortranarray(a)), (b, cupy.asfortranarray(b)))
+        seconds[m, k, n] = min(
+            _replayed(cupy, lambda x=x, y=y, out=out: cupy.dot(x, y, out=out)) for x, y in layouts
+        )
+    P = parameters(sizes)
+    pairs = [[cupy.ones(P, "float32") for _ in range(2)] for _ in range(4)]
+
+    def add_all() -> None:
+        for x, y in pairs:
+            cupy.add(x, y, out=x)
+
+    one = cupy.ones(1, "float32")
+    gap = _replayed(cupy, lambda: cupy.add(one, one, out=one))
+    return Floor(
+        flops=sum(2 * m * k * n for m, k, n in shapes),
+        gemm_seconds=sum(seconds[shape] for shape in shapes),
+        optimizer_bytes=OPTIMIZER_BYTES * P,
+        bandwidth=3 * 4 * P * len(pairs) / _replayed(cupy, add_all),
+        launch_seconds=launches(len(sizes) - 1) * gap,
+    )
+
+
+def _replayed(cupy: Any, work: Callable[[], object]) -> float:
+    """Seconds of ``work`` within a graph, the median of nine replays."""
+    stream = cupy.cuda.Stream(non_blocking=True)
+    cupy.cuda.Device().synchronize()
+    with stream:
+        work()
+        stream.begin_capture()
+        for _ in range(REPEATED):
+            work()
+        graph = stream.end_capture()
+        times = []
+        for _ in range(10):
+            start = stream.record()
+            graph.launch(stream)
+            end = stream.record()
+            end.synchronize()
+            times.append(cupy.cuda.get_elapsed_time(start, end) / 1e3 / REPEATED)
+    return sorted(times[1:])[4]

@@ -1,0 +1,96 @@
+"""What TF32 products do to each layer's gradient in the published network.
+
+    python benchmarks/tf32_gradients.py [--device cuda] [--data-dir DIR]
+
+The gradients of the first 64 training images in float32 and with TF32 products, from the same
+weights: at the start, and after one epoch. Without a GPU the factors of every product are rounded
+to TF32's 10 bits by NumPy, which is what the tensor cores do to them before they multiply.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import numpy as np
+
+from minidl import Adam, Dense, Examples, Flatten, Network, SoftmaxCrossEntropy, train
+from minidl.backend import Device, get_device, set_precision, to_numpy
+from minidl.datasets import load
+from minidl.reporting import text_table
+
+SIZES = (3072, 512, 512, 512, 512, 100)
+
+
+def to_tf32(a: np.ndarray) -> np.ndarray:
+    """``a`` in float32 rounded to 10 bits after the point, halves away from zero."""
+    bits = np.ascontiguousarray(a).view(np.int32)
+    return ((bits + 0x1000) & ~0x1FFF).view(np.float32)
+
+
+@contextmanager
+def tf32_products(device: Device) -> Iterator[None]:
+    """Within it, products are TF32's: on the GPU by its tensor cores, on the CPU by rounding."""
+    if device.is_cuda:
+        set_precision("tf32", device)
+        try:
+            yield
+        finally:
+            set_precision("float32", device)
+        return
+
+    def rounded(product: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda a, b, out: product(to_tf32(a), to_tf32(b), out=out)
+
+    with mock.patch.multiple(np, matmul=rounded(np.matmul), dot=rounded(np.dot)):
+        yield
+
+
+def gradients(network: Network, x: Any, labels: Any) -> dict[str, np.ndarray]:
+    """dW of each layer."""
+    _, dlogits = SoftmaxCrossEntropy()(network.forward(x), labels)
+    network.backward(dlogits)
+    return {la.name: to_numpy(g).copy() for la, name, _, g in network.parameters() if name == "W"}
+
+
+def compare(network: Network, data: Examples) -> list[float]:
+    """‖g_tf32 − g‖ / ‖g‖ of each layer's dW, in float64."""
+    x, labels = data.first(64).to(network.device).batch(0, 64, network.dtype)
+    exact = gradients(network, x, labels)
+    with tf32_products(network.device):
+        rounded = gradients(network, x, labels)
+    norm = np.linalg.norm
+    return [
+        float(norm(rounded[name].astype(float) - g.astype(float)) / norm(g.astype(float)))
+        for name, g in exact.items()
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--data-dir", type=Path)
+    chosen = parser.parse_args()
+    device = get_device(chosen.device)
+    data = load("auto", chosen.data_dir)
+    rows = []
+    for f in ("sigmoid", "relu"):
+        hidden = [Dense(*pair, f) for pair in itertools.pairwise(SIZES[:-1])]
+        layers = [Flatten(), *hidden, Dense(*SIZES[-2:])]
+        network = Network(layers, data.train.input_shape, rng=0, device=device)
+        rows.append([f"{f}, at the start", *compare(network, data.train)])
+        list(train(network, data.train, SoftmaxCrossEntropy(), Adam(), epochs=1, progress=False))
+        rows.append([f"{f}, after an epoch", *compare(network, data.train)])
+    text = [[row[0], *(f"{value:.1e}" for value in row[1:])] for row in rows]
+    how = "tensor cores" if device.is_cuda else "rounded by NumPy"
+    print(f"‖g_tf32 − g‖ / ‖g‖ on {data.title}, {device.describe()}, {how}")
+    print(text_table(["", *(f"layer {i}" for i in range(1, len(SIZES)))], text))
+
+
+if __name__ == "__main__":
+    main()
