@@ -34,7 +34,8 @@ class GradientFigures:
 class UnitFigures:
     """One layer's units on a batch, judged by the slope f'(z) of their activation function.
 
-    A slope is flat where it is below 1% of the function's steepest.
+    A slope is flat where it is below 1% of the function's steepest, or below 0.01
+    where the function has no steepest slope (squared ReLU).
     """
 
     layer: str
