@@ -463,6 +463,15 @@ def test_the_parameters_are_left_as_they_were():
     np.testing.assert_array_equal(network.theta, before)
 
 
+def test_the_state_is_left_as_it_was():
+    """Running values follow each of the many forwards, and end where they began."""
+    network = Network([BatchNorm(4), Residual([Dense(4, 4), BatchNorm(4)])], 4, dtype="float64")
+    network.state[...] = np.arange(1, 17)
+    for training in (True, False):
+        assert_gradients(network, (5, 4), training=training)
+        np.testing.assert_array_equal(network.state, np.arange(1, 17))
+
+
 def test_element_by_element_names_the_wrong_entry():
     def wrong(layer, dy, dx):
         layer.dW[2, 1] += 0.5
