@@ -22,9 +22,8 @@ class APL(Channelwise):
     The kinks are at 0 and at each b_s; the slope there is the one from the left
     at 0 and the one from the right at b_s.  Source: Agostinelli et al., Learning
     Activation Functions to Improve Deep Neural Networks, ICLR 2015 workshop,
-    equation 1.  They leave the start open; here a is drawn from
-    U(−1/√S, 1/√S) and b is 0, so that at first y = x on the right and
-    −(Σ_s a_s) x on the left.
+    equation 1.  At the start a is drawn from U(−1/√S, 1/√S) and b is 0, so that
+    y = x on the right and −(Σ_s a_s) x on the left.
 
     Parameters
     ----------

@@ -26,9 +26,9 @@ class BatchNorm(Channelwise):
 
     To see it, let dx̂ = γ dy and s = √(v + ε).  From ∂s/∂x_i = x̂_i / m and
     ∂μ/∂x_i = 1/m follows ∂x̂_j/∂x_i = (δ_ij − 1/m − x̂_i x̂_j / m) / s, and the sum
-    over j of that times dx̂_j is the line above.  So dx has mean 0 and is orthogonal
-    to x̂: what only shifts or scales the batch cannot change y.  In inference μ and v
-    are constants, and dx = γ / √(v + ε) ∘ dy.
+    over j of that times dx̂_j is the line above.  So dx has mean 0 and, but for ε, is
+    orthogonal to x̂: what only shifts or scales the batch cannot change y.  In
+    inference μ and v are constants, and dx = γ / √(v + ε) ∘ dy.
 
     The running values start at 0 and 1 and follow each training step::
 

@@ -17,7 +17,7 @@ class PReLU(Channelwise):
         dx = dy where x > 0, else α dy
 
     The kink is at 0, where the slope is α.  α starts at 0.25 and has no bounds.
-    Source: He et al., ICCV 2015, equations 1, 8 and 9, the channel-wise form.
+    Source: He et al., ICCV 2015, equations 1 to 3, the channel-wise form.
 
     Parameters
     ----------
