@@ -9,7 +9,20 @@ from minidl.backend import DeviceError, get_device
 from minidl.examples import Examples
 from minidl.gradcheck import assert_gradients, check_gradients
 from minidl.inspection import probe
-from minidl.layers import Dense, Dropout, Flatten, Layer
+from minidl.layers import (
+    APL,
+    GLU,
+    Activate,
+    BatchNorm,
+    Chain,
+    Dense,
+    Dropout,
+    Flatten,
+    Layer,
+    PReLU,
+    Residual,
+    SwiGLU,
+)
 from minidl.losses import BinaryCrossEntropy, MeanSquaredError, SoftmaxCrossEntropy
 from minidl.network import Network, WeightsError
 from minidl.optimizers import SGD, Adam, AdamW, RMSprop
@@ -19,10 +32,15 @@ __version__ = "0.1.0"
 
 __all__ = [
     "ACTIVATIONS",
+    "APL",
+    "GLU",
     "SGD",
+    "Activate",
     "Adam",
     "AdamW",
+    "BatchNorm",
     "BinaryCrossEntropy",
+    "Chain",
     "Dense",
     "DeviceError",
     "Dropout",
@@ -32,8 +50,11 @@ __all__ = [
     "MeanSquaredError",
     "Network",
     "NonFiniteLoss",
+    "PReLU",
     "RMSprop",
+    "Residual",
     "SoftmaxCrossEntropy",
+    "SwiGLU",
     "WeightsError",
     "assert_gradients",
     "check_gradients",

@@ -29,8 +29,7 @@ import numpy as np
 
 from minidl.activations import Activation
 from minidl.backend import Array, namespace, to_numpy
-from minidl.layers import Layer
-from minidl.network import Network
+from minidl.layers import Activate, Layer
 
 _EPS = float(np.finfo(np.float64).eps)
 _STEPS = (0.5, 0.02, 1e-3, 1e-4, 1e-5)  # where the numeric derivative starts to shrink its steps
@@ -326,23 +325,28 @@ class _LayerFunction(_Function):
     ) -> None:
         self.layer, self.x, self.targets, self.loss = layer, x, targets, loss
         self.training = training
-        parts = layer.layers if isinstance(layer, Network) else [layer]
+        parts = list(layer.walk())
         self.parameters: dict[str, tuple[Array, Array]] = {}
         for part in parts:
-            prefix = f"{part.name}." if isinstance(layer, Network) else ""
+            prefix = "" if part is layer else f"{part.name}."
             gradients = part.gradients()
             for name, value in part.parameters().items():
                 self.parameters[prefix + name] = (value, gradients[name])
         self.variables = {"x": x} | {name: value for name, (value, _) in self.parameters.items()}
         generators = [part.rng.bit_generator for part in parts if part.rng is not None]
         self.generators = [(generator, generator.state) for generator in generators]
+        states = [array for part in parts for array in part.state().values()]
+        self.states = [(array, array.copy()) for array in states]
         y = self._forward()
         self.dy = namespace(y).asarray(rng.standard_normal(y.shape))
 
     def _forward(self) -> Array:
         for generator, state in self.generators:
             generator.state = state
-        return self.layer.forward(self.x, self.training)
+        y = self.layer.forward(self.x, self.training)
+        for state, kept in self.states:
+            state[...] = kept
+        return y
 
     def value(self) -> float:
         y = self._forward()
@@ -380,20 +384,6 @@ class _LayerFunction(_Function):
         return gradients
 
 
-class _ActivationLayer(Layer):
-    """An activation function in the clothes of a layer."""
-
-    def __init__(self, activation: Activation) -> None:
-        self.activation = activation
-
-    def forward(self, x: Array, training: bool = False) -> Array:
-        self.x, self.y = x, self.activation(x)
-        return self.y
-
-    def backward(self, dy: Array, input_gradient: bool = True) -> Array | None:
-        return self.activation.backward(dy, self.x, self.y)
-
-
 def _function(
     subject: Any,
     x: Array,
@@ -413,7 +403,7 @@ def _function(
     if not bool(namespace(x).isfinite(x).all()):
         raise ValueError("check_gradients: expected a finite x, got NaN or infinity in it")
     if isinstance(subject, Activation):
-        subject = _ActivationLayer(subject)
+        subject = Activate(subject)
     if isinstance(subject, Layer) and not subject.is_built:
         subject.build(rng, np.float64)
     if hasattr(subject, "forward"):

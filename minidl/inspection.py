@@ -34,7 +34,8 @@ class GradientFigures:
 class UnitFigures:
     """One layer's units on a batch, judged by the slope f'(z) of their activation function.
 
-    A slope is flat where it is below 1% of the function's steepest.
+    A slope is flat where it is below 1% of the function's steepest, or below 0.01
+    where the function has no steepest slope (squared ReLU).
     """
 
     layer: str
@@ -56,14 +57,14 @@ class Probe:
 
     def __str__(self) -> str:
         columns = list(GradientFigures.__dataclass_fields__)[2:]
-        lines = [f"{'gradient':<14}" + "".join(f"{name:>14}" for name in columns)]
-        for g in self.gradients:
+        names = [f"{g.layer}.{g.parameter}" for g in self.gradients]
+        width = max([14, *(len(name) + 1 for name in names)])
+        lines = [f"{'gradient':<{width}}" + "".join(f"{name:>14}" for name in columns)]
+        for name, g in zip(names, self.gradients, strict=True):
             figures = list(asdict(g).values())[2:]
-            lines.append(
-                f"{g.layer + '.' + g.parameter:<14}" + "".join(f"{v:>14.4g}" for v in figures)
-            )
-        lines.append(f"{'units':<14}{'dead':>14}{'saturated':>14}")
-        lines += [f"{u.layer:<14}{u.dead:>14.4g}{u.saturated:>14.4g}" for u in self.units]
+            lines.append(f"{name:<{width}}" + "".join(f"{v:>14.4g}" for v in figures))
+        lines.append(f"{'units':<{width}}{'dead':>14}{'saturated':>14}")
+        lines += [f"{u.layer:<{width}}{u.dead:>14.4g}{u.saturated:>14.4g}" for u in self.units]
         return "\n".join(lines)
 
 
@@ -124,11 +125,12 @@ def update_ratio(value: Array, update: Array) -> float:
 def unit_figures(network: Network) -> list[UnitFigures]:
     """Dead and saturated units in the last forward, for each layer with an activation function."""
     rows = []
-    for layer in network.layers:
+    for layer in network.walk():
         f, z = getattr(layer, "activation", None), getattr(layer, "z", None)
         if isinstance(f, Activation) and f.elementwise and z is not None:
             xp = namespace(z)
-            flat = xp.abs(f.derivative(z, layer.y)) < SATURATED * f.max_slope  # (N, …)
+            steepest = f.max_slope if math.isfinite(f.max_slope) else 1.0
+            flat = xp.abs(f.derivative(z, layer.y)) < SATURATED * steepest  # (N, …)
             dead = float(flat.all(axis=0).mean())
             rows.append(UnitFigures(layer.name, dead, float(flat.mean())))
     return rows
@@ -138,8 +140,8 @@ def first_nonfinite(network: Network) -> str | None:
     """Where the last forward first met a NaN or an infinity: ``"dense_2.z"``; None if nowhere."""
     if not _finite(network.layers[0].x):
         return "the input of the network"
-    for layer in network.layers:
-        for name in (*layer.parameter_shapes(), "z", "y"):  # in the order of the forward pass
+    for layer in network.walk():  # in the order of the forward pass
+        for name in (*layer.parameter_shapes(), *layer.state_shapes(), "z", "y"):
             if not _finite(getattr(layer, name, None)):
                 return f"{layer.name}.{name}"
     return None

@@ -19,13 +19,18 @@ import numpy as np
 
 from minidl.backend import Array, namespace
 
-# f(z) -> y and f'(z) -> d of the activation functions in activations.py, by class.
+# f(z) -> y and f'(z) -> d of the functions in activations/, by class.
 # A NaN must stay one: z <= 0 ? 0 : z lets it through, z > 0 ? z : 0 would not.
 FUNCTIONS: dict[str, tuple[str, str]] = {
     "Linear": ("y = z;", "d = 1;"),
     "Sigmoid": ("y = 1 / (1 + exp(-z));", "d = y / (1 + exp(z));"),
     "Tanh": ("y = tanh(z);", "d = 1 / cosh(z); d *= d;"),
+    "PenalizedTanh": (
+        "y = z > 0 ? tanh(z) : alpha * tanh(z);",
+        "d = 1 / cosh(z); d *= z > 0 ? d : alpha * d;",
+    ),
     "ReLU": ("y = z <= 0 ? T(0) : z;", "d = z > 0;"),
+    "SquaredReLU": ("y = z <= 0 ? T(0) : z * z;", "d = z > 0 ? 2 * z : T(0);"),
     "LeakyReLU": ("y = z > 0 ? z : alpha * z;", "d = z > 0 ? T(1) : alpha;"),
     "ELU": (
         "y = scale * (z > 0 ? z : alpha * expm1(z));",
@@ -133,12 +138,12 @@ def _launch(name: str, *arguments: Any) -> None:
     _compiled(namespace(arguments[-1]), name)(*arguments)
 
 
-# -- activation functions: the lines are f, df, with_bias and backward in activations.py ------
+# -- activation functions: the lines are f, df, with_bias and backward in activations/ ------
 
 
 def has_kernel(f: Any, array: Array) -> bool:
     """Whether ``array`` is on a GPU and the activation function ``f`` is one of minidl's own."""
-    own = type(f).__module__ == "minidl.activations" and type(f).__name__ in FUNCTIONS
+    own = type(f).__module__.startswith("minidl.activations.") and type(f).__name__ in FUNCTIONS
     return own and namespace(array) is not np
 
 

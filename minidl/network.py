@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import zipfile
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,8 @@ import numpy as np
 
 from minidl.backend import Array, Device, get_device, to_numpy
 from minidl.files import whole_file
-from minidl.layers import Layer
+from minidl.layers import Chain, Layer
+from minidl.layers.base import name_layers
 
 FORMAT, FORMAT_VERSION = "minidl-network", 1
 
@@ -30,7 +30,9 @@ class Network:
     gradients in ``dtheta`` ``(P,)``; each layer's ``W``, ``b``, ``dW``, ``db``
     are views into them.  ``network["dense_2"].dW`` is the gradient of one
     layer after the last backward; its ``x``, ``z``, ``y`` are those of the last
-    forward.
+    forward.  What layers keep without learning it, the running mean of BatchNorm,
+    lies in ``state`` ``(S,)`` likewise: ``theta`` and ``state`` together are all
+    there is to copy.
 
     Parameters
     ----------
@@ -54,54 +56,32 @@ class Network:
         dtype: Any = "float32",
         device: str | Device = "cpu",
     ) -> None:
-        self.layers = list(layers)
         self.input_shape = tuple(int(n) for n in np.atleast_1d(input_shape))
         self.dtype = np.dtype(dtype)
         self.device = get_device(device)
-        if not self.layers:
+        if not layers:
             raise ValueError("Network: expected at least one layer, got none")
-        if len({id(layer) for layer in self.layers}) < len(self.layers):
+        self._chain = Chain(layers)
+        self.layers = self._chain.layers
+        ids = [id(layer) for layer in self._chain.walk()]
+        if len(set(ids)) < len(ids):
             raise ValueError("Network: a layer stands in it twice; make a new one for each place")
         if self.dtype not in (np.float32, np.float64):
             raise ValueError(f"Network: expected dtype float32 or float64, got {self.dtype}")
-        self._name_layers()
-        self.shapes = self._fit_layers()  # output shape of each layer, without the batch axis
+        name_layers(self.layers)
+        try:
+            self._chain.output_shape(self.input_shape)
+        except ValueError as error:
+            raise ValueError(f"Network: {error}") from error
+        self.shapes = self._chain.shapes  # output shape of each layer, without the batch axis
 
-        P = sum(layer.size for layer in self.layers)
+        P, S, xp = self._chain.size, self._chain.state_size, self.device.xp
         with self.device.enough_memory():
-            self.theta: Array = self.device.xp.zeros(P, self.dtype)  # (P,)
-            self.dtheta: Array = self.device.xp.zeros(P, self.dtype)  # (P,)
-        rng = np.random.default_rng(rng)
-        start = 0
-        for layer in self.layers:
-            stop = start + layer.size
-            layer.bind(self.theta[start:stop], self.dtheta[start:stop])
-            layer.initialize(rng)
-            start = stop
-        # Below the first layer with parameters there is nothing to learn, so no gradient either.
-        self._first = next((i for i, layer in enumerate(self.layers) if layer.size), 0)
-
-    def _name_layers(self) -> None:
-        """dense_1, dense_2, … by class and position among its kind, where no name is given."""
-        count: Counter[str] = Counter()
-        for layer in self.layers:
-            kind = type(layer).__name__.lower()
-            count[kind] += 1
-            layer.name = layer.name or f"{kind}_{count[kind]}"
-        names = [layer.name for layer in self.layers]
-        if len(set(names)) < len(names):
-            raise ValueError(f"Network: expected layers with different names, got {names}")
-
-    def _fit_layers(self) -> list[tuple[int, ...]]:
-        shapes = []
-        shape = self.input_shape
-        for layer in self.layers:
-            try:
-                shape = layer.output_shape(shape)
-            except ValueError as error:
-                raise ValueError(f"Network: layer {layer.name} does not fit: {error}") from error
-            shapes.append(shape)
-        return shapes
+            self.theta: Array = xp.zeros(P, self.dtype)  # (P,)
+            self.dtheta: Array = xp.zeros(P, self.dtype)  # (P,)
+            self.state: Array = xp.zeros(S, self.dtype)  # (S,)
+        self._chain.bind(self.theta, self.dtheta, self.state)
+        self._chain.initialize(np.random.default_rng(rng))
 
     # -- forward, backward --------------------------------------------------------
 
@@ -115,20 +95,14 @@ class Network:
                 f"Network: expected input (N, {', '.join(map(str, self.input_shape))}) "
                 f"with N of at least 1, got {x.shape}"
             )
-        for layer in self.layers:
-            x = layer.forward(x, training)
-        return x
+        return self._chain.forward(x, training)
 
     def backward(self, dy: Array, input_gradient: bool = False) -> Array | None:
         """Fill ``dtheta`` from ``dy`` = ∂L/∂y of the last forward, last layer to first.
 
         The gradient of the input is computed and returned only where asked for.
         """
-        last = 0 if input_gradient else self._first
-        upstream: Any = dy
-        for layer in reversed(self.layers[last + 1 :]):
-            upstream = layer.backward(upstream)
-        return self.layers[last].backward(upstream, input_gradient)
+        return self._chain.backward(dy, input_gradient)
 
     def predict(self, x: Array, batch_size: int = 256) -> np.ndarray:
         """The output for all of ``x`` ``(N, *input_shape)``, batch by batch, as a NumPy array."""
@@ -142,27 +116,35 @@ class Network:
 
     # -- looking at it ----------------------------------------------------------------
 
-    def __getitem__(self, name: str) -> Layer:
-        """The layer called ``name``."""
+    def walk(self) -> Iterator[Layer]:
+        """Every layer in the order of the forward pass, those inside before the one around."""
         for layer in self.layers:
+            yield from layer.walk()
+
+    def __getitem__(self, name: str) -> Layer:
+        """The layer called ``name``, say ``"dense_2"`` or ``"residual_1.branch.dense_1"``."""
+        for layer in self.walk():
             if layer.name == name:
                 return layer
         raise KeyError(
-            f"Network: expected one of {', '.join(layer.name for layer in self.layers)}, "
+            f"Network: expected one of {', '.join(layer.name for layer in self.walk())}, "
             f"got {name!r}"
         )
 
     def parameters(self) -> Iterator[tuple[Layer, str, Array, Array]]:
         """``(layer, name, value, gradient)`` of every parameter, in the order of ``theta``."""
-        for layer in self.layers:
+        for layer in self.walk():
             gradients = layer.gradients()
             for name, value in layer.parameters().items():
                 yield layer, name, value, gradients[name]
 
     def summary(self) -> str:
-        """A table of the layers, the shape each gives, and its number of parameters."""
+        """A table of the layers, the shape each gives, and its number of parameters.
+
+        Layers inside of another one follow it; its number includes theirs.
+        """
         rows = [("input", "", str(("N", *self.input_shape)), "")]
-        for layer, shape in zip(self.layers, self.shapes, strict=True):
+        for layer, shape in self._chain.with_shapes():
             rows.append((layer.name, repr(layer), str(("N", *shape)), f"{layer.size:,}"))
         rows = [(a, b, c.replace("'", ""), d) for a, b, c, d in rows]
         rows = [("name", "layer", "output", "parameters"), *rows]
@@ -181,21 +163,20 @@ class Network:
     # -- weights on disk ----------------------------------------------------------------
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the parameters to ``path`` (``.npz``), whole or not at all.
+        """Write the parameters and the state to ``path`` (``.npz``), whole or not at all.
 
-        The file holds one array per parameter, ``dense_1.W`` and so on, and a
-        manifest in JSON; ``np.load(path)["dense_1.W"]`` reads one without minidl.
+        The file holds one array for each, ``dense_1.W``, ``batchnorm_1.running_mean``
+        and so on, and a manifest in JSON; ``np.load(path)["dense_1.W"]`` reads one
+        without minidl.
         """
-        arrays: dict[str, Any] = {
-            f"{la.name}.{name}": to_numpy(value) for la, name, value, _ in self.parameters()
-        }
+        arrays: dict[str, Any] = {name: to_numpy(value) for name, value in self._saved()}
         manifest = {"format": FORMAT, "version": FORMAT_VERSION, "layers": self._manifest()}
         arrays["manifest"] = np.array(json.dumps(manifest))
         with whole_file(path, "wb") as file:
             np.savez(file, **arrays)
 
     def load(self, path: str | os.PathLike[str]) -> None:
-        """Read parameters that :meth:`save` wrote for a network of the same layers.
+        """Read parameters and state that :meth:`save` wrote for a network of the same layers.
 
         Values are rounded to this network's type.  The network is left as it
         was unless the whole file fits.
@@ -218,8 +199,7 @@ class Network:
                 manifest = json.loads(str(file["manifest"]))
                 self._check_manifest(path, manifest)
                 values = [
-                    self._read(path, file, f"{layer.name}.{name}", value.shape)
-                    for layer, name, value, _ in self.parameters()
+                    self._read(path, file, name, value.shape) for name, value in self._saved()
                 ]
         except (FileNotFoundError, IsADirectoryError, PermissionError, WeightsError):
             raise
@@ -230,17 +210,23 @@ class Network:
             ) from error
         with np.errstate(over="ignore"):  # a float64 beyond float32 becomes infinite
             values = [self.device.asarray(value, self.dtype) for value in values]
-        for (*_, parameter, _gradient), value in zip(self.parameters(), values, strict=True):
-            parameter[...] = value
+        for (_, array), value in zip(self._saved(), values, strict=True):
+            array[...] = value
+
+    def _saved(self) -> Iterator[tuple[str, Array]]:
+        """``("dense_1.W", W)`` and so on: every parameter and every array of the state."""
+        for layer in self.walk():
+            for name, value in (layer.parameters() | layer.state()).items():
+                yield f"{layer.name}.{name}", value
 
     def _manifest(self) -> list[list[Any]]:
         return [
             [
                 layer.name,
                 repr(layer),
-                {name: list(v.shape) for name, v in layer.parameters().items()},
+                {name: list(shape) for name, shape in _shapes(layer).items()},
             ]
-            for layer in self.layers
+            for layer in self.walk()
         ]
 
     def _check_manifest(self, path: Path, manifest: Any) -> None:
@@ -266,6 +252,10 @@ class Network:
                 f"{path}: expected {name} as floats {shape}, got {array.dtype} {array.shape}"
             )
         return array
+
+
+def _shapes(layer: Layer) -> dict[str, tuple[int, ...]]:
+    return layer.parameter_shapes() | layer.state_shapes()
 
 
 def _one_line(layers: Any) -> str:

@@ -160,7 +160,8 @@ class TrainingStep:
         self._batch_losses = xp.empty(self.batch_size, network.dtype)
         self._batch_hits = xp.empty(self.batch_size, network.dtype)
         roots = [*network.layers, self.loss, self.optimizer, self.examples]
-        self.graph = Graph(network.device, [w for root in roots for w in root.workspaces()])
+        owners = dict.fromkeys(w for root in roots for w in root.workspaces())  # each once
+        self.graph = Graph(network.device, owners)
         self._random = [
             layer for layer in self.graph.owners if isinstance(layer, Layer) and layer.rng
         ]

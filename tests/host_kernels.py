@@ -121,18 +121,21 @@ def run(name: str, arguments: tuple[Any, ...]) -> None:
             raise TypeError(f"Type is mismatched. {kind} {types[kind]} {named}")
     looped = [v for (raw, *_), v in zip(given, arguments, strict=True) if not raw]
     shape = np.broadcast_shapes(*[np.shape(value) for value in looped])
-    pointers, strides, kept = [], [], []
+    pointers, strides, kept, copies = [], [], [], []
     for k, ((raw, kind, variable), value) in enumerate(zip(given, arguments, strict=True)):
         dtype = np.dtype(types.get(kind, kind))
         array = np.asarray(value)
         if isinstance(value, np.ndarray) and array.dtype != dtype:
             raise TypeError(f"{variable}: expected {dtype}, got {array.dtype}")
-        if k >= len(inputs) and not (array.flags.c_contiguous and (raw or array.shape == shape)):
-            raise ValueError(f"{variable}: an output that is broadcast or not contiguous")
+        output = k >= len(inputs)
+        if output and not (array.flags.c_contiguous if raw else array.shape == shape):
+            raise ValueError(f"{variable}: a raw output not contiguous, or one that is broadcast")
         array = array.astype(dtype, copy=False)
         if not raw and array.size > 1:
             array = np.broadcast_to(array, shape)
         array = np.ascontiguousarray(array)
+        if output and array is not value:  # say the half of an array: copied back below
+            copies.append((value, array))
         kept.append(array)
         pointers.append(array.ctypes.data)
         strides.append(0 if array.size == 1 else 1)
@@ -143,3 +146,5 @@ def run(name: str, arguments: tuple[Any, ...]) -> None:
         (ctypes.c_void_p * len(pointers))(*pointers),
         (ctypes.c_longlong * len(strides))(*strides),
     )
+    for value, array in copies:
+        value[...] = array

@@ -9,6 +9,10 @@ import pytest
 
 from minidl import (
     ACTIVATIONS,
+    APL,
+    GLU,
+    Activate,
+    BatchNorm,
     BinaryCrossEntropy,
     Dense,
     Dropout,
@@ -16,7 +20,10 @@ from minidl import (
     Layer,
     MeanSquaredError,
     Network,
+    PReLU,
+    Residual,
     SoftmaxCrossEntropy,
+    SwiGLU,
     assert_gradients,
     check_gradients,
     get_activation,
@@ -119,6 +126,136 @@ for name, change in {
     "examples exchanged": lambda la, dy, dx: dx[::-1],
 }.items():
     ARGUMENTS[f"Flatten: {name}"] = lambda c=change: (after(Flatten, c)(), (2, 3, 3))
+
+
+def scattered(layer):
+    """Built, with parameters that are all different: at γ = 1, β = 0, b = 0 errors hide."""
+    layer.build(dtype="float64")
+    rng = np.random.default_rng(3)
+    for part in layer.walk():
+        for value in part.parameters().values():
+            value[...] = rng.normal(0.3, 0.7, value.shape)
+    return layer
+
+
+def per_channel(v):
+    return v.sum(axis=(0, *range(2, v.ndim)))
+
+
+def spread(p, like):
+    return p.reshape(-1, *(1,) * (like.ndim - 2))
+
+
+def slope(layer, dy):
+    """γ / √(v + ε) of BatchNorm in training, from its input."""
+    s = np.sqrt(layer.x.var(axis=(0, *range(2, dy.ndim))) + layer.epsilon)
+    return spread(layer.gamma / s, dy)
+
+
+def batch_norm_without(layer, dy, mean=1, variance=1):
+    """dx with the way through the mean or the variance left out."""
+    m = dy.size // layer.channels
+    through_mean = mean * spread(layer.dbeta / m, dy)
+    through_variance = variance * layer.x_hat * spread(layer.dgamma / m, dy)
+    return slope(layer, dy) * (dy - through_mean - through_variance)
+
+
+for name, change in {
+    "nothing is wrong": lambda la, dy, dx: batch_norm_without(la, dy),
+    "mean held constant": lambda la, dy, dx: batch_norm_without(la, dy, mean=0),
+    "variance held constant": lambda la, dy, dx: batch_norm_without(la, dy, variance=0),
+    "both, as in inference": lambda la, dy, dx: batch_norm_without(la, dy, mean=0, variance=0),
+    "divided by N, not by m": lambda la, dy, dx: batch_norm_without(la, dy, 6, 6),
+    "variance unbiased": lambda la, dy, dx: dx * np.sqrt(29 / 30),
+    "γ left out": lambda la, dy, dx: dx / spread(la.gamma, dy),
+    "dγ from x in the place of x̂": set_to("dgamma", lambda la, dy: per_channel(dy * la.x)),
+    "dγ from y": set_to("dgamma", lambda la, dy: per_channel(dy * la.y)),
+    "dγ averaged": set_to("dgamma", lambda la, dy: per_channel(dy * la.x_hat) / len(dy)),
+    "dβ of one position": set_to("dbeta", lambda la, dy: dy[:, :, 0, 0].sum(axis=0)),
+    "dβ scaled by γ": set_to("dbeta", lambda la, dy: la.dbeta * la.gamma),
+    "dβ exchanged with dγ": set_to("dbeta", lambda la, dy: la.dgamma),
+    "dy changed": change_dy,
+}.items():
+    ARGUMENTS[f"BatchNorm: {name}"] = lambda c=change: (
+        scattered(after(BatchNorm, c)(4)),
+        (5, 4, 2, 3),
+    )
+
+for name, change in {
+    "nothing is wrong": lambda la, dy, dx: dx,
+    "dα on the right side": set_to("dalpha", lambda la, dy: per_channel(dy * np.maximum(la.x, 0))),
+    "dα without dy": set_to("dalpha", lambda la, dy: per_channel(np.minimum(la.x, 0))),
+    "dα counts the left side": set_to("dalpha", lambda la, dy: per_channel(dy * (la.x < 0))),
+    "dα shared by all": set_to("dalpha", lambda la, dy: la.dalpha.sum()),
+    "α left out": lambda la, dy, dx: dy * (la.x > 0),
+    "α of another channel": lambda la, dy, dx: np.where(
+        la.x > 0, dy, spread(la.alpha[::-1], dy) * dy
+    ),
+    "sides exchanged": lambda la, dy, dx: np.where(la.x > 0, spread(la.alpha, dy), 1) * dy,
+}.items():
+    ARGUMENTS[f"PReLU: {name}"] = lambda c=change: (scattered(after(PReLU, c)(4)), (5, 4, 2, 2))
+
+
+def gaps(layer):
+    """b_s − x of every hinge, (S, N, C)."""
+    return layer.b[:, None, :] - layer.x
+
+
+for name, change in {
+    "nothing is wrong": lambda la, dy, dx: dx,
+    "da of the first hinge in all": set_to("da", lambda la, dy: la.da[:1]),
+    "da on the other side": set_to("da", lambda la, dy: (dy * np.maximum(-gaps(la), 0)).sum(1)),
+    "da counts": set_to("da", lambda la, dy: (dy * (gaps(la) > 0)).sum(1)),
+    "db without a": set_to("db", lambda la, dy: (dy * (gaps(la) > 0)).sum(1)),
+    "db of the wrong sign": scale("db", -1),
+    "db everywhere": set_to("db", lambda la, dy: la.a * dy.sum(0)),
+    "dx of the hinges with +": lambda la, dy, dx: 2 * dy * (la.x > 0) - dx,
+    "dx without the hinges": lambda la, dy, dx: dy * (la.x > 0),
+    "dx without the last hinge": lambda la, dy, dx: dx + dy * la.a[-1] * (gaps(la)[-1] > 0),
+    "dx without max(0, x)": lambda la, dy, dx: dx - dy * (la.x > 0),
+}.items():
+    ARGUMENTS[f"APL: {name}"] = lambda c=change: (scattered(after(APL, c)(4, 3)), (9, 4))
+
+
+def glue(layer, dvalue, dz):
+    """dx from the gradients of the half that passes and of the half that gates."""
+    return np.concatenate([dz, dvalue] if layer.gate_first else [dvalue, dz], axis=1)
+
+
+for cls in (GLU, SwiGLU):
+    for name, change in {
+        "nothing is wrong": lambda la, dy, dx: dx,
+        "halves exchanged": lambda la, dy, dx: np.roll(dx, 3, axis=1),
+        "gate held constant": lambda la, dy, dx: glue(la, dy * la.gate, dy * 0),
+        "f' left out": lambda la, dy, dx: glue(la, dy * la.gate, dy * la._halves(la.x)[0]),
+        "gate of y": lambda la, dy, dx: glue(la, dy * la.y, la._halves(dx)[1]),
+        "scaled by 1 + 1e-4": lambda la, dy, dx: dx * (1 + 1e-4),
+    }.items():
+        ARGUMENTS[f"{cls.__name__}: {name}"] = lambda c=change, k=cls: (after(k, c)(), (5, 6))
+
+for name, change in {
+    "nothing is wrong": lambda la, dy, dx: dx,
+    "f' left out": lambda la, dy, dx: dy.copy(),
+    "f' of y in the place of z": lambda la, dy, dx: dy * la.activation.derivative(la.y),
+}.items():
+    ARGUMENTS[f"Activate: {name}"] = lambda c=change: (after(Activate, c)("tanh"), (5, 4))
+
+
+def block(change):
+    return after(Residual, change)([Dense(4, 4, "tanh"), Dense(4, 4)], [Dense(4, 4)])
+
+
+for name, change in {
+    "nothing is wrong": lambda la, dy, dx: dx,
+    "shortcut left out": lambda la, dy, dx: la.branch.backward(dy).copy(),
+    "branch left out": lambda la, dy, dx: la.shortcut.backward(dy).copy(),
+    "identity in the place of the shortcut": lambda la, dy, dx: la.branch.backward(dy) + dy,
+    "averaged": lambda la, dy, dx: dx / 2,
+    "shortcut with the dx of the branch": lambda la, dy, dx: (
+        la.branch.backward(dy) + la.shortcut.backward(la.branch.backward(dy))
+    ),
+}.items():
+    ARGUMENTS[f"Residual: {name}"] = lambda c=change: (block(c), (5, 4))
 
 
 def perturbed(cls, change):
@@ -324,6 +461,15 @@ def test_the_parameters_are_left_as_they_were():
     before = network.theta.copy()
     check_gradients(network, (5, 4), LABELS, loss=SoftmaxCrossEntropy())
     np.testing.assert_array_equal(network.theta, before)
+
+
+def test_the_state_is_left_as_it_was():
+    """Running values follow each of the many forwards, and end where they began."""
+    network = Network([BatchNorm(4), Residual([Dense(4, 4), BatchNorm(4)])], 4, dtype="float64")
+    network.state[...] = np.arange(1, 17)
+    for training in (True, False):
+        assert_gradients(network, (5, 4), training=training)
+        np.testing.assert_array_equal(network.state, np.arange(1, 17))
 
 
 def test_element_by_element_names_the_wrong_entry():

@@ -14,13 +14,20 @@ from mpmath import mpf
 
 from minidl import (
     ACTIVATIONS,
+    APL,
+    GLU,
+    Activate,
+    BatchNorm,
     BinaryCrossEntropy,
     Dense,
     Dropout,
     Flatten,
     MeanSquaredError,
     Network,
+    PReLU,
+    Residual,
     SoftmaxCrossEntropy,
+    SwiGLU,
     assert_gradients,
 )
 from minidl.activations import ELU, LeakyReLU
@@ -64,12 +71,72 @@ def test_dense(name, N, n_in, n_out):
         (Dropout(0.0), (3, 4)),
         (Dropout(0.5), (6, 5)),
         (Dropout(0.9), (2, 3, 4)),
+        (Activate("tanh"), (3, 4)),
+        (Activate("swish"), (2, 3, 2, 2)),
+        (Activate("softmax"), (4, 5)),
+        (GLU(), (1, 2)),
+        (GLU(), (5, 6)),
+        (GLU(), (2, 4, 3, 2)),
+        (SwiGLU(), (1, 2)),
+        (SwiGLU(), (5, 6)),
+        (SwiGLU(), (2, 4, 3, 2)),
+        (BatchNorm(1), (2, 1)),
+        (BatchNorm(4), (7, 4)),
+        (BatchNorm(3, epsilon=0.1), (1, 3, 2, 2)),
+        (BatchNorm(3), (4, 3, 2, 5)),
+        (Residual([Dense(4, 4, "tanh")]), (3, 4)),
+        (Residual([Dense(4, 3), BatchNorm(3), Dense(3, 4)]), (5, 4)),
+        (Residual([Dense(4, 3, "swish")], [Dense(4, 3)]), (5, 4)),
+        (Residual([Dropout(0.5), Residual([Dense(4, 4)])], [Dropout(0.5)]), (5, 4)),
     ],
     ids=repr,
 )
 @pytest.mark.parametrize("training", [True, False])
 def test_layer(layer, shape, training):
+    scatter(layer)
     assert_gradients(layer, shape, rng=3, training=training, tolerance=SMOOTH)
+
+
+def scatter(layer):
+    """Parameters and state away from where they start: γ = 1 and β = 0 would hide errors."""
+    rng = np.random.default_rng(12)
+    layer.build(dtype="float64")
+    for part in layer.walk():
+        for value in part.parameters().values():
+            value += rng.normal(0, 0.5, value.shape)
+        for value in part.state().values():
+            value += rng.random(value.shape)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (6, 1), (1, 4), (5, 4), (2, 4, 3, 2)])
+@pytest.mark.parametrize(
+    "make", [PReLU, lambda c: APL(c, 1), lambda c: APL(c, 5)], ids=["prelu", "apl 1", "apl 5"]
+)
+def test_learned_activation(make, shape):
+    layer = make(shape[1])
+    scatter(layer)
+    check = assert_gradients(layer, shape, rng=13, tolerance=KINKED)
+    assert [row.name for row in check.rows] == ["x", *layer.parameter_shapes()]
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_network_of_blocks(training):
+    blocks = [
+        Residual([BatchNorm(6), Activate("tanh"), Dense(6, 6)]),
+        Residual([Dense(6, 8), SwiGLU(), BatchNorm(4)], [Dense(6, 4)]),
+        Activate("gelu"),
+    ]
+    network = Network([Dense(5, 6), *blocks, Dense(4, 3)], 5, rng=6, dtype="float64")
+    x = np.random.default_rng(14).standard_normal((7, 5))
+    for loss in (None, SoftmaxCrossEntropy()):
+        targets = None if loss is None else np.arange(7) % 3
+        check = assert_gradients(network, x, targets, loss=loss, training=training)
+        names = [row.name for row in check.rows]
+        assert names[3:7] == [
+            *("residual_1.branch.batchnorm_1.gamma", "residual_1.branch.batchnorm_1.beta"),
+            *("residual_1.branch.dense_1.W", "residual_1.branch.dense_1.b"),
+        ]
+        assert "residual_2.shortcut.dense_1.W" in names
 
 
 LOSSES = {
@@ -155,6 +222,18 @@ def test_on_every_device(device):
     assert_gradients(network, x, t, loss=SoftmaxCrossEntropy(), directions=1, tolerance=SMOOTH)
 
 
+@pytest.mark.parametrize("shape", [(5, 4), (3, 4, 2, 2)])
+@pytest.mark.parametrize("training", [True, False])
+def test_blocks_on_every_device(device, shape, training):
+    layers = [
+        Residual([BatchNorm(4), PReLU(4)], [APL(4, 2)]),
+        *[Activate("selu"), GLU(), BatchNorm(2), SwiGLU()],
+    ]
+    network = Network(layers, shape[1:], 0, "float64", device)
+    x = device.asarray(np.random.default_rng(0).standard_normal(shape))
+    assert_gradients(network, x, directions=1, training=training, tolerance=KINKED)
+
+
 # -- other judges -----------------------------------------------------------------------------
 
 
@@ -195,7 +274,9 @@ def in_torch(torch, name):
         "linear": lambda z: z,
         "sigmoid": torch.sigmoid,
         "tanh": torch.tanh,
+        "penalized_tanh": lambda z: torch.where(z > 0, torch.tanh(z), 0.25 * torch.tanh(z)),
         "relu": torch.relu,
+        "squared_relu": lambda z: torch.relu(z).square(),
         "leaky_relu": lambda z: F.leaky_relu(z, 0.01),
         "leaky_relu(0.3)": lambda z: F.leaky_relu(z, 0.3),
         "elu": F.elu,

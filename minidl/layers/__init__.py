@@ -1,8 +1,28 @@
 """Layers: one concept per file, forward and backward, nothing else."""
 
+from minidl.layers.activate import Activate
+from minidl.layers.apl import APL
 from minidl.layers.base import Layer
+from minidl.layers.batch_norm import BatchNorm
+from minidl.layers.chain import Chain
 from minidl.layers.dense import Dense
 from minidl.layers.dropout import Dropout
 from minidl.layers.flatten import Flatten
+from minidl.layers.glu import GLU, SwiGLU
+from minidl.layers.prelu import PReLU
+from minidl.layers.residual import Residual
 
-__all__ = ["Dense", "Dropout", "Flatten", "Layer"]
+__all__ = [
+    "APL",
+    "GLU",
+    "Activate",
+    "BatchNorm",
+    "Chain",
+    "Dense",
+    "Dropout",
+    "Flatten",
+    "Layer",
+    "PReLU",
+    "Residual",
+    "SwiGLU",
+]

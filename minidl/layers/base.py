@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -24,6 +26,10 @@ class Layer(Workspace):
       layer then has the arrays ``W`` and ``dW``, views into the two flat
       vectors of its network.  ``initialize(rng)`` fills them.
     - ``output_shape(input_shape)`` says what comes out, without the batch axis.
+    - ``state_shapes()`` names what else belongs to it and is saved with the
+      network though it is not learned (the running mean of BatchNorm): views into
+      a third flat vector, which only ``forward`` in training changes.
+    - A layer made of layers has them in ``layers``, in the order of its forward.
 
     The arrays that ``forward`` and ``backward`` return are the layer's own and
     last until it is called again.  A layer works outside any network too::
@@ -34,6 +40,7 @@ class Layer(Workspace):
 
     is_built: bool = False  # whether the parameters exist
     name: str = ""  # set by the network: dense_1, dense_2, …
+    layers: Sequence[Layer] = ()  # those inside, of a layer that is made of layers
     rng: np.random.Generator | None = None  # of a layer that draws in every step
     drawn: bool = False  # whether it has drawn for the coming step
     x: Array  # input of the last forward
@@ -43,12 +50,18 @@ class Layer(Workspace):
         """Name and shape of each parameter, in the order of the flat vector."""
         return {}
 
+    def state_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Name and shape of each array that is kept and saved, but not learned."""
+        return {}
+
     def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
         """The shape of one example's output; raises ``ValueError`` where the input does not fit."""
         return input_shape
 
     def initialize(self, rng: np.random.Generator) -> None:
-        """Draw the parameters from ``rng``."""
+        """Draw the parameters from ``rng``; those of the layers inside, too."""
+        for layer in self.layers:
+            layer.initialize(rng)
 
     def draw(self) -> None:
         """Draw the random numbers of the coming training step, for a batch of the last size.
@@ -67,20 +80,39 @@ class Layer(Workspace):
 
     # -- parameters as views ------------------------------------------------
 
+    def walk(self) -> Iterator[Layer]:
+        """The layers inside, theirs first, and then the layer itself."""
+        for layer in self.layers:
+            yield from layer.walk()
+        yield self
+
     @property
     def size(self) -> int:
-        """How many numbers the parameters are."""
-        return sum(math.prod(shape) for shape in self.parameter_shapes().values())
+        """How many numbers the parameters are, with those of the layers inside."""
+        return sum(_count(layer.parameter_shapes()) for layer in self.walk())
 
-    def bind(self, theta: Array, dtheta: Array) -> None:
-        """Make ``W``, … views into ``theta`` and ``dW``, … into ``dtheta``, both ``(size,)``."""
-        start = 0
-        for name, shape in self.parameter_shapes().items():
-            stop = start + math.prod(shape)
-            setattr(self, name, theta[start:stop].reshape(shape))
-            setattr(self, "d" + name, dtheta[start:stop].reshape(shape))
-            start = stop
-        self.is_built = True
+    @property
+    def state_size(self) -> int:
+        """How many numbers the state is, with that of the layers inside."""
+        return sum(_count(layer.state_shapes()) for layer in self.walk())
+
+    def bind(self, theta: Array, dtheta: Array, state: Array) -> None:
+        """Make ``W``, ``dW`` and the arrays of the state views into three flat vectors.
+
+        The first two are ``(size,)``, the third is ``(state_size,)``.
+        """
+        p = s = 0
+        for layer in self.walk():
+            for name, shape in layer.parameter_shapes().items():
+                end = p + math.prod(shape)
+                setattr(layer, name, theta[p:end].reshape(shape))
+                setattr(layer, "d" + name, dtheta[p:end].reshape(shape))
+                p = end
+            for name, shape in layer.state_shapes().items():
+                end = s + math.prod(shape)
+                setattr(layer, name, state[s:end].reshape(shape))
+                s = end
+            layer.is_built = True
 
     def build(
         self: LayerT,
@@ -88,19 +120,25 @@ class Layer(Workspace):
         dtype: Any = np.float32,
         device: str | Device = "cpu",
     ) -> LayerT:
-        """Give the layer its own two vectors and draw its parameters, to use it on its own."""
+        """Give the layer its own flat vectors and draw its parameters, to use it on its own."""
         xp = get_device(device).xp
-        self.bind(xp.zeros(self.size, dtype), xp.zeros(self.size, dtype))
+        sizes = (self.size, self.size, self.state_size)
+        self.bind(*(xp.zeros(size, dtype) for size in sizes))
+        name_layers(self.layers)
         self.initialize(np.random.default_rng(rng))
         return self
 
     def parameters(self) -> dict[str, Array]:
-        """The parameters by name: ``{"W": W, "b": b}``."""
+        """The layer's own parameters by name: ``{"W": W, "b": b}``."""
         return {name: self._bound(name) for name in self.parameter_shapes()}
 
     def gradients(self) -> dict[str, Array]:
         """The gradients of the last backward by the name of their parameter: ``{"W": dW, …}``."""
         return {name: self._bound("d" + name) for name in self.parameter_shapes()}
+
+    def state(self) -> dict[str, Array]:
+        """The layer's own state by name: ``{"running_mean": …}``."""
+        return {name: self._bound(name) for name in self.state_shapes()}
 
     # -- errors ---------------------------------------------------------------
 
@@ -138,3 +176,24 @@ class Layer(Workspace):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"
+
+
+def _count(shapes: dict[str, tuple[int, ...]]) -> int:
+    return sum(math.prod(shape) for shape in shapes.values())
+
+
+def name_layers(layers: Sequence[Layer], within: str = "") -> None:
+    """dense_1, dense_2, … by class and position among its kind, where no name is given.
+
+    ``within`` comes in front: ``residual_1.branch.`` of the layers in there.
+    """
+    count: Counter[str] = Counter()
+    for layer in layers:
+        kind = type(layer).__name__.lower()
+        count[kind] += 1
+        given = layer.name.rpartition(".")[2] if within else layer.name
+        layer.name = within + (given or f"{kind}_{count[kind]}")
+        name_layers(layer.layers, layer.name + ".")
+    names = [layer.name for layer in layers]
+    if len(set(names)) < len(names):
+        raise ValueError(f"Network: expected layers with different names, got {names}")

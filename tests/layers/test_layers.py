@@ -240,7 +240,7 @@ def test_parameters_are_views_and_the_layer_says_what_it_is():
     assert layer.parameters()["W"] is layer.W
     assert layer.gradients()["b"] is layer.db
     theta, dtheta = np.arange(9.0), np.zeros(9)
-    layer.bind(theta, dtheta)
+    layer.bind(theta, dtheta, np.zeros(0))
     theta[8] = 7
     assert layer.b[2] == 7
     layer.dW[1, 2] = 3

@@ -1,0 +1,57 @@
+"""Activation functions: one class per function, f(z) and its analytic derivative f'(z).
+
+A function is used as ``y = f(z)``, ``f.derivative(z)`` and, in a backward
+pass, ``dz = f.backward(dy, z, y)``.  A subclass writes two methods: ``f(z, y)``
+fills ``y``, ``df(z, y, d)`` fills ``d`` with f'(z), where ``y`` holds f(z).
+
+The derivatives keep their *relative* precision in the tails.  ``y * (1 - y)``
+would be the textbook form of sigmoid's, but in float32 it is exactly 0 from
+z = 17 on, where the true value is 4e-8: in a study of vanishing gradients
+that is an artefact.
+"""
+
+from __future__ import annotations
+
+from minidl.activations.base import Activation, Linear
+from minidl.activations.rectifiers import ELU, GELU, SELU, LeakyReLU, ReLU, SquaredReLU, Swish
+from minidl.activations.saturating import PenalizedTanh, Sigmoid, Tanh, sigmoid
+from minidl.activations.softmax import Softmax
+
+__all__ = [
+    "ACTIVATIONS",
+    "ELU",
+    "GELU",
+    "SELU",
+    "Activation",
+    "LeakyReLU",
+    "Linear",
+    "PenalizedTanh",
+    "ReLU",
+    "Sigmoid",
+    "Softmax",
+    "SquaredReLU",
+    "Swish",
+    "Tanh",
+    "get_activation",
+    "sigmoid",
+]
+
+ACTIVATIONS: dict[str, type[Activation]] = {
+    cls.name: cls
+    for cls in (
+        *(Linear, Sigmoid, Tanh, PenalizedTanh),
+        *(ReLU, LeakyReLU, SquaredReLU, ELU, SELU, GELU, Swish),
+        Softmax,
+    )
+}
+
+
+def get_activation(activation: str | Activation) -> Activation:
+    """The function called ``activation``, newly made; an instance is returned as it is."""
+    if isinstance(activation, Activation):
+        return activation
+    if activation not in ACTIVATIONS:
+        raise ValueError(
+            f"activation: expected one of {', '.join(ACTIVATIONS)}, got {activation!r}"
+        )
+    return ACTIVATIONS[activation]()

@@ -1,0 +1,201 @@
+"""ReLU and its relatives: flat or nearly so for z ≪ 0, rising without bound for z ≫ 0."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from minidl.activations.base import Activation
+from minidl.activations.saturating import sigmoid
+from minidl.backend import Array, namespace, special
+
+
+class ReLU(Activation):
+    """f(z) = max(0, z),  f'(z) = 1 for z > 0 and 0 for z ≤ 0,  range [0, ∞).
+
+    Source: Nair and Hinton, ICML 2010.  The kink is at 0, where f' = 0.
+    """
+
+    name = "relu"
+    formula = "max(0, z)"
+    derivative_formula = "1 for z > 0, else 0"
+    range = (0.0, math.inf)
+    kink = 0.0
+
+    def f(self, z: Array, y: Array) -> None:
+        np.maximum(z, 0, out=y)
+
+    def df(self, z: Array, y: Array, d: Array) -> None:
+        np.greater(z, 0, out=d)
+
+
+class LeakyReLU(Activation):
+    """f(z) = max(α z, z),  f'(z) = 1 for z > 0 and α for z ≤ 0,  range (−∞, ∞).
+
+    Source: Maas, Hannun and Ng, ICML 2013.  α from 0 to 1, 0.01 unless given;
+    the kink is at 0, where f' = α.
+    """
+
+    name = "leaky_relu"
+    formula = "max(α z, z)"
+    derivative_formula = "1 for z > 0, else α"
+    range = (-math.inf, math.inf)
+    kink = 0.0
+
+    def __init__(self, alpha: float = 0.01) -> None:
+        if not 0 <= alpha <= 1:
+            raise ValueError(f"leaky_relu: expected alpha from 0 to 1, got {alpha}")
+        self.alpha = float(alpha)
+
+    def f(self, z: Array, y: Array) -> None:
+        np.multiply(z, self.alpha, out=y)
+        np.maximum(z, y, out=y)
+
+    def df(self, z: Array, y: Array, d: Array) -> None:
+        np.greater(z, 0, out=d)
+        np.maximum(d, self.alpha, out=d)
+
+    def __repr__(self) -> str:
+        return f"{self.name}({self.alpha:g})"
+
+
+class SquaredReLU(Activation):
+    """f(z) = max(0, z)²,  f'(z) = 2 max(0, z),  range [0, ∞).
+
+    Source: So et al., Primer, NeurIPS 2021.  No kink: f' is 0 at 0 from both sides.
+    Its slope has no bound.
+    """
+
+    name = "squared_relu"
+    formula = "max(0, z)²"
+    derivative_formula = "2 max(0, z)"
+    range = (0.0, math.inf)
+    max_slope = math.inf
+
+    def f(self, z: Array, y: Array) -> None:
+        np.maximum(z, 0, out=y)
+        y *= y
+
+    def df(self, z: Array, y: Array, d: Array) -> None:
+        np.maximum(z, 0, out=d)
+        d *= 2
+
+
+class ELU(Activation):
+    """f(z) = z for z > 0 and α (e^z − 1) for z ≤ 0;  f'(z) = 1 and α e^z;  range (−α, ∞).
+
+    Source: Clevert, Unterthiner and Hochreiter, ICLR 2016, equation 15.
+    α > 0, 1 unless given; with α ≠ 1 there is a kink at 0, where f' = α.
+    """
+
+    name = "elu"
+    formula = "z for z > 0, else α (e^z − 1)"
+    derivative_formula = "1 for z > 0, else α e^z"
+    scale = 1.0  # λ, for SELU
+
+    def __init__(self, alpha: float = 1.0) -> None:
+        if not 0 < alpha < math.inf:
+            raise ValueError(f"{self.name}: expected alpha above 0, got {alpha}")
+        self.alpha = float(alpha)
+        self.range = (-self.scale * self.alpha, math.inf)
+        self.kink = None if self.alpha == 1 else 0.0
+        self.max_slope = self.scale * max(1.0, self.alpha)
+
+    def f(self, z: Array, y: Array) -> None:
+        np.minimum(z, 0, out=y)
+        np.expm1(y, out=y)
+        y *= self.alpha
+        namespace(z).copyto(y, z, where=self._positive(z))
+        y *= self.scale
+
+    def df(self, z: Array, y: Array, d: Array) -> None:
+        np.minimum(z, 0, out=d)
+        np.exp(d, out=d)
+        d *= self.alpha
+        namespace(z).copyto(d, 1, where=self._positive(z))
+        d *= self.scale
+
+    def _positive(self, z: Array) -> Array:
+        return np.greater(z, 0, out=self.buffer("positive", z.shape, z, bool))
+
+    def __repr__(self) -> str:
+        return f"{self.name}({self.alpha:g})"
+
+
+class SELU(ELU):
+    """f(z) = λ z for z > 0 and λ α (e^z − 1) for z ≤ 0;  f'(z) = λ and λ α e^z;  range (−λα, ∞).
+
+    α = 1.6733, λ = 1.0507 keep mean 0 and variance 1 from layer to layer.
+    Source: Klambauer et al., NeurIPS 2017, equations 2 and 14.  The kink is
+    at 0, where f' = λα.
+    """
+
+    name = "selu"
+    formula = "λ z for z > 0, else λ α (e^z − 1)"
+    derivative_formula = "λ for z > 0, else λ α e^z"
+    scale = 1.0507009873554804934193349852946
+
+    def __init__(self) -> None:
+        super().__init__(alpha=1.6732632423543772848170429916717)
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+class GELU(Activation):
+    """f(z) = z Φ(z),  f'(z) = Φ(z) + z φ(z),  range [−0.17, ∞).
+
+    Φ is the normal distribution function and φ its density: the exact form,
+    not the tanh approximation.  Source: Hendrycks and Gimpel, 2016.
+    """
+
+    name = "gelu"
+    formula = "z Φ(z)"
+    derivative_formula = "Φ(z) + z φ(z)"
+    range = (-0.16997120747990369, math.inf)
+    max_slope = 1.1289041451512186  # at z = √2
+
+    def f(self, z: Array, y: Array) -> None:
+        self._normal_cdf(z, y)
+        y *= z
+
+    def df(self, z: Array, y: Array, d: Array) -> None:
+        np.multiply(z, z, out=d)
+        d *= -0.5
+        np.exp(d, out=d)
+        d *= 1 / math.sqrt(2 * math.pi)  # φ(z)
+        d *= z
+        d += self._normal_cdf(z, self.buffer("cdf", z.shape, z))
+
+    @staticmethod
+    def _normal_cdf(z: Array, out: Array) -> Array:
+        """Φ(z) = ½ erfc(−z/√2): with erf in its place the left tail would cancel."""
+        np.multiply(z, -1 / math.sqrt(2), out=out)
+        special(z).erfc(out, out=out)
+        out *= 0.5
+        return out
+
+
+class Swish(Activation):
+    """f(z) = z σ(z),  f'(z) = σ(z) (1 + z σ(−z)),  range [−0.28, ∞).
+
+    Source: Ramachandran, Zoph and Le, 2017, with β = 1; also called SiLU.
+    """
+
+    name = "swish"
+    formula = "z σ(z)"
+    derivative_formula = "σ(z) (1 + z σ(−z))"
+    range = (-0.27846454276107379, math.inf)
+    max_slope = 1.0998393201307136  # at z = 2.3994
+
+    def f(self, z: Array, y: Array) -> None:
+        sigmoid(z, y)
+        y *= z
+
+    def df(self, z: Array, y: Array, d: Array) -> None:
+        np.exp(z, out=d)  # z σ(−z) = z / (1 + e^z)
+        d += 1
+        np.divide(z, d, out=d)
+        d += 1
+        d *= sigmoid(z, self.buffer("sigmoid", z.shape, z))

@@ -1,0 +1,49 @@
+"""Softmax: scores to probabilities, the one function here that is not element-wise."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minidl.activations.base import Activation, as_floats
+from minidl.backend import Array, namespace
+
+
+class Softmax(Activation):
+    """f(z)_i = e^(z_i) / Σ_j e^(z_j) over the last axis,  ∂f_i/∂z_j = y_i (δ_ij − y_j).
+
+    Its range is (0, 1).  Not element-wise: ``derivative`` is the whole Jacobian and
+    ``backward`` its product with the upstream gradient, dz = y ∘ (dy − ⟨dy, y⟩).
+    """
+
+    name = "softmax"
+    formula = "e^(z_i) / Σ_j e^(z_j)"
+    derivative_formula = "y_i (δ_ij − y_j)"
+    range = (0.0, 1.0)
+    max_slope = 0.25
+    elementwise = False
+
+    def f(self, z: Array, y: Array) -> None:
+        np.subtract(z, z.max(axis=-1, keepdims=True), out=y)  # the same value, and no overflow
+        np.exp(y, out=y)
+        y /= y.sum(axis=-1, keepdims=True)
+
+    def derivative(self, z: Array, y: Array | None = None, out: Array | None = None) -> Array:
+        """The Jacobian ∂y_i/∂z_j = y_i (δ_ij − y_j), shape ``(…, K, K)`` for ``z`` ``(…, K)``."""
+        z = as_floats(z)
+        xp = namespace(z)
+        y = self(z) if y is None else y
+        identity = xp.eye(z.shape[-1], dtype=z.dtype)
+        jacobian = y[..., :, None] * (identity - y[..., None, :])
+        if out is None:
+            return jacobian
+        out[...] = jacobian
+        return out
+
+    def backward(self, dy: Array, z: Array, y: Array, out: Array | None = None) -> Array:
+        """dz = y ∘ (dy − ⟨dy, y⟩): the Jacobian–vector product without the Jacobian."""
+        dz = namespace(z).empty_like(z) if out is None else out
+        np.multiply(dy, y, out=dz)
+        inner = dz.sum(axis=-1, keepdims=True)  # ⟨dy, y⟩  (…, 1)
+        np.subtract(dy, inner, out=dz)
+        dz *= y
+        return dz

@@ -1,0 +1,38 @@
+"""An activation function as a layer of its own."""
+
+from __future__ import annotations
+
+from minidl.activations import Activation, get_activation
+from minidl.backend import Array
+from minidl.layers.base import Layer
+
+
+class Activate(Layer):
+    """y = f(z), z = x: where f does not follow a Dense, say after BatchNorm or Residual.
+
+    Backward: dx = dz = dy ∘ f'(z).
+
+    Parameters
+    ----------
+    activation : a name of :data:`minidl.activations.ACTIVATIONS`, or an instance
+    """
+
+    z: Array  # x by another name: the pre-activation of the last forward
+
+    def __init__(self, activation: str | Activation) -> None:
+        self.activation = get_activation(activation)
+
+    def forward(self, x: Array, training: bool = False) -> Array:
+        self.x = self.z = x
+        self.y = self.activation(x, out=self.buffer("y", x.shape, x))
+        return self.y
+
+    def backward(self, dy: Array, input_gradient: bool = True) -> Array | None:
+        self._expect_dy(dy)
+        if not input_gradient:
+            return None
+        dz = self.buffer("dz", dy.shape, dy)
+        return self.activation.backward(dy, self.z, self.y, out=dz)
+
+    def __repr__(self) -> str:
+        return f"Activate({self.activation!r})"

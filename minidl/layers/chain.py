@@ -1,0 +1,66 @@
+"""Layers in a row as one layer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from minidl.backend import Array
+from minidl.layers.base import Layer
+
+
+class Chain(Layer):
+    """y = f_L(… f_2(f_1(x))).
+
+    Backward runs them in reverse order: the dx of each is the dy of the one before it.
+
+    Parameters
+    ----------
+    layers : the layers, first to last
+    """
+
+    shapes: Sequence[tuple[int, ...]] = ()  # what each layer gives, since output_shape was called
+
+    def __init__(self, layers: Sequence[Layer]) -> None:
+        self.layers = list(layers)
+        if not self.layers:
+            raise ValueError("Chain: expected at least one layer, got none")
+        # Below the first layer with parameters there is nothing to learn.
+        self._first = next((i for i, layer in enumerate(self.layers) if layer.size), 0)
+
+    def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+        shapes = []
+        shape = input_shape
+        for layer in self.layers:
+            try:
+                shape = layer.output_shape(shape)
+            except ValueError as error:
+                raise ValueError(f"layer {layer.name} does not fit: {error}") from error
+            shapes.append(shape)
+        self.shapes = shapes
+        return shape
+
+    def with_shapes(self) -> Iterator[tuple[Layer, tuple[int, ...]]]:
+        """Each layer with what it gives, and after it those of the chains inside of it."""
+        for layer, shape in zip(self.layers, self.shapes, strict=True):
+            yield layer, shape
+            for inside in layer.layers:
+                if isinstance(inside, Chain):
+                    yield from inside.with_shapes()
+
+    def forward(self, x: Array, training: bool = False) -> Array:
+        self.x = x
+        for layer in self.layers:
+            x = layer.forward(x, training)
+        self.y = x
+        return x
+
+    def backward(self, dy: Array, input_gradient: bool = True) -> Array | None:
+        last = 0 if input_gradient else self._first
+        upstream: Any = dy
+        for layer in reversed(self.layers[last + 1 :]):
+            upstream = layer.backward(upstream)
+        return self.layers[last].backward(upstream, input_gradient)
+
+    def __repr__(self) -> str:
+        return f"Chain({', '.join(map(repr, self.layers))})"

@@ -1,0 +1,89 @@
+"""Gated linear units: one half of the features says how much of the other half passes."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+
+from minidl.activations import Activation, Sigmoid, Swish
+from minidl.backend import Array
+from minidl.layers.base import Layer
+
+
+class GLU(Layer):
+    """y = a ∘ σ(b), where a and b are the first and the second half of x.
+
+    The halves are cut along axis 1, the features of (N, 2n) or the channels of
+    (N, 2C, H, W): y has half as many.  Backward::
+
+        da = dy ∘ σ(b)
+        db = dy ∘ a ∘ σ'(b)
+
+    Source: Dauphin et al., ICML 2017, equation 1, where a and b are two linear
+    maps of the layer before: here that is one Dense of twice the width, which is
+    the form of PyTorch.
+    """
+
+    function: type[Activation] = Sigmoid  # f, of the gate
+    gate_first: ClassVar[bool] = False
+
+    def __init__(self) -> None:
+        self.f = self.function()
+
+    def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+        self._expect_shape(("N", *input_shape))
+        return (input_shape[0] // 2, *input_shape[1:])
+
+    def forward(self, x: Array, training: bool = False) -> Array:
+        self._expect_shape(x.shape)
+        self.x = x  # (N, 2n, …)
+        value, z = self._halves(x)  # (N, n, …) each
+        self.gate = self.f(z, out=self.buffer("gate", z.shape, x))  # f(z)
+        self.y = np.multiply(value, self.gate, out=self.buffer("y", z.shape, x))
+        return self.y
+
+    def backward(self, dy: Array, input_gradient: bool = True) -> Array | None:
+        self._expect_dy(dy)
+        if not input_gradient:
+            return None
+        dx = self.buffer("dx", self.x.shape, dy)
+        value, z = self._halves(self.x)
+        dvalue, dz = self._halves(dx)
+        np.multiply(dy, self.gate, out=dvalue)
+        self.f.derivative(z, self.gate, out=dz)
+        dz *= value
+        dz *= dy
+        return dx
+
+    def _halves(self, x: Array) -> tuple[Array, Array]:
+        """The half that passes and the half that gates, as views."""
+        n = x.shape[1] // 2
+        first, second = x[:, :n], x[:, n:]
+        return (second, first) if self.gate_first else (first, second)
+
+    def _expect_shape(self, shape: tuple[int | str, ...]) -> None:
+        features = shape[1] if len(shape) >= 2 else 1
+        if isinstance(features, int) and features % 2 == 0:
+            return
+        got = ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "")
+        raise ValueError(
+            f"{self!r}: expected input (N, 2n) or (N, 2n, H, W), got ({got}); let the layer "
+            "before give two features for each one that is wanted"
+        )
+
+
+class SwiGLU(GLU):
+    """y = Swish(a) ∘ b, where a and b are the first and the second half of x.
+
+    Swish(a) = a σ(a).  Backward::
+
+        da = dy ∘ b ∘ Swish'(a)
+        db = dy ∘ Swish(a)
+
+    Source: Shazeer, GLU Variants Improve Transformer, 2020, equation 5.  Some code
+    gates with the second half; that is this with the halves exchanged.
+    """
+
+    function = Swish
+    gate_first = True

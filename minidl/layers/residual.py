@@ -1,0 +1,76 @@
+"""A residual block: what a branch of layers adds to its input."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from minidl.backend import Array
+from minidl.layers.base import Layer
+from minidl.layers.chain import Chain
+
+
+class Residual(Layer):
+    """y = F(x) + S(x), with the branch F and the shortcut S.
+
+    Backward: the sum hands dy to both, and both hand back a part of the
+    gradient of x: dx = dx_F + dx_S.  Where S is the identity, dx_S is dy.
+    Source: He et al., Deep Residual Learning, CVPR 2016, equations 1 and 2.
+
+    The layers inside are those of ``block.branch`` and ``block.shortcut``; in a
+    network they are called ``residual_1.branch.dense_1`` and so on.
+
+    Parameters
+    ----------
+    branch : the layers of F, first to last
+    shortcut : the layers of S; the identity unless given
+    """
+
+    def __init__(self, branch: Sequence[Layer], shortcut: Sequence[Layer] | None = None) -> None:
+        self.branch = Chain(branch)
+        self.branch.name = "branch"
+        self.shortcut: Chain | None = None
+        self.layers = [self.branch]
+        if shortcut is not None:
+            self.shortcut = Chain(shortcut)
+            self.shortcut.name = "shortcut"
+            self.layers.append(self.shortcut)
+
+    def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+        F = self.branch.output_shape(input_shape)
+        S = input_shape if self.shortcut is None else self.shortcut.output_shape(input_shape)
+        self._expect_same(F, S)
+        return F
+
+    def forward(self, x: Array, training: bool = False) -> Array:
+        self.x = x
+        F = self.branch.forward(x, training)
+        S = x if self.shortcut is None else self.shortcut.forward(x, training)
+        self._expect_same(F.shape[1:], S.shape[1:])
+        self.y = np.add(F, S, out=self.buffer("y", F.shape, F))
+        return self.y
+
+    def backward(self, dy: Array, input_gradient: bool = True) -> Array | None:
+        self._expect_dy(dy)
+        dF = self.branch.backward(dy, input_gradient)
+        dS = dy if self.shortcut is None else self.shortcut.backward(dy, input_gradient)
+        if dF is None or dS is None:
+            return None
+        return np.add(dF, dS, out=self.buffer("dx", self.x.shape, dy))
+
+    def _expect_same(self, F: tuple[int, ...], S: tuple[int, ...]) -> None:
+        if F != S:
+            shapes = [str(("N", *shape)).replace("'", "") for shape in (F, S)]
+            raise ValueError(
+                f"{self!r}: expected the same shape from branch and shortcut, got {shapes[0]} and "
+                f"{shapes[1]}; let the last layer of the branch give what its input has, or give "
+                "the shortcut layers of its own"
+            )
+
+    def __repr__(self) -> str:
+        branch, shortcut = (
+            "identity" if row is None else f"{len(row.layers)} layer{'s' * (len(row.layers) > 1)}"
+            for row in (self.branch, self.shortcut)
+        )
+        return f"Residual({branch} + {shortcut})"

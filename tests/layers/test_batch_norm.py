@@ -1,0 +1,288 @@
+"""Batch normalization: by hand, its laws, and the running values that are saved with it."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minidl import Adam, BatchNorm, Dense, Examples, Network, SoftmaxCrossEntropy, probe, train
+from minidl.backend import to_numpy
+
+RNG = np.random.default_rng(0)
+
+
+def maps(*shape, dtype=np.float64):
+    return (RNG.standard_normal(shape) * 3 + 5).astype(dtype)
+
+
+def test_by_hand(device):
+    """x = 1, 3, 5, 7: μ = 4, v = 5, and with ε = 4 the divisor is 3."""
+    layer = BatchNorm(1, momentum=0.75, epsilon=4).build(dtype="float64", device=device)
+    layer.gamma[...] = 6
+    layer.beta[...] = 10
+    x = device.asarray(np.array([[1.0], [3.0], [5.0], [7.0]]))
+    y = layer.forward(x, training=True)
+    np.testing.assert_allclose(to_numpy(layer.x_hat)[:, 0], np.array([-3, -1, 1, 3]) / 3)
+    np.testing.assert_allclose(to_numpy(y)[:, 0], [4, 8, 12, 16], rtol=1e-15)
+    # ¾ · 0 + ¼ · 4, and ¾ · 1 + ¼ · 20/3 with the unbiased variance
+    np.testing.assert_allclose(to_numpy(layer.running_mean), [1], rtol=1e-15)
+    np.testing.assert_allclose(to_numpy(layer.running_variance), [0.75 + 5 / 3], rtol=1e-15)
+    # dβ = 4, dγ = −1 + 3 = 2 (thirds: −3, 0, 0, 9); dx = 2 (dy − 1 − x̂ / 2)
+    dx = layer.backward(device.asarray(np.array([[1.0], [0.0], [0.0], [3.0]])))
+    np.testing.assert_allclose(to_numpy(layer.dbeta), [4])
+    np.testing.assert_allclose(to_numpy(layer.dgamma), [2], rtol=1e-15)
+    expected = [2 * (0 + 1 / 2), 2 * (-1 + 1 / 6), 2 * (-1 - 1 / 6), 2 * (2 - 1 / 2)]
+    np.testing.assert_allclose(to_numpy(dx)[:, 0], expected, rtol=1e-14)
+    # in inference with μ = 1 and v = 5: y = 2 (x − 1) + 10, dx = 2 dy
+    layer.running_variance[...] = 5
+    np.testing.assert_allclose(to_numpy(layer.forward(x))[:, 0], [10, 14, 18, 22], rtol=1e-15)
+    np.testing.assert_allclose(to_numpy(layer.backward(x)), 2 * to_numpy(x), rtol=1e-15)
+    assert float(layer.running_mean[0]) == 1
+
+
+@pytest.mark.parametrize("shape", [(50, 3), (6, 3, 4, 5), (6, 3, 7)])
+def test_each_channel_has_mean_0_and_variance_1(shape):
+    layer = BatchNorm(3).build(dtype="float64")
+    y = layer.forward(maps(*shape), training=True)
+    axes = (0, *range(2, len(shape)))
+    np.testing.assert_allclose(y.mean(axes), 0, atol=1e-14)
+    np.testing.assert_allclose(y.var(axes), 1, rtol=1e-4)  # 1 − ε/v
+
+
+@given(st.floats(-5, 5), st.floats(0.5, 5))
+def test_a_shift_and_a_scale_of_the_batch_change_nothing(shift, scale):
+    """y is the same, and so dx has mean 0 and is orthogonal to x̂."""
+    layer = BatchNorm(2, epsilon=1e-12).build(dtype="float64")
+    rng = np.random.default_rng(1)
+    x, dy = rng.standard_normal((2, 9, 2))
+    y = layer.forward(x, training=True).copy()
+    dx = layer.backward(dy)
+    np.testing.assert_allclose(dx.sum(axis=0), 0, atol=1e-13)
+    np.testing.assert_allclose((dx * layer.x_hat).sum(axis=0), 0, atol=1e-10)
+    moved = layer.forward(scale * x + shift, training=True)
+    np.testing.assert_allclose(moved, y, rtol=1e-9, atol=1e-9)
+
+
+def test_channels_do_not_see_each_other_and_positions_count_as_examples():
+    x = maps(4, 3, 2, 5)
+    whole = BatchNorm(3).build(dtype="float64")
+    y = whole.forward(x, training=True)
+    single = BatchNorm(1).build(dtype="float64")
+    for c in range(3):
+        column = x[:, c].reshape(-1, 1)
+        np.testing.assert_allclose(
+            single.forward(column, training=True), y[:, c].reshape(-1, 1), rtol=1e-12, atol=1e-13
+        )
+
+
+def test_a_constant_channel_gives_beta_and_no_infinity():
+    layer = BatchNorm(2).build(dtype="float32")
+    layer.beta[...] = 0.5
+    x = np.full((8, 2), 1e4, np.float32)
+    np.testing.assert_array_equal(layer.forward(x, training=True), 0.5)
+    assert np.isfinite(layer.backward(x)).all()
+
+
+def test_float32_stays_and_a_large_mean_does_not_drown_the_variance():
+    layer = BatchNorm(1).build(dtype="float32")
+    x = (1000 + np.random.default_rng(2).standard_normal((4096, 1))).astype(np.float32)
+    y = layer.forward(x, training=True)
+    assert y.dtype == layer.backward(y.copy()).dtype == np.float32
+    exact = (x.astype(float) - x.mean(dtype=float)) / np.sqrt(x.var(dtype=float) + 1e-5)
+    np.testing.assert_allclose(y, exact, atol=1e-3)
+    for array in (layer.gamma, layer.running_mean, layer.running_variance):
+        assert array.dtype == np.float32
+
+
+def test_running_values_go_to_those_of_the_data():
+    layer = BatchNorm(2).build(dtype="float64")
+    rng = np.random.default_rng(3)
+    for _ in range(200):
+        layer.forward(rng.normal([3, -1], [2, 0.5], (256, 2)), training=True)
+    np.testing.assert_allclose(layer.running_mean, [3, -1], atol=0.1)
+    np.testing.assert_allclose(layer.running_variance, [4, 0.25], rtol=0.1)
+
+
+def test_inference_leaves_the_state_and_takes_a_batch_of_one():
+    layer = BatchNorm(3).build(dtype="float64")
+    layer.forward(maps(5, 3), training=True)
+    kept = {name: array.copy() for name, array in layer.state().items()}
+    x = maps(6, 3)
+    y = layer.forward(x).copy()
+    assert layer.backward(x[:6]).shape == x.shape
+    np.testing.assert_allclose(layer.forward(x[:1]), y[:1], rtol=1e-15)
+    for name, array in layer.state().items():
+        np.testing.assert_array_equal(array, kept[name])
+
+
+def test_a_smaller_and_a_larger_batch_after_the_first():
+    layer = BatchNorm(3).build(dtype="float64")
+    for N in (4, 2, 7, 7):
+        x, dy = maps(N, 3, 2, 2), maps(N, 3, 2, 2)
+        fresh = BatchNorm(3).build(dtype="float64")
+        for one in (layer, fresh):
+            one.forward(x, training=True)
+        np.testing.assert_array_equal(layer.y, fresh.y)
+        np.testing.assert_array_equal(layer.backward(dy), fresh.backward(dy))
+        np.testing.assert_array_equal(layer.dgamma, fresh.dgamma)
+    before = dict(layer._buffers)
+    layer.forward(x, training=True)
+    layer.backward(dy)
+    assert all(layer._buffers[name] is array for name, array in before.items())
+
+
+def test_without_input_gradient():
+    layer = BatchNorm(3).build(dtype="float64")
+    x = maps(5, 3)
+    layer.forward(x, training=True)
+    layer.backward(x)
+    expected = layer.dgamma.copy()
+    layer.dgamma[...] = layer.dbeta[...] = np.nan
+    assert layer.backward(x, input_gradient=False) is None
+    np.testing.assert_array_equal(layer.dgamma, expected)
+    np.testing.assert_allclose(layer.dbeta, x.sum(axis=0))
+
+
+# -- the state of a network -------------------------------------------------------------------
+
+
+def network(rng=0, dtype="float32", device="cpu", momentum=0.9) -> Network:
+    layers = [BatchNorm(4), Dense(4, 5, "relu"), BatchNorm(5, momentum), Dense(5, 3)]
+    return Network(layers, 4, rng, dtype, device)
+
+
+def trained(**options) -> Network:
+    net = network(**options)
+    x = net.device.asarray(maps(16, 4, dtype=net.dtype))
+    net.forward(x, training=True)
+    return net
+
+
+def test_the_state_is_one_flat_vector(device):
+    net = network(device=device)
+    assert net.theta.shape == (8 + 25 + 10 + 18,)
+    assert to_numpy(net.state).tolist() == [0] * 4 + [1] * 4 + [0] * 5 + [1] * 5
+    net.state[...] = device.asarray(np.arange(18, dtype=np.float32))
+    assert to_numpy(net["batchnorm_2"].running_mean).tolist() == list(range(8, 13))
+    net["batchnorm_1"].running_variance[3] = -1
+    assert float(net.state[7]) == -1
+    assert list(net["batchnorm_1"].state()) == ["running_mean", "running_variance"]
+    assert net["dense_1"].state() == {}
+
+
+def test_theta_and_state_are_all_there_is_to_copy(device):
+    net, other = trained(device=device), network(rng=1)
+    other.theta[...] = to_numpy(net.theta)
+    other.state[...] = to_numpy(net.state)
+    x = maps(7, 4)
+    np.testing.assert_allclose(net.predict(x), other.predict(x), rtol=1e-5, atol=1e-6)
+    other.state[...] = 1
+    assert np.abs(net.predict(x) - other.predict(x)).max() > 0.1
+
+
+def test_the_state_is_saved_and_loaded(device, tmp_path):
+    net = trained(device=device)
+    path = tmp_path / "w.npz"
+    net.save(path)
+    other = network(rng=1)
+    other.load(path)
+    assert other.state.tobytes() == to_numpy(net.state).tobytes()
+    assert other.theta.tobytes() == to_numpy(net.theta).tobytes()
+    assert np.shares_memory(other["batchnorm_1"].running_mean, other.state)
+    with np.load(path, allow_pickle=False) as file:
+        mean = file["batchnorm_2.running_mean"]
+        manifest = json.loads(str(file["manifest"]))
+    np.testing.assert_array_equal(mean, to_numpy(net["batchnorm_2"].running_mean))
+    assert manifest["version"] == 1
+    assert manifest["layers"][0] == [
+        "batchnorm_1",
+        "BatchNorm(4)",
+        {"gamma": [4], "beta": [4], "running_mean": [4], "running_variance": [4]},
+    ]
+
+
+def test_a_file_without_its_state_is_refused_and_changes_nothing(tmp_path):
+    from minidl import WeightsError
+
+    net, path = trained(), tmp_path / "w.npz"
+    net.save(path)
+    with np.load(path) as file:
+        arrays = {name: file[name] for name in file.files if "running_mean" not in name}
+    np.savez(path, **arrays)
+    other = trained(rng=1)
+    theta, state = other.theta.tobytes(), other.state.tobytes()
+    with pytest.raises(WeightsError, match="running_mean"):
+        other.load(path)
+    assert (other.theta.tobytes(), other.state.tobytes()) == (theta, state)
+    net.save(path)
+    with pytest.raises(WeightsError, match=r"got .*BatchNorm\(5\)"):
+        network(momentum=0.5).load(path)
+
+
+def test_it_trains_and_a_probe_is_as_in_inference():
+    """On features of which one is 100,000 times as large as another."""
+    rng = np.random.default_rng(4)
+    labels = rng.integers(0, 3, 300)
+    x = rng.normal(labels[:, None] * [1, 0, -2, 1], 0.3, (300, 4)) * [1, 1e3, 1e-2, 10] + 1
+    net = network()
+    examples = Examples(x.astype(np.float32), labels)
+    *_, last = train(net, examples, SoftmaxCrossEntropy(), Adam(0.01), epochs=15, progress=False)
+    assert last.train_accuracy > 0.95
+    hits = (net.predict(examples.inputs).argmax(axis=1) == labels).mean()
+    assert hits > 0.95
+    state = net.state.copy()
+    found = probe(net, SoftmaxCrossEntropy(), *examples.batch(0, 64, net.dtype))
+    np.testing.assert_array_equal(net.state, state)
+    assert "batchnorm_1.gamma" in str(found)
+
+
+# -- errors -----------------------------------------------------------------------------------
+
+ERRORS = {
+    "channels": (lambda: BatchNorm(0), "BatchNorm: expected channels as a whole number from 1"),
+    "half": (lambda: BatchNorm(2.5), "whole number from 1, got 2.5"),
+    "momentum": (lambda: BatchNorm(2, momentum=1), "momentum from 0 up to but not 1, got 1"),
+    "nan": (lambda: BatchNorm(2, momentum=np.nan), "momentum from 0 up to but not 1, got nan"),
+    "epsilon": (lambda: BatchNorm(2, epsilon=0), "epsilon above 0, got 0"),
+    "width": (
+        lambda: BatchNorm(32).build().forward(np.zeros((64, 784), np.float32)),
+        r"BatchNorm\(32\): expected input \(N, 32\) or \(N, 32, H, W\), got \(64, 784\); "
+        "does the layer before give 32 units or channels?",
+    ),
+    "no batch axis": (lambda: BatchNorm(2).build().forward(np.zeros(2, "f")), r"got \(2,\)"),
+    "one value": (
+        lambda: BatchNorm(3).build().forward(np.zeros((1, 3), "f"), training=True),
+        r"BatchNorm\(3\): expected more than one value of each channel while training, got "
+        r"input \(1, 3\); choose a batch size that leaves no batch of one",
+    ),
+    "in a network": (
+        lambda: Network([Dense(4, 5), BatchNorm(4)], 4),
+        r"Network: layer batchnorm_1 does not fit: BatchNorm\(4\): .* got \(N, 5\)",
+    ),
+}
+
+
+@pytest.mark.parametrize(("call", "message"), ERRORS.values(), ids=ERRORS)
+def test_errors(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_errors_of_the_contract():
+    with pytest.raises(RuntimeError, match=r"BatchNorm\(2\): has no gamma yet; call build"):
+        BatchNorm(2).forward(maps(3, 2))
+    with pytest.raises(RuntimeError, match="has no running_mean yet"):
+        BatchNorm(2).state()
+    layer = BatchNorm(2).build()
+    with pytest.raises(RuntimeError, match="backward before forward"):
+        layer.backward(maps(3, 2))
+    with pytest.raises(TypeError, match="expected x of type float32, got float64"):
+        layer.forward(maps(3, 2))
+    layer.forward(maps(3, 2, dtype=np.float32))
+    with pytest.raises(ValueError, match=r"expected dy \(3, 2\)"):
+        layer.backward(np.zeros((2, 2), np.float32))
+    assert repr(BatchNorm(8, 0.99, 1e-3)) == "BatchNorm(8, momentum=0.99, epsilon=0.001)"

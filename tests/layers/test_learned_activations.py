@@ -1,0 +1,142 @@
+"""PReLU and APL: by hand, against the functions they contain, and how they start."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from minidl import APL, Network, PReLU, get_activation
+from minidl.activations import LeakyReLU
+from minidl.backend import namespace, to_numpy
+
+
+def build(layer, device="cpu", **values):
+    layer.build(dtype="float64", device=device)
+    for name, value in values.items():
+        array = getattr(layer, name)
+        array[...] = namespace(array).asarray(np.array(value, float))
+    return layer
+
+
+X = np.array([[-2.0, -2.0], [0.0, 0.0], [3.0, 3.0]])
+
+
+def test_prelu_by_hand(device):
+    layer = build(PReLU(2), device, alpha=[0.5, -1])
+    x = device.asarray(X)
+    np.testing.assert_array_equal(to_numpy(layer.forward(x)), [[-1, 2], [0, 0], [3, 3]])
+    dx = layer.backward(device.asarray(np.array([[1.0, 2.0], [10.0, 20.0], [5.0, 7.0]])))
+    np.testing.assert_array_equal(to_numpy(layer.dalpha), [-2, -4])
+    np.testing.assert_array_equal(to_numpy(dx), [[0.5, -2], [5, -20], [5, 7]])
+
+
+def test_apl_by_hand(device):
+    """y = max(0, x) + 2 max(0, 1 − x) − max(0, −1 − x), and ½ max(0, 1 − x) for the second unit."""
+    layer = build(APL(2, 2), device, a=[[2, 0.5], [-1, 0]], b=[[1, 1], [-1, 0]])
+    x = device.asarray(X)
+    y = to_numpy(layer.forward(x))
+    np.testing.assert_array_equal(y, [[6 - 1, 1.5], [2, 0.5], [3, 3]])
+    dx = layer.backward(device.asarray(np.array([[1.0, 1.0], [10.0, 10.0], [5.0, 7.0]])))
+    # open at x = −2: both hinges; at 0: the first one; at 3: none
+    np.testing.assert_array_equal(to_numpy(layer.da), [[3 + 10, 3 + 10], [1, 2]])
+    np.testing.assert_array_equal(to_numpy(layer.db), [[2 * 11, 0.5 * 11], [-1, 0]])
+    np.testing.assert_array_equal(to_numpy(dx), [[-2 + 1, -0.5], [-20, -5], [5, 7]])
+
+
+@pytest.mark.parametrize("shape", [(6, 3), (4, 3, 2, 5)])
+def test_prelu_and_apl_contain_leaky_relu(shape):
+    """max(0, x) − α max(0, −x) is leaky ReLU: at the kink, too."""
+    rng = np.random.default_rng(0)
+    x, dy = rng.standard_normal((2, *shape))
+    x[0] = 0
+    f = LeakyReLU(0.3)
+    y, dx = f(x), f.backward(dy, x, f(x))
+    for layer in (build(PReLU(3), alpha=0.3), build(APL(3, 1), a=-0.3, b=0)):
+        np.testing.assert_allclose(layer.forward(x), y, rtol=1e-15)
+        x_right = dx if isinstance(layer, PReLU) else np.where(x == 0, 0, dx)
+        np.testing.assert_allclose(layer.backward(dy), x_right, rtol=1e-15)
+    relu = build(APL(3, 4), a=0)
+    np.testing.assert_array_equal(relu.forward(x), get_activation("relu")(x))
+
+
+def test_apl_with_two_hinges_is_a_tent():
+    """The sum is linear on the right whatever the hinges, and bends at each of them."""
+    layer = build(APL(1, 2), a=[[1], [-1]], b=[[-1], [0.5]])
+    x = np.linspace(-4, 4, 801)[:, None]
+    y = layer.forward(x)[:, 0]
+    bends = np.abs(np.diff(y, 2)) > 1e-9
+    np.testing.assert_allclose(x[1:-1, 0][bends], [-1, 0, 0.5], atol=1e-9)
+    np.testing.assert_array_equal(y[x[:, 0] >= 0.5], x[x >= 0.5])
+
+
+def test_how_they_start():
+    np.testing.assert_array_equal(PReLU(3).build().alpha, 0.25)
+    layer = APL(500, 4).build(rng=1, dtype="float64")
+    assert layer.a.shape == layer.b.shape == (4, 500)
+    assert not layer.b.any()
+    expected = np.random.default_rng(1).uniform(-0.5, 0.5, (4, 500))  # 1/√4
+    np.testing.assert_array_equal(layer.a, expected)
+    single = APL(500, 4).build(rng=1, dtype="float32")
+    np.testing.assert_array_equal(single.a, expected.astype(np.float32))
+    assert (APL(3, 5).size, PReLU(3).size) == (2 * 5 * 3, 3)  # 2 S M parameters
+
+
+@pytest.mark.parametrize("make", [PReLU, lambda c: APL(c, 3)], ids=["prelu", "apl"])
+def test_types_batches_and_no_input_gradient(make, device):
+    layer = make(3).build(device=device)
+    rng = np.random.default_rng(2)
+    for N in (4, 2, 6, 6):
+        x = device.asarray(rng.standard_normal((N, 3, 2, 2), np.float32))
+        dy = device.asarray(rng.standard_normal((N, 3, 2, 2), np.float32))
+        fresh = make(3).build(device=device)
+        y, dx = layer.forward(x), layer.backward(dy)
+        assert (y.dtype, dx.dtype, type(y), type(dx)) == (x.dtype, x.dtype, type(x), type(x))
+        fresh.forward(x)
+        assert fresh.backward(dy, input_gradient=False) is None
+        assert "dx" not in fresh._buffers
+        np.testing.assert_array_equal(to_numpy(fresh.y), to_numpy(y))
+        for a, b in zip(fresh.gradients().values(), layer.gradients().values(), strict=True):
+            np.testing.assert_array_equal(to_numpy(a), to_numpy(b))
+    before = dict(layer._buffers)
+    layer.forward(x)
+    layer.backward(dy)
+    assert all(layer._buffers[name] is array for name, array in before.items())
+    again = to_numpy(layer.backward(dy)).copy()
+    np.testing.assert_array_equal(again, to_numpy(layer.backward(dy)))
+    for g in (layer.backward(dy * 0), *layer.gradients().values()):
+        assert not bool(g.any())
+
+
+ERRORS = {
+    "prelu": (lambda: PReLU(0), "PReLU: expected channels as a whole number from 1, got 0"),
+    "apl": (lambda: APL("8", 2), "APL: expected channels as a whole number from 1, got '8'"),
+    "hinges": (lambda: APL(8, 0), "APL: expected hinges as a whole number from 1, got 0"),
+    "units": (
+        lambda: PReLU(4).build(dtype="float64").forward(X),
+        r"PReLU\(4\): expected input \(N, 4\) or \(N, 4, H, W\), got \(3, 2\)",
+    ),
+    "maps": (
+        lambda: Network([APL(8, 2)], (3, 32, 32)),
+        r"APL\(8, hinges=2\): expected input .* got \(N, 3, 32, 32\)",
+    ),
+}
+
+
+@pytest.mark.parametrize(("call", "message"), ERRORS.values(), ids=ERRORS)
+def test_errors(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+@pytest.mark.parametrize("layer", [PReLU(2), APL(2, 3)], ids=repr)
+def test_errors_of_the_contract(layer):
+    with pytest.raises(RuntimeError, match="yet; call build"):
+        layer.forward(X)
+    layer.build()
+    with pytest.raises(RuntimeError, match="backward before forward"):
+        layer.backward(X)
+    with pytest.raises(TypeError, match="expected x of type float32, got float64"):
+        layer.forward(X)
+    layer.forward(X.astype(np.float32))
+    with pytest.raises(ValueError, match=r"expected dy \(3, 2\)"):
+        layer.backward(np.zeros((2, 2), np.float32))

@@ -1,0 +1,62 @@
+"""Layers against PyTorch: y, dx, gradients and running values of three steps, to ten digits."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from golden.make_layers import LAYERS, PLACE, STEPS, build, cut, pytorch_steps, steps
+
+GOLDEN = json.loads(PLACE.read_text("utf-8"))
+each = pytest.mark.parametrize("name", LAYERS)
+
+
+def our_steps(name: str) -> list[dict[str, np.ndarray]]:
+    layer, found = build(name), []
+    for x, drawn, training in steps(name):
+        y = layer.forward(x, training)
+        dx = layer.backward(np.ascontiguousarray(cut(drawn, y)))
+        arrays = {"y": y.copy(), "dx": dx.copy()}
+        for part in layer.walk():
+            at = part.name + "." if part.name else ""
+            arrays |= {f"d {at}{key}": g.copy() for key, g in part.gradients().items()}
+            arrays |= {at + key: value.copy() for key, value in part.state().items()}
+        found.append(arrays)
+    return found
+
+
+def compare(ours, theirs):
+    assert len(ours) == len(theirs) == STEPS + 1
+    for number, (a, b) in enumerate(zip(ours, theirs, strict=True)):
+        assert set(a) == set(b)
+        for key, value in a.items():
+            # db of a Dense before BatchNorm is 0 but for rounding
+            np.testing.assert_allclose(
+                value.ravel(), b[key], rtol=1e-10, atol=1e-14, err_msg=f"{number} {key}"
+            )
+
+
+@each
+def test_values_and_gradients_are_the_golden_ones(name):
+    compare(our_steps(name), GOLDEN[name])
+
+
+@each
+def test_they_are_those_of_the_pytorch_installed_here(name):
+    pytest.importorskip("torch", reason="PyTorch is the other judge here")
+    compare(our_steps(name), pytorch_steps(name))
+
+
+@each
+def test_the_golden_values_can_tell_a_wrong_step(name):
+    """Nothing in them is constant, and training differs from inference where it should."""
+    for step in GOLDEN[name]:
+        for key, values in step.items():
+            assert len(set(values)) > 1, key
+    if "norm" in name:
+        first, *_, inference = our_steps(name)
+        running = [np.array(step["running_variance"]) for step in GOLDEN[name]]
+        assert np.abs(running[1] / running[0] - 1).min() > 1e-3
+        np.testing.assert_array_equal(running[-2], running[-1])
+        assert abs(inference["dx"].sum()) > 0.1 > 1e-12 > abs(first["dx"].sum())
