@@ -5,14 +5,18 @@ Read in this order: ``activations``, ``layers/dense``, ``losses``, ``network``,
 """
 
 from minidl.activations import ACTIVATIONS, get_activation
+from minidl.augmentation import Augmentation
 from minidl.backend import DeviceError, get_device
+from minidl.early_stopping import EarlyStopping
 from minidl.examples import Examples
 from minidl.gradcheck import assert_gradients, check_gradients
 from minidl.inspection import probe
 from minidl.layers import Dense, Dropout, Flatten, Layer
 from minidl.losses import BinaryCrossEntropy, MeanSquaredError, SoftmaxCrossEntropy
+from minidl.metrics import ClassReport, class_report, confusion_matrix, predicted_labels
 from minidl.network import Network, WeightsError
 from minidl.optimizers import SGD, Adam, AdamW, RMSprop
+from minidl.schedules import CosineAnnealing, StepDecay
 from minidl.training import NonFiniteLoss, evaluate, train
 
 __version__ = "0.1.0"
@@ -22,10 +26,14 @@ __all__ = [
     "SGD",
     "Adam",
     "AdamW",
+    "Augmentation",
     "BinaryCrossEntropy",
+    "ClassReport",
+    "CosineAnnealing",
     "Dense",
     "DeviceError",
     "Dropout",
+    "EarlyStopping",
     "Examples",
     "Flatten",
     "Layer",
@@ -34,12 +42,16 @@ __all__ = [
     "NonFiniteLoss",
     "RMSprop",
     "SoftmaxCrossEntropy",
+    "StepDecay",
     "WeightsError",
     "assert_gradients",
     "check_gradients",
+    "class_report",
+    "confusion_matrix",
     "evaluate",
     "get_activation",
     "get_device",
+    "predicted_labels",
     "probe",
     "train",
 ]

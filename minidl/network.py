@@ -158,6 +158,10 @@ class Network:
             for name, value in layer.parameters().items():
                 yield layer, name, value, gradients[name]
 
+    def state(self) -> list[Array]:
+        """All arrays that training changes and inference reads, the network's own: θ."""
+        return [self.theta]
+
     def summary(self) -> str:
         """A table of the layers, the shape each gives, and its number of parameters."""
         rows = [("input", "", str(("N", *self.input_shape)), "")]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,6 +56,7 @@ def train(
     epochs: int,
     batch_size: int = 64,
     rng: np.random.Generator | int = 0,
+    augment: Callable[[Array], Array] | None = None,
     progress: bool | str = True,
 ) -> Iterator[Epoch]:
     """Train, and yield one :class:`Epoch` after each pass over ``examples``.
@@ -67,6 +68,8 @@ def train(
 
     Every epoch takes the examples in a new order drawn from ``rng``; the last
     batch is smaller where ``batch_size`` does not divide their number.
+    ``augment``, say an :class:`minidl.augmentation.Augmentation`, changes the
+    images of each batch before they are scaled.
     ``progress`` shows a bar on a terminal and a line per epoch elsewhere; a
     string is shown in front.
 
@@ -82,7 +85,7 @@ def train(
     for what, value in (("epochs", epochs), ("batch_size", batch_size)):
         if value < 1:
             raise ValueError(f"train: expected {what} of at least 1, got {value}")
-    return _train(network, examples, loss, optimizer, epochs, batch_size, rng, progress)
+    return _train(network, examples, loss, optimizer, epochs, batch_size, rng, augment, progress)
 
 
 def _train(
@@ -93,6 +96,7 @@ def _train(
     epochs: int,
     batch_size: int,
     rng: np.random.Generator | int,
+    augment: Callable[[Array], Array] | None,
     progress: bool | str,
 ) -> Iterator[Epoch]:
     rng = np.random.default_rng(rng)
@@ -106,7 +110,7 @@ def _train(
             loss_sum = hits = 0.0
             for step in range(steps):
                 rows = order[step * batch_size : (step + 1) * batch_size]
-                x, targets = examples.draw(rows, network.dtype)
+                x, targets = examples.draw(rows, network.dtype, augment)
                 if step == steps - 1:
                     update[...] = network.theta
                 # An overflow is reported below, with the place where it began.
