@@ -74,3 +74,15 @@ def draw_range(ax: Axes, runs: Sequence[ArrayLike], colour: str) -> None:
     if len(runs) > 1:
         low, high = np.min(np.asarray(runs), axis=0), np.max(np.asarray(runs), axis=0)
         ax.fill_between(np.arange(1, len(low) + 1), low, high, color=colour, alpha=0.15, lw=0)
+
+
+def draw_runs(ax: Axes, runs: Sequence[ArrayLike], label: str, colour: str, **style: Any) -> None:
+    """The mean of several runs by epoch, and the band that they lie in."""
+    draw_by_epoch(ax, np.mean(np.asarray(runs), axis=0), label, color=colour, **style)
+    draw_range(ax, runs, colour)
+
+
+def draw_published(ax: Axes, series: ArrayLike, name: str, colour: str) -> None:
+    """A published series, dashed, to stand beside ours."""
+    style = {"marker": "", "linestyle": "--", "linewidth": 1.2, "alpha": 0.8}
+    draw_by_epoch(ax, series, f"{name}, published", color=colour, **style)
