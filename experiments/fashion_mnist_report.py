@@ -165,7 +165,7 @@ def _set_ups_section(data: DataUsed, conditions: Conditions, summary: Mapping[st
     ]
     common = [
         ["data", f"{data.title}, pixels / 255"],
-        ["weights", "Glorot-uniform, zero biases, as in Keras"],
+        ["weights", "Glorot-uniform, zero biases: the defaults of Keras, which the study used"],
         ["loss", "softmax cross-entropy"],
         ["epochs", summary["epochs"]],
         ["seeds", ", ".join(map(str, summary["seeds"]))],
