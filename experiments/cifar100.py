@@ -13,47 +13,41 @@ import argparse
 import dataclasses
 import functools
 import itertools
-import shlex
-import sys
 import threading
 import time
-from pathlib import Path
-from typing import Any
 
 import numpy as np
-from cifar100_report import DataUsed, Run, SetUp, claims_table, write_report
+from cifar100_report import Run, SetUp, claims_table, write_report
+from study import (
+    LEARNING_RATES,
+    add_place,
+    add_seeds,
+    batches_rng,
+    command_line,
+    device_of,
+    jobs_on,
+    keras_optimizer,
+    new_parser,
+    run_script,
+    weights_rng,
+    whole,
+)
 
 from minidl import ACTIVATIONS, Dense, Flatten, Network, SoftmaxCrossEntropy
-from minidl.backend import PRECISIONS, Device, DeviceError, get_device, set_precision
-from minidl.datasets import NAMES, Dataset, DatasetError, load
+from minidl.backend import Device
+from minidl.datasets import NAMES, Dataset, load
 from minidl.optimizers import OPTIMIZERS, Optimizer
-from minidl.parallel import processors
 from minidl.recording import History, record, side_by_side
-from minidl.reporting import RunFolder
-from minidl.reporting.environment import hardware, peak_memory_mb, today, versions
-from minidl.training import NonFiniteLoss
-
-# The defaults of Keras, where they are not minidl's.
-LEARNING_RATES = {"sgd": 0.01, "rmsprop": 0.001, "adam": 0.001, "adamw": 0.001}
-KERAS: dict[str, dict[str, Any]] = {
-    "sgd": {},
-    "rmsprop": {"rho": 0.9, "epsilon": 1e-7},
-    "adam": {"epsilon": 1e-7, "epsilon_hat": True},
-    "adamw": {"epsilon": 1e-7, "epsilon_hat": True, "weight_decay": 0.004},
-}
+from minidl.reporting import Conditions, DataUsed, RunFolder
 
 
 def options(arguments: list[str] | None = None) -> argparse.Namespace:
     """The command line; impossible values are refused here, before anything is loaded."""
-    parser = argparse.ArgumentParser(
-        description=__doc__.partition("\n")[0],
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
+    parser = new_parser(__doc__.partition("\n")[0])
     add = parser.add_argument
     add("--epochs", type=whole, default=20, help="passes over the training images")
     add("--batch-size", type=whole, default=64, help="images in one step")
-    add("--seed", type=int, default=0, help="of weights and batches; the first of several")
-    add("--seeds", type=whole, default=1, metavar="N", help="repeat with N seeds in a row")
+    add_seeds(parser, seeds=1)
     add(
         "--activations",
         nargs="+",
@@ -66,35 +60,16 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--optimizer", choices=OPTIMIZERS, default="adam", help="update rule")
     add("--learning-rate", type=float, help="(default: that of Keras for the optimizer)")
     add("--dataset", choices=NAMES, default="auto", help="auto: CIFAR-100, else the stand-in")
-    add("--data-dir", type=Path, help="folder with the data set (default: $MINIDL_DATA, the cache)")
     add("--limit", type=whole, metavar="N", help="only the first N training images")
-    add("--device", default="auto", help="auto, cpu, cuda or cuda:1")
-    add("--precision", choices=PRECISIONS, default="float32", help="of matrix products on a GPU")
-    add("--no-graph", dest="graph", action="store_false", help="no CUDA graph of the step")
-    add("--jobs", type=whole, help="networks side by side (default: 2 on a CPU with 2 or more)")
-    add("--output-dir", type=Path, default=Path("runs/cifar100"), help="folder for the results")
-    add("--quiet", action="store_true", help="no progress, only the results")
+    add_place(parser, output_dir="runs/cifar100")
     chosen = parser.parse_args(arguments)
     if len(set(chosen.activations)) < max(2, len(chosen.activations)):
         parser.error(f"--activations: expected two or more different, got {chosen.activations}")
-    if chosen.seed < 0:
-        parser.error(f"--seed: expected 0 or more, got {chosen.seed}")
     if chosen.learning_rate is None:
         chosen.learning_rate = LEARNING_RATES[chosen.optimizer]
     elif not 0 < chosen.learning_rate < float("inf"):
         parser.error(f"--learning-rate: expected a number above 0, got {chosen.learning_rate}")
     return chosen
-
-
-def whole(text: str) -> int:
-    """A whole number from 1."""
-    try:
-        number = int(text)
-    except ValueError:
-        number = 0
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number from 1, got {text!r}")
-    return number
 
 
 def build_network(
@@ -109,16 +84,7 @@ def build_network(
 
 
 def build_optimizer(chosen: argparse.Namespace) -> Optimizer:
-    """The update rule with the defaults and the form that it has in Keras, which the study used."""
-    return OPTIMIZERS[chosen.optimizer](chosen.learning_rate, **KERAS[chosen.optimizer])
-
-
-def weights_rng(seed: int) -> np.random.Generator:
-    return np.random.default_rng([seed, 0])
-
-
-def batches_rng(seed: int) -> np.random.Generator:
-    return np.random.default_rng([seed, 1])
+    return keras_optimizer(chosen.optimizer, chosen.learning_rate)
 
 
 def run_network(
@@ -162,17 +128,14 @@ def main(arguments: list[str] | None = None) -> None:
     chosen = options(arguments)
     start = time.perf_counter()
     if chosen.device != "auto":
-        get_device(chosen.device)  # fails now, not after a download
+        device_of(chosen)  # fails now, not after a download
     folder = RunFolder(chosen.output_dir)
     data = load_data(chosen)
 
-    said = f"data: {data.title}, {len(data.train):,} training and {len(data.test):,} test images"
-    if data.note:
-        said += f" ({data.note})"
-    print(said, flush=True)
-    device = get_device(chosen.device)
-    set_precision(chosen.precision, device)
-    jobs = chosen.jobs or (1 if device.is_cuda else min(2, processors()))
+    used = DataUsed.of(data)
+    print(used, flush=True)
+    device = device_of(chosen)
+    jobs = jobs_on(device, chosen.jobs)
     if not chosen.quiet:
         print(f"device: {device}; {jobs} network(s) at a time")
         print(build_network(chosen.activations[0], chosen, data, chosen.seed, device).summary())
@@ -183,7 +146,6 @@ def main(arguments: list[str] | None = None) -> None:
         functools.partial(run_network, activation, seed, chosen, data, device, folder)
         for seed, activation in cells
     ]
-    used = DataUsed.of(data)
     histories = side_by_side(tasks, jobs)
     del data, tasks  # the images are not needed any more; drawing figures takes memory, too
     runs = [
@@ -196,24 +158,15 @@ def main(arguments: list[str] | None = None) -> None:
         batch_size=chosen.batch_size,
         hidden=chosen.hidden,
         optimizer=f"{chosen.optimizer}, learning rate {chosen.learning_rate:g}",
-        device=device.describe() + (", tf32" if chosen.precision == "tf32" else ""),
-        jobs=jobs,
-        hardware=hardware(),
-        versions=versions(),
-        date=today(),
-        command=shlex.join(["python", "experiments/cifar100.py", *(arguments or sys.argv[1:])]),
-        seconds=time.perf_counter() - start,
-        peak_memory_mb=peak_memory_mb(),
+        conditions=Conditions.now(
+            device, chosen.precision, jobs, command_line("cifar100", arguments), start
+        ),
     )
     summary = write_report(folder, set_up, runs)
     print(claims_table(summary))
-    print(f"written to {folder.path / 'report.md'} after {set_up.seconds:.0f} s; {said}")
+    seconds = set_up.conditions.seconds
+    print(f"written to {folder.path / 'report.md'} after {seconds:.0f} s; {used}")
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except (DatasetError, DeviceError, NonFiniteLoss, OSError, ValueError) as error:
-        sys.exit(f"cifar100: {error}")
-    except KeyboardInterrupt:
-        sys.exit(130)
+    run_script("cifar100", main)

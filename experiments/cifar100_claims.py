@@ -1,22 +1,17 @@
-"""The claims of the CIFAR-100 study, each with the criterion that it is judged by.
-
-The same criterion is applied to the published figures and to ours, so that a
-claim which the study's own figures do not bear out is seen as such.
-"""
+"""The claims of the CIFAR-100 study, each with the criterion that it is judged by."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from minidl.reporting import paired_test, trend
+from minidl import reporting
+from minidl.reporting import Claim, Judged, paired_test, trend
 
-NOT_REPORTED = "not reported"
 FEWEST_EPOCHS = 5  # with fewer no trend can reach p < 0.05
 PUBLISHED_FILE = Path(__file__).parent / "published" / "cifar100_dense.json"
 
@@ -36,18 +31,6 @@ class Series:
 
 
 Pair = tuple[Series, Series]  # sigmoid, ReLU
-Judged = tuple[str, bool] | None  # the figures and whether the claim holds; None: cannot be judged
-
-
-@dataclass(frozen=True)
-class Claim:
-    """A published claim and what became of it."""
-
-    claim: str
-    criterion: str
-    published: str  # the study's own figures under the criterion
-    measured: str  # ours
-    holds: bool | None  # in more than half of the seeds; None where it cannot be judged
 
 
 def published() -> dict[str, Series]:
@@ -66,30 +49,7 @@ def published() -> dict[str, Series]:
 def judge(runs: Sequence[Pair]) -> list[Claim]:
     """Every claim, judged on the study's figures and in each of our runs."""
     study = published()
-    claims = []
-    for claim, criterion, test in CLAIMS:
-        theirs = test((study["sigmoid"], study["relu"]))
-        ours = [judged for judged in map(test, runs) if judged is not None]
-        claims.append(Claim(claim, criterion, _said(theirs), _measured(ours), _majority(ours)))
-    return claims
-
-
-def _said(judged: Judged) -> str:
-    if judged is None:
-        return NOT_REPORTED
-    return judged[0] + ("" if judged[1] else " (does not meet the criterion)")
-
-
-def _measured(ours: list[tuple[str, bool]]) -> str:
-    if not ours:
-        return "cannot be judged in this set-up"
-    held = sum(holds for _, holds in ours)
-    several = f"; in {held} of {len(ours)} seeds, first seed shown" if len(ours) > 1 else ""
-    return ours[0][0] + several
-
-
-def _majority(ours: list[tuple[str, bool]]) -> bool | None:
-    return sum(holds for _, holds in ours) > len(ours) / 2 if ours else None
+    return reporting.judge(CLAIMS, (study["sigmoid"], study["relu"]), runs)
 
 
 def more_accurate(pair: Pair) -> Judged:
@@ -226,7 +186,3 @@ CLAIMS: list[tuple[str, str, Callable[[Pair], Judged]]] = [
         more_accurate_on_test,
     ),
 ]
-
-
-def as_json(claims: Sequence[Claim]) -> list[dict[str, Any]]:
-    return [asdict(claim) for claim in claims]

@@ -12,8 +12,8 @@ from minidl import get_activation
 from minidl.reporting.figures import (
     COLOURS,
     LAYER_COLOURS,
-    draw_by_epoch,
-    draw_range,
+    draw_published,
+    draw_runs,
     draw_trend_line,
     new_figure,
 )
@@ -75,15 +75,14 @@ def layer_gradients(
 def _draw_layers(
     ax: Axes, name: str, series: Sequence[Series], trend_lines: bool, named: bool
 ) -> None:
-    layers = np.mean([s.gradients for s in series], axis=0).T  # (hidden layers, epochs)
-    for i, gradients in enumerate(layers):
+    dashed = {"linestyle": "--"} if named and name == "sigmoid" else {}
+    for i in range(series[0].gradients.shape[1]):
         colour = LAYER_COLOURS[i % len(LAYER_COLOURS)]
-        dashed = {"linestyle": "--"} if named and name == "sigmoid" else {}
         label = f"{name} layer {i + 1}" if named else f"layer {i + 1}"
-        draw_by_epoch(ax, gradients, label, color=colour, **dashed)
-        draw_range(ax, [s.gradients[:, i] for s in series], colour)
+        gradients = [s.gradients[:, i] for s in series]
+        draw_runs(ax, gradients, label, colour, **dashed)
         if trend_lines:
-            draw_trend_line(ax, gradients, color=colour)
+            draw_trend_line(ax, np.mean(gradients, axis=0), color=colour)
     ax.legend(fontsize=7, ncols=2 if named else 1)
 
 
@@ -91,12 +90,10 @@ def average_gradients(runs: Runs, study: Mapping[str, Series], title: str) -> Fi
     """The mean over the hidden layers by epoch."""
     figure, (ax,) = new_figure(title)
     for name, series in runs.items():
-        averages = [s.average for s in series]
-        draw_by_epoch(ax, np.mean(averages, axis=0), name, color=COLOURS[name])
-        draw_range(ax, averages, COLOURS[name])
+        draw_runs(ax, [s.average for s in series], name, COLOURS[name])
     for name in runs:
         if name in study:
-            _draw_published(ax, name, study[name].average)
+            draw_published(ax, study[name].average, name, COLOURS[name])
     ax.set_ylabel(f"average over the hidden layers of\n{GRADIENT}")
     ax.set_ylim(bottom=0)
     ax.legend(fontsize=8)
@@ -109,17 +106,11 @@ def accuracies(runs: Runs, study: Mapping[str, Series], title: str) -> Figure:
     for name, series in runs.items():
         panels = ([s.accuracy for s in series], [s.test_accuracy for s in series])
         for ax, shown in zip(axes, panels, strict=True):
-            draw_by_epoch(ax, np.mean(shown, axis=0), name, color=COLOURS[name])
-            draw_range(ax, shown, COLOURS[name])
+            draw_runs(ax, shown, name, COLOURS[name])
         if name in study:
-            _draw_published(axes[0], name, study[name].accuracy)
+            draw_published(axes[0], study[name].accuracy, name, COLOURS[name])
     axes[0].set_ylabel("accuracy")
     axes[0].set_ylim(bottom=0)
     for ax in axes:
         ax.legend(fontsize=8)
     return figure
-
-
-def _draw_published(ax: Axes, name: str, series: np.ndarray) -> None:
-    style = {"marker": "", "linestyle": "--", "linewidth": 1.2, "alpha": 0.8}
-    draw_by_epoch(ax, series, f"{name}, published", color=COLOURS[name], **style)

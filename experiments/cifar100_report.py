@@ -8,42 +8,26 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from cifar100_claims import NOT_REPORTED, Claim, Series, as_json, judge, published
+from cifar100_claims import Series, judge, published
 from cifar100_figures import all_figures
 
-from minidl.datasets import Dataset
 from minidl.recording import History
-from minidl.reporting import PairedTest, RunFolder, markdown_table, paired_test, text_table
+from minidl.reporting import (
+    NOT_REPORTED,
+    Claim,
+    Conditions,
+    DataUsed,
+    PairedTest,
+    RunFolder,
+    markdown_table,
+    paired_test,
+    text_table,
+    verdict,
+)
+from minidl.reporting.histories import by_epoch, epoch_rows, mean_of
 from minidl.reporting.tables import figure
 
 PUBLISHED_SET_UP = {"epochs": 20, "batch_size": 64, "hidden": [512] * 4, "train_images": 50_000}
-
-
-@dataclass(frozen=True)
-class DataUsed:
-    """What the report says of the data set, without its images."""
-
-    name: str
-    title: str
-    note: str
-    is_stand_in: bool
-    train_images: int
-    test_images: int
-    inputs: int  # numbers in one image
-    classes: int
-
-    @classmethod
-    def of(cls, data: Dataset) -> DataUsed:
-        return cls(
-            data.name,
-            data.title,
-            data.note,
-            data.is_stand_in,
-            len(data.train),
-            len(data.test),
-            int(np.prod(data.train.input_shape)),
-            len(data.classes),
-        )
 
 
 @dataclass(frozen=True)
@@ -55,14 +39,7 @@ class SetUp:
     batch_size: int
     hidden: list[int]
     optimizer: str
-    device: str
-    jobs: int
-    hardware: dict[str, Any]
-    versions: dict[str, str]
-    date: str
-    command: str
-    seconds: float
-    peak_memory_mb: float | None
+    conditions: Conditions
 
     def departures(self) -> list[str]:
         """Where this differs from the published set-up."""
@@ -114,17 +91,11 @@ class Run:
 
 
 def _network_block(history: History) -> dict[str, Any]:
-    return {
-        "train_accuracy": history.train_accuracy,
-        "train_loss": history.train_loss,
-        "test_accuracy": history.test_accuracy,
-        "test_loss": history.test_loss,
-        "seconds": history.seconds,
-        "gradients": {
-            "weights": [probe.mean_abs("W") for probe in history.probes],
-            "biases": [probe.mean_abs("b") for probe in history.probes],
-        },
+    gradients = {
+        "weights": [probe.mean_abs("W") for probe in history.probes],
+        "biases": [probe.mean_abs("b") for probe in history.probes],
     }
+    return by_epoch(history) | {"gradients": gradients}
 
 
 def _test_block(test: PairedTest | None) -> dict[str, Any]:
@@ -140,7 +111,7 @@ def summarise(set_up: SetUp, runs: Sequence[Run]) -> dict[str, Any]:
     """``summary.json``: with several seeds the top level holds means and ``runs`` each seed."""
     blocks = [run.block() for run in runs]
     networks = {
-        name: _mean([block["networks"][name] for block in blocks]) for name in runs[0].histories
+        name: mean_of([block["networks"][name] for block in blocks]) for name in runs[0].histories
     }
     averages = [
         np.mean([run.series(name).average for run in runs], axis=0) for name in list(networks)[:2]
@@ -155,29 +126,16 @@ def summarise(set_up: SetUp, runs: Sequence[Run]) -> dict[str, Any]:
         "hidden": set_up.hidden,
         "optimizer": set_up.optimizer,
         "seeds": [run.seed for run in runs],
-        "device": set_up.device,
-        "jobs": set_up.jobs,
-        "hardware": set_up.hardware,
-        "versions": set_up.versions,
-        "date": set_up.date,
-        "seconds": set_up.seconds,
-        "peak_memory_mb": set_up.peak_memory_mb,
+        **set_up.conditions.as_dict(),
         "networks": networks,
         "paired_t_test": _test_block(paired_test(*averages)),
-        "claims": as_json(_claims(runs)),
+        "claims": [asdict(claim) for claim in _claims(runs)],
     }
     if len(runs) > 1:
         summary["runs"] = blocks
     else:
         summary["paired_t_tests"] = blocks[0]["paired_t_tests"]
     return summary
-
-
-def _mean(values: list[Any]) -> Any:
-    """The mean over seeds of blocks with the same keys and lengths."""
-    if isinstance(values[0], dict):
-        return {key: _mean([value[key] for value in values]) for key in values[0]}
-    return np.mean(values, axis=0).tolist()
 
 
 def _claims(runs: Sequence[Run]) -> list[Claim]:
@@ -206,19 +164,16 @@ def claims_table(summary: dict[str, Any]) -> str:
     head = ["network", "training accuracy", "published", "test accuracy", "gradient", "published"]
     lines = ["", text_table(head, rows), ""]
     for claim in summary["claims"]:
-        lines.append(f"{_verdict(claim['holds']):<13} {claim['claim']}: {claim['measured']}")
+        lines.append(f"{verdict(claim['holds']):<13} {claim['claim']}: {claim['measured']}")
     return "\n".join([*lines, ""])
-
-
-def _verdict(holds: bool | None) -> str:
-    return {True: "holds", False: "does not hold", None: "not judged"}[holds]
 
 
 def write_report(folder: RunFolder, set_up: SetUp, runs: Sequence[Run]) -> dict[str, Any]:
     """Write every file of the run but the weights, and return the summary."""
     summary = summarise(set_up, runs)
     folder.write_json("summary.json", summary)
-    folder.write_csv("epochs.csv", _epoch_rows(runs))
+    rows = [epoch_rows(run.seed, *item) for run in runs for item in run.histories.items()]
+    folder.write_csv("epochs.csv", list(itertools.chain.from_iterable(rows)))
     folder.write_csv("gradients.csv", _gradient_rows(runs))
     by_activation = {name: [run.series(name) for run in runs] for name in runs[0].histories}
     note = f"\n{set_up.data.title}" if set_up.data.is_stand_in else ""
@@ -228,24 +183,6 @@ def write_report(folder: RunFolder, set_up: SetUp, runs: Sequence[Run]) -> dict[
         names.append(name)
     folder.write_text("report.md", report(set_up, runs, summary, names))
     return summary
-
-
-def _epoch_rows(runs: Sequence[Run]) -> list[dict[str, Any]]:
-    return [
-        {
-            "seed": run.seed,
-            "epoch": epoch + 1,
-            "network": name,
-            "train_loss": history.train_loss[epoch],
-            "train_accuracy": history.train_accuracy[epoch],
-            "test_loss": history.test_loss[epoch],
-            "test_accuracy": history.test_accuracy[epoch],
-            "seconds": history.seconds[epoch],
-        }
-        for run in runs
-        for name, history in run.histories.items()
-        for epoch in range(len(history.seconds))
-    ]
 
 
 def _gradient_rows(runs: Sequence[Run]) -> list[dict[str, Any]]:
@@ -318,7 +255,7 @@ def _opening(set_up: SetUp, summary: dict[str, Any]) -> str:
 
 def _claims_section(summary: dict[str, Any]) -> str:
     rows = [
-        [c["claim"], c["criterion"], c["published"], c["measured"], f"**{_verdict(c['holds'])}**"]
+        [c["claim"], c["criterion"], c["published"], c["measured"], f"**{verdict(c['holds'])}**"]
         for c in summary["claims"]
     ]
     head = ["claim", "criterion", "published", "measured", "verdict"]
@@ -330,9 +267,8 @@ def _claims_section(summary: dict[str, Any]) -> str:
 
 
 def _set_up_section(set_up: SetUp, runs: Sequence[Run]) -> str:
-    network = "-".join(map(str, (set_up.data.inputs, *set_up.hidden, set_up.data.classes)))
-    memory = "unknown" if set_up.peak_memory_mb is None else f"{set_up.peak_memory_mb:.0f} MB"
-    machine = ", ".join(f"{key.replace('_', ' ')}: {v}" for key, v in set_up.hardware.items())
+    sizes = (set_up.data.inputs, *set_up.hidden, len(set_up.data.classes))
+    network = "-".join(map(str, sizes))
     rows = [
         ["data", f"{set_up.data.title}, {set_up.data.train_images:,} training images"],
         ["network", f"{network}, softmax cross-entropy, Glorot-uniform weights, zero biases"],
@@ -341,11 +277,7 @@ def _set_up_section(set_up: SetUp, runs: Sequence[Run]) -> str:
         ["epochs, batch size", f"{set_up.epochs}, {set_up.batch_size}"],
         ["seeds", ", ".join(str(run.seed) for run in runs)],
         ["gradients", "after each epoch, of the loss summed over the first 64 training images"],
-        ["device", f"{set_up.device}, {set_up.jobs} network(s) at a time"],
-        ["machine", machine],
-        ["versions", ", ".join(f"{k} {v}" for k, v in set_up.versions.items())],
-        ["date, time, peak memory", f"{set_up.date}, {set_up.seconds:.0f} s, {memory}"],
-        ["command", f"`{set_up.command}`"],
+        *set_up.conditions.rows(),
     ]
     departures = set_up.departures()
     differs = "; ".join(departures) if departures else "nothing in the table above"

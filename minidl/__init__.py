@@ -5,7 +5,9 @@ Read in this order: ``activations``, ``layers/dense``, ``losses``, ``network``,
 """
 
 from minidl.activations import ACTIVATIONS, get_activation
+from minidl.augmentation import Augmentation
 from minidl.backend import DeviceError, get_device
+from minidl.early_stopping import EarlyStopping
 from minidl.examples import Examples
 from minidl.gradcheck import assert_gradients, check_gradients
 from minidl.inspection import probe
@@ -24,8 +26,10 @@ from minidl.layers import (
     SwiGLU,
 )
 from minidl.losses import BinaryCrossEntropy, MeanSquaredError, SoftmaxCrossEntropy
+from minidl.metrics import ClassReport, class_report, confusion_matrix, predicted_labels
 from minidl.network import Network, WeightsError
 from minidl.optimizers import SGD, Adam, AdamW, RMSprop
+from minidl.schedules import CosineAnnealing, StepDecay
 from minidl.training import NonFiniteLoss, evaluate, train
 
 __version__ = "0.1.0"
@@ -38,12 +42,16 @@ __all__ = [
     "Activate",
     "Adam",
     "AdamW",
+    "Augmentation",
     "BatchNorm",
     "BinaryCrossEntropy",
     "Chain",
+    "ClassReport",
+    "CosineAnnealing",
     "Dense",
     "DeviceError",
     "Dropout",
+    "EarlyStopping",
     "Examples",
     "Flatten",
     "Layer",
@@ -54,13 +62,17 @@ __all__ = [
     "RMSprop",
     "Residual",
     "SoftmaxCrossEntropy",
+    "StepDecay",
     "SwiGLU",
     "WeightsError",
     "assert_gradients",
     "check_gradients",
+    "class_report",
+    "confusion_matrix",
     "evaluate",
     "get_activation",
     "get_device",
+    "predicted_labels",
     "probe",
     "train",
 ]

@@ -268,3 +268,17 @@ class Workspace:
     def hold_arrays(self, arrays: dict[str, Any]) -> None:
         """Hold those arrays again that :meth:`arrays` gave, whatever came since."""
         vars(self).update(arrays, _buffers=dict(arrays["_buffers"]))
+
+
+class Random(Workspace):
+    """An object that draws random numbers in each training step.
+
+    It does so by itself when the step comes to it, unless :meth:`draw` was called
+    before: a step that is replayed on a GPU cannot draw on the CPU.
+    """
+
+    rng: np.random.Generator | None = None  # None: it does not draw
+    drawn: bool = False  # whether it has drawn for the coming step
+
+    def draw(self) -> None:
+        """Draw for the coming step, a batch of the last size, and set ``drawn``."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Sequence
+
 import numpy as np
 
 from minidl import kernels
-from minidl.backend import CPU, Array, Device, Workspace, namespace, take_rows
+from minidl.backend import CPU, Array, Device, Workspace, namespace, take_rows, to_numpy
 
 
 class Examples(Workspace):
@@ -17,14 +20,25 @@ class Examples(Workspace):
     targets : (N,) integer class labels, or (N, …) floats
     divisor : the batch is ``inputs / divisor``; 255 for bytes and 1 for floats
         unless given
+    mean, std : of images (N, C, H, W), one number for each of the C channels in
+        units of ``inputs / divisor``; the batch is then
+        ``(inputs / divisor - mean) / std``
 
     Raises
     ------
     ValueError
-        for empty arrays, lengths that differ, or types that are neither.
+        for empty arrays, lengths that differ, types that are neither, or a mean
+        and std that do not fit the channels.
     """
 
-    def __init__(self, inputs: Array, targets: Array, divisor: float | None = None) -> None:
+    def __init__(
+        self,
+        inputs: Array,
+        targets: Array,
+        divisor: float | None = None,
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
+    ) -> None:
         if inputs.ndim < 1 or targets.ndim < 1 or len(inputs) != len(targets) or not len(inputs):
             raise ValueError(
                 "Examples: expected as many targets as inputs and at least one, got "
@@ -46,6 +60,23 @@ class Examples(Workspace):
         if not 0 < divisor < np.inf:
             raise ValueError(f"Examples: expected a divisor above 0, got {divisor}")
         self.divisor = float(divisor)
+        self.mean = None if mean is None else tuple(map(float, mean))  # (C,)
+        self.std = None if std is None else tuple(map(float, std))  # (C,)
+        if self.mean is not None or self.std is not None:
+            self._check_normalisation()
+
+    def _check_normalisation(self) -> None:
+        channels = self.inputs.shape[1] if self.inputs.ndim == 4 else 0
+        mean, std = self.mean or (), self.std or ()
+        if not len(mean) == len(std) == channels:
+            raise ValueError(
+                "Examples: expected images (N, C, H, W) and a mean and a std for each of the C "
+                f"channels, got inputs {self.inputs.shape}, mean {self.mean}, std {self.std}"
+            )
+        if not all(map(math.isfinite, mean)) or not all(0 < s < math.inf for s in std):
+            raise ValueError(
+                f"Examples: expected finite means and stds above 0, got mean {mean}, std {std}"
+            )
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -59,26 +90,82 @@ class Examples(Workspace):
         """The first ``n`` examples (all, where there are fewer), without a copy."""
         if n < 1:
             raise ValueError(f"Examples.first: expected n of at least 1, got {n}")
-        return Examples(self.inputs[:n], self.targets[:n], self.divisor)
+        return self._with(self.inputs[:n], self.targets[:n])
 
     def to(self, device: Device = CPU) -> Examples:
         """The same examples in the memory of ``device``, still as bytes."""
-        return Examples(device.asarray(self.inputs), device.asarray(self.targets), self.divisor)
+        return self._with(device.asarray(self.inputs), device.asarray(self.targets))
 
-    def draw(self, rows: Array, dtype: np.dtype) -> tuple[Array, Array]:
+    def take(self, rows: np.ndarray) -> Examples:
+        """The examples with these row numbers, in this order, copied as they are (bytes stay)."""
+        rows = namespace(self.inputs).asarray(rows)
+        return self._with(self.inputs[rows], self.targets[rows])
+
+    def split(
+        self, n: int, rng: np.random.Generator | int = 0, stratify: bool = False
+    ) -> tuple[Examples, Examples]:
+        """All but ``n`` examples, and the ``n`` that ``rng`` draws; both in their old order.
+
+        With ``stratify`` each class gives the same share of its examples: of N_c,
+        ⌊n N_c / N⌋, and one more in the classes with the largest remainders (the
+        lower label where they are equal) until there are ``n``.
+
+        Raises
+        ------
+        ValueError
+            unless both parts get an example, and where there are no labels to stratify by.
+        """
+        if not 1 <= n < len(self):
+            raise ValueError(f"Examples.split: expected n from 1 to {len(self) - 1}, got {n}")
+        rng = np.random.default_rng(rng)
+        order = rng.permutation(len(self))
+        if stratify:
+            self._check_integers()
+            labels = to_numpy(self.targets)[order]
+            drawn = np.zeros(len(self), bool)
+            for label, count in _shares(labels, n):
+                drawn[np.flatnonzero(labels == label)[:count]] = True
+        else:
+            drawn = np.arange(len(self)) < n
+        return self.take(np.sort(order[~drawn])), self.take(np.sort(order[drawn]))
+
+    def joined(self, other: Examples) -> Examples:
+        """These examples and, after them, the ``other`` ones, which are scaled alike."""
+        ours, theirs = (
+            (e.inputs.dtype, e.input_shape, e.divisor, e.mean, e.std) for e in (self, other)
+        )
+        if ours != theirs:
+            raise ValueError(
+                "Examples.joined: expected examples of the same type, shape and scaling, "
+                f"got {ours} and {theirs}"
+            )
+        concatenate = namespace(self.inputs).concatenate
+        return self._with(
+            concatenate([self.inputs, other.inputs]), concatenate([self.targets, other.targets])
+        )
+
+    def _with(self, inputs: Array, targets: Array) -> Examples:
+        """Other arrays, turned into floats in the same way."""
+        return Examples(inputs, targets, self.divisor, self.mean, self.std)
+
+    def draw(
+        self, rows: Array, dtype: np.dtype, augment: Callable[[Array], Array] | None = None
+    ) -> tuple[Array, Array]:
         """The batch of the given rows: inputs ``(len(rows), …)`` as ``dtype``, and targets.
 
-        Both arrays are this object's own and last until the next draw.
+        ``augment`` changes the drawn inputs before they are scaled, say an
+        :class:`minidl.augmentation.Augmentation`.  Both arrays are this object's
+        own and last until the next draw.
         """
         shape = (len(rows), *self.targets.shape[1:])
         targets = take_rows(self.targets, rows, self.buffer("targets", shape, self.targets))
         shape = (len(rows), *self.input_shape)
-        if namespace(self.inputs) is not np:
+        if namespace(self.inputs) is not np and augment is None and self.mean is None:
             x = self.buffer("x", shape, self.inputs, dtype)
             kernels.take_scaled(self.inputs, rows, self.divisor, x)
             return x, targets
         raw = take_rows(self.inputs, rows, self.buffer("raw", shape, self.inputs))
-        return self._scale(raw, dtype), targets
+        return self._scale(raw if augment is None else augment(raw), dtype), targets
 
     def batch(self, start: int, stop: int, dtype: np.dtype) -> tuple[Array, Array]:
         """The batch of rows ``start`` to ``stop`` in their own order, as :meth:`draw` gives it."""
@@ -89,4 +176,34 @@ class Examples(Workspace):
         x[...] = raw
         if self.divisor != 1.0:
             x /= self.divisor
+        if self.mean is not None and self.std is not None:
+            for channel, (mean, std) in enumerate(zip(self.mean, self.std, strict=True)):
+                x[:, channel] -= mean
+                x[:, channel] /= std
         return x
+
+    def check_labels(self, classes: int) -> None:
+        """Raise ``ValueError`` unless every target is an integer label in ``0 … classes - 1``."""
+        self._check_integers()
+        labels = to_numpy(self.targets)
+        if labels.min() < 0 or labels.max() >= classes:
+            raise ValueError(
+                f"Examples: expected labels from 0 to {classes - 1}, "
+                f"got {labels.min()} to {labels.max()}"
+            )
+
+    def _check_integers(self) -> None:
+        if self.targets.dtype.kind not in "iu" or self.targets.ndim != 1:
+            raise ValueError(
+                "Examples: expected integer labels (N,), "
+                f"got {self.targets.dtype} {self.targets.shape}"
+            )
+
+
+def _shares(labels: np.ndarray, n: int) -> list[tuple[int, int]]:
+    """``(label, count)``: how many of ``n`` examples each class gives, by largest remainder."""
+    present, sizes = np.unique(labels, return_counts=True)
+    counts, remainders = np.divmod(n * sizes, len(labels))
+    more = np.argsort(-remainders, kind="stable")[: n - counts.sum()]
+    counts[more] += 1
+    return list(zip(present.tolist(), counts.tolist(), strict=True))

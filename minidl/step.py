@@ -6,19 +6,19 @@ the same lines are recorded once as a CUDA graph and replayed from then on.
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from minidl import kernels
-from minidl.backend import Array, namespace, to_numpy
+from minidl.backend import Array, Random, Workspace, namespace, to_numpy
 from minidl.examples import Examples
 from minidl.graph import Graph
 from minidl.inspection import first_nonfinite
-from minidl.layers import Layer
 from minidl.losses import Loss
 from minidl.network import Network
 from minidl.optimizers import Optimizer
@@ -43,6 +43,7 @@ class TrainingStep:
         loss: Loss,
         optimizer: Optimizer,
         batch_size: int,
+        augment: Callable[[Array], Array] | None = None,
         graph: bool = True,
     ) -> None:
         self.network = network
@@ -51,6 +52,7 @@ class TrainingStep:
         self.loss = loss
         self.optimizer = optimizer
         self.batch_size = batch_size
+        self.augment = augment
         self.steps = math.ceil(len(examples) / batch_size)  # of an epoch
         outputs = network.shapes[-1]
         loss.check_shapes((len(examples), *outputs), self.examples.targets)
@@ -110,7 +112,7 @@ class TrainingStep:
     ) -> None:
         """The step on the examples of ``rows``; loss and hit of each go to ``losses``, ``hits``."""
         network, loss = self.network, self.loss
-        x, targets = self.examples.draw(rows, network.dtype)
+        x, targets = self.examples.draw(rows, network.dtype, self.augment)
         # An overflow is reported below, with the place where it began.
         with np.errstate(over="ignore", invalid="ignore"):
             logits = network.forward(x, training=True)
@@ -159,12 +161,10 @@ class TrainingStep:
         self._now = xp.empty(self._width, network.dtype)
         self._batch_losses = xp.empty(self.batch_size, network.dtype)
         self._batch_hits = xp.empty(self.batch_size, network.dtype)
-        roots = [*network.layers, self.loss, self.optimizer, self.examples]
-        owners = dict.fromkeys(w for root in roots for w in root.workspaces())  # each once
-        self.graph = Graph(network.device, owners)
-        self._random = [
-            layer for layer in self.graph.owners if isinstance(layer, Layer) and layer.rng
-        ]
+        roots: list[Any] = [*network.layers, self.loss, self.optimizer, self.examples, self.augment]
+        found = [r.workspaces() for r in roots if isinstance(r, Workspace)]
+        self.graph = Graph(network.device, dict.fromkeys(itertools.chain(*found)))  # each once
+        self._random = [o for o in self.graph.owners if isinstance(o, Random) and o.rng is not None]
         self._warm = 0
 
     def _launch(self, graph: Graph) -> None:
@@ -176,13 +176,13 @@ class TrainingStep:
         if graph.launches is not None:
             graph.hold_arrays()  # other work may have replaced them since
             self.optimizer.t += 1
-        for layer in self._random:
-            layer.draw()
+        for owner in self._random:
+            owner.draw()
         if graph.launches is None:
             graph.record(self._one_of_graph)
         graph.replay()
-        for layer in self._random:
-            layer.drawn = False
+        for owner in self._random:
+            owner.drawn = False
 
     def _one_of_graph(self) -> None:
         kernels.fetch(self._order, self._place, 1, 1, self._rows)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,6 +53,7 @@ def train(
     epochs: int,
     batch_size: int = 64,
     rng: np.random.Generator | int = 0,
+    augment: Callable[[Array], Array] | None = None,
     progress: bool | str = True,
     graph: bool = True,
 ) -> Iterator[Epoch]:
@@ -65,6 +66,8 @@ def train(
 
     Every epoch takes the examples in a new order drawn from ``rng``; the last
     batch is smaller where ``batch_size`` does not divide their number.
+    ``augment``, say an :class:`minidl.augmentation.Augmentation`, changes the
+    images of each batch before they are scaled.
     ``progress`` shows a bar on a terminal and a line per epoch elsewhere; a
     string is shown in front.  On a GPU the step is a CUDA graph, unless ``graph``
     is false (see :mod:`minidl.step`).
@@ -86,7 +89,7 @@ def train(
         if value < 1:
             raise ValueError(f"train: expected {what} of at least 1, got {value}")
     with network.device.enough_memory():
-        step = TrainingStep(network, examples, loss, optimizer, batch_size, graph)
+        step = TrainingStep(network, examples, loss, optimizer, batch_size, augment, graph)
     return _train(step, epochs, rng, progress)
 
 

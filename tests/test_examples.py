@@ -6,6 +6,8 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from minidl import Examples
 from minidl.backend import to_numpy
@@ -63,6 +65,125 @@ def test_the_first_examples_are_no_copy():
         examples.first(0)
 
 
+COLOURED = np.random.default_rng(0).integers(0, 256, (5, 3, 2, 4), dtype=np.uint8)
+MEAN, STD = (0.5, 0.25, 0.1307), (0.5, 2.0, 0.3081)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_each_channel_is_normalised_after_the_division(dtype, device):
+    examples = Examples(COLOURED, np.arange(5), mean=MEAN, std=STD).to(device)
+    x, _ = examples.draw(device.asarray(np.array([4, 0])), np.dtype(dtype))
+    assert x.dtype == dtype
+    mean, std = (np.reshape(v, (3, 1, 1)) for v in (MEAN, STD))
+    expected = (COLOURED / 255 - mean) / std
+    tolerance = {"rtol": 1e-14, "atol": 1e-15} if dtype == "float64" else {"atol": 1e-6}
+    np.testing.assert_allclose(to_numpy(x), expected[[4, 0]], **tolerance)
+    x, _ = examples.first(2).batch(1, 2, np.dtype(dtype))  # parts are normalised alike
+    np.testing.assert_allclose(to_numpy(x), expected[1:2], **tolerance)
+
+
+def test_normalising_with_its_own_figures_gives_mean_0_and_deviation_1():
+    scaled = COLOURED / 255
+    mean, std = scaled.mean(axis=(0, 2, 3)), scaled.std(axis=(0, 2, 3))
+    examples = Examples(COLOURED, np.arange(5), mean=mean, std=std)
+    x, _ = examples.batch(0, 5, np.dtype("float64"))
+    np.testing.assert_allclose(x.mean(axis=(0, 2, 3)), 0, atol=1e-14)
+    np.testing.assert_allclose(x.std(axis=(0, 2, 3)), 1, rtol=1e-14)
+
+
+def test_a_draw_is_augmented_before_it_is_scaled():
+    examples = Examples(COLOURED, np.arange(5), mean=MEAN, std=STD)
+    seen = []
+
+    def darken(images):
+        seen.append(images.dtype)
+        return images // 2
+
+    x, _ = examples.draw(np.array([3, 1]), np.dtype("float64"), darken)
+    assert seen == [np.uint8]
+    plain = Examples(COLOURED // 2, np.arange(5), mean=MEAN, std=STD)
+    np.testing.assert_array_equal(x, plain.draw(np.array([3, 1]), np.dtype("float64"))[0])
+    np.testing.assert_array_equal(examples.inputs, COLOURED)
+
+
+def numbered(labels):
+    """Examples whose only input is their own number."""
+    labels = np.asarray(labels)
+    return Examples(np.arange(len(labels), dtype=np.uint8)[:, None], labels, divisor=3)
+
+
+@pytest.mark.parametrize("stratify", [False, True])
+def test_a_split_gives_each_example_to_one_part_in_the_old_order(stratify, device):
+    examples = numbered(np.arange(50) % 4).to(device)
+    rest, drawn = examples.split(15, rng=1, stratify=stratify)
+    assert (len(rest), len(drawn)) == (35, 15)
+    numbers = [to_numpy(part.inputs)[:, 0].tolist() for part in (rest, drawn)]
+    assert sorted(numbers[0] + numbers[1]) == list(range(50))
+    for part, known in zip((rest, drawn), numbers, strict=True):
+        assert known == sorted(known)
+        assert to_numpy(part.targets).tolist() == [n % 4 for n in known]
+        assert part.inputs.dtype == np.uint8
+        assert part.divisor == 3
+    again, _ = examples.split(15, rng=np.random.default_rng(1), stratify=stratify)
+    np.testing.assert_array_equal(to_numpy(again.inputs), to_numpy(rest.inputs))
+    other, _ = examples.split(15, rng=2, stratify=stratify)
+    assert (to_numpy(other.inputs) != to_numpy(rest.inputs)).any()
+
+
+def test_a_stratified_split_of_fashion_mnist_as_it_was_published():
+    """70,000 images, 7,000 of each class: 1,400 of each among 14,000."""
+    labels = np.random.default_rng(0).permutation(np.repeat(np.arange(10), 7000))
+    examples = Examples(np.zeros((70_000, 1), np.uint8), labels)
+    rest, drawn = examples.split(14_000, rng=0, stratify=True)
+    assert np.bincount(drawn.targets).tolist() == [1400] * 10
+    assert np.bincount(rest.targets).tolist() == [5600] * 10
+
+
+def test_shares_by_largest_remainder_by_hand():
+    """Of 5, 3 and 2 examples 4 are asked for: 2.0, 1.2 and 0.8 of them, so 2, 1 and 1."""
+    _, drawn = numbered([7, 7, 7, 7, 7, 2, 2, 2, 9, 9]).split(4, stratify=True)
+    assert sorted(drawn.targets.tolist()) == [2, 7, 7, 9]
+    # equal remainders of 0.5: the lower label gets the one that is left
+    _, drawn = numbered([1, 1, 1, 0, 0, 0]).split(3, stratify=True)
+    assert sorted(drawn.targets.tolist()) == [0, 0, 1]
+
+
+@given(st.lists(st.integers(0, 4), min_size=2, max_size=60), st.data())
+def test_a_stratified_split_is_off_by_less_than_one_example(labels, data):
+    n = data.draw(st.integers(1, len(labels) - 1))
+    rest, drawn = numbered(labels).split(n, stratify=True)
+    assert (len(rest), len(drawn)) == (len(labels) - n, n)
+    for label in set(labels):
+        share = n * labels.count(label) / len(labels)
+        assert abs((drawn.targets == label).sum() - share) < 1
+
+
+def test_any_example_may_be_drawn():
+    for stratify in (False, True):
+        counts = np.zeros(20)
+        for seed in range(400):
+            _, drawn = numbered([0] * 10 + [1] * 10).split(6, seed, stratify)
+            counts[drawn.inputs[:, 0]] += 1
+        # Binomial(400, 0.3): mean 120, deviation 9.2
+        assert np.abs(counts - 120).max() < 5 * 9.2
+
+
+def test_joined_examples_are_split_as_one(device):
+    one, other = numbered([0, 1, 2]).to(device), numbered([5, 6]).to(device)
+    both = one.joined(other)
+    assert to_numpy(both.targets).tolist() == [0, 1, 2, 5, 6]
+    assert to_numpy(both.inputs)[:, 0].tolist() == [0, 1, 2, 0, 1]
+    assert both.inputs.dtype == np.uint8
+    assert both.divisor == 3
+
+
+def test_taken_examples_come_in_the_order_asked_for(device):
+    taken = Examples(COLOURED, np.arange(5), mean=MEAN, std=STD).to(device).take(np.array([3, 3]))
+    assert to_numpy(taken.targets).tolist() == [3, 3]
+    np.testing.assert_array_equal(to_numpy(taken.inputs), COLOURED[[3, 3]])
+    assert taken.mean == MEAN
+
+
 ERRORS = {
     "lengths": (lambda: Examples(IMAGES, LABELS[:3]), r"inputs \(4, 2, 3\) and targets \(3,\)"),
     "none": (lambda: Examples(IMAGES[:0], LABELS[:0]), "at least one, got"),
@@ -72,6 +193,37 @@ ERRORS = {
     "words": (lambda: Examples(IMAGES, np.array(list("abcd"))), "targets, got <U1"),
     "divisor 0": (lambda: Examples(IMAGES, LABELS, 0), "divisor above 0, got 0"),
     "divisor inf": (lambda: Examples(IMAGES, LABELS, math.inf), "divisor above 0, got inf"),
+    "one mean for three": (
+        lambda: Examples(COLOURED, np.arange(5), mean=[0.5], std=[0.5]),
+        r"a std for each of the C channels, got inputs \(5, 3, 2, 4\), mean \(0.5,\), std \(0.5,\)",
+    ),
+    "mean alone": (lambda: Examples(COLOURED, np.arange(5), mean=MEAN), "channels, .*std None"),
+    "no images": (
+        lambda: Examples(IMAGES, LABELS, mean=[0, 0], std=[1, 1]),
+        "channels, got inputs",
+    ),
+    "std 0": (
+        lambda: Examples(COLOURED, np.arange(5), mean=MEAN, std=(1, 0, 1)),
+        r"finite means and stds above 0, got mean .*, std \(1.0, 0.0, 1.0\)",
+    ),
+    "mean nan": (
+        lambda: Examples(COLOURED, np.arange(5), mean=(0, math.nan, 0), std=STD),
+        "finite means and stds above 0, got mean .*nan",
+    ),
+    "split none": (lambda: Examples(IMAGES, LABELS).split(0), "n from 1 to 3, got 0"),
+    "split all": (lambda: Examples(IMAGES, LABELS).split(4), "n from 1 to 3, got 4"),
+    "stratify floats": (
+        lambda: Examples(IMAGES, LABELS + 0.5).split(2, stratify=True),
+        r"integer labels \(N,\), got float64",
+    ),
+    "joined shapes": (
+        lambda: numbered([1]).joined(Examples(np.zeros((1, 2), np.uint8), LABELS[:1], 3)),
+        r"same type, shape and scaling, got \(dtype\('uint8'\), \(1,\), 3.0, None, None\) and",
+    ),
+    "joined scaling": (
+        lambda: numbered([1]).joined(Examples(np.zeros((1, 1), np.uint8), LABELS[:1])),
+        "same type, shape and scaling, got .*3.0, None, None.* and .*255.0",
+    ),
 }
 
 

@@ -43,6 +43,15 @@ def test_parameters_and_gradients_are_views_into_two_flat_vectors(device):
     assert float(network.dtheta[1]) == -2
 
 
+def test_theta_and_state_put_into_another_network_make_it_answer_alike(device):
+    one, other = small(rng=1, device=device), small(rng=2, device=device)
+    x = device.asarray(X)
+    assert (to_numpy(one.forward(x)) != to_numpy(other.forward(x))).any()
+    other.theta[...] = one.theta
+    other.state[...] = one.state
+    np.testing.assert_array_equal(to_numpy(one.forward(x)), to_numpy(other.forward(x)))
+
+
 def test_parameters_come_in_the_order_of_the_flat_vector():
     network = small()
     found = [(layer.name, name) for layer, name, _, _ in network.parameters()]

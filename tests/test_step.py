@@ -13,6 +13,8 @@ import pytest
 
 from minidl import (
     Adam,
+    Augmentation,
+    BatchNorm,
     Dense,
     Dropout,
     Examples,
@@ -114,6 +116,27 @@ def test_whatever_the_batch_size(batch_size, gpu):
 
 def test_dropout_drops_the_same_units(gpu):
     assert_close(trained(gpu, dropout=True), trained("cpu", dropout=True))
+
+
+def test_augmentation_shows_the_same_views(gpu):
+    found = {}
+    for where in ("cpu", gpu):
+        net, augment = network(where), Augmentation(padding=1, rng=5)
+        options = {"epochs": 3, "batch_size": BATCH, "augment": augment, "progress": False}
+        list(train(net, Examples(IMAGES, LABELS), SoftmaxCrossEntropy(), Adam(), **options))
+        found[where] = [to_numpy(net.theta)]
+    assert_close(found[gpu], found["cpu"])
+
+
+def test_running_values_follow_each_step(gpu):
+    found = {}
+    for where in ("cpu", gpu):
+        layers = [BatchNorm(2), Flatten(), Dense(18, 4)]
+        net = Network(layers, (2, 3, 3), dtype="float64", device=where)
+        options = {"epochs": 3, "batch_size": BATCH, "progress": False}
+        list(train(net, Examples(IMAGES, LABELS), SoftmaxCrossEntropy(), Adam(), **options))
+        found[where] = [to_numpy(net.theta), to_numpy(net.state)]
+    assert_close(found[gpu], found["cpu"])
 
 
 def test_launch_by_launch_gives_the_bits_of_the_graph(gpu):

@@ -11,6 +11,7 @@ import pytest
 from minidl import (
     SGD,
     Adam,
+    Augmentation,
     Dense,
     Dropout,
     Examples,
@@ -181,6 +182,37 @@ def test_dropout_is_on_in_training():
     assert epoch.train_loss == pytest.approx(float(SoftmaxCrossEntropy()(z, LABELS[rows])[0]))
     z = other.forward(IMAGES[rows] / 255)
     assert abs(epoch.train_loss - SoftmaxCrossEntropy()(z, LABELS[rows])[0]) > 1e-3
+
+
+def test_every_batch_is_augmented_in_training_and_none_in_evaluation():
+    """The images are 1 × 2 × 4; what augment gives is what the network sees, scaled."""
+    images = Examples(IMAGES[:, None], LABELS)
+    batches = []
+
+    def negative(x):
+        batches.append(len(x))
+        return 255 - x
+
+    nets = [Network([Flatten(), Dense(8, 3)], (1, 2, 4), dtype="float64") for _ in range(2)]
+    list(run(nets[0], data=images, augment=negative))
+    list(run(nets[1], data=Examples(255 - IMAGES[:, None], LABELS)))
+    np.testing.assert_array_equal(nets[0].theta, nets[1].theta)
+    assert batches == [5, 5, 5, 5, 3] * 3
+    evaluate(nets[0], images, SoftmaxCrossEntropy())
+    assert len(batches) == 15
+
+
+def test_an_augmentation_makes_another_training_of_the_same_batches(device):
+    results = []
+    for augment in (None, Augmentation(1, rng=3), Augmentation(1, rng=3), Augmentation(1, rng=4)):
+        layers = [Flatten(), Dense(8, 3)]
+        net = Network(layers, (1, 2, 4), dtype="float64", device=device)
+        losses = [
+            e.train_loss for e in run(net, data=Examples(IMAGES[:, None], LABELS), augment=augment)
+        ]
+        results.append(losses)
+    assert results[1] == results[2]
+    assert len({tuple(losses) for losses in results}) == 3
 
 
 def test_a_regression_has_no_accuracy():

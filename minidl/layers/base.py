@@ -9,12 +9,12 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from minidl.backend import Array, Device, Workspace, get_device, namespace
+from minidl.backend import Array, Device, Random, get_device, namespace
 
 LayerT = TypeVar("LayerT", bound="Layer")
 
 
-class Layer(Workspace):
+class Layer(Random):
     """One step of a network: y = forward(x), dx = backward(dy).
 
     To write a layer of one's own:
@@ -41,8 +41,6 @@ class Layer(Workspace):
     is_built: bool = False  # whether the parameters exist
     name: str = ""  # set by the network: dense_1, dense_2, …
     layers: Sequence[Layer] = ()  # those inside, of a layer that is made of layers
-    rng: np.random.Generator | None = None  # of a layer that draws in every step
-    drawn: bool = False  # whether it has drawn for the coming step
     x: Array  # input of the last forward
     y: Array  # output of the last forward
 
@@ -62,13 +60,6 @@ class Layer(Workspace):
         """Draw the parameters from ``rng``; those of the layers inside, too."""
         for layer in self.layers:
             layer.initialize(rng)
-
-    def draw(self) -> None:
-        """Draw the random numbers of the coming training step, for a batch of the last size.
-
-        A layer with ``rng`` does so in ``forward`` by itself, unless it was done before:
-        a step that is replayed on a GPU cannot draw on the CPU.
-        """
 
     def forward(self, x: Array, training: bool = False) -> Array:
         """y for the batch ``x``; ``training`` where learning and inference differ."""

@@ -53,7 +53,6 @@ class Dropout(Layer):
         return np.multiply(dy, self.mask, out=self.buffer("dx", dy.shape, dy))
 
     def draw(self) -> None:
-        """Draw the random numbers of the coming training step, a batch of the last size."""
         if self.rng is None:
             raise RuntimeError(
                 f"{self!r}: has no generator yet; call build(rng), or make it part of a Network"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -74,3 +74,43 @@ def draw_range(ax: Axes, runs: Sequence[ArrayLike], colour: str) -> None:
     if len(runs) > 1:
         low, high = np.min(np.asarray(runs), axis=0), np.max(np.asarray(runs), axis=0)
         ax.fill_between(np.arange(1, len(low) + 1), low, high, color=colour, alpha=0.15, lw=0)
+
+
+def draw_runs(ax: Axes, runs: Sequence[ArrayLike], label: str, colour: str, **style: Any) -> None:
+    """The mean of several runs by epoch, and the band that they lie in."""
+    draw_by_epoch(ax, np.mean(np.asarray(runs), axis=0), label, color=colour, **style)
+    draw_range(ax, runs, colour)
+
+
+def draw_published(ax: Axes, series: ArrayLike, name: str, colour: str) -> None:
+    """A published series, dashed, to stand beside ours."""
+    style = {"marker": "", "linestyle": "--", "linewidth": 1.2, "alpha": 0.8}
+    draw_by_epoch(ax, series, f"{name}, published", color=colour, **style)
+
+
+def image_rows(title: str, rows: Mapping[str, Sequence[tuple[np.ndarray, str]]]) -> Figure:
+    """Images (H, W) or (H, W, 3), bytes, in named rows, each with its caption above it."""
+    from matplotlib.figure import Figure
+
+    columns = max(map(len, rows.values()))
+    figure = Figure(figsize=(1.15 * columns + 0.6, 1.45 * len(rows) + 0.5), dpi=150)
+    figure.set_layout_engine("constrained")
+    figure.suptitle(title, fontsize=11, fontweight="bold")
+    axes = figure.subplots(len(rows), columns, squeeze=False)
+    for line, (name, images) in zip(axes, rows.items(), strict=True):
+        line[0].text(
+            -0.15,
+            0.5,
+            name,
+            transform=line[0].transAxes,
+            rotation=90,
+            va="center",
+            ha="right",
+            fontsize=9.5,
+        )
+        for ax in line:
+            ax.set_axis_off()
+        for ax, (image, caption) in zip(line, images, strict=False):
+            ax.imshow(image, cmap="gray", vmin=0, vmax=255)
+            ax.set_title(caption, fontsize=7)
+    return figure

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from cifar100_claims import Series, judge, published
 
-from minidl import Network
+from minidl import Network, get_device
 from minidl.datasets import standin
 
 SCRIPT = Path(cifar100.__file__)
@@ -96,7 +96,7 @@ def test_same_seed_same_figures_and_weights(run, tmp_path):
 
 def test_networks_start_alike_and_see_the_same_batches(small):
     chosen = cifar100.options([*HIDDEN])
-    device = cifar100.get_device("cpu")
+    device = get_device("cpu")
     networks = [
         cifar100.build_network(activation, chosen, small, 3, device)
         for activation in ("sigmoid", "relu")
@@ -109,7 +109,7 @@ def test_networks_start_alike_and_see_the_same_batches(small):
 def test_weights_can_be_loaded(run, small):
     folder = run("--epochs", "1", *HIDDEN)
     chosen = cifar100.options([*HIDDEN])
-    network = cifar100.build_network("relu", chosen, small, 1, cifar100.get_device("cpu"))
+    network = cifar100.build_network("relu", chosen, small, 1, get_device("cpu"))
     network.load(folder / "weights/relu-seed0.npz")
     accuracy = (
         network.predict(small.test.inputs / np.float32(255)).argmax(1) == small.test.targets

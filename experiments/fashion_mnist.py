@@ -1,0 +1,92 @@
+"""Sigmoid against ReLU on Fashion-MNIST: a published comparison, as it was run and as described.
+
+The text of the study describes another network, optimizer and batch size than the run that its
+figures come from.  Both are trained here, and two set-ups that differ from the run in one thing
+each: with Adam in the place of plain SGD, and with dropout, as the study's code also has it.
+``report.md`` in the output folder says what becomes of each published claim.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import time
+
+from fashion_mnist_report import write_report
+from fashion_mnist_summary import Run, claims_table
+from fashion_mnist_training import ACTIVATIONS, EPOCHS, SET_UPS, Images, run_network
+from study import (
+    add_place,
+    add_seeds,
+    command_line,
+    device_of,
+    jobs_on,
+    new_parser,
+    run_script,
+    whole,
+)
+
+from minidl.datasets import load
+from minidl.recording import side_by_side
+from minidl.reporting import Conditions, DataUsed, RunFolder
+
+
+def options(arguments: list[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = new_parser(__doc__.partition("\n")[0])
+    parser.add_argument(
+        "--epochs", type=whole, default=EPOCHS, help="passes over the training images"
+    )
+    add_seeds(parser, seeds=3)
+    add_place(parser, output_dir="runs/fashion_mnist")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    chosen = options(arguments)
+    start = time.perf_counter()
+    if chosen.device != "auto":
+        device_of(chosen)  # fails now, not after a download
+    folder = RunFolder(chosen.output_dir)
+    data = load("fashion-mnist", chosen.data_dir, progress=not chosen.quiet)
+    used = DataUsed.of(data)
+    print(used, flush=True)
+    device = device_of(chosen)
+    jobs = jobs_on(device, chosen.jobs)
+    if not chosen.quiet:
+        print(f"device: {device}; {jobs} network(s) at a time")
+
+    images = Images(data.train, data.test, data.train.joined(data.test))
+    seeds = range(chosen.seed, chosen.seed + chosen.seeds)
+    cells = [(s, key, f) for s in seeds for key in SET_UPS for f in ACTIVATIONS]
+    tasks = [
+        functools.partial(
+            run_network,
+            SET_UPS[key],
+            f,
+            seed,
+            images,
+            data.classes,
+            epochs=chosen.epochs,
+            device=device,
+            graph=chosen.graph,
+            progress=False if chosen.quiet else f"seed {seed}  {SET_UPS[key].title:<19}  {f:<7}",
+            weights=folder / f"weights/{key}-{f}-seed{seed}.npz",
+        )
+        for seed, key, f in cells
+    ]
+    outcomes = dict(zip(cells, side_by_side(tasks, jobs), strict=True))
+    runs = {
+        key: [Run(seed, {f: outcomes[seed, key, f] for f in ACTIVATIONS}) for seed in seeds]
+        for key in SET_UPS
+    }
+    command = command_line("fashion_mnist", arguments)
+    conditions = Conditions.now(device, chosen.precision, jobs, command, start)
+    summary = write_report(folder, used, conditions, runs)
+    print(claims_table(summary))
+    seconds = conditions.seconds
+    print(f"written to {folder.path / 'report.md'} after {seconds:.0f} s; {used}")
+
+
+if __name__ == "__main__":
+    run_script("fashion_mnist", main)

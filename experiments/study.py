@@ -1,0 +1,113 @@
+"""What the command lines of the studies have in common."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minidl.backend import PRECISIONS, Device, DeviceError, get_device, set_precision
+from minidl.datasets import DatasetError
+from minidl.optimizers import OPTIMIZERS, Optimizer
+from minidl.parallel import processors
+from minidl.training import NonFiniteLoss
+
+# The defaults of Keras, which the studies used, where they are not minidl's.
+LEARNING_RATES = {"sgd": 0.01, "rmsprop": 0.001, "adam": 0.001, "adamw": 0.001}
+KERAS: dict[str, dict[str, Any]] = {
+    "sgd": {},
+    "rmsprop": {"rho": 0.9, "epsilon": 1e-7},
+    "adam": {"epsilon": 1e-7, "epsilon_hat": True},
+    "adamw": {"epsilon": 1e-7, "epsilon_hat": True, "weight_decay": 0.004},
+}
+
+
+def keras_optimizer(name: str, learning_rate: float | None = None) -> Optimizer:
+    """The update rule with the defaults and in the form that it has in Keras."""
+    rate = LEARNING_RATES[name] if learning_rate is None else learning_rate
+    return OPTIMIZERS[name](rate, **KERAS[name])
+
+
+def weights_rng(seed: int) -> np.random.Generator:
+    return np.random.default_rng([seed, 0])
+
+
+def batches_rng(seed: int) -> np.random.Generator:
+    return np.random.default_rng([seed, 1])
+
+
+# -- the command line -------------------------------------------------------------------------
+
+
+def whole(text: str) -> int:
+    """A whole number from 1."""
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number from 1, got {text!r}")
+    return number
+
+
+def from_zero(text: str) -> int:
+    """A whole number from 0."""
+    if text.isdecimal():
+        return int(text)
+    raise argparse.ArgumentTypeError(f"expected 0 or more, got {text}")
+
+
+def new_parser(description: str) -> argparse.ArgumentParser:
+    return argparse.ArgumentParser(
+        description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+
+
+def add_seeds(parser: argparse.ArgumentParser, seeds: int) -> None:
+    add = parser.add_argument
+    add("--seed", type=from_zero, default=0, help="of weights and batches; the first of several")
+    add("--seeds", type=whole, default=seeds, metavar="N", help="repeat with N seeds in a row")
+
+
+def add_place(parser: argparse.ArgumentParser, output_dir: str) -> None:
+    """Where the data are, where it is computed, where the results go."""
+    add = parser.add_argument
+    add("--data-dir", type=Path, help="folder with the data set (default: $MINIDL_DATA, the cache)")
+    add("--device", default="auto", help="auto, cpu, cuda or cuda:1")
+    add("--precision", choices=PRECISIONS, default="float32", help="of matrix products on a GPU")
+    add("--no-graph", dest="graph", action="store_false", help="no CUDA graph of the step")
+    add("--jobs", type=whole, help="networks side by side (default: 2 on a CPU with 2 or more)")
+    add("--output-dir", type=Path, default=Path(output_dir), help="folder for the results")
+    add("--quiet", action="store_true", help="no progress, only the results")
+
+
+def device_of(chosen: argparse.Namespace) -> Device:
+    """The device that was asked for, in the precision that was asked for."""
+    device = get_device(chosen.device)
+    set_precision(chosen.precision, device)
+    return device
+
+
+def jobs_on(device: Device, jobs: int | None) -> int:
+    """How many networks are trained side by side."""
+    return jobs or (1 if device.is_cuda else min(2, processors()))
+
+
+def command_line(script: str, arguments: list[str] | None) -> str:
+    """The command that repeats this run, quoted for a shell."""
+    return shlex.join(["python", f"experiments/{script}.py", *(arguments or sys.argv[1:])])
+
+
+def run_script(name: str, main: Callable[[], None]) -> None:
+    """Run ``main``; what a user can put right ends it in one line, without a traceback."""
+    try:
+        main()
+    except (DatasetError, DeviceError, NonFiniteLoss, OSError, ValueError) as error:
+        sys.exit(f"{name}: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,77 @@
+"""Stop once a validation loss no longer falls, and go back to the best weights."""
+
+from __future__ import annotations
+
+import math
+
+from minidl.backend import Array
+from minidl.network import Network
+
+
+class EarlyStopping:
+    """Watch a loss after each epoch, keep the best weights, say when to stop::
+
+        stopping = EarlyStopping(patience=5)
+        for epoch in train(network, examples, loss, Adam(), epochs=50):
+            if stopping.update(network, evaluate(network, validation, loss).loss):
+                break
+        stopping.restore(network)
+
+    An epoch improves where ``value + min_delta`` is below the best value so far
+    (the first epoch does).  :meth:`update` is true at the
+    ``patience``-th epoch in a row that does not: with 5 and the best value in
+    epoch 3, after epoch 8.  So it is in Keras's
+    ``EarlyStopping(restore_best_weights=True)``, which also gives the best weights
+    back where no stop was called for.  Unlike there, NaN and ∞ are never an
+    improvement, not even in the first epoch.  Make a new object for each training.
+
+    Parameters
+    ----------
+    patience : epochs in a row without an improvement, at least 1
+    min_delta : by how much a value has to be smaller than the best, at least 0
+    """
+
+    def __init__(self, patience: int, min_delta: float = 0.0) -> None:
+        if patience < 1:
+            raise ValueError(f"EarlyStopping: expected a patience of at least 1, got {patience}")
+        if not 0 <= min_delta < math.inf:
+            raise ValueError(f"EarlyStopping: expected min_delta of at least 0, got {min_delta}")
+        self.patience = int(patience)
+        self.min_delta = float(min_delta)
+        self.best = math.inf  # the smallest value so far
+        self.best_epoch = 0  # from 1; 0 before the first improvement
+        self.epoch = 0  # how many values have come
+        self._kept: list[Array] = []  # copies of θ and the layers' state, on the device
+
+    def update(self, network: Network, value: float) -> bool:
+        """Take in the value after an epoch; whether training is to stop now."""
+        self.epoch += 1
+        if value + self.min_delta < self.best:  # false for NaN
+            self.best = float(value)
+            self.best_epoch = self.epoch
+            self._keep(network)
+        return self.epoch - self.best_epoch >= self.patience
+
+    def _keep(self, network: Network) -> None:
+        arrays = network.theta, network.state
+        if not self._kept:
+            self._kept = [array.copy() for array in arrays]
+        else:
+            for kept, array in zip(self._kept, arrays, strict=True):
+                kept[...] = array
+
+    def restore(self, network: Network) -> None:
+        """Put the weights of the best epoch back into ``network``.
+
+        Raises
+        ------
+        RuntimeError
+            where no finite value has come yet.
+        """
+        if not self._kept:
+            raise RuntimeError(
+                "EarlyStopping: expected a finite value before restore, got none; "
+                "call update(network, value) after each epoch"
+            )
+        for array, kept in zip((network.theta, network.state), self._kept, strict=True):
+            array[...] = kept

@@ -1,0 +1,147 @@
+"""What a classifier gets right, class by class: confusion matrix, precision, recall, F1."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minidl.backend import Array, to_numpy
+from minidl.examples import Examples
+from minidl.network import Network
+
+
+def predicted_labels(network: Network, examples: Examples, batch_size: int = 256) -> np.ndarray:
+    """argmax_i of the network's output for each example, as in inference.  ``(N,)``, on the CPU."""
+    if batch_size < 1:
+        raise ValueError(f"predicted_labels: expected a batch_size of at least 1, got {batch_size}")
+    examples = examples.to(network.device)
+    labels = np.empty(len(examples), np.int64)
+    for start in range(0, len(examples), batch_size):
+        x, _ = examples.batch(start, start + batch_size, network.dtype)
+        labels[start : start + batch_size] = to_numpy(network.forward(x).argmax(axis=1))
+    return labels
+
+
+def confusion_matrix(labels: Array, predictions: Array, classes: int) -> np.ndarray:
+    """M_ij: how many examples of class i were taken for class j.  ``(classes, classes)`` int64.
+
+    ``labels`` and ``predictions`` are integers ``(N,)`` from 0 to ``classes - 1``.
+
+    Raises
+    ------
+    ValueError
+        for other types or values, lengths that differ, or no example.
+    """
+    true, taken = (
+        _checked(name, to_numpy(array), classes)
+        for name, array in (("labels", labels), ("predictions", predictions))
+    )
+    if len(true) != len(taken):
+        raise ValueError(
+            f"confusion_matrix: expected as many predictions as labels, got {len(taken)} "
+            f"for {len(true)}"
+        )
+    pairs = np.bincount(true * classes + taken, minlength=classes * classes)
+    return pairs.reshape(classes, classes)
+
+
+def _checked(name: str, array: np.ndarray, classes: int) -> np.ndarray:
+    if array.ndim != 1 or array.dtype.kind not in "iu" or not len(array):
+        raise ValueError(
+            f"confusion_matrix: expected {name} as integers (N,) with N of at least 1, "
+            f"got {array.dtype} {array.shape}"
+        )
+    if array.min() < 0 or array.max() >= classes:
+        raise ValueError(
+            f"confusion_matrix: expected {name} from 0 to {classes - 1}, "
+            f"got {array.min()} to {array.max()}"
+        )
+    return array.astype(np.int64)
+
+
+class Scores(NamedTuple):
+    """Precision, recall and F1: numbers for an average, ``(C,)`` arrays for all classes."""
+
+    precision: Any
+    recall: Any
+    f1: Any
+
+
+@dataclass(frozen=True, eq=False)
+class ClassReport:
+    """The scores of each class, from the confusion matrix M ``(C, C)``::
+
+        precision_i = M_ii / Σ_j M_ji      of what was taken for i, how much is i
+        recall_i    = M_ii / Σ_j M_ij      of what is i, how much was found
+        F1_i        = 2 M_ii / (Σ_j M_ij + Σ_j M_ji)      their harmonic mean
+
+    The definitions are scikit-learn's, with the value that it takes where nothing
+    is to be divided: 0/0 is 0 (its ``zero_division``), here without a warning.
+    ``print(report)`` shows a table.
+    """
+
+    names: tuple[str, ...]  # of the classes
+    confusion: np.ndarray  # M
+
+    @property
+    def support(self) -> np.ndarray:
+        """Σ_j M_ij: how many examples each class has.  ``(C,)``"""
+        return self.confusion.sum(axis=1)
+
+    @property
+    def by_class(self) -> Scores:
+        right = self.confusion.diagonal()
+        taken = self.confusion.sum(axis=0)  # (C,) how many were taken for each class
+        support = self.support
+        return Scores(
+            _ratio(right, taken), _ratio(right, support), _ratio(2 * right, support + taken)
+        )
+
+    @property
+    def accuracy(self) -> float:
+        """Σ_i M_ii / N."""
+        return float(self.confusion.trace() / self.confusion.sum())
+
+    @property
+    def macro(self) -> Scores:
+        """The mean over the classes, each counting the same."""
+        return Scores(*(float(score.mean()) for score in self.by_class))
+
+    @property
+    def weighted(self) -> Scores:
+        """The mean over the classes, each weighted with its support."""
+        share = self.support / self.support.sum()
+        return Scores(*(float(share @ score) for score in self.by_class))
+
+    def as_dict(self) -> dict[str, dict[str, float]]:
+        """``{class: {"precision", "recall", "f1", "support"}}``, the two averages at the end."""
+        keys = (*Scores._fields, "support")
+        columns = zip(*(column.tolist() for column in (*self.by_class, self.support)), strict=True)
+        rows = dict(zip(self.names, columns, strict=True))
+        total = int(self.support.sum())
+        rows |= {"macro avg": (*self.macro, total), "weighted avg": (*self.weighted, total)}
+        return {name: dict(zip(keys, row, strict=True)) for name, row in rows.items()}
+
+    def __str__(self) -> str:
+        rows = self.as_dict()
+        width = max(map(len, rows))
+        lines = [f"{'':<{width}}  precision  recall      f1  support"]
+        lines += [
+            f"{name:<{width}}  {row['precision']:9.4f}  {row['recall']:6.4f}  {row['f1']:6.4f}"
+            f"  {row['support']:7d}"
+            for name, row in rows.items()
+        ]
+        return "\n".join([*lines, f"accuracy {self.accuracy:.4f}"])
+
+
+def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """part / whole, and 0 where both are 0."""
+    return part / np.maximum(whole, 1)
+
+
+def class_report(labels: Array, predictions: Array, names: Sequence[str]) -> ClassReport:
+    """The :class:`ClassReport` of predictions ``(N,)`` for labels ``(N,)``; ``names[label]``."""
+    return ClassReport(tuple(names), confusion_matrix(labels, predictions, len(names)))

@@ -1,0 +1,45 @@
+"""The figures of trainings as data, for ``summary.json`` and ``epochs.csv``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from minidl.recording import History
+
+
+def by_epoch(history: History) -> dict[str, list[float]]:
+    """A list over the epochs for each figure of a training."""
+    return {
+        "train_accuracy": history.train_accuracy,
+        "train_loss": history.train_loss,
+        "test_accuracy": history.test_accuracy,
+        "test_loss": history.test_loss,
+        "seconds": history.seconds,
+    }
+
+
+def epoch_rows(seed: int, network: str, history: History) -> list[dict[str, Any]]:
+    """One row per epoch."""
+    return [
+        {
+            "seed": seed,
+            "epoch": epoch + 1,
+            "network": network,
+            "train_loss": history.train_loss[epoch],
+            "train_accuracy": history.train_accuracy[epoch],
+            "test_loss": history.test_loss[epoch],
+            "test_accuracy": history.test_accuracy[epoch],
+            "seconds": history.seconds[epoch],
+        }
+        for epoch in range(len(history.seconds))
+    ]
+
+
+def mean_of(blocks: Sequence[Any]) -> Any:
+    """The mean, say over seeds, of numbers, lists or dictionaries of the same keys and lengths."""
+    if isinstance(blocks[0], dict):
+        return {key: mean_of([block[key] for block in blocks]) for key in blocks[0]}
+    return np.mean(blocks, axis=0).tolist()

@@ -1,0 +1,262 @@
+"""The Fashion-MNIST experiment from its command line to its report, on a few hundred images."""
+
+import csv
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import fashion_mnist
+import fashion_mnist_report
+import numpy as np
+import pytest
+from fashion_mnist_claims import CLAIMS, Series, published
+from fashion_mnist_training import SET_UPS, Images, build_network, first_mistakes
+from study import keras_optimizer
+
+from minidl import SGD, Adam, Dropout, Examples, class_report, predicted_labels
+from minidl.backend import CPU
+from minidl.datasets import Dataset
+from minidl.datasets.idx import FASHION_MNIST
+from minidl.reporting import judge
+
+SCRIPT = Path(fashion_mnist.__file__)
+CLASSES = FASHION_MNIST.classes
+
+
+def generated(n, seed):
+    """Images of ten kinds, a pattern of each with noise on it; bytes as in Fashion-MNIST."""
+    rng = np.random.default_rng(seed)
+    labels = rng.permutation(np.arange(n) % 10)
+    patterns = np.random.default_rng(0).integers(0, 128, (10, 1, 28, 28))
+    noise = rng.integers(0, 128, (n, 1, 28, 28))
+    return Examples((patterns[labels] + noise).astype(np.uint8), labels)
+
+
+TRAIN, TEST = generated(300, 1), generated(100, 2)
+DATA = Dataset("fashion-mnist", "Fashion-MNIST", TRAIN, TEST, CLASSES, "generated here")
+IMAGES = Images(TRAIN, TEST, TRAIN.joined(TEST))
+
+
+@pytest.fixture
+def run(monkeypatch, tmp_path):
+    """Run the experiment in this process and return its folder; figures only where asked for."""
+
+    def run(*arguments, figures=False):
+        if not figures:
+            monkeypatch.setattr(fashion_mnist_report, "all_figures", lambda *_: [])
+        monkeypatch.setattr(fashion_mnist, "load", lambda *_, **__: DATA)
+        folder = tmp_path / "run"
+        fashion_mnist.main([*arguments, "--device", "cpu", "--output-dir", str(folder)])
+        return folder
+
+    return run
+
+
+def summary(folder):
+    return json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+
+
+def test_every_file_and_key(run, capsys):
+    folder = run("--epochs", "2", "--seeds", "2", "--seed", "4", figures=True)
+    found = summary(folder)
+    assert found["dataset"] == "fashion-mnist"
+    assert found["seeds"] == [4, 5]
+    assert list(found["set_ups"]) == list(SET_UPS)
+    for key, block in found["set_ups"].items():
+        sizes = (300, 100) if key == "as_described" else (320, 80)
+        assert (block["train_images"], block["test_images"]) == sizes
+        assert [run["seed"] for run in block["runs"]] == [4, 5]
+        assert len(block["claims"]) == len(CLAIMS)
+        for name, network in block["networks"].items():
+            each = [run["networks"][name] for run in block["runs"]]
+            losses = [network["test_loss"] for network in each]
+            assert network["test_loss"] == pytest.approx(np.mean(losses, axis=0))
+            assert len({tuple(loss) for loss in losses}) == 2
+            report = network["classification_report"]
+            assert list(report) == [*CLASSES, "macro avg", "weighted avg"]
+            assert report["Shirt"]["support"] == sizes[1] / 10
+            assert report["macro avg"]["recall"] == pytest.approx(network["test_accuracy"][-1])
+    with open(folder / "epochs.csv", encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 4 * 2 * 2 * 2
+    assert (rows[0]["set_up"], rows[0]["network"], rows[0]["epoch"]) == ("as_run", "sigmoid", "1")
+    figures = {path.name for path in (folder / "figures").iterdir()}
+    expected = {f"{key}_{what}" for key in SET_UPS for what in ("accuracy", "loss")}
+    expected |= {"as_run_mistakes", "as_described_mistakes"}
+    assert figures == {f"{name}.{kind}" for name in expected for kind in ("png", "svg")}
+    report = (folder / "report.md").read_text(encoding="utf-8")
+    assert "2 epochs instead of the study's 10" in report
+    assert "(published 0.5517)" in report
+    assert "| Shirt | " in report
+    assert "(0.38)" in report  # sigmoid's published precision for Shirt
+    for name in expected:
+        assert f"(figures/{name}.png)" in report
+    out = capsys.readouterr().out
+    assert out.splitlines()[0] == "data: Fashion-MNIST, 300 training and 100 test images"
+    assert "as run: " in out
+    assert "0.7677" in out
+
+
+def test_same_seed_same_figures_and_weights(run):
+    def figures():  # for one number of BLAS threads
+        folder = run("--epochs", "1", "--seeds", "1", "--quiet", "--jobs", "2")
+        blocks = summary(folder)["set_ups"].values()
+        kept = [n["test_loss"] for block in blocks for n in block["networks"].values()]
+        with np.load(folder / "weights/as_run_adam-relu-seed0.npz") as weights:
+            return kept, weights["dense_1.W"]
+
+    one, W = figures()
+    other, again = figures()
+    assert one == other
+    assert np.array_equal(W, again)
+
+
+def test_report_is_that_of_the_weights_that_were_saved(run):
+    folder = run("--epochs", "3", "--seeds", "1", "--quiet")
+    for key in ("as_run_dropout", "as_described"):
+        set_up = SET_UPS[key]
+        network = build_network(set_up, "relu", (1, 28, 28), 10, 9, CPU)
+        network.load(folder / f"weights/{key}-relu-seed0.npz")
+        _, test = IMAGES.split(set_up, 0)
+        report = class_report(test.targets, predicted_labels(network, test), CLASSES)
+        written = summary(folder)["set_ups"][key]["networks"]["relu"]["classification_report"]
+        assert written == report.as_dict()
+
+
+# -- the set-ups ------------------------------------------------------------------------------
+
+
+def test_pooled_split_is_stratified_and_the_same_for_both_networks():
+    train, test = IMAGES.split(SET_UPS["as_run"], 0)
+    assert np.bincount(test.targets).tolist() == [8] * 10
+    assert np.bincount(train.targets).tolist() == [32] * 10
+    assert (IMAGES.split(SET_UPS["as_run_adam"], 0)[1].inputs == test.inputs).all()
+    assert (IMAGES.split(SET_UPS["as_run"], 1)[1].inputs != test.inputs).any()
+    assert IMAGES.split(SET_UPS["as_described"], 0) == (TRAIN, TEST)
+
+
+def test_networks_are_those_of_the_study():
+    def network(key, activation, seed=0):
+        return build_network(SET_UPS[key], activation, (1, 28, 28), 10, seed, CPU)
+
+    run = network("as_run", "sigmoid")
+    assert [layer.size for layer in run.layers] == [0, 785 * 128, 129 * 128, 129 * 10]
+    assert network("as_described", "relu").shapes == [(784,), (128,), (10,)]
+    rates = [la.rate for la in network("as_run_dropout", "relu").layers if isinstance(la, Dropout)]
+    assert rates == [0.5, 0.5]
+    assert np.array_equal(run.theta, network("as_run", "relu").theta)
+    assert not np.array_equal(run.theta, network("as_run", "sigmoid", seed=1).theta)
+
+
+def test_optimizers_are_keras_defaults():
+    sgd = keras_optimizer(SET_UPS["as_run"].optimizer)
+    assert isinstance(sgd, SGD)
+    assert (sgd.learning_rate, sgd.momentum) == (0.01, 0)
+    adam = keras_optimizer(SET_UPS["as_described"].optimizer)
+    assert isinstance(adam, Adam)
+    assert (adam.learning_rate, adam.epsilon, adam.epsilon_hat) == (0.001, 1e-7, True)
+    batches = [set_up.batch_size for set_up in SET_UPS.values()]
+    assert batches == [1000, 1000, 1000, 32]
+
+
+def test_first_mistake_of_each_class():
+    answers = TEST.targets.copy()
+    wrong = [np.flatnonzero(TEST.targets == label)[1] for label in (0, 3)]
+    later = np.flatnonzero(TEST.targets == 3)[2]
+    answers[[*wrong, later]] = 7
+    found = first_mistakes(TEST, answers)
+    assert [(m.label, m.taken_for) for m in found] == [(0, 7), (3, 7)]
+    for mistake, n in zip(found, wrong, strict=True):
+        assert np.array_equal(mistake.image, TEST.inputs[n, 0])
+    assert first_mistakes(TEST, TEST.targets) == []
+
+
+# -- the claims -------------------------------------------------------------------------------
+
+
+def claims(pair, *runs):
+    return {claim.claim: claim for claim in judge(CLAIMS, pair, runs or [pair])}
+
+
+def study_pair():
+    study = published()["as_run"]
+    return study["sigmoid"], study["relu"]
+
+
+def test_criteria_on_the_published_figures():
+    found = claims(study_pair())
+    assert [claim.holds for claim in found.values()] == [True, True, False, True, True] + [None] * 3
+    most = found["ReLU is significantly more accurate than sigmoid"]
+    # 0.216 / sqrt(0.6597 · 0.3403 · 2 / 14000)
+    assert most.measured == "ReLU 0.7677, sigmoid 0.5517: +38.1 standard errors"
+    smooth = found["ReLU's loss converges more smoothly"]
+    assert smooth.published.endswith("(does not meet the criterion)")
+
+
+def test_claims_turned_around_do_not_hold():
+    sigmoid, relu = study_pair()
+    found = claims((relu, sigmoid))
+    held = [claim for claim, judged in found.items() if judged.holds]
+    assert held == ["Neither network overfits"]
+
+
+def series(**figures) -> Series:
+    return replace(study_pair()[0], **figures)
+
+
+@pytest.mark.parametrize(
+    ("claim", "sigmoid", "relu", "holds"),
+    [
+        (0, {"test_accuracy": np.array([0.880])}, {"test_accuracy": np.array([0.885])}, False),
+        (0, {"test_accuracy": np.array([0.880])}, {"test_accuracy": np.array([0.890])}, True),
+        (0, {"test_accuracy": np.array([1.0])}, {"test_accuracy": np.array([1.0])}, False),
+        (1, {"test_accuracy": np.array([0.1, 0.6, 0.7, 0.8])},
+            {"test_accuracy": np.array([0.7, 0.8, 0.8, 0.8])}, True),
+        (1, {"test_accuracy": np.array([0.1, 0.6, 0.7, 0.8])},
+            {"test_accuracy": np.array([0.1, 0.6, 0.8, 0.9])}, False),
+        (1, {"test_accuracy": np.array([0, 0.8])}, {"test_accuracy": np.array([0, 0.7])}, False),
+        (2, {"test_loss": np.array([2.0, 1, 1.5])}, {"test_loss": np.array([2.0, 1, 0.5])}, True),
+        (3, {}, {"train_accuracy": np.array([0.6]), "test_accuracy": np.array([0.57])}, False),
+        (4, {}, {"by_class": {"Shirt": {"f1": 0.2}, "Pullover": {"f1": 0.1}}}, False),
+        (4, {}, {"by_class": {"Shirt": {"f1": 0.3}, "Pullover": {"f1": 0.1}}}, True),
+        (5, {"flat": 0.4}, {"flat": 0.3}, True),
+        (5, {"flat": 0.0}, {"flat": 0.3}, False),
+        (6, {"first_gradient": 0.1}, {"first_gradient": 0.2}, True),
+        (6, {"first_gradient": 0.1}, {"first_gradient": 0.1}, False),
+        (7, {"seconds": 2.0}, {"seconds": 1.0}, True),
+        (7, {"seconds": 2.0}, {"seconds": 1.9}, False),
+    ],
+)  # fmt: skip
+def test_criteria_by_hand(claim, sigmoid, relu, holds):
+    judged = CLAIMS[claim][2]((series(**sigmoid), series(**relu)))
+    assert judged is not None
+    assert judged[1] == holds
+
+
+# -- the command line -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--epochs", "0"], "--epochs: expected a whole number from 1, got '0'"),
+        (["--seeds", "x"], "--seeds: expected a whole number from 1, got 'x'"),
+        (["--seed", "-1"], "--seed: expected 0 or more, got -1"),
+    ],
+)
+def test_wrong_options(arguments, message, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        fashion_mnist.main(arguments)
+    assert stopped.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_an_error_is_one_line_without_a_traceback(tmp_path):
+    command = [sys.executable, str(SCRIPT), "--data-dir", "nowhere"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("fashion_mnist: ")
+    assert "nowhere" in done.stderr
+    assert "Traceback" not in done.stderr

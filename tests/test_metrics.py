@@ -1,0 +1,141 @@
+"""Confusion matrix and class reports: by hand, as scikit-learn's, and as laws."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from golden.make_learning import PLACE, REPORTS, answers, sklearn_report
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minidl import (
+    Dense,
+    Dropout,
+    Examples,
+    Flatten,
+    Network,
+    SoftmaxCrossEntropy,
+    class_report,
+    confusion_matrix,
+    evaluate,
+    predicted_labels,
+)
+
+GOLDEN = json.loads(PLACE.read_text("utf-8"))["reports"]
+
+
+def test_by_hand():
+    """Three cats, of which two are found and one taken for a dog; two dogs, both found; no fox."""
+    labels, predictions = np.array([0, 0, 0, 1, 1]), np.array([0, 1, 0, 1, 1], np.uint8)
+    report = class_report(labels, predictions, ["cat", "dog", "fox"])
+    assert report.confusion.tolist() == [[2, 1, 0], [0, 2, 0], [0, 0, 0]]
+    assert report.support.tolist() == [3, 2, 0]
+    assert report.by_class.precision.tolist() == [1, 2 / 3, 0]  # 0/0 is 0
+    assert report.by_class.recall.tolist() == [2 / 3, 1, 0]
+    assert report.by_class.f1.tolist() == [0.8, 0.8, 0]
+    assert report.accuracy == 0.8
+    assert report.macro == pytest.approx(((1 + 2 / 3) / 3, (2 / 3 + 1) / 3, 1.6 / 3))
+    assert report.weighted == pytest.approx((0.6 + 0.8 / 3, 0.8, 0.8))
+    assert str(report).splitlines() == [
+        "              precision  recall      f1  support",
+        "cat              1.0000  0.6667  0.8000        3",
+        "dog              0.6667  1.0000  0.8000        2",
+        "fox              0.0000  0.0000  0.0000        0",
+        "macro avg        0.5556  0.5556  0.5333        5",
+        "weighted avg     0.8667  0.8000  0.8000        5",
+        "accuracy 0.8000",
+    ]
+    assert report.as_dict()["dog"] == {"precision": 2 / 3, "recall": 1, "f1": 0.8, "support": 2}
+    assert list(report.as_dict())[-2:] == ["macro avg", "weighted avg"]
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_scores_are_those_of_scikit_learn(name):
+    golden = GOLDEN[name]
+    report = class_report(*answers(name), [f"class {i}" for i in range(REPORTS[name][0])])
+    assert report.confusion.tolist() == golden["confusion"]
+    np.testing.assert_allclose([*report.by_class, report.support], golden["by_class"], rtol=1e-14)
+    np.testing.assert_allclose(report.macro, golden["macro"], rtol=1e-14)
+    np.testing.assert_allclose(report.weighted, golden["weighted"], rtol=1e-14)
+    assert report.accuracy == golden["accuracy"]
+
+
+def test_labels_in_bytes_do_not_overflow():
+    labels = np.arange(100, dtype=np.uint8)
+    assert (confusion_matrix(labels, labels, 100) == np.eye(100)).all()
+
+
+def test_scores_are_those_of_the_scikit_learn_installed_here():
+    pytest.importorskip("sklearn", reason="scikit-learn is the other judge here")
+    for name in REPORTS:
+        assert sklearn_report(name) == GOLDEN[name]
+
+
+pairs = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=30)
+
+
+@given(pairs)
+def test_laws(drawn):
+    labels, predictions = np.array(drawn).T
+    report = class_report(labels, predictions, "abcd")
+    turned = class_report(predictions, labels, "abcd")
+    assert (report.confusion == turned.confusion.T).all()
+    assert (report.by_class.precision == turned.by_class.recall).all()
+    assert (report.by_class.f1 == turned.by_class.f1).all()
+    # of all examples, those that are found in their class: Σ_i support_i recall_i
+    assert report.weighted.recall == pytest.approx(report.accuracy)
+    precision, recall, f1 = report.by_class
+    low, high = np.minimum(precision, recall), np.maximum(precision, recall)
+    assert ((low <= f1 + 1e-15) & (f1 <= high + 1e-15)).all()
+    shuffled = np.random.default_rng(0).permutation(len(labels))
+    again = confusion_matrix(labels[shuffled], predictions[shuffled], 4)
+    assert (again == report.confusion).all()
+
+
+@given(pairs)
+def test_right_answers_score_1_in_every_class_that_is_there(drawn):
+    labels = np.array(drawn)[:, 0]
+    report = class_report(labels, labels, "abcd")
+    there = np.isin(np.arange(4), labels)
+    assert all((score == there).all() for score in report.by_class)
+    assert report.weighted == pytest.approx((1, 1, 1))
+
+
+@pytest.mark.parametrize("batch_size", [1, 4, 23, 99])
+def test_predicted_labels_are_the_largest_outputs_without_dropout(batch_size, device):
+    rng = np.random.default_rng(0)
+    images, labels = rng.integers(0, 256, (23, 2, 4), dtype=np.uint8), rng.integers(0, 3, 23)
+    layers = [Flatten(), Dense(8, 6, "tanh"), Dropout(0.5), Dense(6, 3)]
+    network = Network(layers, (2, 4), rng=1, dtype="float64", device=device)
+    examples = Examples(images, labels)
+    found = predicted_labels(network, examples, batch_size)
+    assert type(found) is np.ndarray
+    assert (found == network.predict(images / 255).argmax(axis=1)).all()
+    accuracy = class_report(labels, found, "abc").accuracy
+    assert accuracy == evaluate(network, examples, SoftmaxCrossEntropy()).accuracy
+
+
+ERRORS = {
+    "lengths": (([0, 1], [0], 2), "as many predictions as labels, got 1 for 2"),
+    "none": (([], [], 2), r"labels as integers \(N,\) with N of at least 1, got float64 \(0,\)"),
+    "floats": (([0, 1], [0.0, 1.0], 2), r"predictions as integers \(N,\).*got float64 \(2,\)"),
+    "logits": (([0, 1], [[0, 1], [1, 0]], 2), r"predictions as integers .*got int64 \(2, 2\)"),
+    "too large": (([0, 2], [0, 1], 2), "labels from 0 to 1, got 0 to 2"),
+    "negative": (([0, 1], [0, -1], 2), "predictions from 0 to 1, got -1 to 0"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "message"), ERRORS.values(), ids=ERRORS)
+def test_errors(arguments, message):
+    labels, predictions, classes = arguments
+    with pytest.raises(ValueError, match=f"confusion_matrix: expected {message}"):
+        confusion_matrix(np.array(labels), np.array(predictions), classes)
+
+
+def test_batch_size_from_1():
+    network = Network([Dense(2, 2)], 2)
+    examples = Examples(np.zeros((1, 2)), np.zeros(1, int))
+    with pytest.raises(ValueError, match="predicted_labels: expected a batch_size of at least 1"):
+        predicted_labels(network, examples, 0)
