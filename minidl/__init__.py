@@ -9,7 +9,16 @@ from minidl.backend import DeviceError, get_device
 from minidl.examples import Examples
 from minidl.gradcheck import assert_gradients, check_gradients
 from minidl.inspection import probe
-from minidl.layers import Dense, Dropout, Flatten, Layer
+from minidl.layers import (
+    AveragePool2D,
+    Conv2D,
+    Dense,
+    Dropout,
+    Flatten,
+    GlobalAveragePool2D,
+    Layer,
+    MaxPool2D,
+)
 from minidl.losses import BinaryCrossEntropy, MeanSquaredError, SoftmaxCrossEntropy
 from minidl.network import Network, WeightsError
 from minidl.optimizers import SGD, Adam, AdamW, RMSprop
@@ -22,13 +31,17 @@ __all__ = [
     "SGD",
     "Adam",
     "AdamW",
+    "AveragePool2D",
     "BinaryCrossEntropy",
+    "Conv2D",
     "Dense",
     "DeviceError",
     "Dropout",
     "Examples",
     "Flatten",
+    "GlobalAveragePool2D",
     "Layer",
+    "MaxPool2D",
     "MeanSquaredError",
     "Network",
     "NonFiniteLoss",

@@ -34,7 +34,9 @@ class GradientFigures:
 class UnitFigures:
     """One layer's units on a batch, judged by the slope f'(z) of their activation function.
 
-    A slope is flat where it is below 1% of the function's steepest.
+    A slope is flat where it is below 1% of the function's steepest.  A unit of a
+    convolution is a channel: it is dead where its slope is flat at every place of
+    every example, and each place counts for ``saturated``.
     """
 
     layer: str
@@ -128,8 +130,8 @@ def unit_figures(network: Network) -> list[UnitFigures]:
         f, z = getattr(layer, "activation", None), getattr(layer, "z", None)
         if isinstance(f, Activation) and f.elementwise and z is not None:
             xp = namespace(z)
-            flat = xp.abs(f.derivative(z, layer.y)) < SATURATED * f.max_slope  # (N, …)
-            dead = float(flat.all(axis=0).mean())
+            flat = xp.abs(f.derivative(z, layer.y)) < SATURATED * f.max_slope  # (N, units, …)
+            dead = float(flat.all(axis=(0, *range(2, z.ndim))).mean())
             rows.append(UnitFigures(layer.name, dead, float(flat.mean())))
     return rows
 

@@ -20,10 +20,25 @@ MAY_IMPORT = {
     "initializers": set(),
     "activations": {"backend"},
     "layers.base": {"backend"},
-    "layers.dense": {"activations", "backend", "initializers", "layers.base"},
+    "layers.affine": {"activations", "backend", "initializers", "layers.base"},
+    "layers.dense": {"activations", "backend", "initializers", "layers.affine"},
     "layers.dropout": {"backend", "layers.base"},
     "layers.flatten": {"backend", "layers.base"},
-    "layers": {"layers.base", "layers.dense", "layers.dropout", "layers.flatten"},
+    "layers.images": {"backend", "layers.base"},
+    "layers.windows": {"backend", "layers.base", "layers.images"},
+    "layers.conv2d": {
+        *("activations", "backend", "initializers"),
+        *("layers.affine", "layers.images", "layers.windows"),
+    },
+    "layers.pool2d": {"backend", "layers.base", "layers.images", "layers.windows"},
+    "layers.max_pool": {"backend", "layers.images", "layers.pool2d", "layers.windows"},
+    "layers.average_pool": {
+        *("backend", "layers.base", "layers.images", "layers.pool2d", "layers.windows")
+    },
+    "layers": {
+        *("layers.base", "layers.dense", "layers.dropout", "layers.flatten"),
+        *("layers.conv2d", "layers.max_pool", "layers.average_pool"),
+    },
     "examples": {"backend"},
     "losses": {"activations", "backend"},
     "optimizers": {"backend", "parallel"},
