@@ -3,14 +3,34 @@
 import numpy as np
 
 import minidl
-from minidl import Adam, Dense, Examples, Network, SoftmaxCrossEntropy
+from minidl import (
+    Adam,
+    Conv2D,
+    Dense,
+    Examples,
+    Flatten,
+    MaxPool2D,
+    Network,
+    SoftmaxCrossEntropy,
+)
+
+
+def layers(problem):
+    f = problem.activation
+    convolutions = [W for W in problem.weights if W.ndim == 4]
+    *hidden, last = [W for W in problem.weights if W.ndim == 2]
+    for W in convolutions:
+        yield from (Conv2D(W.shape[1], W.shape[0], W.shape[2:], activation=f), MaxPool2D(2))
+    if convolutions:
+        yield Flatten()
+    for W in hidden:
+        yield Dense(*W.shape, f)
+    yield Dense(*last.shape)
 
 
 class MinidlPeer:
     def __init__(self, problem):
-        shapes = [W.shape for W in problem.weights[::2]]
-        hidden = [Dense(*shape, problem.activation) for shape in shapes[:-1]]
-        self.network = Network([*hidden, Dense(*shapes[-1])], shapes[0][0])
+        self.network = Network(list(layers(problem)), problem.images.shape[1:])
         self.network.theta[...] = np.concatenate([v.ravel() for v in problem.weights])
         self.examples = Examples(problem.images, problem.labels)
         self.compute_loss = SoftmaxCrossEntropy()
