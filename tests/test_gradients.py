@@ -104,11 +104,9 @@ CONVOLUTIONS = {  # kernel_size, stride, padding, shape of x, channels_out
 }
 
 
-@pytest.mark.parametrize("piece", [1, 10**9], ids=["row by row", "whole"])
 @pytest.mark.parametrize("case", CONVOLUTIONS.values(), ids=CONVOLUTIONS)
 @pytest.mark.parametrize("training", [True, False])
-def test_convolution(case, training, piece, monkeypatch):
-    monkeypatch.setattr("minidl.layers.conv2d.PIECE", piece)
+def test_convolution(case, training):
     size, stride, padding, shape, channels_out = case
     layer = Conv2D(shape[1], channels_out, size, stride, padding, "tanh", biases="glorot_normal")
     check = assert_gradients(layer, shape, rng=12, training=training, tolerance=SMOOTH)

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-
-import numpy as np
 
 from minidl.activations import Activation
 from minidl.backend import Array, namespace
@@ -14,8 +11,6 @@ from minidl.layers.affine import Affine, expect_sizes
 from minidl.layers.images import batch_first, batch_last, expect_images, flat_buffer
 from minidl.layers.windows import Pair, Windows
 
-PIECE = 256 * 1024  # entries of X: one megabyte in float32
-
 
 class Conv2D(Affine):
     """y = f(z),  z[n, o, r, s] = Σ_{c,i,j} W[o, c, i, j] x[n, c, r + i, s + j] + b[o].
@@ -23,17 +18,21 @@ class Conv2D(Affine):
     (A cross-correlation, as in every framework.)  With a stride the kernel stands at
     r · stride, with padding the image has a border of zeros.
 
-    The pixels under the kernel make one column for each of its P places in
-    all images: X (C_in·kh·kw, P).  With W as a matrix (C_out, C_in·kh·kw), and z, dz
-    as matrices (C_out, P), forward and backward are those of a dense layer::
+    The pixels under the kernel make one column for each of its places; those of row r of
+    the places, in all images, are the matrix X_r (kh·C_in·kw, P), P = across·N.  With W as a
+    matrix (C_out, kh·C_in·kw), forward and backward are those of a dense layer::
 
-        z  = W X + b
-        dz = dy ∘ f'(z)
-        dW = dz Xᵀ
-        db = Σ_p dz_p
-        dX = Wᵀ dz,   and dx adds up for each pixel what dX has in its columns
+        z_r  = W X_r + b
+        dz   = dy ∘ f'(z)
+        dW   = Σ_r dz_r X_rᵀ
+        db   = Σ_r Σ_p dz_rp
+        dX_r = Wᵀ dz_r,   and dx adds up for each pixel what the dX_r have for it
 
-    Source: Chellapilla, Puri and Simard, IWFHR 2006.
+    X_r and X_(r+1) have most of their image rows in common.  So the columns of
+    the kernel are laid out once for each image row, in ``rows`` (height, C_in, kw, P),
+    and X_r is the view rows[stride · r : stride · r + kh].
+
+    Source: Chellapilla, Puri and Simard, IWFHR 2006, for one matrix X of all places.
 
     Parameters
     ----------
@@ -86,15 +85,15 @@ class Conv2D(Affine):
         return (self.channels_out, *self.windows.places(self, *input_shape[1:]))
 
     def forward(self, x: Array, training: bool = False) -> Array:
-        W = _matrix(self._receive(x))  # (C_out, C_in·kh·kw)
+        self._receive(x)
         xp = namespace(x)
         down, across = self.windows.places(self, *x.shape[2:])
-        self.frame = self.windows.frame(self, x)  # (C_in, height + 2p, width + 2p, N)
+        self.rows = self._lay_out(x, across)
+        W = self._matrix()
         z = flat_buffer(self, "z", (self.channels_out, down, across, len(x)), x)
-        for rows in self._pieces(z):
-            z_rows = z[:, rows]
-            xp.matmul(W, self._columns(rows, z), out=_matrix(z_rows))
-            z_rows += self.b[:, None, None, None]
+        for r in range(down):
+            xp.matmul(W, self._under(r, self.rows), out=_flat(z[:, r]))
+        z += self.b[:, None, None, None]
         y = self.activation(z, out=flat_buffer(self, "y", z.shape, x))
         self.z, self.y = batch_first(z), batch_first(y)
         return self.y
@@ -106,42 +105,53 @@ class Conv2D(Affine):
         dz = flat_buffer(self, "dz", dy.shape, dy)  # (C_out, down, across, N)
         dz = self.activation.backward(dy, z, y, out=dz)
         self.dz = batch_first(dz)
-        xp.sum(_matrix(dz), axis=1, out=self.db)
-        dW = _matrix(self.dW)
+        xp.sum(_flat(dz), axis=1, out=self.db)
+        shape = (self.channels_out, self.connections[0])
+        dW, part = self.buffer("dW", shape, dz), self.buffer("part of dW", shape, dz)
         dW[...] = 0
-        for rows in self._pieces(dz):
-            X = self._columns(rows, dz)
-            dW += xp.matmul(_matrix(dz[:, rows]), X.T, out=self.buffer("dW", dW.shape, dW))
+        for r in range(dz.shape[1]):
+            dW += xp.matmul(_flat(dz[:, r]), self._under(r, self.rows).T, out=part)
+        kernel = self.dW.swapaxes(1, 2)  # (C_out, kh, C_in, kw)
+        kernel[...] = dW.reshape(kernel.shape)
         return self._input_gradient(dz) if input_gradient else None
 
     def _input_gradient(self, dz: Array) -> Array:
-        """dX = Wᵀ dz, and dx adds up for each pixel what dX has in its columns."""
-        W = _matrix(self.W)
+        """dX_r = Wᵀ dz_r added up: first over the rows r, then over the columns of the kernel."""
+        WT = self._matrix().T
+        drows = flat_buffer(self, "drows", self.rows.shape, dz)
+        drows[...] = 0
+        dX = flat_buffer(self, "dX", (len(WT), dz[0, 0].size), dz)
+        for r in range(dz.shape[1]):
+            dX_r = self._under(r, drows)
+            dX_r += namespace(dz).matmul(WT, _flat(dz[:, r]), out=dX)
         dframe = self.windows.zero_frame(self, self.x)
-        for rows in self._pieces(dz):
-            dz_rows = dz[:, rows]
-            dX = flat_buffer(self, "X", (W.shape[1], dz_rows[0].size), dz)
-            namespace(dz).matmul(W.T, _matrix(dz_rows), out=dX)
-            dX = dX.reshape(self.channels_in, -1, *dz_rows.shape[1:])
-            for k, dx in enumerate(self.windows.views(dframe, rows, dz.shape[2])):
-                dx += dX[:, k]
+        for j, dx in enumerate(self.windows.columns(dframe, dz.shape[2])):
+            dx += drows[:, :, j].swapaxes(0, 1)
         return batch_first(self.windows.inside(dframe))
 
-    def _pieces(self, z: Array) -> Iterator[slice]:
-        """The rows of z in pieces whose columns X stay in the cache; a GPU needs no pieces."""
-        down = z.shape[1]
-        row = self.connections[0] * z[0, 0].size  # entries of X for one row of z
-        step = max(1, PIECE // row) if namespace(z) is np else down
-        for start in range(0, down, step):
-            yield slice(start, min(start + step, down))
+    def _lay_out(self, x: Array, across: int) -> Array:
+        """For each row of the image, with its border, the pixels under each column of the kernel.
 
-    def _columns(self, rows: slice, z: Array) -> Array:
-        """X (C_in·kh·kw, P) for P places: those of the given rows of z in all images."""
-        shape = (self.channels_in, math.prod(self.windows.size), *z[0, rows].shape)
-        X = flat_buffer(self, "X", shape, z)
-        for k, x in enumerate(self.windows.views(self.frame, rows, z.shape[2])):
-            X[:, k] = x
-        return X.reshape(self.connections[0], -1)
+        Shape (height, C_in, kw, across, N).
+        """
+        frame = self.windows.frame(self, x)  # (C_in, height, width, N)
+        C, height, _, N = frame.shape
+        rows = flat_buffer(self, "rows", (height, C, self.windows.size[1], across, N), x)
+        for j, column in enumerate(self.windows.columns(frame, across)):
+            rows[:, :, j] = column.swapaxes(0, 1)
+        return rows
+
+    def _under(self, r: int, rows: Array) -> Array:
+        """X_r (kh·C_in·kw, P): what lies under the kernel at row r of its places."""
+        start = self.windows.stride[0] * r
+        return rows[start : start + self.windows.size[0]].reshape(self.connections[0], -1)
+
+    def _matrix(self) -> Array:
+        """W (C_out, kh·C_in·kw), a copy."""
+        W = self.W.swapaxes(1, 2)  # (C_out, kh, C_in, kw)
+        matrix = self.buffer("W", (len(W), self.connections[0]), W)
+        matrix.reshape(W.shape)[...] = W
+        return matrix
 
     def _expect_shape(self, shape: tuple[int | str, ...]) -> None:
         expect_images(self, shape, self.channels_in)
@@ -152,6 +162,6 @@ class Conv2D(Affine):
         return f"Conv2D({self.channels_in} -> {self.channels_out}, {kernel}{f})"
 
 
-def _matrix(array: Array) -> Array:
+def _flat(array: Array) -> Array:
     """All axes but the first laid out in one."""
     return array.reshape(len(array), -1)

@@ -43,7 +43,7 @@ class Pool2D(Layer):
         self.x = x  # (N, C, height, width)
         self.frame = self.windows.frame(self, x, self.border)
         y = flat_buffer(self, "y", (C, down, across, N), x)
-        self.pool(self.windows.views(self.frame, slice(0, down), across), y)
+        self.pool(self.windows.views(self.frame, down, across), y)
         self.y = batch_first(y)  # (N, C, down, across)
         return self.y
 
@@ -53,8 +53,7 @@ class Pool2D(Layer):
             return None
         y = batch_last(self.y)  # (C, down, across, N)
         dframe = self.windows.zero_frame(self, self.x)
-        places = slice(0, y.shape[1]), y.shape[2]
-        xs, dxs = (self.windows.views(f, *places) for f in (self.frame, dframe))
+        xs, dxs = (self.windows.views(f, *y.shape[1:3]) for f in (self.frame, dframe))
         self.spread(batch_last(dy), y, xs, dxs)
         return batch_first(self.windows.inside(dframe))
 

@@ -74,16 +74,23 @@ class Windows:
         p, q = self.padding
         return frame[:, p : frame.shape[1] - p, q : frame.shape[2] - q]
 
-    def views(self, frame: Array, rows: slice, across: int) -> Iterator[Array]:
-        """For each pixel (i, j) of the window what lies under it at all places of these rows.
+    def columns(self, frame: Array, across: int) -> Iterator[Array]:
+        """For each column j of the window what lies under it at all places in a row.
 
-        ``rows`` of places, from start to stop; each view (C, rows, across, N);
-        the pixels of the window row by row.
+        Shape (C, height + 2 padding, across, N).
         """
-        (height, width), (s, t) = self.size, self.stride
-        for i in range(height):
-            for j in range(width):
-                yield frame[:, i + s * rows.start : i + s * rows.stop : s, j : j + t * across : t]
+        step = self.stride[1]
+        for j in range(self.size[1]):
+            yield frame[:, :, j : j + step * across : step]
+
+    def views(self, frame: Array, down: int, across: int) -> Iterator[Array]:
+        """For each pixel (i, j) of the window what lies under it at all places, row by row.
+
+        Shape (C, down, across, N).
+        """
+        step = self.stride[0]
+        for i in range(self.size[0]):
+            yield from self.columns(frame[:, i : i + step * down : step], across)
 
     def describe(self, usual_stride: Pair) -> str:
         """3x3, and stride and padding where they are not the usual ones."""
