@@ -1,6 +1,6 @@
 """minidl: a neural-network engine by hand, every backward pass written out.
 
-Read in this order: ``activations``, ``layers/dense``, ``losses``, ``network``,
+Read in this order: ``activations``, ``layers/dense``, ``layers/conv2d``, ``losses``, ``network``,
 ``optimizers``, ``training``, ``inspection``, ``gradcheck``.
 """
 
