@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from floor import Floor, measure_floor
 from peers import peers_on
-from processes import Worker, start, write_problem
+from processes import check_losses, dense, start_all, time_round, write_problem
 from threadpoolctl import threadpool_limits
 
 from minidl.backend import DeviceError, get_device
@@ -46,27 +46,19 @@ def compare(
     """All peers on one batch size and activation, round by round."""
     with tempfile.TemporaryDirectory() as folder:
         problem = Path(folder) / "problem.npz"
-        write_problem(problem, images, labels, SIZES, activation, batch_size)
-        workers, missing = [], {}
-        for name in chosen.peers:
-            worker = start(name, chosen.interpreter, problem, chosen.threads)
-            if "loss" in worker.told:
-                workers.append(worker)
-            else:
-                missing[name] = worker.told.get("missing") or worker.told["failed"]
-                worker.close()
+        write_problem(problem, images, labels, dense(SIZES), activation, batch_size)
+        workers, missing = start_all(chosen.peers, chosen.interpreter, problem, chosen.threads)
         if chosen.peers[0] in missing:
             raise RuntimeError(f"{chosen.peers[0]}: {missing[chosen.peers[0]]}")
         try:
-            _check_losses(workers, TOLERANCE_AFTER[activation])
+            check_losses(workers, TOLERANCE_BEFORE, TOLERANCE_AFTER[activation])
             steps = STEPS[chosen.device][batch_size]
             for worker in workers:
                 worker.time(steps)  # warm-up
             times: dict[str, list[float]] = {worker.name: [] for worker in workers}
             floors: list[Floor] = []
             for number in range(chosen.rounds):
-                for worker in workers[number % len(workers) :] + workers[: number % len(workers)]:
-                    times[worker.name].append(worker.time(steps))
+                time_round(workers, number, steps, times)
                 floors.append(measure(batch_size, chosen))
         finally:
             for worker in workers:
@@ -98,15 +90,6 @@ def measure(batch_size: int, chosen: argparse.Namespace) -> Floor:
 
         return measure_gpu_floor(SIZES, batch_size)
     return measure_floor(SIZES, batch_size, chosen.threads, rounds=5)
-
-
-def _check_losses(workers: list[Worker], tolerance_after: float) -> None:
-    told = {worker.name: worker.told for worker in workers}
-    ours = told[workers[0].name]
-    for key, tolerance in (("before", TOLERANCE_BEFORE), ("loss", tolerance_after)):
-        for name, theirs in told.items():
-            if not abs(theirs[key] - ours[key]) <= tolerance * ours[key]:
-                raise RuntimeError(f"{name} does other work: {theirs} where minidl has {ours}")
 
 
 def table(result: dict[str, Any]) -> str:

@@ -57,17 +57,21 @@ class Worker:
         self.process.communicate()
 
 
+def dense(sizes: Sequence[int]) -> Network:
+    """The dense network of these sizes; only its weights count here."""
+    layers = [Dense(n_in, n_out) for n_in, n_out in itertools.pairwise(sizes)]
+    return Network(layers, sizes[0], rng=0)
+
+
 def write_problem(
     path: Path,
     images: np.ndarray,
     labels: np.ndarray,
-    sizes: Sequence[int],
+    network: Network,
     activation: str,
     batch_size: int,
 ) -> None:
     """What a peer is to train, with the weights that all of them start from."""
-    layers = [Dense(n_in, n_out) for n_in, n_out in itertools.pairwise(sizes)]
-    network = Network(layers, sizes[0], rng=0)
     weights = {f"weight{i}": value for i, (_, _, value, _) in enumerate(network.parameters())}
     np.savez(
         path,
@@ -88,3 +92,37 @@ def start(name: str, interpreters: list[str], problem: Path, threads: int) -> Wo
             return worker
         worker.close()
     return worker
+
+
+def start_all(
+    names: Sequence[str], interpreters: list[str], problem: Path, threads: int
+) -> tuple[list[Worker], dict[str, str]]:
+    """The peers that run, and of the others why they do not."""
+    workers, missing = [], {}
+    for name in names:
+        worker = start(name, interpreters, problem, threads)
+        if "loss" in worker.told:
+            workers.append(worker)
+        else:
+            missing[name] = worker.told.get("missing") or worker.told["failed"]
+            worker.close()
+    return workers, missing
+
+
+def check_losses(workers: list[Worker], before: float, after: float) -> None:
+    """Raise unless all have minidl's loss before and after ten steps, up to these shares of it."""
+    told = {worker.name: worker.told for worker in workers}
+    ours = told[workers[0].name]
+    for key, tolerance in (("before", before), ("loss", after)):
+        for name, theirs in told.items():
+            if not abs(theirs[key] - ours[key]) <= tolerance * ours[key]:
+                raise RuntimeError(f"{name} does other work: {theirs} where minidl has {ours}")
+
+
+def time_round(
+    workers: list[Worker], number: int, steps: int, times: dict[str, list[float]]
+) -> None:
+    """Time each worker once; every round starts with another one."""
+    first = number % len(workers)
+    for worker in workers[first:] + workers[:first]:
+        times[worker.name].append(worker.time(steps))

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from processes import start, write_problem
+from processes import dense, start, write_problem
 
 from minidl.datasets import standin
 from minidl.parallel import processors
@@ -47,7 +47,7 @@ def measure(case: dict[str, int], data: Any, chosen: argparse.Namespace) -> dict
     with tempfile.TemporaryDirectory() as folder:
         problem = Path(folder) / "problem.npz"
         images = data.train.inputs.reshape(len(data.train), -1)
-        write_problem(problem, images, data.train.targets, sizes, "relu", case["batch size"])
+        write_problem(problem, images, data.train.targets, dense(sizes), "relu", case["batch size"])
         workers = [start(name, chosen.interpreter, problem, case["threads"]) for name in PEERS]
         workers = [worker for worker in workers if "loss" in worker.told]
         try:

@@ -1,6 +1,6 @@
 """minidl: a neural-network engine by hand, every backward pass written out.
 
-Read in this order: ``activations``, ``layers/dense``, ``losses``, ``network``,
+Read in this order: ``activations``, ``layers/dense``, ``layers/conv2d``, ``losses``, ``network``,
 ``optimizers``, ``training``, ``inspection``, ``gradcheck``.
 """
 
@@ -15,12 +15,16 @@ from minidl.layers import (
     APL,
     GLU,
     Activate,
+    AveragePool2D,
     BatchNorm,
     Chain,
+    Conv2D,
     Dense,
     Dropout,
     Flatten,
+    GlobalAveragePool2D,
     Layer,
+    MaxPool2D,
     PReLU,
     Residual,
     SwiGLU,
@@ -43,10 +47,12 @@ __all__ = [
     "Adam",
     "AdamW",
     "Augmentation",
+    "AveragePool2D",
     "BatchNorm",
     "BinaryCrossEntropy",
     "Chain",
     "ClassReport",
+    "Conv2D",
     "CosineAnnealing",
     "Dense",
     "DeviceError",
@@ -54,7 +60,9 @@ __all__ = [
     "EarlyStopping",
     "Examples",
     "Flatten",
+    "GlobalAveragePool2D",
     "Layer",
+    "MaxPool2D",
     "MeanSquaredError",
     "Network",
     "NonFiniteLoss",

@@ -36,6 +36,8 @@ class UnitFigures:
 
     A slope is flat where it is below 1% of the function's steepest, or below 0.01
     where the function has no steepest slope (squared ReLU).
+    A unit of a convolution is a channel: it is dead where its slope is flat at every
+    place of every example, and each place counts for ``saturated``.
     """
 
     layer: str
@@ -130,8 +132,8 @@ def unit_figures(network: Network) -> list[UnitFigures]:
         if isinstance(f, Activation) and f.elementwise and z is not None:
             xp = namespace(z)
             steepest = f.max_slope if math.isfinite(f.max_slope) else 1.0
-            flat = xp.abs(f.derivative(z, layer.y)) < SATURATED * steepest  # (N, …)
-            dead = float(flat.all(axis=0).mean())
+            flat = xp.abs(f.derivative(z, layer.y)) < SATURATED * steepest  # (N, units, …)
+            dead = float(flat.all(axis=(0, *range(2, z.ndim))).mean())
             rows.append(UnitFigures(layer.name, dead, float(flat.mean())))
     return rows
 

@@ -1,4 +1,4 @@
-"""The first ten losses of the published network are PyTorch's, to ten digits."""
+"""Losses of the published network, convolutions and pools are PyTorch's, to ten digits."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import math
 
 import numpy as np
 import pytest
+from golden import make_images
 from golden.make_golden import BATCH, CASES, PLACE, STEPS, batches, problem, pytorch_losses
 
 from minidl import SoftmaxCrossEntropy
@@ -51,3 +52,38 @@ def test_the_golden_losses_can_tell_a_wrong_step():
     for one, other in ((0, 1), (2, 3), (0, 2), (1, 3)):
         assert abs(runs[one][-1] - runs[other][-1]) > 1e-4
     assert BATCH == 64
+
+
+# -- convolutions and pools -------------------------------------------------------------------
+
+
+def ours(name: str) -> dict[str, np.ndarray]:
+    layer, x, dy = make_images.problem(name)
+    y, dx = layer.forward(x), layer.backward(dy)
+    return {"y": y, "dx": dx} | {f"d{n}": g for n, g in layer.gradients().items()}
+
+
+@pytest.mark.parametrize("name", make_images.CASES)
+def test_images_are_the_golden_ones(name):
+    with np.load(make_images.PLACE, allow_pickle=False) as file:
+        for what, array in ours(name).items():
+            golden = file[f"{name}: {what}"]
+            assert array.shape == golden.shape
+            scale = np.abs(golden).max()
+            np.testing.assert_allclose(array, golden, rtol=1e-10, atol=1e-12 * scale, err_msg=what)
+
+
+def test_the_golden_images_are_as_many_and_all_different():
+    with np.load(make_images.PLACE, allow_pickle=False) as file:
+        expected = [f"{name}: {what}" for name in make_images.CASES for what in ours(name)]
+        assert sorted(file.files) == sorted(expected)
+        assert len({file[key].tobytes() for key in file.files}) == len(expected)
+        assert all(np.isfinite(file[key]).all() and file[key].any() for key in file.files)
+
+
+@pytest.mark.parametrize("name", ["conv 2x5", "max 3x3 stride 1 with ties"])
+def test_images_are_those_of_the_pytorch_installed_here(name):
+    pytest.importorskip("torch", reason="PyTorch is the other judge here")
+    found = ours(name)
+    for what, theirs in make_images.of_pytorch(name).items():
+        np.testing.assert_allclose(found[what], theirs, rtol=1e-10, atol=1e-13)

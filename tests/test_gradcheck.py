@@ -12,12 +12,16 @@ from minidl import (
     APL,
     GLU,
     Activate,
+    AveragePool2D,
     BatchNorm,
     BinaryCrossEntropy,
+    Conv2D,
     Dense,
     Dropout,
     Flatten,
+    GlobalAveragePool2D,
     Layer,
+    MaxPool2D,
     MeanSquaredError,
     Network,
     PReLU,
@@ -256,6 +260,119 @@ for name, change in {
     ),
 }.items():
     ARGUMENTS[f"Residual: {name}"] = lambda c=change: (block(c), (5, 4))
+
+
+def columns(layer, dy):
+    """The pixels under a 3x3 kernel (N, C, down, across, 3, 3), and dz."""
+    x = np.lib.stride_tricks.sliding_window_view(layer.x, (3, 3), axis=(2, 3))
+    return x, layer.dz
+
+
+CONV = {
+    "nothing is wrong": lambda la, dy, dx: dx,
+    "dW computed anew, nothing is wrong": set_to(
+        "dW", lambda la, dy: np.einsum("ncrsij,nors->ocij", *columns(la, dy))
+    ),
+    "dW without f'(z)": set_to(
+        "dW", lambda la, dy: np.einsum("ncrsij,nors->ocij", columns(la, dy)[0], dy)
+    ),
+    "dW with the kernel turned": set_to("dW", lambda la, dy: la.dW[:, :, ::-1, ::-1].copy()),
+    "dW with rows and columns exchanged": set_to("dW", lambda la, dy: la.dW.swapaxes(2, 3).copy()),
+    "dW with the channels exchanged": set_to("dW", lambda la, dy: la.dW[:, ::-1].copy()),
+    "dW of the last row of places": set_to(
+        "dW",
+        lambda la, dy: np.einsum("ncsij,nos->ocij", *(a[:, :, -1] for a in columns(la, dy))),
+    ),
+    "dW averaged over the places": scale("dW", 1 / 9),
+    "dW of the last example": set_to(
+        "dW", lambda la, dy: np.einsum("crsij,ors->ocij", *(a[-1] for a in columns(la, dy)))
+    ),
+    "dW scaled by 1 + 1e-4": scale("dW", 1 + 1e-4),
+    "db of the first place": set_to("db", lambda la, dy: la.dz[:, :, 0, 0].sum(axis=0)),
+    "db without f'(z)": set_to("db", lambda la, dy: dy.sum(axis=(0, 2, 3))),
+    "db averaged over the places": scale("db", 1 / 9),
+    "dx with the kernel turned": lambda la, dy, dx: dx[:, :, ::-1, ::-1],
+    "dx with rows and columns exchanged": lambda la, dy, dx: dx.swapaxes(2, 3),
+    "dx with the channels exchanged": lambda la, dy, dx: dx[:, ::-1],
+    "dx shifted by a pixel": lambda la, dy, dx: np.roll(dx, 1, axis=3),
+    "dx zero at the edge": lambda la, dy, dx: dx * (np.arange(5) > 0),
+    "dx with every window alone": lambda la, dy, dx: dx / 2,
+    "dy changed": change_dy,
+}
+for name, change in CONV.items():
+    ARGUMENTS[f"Conv2D: {name}"] = lambda c=change: (
+        after(Conv2D, c)(2, 3, 3, activation="tanh"),
+        (3, 2, 5, 5),
+    )
+for name, change in {
+    "nothing is wrong": lambda la, dy, dx: dx,
+    "dx shifted by the padding": lambda la, dy, dx: np.roll(dx, 1, axis=2),
+    "dx zero beside the border": lambda la, dy, dx: dx * (np.arange(5) < 4),
+    "dW zero where the kernel is on the border": scale("dW", np.arange(3) > 0),
+}.items():
+    ARGUMENTS[f"Conv2D with stride and padding: {name}"] = lambda c=change: (
+        after(Conv2D, c)(2, 3, 3, 2, 1, "tanh"),
+        (3, 2, 5, 5),
+    )
+
+
+class ForgetsAPiece(Conv2D):
+    """Its dW is that of all rows of places but the first."""
+
+    def backward(self, dy, input_gradient=True):
+        dx = super().backward(dy, input_gradient)
+        x, dz = (a[:, :, :1] for a in columns(self, dy))
+        self.dW -= np.einsum("ncrsij,nors->ocij", x, dz)
+        return dx
+
+
+ARGUMENTS["Conv2D: a row of places forgotten"] = lambda: (ForgetsAPiece(2, 3, 3), (3, 2, 5, 5))
+
+
+class OverwritesOverlaps(MaxPool2D):
+    """A pixel under several windows keeps what the last of them gives it."""
+
+    def spread(self, dy, y, xs, dxs):
+        for x, dx in zip(xs, dxs, strict=True):
+            np.copyto(dx, dy, where=x == y)
+
+
+class SpreadsEvenly(MaxPool2D):
+    spread = AveragePool2D.spread
+
+
+for name, make in {
+    "nothing is wrong": lambda: after(MaxPool2D, lambda la, dy, dx: dx)(3, 2),
+    "overlaps overwritten": lambda: OverwritesOverlaps(3, 1),
+    "spread evenly": lambda: SpreadsEvenly(3, 2),
+    "to the mirrored pixel": lambda: after(MaxPool2D, lambda la, dy, dx: dx[:, :, ::-1])(3, 2),
+    "rows and columns exchanged": lambda: after(MaxPool2D, lambda la, dy, dx: dx.swapaxes(2, 3))(
+        3, 2
+    ),
+    "examples exchanged": lambda: after(MaxPool2D, lambda la, dy, dx: dx[::-1])(3, 2),
+    "channels exchanged": lambda: after(MaxPool2D, lambda la, dy, dx: dx[:, ::-1])(3, 2),
+    "dy changed": lambda: after(MaxPool2D, change_dy)(3, 2),
+}.items():
+    ARGUMENTS[f"MaxPool2D: {name}"] = lambda m=make: (m(), (3, 2, 7, 7))
+
+for make in (
+    lambda change: after(AveragePool2D, change)(3, 2),
+    lambda change: after(GlobalAveragePool2D, change)(),
+):
+    for name, change in {
+        "nothing is wrong": lambda la, dy, dx: dx,
+        "sum in the place of the mean": lambda la, dy, dx: dx * 9,
+        "zero at the edge": lambda la, dy, dx: dx * (np.arange(7) > 0),
+        "channels exchanged": lambda la, dy, dx: dx[:, ::-1],
+        "examples exchanged": lambda la, dy, dx: dx[::-1],
+        "dy changed": change_dy,
+    }.items():
+        kind = type(make(change)).__name__
+        ARGUMENTS[f"{kind}: {name}"] = lambda c=change, m=make: (m(c), (3, 2, 7, 7))
+ARGUMENTS["AveragePool2D: overlaps counted once"] = lambda: (
+    after(AveragePool2D, lambda la, dy, dx: np.minimum(dx, dx[:, :, :1, :1]))(3, 2),
+    (3, 2, 7, 7),
+)
 
 
 def perturbed(cls, change):

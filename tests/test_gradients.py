@@ -17,11 +17,15 @@ from minidl import (
     APL,
     GLU,
     Activate,
+    AveragePool2D,
     BatchNorm,
     BinaryCrossEntropy,
+    Conv2D,
     Dense,
     Dropout,
     Flatten,
+    GlobalAveragePool2D,
+    MaxPool2D,
     MeanSquaredError,
     Network,
     PReLU,
@@ -88,6 +92,18 @@ def test_dense(name, N, n_in, n_out):
         (Residual([Dense(4, 3), BatchNorm(3), Dense(3, 4)]), (5, 4)),
         (Residual([Dense(4, 3, "swish")], [Dense(4, 3)]), (5, 4)),
         (Residual([Dropout(0.5), Residual([Dense(4, 4)])], [Dropout(0.5)]), (5, 4)),
+        (MaxPool2D(1), (2, 3, 4, 5)),
+        (MaxPool2D(2), (3, 2, 4, 6)),
+        (MaxPool2D(2), (2, 2, 5, 7)),
+        (MaxPool2D(3, 2), (2, 3, 7, 6)),
+        (MaxPool2D(3, 2, 1), (2, 3, 6, 7)),
+        (MaxPool2D((2, 3), (1, 2)), (2, 1, 4, 7)),
+        (MaxPool2D(2, 3), (1, 2, 8, 5)),
+        (AveragePool2D(2), (3, 2, 4, 6)),
+        (AveragePool2D(3, 2), (2, 3, 8, 7)),
+        (AveragePool2D((1, 4), 1), (2, 1, 2, 6)),
+        (GlobalAveragePool2D(), (3, 4, 5, 2)),
+        (GlobalAveragePool2D(), (1, 1, 1, 1)),
     ],
     ids=repr,
 )
@@ -137,6 +153,37 @@ def test_network_of_blocks(training):
             *("residual_1.branch.dense_1.W", "residual_1.branch.dense_1.b"),
         ]
         assert "residual_2.shortcut.dense_1.W" in names
+
+
+CONVOLUTIONS = {  # kernel_size, stride, padding, shape of x, channels_out
+    "one pixel": (1, 1, 0, (1, 1, 1, 1), 1),
+    "1x1": (1, 1, 0, (3, 4, 3, 2), 2),
+    "3x3": (3, 1, 0, (2, 3, 5, 4), 4),
+    "3x3 of the same size": (3, 1, 1, (2, 2, 4, 5), 3),
+    "even kernel": (2, 1, 0, (2, 2, 5, 5), 3),
+    "even kernel, stride 2": (4, 2, 1, (2, 1, 8, 6), 2),
+    "stride 2": (3, 2, 0, (3, 2, 7, 5), 3),
+    "rows and columns left over": (3, 2, 0, (2, 2, 8, 6), 2),
+    "stride 3 over a kernel of 2": (2, 3, 0, (2, 2, 8, 9), 2),
+    "nothing alike": ((2, 3), (2, 1), (0, 2), (3, 2, 6, 3), 5),
+    "as large as the image": ((4, 5), 1, 0, (2, 3, 4, 5), 3),
+    "padding beyond the kernel": (2, 1, 3, (1, 1, 2, 1), 1),
+}
+
+
+@pytest.mark.parametrize("case", CONVOLUTIONS.values(), ids=CONVOLUTIONS)
+@pytest.mark.parametrize("training", [True, False])
+def test_convolution(case, training):
+    size, stride, padding, shape, channels_out = case
+    layer = Conv2D(shape[1], channels_out, size, stride, padding, "tanh", biases="glorot_normal")
+    check = assert_gradients(layer, shape, rng=12, training=training, tolerance=SMOOTH)
+    assert [row.name for row in check.rows] == ["x", "W", "b"]
+
+
+@pytest.mark.parametrize("name", [n for n, f in FUNCTIONS.items() if f().elementwise])
+def test_convolution_with(name):
+    layer = Conv2D(2, 3, 3, padding=1, activation=FUNCTIONS[name](), biases="glorot_normal")
+    assert_gradients(layer, (2, 2, 4, 3), rng=13, directions=2, tolerance=tolerance(name))
 
 
 LOSSES = {
@@ -209,7 +256,28 @@ def test_network_with_softmax_as_its_last_layer():
     assert_gradients(network, X, t, loss=MeanSquaredError(), tolerance=SMOOTH)
 
 
+@pytest.mark.parametrize("name", ["relu", "sigmoid", "selu"])
+def test_convolutional_network(name):
+    layers = [
+        *[Conv2D(2, 3, 3, padding=1, activation=FUNCTIONS[name]()), MaxPool2D(2), Dropout(0.3)],
+        *[Conv2D(3, 4, 2, stride=2, activation=FUNCTIONS[name]()), AveragePool2D(2, 1)],
+        *[Flatten(), Dense(4, 4, FUNCTIONS[name]()), Dense(4, 5)],
+    ]
+    network = Network(layers, (2, 8, 8), rng=14, dtype="float64")
+    x = np.random.default_rng(15).standard_normal((4, 2, 8, 8))
+    # max pooling has kinks of its own
+    check = assert_gradients(
+        network, x, LABELS, loss=SoftmaxCrossEntropy(), rng=16, directions=1, tolerance=KINKED
+    )
+    names = [
+        f"{layer}.{p}" for layer in ("conv2d_1", "conv2d_2", "dense_1", "dense_2") for p in "Wb"
+    ]
+    assert [row.name for row in check.rows] == ["x", *names]
+
+
 def test_at_every_entry():
+    conv = Conv2D(2, 2, 2, activation="swish", biases="he_normal")
+    assert_gradients(conv, (2, 2, 3, 3), elementwise=True, tolerance=SMOOTH)
     layer = Dense(3, 2, "swish", biases="he_normal")
     assert_gradients(layer, (4, 3), elementwise=True, tolerance=SMOOTH)
     assert_gradients(SoftmaxCrossEntropy(), (3, 4), LABELS[:3] % 4, elementwise=True)
@@ -220,6 +288,14 @@ def test_on_every_device(device):
     x = device.asarray(np.random.default_rng(0).standard_normal((5, 4)))
     t = device.asarray(np.arange(5) % 3)
     assert_gradients(network, x, t, loss=SoftmaxCrossEntropy(), directions=1, tolerance=SMOOTH)
+
+    images = [Conv2D(2, 3, 3, 1, 1, "tanh"), MaxPool2D(3, 2, 1), AveragePool2D(2, 1)]
+    for end in ([Flatten(), Dense(12, 3)], [Conv2D(3, 3, 1), GlobalAveragePool2D()]):
+        for layer in images:
+            layer.name = ""
+        network = Network([*images, *end], (2, 5, 5), 0, "float64", device)
+        x = device.asarray(np.random.default_rng(1).standard_normal((5, 2, 5, 5)))
+        assert_gradients(network, x, t, loss=SoftmaxCrossEntropy(), directions=1, tolerance=SMOOTH)
 
 
 @pytest.mark.parametrize("shape", [(5, 4), (3, 4, 2, 2)])

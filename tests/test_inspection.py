@@ -7,7 +7,18 @@ import math
 import numpy as np
 import pytest
 
-from minidl import Dense, Dropout, Flatten, MeanSquaredError, Network, SoftmaxCrossEntropy, probe
+from minidl import (
+    Conv2D,
+    Dense,
+    Dropout,
+    Flatten,
+    GlobalAveragePool2D,
+    MaxPool2D,
+    MeanSquaredError,
+    Network,
+    SoftmaxCrossEntropy,
+    probe,
+)
 from minidl.inspection import first_nonfinite, gradient_figures, unit_figures, update_ratio
 
 
@@ -100,6 +111,30 @@ def test_dead_and_saturated_units_by_construction():
     }
 
 
+def test_a_unit_of_a_convolution_is_a_channel(device):
+    """Kernels of one pixel on x = −1, 0, 1, 2 at four places."""
+    net = Network([Conv2D(1, 3, 1, activation="relu"), MaxPool2D(2)], (1, 2, 2), device=device)
+    net["conv2d_1"].W[...] = device.asarray(np.float32([1, -1, 0]).reshape(3, 1, 1, 1))
+    net["conv2d_1"].b[...] = device.asarray(np.float32([0, 3, -1]))
+    x = np.float32([[-1, 0, 1, 2], [-1, -1, -1, -1]]).reshape(2, 1, 2, 2)
+    net.forward(device.asarray(x))
+    (found,) = unit_figures(net)
+    # z = x is flat at 2 + 4 of 8 places, z = 3 − x at none, z = −1 at all: one channel is dead
+    assert (found.layer, found.dead) == ("conv2d_1", pytest.approx(1 / 3))
+    assert found.saturated == pytest.approx((6 + 0 + 8) / 24)
+
+
+def test_gradient_figures_of_a_convolution():
+    net = Network([Conv2D(2, 3, 3, activation="relu"), GlobalAveragePool2D()], (2, 6, 6))
+    x = np.random.default_rng(0).standard_normal((5, 2, 6, 6)).astype(np.float32)
+    found = probe(net, SoftmaxCrossEntropy(), x, np.arange(5) % 3, update=net.theta)
+    W, b = found.gradients
+    assert [(g.layer, g.parameter) for g in (W, b)] == [("conv2d_1", "W"), ("conv2d_1", "b")]
+    assert W.l2_norm == pytest.approx(np.linalg.norm(net["conv2d_1"].dW), rel=1e-6)
+    assert W.mean_abs == pytest.approx(np.abs(net["conv2d_1"].dW).mean(), rel=1e-6)
+    assert W.update_ratio == 1
+
+
 def test_flat_is_below_one_percent_of_the_steepest_slope():
     """σ'(z) = 0.0025 at ln((1 + √0.99) / (1 − √0.99)) = 5.9814; leaky_relu's 0.01 is not flat."""
     turn = math.log((1 + math.sqrt(0.99)) / (1 - math.sqrt(0.99)))
@@ -136,6 +171,13 @@ def test_the_table():
     assert lines[5].split() == ["units", "dead", "saturated"]
     assert lines[6].split() == ["dense_1", "0.5", "0.5"]
     assert len(lines) == 8
+
+
+def test_where_a_value_in_images_first_is_not_finite():
+    net = Network([Conv2D(1, 1, 1), MaxPool2D(2)], (1, 2, 2))
+    net["conv2d_1"].b[...] = math.inf
+    net.forward(np.ones((1, 1, 2, 2), np.float32))
+    assert first_nonfinite(net) == "conv2d_1.b"
 
 
 def test_where_a_value_first_is_not_finite(device):

@@ -15,10 +15,12 @@ from minidl import (
     Adam,
     Augmentation,
     BatchNorm,
+    Conv2D,
     Dense,
     Dropout,
     Examples,
     Flatten,
+    MaxPool2D,
     MeanSquaredError,
     Network,
     NonFiniteLoss,
@@ -136,6 +138,17 @@ def test_running_values_follow_each_step(gpu):
         options = {"epochs": 3, "batch_size": BATCH, "progress": False}
         list(train(net, Examples(IMAGES, LABELS), SoftmaxCrossEntropy(), Adam(), **options))
         found[where] = [to_numpy(net.theta), to_numpy(net.state)]
+    assert_close(found[gpu], found["cpu"])
+
+
+def test_images_go_through_convolutions(gpu):
+    found = {}
+    for where in ("cpu", gpu):
+        layers = [Conv2D(2, 3, 2, activation="tanh"), BatchNorm(3), MaxPool2D(2), Flatten()]
+        net = Network([*layers, Dense(3, 4)], (2, 3, 3), dtype="float64", device=where)
+        options = {"epochs": 2, "batch_size": BATCH, "progress": False}
+        list(train(net, Examples(IMAGES, LABELS), SoftmaxCrossEntropy(), Adam(), **options))
+        found[where] = [to_numpy(net.theta), to_numpy(net.state), to_numpy(net["conv2d_1"].z)]
     assert_close(found[gpu], found["cpu"])
 
 

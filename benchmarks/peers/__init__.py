@@ -16,11 +16,18 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Problem:
-    """What every peer is given, so that all do the same work."""
+    """What every peer is given, so that all do the same work.
 
-    images: np.ndarray  # (examples, n_in) uint8
+    The weights tell the network: a W of four axes is a convolution without padding, followed by
+    the activation and a maximum over 2x2; a W of two axes is a dense layer. The last has no
+    activation. minidl and PyTorch know convolutions here, the other peers dense layers only.
+    """
+
+    images: np.ndarray  # (examples, n_in), or (examples, C, height, width); uint8
     labels: np.ndarray  # (examples,) int64
-    weights: list[np.ndarray]  # W, b of each layer, W (n_in, n_out), float32
+    weights: list[
+        np.ndarray
+    ]  # W, b of each layer; W (n_in, n_out) or (C_out, C_in, kh, kw); float32
     activation: str  # "relu" or "sigmoid"
     batch_size: int
 

@@ -3,22 +3,46 @@
 import numpy as np
 
 import minidl
-from minidl import Adam, Dense, Examples, Network, SoftmaxCrossEntropy
+from minidl import (
+    Adam,
+    Conv2D,
+    Dense,
+    Examples,
+    Flatten,
+    MaxPool2D,
+    Network,
+    SoftmaxCrossEntropy,
+)
 from minidl.step import TrainingStep
+
+
+def layers(problem):
+    f = problem.activation
+    convolutions = [W for W in problem.weights if W.ndim == 4]
+    *hidden, last = [W for W in problem.weights if W.ndim == 2]
+    for W in convolutions:
+        yield from (Conv2D(W.shape[1], W.shape[0], W.shape[2:], activation=f), MaxPool2D(2))
+    if convolutions:
+        yield Flatten()
+    for W in hidden:
+        yield Dense(*W.shape, f)
+    yield Dense(*last.shape)
 
 
 class MinidlPeer:
     def __init__(self, problem, device="cpu", graph=True):
-        shapes = [W.shape for W in problem.weights[::2]]
-        hidden = [Dense(*shape, problem.activation) for shape in shapes[:-1]]
-        self.network = Network([*hidden, Dense(*shapes[-1])], shapes[0][0], device=device)
+        self.network = Network(list(layers(problem)), problem.images.shape[1:], device=device)
         theta = np.concatenate([value.ravel() for value in problem.weights])
         self.network.theta[...] = self.network.device.asarray(theta)
         self.loss_function = SoftmaxCrossEntropy()
         examples = Examples(problem.images, problem.labels)
-        batch_size = problem.batch_size
         self.step = TrainingStep(
-            self.network, examples, self.loss_function, Adam(), batch_size, graph
+            self.network,
+            examples,
+            self.loss_function,
+            Adam(),
+            problem.batch_size,
+            graph=graph,
         )
 
     def versions(self):

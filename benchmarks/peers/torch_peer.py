@@ -1,20 +1,31 @@
 """PyTorch: eager with its default or its fused Adam, compiled, or captured as a CUDA graph."""
 
 import torch
+from torch import nn
+
+
+def layers(problem):
+    activation = {"relu": nn.ReLU, "sigmoid": nn.Sigmoid}[problem.activation]
+    convolutions = [W for W in problem.weights if W.ndim == 4]
+    *hidden, last = [W for W in problem.weights if W.ndim == 2]
+    for W in convolutions:
+        yield from (nn.Conv2d(W.shape[1], W.shape[0], W.shape[2:]), activation(), nn.MaxPool2d(2))
+    if convolutions:
+        yield nn.Flatten()
+    for W in hidden:
+        yield from (nn.Linear(*W.shape), activation())
+    yield nn.Linear(*last.shape)
 
 
 class TorchPeer:
     def __init__(self, problem, fused, compiled, device="cpu", graph=False):
         self.device = torch.device(device)
-        activation = {"relu": torch.nn.ReLU, "sigmoid": torch.nn.Sigmoid}[problem.activation]
-        layers = []
-        for W, b in zip(problem.weights[::2], problem.weights[1::2], strict=True):
-            linear = torch.nn.Linear(*W.shape)
-            with torch.no_grad():
-                linear.weight.copy_(torch.from_numpy(W.T))
-                linear.bias.copy_(torch.from_numpy(b))
-            layers += [linear, activation()]
-        self.network = torch.nn.Sequential(*layers[:-1]).to(self.device)
+        self.network = nn.Sequential(*layers(problem))
+        parameters = list(self.network.parameters())
+        with torch.no_grad():
+            for parameter, given in zip(parameters, problem.weights, strict=True):
+                parameter.copy_(torch.from_numpy(given.T if given.ndim == 2 else given))
+        self.network.to(self.device)
         options = {"fused": True} if fused else {}
         self.optimizer = torch.optim.Adam(
             self.network.parameters(), lr=1e-3, eps=1e-8, capturable=graph, **options

@@ -2,13 +2,16 @@
 
 from minidl.layers.activate import Activate
 from minidl.layers.apl import APL
+from minidl.layers.average_pool import AveragePool2D, GlobalAveragePool2D
 from minidl.layers.base import Layer
 from minidl.layers.batch_norm import BatchNorm
 from minidl.layers.chain import Chain
+from minidl.layers.conv2d import Conv2D
 from minidl.layers.dense import Dense
 from minidl.layers.dropout import Dropout
 from minidl.layers.flatten import Flatten
 from minidl.layers.glu import GLU, SwiGLU
+from minidl.layers.max_pool import MaxPool2D
 from minidl.layers.prelu import PReLU
 from minidl.layers.residual import Residual
 
@@ -16,12 +19,16 @@ __all__ = [
     "APL",
     "GLU",
     "Activate",
+    "AveragePool2D",
     "BatchNorm",
     "Chain",
+    "Conv2D",
     "Dense",
     "Dropout",
     "Flatten",
+    "GlobalAveragePool2D",
     "Layer",
+    "MaxPool2D",
     "PReLU",
     "Residual",
     "SwiGLU",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from minidl.activations import Activation, get_activation
 from minidl.backend import Array
 from minidl.layers.base import Layer
+from minidl.layers.images import buffer_like
 
 
 class Activate(Layer):
@@ -24,14 +25,14 @@ class Activate(Layer):
 
     def forward(self, x: Array, training: bool = False) -> Array:
         self.x = self.z = x
-        self.y = self.activation(x, out=self.buffer("y", x.shape, x))
+        self.y = self.activation(x, out=buffer_like(self, "y", x))
         return self.y
 
     def backward(self, dy: Array, input_gradient: bool = True) -> Array | None:
         self._expect_dy(dy)
         if not input_gradient:
             return None
-        dz = self.buffer("dz", dy.shape, dy)
+        dz = buffer_like(self, "dz", dy)
         return self.activation.backward(dy, self.z, self.y, out=dz)
 
     def __repr__(self) -> str:

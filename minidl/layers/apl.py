@@ -8,6 +8,7 @@ import numpy as np
 
 from minidl.backend import Array, namespace
 from minidl.layers.channelwise import Channelwise
+from minidl.layers.images import buffer_like
 
 
 class APL(Channelwise):
@@ -54,9 +55,9 @@ class APL(Channelwise):
         self._expect_like("x", x, self._bound("a"))
         self._expect_shape(x.shape)
         self.x = x  # (N, C, …)
-        self.y = y = self.buffer("y", x.shape, x)
+        self.y = y = buffer_like(self, "y", x)
         np.maximum(x, 0, out=y)
-        hinge = self.buffer("hinge", x.shape, x)
+        hinge = buffer_like(self, "hinge", x)
         for a, b in zip(self.a, self.b, strict=True):  # (C,) each
             np.subtract(self._spread(b, x), x, out=hinge)
             np.maximum(hinge, 0, out=hinge)
@@ -66,10 +67,10 @@ class APL(Channelwise):
 
     def backward(self, dy: Array, input_gradient: bool = True) -> Array | None:
         self._expect_dy(dy)
-        hinge, open_ = (self.buffer(name, dy.shape, dy) for name in ("hinge", "open"))
+        hinge, open_ = (buffer_like(self, name, dy) for name in ("hinge", "open"))
         dx = None
         if input_gradient:
-            dx = self.buffer("dx", dy.shape, dy)
+            dx = buffer_like(self, "dx", dy)
             np.greater(self.x, 0, out=dx)
             dx *= dy
         for a, b, da, db in zip(self.a, self.b, self.da, self.db, strict=True):

@@ -6,6 +6,7 @@ import numpy as np
 
 from minidl.backend import Array
 from minidl.layers.channelwise import Channelwise
+from minidl.layers.images import buffer_like
 
 
 class BatchNorm(Channelwise):
@@ -85,8 +86,8 @@ class BatchNorm(Channelwise):
         self._expect_like("x", x, gamma)
         self.x = x  # (N, C, …)
         self.training = training
-        self.x_hat = x_hat = self.buffer("x_hat", x.shape, x)
-        self.y = y = self.buffer("y", x.shape, x)
+        self.x_hat = x_hat = buffer_like(self, "x_hat", x)
+        self.y = y = buffer_like(self, "y", x)
         if training:
             m = self._values(x)
             mean, variance = (self.buffer(name, (self.channels,), x) for name in ("mean", "v"))
@@ -111,7 +112,7 @@ class BatchNorm(Channelwise):
 
     def backward(self, dy: Array, input_gradient: bool = True) -> Array | None:
         self._expect_dy(dy)
-        dx = self.buffer("dx", dy.shape, dy)
+        dx = buffer_like(self, "dx", dy)
         self._sum(np.multiply(dy, self.x_hat, out=dx), out=self.dgamma)
         self._sum(dy, out=self.dbeta)
         if not input_gradient:

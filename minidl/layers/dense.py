@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
-from minidl.activations import Activation, get_activation
+from minidl.activations import Activation
 from minidl.backend import Array, namespace
-from minidl.initializers import Initializer, get_initializer
-from minidl.layers.base import Layer
+from minidl.initializers import Initializer
+from minidl.layers.affine import Affine, expect_sizes
 
 
-class Dense(Layer):
+class Dense(Affine):
     """y = f(z),  z = x W + b.
 
     Backward, from dy = ∂L/∂y to the gradients of everything that made y::
@@ -47,15 +45,10 @@ class Dense(Layer):
         weights: str | Initializer = "glorot_uniform",
         biases: str | Initializer = "zeros",
     ) -> None:
-        if not all(isinstance(n, int | np.integer) and n >= 1 for n in (n_in, n_out)):
-            raise ValueError(
-                f"Dense: expected n_in and n_out as whole numbers from 1, got {n_in!r}, {n_out!r}"
-            )
+        expect_sizes("Dense", n_in=n_in, n_out=n_out)
+        super().__init__((n_in, n_out), activation, weights, biases)
         self.n_in = int(n_in)
         self.n_out = int(n_out)
-        self.activation = get_activation(activation)
-        self.weights = get_initializer(weights)
-        self.biases = get_initializer(biases)
 
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
         return {"W": (self.n_in, self.n_out), "b": (self.n_out,)}
@@ -64,17 +57,9 @@ class Dense(Layer):
         self._expect_shape(("N", *input_shape))
         return (self.n_out,)
 
-    def initialize(self, rng: np.random.Generator) -> None:
-        asarray = namespace(self.W).asarray
-        self.W[...] = asarray(self.weights(rng, self.W.shape, self.n_in, self.n_out))
-        self.b[...] = asarray(self.biases(rng, self.b.shape, self.n_in, self.n_out))
-
     def forward(self, x: Array, training: bool = False) -> Array:
-        W = self._bound("W")
-        self._expect_shape(x.shape)
-        self._expect_like("x", x, W)
+        W = self._receive(x)  # x (N, n_in)
         N = len(x)
-        self.x = x  # (N, n_in)
         self.z = self.buffer("z", (N, self.n_out), x)  # (N, n_out)
         namespace(x).matmul(x, W, out=self.z)
         y = self.buffer("y", self.z.shape, x)  # (N, n_out)

@@ -6,6 +6,7 @@ import numpy as np
 
 from minidl.backend import Array, namespace
 from minidl.layers.base import Layer
+from minidl.layers.images import buffer_like
 
 
 class Dropout(Layer):
@@ -38,10 +39,10 @@ class Dropout(Layer):
             self.u = self.buffer("u", x.shape, x, np.float32)
             self.draw()
         self.drawn = False
-        self.mask = self.buffer("mask", x.shape, x)
+        self.mask = buffer_like(self, "mask", x)
         np.greater_equal(self.u, self.rate, out=self.mask)
         self.mask *= 1 / (1 - self.rate)
-        self.y = np.multiply(x, self.mask, out=self.buffer("y", x.shape, x))
+        self.y = np.multiply(x, self.mask, out=buffer_like(self, "y", x))
         return self.y
 
     def backward(self, dy: Array, input_gradient: bool = True) -> Array | None:
@@ -50,7 +51,7 @@ class Dropout(Layer):
             return None
         if self.mask is None:
             return dy
-        return np.multiply(dy, self.mask, out=self.buffer("dx", dy.shape, dy))
+        return np.multiply(dy, self.mask, out=buffer_like(self, "dx", dy))
 
     def draw(self) -> None:
         if self.rng is None:

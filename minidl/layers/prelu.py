@@ -6,6 +6,7 @@ import numpy as np
 
 from minidl.backend import Array
 from minidl.layers.channelwise import Channelwise
+from minidl.layers.images import buffer_like
 
 
 class PReLU(Channelwise):
@@ -38,8 +39,8 @@ class PReLU(Channelwise):
         self._expect_shape(x.shape)
         self._expect_like("x", x, alpha)
         self.x = x  # (N, C, …)
-        self.y = y = self.buffer("y", x.shape, x)
-        left = self.buffer("left", x.shape, x)
+        self.y = y = buffer_like(self, "y", x)
+        left = buffer_like(self, "left", x)
         np.minimum(x, 0, out=left)
         left *= self._spread(alpha, x)
         np.maximum(x, 0, out=y)
@@ -48,13 +49,13 @@ class PReLU(Channelwise):
 
     def backward(self, dy: Array, input_gradient: bool = True) -> Array | None:
         self._expect_dy(dy)
-        left = self.buffer("left", dy.shape, dy)
+        left = buffer_like(self, "left", dy)
         np.minimum(self.x, 0, out=left)
         left *= dy
         self._sum(left, out=self.dalpha)
         if not input_gradient:
             return None
-        dx = self.buffer("dx", dy.shape, dy)
+        dx = buffer_like(self, "dx", dy)
         np.greater(self.x, 0, out=dx)
         dx *= dy  # dy where x > 0
         np.subtract(dy, dx, out=left)  # dy elsewhere

@@ -9,6 +9,7 @@ import numpy as np
 from minidl.backend import Array
 from minidl.layers.base import Layer
 from minidl.layers.chain import Chain
+from minidl.layers.images import buffer_like
 
 
 class Residual(Layer):
@@ -48,7 +49,7 @@ class Residual(Layer):
         F = self.branch.forward(x, training)
         S = x if self.shortcut is None else self.shortcut.forward(x, training)
         self._expect_same(F.shape[1:], S.shape[1:])
-        self.y = np.add(F, S, out=self.buffer("y", F.shape, F))
+        self.y = np.add(F, S, out=buffer_like(self, "y", F))
         return self.y
 
     def backward(self, dy: Array, input_gradient: bool = True) -> Array | None:
@@ -57,7 +58,7 @@ class Residual(Layer):
         dS = dy if self.shortcut is None else self.shortcut.backward(dy, input_gradient)
         if dF is None or dS is None:
             return None
-        return np.add(dF, dS, out=self.buffer("dx", self.x.shape, dy))
+        return np.add(dF, dS, out=buffer_like(self, "dx", self.x))
 
     def _expect_same(self, F: tuple[int, ...], S: tuple[int, ...]) -> None:
         if F != S:

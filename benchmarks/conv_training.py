@@ -1,0 +1,138 @@
+"""One training step of the small convolutional networks in minidl and in PyTorch.
+
+    python benchmarks/conv_training.py [--interpreter PYTHON ...]
+
+The two networks of the published CIFAR-10 studies. A step draws the batch from uint8 images, goes
+forward, computes the loss, goes backward and updates by Adam. Both libraries run in processes of
+their own and take turns; before the clock starts they train ten steps from the same weights and
+must reach the same loss.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from processes import check_losses, start_all, time_round, write_problem
+
+from minidl import Conv2D, Dense, Flatten, MaxPool2D, Network
+from minidl.datasets import standin
+from minidl.parallel import processors
+from minidl.reporting import RunFolder, text_table
+from minidl.reporting.environment import hardware, today, versions
+
+PEERS = ("minidl", "minidl, BLAS spins 2^19", "PyTorch eager", "PyTorch fused Adam")
+STEPS = 20  # in one round
+# Relative, on the loss before and after ten steps on one batch; see dense_training.py.
+TOLERANCE_BEFORE, TOLERANCE_AFTER = 1e-5, 0.08
+
+# The activation functions are those of the problem.
+NETWORKS = {
+    "conv 3x3 to 32, dense 128, 10": lambda: Network(
+        [Conv2D(3, 32, 3), MaxPool2D(2), Flatten(), Dense(32 * 15 * 15, 128), Dense(128, 10)],
+        (3, 32, 32),
+    ),
+    "conv 5x5 to 6, to 16, dense 120, 84, 10": lambda: Network(
+        [
+            *[Conv2D(3, 6, 5), MaxPool2D(2), Conv2D(6, 16, 5), MaxPool2D(2)],
+            *[Flatten(), Dense(16 * 5 * 5, 120), Dense(120, 84), Dense(84, 10)],
+        ],
+        (3, 32, 32),
+    ),
+}
+
+
+def compare(
+    name: str, activation: str, chosen: argparse.Namespace, images: Any, labels: Any
+) -> dict[str, Any]:
+    """All peers on one network, round by round."""
+    with tempfile.TemporaryDirectory() as folder:
+        problem = Path(folder) / "problem.npz"
+        network = NETWORKS[name]()
+        write_problem(problem, images, labels, network, activation, chosen.batch_size)
+        workers, missing = start_all(PEERS, chosen.interpreter, problem, chosen.threads)
+        try:
+            check_losses(workers, TOLERANCE_BEFORE, TOLERANCE_AFTER)
+            for worker in workers:
+                worker.time(STEPS)  # warm-up
+            times: dict[str, list[float]] = {worker.name: [] for worker in workers}
+            for number in range(chosen.rounds):
+                time_round(workers, number, STEPS, times)
+        finally:
+            for worker in workers:
+                worker.close()
+    return {
+        "network": name,
+        "activation": activation,
+        "parameters": network.theta.size,
+        "seconds": times,
+        "loss_after_ten_steps": {worker.name: worker.told["loss"] for worker in workers},
+        "peak_memory": {worker.name: worker.peak_memory for worker in workers},
+        "versions": {worker.name: worker.told["versions"] for worker in workers},
+        "missing": missing,
+    }
+
+
+def table(result: dict[str, Any]) -> str:
+    """Medians with quartiles, and minidl's share of the peer's time, round by round."""
+    ours = np.array(result["seconds"]["minidl"])
+    rows = []
+    for name, seconds in sorted(result["seconds"].items(), key=lambda item: np.median(item[1])):
+        low, middle, high = 1e3 * np.percentile(seconds, (25, 50, 75))
+        ratio = np.median(ours / np.array(seconds))
+        memory = result["peak_memory"][name] / 1e6
+        rows.append(
+            [name, f"{middle:.2f}", f"{low:.2f}–{high:.2f}", f"{ratio:.2f}", f"{memory:.0f}"]
+        )
+    head = ["", "ms per step", "quartiles", "minidl / peer", "peak MB"]
+    title = f"{result['network']}, {result['activation']}"
+    lines = [title, text_table(head, rows)]
+    lines += [f"not measured: {name} ({why})" for name, why in result["missing"].items()]
+    return "\n".join([*lines, ""])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__.partition("\n")[0],
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--activations", nargs="+", default=["relu"], choices=["relu", "sigmoid"])
+    add("--batch-size", type=int, default=64)
+    add("--rounds", type=int, default=15, help="counted rounds, each peer once in each")
+    add("--threads", type=int, default=processors(), help="of every library")
+    add("--interpreter", nargs="+", default=[sys.executable], metavar="PYTHON")
+    add("--output-dir", type=Path, default=Path("runs/benchmark"))
+    chosen = parser.parse_args()
+    folder = RunFolder(chosen.output_dir)
+    data = standin.generate(train=8192, test=1)
+    images, labels = data.train.inputs, data.train.targets % 10  # ten classes, as in the studies
+    print(
+        f"{data.title}; {hardware()}; {chosen.threads} threads; {chosen.rounds} rounds; {today()}\n"
+    )
+    results: list[dict[str, Any]] = []
+    for name in NETWORKS:
+        for activation in chosen.activations:
+            results.append(compare(name, activation, chosen, images, labels))
+            print(table(results[-1]), flush=True)
+    everything = {
+        "data": data.title,
+        "hardware": hardware(),
+        "versions": versions(),
+        "threads": chosen.threads,
+        "rounds": chosen.rounds,
+        "batch_size": chosen.batch_size,
+        "date": today(),
+        "results": results,
+    }
+    folder.write_json("conv_training.json", everything)
+    folder.write_text("conv_training.txt", "\n".join(map(table, results)))
+    print(f"written to {folder.path}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,63 @@
+"""What the fully connected and the convolution layer share: parameters, start, activation."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minidl.activations import Activation, get_activation
+from minidl.backend import Array, namespace
+from minidl.initializers import Initializer, get_initializer
+from minidl.layers.base import Layer
+
+
+class Affine(Layer):
+    """y = f(z), where z is linear in x and in W, plus b.  Base of Dense and Conv2D.
+
+    ``connections`` are n_in and n_out of the initializers: how many numbers
+    one number of z is made of, and of how many one number of x is a part.
+    """
+
+    W: Array
+    b: Array
+    dW: Array
+    db: Array
+    z: Array  # pre-activation of the last forward
+    dz: Array  # its gradient in the last backward
+
+    def __init__(
+        self,
+        connections: tuple[int, int],
+        activation: str | Activation,
+        weights: str | Initializer,
+        biases: str | Initializer,
+    ) -> None:
+        self.connections = connections
+        self.activation = get_activation(activation)
+        self.weights = get_initializer(weights)
+        self.biases = get_initializer(biases)
+
+    def initialize(self, rng: np.random.Generator) -> None:
+        asarray = namespace(self.W).asarray
+        self.W[...] = asarray(self.weights(rng, self.W.shape, *self.connections))
+        self.b[...] = asarray(self.biases(rng, self.b.shape, *self.connections))
+
+    def _receive(self, x: Array) -> Array:
+        """Keep the input, once it is known to fit; returns W."""
+        W = self._bound("W")
+        self._expect_shape(x.shape)
+        self._expect_like("x", x, W)
+        self.x = x
+        return W
+
+    def _expect_shape(self, shape: tuple[int | str, ...]) -> None:
+        """Raise ``ValueError`` unless the layer takes input of this shape."""
+        raise NotImplementedError
+
+
+def expect_sizes(layer: str, **sizes: int) -> None:
+    """Raise ``ValueError`` unless all sizes are whole numbers from 1."""
+    if not all(isinstance(n, int | np.integer) and n >= 1 for n in sizes.values()):
+        raise ValueError(
+            f"{layer}: expected {' and '.join(sizes)} as whole numbers from 1, "
+            f"got {', '.join(map(repr, sizes.values()))}"
+        )

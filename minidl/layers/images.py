@@ -1,0 +1,55 @@
+"""How images lie in memory, between the layers and within them.
+
+Layers take and give images as (N, C, height, width).  In memory the batch comes
+last, (C, height, width, N): what a window sees at one of its places is then made
+of runs of at least N numbers, whatever its stride, and NumPy is fast on those.
+Either form is a view of the other.  Images that lie otherwise are copied once.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from minidl.backend import Array
+from minidl.layers.base import Layer
+
+
+def batch_last(images: Array) -> Array:
+    """(N, C, height, width) seen as (C, height, width, N)."""
+    return images.transpose(1, 2, 3, 0)
+
+
+def batch_first(images: Array) -> Array:
+    """(C, height, width, N) seen as (N, C, height, width)."""
+    return images.transpose(3, 0, 1, 2)
+
+
+def flat_buffer(
+    layer: Layer, name: str, shape: tuple[int, ...], like: Array, dtype: Any = None
+) -> Array:
+    """``layer.buffer``, cut for a smaller batch without gaps, although the batch comes last."""
+    return layer.buffer(name, (math.prod(shape),), like, dtype).reshape(shape)
+
+
+def buffer_like(layer: Layer, name: str, x: Array) -> Array:
+    """``layer.buffer`` of the shape of ``x``, which lies in memory as ``x`` does."""
+    if x.ndim == 4 and batch_last(x).flags.c_contiguous:
+        return batch_first(flat_buffer(layer, name, batch_last(x).shape, x))
+    return layer.buffer(name, x.shape, x)
+
+
+def expect_images(layer: Layer, shape: tuple[int | str, ...], channels: int | None = None) -> None:
+    """Raise ``ValueError`` unless ``shape`` is that of images, with so many channels if given."""
+    if len(shape) == 4 and channels in (None, shape[1]):
+        return
+    if len(shape) != 4:
+        way_out = "put no Flatten before it, and reshape vectors to (N, channels, height, width)"
+    elif shape[3] == channels:
+        way_out = "the channels come first: images.transpose(0, 3, 1, 2)"
+    else:
+        way_out = "is channels_in that of the layer before?"
+    got = ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "")
+    raise ValueError(
+        f"{layer!r}: expected input (N, {channels or 'C'}, height, width), got ({got}); {way_out}"
+    )

@@ -1,0 +1,117 @@
+"""A small window that slides over images: what convolution and pooling share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from minidl.backend import Array
+from minidl.layers.base import Layer
+from minidl.layers.images import batch_last, flat_buffer
+
+Pair = tuple[int, int]
+
+
+class Windows:
+    """A window that slides over images in steps of ``stride``, over a border of ``padding``.
+
+    There are ⌊(height + 2 padding − size) / stride⌋ + 1 places for it from top to
+    bottom, likewise from left to right; rows and columns that are left over are
+    not seen.  ``size``, ``stride``, ``padding``: a number, or one for each axis.
+    """
+
+    def __init__(
+        self, layer: str, size: int | Pair, stride: int | Pair, padding: int | Pair
+    ) -> None:
+        self.size = _pair(layer, "the size of its windows", size, 1)
+        self.stride = _pair(layer, "stride", stride, 1)
+        self.padding = _pair(layer, "padding", padding, 0)
+
+    def places(self, layer: Layer, height: int, width: int) -> Pair:
+        """How many places the window has in images of that size."""
+        around = [n + 2 * p for n, p in zip((height, width), self.padding, strict=True)]
+        if any(n < size for n, size in zip(around, self.size, strict=True)):
+            raise ValueError(
+                f"{layer!r}: expected images of at least {by(self.size)} with their padding, "
+                f"got {height}x{width}; use a smaller window, or padding"
+            )
+        down, across = (
+            (n - size) // stride + 1
+            for n, size, stride in zip(around, self.size, self.stride, strict=True)
+        )
+        return down, across
+
+    def frame(self, layer: Layer, x: Array, border: float = 0.0) -> Array:
+        """``x`` ``(N, C, height, width)`` with the batch last and ``border`` around it.
+
+        Shape (C, height + 2 padding, width + 2 padding, N); a view of ``x``
+        where it lies so already.
+        """
+        x = batch_last(x)
+        if not any(self.padding) and x.flags.c_contiguous:
+            return x
+        frame = self._frame_buffer(layer, "frame", x)
+        if any(self.padding):
+            frame[...] = border
+        self.inside(frame)[...] = x
+        return frame
+
+    def zero_frame(self, layer: Layer, x: Array) -> Array:
+        """Zeros of the shape of ``frame``, to add the gradients of all windows up in."""
+        frame = self._frame_buffer(layer, "dframe", batch_last(x))
+        frame[...] = 0
+        return frame
+
+    def _frame_buffer(self, layer: Layer, name: str, x: Array) -> Array:
+        C, height, width, N = x.shape
+        shape = (C, height + 2 * self.padding[0], width + 2 * self.padding[1], N)
+        return flat_buffer(layer, name, shape, x)
+
+    def inside(self, frame: Array) -> Array:
+        """The part of a frame within its border."""
+        p, q = self.padding
+        return frame[:, p : frame.shape[1] - p, q : frame.shape[2] - q]
+
+    def columns(self, frame: Array, across: int) -> Iterator[Array]:
+        """For each column j of the window what lies under it at all places in a row.
+
+        Shape (C, height + 2 padding, across, N).
+        """
+        step = self.stride[1]
+        for j in range(self.size[1]):
+            yield frame[:, :, j : j + step * across : step]
+
+    def views(self, frame: Array, down: int, across: int) -> Iterator[Array]:
+        """For each pixel (i, j) of the window what lies under it at all places, row by row.
+
+        Shape (C, down, across, N).
+        """
+        step = self.stride[0]
+        for i in range(self.size[0]):
+            yield from self.columns(frame[:, i : i + step * down : step], across)
+
+    def describe(self, usual_stride: Pair) -> str:
+        """3x3, and stride and padding where they are not the usual ones."""
+        stride = "" if self.stride == usual_stride else f", stride {_short(self.stride)}"
+        padding = "" if self.padding == (0, 0) else f", padding {_short(self.padding)}"
+        return by(self.size) + stride + padding
+
+
+def by(pair: Pair) -> str:
+    return f"{pair[0]}x{pair[1]}"
+
+
+def _short(pair: Pair) -> str:
+    return str(pair[0]) if pair[0] == pair[1] else by(pair)
+
+
+def _pair(layer: str, name: str, value: Any, least: int) -> Pair:
+    pair = (value, value) if np.ndim(value) == 0 else tuple(value)
+    if len(pair) != 2 or not all(isinstance(n, int | np.integer) and n >= least for n in pair):
+        raise ValueError(
+            f"{layer}: expected {name} as a whole number from {least}, or one for rows and one "
+            f"for columns, got {value!r}"
+        )
+    return int(pair[0]), int(pair[1])
