@@ -260,14 +260,13 @@ class Workspace:
                 if isinstance(held, Workspace):
                     yield from held.workspaces()
 
-    def arrays(self) -> dict[str, Any]:
-        """The arrays that this object holds now, its buffers among them; :meth:`hold_arrays`."""
-        held = {name: a for name, a in vars(self).items() if hasattr(a, "__array_ufunc__")}
-        return held | {"_buffers": dict(self.__dict__.get("_buffers", {}))}
+    def arrays(self) -> dict[str, Array]:
+        """The arrays that are attributes of this object now, say ``x``, ``z``, ``y``."""
+        return {name: a for name, a in vars(self).items() if hasattr(a, "__array_ufunc__")}
 
-    def hold_arrays(self, arrays: dict[str, Any]) -> None:
-        """Hold those arrays again that :meth:`arrays` gave, whatever came since."""
-        vars(self).update(arrays, _buffers=dict(arrays["_buffers"]))
+    def buffers(self) -> list[Array]:
+        """The buffers that were asked for so far."""
+        return list(self.__dict__.get("_buffers", {}).values())
 
 
 class Random(Workspace):

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from minidl.backend import Device, Workspace
+from minidl.backend import Array, Device, Workspace
 
 
 class GraphError(RuntimeError):
@@ -37,7 +37,8 @@ class Graph:
         self.stream = cuda.Stream(non_blocking=True)
         self.memory = cuda.MemoryPool()
         self.launches: Any = None  # cupy.cuda.Graph
-        self._arrays: list[dict[str, Any]] = []
+        self._arrays: list[dict[str, Array]] = []  # of each owner
+        self._buffers: list[list[Array]] = []  # only kept alive
 
     @contextmanager
     def current(self) -> Iterator[None]:
@@ -77,6 +78,7 @@ class Graph:
                 ) from error
             self.launches = self.stream.end_capture()
         self._arrays = [owner.arrays() for owner in self.owners]
+        self._buffers = [owner.buffers() for owner in self.owners]
 
     def _give_up(self) -> None:
         with suppress(Exception):  # it says again what went wrong
@@ -85,7 +87,7 @@ class Graph:
     def hold_arrays(self) -> None:
         """Give the owners back the arrays that the launches read and write."""
         for owner, arrays in zip(self.owners, self._arrays, strict=True):
-            owner.hold_arrays(arrays)
+            vars(owner).update(arrays)
 
     def replay(self) -> None:
         """Launch all of it."""

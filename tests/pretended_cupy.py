@@ -81,7 +81,7 @@ class Graph:
         with np.errstate(all="ignore"):  # a GPU does not warn
             for launch in self.launches:
                 launch()
-        stream.pending = stream is not Stream.all[0]
+        stream.pending = True
 
 
 class MemoryPool:
@@ -112,7 +112,7 @@ def _launch(compute: Callable[[], Any], out: Sequence[np.ndarray] = ()) -> Any:
     stream = Stream.current[-1]
     _ordered(stream)
     if stream.captured is None:
-        stream.pending = stream is not Stream.all[0]
+        stream.pending = True
         return compute()
     stream.undo += [(_plain(array), np.array(_plain(array))) for array in out]
     result = compute()

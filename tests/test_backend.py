@@ -102,6 +102,7 @@ def test_a_gpu_is_made_current_before_its_arrays_are_made(monkeypatch):
     assert type(array) is cupy.ndarray
     assert array.dtype == np.float32
     assert device.asarray(array) is array
+    device.synchronize()
     stream = cupy.cuda.Stream()
     with stream:
         array += 1

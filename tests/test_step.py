@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pretended_cupy
 import pytest
 
 from minidl import (
@@ -24,6 +25,7 @@ from minidl import (
     MeanSquaredError,
     Network,
     NonFiniteLoss,
+    Residual,
     SoftmaxCrossEntropy,
     evaluate,
     probe,
@@ -139,6 +141,48 @@ def test_running_values_follow_each_step(gpu):
         list(train(net, Examples(IMAGES, LABELS), SoftmaxCrossEntropy(), Adam(), **options))
         found[where] = [to_numpy(net.theta), to_numpy(net.state)]
     assert_close(found[gpu], found["cpu"])
+
+
+def test_layers_within_layers_are_part_of_it(gpu):
+    """Each draws once in a step, and an evaluation between epochs does not reach them."""
+    found = {}
+    for where in ("cpu", gpu):
+        inner = Residual([Dense(6, 6, "swish"), Dropout(0.3)], [Dense(6, 6)])
+        layers = [Flatten(), Dense(18, 6), Residual([BatchNorm(6), inner]), Dense(6, 4)]
+        net = Network(layers, (2, 3, 3), rng=3, dtype="float64", device=where)
+        data, loss = Examples(IMAGES, LABELS), SoftmaxCrossEntropy()
+        options = {"epochs": 3, "batch_size": BATCH, "progress": False}
+        found[where] = []
+        for _ in train(net, data, loss, Adam(), **options):
+            found[where] += [to_numpy(la.y).copy() for la in net.walk()]
+            found[where] += [evaluate(net, data, loss, batch_size=N).loss]
+        found[where] += [to_numpy(net.theta), to_numpy(net.state)]
+    assert_close(found[gpu], found["cpu"])
+
+
+class Hoarding(Layer):
+    """A layer that makes an array in every step and notes whether its memory is the graph's."""
+
+    alone: list[bool] = []
+
+    def forward(self, x, training=False):
+        self.x, self.y = x, x + 1
+        self.alone.append(bool(pretended_cupy._Memory.allocators))
+        return self.y
+
+    def backward(self, dy, input_gradient=True):
+        return dy
+
+
+def test_all_steps_of_the_graph_are_made_in_memory_of_its_own(monkeypatch):
+    pretended_cupy.install(monkeypatch)
+    net = Network([Flatten(), Dense(18, 4), Hoarding()], (2, 3, 3), device="cuda")
+    step = TrainingStep(net, Examples(IMAGES, LABELS), SoftmaxCrossEntropy(), Adam(), BATCH)
+    with step.epoch(np.arange(N)):
+        for _ in range(step.steps):
+            step()
+    # the warm-up and the capture; replays do not come here; the last, smaller batch is its own
+    assert Hoarding.alone == [True] * WARM_UP + [True, False]
 
 
 def test_images_go_through_convolutions(gpu):
