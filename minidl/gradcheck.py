@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 
 from minidl.activations import Activation
-from minidl.backend import Array, namespace, to_numpy
+from minidl.backend import Array, Device, get_device, namespace, to_numpy
 from minidl.layers import Activate, Layer
 
 _EPS = float(np.finfo(np.float64).eps)
@@ -109,6 +109,7 @@ def check_gradients(
     training: bool = True,
     tolerance: float = 1e-7,
     attempts: int = 10,
+    device: str | Device = "cpu",
 ) -> GradientCheck:
     """Compare the analytic gradients of ``subject`` with numeric ones, in float64.
 
@@ -128,14 +129,19 @@ def check_gradients(
         same each time
     tolerance : the largest relative error that passes
     attempts : how often the point may be moved away from a kink
+    device : where ``x`` is drawn if it is a shape, and a layer is built that is not yet
 
     Raises
     ------
     TypeError, ValueError
         for input that is not float64 or not finite, or targets that are missing.
     """
-    rng = np.random.default_rng(rng)
-    point: Array = rng.standard_normal(x) if isinstance(x, tuple) else x
+    rng, device = np.random.default_rng(rng), get_device(device)
+    point: Array = device.asarray(rng.standard_normal(x)) if isinstance(x, tuple) else x
+    if isinstance(subject, Activation):
+        subject = Activate(subject)
+    if isinstance(subject, Layer) and not subject.is_built:
+        subject.build(rng, np.float64, device)
     for attempt in range(attempts + 1):
         function = _function(subject, point, targets, loss, training, rng)
         result = GradientCheck(
@@ -402,10 +408,6 @@ def _function(
     x = x.copy()
     if not bool(namespace(x).isfinite(x).all()):
         raise ValueError("check_gradients: expected a finite x, got NaN or infinity in it")
-    if isinstance(subject, Activation):
-        subject = Activate(subject)
-    if isinstance(subject, Layer) and not subject.is_built:
-        subject.build(rng, np.float64)
     if hasattr(subject, "forward"):
         if loss is not None and targets is None:
             raise ValueError("check_gradients: expected targets for the loss, got none")

@@ -28,3 +28,12 @@ def device(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> D
         return get_device(request.param)
     except DeviceError as error:
         pytest.skip(str(error))
+
+
+@pytest.fixture(params=["cpu", "cuda"])
+def place(request: pytest.FixtureRequest) -> Device:
+    """The devices that have numbers of their own, for the long tables."""
+    try:
+        return get_device(request.param)
+    except DeviceError as error:
+        pytest.skip(str(error))

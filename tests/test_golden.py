@@ -12,17 +12,18 @@ from golden import make_images
 from golden.make_golden import BATCH, CASES, PLACE, STEPS, batches, problem, pytorch_losses
 
 from minidl import SoftmaxCrossEntropy
+from minidl.backend import CPU, Device, to_numpy
 
 GOLDEN = json.loads(PLACE.read_text("utf-8"))
 case = pytest.mark.parametrize(("f", "rule"), CASES)
 
 
 @functools.cache
-def losses(f: str, rule: str) -> list[float]:
-    network, optimizer = problem(f, rule)
+def losses(f: str, rule: str, place: Device = CPU) -> list[float]:
+    network, optimizer = problem(f, rule, place)
     loss, found = SoftmaxCrossEntropy(), []
     for x, labels in batches():
-        value, dlogits = loss(network.forward(x), labels)
+        value, dlogits = loss(network.forward(place.asarray(x)), place.asarray(labels))
         network.backward(dlogits)
         optimizer.step(network.theta, network.dtheta)
         found.append(float(value))
@@ -30,10 +31,10 @@ def losses(f: str, rule: str) -> list[float]:
 
 
 @case
-def test_losses_are_the_golden_ones(f, rule):
+def test_losses_are_the_golden_ones(f, rule, place):
     golden = GOLDEN["losses"][f"{f} {rule}"]
     assert len(golden) == STEPS
-    np.testing.assert_allclose(losses(f, rule), golden, rtol=1e-10)
+    np.testing.assert_allclose(losses(f, rule, place), golden, rtol=1e-10)
 
 
 @pytest.mark.parametrize(("f", "rule"), [("sigmoid", "adam"), ("relu", "sgd")])
@@ -57,16 +58,17 @@ def test_the_golden_losses_can_tell_a_wrong_step():
 # -- convolutions and pools -------------------------------------------------------------------
 
 
-def ours(name: str) -> dict[str, np.ndarray]:
-    layer, x, dy = make_images.problem(name)
-    y, dx = layer.forward(x), layer.backward(dy)
-    return {"y": y, "dx": dx} | {f"d{n}": g for n, g in layer.gradients().items()}
+def ours(name: str, place: Device = CPU) -> dict[str, np.ndarray]:
+    layer, x, dy = make_images.problem(name, place)
+    found = {"y": layer.forward(place.asarray(x)), "dx": layer.backward(place.asarray(dy))}
+    found |= {f"d{n}": g for n, g in layer.gradients().items()}
+    return {what: to_numpy(array) for what, array in found.items()}
 
 
 @pytest.mark.parametrize("name", make_images.CASES)
-def test_images_are_the_golden_ones(name):
+def test_images_are_the_golden_ones(name, place):
     with np.load(make_images.PLACE, allow_pickle=False) as file:
-        for what, array in ours(name).items():
+        for what, array in ours(name, place).items():
             golden = file[f"{name}: {what}"]
             assert array.shape == golden.shape
             scale = np.abs(golden).max()

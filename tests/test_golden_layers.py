@@ -8,21 +8,23 @@ import numpy as np
 import pytest
 from golden.make_layers import LAYERS, PLACE, STEPS, build, cut, pytorch_steps, steps
 
+from minidl.backend import CPU, Device, to_numpy
+
 GOLDEN = json.loads(PLACE.read_text("utf-8"))
 each = pytest.mark.parametrize("name", LAYERS)
 
 
-def our_steps(name: str) -> list[dict[str, np.ndarray]]:
-    layer, found = build(name), []
+def our_steps(name: str, place: Device = CPU) -> list[dict[str, np.ndarray]]:
+    layer, found = build(name, place), []
     for x, drawn, training in steps(name):
-        y = layer.forward(x, training)
-        dx = layer.backward(np.ascontiguousarray(cut(drawn, y)))
+        y = layer.forward(place.asarray(x), training)
+        dx = layer.backward(place.asarray(np.ascontiguousarray(cut(drawn, y))))
         arrays = {"y": y.copy(), "dx": dx.copy()}
         for part in layer.walk():
             at = part.name + "." if part.name else ""
             arrays |= {f"d {at}{key}": g.copy() for key, g in part.gradients().items()}
             arrays |= {at + key: value.copy() for key, value in part.state().items()}
-        found.append(arrays)
+        found.append({key: to_numpy(array) for key, array in arrays.items()})
     return found
 
 
@@ -38,8 +40,8 @@ def compare(ours, theirs):
 
 
 @each
-def test_values_and_gradients_are_the_golden_ones(name):
-    compare(our_steps(name), GOLDEN[name])
+def test_values_and_gradients_are_the_golden_ones(name, place):
+    compare(our_steps(name, place), GOLDEN[name])
 
 
 @each

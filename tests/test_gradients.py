@@ -54,15 +54,17 @@ def tolerance(name: str) -> float:
 
 @pytest.mark.parametrize("shape", [(1,), (7,), (4, 3), (2, 3, 4)])
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_activation(name, shape):
-    assert_gradients(FUNCTIONS[name](), shape, rng=1, tolerance=tolerance(name))
+def test_activation(name, shape, place):
+    assert_gradients(FUNCTIONS[name](), shape, rng=1, tolerance=tolerance(name), device=place)
 
 
 @pytest.mark.parametrize(("N", "n_in", "n_out"), [(1, 1, 1), (1, 4, 3), (5, 1, 3), (6, 4, 4)])
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_dense(name, N, n_in, n_out):
+def test_dense(name, N, n_in, n_out, place):
     layer = Dense(n_in, n_out, FUNCTIONS[name](), biases="glorot_normal")
-    check = assert_gradients(layer, (N, n_in), rng=2, directions=2, tolerance=tolerance(name))
+    check = assert_gradients(
+        layer, (N, n_in), rng=2, directions=2, tolerance=tolerance(name), device=place
+    )
     assert [row.name for row in check.rows] == ["x", "W", "b"]
 
 
@@ -108,30 +110,30 @@ def test_dense(name, N, n_in, n_out):
     ids=repr,
 )
 @pytest.mark.parametrize("training", [True, False])
-def test_layer(layer, shape, training):
-    scatter(layer)
-    assert_gradients(layer, shape, rng=3, training=training, tolerance=SMOOTH)
+def test_layer(layer, shape, training, place):
+    scatter(layer, place)
+    assert_gradients(layer, shape, rng=3, training=training, tolerance=SMOOTH, device=place)
 
 
-def scatter(layer):
+def scatter(layer, place):
     """Parameters and state away from where they start: γ = 1 and β = 0 would hide errors."""
     rng = np.random.default_rng(12)
-    layer.build(dtype="float64")
+    layer.build(dtype="float64", device=place)
     for part in layer.walk():
         for value in part.parameters().values():
-            value += rng.normal(0, 0.5, value.shape)
+            value += place.asarray(rng.normal(0, 0.5, value.shape))
         for value in part.state().values():
-            value += rng.random(value.shape)
+            value += place.asarray(rng.random(value.shape))
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (6, 1), (1, 4), (5, 4), (2, 4, 3, 2)])
 @pytest.mark.parametrize(
     "make", [PReLU, lambda c: APL(c, 1), lambda c: APL(c, 5)], ids=["prelu", "apl 1", "apl 5"]
 )
-def test_learned_activation(make, shape):
+def test_learned_activation(make, shape, place):
     layer = make(shape[1])
-    scatter(layer)
-    check = assert_gradients(layer, shape, rng=13, tolerance=KINKED)
+    scatter(layer, place)
+    check = assert_gradients(layer, shape, rng=13, tolerance=KINKED, device=place)
     assert [row.name for row in check.rows] == ["x", *layer.parameter_shapes()]
 
 
@@ -173,17 +175,21 @@ CONVOLUTIONS = {  # kernel_size, stride, padding, shape of x, channels_out
 
 @pytest.mark.parametrize("case", CONVOLUTIONS.values(), ids=CONVOLUTIONS)
 @pytest.mark.parametrize("training", [True, False])
-def test_convolution(case, training):
+def test_convolution(case, training, place):
     size, stride, padding, shape, channels_out = case
     layer = Conv2D(shape[1], channels_out, size, stride, padding, "tanh", biases="glorot_normal")
-    check = assert_gradients(layer, shape, rng=12, training=training, tolerance=SMOOTH)
+    check = assert_gradients(
+        layer, shape, rng=12, training=training, tolerance=SMOOTH, device=place
+    )
     assert [row.name for row in check.rows] == ["x", "W", "b"]
 
 
 @pytest.mark.parametrize("name", [n for n, f in FUNCTIONS.items() if f().elementwise])
-def test_convolution_with(name):
+def test_convolution_with(name, place):
     layer = Conv2D(2, 3, 3, padding=1, activation=FUNCTIONS[name](), biases="glorot_normal")
-    assert_gradients(layer, (2, 2, 4, 3), rng=13, directions=2, tolerance=tolerance(name))
+    assert_gradients(
+        layer, (2, 2, 4, 3), rng=13, directions=2, tolerance=tolerance(name), device=place
+    )
 
 
 LOSSES = {
@@ -196,16 +202,17 @@ LOSSES = {
 @pytest.mark.parametrize(
     ("loss", "shape"), [(loss, s) for loss, shapes in LOSSES.items() for s in shapes], ids=str
 )
-def test_loss(loss, shape):
+def test_loss(loss, shape, place):
     rng = np.random.default_rng(4)
     labels = isinstance(loss, SoftmaxCrossEntropy)
     targets = rng.integers(0, shape[1], shape[0]) if labels else rng.random(shape)
-    assert_gradients(loss, shape, targets, rng=5, tolerance=SMOOTH)
+    targets = place.asarray(targets)
+    assert_gradients(loss, shape, targets, rng=5, tolerance=SMOOTH, device=place)
 
     def total(logits, targets):
         return loss(logits, targets, "sum")
 
-    assert_gradients(total, shape, targets, rng=5, tolerance=SMOOTH)
+    assert_gradients(total, shape, targets, rng=5, tolerance=SMOOTH, device=place)
 
 
 def deep(name: str, dropout: bool = False, last: str = "linear") -> Network:

@@ -32,14 +32,15 @@ RULES: dict[str, tuple[Any, str, dict[str, float]]] = {
 CASES = [(f, rule) for f in ("sigmoid", "relu") for rule in RULES]
 
 
-def problem(f: str, rule: str) -> tuple[Network, Optimizer]:
+def problem(f: str, rule: str, device: Any = "cpu") -> tuple[Network, Optimizer]:
     """The network with its first weights, and the rule that is to update them."""
     last = len(SIZES) - 2
     layers = [
         Dense(n_in, n_out, f if i < last else "linear")
         for i, (n_in, n_out) in enumerate(itertools.pairwise(SIZES))
     ]
-    return Network(layers, SIZES[0], rng=SEED, dtype="float64"), RULES[rule][0]()
+    network = Network(layers, SIZES[0], rng=SEED, dtype="float64", device=device)
+    return network, RULES[rule][0]()
 
 
 def batches(steps: int = STEPS) -> Iterator[tuple[np.ndarray, np.ndarray]]:

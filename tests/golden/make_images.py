@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from minidl import AveragePool2D, Conv2D, GlobalAveragePool2D, Layer, MaxPool2D
+from minidl.backend import namespace
 
 PLACE = Path(__file__).parent / "images.npz"
 
@@ -42,14 +43,14 @@ CASES: dict[str, tuple[tuple[int, ...], Any]] = {
 }
 
 
-def problem(name: str) -> tuple[Layer, np.ndarray, np.ndarray]:
+def problem(name: str, device: Any = "cpu") -> tuple[Layer, np.ndarray, np.ndarray]:
     """The layer with its weights, x, and dy."""
     shape, make = CASES[name]
     rng = np.random.default_rng(len(name) + 1000 * math.prod(shape))
     layer = make()
-    layer.build(rng, "float64")
+    layer.build(rng, "float64", device)
     for parameter in layer.parameters().values():
-        parameter[...] = rng.standard_normal(parameter.shape)
+        parameter[...] = namespace(parameter).asarray(rng.standard_normal(parameter.shape))
     x = rng.standard_normal(shape)
     if "ties" in name:
         x = np.maximum(x.round(), 0)

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from minidl import APL, GLU, Activate, BatchNorm, Dense, Layer, PReLU, Residual, SwiGLU
+from minidl.backend import namespace
 
 PLACE = Path(__file__).parent / "layers.json"
 STEPS = 2  # training steps before the one in inference
@@ -47,13 +48,13 @@ LAYERS: dict[str, tuple[Callable[[], Layer], tuple[int, ...]]] = {
 }
 
 
-def build(name: str) -> Layer:
+def build(name: str, device: Any = "cpu") -> Layer:
     """The layer with parameters that are all different, none of them where it starts."""
-    layer = LAYERS[name][0]().build(dtype="float64")
+    layer = LAYERS[name][0]().build(dtype="float64", device=device)
     rng = _generator(name)
     for part in layer.walk():
         for value in part.parameters().values():
-            value[...] = rng.normal(0.2, 0.7, value.shape)
+            value[...] = namespace(value).asarray(rng.normal(0.2, 0.7, value.shape))
     return layer
 
 
