@@ -239,3 +239,22 @@ def test_help():
     options = """--epochs --batch-size --seed --seeds --activations --hidden --optimizer
         --learning-rate --dataset --data-dir --limit --device --jobs --output-dir --quiet"""
     assert set(options.split()) <= set(done.stdout.replace(",", " ").split())
+
+
+def test_on_a_gpu_it_comes_to_the_same(device, small, monkeypatch, tmp_path):
+    """The whole experiment as a CUDA graph, and launch by launch, beside the CPU."""
+    monkeypatch.setattr(cifar100, "load", lambda *_, **__: small)
+    found = {}
+    for name, options in {
+        "cpu": ["--device", "cpu"],
+        "graph": ["--device", device.name],
+        "launches": ["--device", device.name, "--no-graph"],
+    }.items():
+        folder = tmp_path / name
+        cifar100.main([*HIDDEN, "--epochs", "2", *options, "--quiet", "--output-dir", str(folder)])
+        found[name] = summary(folder)["networks"]
+    for network, figures in found["cpu"].items():
+        for name in ("graph", "launches"):
+            for key in ("train_loss", "train_accuracy", "test_loss", "test_accuracy"):
+                theirs = found[name][network][key]
+                np.testing.assert_allclose(theirs, figures[key], rtol=1e-3, atol=0.011)
