@@ -1,7 +1,7 @@
 """One training step, an epoch of them: batch, forward, loss, backward, update.
 
-On the CPU a step is the five lines of :meth:`TrainingStep._compute`.  On a GPU
-the same lines are recorded once as a CUDA graph and replayed from then on.
+A step is the lines of :meth:`TrainingStep._compute`.  On a GPU the same lines are
+recorded once as a CUDA graph and replayed from then on.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class TrainingStep:
 
     @contextmanager
     def epoch(self, order: np.ndarray) -> Iterator[None]:
-        """Within it, call the step ``steps`` times; ``order`` ``(n,)`` are the examples' rows.
+        """Within it, call the step up to ``steps`` times; ``order`` ``(n,)`` are the rows.
 
         At its end everything is computed, and a loss that is not finite is reported.
         """
@@ -101,10 +101,11 @@ class TrainingStep:
         self.done += 1
 
     def figures(self) -> tuple[float, float]:
-        """Mean loss and share of hits of the epoch; each batch as it was judged when it came."""
+        """Mean loss and share of hits so far in the epoch; each batch as it was when it came."""
+        seen = slice(self.done * self.batch_size)
         return (
-            float(self.losses.mean(dtype=np.float64)),
-            float(self.hits.mean(dtype=np.float64)),
+            float(self.losses[seen].mean(dtype=np.float64)),
+            float(self.hits[seen].mean(dtype=np.float64)),
         )
 
     def _compute(
@@ -131,7 +132,7 @@ class TrainingStep:
             self._report(self.done, losses, f"which first appears in {place}")
 
     def _check_epoch(self) -> None:
-        losses = to_numpy(self.losses)
+        losses = to_numpy(self.losses[: self.done * self.batch_size])
         bad = np.flatnonzero(~np.isfinite(losses))
         if len(bad):
             step = int(bad[0]) // self.batch_size

@@ -238,6 +238,19 @@ def test_gradients_can_be_looked_at_after_any_step(gpu):
     assert_close(seen[gpu], seen["cpu"])
 
 
+def test_an_epoch_may_end_early(device):
+    step = TrainingStep(
+        network(device), Examples(IMAGES, LABELS), SoftmaxCrossEntropy(), Adam(), BATCH
+    )
+    step.losses.fill(math.nan)  # what was there before is not looked at
+    with step.epoch(np.arange(N)):
+        step()
+        step()
+    loss, accuracy = step.figures()
+    assert loss == pytest.approx(float(step.losses[: 2 * BATCH].mean()), rel=1e-12)
+    assert 0 <= accuracy <= 1
+
+
 def test_the_learning_rate_may_change_between_epochs(gpu):
     found = {}
     for where in ("cpu", gpu):

@@ -55,7 +55,6 @@ class MinidlPeer:
         # An epoch goes through all examples: these rows first, and it ends after them.
         order = np.zeros(len(self.step.examples), np.int64)
         order[: rows.size] = rows.ravel()
-        self.step.losses.fill(0)
         with self.step.epoch(order):
             if not self.network.device.is_cuda:
                 for _ in rows:
