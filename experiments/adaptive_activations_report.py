@@ -90,7 +90,8 @@ def _opening(size: Size, summary: Mapping[str, Any], runs: Mapping[str, Sequence
         ""
         if size == FULL
         else f"**Smaller than the study: {size.train_images:,} of its {FULL.train_images:,} "
-        f"training images, {size.test_images:,} test images, networks of an eighth of its width, "
+        f"training images, {size.test_images:,} test images, {size.dense:,} of its "
+        f"{FULL.dense:,} units in a dense layer and as large a share of its channels, "
         f"{size.epochs} epochs.** The accuracies are therefore lower than the published ones; what "
         "can be compared is who is ahead of whom, and where the differences come from. `--full` "
         "is the study's size; it was not run here.\n\n"

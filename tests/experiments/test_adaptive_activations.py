@@ -10,10 +10,11 @@ import adaptive_activations_training as training
 import numpy as np
 import pytest
 from adaptive_activations_claims import CLAIMS
-from adaptive_activations_series import Figures, Series, published, shape
+from adaptive_activations_series import Figures, Series, last, published, shape
 from adaptive_activations_training import (
     FULL,
     REDUCED,
+    Outcome,
     Size,
     Training,
     build_network,
@@ -27,6 +28,7 @@ from adaptive_activations_training import (
 from minidl import APL, Activate, Dense, Examples
 from minidl.backend import CPU
 from minidl.datasets import standin
+from minidl.recording import History
 from minidl.reporting import judge
 
 TINY = Size(20, 10, 1, 10, (2, 3, 2), 4, 2, 16)
@@ -179,6 +181,31 @@ def test_as_run_goes_on_where_it_stopped(monkeypatch):
     first.clear()
     tiny().hinges_as_described(3)
     assert first == [new[2]]
+
+
+def test_which_networks_are_shown_as_run():
+    def outcome(accuracy, *shapes):
+        history = History([1.0], [0.5], [1.0], [accuracy], [1.0])
+        return Outcome(history, dict(enumerate(shapes)))
+
+    outcomes = {("hinges_as_described", str(s)): outcome(s / 100, [s]) for s in training.HINGES}
+    outcomes |= {("hinges_as_run", str(s)): outcome(s / 10) for s in training.HINGES}
+    outcomes |= {
+        ("functions_as_described", name): outcome(0.1 * i, [name])
+        for i, name in enumerate(training.FUNCTIONS)
+    }
+    outcomes["functions_as_run", "relu"] = outcome(0.9)
+    outcomes |= {(f"depth_{d}", n): outcome(0.3) for d in (3, 5, 7) for n in training.FUNCTIONS}
+
+    run, described = (Figures.of(outcomes, key, 10) for key in ("as_run", "as_described"))
+    assert {n: last(s) for n, s in run.functions.items()} == {
+        "apl": 0.05,
+        "relu": 0.9,
+        "leaky_relu": 0.2,
+    }
+    assert [last(s) for s in described.functions.values()] == [0, 0.1, 0.2]
+    assert (last(run.hinges[10]), last(described.hinges[10])) == (1, 0.1)
+    assert (run.shapes, described.shapes) == ({0: [5]}, {0: ["apl"]})
 
 
 def test_shapes_are_kept_after_the_epochs_of_the_study():
