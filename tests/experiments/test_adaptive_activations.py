@@ -273,6 +273,10 @@ def times(apl):
     return {name: flat(0.5, s) for name, s in seconds.items()}
 
 
+def last_accuracies(apl, relu, leaky):
+    return {"apl": flat(apl), "relu": flat(relu), "leaky_relu": flat(leaky)}
+
+
 def learned(before, after):
     """One channel for each a, which is minus its slope on the left."""
     place = np.zeros((1, len(before)))
@@ -285,6 +289,12 @@ def learned(before, after):
         (0, {"hinges": {1: flat(0.5), 5: flat(0.51), 10: flat(0.512)}}, False),
         (0, {"hinges": {1: flat(0.5), 5: flat(0.52), 10: flat(0.51)}}, True),
         (2, {"hinges": {s: flat(0.5 + 0.01 * s) for s in (1, 2, 3, 4, 5, 10)}}, False),
+        (3, {"functions": last_accuracies(0.52, 0.5, 0.6)}, True),
+        (3, {"functions": last_accuracies(0.51, 0.5, 0.4)}, False),
+        (4, {"functions": last_accuracies(0.52, 0.6, 0.5)}, True),
+        (4, {"functions": last_accuracies(0.51, 0.4, 0.5)}, False),
+        (5, {"functions": last_accuracies(0.5, 0.4, 0.3)}, False),
+        (5, {"functions": last_accuracies(0.5, 0.4, 0.6)}, False),
         (7, {"functions": times(2.0)}, True),
         (7, {"functions": times(1.4)}, False),
         (7, {"functions": times(2.6)}, False),
