@@ -1,0 +1,106 @@
+"""The gallery of activation functions: every function, its figures, and the published values."""
+
+import copy
+import dataclasses
+import json
+import math
+
+import activation_gallery
+import numpy as np
+import pytest
+from activation_gallery_claims import behaviour_claims, published, value_claims
+from activation_gallery_entries import gallery
+
+from minidl import ACTIVATIONS
+
+ENTRIES = {entry.name: entry for entry in gallery()}
+GRID = np.linspace(-6, 6, 1201)
+
+
+def sigmoid(z):
+    return 1 / (1 + math.exp(-z))
+
+
+def test_every_function_of_the_engine_is_there():
+    assert list(ENTRIES) == [*ACTIVATIONS, "prelu", "apl", "glu", "swiglu"]
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_derivative_range_and_steepest_slope(name):
+    entry = ENTRIES[name]
+    assert entry.numeric_difference() < 1e-6
+    y, slope = entry.at(GRID)
+    assert (entry.range[0] <= y).all() and (y <= entry.range[1]).all()
+    assert np.abs(slope).max() <= entry.max_slope
+
+
+def test_a_wrong_derivative_is_seen():
+    entry = ENTRIES["swish"]
+
+    def at(z):
+        y, slope = entry.at(z)
+        return y, slope + 1e-4 * np.sin(z)
+
+    assert dataclasses.replace(entry, at=at).numeric_difference() > 5e-5
+
+
+@pytest.mark.parametrize(
+    ("name", "z", "y", "slope"),
+    [
+        # max(0, z) − 0.5 max(0, 1 − z) + 0.75 max(0, −1 − z)
+        ("apl", -4.0, 0 - 2.5 + 2.25, -0.25),
+        ("apl", -0.5, 0 - 0.75 + 0, 0.5),
+        ("apl", 0.5, 0.5 - 0.25 + 0, 1.5),
+        ("apl", 3.0, 3.0, 1.0),
+        ("prelu", -2.0, -0.5, 0.25),
+        ("softmax", 1.2, math.exp(1.2) / (math.exp(1.2) + 2), None),
+        ("glu", 2.0, 2 * sigmoid(2), sigmoid(2) + 2 * sigmoid(2) * sigmoid(-2)),
+        ("swiglu", -1.0, sigmoid(-1), None),
+        ("leaky_relu", -4.0, -0.04, 0.01),
+    ],
+)
+def test_values_by_hand(name, z, y, slope):
+    found, steep = ENTRIES[name].at(np.array([z]))
+    assert found[0] == pytest.approx(y, abs=1e-15)
+    if slope is not None:
+        assert steep[0] == pytest.approx(slope, abs=1e-15)
+
+
+def test_published_values_are_right():
+    claims = value_claims(published())
+    assert [claim.holds for claim in claims] == [True] * 6
+    assert claims[4].measured == "0.5771, 0.2346, 0.1883"
+
+
+def test_a_published_value_off_in_its_last_digit_is_seen():
+    study = copy.deepcopy(published())
+    study["tanh"][2] += 1e-8
+    study["softmax_examples"][0]["published"][1] = 0.24
+    holds = [claim.holds for claim in value_claims(study)]
+    assert holds == [True, True, False, True, False, True]
+
+
+def test_statements():
+    *judged, cheaper = behaviour_claims()
+    assert [claim.holds for claim in judged] == [True, True, True, False, True, True, False]
+    assert "0.5" in judged[0].measured
+    assert cheaper.holds in (True, False)  # a matter of the machine
+
+
+def test_every_file(monkeypatch, tmp_path, capsys):
+    some = [ENTRIES["sigmoid"], ENTRIES["apl"]]
+    monkeypatch.setattr(activation_gallery, "gallery", lambda: some)
+    activation_gallery.main(["--output-dir", str(tmp_path)])
+    names = {"overview", "sigmoid", "apl"}
+    figures = {path.name for path in (tmp_path / "figures").iterdir()}
+    assert figures == {f"{name}.{kind}" for name in names for kind in ("png", "svg")}
+    report = (tmp_path / "report.md").read_text(encoding="utf-8")
+    assert "| sigmoid | 1 / (1 + e^(−z)) | σ(z) σ(−z) | 0 to 1 | none | 0.25 |" in report
+    assert "of apl" in report
+    for name in names:
+        assert f"(figures/{name}.png)" in report
+    found = json.loads((tmp_path / "summary.json").read_text(encoding="utf-8"))
+    at = found["z"].index(-0.7)
+    assert found["functions"]["sigmoid"]["values"][at] == pytest.approx(published()["sigmoid"][1])
+    assert found["functions"]["apl"]["range"] == [-1, None]  # JSON has no infinity
+    assert "holds" in capsys.readouterr().out

@@ -1,0 +1,326 @@
+"""The study of adaptive activation functions from its command line to its report, made tiny."""
+
+import csv
+import json
+from dataclasses import replace
+
+import adaptive_activations
+import adaptive_activations_report
+import adaptive_activations_training as training
+import numpy as np
+import pytest
+from adaptive_activations_claims import CLAIMS
+from adaptive_activations_series import Figures, Series, last, published, shape
+from adaptive_activations_training import (
+    FULL,
+    REDUCED,
+    Outcome,
+    Size,
+    Training,
+    build_network,
+    carry_over,
+    deep_network,
+    hinges_of,
+    prepared,
+    shrunk,
+)
+
+from minidl import APL, Activate, Dense, Examples
+from minidl.backend import CPU
+from minidl.datasets import standin
+from minidl.recording import History
+from minidl.reporting import judge
+
+TINY = Size(20, 10, 1, 10, (2, 3, 2), 4, 2, 16)
+DATA = standin.generate(seed=0, train=40, test=20)
+IMAGES = prepared(DATA.train, 20), prepared(DATA.test, 10)
+
+
+def tiny(size=TINY, seed=0):
+    return Training(size, *IMAGES, len(DATA.classes), seed, CPU)
+
+
+# -- from the command line to the report ----------------------------------------------------
+
+
+@pytest.fixture
+def run(monkeypatch, tmp_path):
+    """Run the study in this process and return its folder; figures only where asked for."""
+
+    def run(*arguments, figures=False):
+        if not figures:
+            monkeypatch.setattr(adaptive_activations_report, "all_figures", lambda *_: [])
+        monkeypatch.setattr(adaptive_activations, "REDUCED", TINY)
+        monkeypatch.setattr(adaptive_activations, "load", lambda *_, **__: DATA)
+        place = ["--device", "cpu", "--quiet", "--output-dir", str(tmp_path / "run")]
+        adaptive_activations.main([*arguments, *place])
+        return tmp_path / "run"
+
+    return run
+
+
+def summary(folder):
+    return json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+
+
+def test_every_file_and_key(run, capsys):
+    folder = run(figures=True)
+    found = summary(folder)
+    assert found["size"]["train_images"] == 20
+    assert found["is_full_size"] is False
+    assert [len(claims) for claims in found["claims"].values()] == [len(CLAIMS)] * 2
+    groups = [t["group"] for t in found["runs"][0]["trainings"]]
+    count = {group: groups.count(group) for group in groups}
+    assert count == {
+        "hinges_as_run": 6,
+        "hinges_as_described": 6,
+        "functions_as_described": 3,
+        "functions_as_run": 1,
+        **{f"depth_{depth}": 3 for depth in (3, 5, 7)},
+    }
+    with open(folder / "epochs.csv", encoding="utf-8", newline="") as file:
+        assert len(list(csv.DictReader(file))) == 25
+    names = {"hinges", "functions_accuracy", "functions_loss", "depth"}
+    names |= {"shapes_as_run", "shapes_as_described"}
+    figures = {path.name for path in (folder / "figures").iterdir()}
+    assert figures == {f"{name}.{kind}" for name in names for kind in ("png", "svg")}
+    report = (folder / "report.md").read_text(encoding="utf-8")
+    assert "Smaller than the study: 20 of its 50,000 training images" in report
+    assert "| 10 | 0.8133 |" in report
+    for name in names:
+        assert f"(figures/{name}.png)" in report
+    assert "as run: " in capsys.readouterr().out
+
+
+def test_same_seed_same_figures_whatever_the_jobs(run):
+    def losses(*arguments):
+        trainings = summary(run("--seeds", "2", *arguments))["runs"]
+        return [[t["test_loss"] for t in block["trainings"]] for block in trainings]
+
+    one = losses("--jobs", "1")
+    assert one == losses("--jobs", "2")
+    assert one[0] != one[1]
+
+
+def test_size_of_the_command_line():
+    def size(*arguments):
+        return adaptive_activations.size_of(adaptive_activations.options(list(arguments)))
+
+    assert size() == REDUCED
+    assert size("--full") == FULL
+    assert size("--epochs", "3", "--images", "7") == replace(REDUCED, epochs=3, train_images=7)
+
+
+def test_wrong_options(capsys):
+    with pytest.raises(SystemExit):
+        adaptive_activations.main(["--images", "0"])
+    assert "--images: expected a whole number from 1, got '0'" in capsys.readouterr().err
+
+
+# -- the networks -----------------------------------------------------------------------------
+
+
+def test_the_network_of_the_study():
+    network = build_network(tiny(FULL), "apl", hinges=5)
+    convolutions = (3 * 25 + 1) * 96 + (96 * 25 + 1) * 128 + (128 * 25 + 1) * 256
+    apl = 2 * 5 * (96 + 128 + 256)
+    dense = (256 * 3 * 3 + 1) * 2048 + 2049 * 2048 + 2049 * len(DATA.classes)
+    assert network.theta.size == convolutions + apl + dense
+    described = build_network(tiny(FULL), "apl", hinges=5, dense_too=True)
+    assert described.theta.size == network.theta.size + 2 * 5 * 2 * 2048
+
+
+@pytest.mark.parametrize("function", ["relu", "leaky_relu"])
+def test_only_these_have_a_function_after_their_dense_layers(function):
+    kinds = [type(layer) for layer in build_network(tiny(), function, dense_too=True).layers]
+    assert kinds.count(Activate) == 5
+    assert kinds[-2:] != [Activate, Dense]
+    assert not any(isinstance(la, APL) for la in build_network(tiny(), function).layers)
+
+
+def test_networks_differ_in_their_function_only():
+    relu, leaky = (build_network(tiny(), name, dense_too=True) for name in ("relu", "leaky_relu"))
+    assert np.array_equal(relu.theta, leaky.theta)
+
+
+@pytest.mark.parametrize("depth", [3, 5, 7])
+def test_depth(depth):
+    network = deep_network(tiny(), "apl", depth)
+    assert len(list(hinges_of(network))) == depth
+    assert network.shapes[-3] == (2, 32, 32)  # what the mean of each channel is taken of
+    assert network.shapes[-2] == (2,)
+
+
+def test_carried_over_the_function_is_the_same():
+    rng = np.random.default_rng(0)
+    before, after = (build_network(tiny(), "apl", hinges) for hinges in (2, 4))
+    before.theta[...] = rng.normal(size=before.theta.size)
+    carry_over(before, after)
+    x = rng.normal(size=(3, 3, 32, 32)).astype(np.float32)
+    assert np.array_equal(before.forward(x), after.forward(x))
+    a, b = next(hinges_of(after))
+    assert not a[2:].any() and not b[2:].any() and a[:2].all()
+
+
+def test_as_run_goes_on_where_it_stopped(monkeypatch):
+    first = []
+
+    def run(self, network, rng, label):
+        first.append(network.theta.sum())
+        network.theta += 1
+        return label
+
+    monkeypatch.setattr(Training, "run", run)
+    tiny().hinges_as_run()
+    new = [build_network(tiny(), "apl", s).theta.sum() for s in training.HINGES]
+    assert first[0] == new[0]
+    assert not np.isclose(first[1:], new[1:]).any()
+    first.clear()
+    tiny().function("relu")
+    assert len(first) == 2 and first[0] != first[1]  # the second time trained before
+    first.clear()
+    tiny().hinges_as_described(3)
+    assert first == [new[2]]
+
+
+def test_which_networks_are_shown_as_run():
+    def outcome(accuracy, *shapes):
+        history = History([1.0], [0.5], [1.0], [accuracy], [1.0])
+        return Outcome(history, dict(enumerate(shapes)))
+
+    outcomes = {("hinges_as_described", str(s)): outcome(s / 100, [s]) for s in training.HINGES}
+    outcomes |= {("hinges_as_run", str(s)): outcome(s / 10) for s in training.HINGES}
+    outcomes |= {
+        ("functions_as_described", name): outcome(0.1 * i, [name])
+        for i, name in enumerate(training.FUNCTIONS)
+    }
+    outcomes["functions_as_run", "relu"] = outcome(0.9)
+    outcomes |= {(f"depth_{d}", n): outcome(0.3) for d in (3, 5, 7) for n in training.FUNCTIONS}
+
+    run, described = (Figures.of(outcomes, key, 10) for key in ("as_run", "as_described"))
+    assert {n: last(s) for n, s in run.functions.items()} == {
+        "apl": 0.05,
+        "relu": 0.9,
+        "leaky_relu": 0.2,
+    }
+    assert [last(s) for s in described.functions.values()] == [0, 0.1, 0.2]
+    assert (last(run.hinges[10]), last(described.hinges[10])) == (1, 0.1)
+    assert (run.shapes, described.shapes) == ({0: [5]}, {0: ["apl"]})
+
+
+def test_shapes_are_kept_after_the_epochs_of_the_study():
+    outcome = tiny(replace(TINY, epochs=4)).hinges_as_described(2)["hinges_as_described", "2"]
+    assert list(outcome.shapes) == [0, 1, 3]
+    (a, b), *others = outcome.shapes[0]
+    assert len(others) == 2
+    assert a.shape == b.shape == (2, 2)
+    assert not b.any() and outcome.shapes[3][0][1].any()  # the places are learned
+    assert len(outcome.history.test_accuracy) == 4
+
+
+def test_halved_images_are_means_of_blocks():
+    image = np.zeros((1, 1, 4, 4), np.uint8)
+    image[0, 0, :2, :2] = [[10, 20], [30, 40]]
+    image[0, 0, 2:, 2:] = 255
+    found = shrunk(Examples(image, np.zeros(1, int)), 2)
+    assert found.inputs.tolist() == [[[[25, 0], [0, 255]]]]
+    assert tiny().shrunk().train.input_shape == (3, 16, 16)
+    same = tiny(FULL)
+    assert same.shrunk() is same
+
+
+# -- the claims ---------------------------------------------------------------------------------
+
+
+def test_criteria_on_the_published_figures():
+    found = judge(CLAIMS, published(), [published()])
+    assert [claim.holds for claim in found] == [True] * 7 + [None] * 7
+    # (0.7598 − 0.6075) / sqrt(2 · 0.68365 · 0.31635 / 10000)
+    assert found[3].measured == "0.7598 to 0.6075: +23.2 standard errors"
+
+
+def test_claims_turned_around_do_not_hold():
+    study = published()
+    apl, relu = study.functions["apl"], study.functions["relu"]
+    turned = {**study.functions, "apl": relu, "relu": apl}
+    hinges = dict(zip(study.hinges, reversed(study.hinges.values()), strict=True))
+    found = judge(CLAIMS, study, [replace(study, functions=turned, hinges=hinges)])
+    assert [claim.holds for claim in found[:7]] == [True, *[False] * 6]
+
+
+def flat(accuracy, seconds=1.0):
+    return Series(np.array([1.0]), np.array([1.0]), np.array([accuracy]), seconds)
+
+
+def figures(**changed) -> Figures:
+    return replace(published(), **changed)
+
+
+def depths(*rows):
+    names = ("apl", "relu", "leaky_relu")
+    return {
+        depth: {name: flat(a) for name, a in zip(names, row, strict=True)}
+        for depth, row in zip((3, 5, 7), rows, strict=True)
+    }
+
+
+GROWING = depths([0.5, 0.3, 0.4], [0.6, 0.4, 0.5], [0.7, 0.6, 0.55])
+SHRINKING = depths([0.5, 0.5, 0.4], [0.4, 0.5, 0.4], [0.4, 0.6, 0.3])
+
+
+def times(apl):
+    seconds = {"apl": apl, "relu": 1.0, "leaky_relu": 1.2}
+    return {name: flat(0.5, s) for name, s in seconds.items()}
+
+
+def last_accuracies(apl, relu, leaky):
+    return {"apl": flat(apl), "relu": flat(relu), "leaky_relu": flat(leaky)}
+
+
+def learned(before, after):
+    """One channel for each a, which is minus its slope on the left."""
+    place = np.zeros((1, len(before)))
+    return {0: [(np.array([before]), place)], 10: [(np.array([after]), place)]}
+
+
+@pytest.mark.parametrize(
+    ("claim", "changed", "holds"),
+    [
+        (0, {"hinges": {1: flat(0.5), 5: flat(0.51), 10: flat(0.512)}}, False),
+        (0, {"hinges": {1: flat(0.5), 5: flat(0.52), 10: flat(0.51)}}, True),
+        (2, {"hinges": {s: flat(0.5 + 0.01 * s) for s in (1, 2, 3, 4, 5, 10)}}, False),
+        (3, {"functions": last_accuracies(0.52, 0.5, 0.6)}, True),
+        (3, {"functions": last_accuracies(0.51, 0.5, 0.4)}, False),
+        (4, {"functions": last_accuracies(0.52, 0.6, 0.5)}, True),
+        (4, {"functions": last_accuracies(0.51, 0.4, 0.5)}, False),
+        (5, {"functions": last_accuracies(0.5, 0.4, 0.3)}, False),
+        (5, {"functions": last_accuracies(0.5, 0.4, 0.6)}, False),
+        (7, {"functions": times(2.0)}, True),
+        (7, {"functions": times(1.4)}, False),
+        (7, {"functions": times(2.6)}, False),
+        (8, {"shapes": learned([0.5, -0.5], [0.1, -0.1])}, True),
+        (8, {"shapes": learned([0.5, -0.5], [0.1, 0.1])}, False),
+        (9, {"shapes": learned([0.5, -0.5], [0.05, -0.01])}, True),
+        (9, {"shapes": learned([0.5, -0.5], [0.2, -0.2])}, False),
+        (10, {"depths": GROWING}, True),
+        (10, {"depths": SHRINKING}, False),
+        (11, {"depths": GROWING}, True),
+        (11, {"depths": SHRINKING}, False),
+        (12, {"depths": GROWING}, True),
+        (12, {"depths": SHRINKING}, False),
+        (13, {"depths": GROWING}, True),
+        (13, {"depths": SHRINKING}, False),
+    ],
+)
+def test_criteria_by_hand(claim, changed, holds):
+    judged = CLAIMS[claim][2](figures(**changed))
+    assert judged is not None
+    assert judged[1] == holds
+
+
+def test_shape_is_what_the_layer_computes():
+    layer = APL(3, hinges=2).build(rng=0, dtype="float64")
+    layer.b[...] = np.random.default_rng(1).normal(size=(2, 3))
+    x = np.linspace(-3, 3, 50)
+    expected = layer.forward(np.stack([x] * 3, axis=1))
+    np.testing.assert_allclose(shape(layer.a, layer.b, x), expected, atol=1e-15)
