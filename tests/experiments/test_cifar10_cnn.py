@@ -283,7 +283,9 @@ def series(**figures) -> Series:
         (5, {"test_loss": np.array([1.0])}, {"test_loss": np.array([1.1])}, False),
         (7, {}, {"train_accuracy": np.array([0.4]), "test_accuracy": np.array([0.5])}, True),
         (8, {}, {"test_loss": np.array([1.2, 1.1])}, True),
-        (9, {"flat": 0.6}, {"flat": 0.5}, True),
+        (9, {"saturation": (0.6, 0.09)}, {}, True),
+        (9, {"saturation": (0.6, 0.11)}, {}, False),
+        (9, {"saturation": (0.4, 0.01)}, {}, False),
         (10, {"first_gradient": 0.1}, {"first_gradient": 0.1}, False),
         (11, {"one_sign": 0.95}, {"one_sign": 0.5}, True),
         (11, {"one_sign": 0.95}, {"one_sign": 0.97}, False),
@@ -296,6 +298,30 @@ def test_criteria_by_hand(claim, sigmoid, relu, holds):
     judged = CLAIMS[claim][2]((series(**sigmoid), series(**relu)))
     assert judged is not None
     assert judged[1] == holds
+
+
+def test_series_of_the_first_epoch():
+    def look(epoch, conv, flat, sign):
+        layers = {
+            "conv2d_1": LayerLook(conv, 1.0, 0.5, 0.0, 0.2),
+            "dense_1": LayerLook(0.1, sign, 0.5, flat, 0.2),
+        }
+        return Look(epoch, int(4 * epoch), 0.1, layers)
+
+    network = build_network("sigmoid", (3, 8, 8), 10, 0, CPU)
+    x, labels = SMALL.batch(0, 64, network.dtype)
+    found = probe(network, SoftmaxCrossEntropy(), x, labels, "sum")
+    history = History([2.0], [0.1], [2.2], [0.2], [1.5], [found])
+    looks = [look(0, 4.0, 0.1, 1.0), look(0.5, 2.0, 0.2, 0.5), look(1, 1.0, 0.7, 0.1)]
+    answers = np.eye(10)[[3, 4]]
+    outcome = Outcome(history, looks, (np.zeros(0), np.zeros(0)), answers)
+    ours = Series.of(outcome, np.array([3, 5]), 300)
+    assert ours.saturation == (0.7, 0.25)
+    assert ours.one_sign == 0.75
+    assert ours.right == (1, 2)
+    assert (ours.seconds, ours.first_gradient) == (1.5, found.mean_abs()[0])
+    # study 3's figure: both hidden layers, not the last one
+    assert ours.flat == np.mean([units.saturated for units in found.units[:2]])
 
 
 # -- the command line -------------------------------------------------------------------------
