@@ -10,6 +10,7 @@ import numpy as np
 
 from minidl.recording import History
 from minidl.reporting import Judged
+from minidl.reporting.tables import figure
 
 S = TypeVar("S", bound="Series")
 
@@ -90,7 +91,7 @@ def larger_gradients(pair: Pair) -> Judged:
     sigmoid, relu = (series.first_gradient for series in pair)
     if sigmoid is None or relu is None:
         return None
-    return f"ReLU {relu:.4f}, sigmoid {sigmoid:.4f}", relu > sigmoid
+    return f"ReLU {figure(relu)}, sigmoid {figure(sigmoid)}", relu > sigmoid
 
 
 def lighter(pair: Pair) -> Judged:

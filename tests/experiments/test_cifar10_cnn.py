@@ -238,11 +238,11 @@ def test_pictures():
     image = np.arange(12, dtype=np.uint8).reshape(3, 2, 2)
     assert picture(image)[1, 0].tolist() == [2, 6, 10]
     W = np.zeros((9, 3, 3, 3))
-    W[0, :, 0, 0], W[8, 1, 2, 2] = 2, -2
+    W[0, :, 0, 1], W[8, 1, 2, 2] = 2, -2
     grid = mosaic(W, 2)
     assert grid.shape == (2 * 28, 8 * 28, 3)
-    assert grid[0, 0].tolist() == [255] * 3
-    assert grid[0, 8].tolist() == [127] * 3  # the next weight
+    assert grid[0, 8].tolist() == [255] * 3  # row 0, column 1 of the first filter
+    assert grid[8, 0].tolist() == [127] * 3
     assert grid[0, 24].tolist() == [255] * 3  # the gap
     assert grid[28 + 23, 23].tolist() == [127, 0, 127]
 
