@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from fashion_mnist_claims import Series
 from fashion_mnist_training import SET_UPS, Mistake
 
-from minidl.reporting.figures import COLOURS, draw_published, draw_runs, image_rows, new_figure
+from minidl.reporting.figures import image_rows, learning_curves
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -26,7 +26,7 @@ def all_figures(
         theirs = study.get(key, {})
         for what in ("accuracy", "loss"):
             title = f"{what.capitalize()}, {SET_UPS[key].title}"
-            yield f"{key}_{what}", curves(networks, theirs, what, title)
+            yield f"{key}_{what}", learning_curves(title, what, networks, theirs)
     for key, by_network in mistakes.items():
         rows = {
             name: [(m.image, f"{classes[m.label]}\n→ {classes[m.taken_for]}") for m in found]
@@ -36,21 +36,3 @@ def all_figures(
         if rows:
             title = f"The first mistake in each class, {SET_UPS[key].title}"
             yield f"{key}_mistakes", image_rows(title, rows)
-
-
-def curves(
-    networks: Mapping[str, Sequence[Series]], study: Mapping[str, Series], what: str, title: str
-) -> Figure:
-    """``accuracy`` or ``loss`` by epoch: on the training images (running), on the test images."""
-    figure, axes = new_figure(title, ("on the training images (running)", "on the test images"))
-    for ax, part in zip(axes, ("train", "test"), strict=True):
-        for name, series in networks.items():
-            shown = [getattr(s, f"{part}_{what}") for s in series]
-            draw_runs(ax, shown, name, COLOURS[name])
-            if name in study:
-                theirs = getattr(study[name], f"{part}_{what}")
-                draw_published(ax, theirs, name, COLOURS[name])
-        ax.legend(fontsize=8)
-    axes[0].set_ylabel(what)
-    axes[0].set_ylim(bottom=0)
-    return figure

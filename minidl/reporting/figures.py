@@ -88,6 +88,26 @@ def draw_published(ax: Axes, series: ArrayLike, name: str, colour: str) -> None:
     draw_by_epoch(ax, series, f"{name}, published", color=colour, **style)
 
 
+def learning_curves(
+    title: str, what: str, networks: Mapping[str, Sequence[Any]], study: Mapping[str, Any]
+) -> Figure:
+    """``accuracy`` or ``loss`` by epoch: on the training images (running), on the test images.
+
+    ``networks`` has several runs, ``study`` one published run by activation function, each with
+    ``train_accuracy``, ``test_accuracy``, ``train_loss`` and ``test_loss``.
+    """
+    figure, axes = new_figure(title, ("on the training images (running)", "on the test images"))
+    for ax, part in zip(axes, ("train", "test"), strict=True):
+        for name, runs in networks.items():
+            draw_runs(ax, [getattr(run, f"{part}_{what}") for run in runs], name, COLOURS[name])
+            if name in study:
+                draw_published(ax, getattr(study[name], f"{part}_{what}"), name, COLOURS[name])
+        ax.legend(fontsize=8)
+    axes[0].set_ylabel(what)
+    axes[0].set_ylim(bottom=0)
+    return figure
+
+
 def image_rows(title: str, rows: Mapping[str, Sequence[tuple[np.ndarray, str]]]) -> Figure:
     """Images (H, W) or (H, W, 3), bytes, in named rows, each with its caption above it."""
     from matplotlib.figure import Figure

@@ -1,0 +1,113 @@
+"""Sigmoid against ReLU in a small convolutional network on CIFAR-10: a published comparison.
+
+The published sigmoid network answers at random for four epochs and then begins to learn.  So every
+layer is looked at between the steps, sigmoid is trained again with other seeds until it moves, and
+once with a smaller learning rate.  ``report.md`` in the output folder says what becomes of each
+published claim, and what the plateau is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import time
+from collections.abc import Callable
+from typing import Any
+
+from cifar10_cnn_report import write_report
+from cifar10_cnn_summary import claims_table
+from cifar10_cnn_training import (
+    ACTIVATIONS,
+    EPOCHS,
+    GENTLE,
+    Outcome,
+    Run,
+    first_of_each_class,
+    run_network,
+)
+from study import (
+    add_place,
+    command_line,
+    device_of,
+    from_zero,
+    jobs_on,
+    new_parser,
+    run_script,
+    whole,
+)
+
+from minidl.datasets import load
+from minidl.recording import side_by_side
+from minidl.reporting import Conditions, DataUsed, RunFolder
+
+
+def options(arguments: list[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = new_parser(__doc__.partition("\n")[0])
+    add = parser.add_argument
+    add("--epochs", type=whole, default=EPOCHS, help="passes over the training images")
+    add("--seed", type=from_zero, default=0, help="of weights and batches")
+    add(
+        "--plateau-seeds",
+        type=from_zero,
+        default=2,
+        metavar="N",
+        help="train sigmoid with the next N seeds, too, until it moves",
+    )
+    add_place(parser, output_dir="runs/cifar10_cnn")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    chosen = options(arguments)
+    start = time.perf_counter()
+    if chosen.device != "auto":
+        device_of(chosen)  # fails now, not after a download
+    folder = RunFolder(chosen.output_dir)
+    data = load("cifar-10", chosen.data_dir, progress=not chosen.quiet)
+    used = DataUsed.of(data)
+    print(used, flush=True)
+    device = device_of(chosen)
+    jobs = jobs_on(device, chosen.jobs)
+    if not chosen.quiet:
+        print(f"device: {device}; {jobs} network(s) at a time")
+
+    shown = first_of_each_class(data.test)
+
+    def task(name: str, activation: str, seed: int, **more: Any) -> Callable[..., Outcome]:
+        return functools.partial(
+            run_network,
+            activation,
+            seed,
+            data.train,
+            data.test,
+            len(data.classes),
+            shown,
+            epochs=chosen.epochs,
+            device=device,
+            graph=chosen.graph,
+            progress=False if chosen.quiet else f"{name:<22}",
+            weights=folder / f"weights/{name.replace(' ', '-')}.npz",
+            **more,
+        )
+
+    seed = chosen.seed
+    seeds = range(seed + 1, seed + 1 + chosen.plateau_seeds)
+    tasks = [
+        *(task(f"{f} seed {seed}", f, seed) for f in ACTIVATIONS),
+        task("sigmoid gentle", "sigmoid", seed, learning_rate=GENTLE, until_it_moves=True),
+        *(task(f"sigmoid seed {s}", "sigmoid", s, until_it_moves=True) for s in seeds),
+    ]
+    sigmoid, relu, gentle, *others = side_by_side(tasks, jobs)
+    networks = dict(zip(ACTIVATIONS, (sigmoid, relu), strict=True))
+    run = Run(seed, networks, dict(zip(seeds, others, strict=True)), gentle)
+    command = command_line("cifar10_cnn", arguments)
+    conditions = Conditions.now(device, chosen.precision, jobs, command, start)
+    summary = write_report(folder, used, conditions, run, data.test.take(shown), data.train)
+    print(claims_table(summary))
+    seconds = conditions.seconds
+    print(f"written to {folder.path / 'report.md'} after {seconds:.0f} s; {used}")
+
+
+if __name__ == "__main__":
+    run_script("cifar10_cnn", main)

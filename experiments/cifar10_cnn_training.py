@@ -1,0 +1,251 @@
+"""The CIFAR-10 study's network, and its training with a look at every layer between the steps."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from study import batches_rng, keras_optimizer, weights_rng
+
+from minidl import (
+    Conv2D,
+    Dense,
+    Examples,
+    Flatten,
+    MaxPool2D,
+    Network,
+    SoftmaxCrossEntropy,
+    evaluate,
+    get_activation,
+    probe,
+)
+from minidl.backend import Array, Device, namespace, to_numpy
+from minidl.losses import Loss
+from minidl.progress import Progress
+from minidl.recording import History, Stopped
+from minidl.step import TrainingStep
+
+ACTIVATIONS = ("sigmoid", "relu")
+EPOCHS = 10  # in the study
+BATCH_SIZE = 64
+LEARNING_RATE = 0.001
+GENTLE = 0.0001  # another sigmoid network's, whose first steps are a tenth as long
+PROBED = 64  # training images that a look is at
+JUDGED = 2000  # test images that a look judges the network by
+LOOKS = 8  # in an epoch, evenly spread; the first epoch has more, after 1, 2, 4, 8, … steps
+
+CHANCE = 0.11  # a test accuracy that is not above this is that of an answer that ignores the image
+
+
+@dataclass(frozen=True)
+class LayerLook:
+    """One layer of parameters on the probed images."""
+
+    gradient: float  # mean |∂L/∂W|, L summed over the images
+    one_sign: float  # Σ_j |Σ_i ∂L/∂W_ij| / Σ_ij |∂L/∂W_ij|: 1 where each unit's have one sign
+    size: float  # mean |z|
+    flat: float  # share of slopes f'(z) below 1% of the steepest
+    spread: float  # standard deviation of y over the images, mean over the units
+
+
+@dataclass(frozen=True)
+class Look:
+    """The network between two steps."""
+
+    epoch: float  # passes over the training images so far
+    step: int  # steps so far
+    accuracy: float  # on the first test images
+    layers: dict[str, LayerLook]
+
+
+class Outcome(NamedTuple):
+    """What is kept of one training."""
+
+    history: History
+    looks: list[Look]
+    filters: tuple[np.ndarray, np.ndarray]  # conv2d_1.W before and after
+    probabilities: np.ndarray  # (n, classes) on the test images that are shown
+
+
+def build_network(
+    activation: str, shape: tuple[int, ...], classes: int, seed: int, device: Device
+) -> Network:
+    """Glorot-uniform weights and zero biases as in Keras; softmax is left to the loss."""
+    channels, height, width = shape
+    places = (height - 2) // 2 * ((width - 2) // 2)
+    layers = [
+        Conv2D(channels, 32, 3, activation=activation),
+        MaxPool2D(2),
+        Flatten(),
+        Dense(32 * places, 128, activation),
+        Dense(128, classes),
+    ]
+    return Network(layers, shape, rng=weights_rng(seed), device=device)
+
+
+def run_network(
+    activation: str,
+    seed: int,
+    train: Examples,
+    test: Examples,
+    classes: int,
+    shown: np.ndarray,
+    stop: threading.Event,
+    *,
+    epochs: int,
+    learning_rate: float = LEARNING_RATE,
+    until_it_moves: bool = False,
+    device: Device,
+    graph: bool,
+    progress: bool | str,
+    weights: Path,
+) -> Outcome:
+    """Train one network and write its weights.
+
+    ``until_it_moves`` ends the training one epoch after the first one above chance.
+    """
+    network = build_network(activation, train.input_shape, classes, seed, device)
+    filters = network["conv2d_1"].parameters()["W"]
+    before = to_numpy(filters).copy()
+    loss = SoftmaxCrossEntropy()
+    optimizer = keras_optimizer("adam", learning_rate)
+    step = TrainingStep(network, train, loss, optimizer, BATCH_SIZE, graph=graph)
+    history, looks = _train(
+        step, test, epochs, batches_rng(seed), until_it_moves, progress=progress, stop=stop
+    )
+    network.save(weights)
+    after = to_numpy(filters).copy()
+    x, _ = test.take(shown).batch(0, len(shown), network.dtype)
+    probabilities = get_activation("softmax")(network.predict(x))
+    return Outcome(history, looks, (before, after), probabilities)
+
+
+def _train(
+    step: TrainingStep,
+    test: Examples,
+    epochs: int,
+    rng: np.random.Generator,
+    until_it_moves: bool,
+    *,
+    progress: bool | str,
+    stop: threading.Event,
+) -> tuple[History, list[Look]]:
+    """The epochs, each with looks before some of its steps, and a last look after them all.
+
+    It is the loop of :func:`minidl.training.train`, which knows nothing between epochs.
+    A look changes nothing that a step reads, so the training is that of ``train``.
+    """
+    network, loss, device = step.network, step.loss, step.network.device
+    test = test.to(device)
+    probed, judged = step.examples.first(PROBED), test.first(JUDGED)
+    n = len(step.examples)
+    history, looks = History(), []
+
+    def look(epoch: int, i: int) -> None:
+        done = epoch + i / step.steps
+        looks.append(look_at(network, loss, probed, judged, done, epoch * step.steps + i))
+
+    with Progress(progress, epochs, step.steps) as bar, device.enough_memory():
+        for epoch in range(epochs):
+            moments = _moments(step.steps, is_first=epoch == 0)
+            start, looking = time.perf_counter(), 0.0
+            with step.epoch(rng.permutation(n)):
+                for i in range(step.steps):
+                    if i in moments:
+                        device.synchronize()
+                        begin = time.perf_counter()
+                        look(epoch, i)
+                        looking += time.perf_counter() - begin
+                    step()
+                    bar.step()
+            seconds = time.perf_counter() - start - looking
+            train_loss, train_accuracy = step.figures()
+            bar.epoch(epoch + 1, train_loss, train_accuracy, seconds, n)
+            tested = evaluate(network, test, loss)
+            x, targets = probed.batch(0, PROBED, network.dtype)
+            history.train_loss.append(train_loss)
+            history.train_accuracy.append(train_accuracy)
+            history.test_loss.append(tested.loss)
+            history.test_accuracy.append(tested.accuracy)
+            history.seconds.append(seconds)
+            history.probes.append(probe(network, loss, x, targets, "sum"))
+            if stop.is_set():
+                raise Stopped
+            moved = plateau(history.test_accuracy)
+            if until_it_moves and moved is not None and epoch > moved:
+                break
+    look(len(history.seconds), 0)
+    return history, looks
+
+
+def _moments(steps: int, is_first: bool) -> set[int]:
+    """The steps of an epoch before which the network is looked at."""
+    even = {steps * k // LOOKS for k in range(LOOKS)}
+    return even | {2**k for k in range(steps.bit_length()) if 2**k < steps} if is_first else even
+
+
+def look_at(
+    network: Network,
+    loss: Loss,
+    probed: Examples,
+    judged: Examples,
+    epoch: float,
+    step: int,
+) -> Look:
+    """Forward and backward on the probed images, and every layer with parameters looked at."""
+    accuracy = evaluate(network, judged, loss).accuracy
+    x, targets = probed.batch(0, PROBED, network.dtype)
+    found = probe(network, loss, x, targets, "sum")
+    gradients = {g.layer: g.mean_abs for g in found.gradients if g.parameter == "W"}
+    flat = {units.layer: units.saturated for units in found.units}
+    xp = network.device.xp
+    layers = {
+        layer.name: LayerLook(
+            gradients[layer.name],
+            one_sign(layer.dW if isinstance(layer, Dense) else by_unit(layer.dW)),
+            float(xp.abs(layer.z).mean(dtype=np.float64)),
+            flat[layer.name],
+            float(layer.y.std(axis=0, dtype=np.float64).mean()),
+        )
+        for layer in network.layers
+        if isinstance(layer, Conv2D | Dense)
+    }
+    return Look(epoch, step, accuracy, layers)
+
+
+def one_sign(dW: Array) -> float:
+    """Σ_j |Σ_i dW_ij| / Σ_ij |dW_ij| of dW (n_in, n_out); NaN where all of them are 0."""
+    xp = namespace(dW)
+    whole = float(xp.abs(dW).sum(dtype=np.float64))
+    sums = float(xp.abs(dW.sum(axis=0, dtype=np.float64)).sum())
+    return sums / whole if whole > 0 else float("nan")
+
+
+def by_unit(dW: Array) -> Array:
+    """dW (C_out, C_in, kh, kw) of a convolution as (n_in, n_out), as a dense layer has it."""
+    return dW.reshape(len(dW), -1).T
+
+
+def plateau(test_accuracy: Sequence[float] | np.ndarray) -> int | None:
+    """Epochs before the first one whose test accuracy is above chance; None where none is."""
+    above = np.flatnonzero(np.asarray(test_accuracy) > CHANCE)
+    return int(above[0]) if len(above) else None
+
+
+def first_of_each_class(test: Examples) -> np.ndarray:
+    """The rows of the first image of each class."""
+    return np.unique(to_numpy(test.targets), return_index=True)[1]
+
+
+class Run(NamedTuple):
+    """All trainings of a run."""
+
+    seed: int
+    networks: dict[str, Outcome]  # by activation, all epochs
+    others: dict[int, Outcome]  # sigmoid again, by seed, until it moves
+    gentle: Outcome  # sigmoid with a smaller learning rate, until it moves

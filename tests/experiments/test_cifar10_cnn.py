@@ -1,0 +1,350 @@
+"""The CIFAR-10 experiment from its command line to its report, on a few hundred images."""
+
+import csv
+import json
+import subprocess
+import sys
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import cifar10_cnn
+import cifar10_cnn_report
+import cifar10_cnn_training as training
+import numpy as np
+import pytest
+from cifar10_cnn_claims import CLAIMS, Series, published
+from cifar10_cnn_figures import mosaic, picture
+from cifar10_cnn_summary import moment
+from cifar10_cnn_training import LayerLook, Look, Outcome, build_network, one_sign, plateau
+from study import batches_rng, keras_optimizer
+
+from minidl import Conv2D, Dense, Examples, SoftmaxCrossEntropy, probe, train
+from minidl.backend import CPU, to_numpy
+from minidl.datasets import Dataset
+from minidl.datasets.cifar import CIFAR_10
+from minidl.recording import History
+from minidl.reporting import judge
+
+SCRIPT = Path(cifar10_cnn.__file__)
+CLASSES = CIFAR_10.classes
+
+
+def generated(n, seed):
+    """Images of ten kinds, a pattern of each with noise on it; bytes as in CIFAR-10."""
+    rng = np.random.default_rng(seed)
+    labels = rng.permutation(np.arange(n) % 10)
+    patterns = np.random.default_rng(0).integers(0, 128, (10, 3, 8, 8))
+    noise = rng.integers(0, 128, (n, 3, 8, 8))
+    return Examples((patterns[labels] + noise).astype(np.uint8), labels)
+
+
+# 8×8 pixels, which make a network of a twentieth of the size
+SMALL, TEST = generated(200, 1), generated(300, 2)
+DATA = Dataset("cifar-10", "CIFAR-10", SMALL, TEST, CLASSES, "generated here")
+
+
+@pytest.fixture
+def run(monkeypatch, tmp_path):
+    """Run the experiment in this process and return its folder; figures only where asked for."""
+
+    def run(*arguments, figures=False):
+        if not figures:
+            monkeypatch.setattr(cifar10_cnn_report, "all_figures", lambda *_: [])
+        monkeypatch.setattr(cifar10_cnn, "load", lambda *_, **__: DATA)
+        folder = tmp_path / "run"
+        cifar10_cnn.main([*arguments, "--device", "cpu", "--output-dir", str(folder)])
+        return folder
+
+    return run
+
+
+def summary(folder):
+    return json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+
+
+def rows_of(path):
+    with open(path, encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_every_file_and_key(run, capsys):
+    folder = run("--epochs", "2", "--seed", "4", "--plateau-seeds", "1", figures=True)
+    found = summary(folder)
+    assert (found["dataset"], found["seed"], found["epochs"]) == ("cifar-10", 4, 2)
+    assert len(found["claims"]) == len(CLAIMS)
+    rates = [(row["seed"], row["learning_rate"]) for row in found["plateaus"]]
+    assert rates == [(4, 0.001), (5, 0.001), (4, 0.0001)]
+    assert len(rows_of(folder / "epochs.csv")) == sum(
+        row["epochs_trained"] for row in found["plateaus"]
+    ) + len(found["networks"]["relu"]["test_loss"])
+    looks = rows_of(folder / "looks.csv")
+    assert {row["layer"] for row in looks} == {"conv2d_1", "dense_1", "dense_2"}
+    steps = [int(row["step"]) for row in looks if row["network"] == "relu"]
+    assert steps == [s for s in range(9) for _ in range(3)]  # all: an epoch has but four steps
+    figures = {path.stem for path in (folder / "figures").iterdir()}
+    assert figures == set(cifar10_cnn_report.CAPTIONS)
+    report = (folder / "report.md").read_text(encoding="utf-8")
+    assert "2 epochs instead of the study's 10" in report
+    assert "published (42) | 0.001 | 4 | 10 | 0.4672" in report
+    assert "(0.5607)" in report  # ReLU's published test accuracy after the first epoch
+    for name in figures:
+        assert f"(figures/{name}.png)" in report
+    out = capsys.readouterr().out
+    assert out.splitlines()[0] == "data: CIFAR-10, 200 training and 300 test images"
+    assert "0.6323" in out
+
+
+def test_same_seed_same_figures_and_weights(run):
+    def figures():  # for one number of BLAS threads
+        folder = run("--epochs", "1", "--plateau-seeds", "0", "--quiet", "--jobs", "2")
+        with np.load(folder / "weights/relu-seed-0.npz") as weights:
+            return rows_of(folder / "looks.csv"), weights["conv2d_1.W"]
+
+    one, W = figures()
+    other, again = figures()
+    assert one == other
+    assert np.array_equal(W, again)
+
+
+# -- the network and its training -------------------------------------------------------------
+
+
+def test_network_is_that_of_the_study():
+    network = build_network("sigmoid", (3, 32, 32), 10, 0, CPU)
+    assert network.shapes == [(32, 30, 30), (32, 15, 15), (7200,), (128,), (10,)]
+    assert [layer.size for layer in network.layers] == [28 * 32, 0, 0, 7201 * 128, 129 * 10]
+    relu = build_network("relu", (3, 32, 32), 10, 0, CPU)
+    assert np.array_equal(network.theta, relu.theta)
+    assert [relu.layers[i].activation.name for i in (0, 3, 4)] == ["relu", "relu", "linear"]
+    conv, dense = relu.layers[0], relu.layers[3]
+    assert isinstance(conv, Conv2D) and isinstance(dense, Dense)
+    assert np.abs(conv.W).max() == pytest.approx(np.sqrt(6 / (27 + 288)), rel=0.02)
+    assert np.abs(dense.W).max() == pytest.approx(np.sqrt(6 / (7200 + 128)), rel=0.02)
+    assert not conv.b.any() and not dense.b.any()
+
+
+def trained(device, epochs, weights, **more):
+    return training.run_network(
+        "relu", 3, SMALL, TEST, 10, np.array([2, 0]),
+        threading.Event(), epochs=epochs, device=device, graph=True, progress=False,
+        weights=weights, **more,
+    )  # fmt: skip
+
+
+def test_looks_change_nothing(device, monkeypatch, tmp_path):
+    monkeypatch.setattr(training, "PROBED", 30)
+    outcome = trained(device, 2, tmp_path / "w.npz")
+
+    network = build_network("relu", (3, 8, 8), 10, 3, device)
+    start = to_numpy(network["conv2d_1"].parameters()["W"]).copy()
+    plain = train(
+        network, SMALL, SoftmaxCrossEntropy(), keras_optimizer("adam"),
+        epochs=2, rng=batches_rng(3), progress=False,
+    )  # fmt: skip
+    losses = [epoch.train_loss for epoch in plain]
+    assert outcome.history.train_loss == losses
+    looked = build_network("relu", (3, 8, 8), 10, 9, device)
+    looked.load(tmp_path / "w.npz")
+    assert np.array_equal(to_numpy(looked.theta), to_numpy(network.theta))
+
+    assert [look.step for look in outcome.looks] == list(range(9))
+    assert [look.epoch for look in outcome.looks] == [i / 4 for i in range(9)]
+    before, after = outcome.filters
+    assert np.array_equal(before, start)
+    assert np.array_equal(after, to_numpy(network["conv2d_1"].parameters()["W"]))
+    logits = network.predict(TEST.inputs[[2, 0]] / np.float32(255))
+    assert outcome.probabilities == pytest.approx(
+        np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True), rel=1e-4
+    )
+
+
+def test_a_look_is_what_stands_in_the_layers():
+    network = build_network("sigmoid", (3, 8, 8), 10, 0, CPU)
+    loss = SoftmaxCrossEntropy()
+    look = training.look_at(network, loss, SMALL, SMALL.first(50), 0.5, 2)
+    x, labels = SMALL.batch(0, training.PROBED, network.dtype)
+    found = probe(network, loss, x, labels, "sum")
+    conv, dense = network["conv2d_1"], network["dense_1"]
+    assert isinstance(conv, Conv2D) and isinstance(dense, Dense)
+    assert [layer.gradient for layer in look.layers.values()] == found.mean_abs()
+    assert look.layers["conv2d_1"].size == pytest.approx(np.abs(conv.z).mean(), rel=1e-5)
+    assert look.layers["dense_1"].spread == pytest.approx(dense.y.std(axis=0).mean(), rel=1e-4)
+    assert look.layers["dense_1"].one_sign == one_sign(dense.dW)
+    by_filter = [np.abs(dW.sum()) for dW in conv.dW]
+    expected = sum(by_filter) / np.abs(conv.dW).sum()
+    assert look.layers["conv2d_1"].one_sign == pytest.approx(expected, rel=1e-4)
+    answers = network.predict(SMALL.inputs[:50] / np.float32(255)).argmax(axis=1)
+    assert look.accuracy == pytest.approx((answers == SMALL.targets[:50]).mean())
+    assert (look.epoch, look.step) == (0.5, 2)
+
+
+def test_one_sign_by_hand():
+    # columns are units: |1 + 2| + |3 − 1| over 1 + 2 + 3 + 1
+    assert one_sign(np.array([[1.0, 3.0], [2.0, -1.0]])) == pytest.approx(5 / 7)
+    assert one_sign(np.array([[-1.0, 3.0], [-2.0, 1.0]])) == 1
+    assert np.isnan(one_sign(np.zeros((2, 2))))
+
+
+def test_moments_of_an_epoch():
+    assert training._moments(16, is_first=False) == {0, 2, 4, 6, 8, 10, 12, 14}
+    assert training._moments(20, is_first=True) == {0, 2, 5, 7, 10, 12, 15, 17} | {1, 4, 8, 16}
+    assert training._moments(1, is_first=True) == {0}
+
+
+def test_until_it_moves_ends_one_epoch_later(monkeypatch, tmp_path):
+    accuracies = iter([0.1, 0.11, 0.2, 0.1, 0.3])
+    evaluate = training.evaluate
+
+    def scripted(network, examples, loss):
+        found = evaluate(network, examples, loss)
+        is_whole = len(examples) == 300
+        return replace(found, accuracy=next(accuracies)) if is_whole else found
+
+    monkeypatch.setattr(training, "evaluate", scripted)
+    monkeypatch.setattr(training, "JUDGED", 100)
+    outcome = trained(CPU, 9, tmp_path / "w.npz", until_it_moves=True)
+    assert outcome.history.test_accuracy == [0.1, 0.11, 0.2, 0.1]
+    assert outcome.looks[-1].step == 16
+
+
+def test_plateau_by_hand():
+    assert plateau(published()["sigmoid"].test_accuracy) == 4
+    assert plateau(published()["relu"].test_accuracy) == 0
+    assert plateau([0.1, 0.11]) is None
+
+
+def looks(*accuracies):
+    layers = {"dense_1": LayerLook(0.1, 1.0, 0.5, 0.0, 0.2)}
+    return [Look(i / 8, i, accuracy, layers) for i, accuracy in enumerate(accuracies)]
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "end"),
+    [
+        ((0.1, 0.12, 0.3, 0.4), (1, 2)),
+        ((0.1, 0.2, 0.1, 0.4), (2, 3)),
+        ((0.1, 0.2, 0.1), None),
+        ((0.2, 0.3), None),
+    ],
+)
+def test_end_of_the_plateau_by_hand(accuracies, end):
+    nothing = np.zeros(0)
+    found = moment(Outcome(History(), looks(*accuracies), (nothing, nothing), nothing))
+    assert (found and (found["before"]["step"], found["after"]["step"])) == end
+
+
+def test_pictures():
+    image = np.arange(12, dtype=np.uint8).reshape(3, 2, 2)
+    assert picture(image)[1, 0].tolist() == [2, 6, 10]
+    W = np.zeros((9, 3, 3, 3))
+    W[0, :, 0, 1], W[8, 1, 2, 2] = 2, -2
+    grid = mosaic(W, 2)
+    assert grid.shape == (2 * 28, 8 * 28, 3)
+    assert grid[0, 8].tolist() == [255] * 3  # row 0, column 1 of the first filter
+    assert grid[8, 0].tolist() == [127] * 3
+    assert grid[0, 24].tolist() == [255] * 3  # the gap
+    assert grid[28 + 23, 23].tolist() == [127, 0, 127]
+
+
+# -- the claims -------------------------------------------------------------------------------
+
+
+def claims(pair, *runs):
+    return {claim.claim: claim for claim in judge(CLAIMS, pair, runs or [pair])}
+
+
+def study_pair():
+    return published()["sigmoid"], published()["relu"]
+
+
+def test_criteria_on_the_published_figures():
+    found = claims(study_pair())
+    held = {claim: judged.holds for claim, judged in found.items() if judged.holds is not None}
+    assert list(held.values()) == [True, True, True, False, False, True, False, False, False]
+    gradual = found["Sigmoid improves gradually"]
+    # (0.334 − 0.1) of (0.4672 − 0.1)
+    assert gradual.measured == "+0.3672, 64% of it in one epoch"
+    assert gradual.published.endswith("(does not meet the criterion)")
+    assert found["ReLU helps to prevent overfitting"].measured == "lowest after epoch 6 of 10"
+
+
+def series(**figures) -> Series:
+    return replace(study_pair()[0], **figures)
+
+
+@pytest.mark.parametrize(
+    ("claim", "sigmoid", "relu", "holds"),
+    [
+        (2, {"test_accuracy": np.array([0.12, 0.3])}, {}, False),
+        (3, {"test_accuracy": np.array([0.1, 0.2, 0.3, 0.4])}, {}, True),
+        (3, {"test_accuracy": np.array([0.1, 0.1])}, {}, False),
+        (4, {}, {"test_accuracy": np.array([0.3, 0.4, 0.4])}, True),
+        (5, {"test_loss": np.array([1.0])}, {"test_loss": np.array([1.1])}, False),
+        (7, {}, {"train_accuracy": np.array([0.4]), "test_accuracy": np.array([0.5])}, True),
+        (8, {}, {"test_loss": np.array([1.2, 1.1])}, True),
+        (9, {"saturation": (0.6, 0.09)}, {}, True),
+        (9, {"saturation": (0.6, 0.11)}, {}, False),
+        (9, {"saturation": (0.4, 0.01)}, {}, False),
+        (10, {"first_gradient": 0.1}, {"first_gradient": 0.1}, False),
+        (11, {"one_sign": 0.95}, {"one_sign": 0.5}, True),
+        (11, {"one_sign": 0.95}, {"one_sign": 0.97}, False),
+        (11, {"one_sign": 0.8}, {"one_sign": 0.5}, False),
+        (12, {"right": (5, 10)}, {"right": (6, 10)}, True),
+        (12, {"right": (5, 10)}, {"right": (5, 10)}, False),
+    ],
+)  # fmt: skip
+def test_criteria_by_hand(claim, sigmoid, relu, holds):
+    judged = CLAIMS[claim][2]((series(**sigmoid), series(**relu)))
+    assert judged is not None
+    assert judged[1] == holds
+
+
+def test_series_of_the_first_epoch():
+    def look(epoch, conv, flat, sign):
+        layers = {
+            "conv2d_1": LayerLook(conv, 1.0, 0.5, 0.0, 0.2),
+            "dense_1": LayerLook(0.1, sign, 0.5, flat, 0.2),
+        }
+        return Look(epoch, int(4 * epoch), 0.1, layers)
+
+    network = build_network("sigmoid", (3, 8, 8), 10, 0, CPU)
+    x, labels = SMALL.batch(0, 64, network.dtype)
+    found = probe(network, SoftmaxCrossEntropy(), x, labels, "sum")
+    history = History([2.0], [0.1], [2.2], [0.2], [1.5], [found])
+    looks = [look(0, 4.0, 0.1, 1.0), look(0.5, 2.0, 0.2, 0.5), look(1, 1.0, 0.7, 0.1)]
+    answers = np.eye(10)[[3, 4]]
+    outcome = Outcome(history, looks, (np.zeros(0), np.zeros(0)), answers)
+    ours = Series.of(outcome, np.array([3, 5]), 300)
+    assert ours.saturation == (0.7, 0.25)
+    assert ours.one_sign == 0.75
+    assert ours.right == (1, 2)
+    assert (ours.seconds, ours.first_gradient) == (1.5, found.mean_abs()[0])
+    # study 3's figure: both hidden layers, not the last one
+    assert ours.flat == np.mean([units.saturated for units in found.units[:2]])
+
+
+# -- the command line -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--epochs", "0"], "--epochs: expected a whole number from 1, got '0'"),
+        (["--plateau-seeds", "-1"], "--plateau-seeds: expected 0 or more, got -1"),
+    ],
+)
+def test_wrong_options(arguments, message, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        cifar10_cnn.main(arguments)
+    assert stopped.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_an_error_is_one_line_without_a_traceback(tmp_path):
+    command = [sys.executable, str(SCRIPT), "--data-dir", "nowhere"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("cifar10_cnn: ")
+    assert "nowhere" in done.stderr
+    assert "Traceback" not in done.stderr
