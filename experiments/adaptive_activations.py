@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import functools
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -27,21 +26,11 @@ from adaptive_activations_training import (
     Training,
     prepared,
 )
-from study import (
-    add_place,
-    add_seeds,
-    command_line,
-    device_of,
-    jobs_on,
-    new_parser,
-    run_script,
-    whole,
-)
+from study import add_place, add_seeds, begin, command_line, new_parser, run_script, whole
 
 from minidl.backend import Device
 from minidl.datasets import Dataset, load
 from minidl.recording import side_by_side
-from minidl.reporting import Conditions, DataUsed, RunFolder
 
 Task = Callable[[Training], dict[tuple[str, str], Outcome]]
 
@@ -116,24 +105,15 @@ def train_all(
 
 def main(arguments: list[str] | None = None) -> None:
     chosen = options(arguments)
-    start = time.perf_counter()
-    if chosen.device != "auto":
-        device_of(chosen)  # fails now, not after a download
-    folder = RunFolder(chosen.output_dir)
-    data = load("cifar-10", chosen.data_dir, progress=not chosen.quiet)
-    used = DataUsed.of(data)
-    print(used, flush=True)
-    device = device_of(chosen)
-    jobs = jobs_on(device, chosen.jobs)
-    if not chosen.quiet:
-        print(f"device: {device}; {jobs} network(s) at a time")
+    begun, data = begin(
+        chosen, lambda: load("cifar-10", chosen.data_dir, progress=not chosen.quiet)
+    )
     size = size_of(chosen)
-    trained = train_all(chosen, size, data, device, jobs)
-    command = command_line("adaptive_activations", arguments)
-    conditions = Conditions.now(device, chosen.precision, jobs, command, start)
-    summary = write_report(folder, used, size, conditions, trained)
+    trained = train_all(chosen, size, data, begun.device, begun.jobs)
+    conditions = begun.conditions(command_line("adaptive_activations", arguments))
+    summary = write_report(begun.folder, begun.used, size, conditions, trained)
     print(claims_text(summary))
-    print(f"written to {folder.path / 'report.md'} after {conditions.seconds:.0f} s; {used}")
+    begun.say_where(conditions)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,6 @@ import dataclasses
 import functools
 import itertools
 import threading
-import time
 
 import numpy as np
 from cifar100_report import Run, SetUp, claims_table, write_report
@@ -23,9 +22,8 @@ from study import (
     add_place,
     add_seeds,
     batches_rng,
+    begin,
     command_line,
-    device_of,
-    jobs_on,
     keras_optimizer,
     new_parser,
     run_script,
@@ -38,7 +36,7 @@ from minidl.backend import Device
 from minidl.datasets import NAMES, Dataset, load
 from minidl.optimizers import OPTIMIZERS, Optimizer
 from minidl.recording import History, record, side_by_side
-from minidl.reporting import Conditions, DataUsed, RunFolder
+from minidl.reporting import RunFolder
 
 
 def options(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -126,18 +124,9 @@ def load_data(chosen: argparse.Namespace) -> Dataset:
 
 def main(arguments: list[str] | None = None) -> None:
     chosen = options(arguments)
-    start = time.perf_counter()
-    if chosen.device != "auto":
-        device_of(chosen)  # fails now, not after a download
-    folder = RunFolder(chosen.output_dir)
-    data = load_data(chosen)
-
-    used = DataUsed.of(data)
-    print(used, flush=True)
-    device = device_of(chosen)
-    jobs = jobs_on(device, chosen.jobs)
+    begun, data = begin(chosen, lambda: load_data(chosen))
+    device, folder = begun.device, begun.folder
     if not chosen.quiet:
-        print(f"device: {device}; {jobs} network(s) at a time")
         print(build_network(chosen.activations[0], chosen, data, chosen.seed, device).summary())
 
     seeds = range(chosen.seed, chosen.seed + chosen.seeds)
@@ -146,26 +135,23 @@ def main(arguments: list[str] | None = None) -> None:
         functools.partial(run_network, activation, seed, chosen, data, device, folder)
         for seed, activation in cells
     ]
-    histories = side_by_side(tasks, jobs)
+    histories = side_by_side(tasks, begun.jobs)
     del data, tasks  # the images are not needed any more; drawing figures takes memory, too
     runs = [
         Run(seed, {a: h for (s, a), h in zip(cells, histories, strict=True) if s == seed})
         for seed in seeds
     ]
     set_up = SetUp(
-        data=used,
+        data=begun.used,
         epochs=chosen.epochs,
         batch_size=chosen.batch_size,
         hidden=chosen.hidden,
         optimizer=f"{chosen.optimizer}, learning rate {chosen.learning_rate:g}",
-        conditions=Conditions.now(
-            device, chosen.precision, jobs, command_line("cifar100", arguments), start
-        ),
+        conditions=begun.conditions(command_line("cifar100", arguments)),
     )
     summary = write_report(folder, set_up, runs)
     print(claims_table(summary))
-    seconds = set_up.conditions.seconds
-    print(f"written to {folder.path / 'report.md'} after {seconds:.0f} s; {used}")
+    begun.say_where(set_up.conditions)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import functools
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -25,20 +24,10 @@ from cifar10_cnn_training import (
     first_of_each_class,
     run_network,
 )
-from study import (
-    add_place,
-    command_line,
-    device_of,
-    from_zero,
-    jobs_on,
-    new_parser,
-    run_script,
-    whole,
-)
+from study import add_place, begin, command_line, from_zero, new_parser, run_script, whole
 
 from minidl.datasets import load
 from minidl.recording import side_by_side
-from minidl.reporting import Conditions, DataUsed, RunFolder
 
 
 def options(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -60,17 +49,9 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
 
 def main(arguments: list[str] | None = None) -> None:
     chosen = options(arguments)
-    start = time.perf_counter()
-    if chosen.device != "auto":
-        device_of(chosen)  # fails now, not after a download
-    folder = RunFolder(chosen.output_dir)
-    data = load("cifar-10", chosen.data_dir, progress=not chosen.quiet)
-    used = DataUsed.of(data)
-    print(used, flush=True)
-    device = device_of(chosen)
-    jobs = jobs_on(device, chosen.jobs)
-    if not chosen.quiet:
-        print(f"device: {device}; {jobs} network(s) at a time")
+    begun, data = begin(
+        chosen, lambda: load("cifar-10", chosen.data_dir, progress=not chosen.quiet)
+    )
 
     shown = first_of_each_class(data.test)
 
@@ -84,10 +65,10 @@ def main(arguments: list[str] | None = None) -> None:
             len(data.classes),
             shown,
             epochs=chosen.epochs,
-            device=device,
+            device=begun.device,
             graph=chosen.graph,
             progress=False if chosen.quiet else f"{name:<22}",
-            weights=folder / f"weights/{name.replace(' ', '-')}.npz",
+            weights=begun.folder / f"weights/{name.replace(' ', '-')}.npz",
             **more,
         )
 
@@ -98,15 +79,14 @@ def main(arguments: list[str] | None = None) -> None:
         task("sigmoid gentle", "sigmoid", seed, learning_rate=GENTLE, until_it_moves=True),
         *(task(f"sigmoid seed {s}", "sigmoid", s, until_it_moves=True) for s in seeds),
     ]
-    sigmoid, relu, gentle, *others = side_by_side(tasks, jobs)
+    sigmoid, relu, gentle, *others = side_by_side(tasks, begun.jobs)
     networks = dict(zip(ACTIVATIONS, (sigmoid, relu), strict=True))
     run = Run(seed, networks, dict(zip(seeds, others, strict=True)), gentle)
-    command = command_line("cifar10_cnn", arguments)
-    conditions = Conditions.now(device, chosen.precision, jobs, command, start)
-    summary = write_report(folder, used, conditions, run, data.test.take(shown), data.train)
+    conditions = begun.conditions(command_line("cifar10_cnn", arguments))
+    images = data.test.take(shown)
+    summary = write_report(begun.folder, begun.used, conditions, run, images, data.train)
     print(claims_table(summary))
-    seconds = conditions.seconds
-    print(f"written to {folder.path / 'report.md'} after {seconds:.0f} s; {used}")
+    begun.say_where(conditions)
 
 
 if __name__ == "__main__":

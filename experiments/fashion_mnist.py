@@ -10,25 +10,14 @@ from __future__ import annotations
 
 import argparse
 import functools
-import time
 
 from fashion_mnist_report import write_report
 from fashion_mnist_summary import Run, claims_table
 from fashion_mnist_training import ACTIVATIONS, EPOCHS, SET_UPS, Images, run_network
-from study import (
-    add_place,
-    add_seeds,
-    command_line,
-    device_of,
-    jobs_on,
-    new_parser,
-    run_script,
-    whole,
-)
+from study import add_place, add_seeds, begin, command_line, new_parser, run_script, whole
 
 from minidl.datasets import load
 from minidl.recording import side_by_side
-from minidl.reporting import Conditions, DataUsed, RunFolder
 
 
 def options(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -44,17 +33,9 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
 
 def main(arguments: list[str] | None = None) -> None:
     chosen = options(arguments)
-    start = time.perf_counter()
-    if chosen.device != "auto":
-        device_of(chosen)  # fails now, not after a download
-    folder = RunFolder(chosen.output_dir)
-    data = load("fashion-mnist", chosen.data_dir, progress=not chosen.quiet)
-    used = DataUsed.of(data)
-    print(used, flush=True)
-    device = device_of(chosen)
-    jobs = jobs_on(device, chosen.jobs)
-    if not chosen.quiet:
-        print(f"device: {device}; {jobs} network(s) at a time")
+    begun, data = begin(
+        chosen, lambda: load("fashion-mnist", chosen.data_dir, progress=not chosen.quiet)
+    )
 
     images = Images(data.train, data.test, data.train.joined(data.test))
     seeds = range(chosen.seed, chosen.seed + chosen.seeds)
@@ -68,24 +49,22 @@ def main(arguments: list[str] | None = None) -> None:
             images,
             data.classes,
             epochs=chosen.epochs,
-            device=device,
+            device=begun.device,
             graph=chosen.graph,
             progress=False if chosen.quiet else f"seed {seed}  {SET_UPS[key].title:<19}  {f:<7}",
-            weights=folder / f"weights/{key}-{f}-seed{seed}.npz",
+            weights=begun.folder / f"weights/{key}-{f}-seed{seed}.npz",
         )
         for seed, key, f in cells
     ]
-    outcomes = dict(zip(cells, side_by_side(tasks, jobs), strict=True))
+    outcomes = dict(zip(cells, side_by_side(tasks, begun.jobs), strict=True))
     runs = {
         key: [Run(seed, {f: outcomes[seed, key, f] for f in ACTIVATIONS}) for seed in seeds]
         for key in SET_UPS
     }
-    command = command_line("fashion_mnist", arguments)
-    conditions = Conditions.now(device, chosen.precision, jobs, command, start)
-    summary = write_report(folder, used, conditions, runs)
+    conditions = begun.conditions(command_line("fashion_mnist", arguments))
+    summary = write_report(begun.folder, begun.used, conditions, runs)
     print(claims_table(summary))
-    seconds = conditions.seconds
-    print(f"written to {folder.path / 'report.md'} after {seconds:.0f} s; {used}")
+    begun.say_where(conditions)
 
 
 if __name__ == "__main__":

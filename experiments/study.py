@@ -5,16 +5,19 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from minidl.backend import PRECISIONS, Device, DeviceError, get_device, set_precision
-from minidl.datasets import DatasetError
+from minidl.datasets import Dataset, DatasetError
 from minidl.optimizers import OPTIMIZERS, Optimizer
 from minidl.parallel import processors
+from minidl.reporting import Conditions, DataUsed, RunFolder
 from minidl.training import NonFiniteLoss
 
 # The defaults of Keras, which the studies used, where they are not minidl's.
@@ -96,6 +99,43 @@ def device_of(chosen: argparse.Namespace) -> Device:
 def jobs_on(device: Device, jobs: int | None) -> int:
     """How many networks are trained side by side."""
     return jobs or (1 if device.is_cuda else min(2, processors()))
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A study that has been set up: where it computes, and where its results go."""
+
+    folder: RunFolder
+    used: DataUsed
+    device: Device
+    precision: str
+    jobs: int
+    start: float
+
+    def conditions(self, command: str) -> Conditions:
+        """Those at the end of the work."""
+        return Conditions.now(self.device, self.precision, self.jobs, command, self.start)
+
+    def say_where(self, conditions: Conditions) -> None:
+        """The last line of a run; like the first, it says which data it was."""
+        place = self.folder.path / "report.md"
+        print(f"written to {place} after {conditions.seconds:.0f} s; {self.used}")
+
+
+def begin(chosen: argparse.Namespace, load: Callable[[], Dataset]) -> tuple[Begun, Dataset]:
+    """Load the data and choose the device; what is impossible fails before the download."""
+    start = time.perf_counter()
+    if chosen.device != "auto":
+        device_of(chosen)
+    folder = RunFolder(chosen.output_dir)
+    data = load()
+    used = DataUsed.of(data)
+    print(used, flush=True)
+    device = device_of(chosen)
+    jobs = jobs_on(device, chosen.jobs)
+    if not chosen.quiet:
+        print(f"device: {device}; {jobs} network(s) at a time")
+    return Begun(folder, used, device, chosen.precision, jobs, start), data
 
 
 def command_line(script: str, arguments: list[str] | None) -> str:
