@@ -10,6 +10,7 @@ import numpy as np
 from activation_study_claims import (
     CLAIMS,
     PATIENCE,
+    REASONS,
     TABLES,
     TITLES,
     Grid,
@@ -118,6 +119,7 @@ def report(
         _opening(options, kept, claims["last"]),
         "## The claims\n",
         _claims_section(claims),
+        _reasons_section(options),
         "## Set-up\n",
         _set_up_section(options, conditions, made, kept),
         "## Which weights are tested\n",
@@ -184,6 +186,12 @@ def _claims_section(claims: Mapping[str, Sequence[Claim]]) -> str:
     )
 
 
+def _reasons_section(options: Mapping[str, Any]) -> str:
+    known = options["set-up"] == "run" and options["epochs"] == EPOCHS
+    items = (f"- **{CLAIMS[n][0]}.** {reason}\n" for n, reason in REASONS.items())
+    return "".join(items) if known else ""
+
+
 def _set_up_section(
     options: Mapping[str, Any], conditions: Conditions, made: int, kept: Kept
 ) -> str:
@@ -210,7 +218,8 @@ def _set_up_section(
         ["pixels", pixels],
         ["seed", options["seed"]],
         ["trainings", f"{len(cells)}, {made} of them by the command below, the others by earlier "
-         f"starts of it; {sum(cell['all_seconds'] for cell in cells):,.0f} s, added up"],
+         f"starts of it; {sum(cell['all_seconds'] for cell in cells):,.0f} s, added up. Jobs, time and "
+         "memory below are those of this start alone"],
         *conditions.rows(),
     ]  # fmt: skip
     return markdown_table(["", ""], rows) + (
