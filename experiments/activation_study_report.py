@@ -218,8 +218,8 @@ def _set_up_section(
         ["pixels", pixels],
         ["seed", options["seed"]],
         ["trainings", f"{len(cells)}, {made} of them by the command below, the others by earlier "
-         f"starts of it; {sum(cell['all_seconds'] for cell in cells):,.0f} s, added up. Jobs, time and "
-         "memory below are those of this start alone"],
+         f"starts of it; {sum(cell['all_seconds'] for cell in cells):,.0f} s, added up. Jobs, time "
+         "and memory below are those of this start alone"],
         *conditions.rows(),
     ]  # fmt: skip
     return markdown_table(["", ""], rows) + (
