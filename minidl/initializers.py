@@ -54,6 +54,17 @@ def lecun_normal(
     return rng.normal(0, math.sqrt(1 / n_in), shape)
 
 
+def fan_in_uniform(
+    rng: np.random.Generator, shape: tuple[int, ...], n_in: int, n_out: int
+) -> np.ndarray:
+    """U(−l, l) with l = 1 / √n_in: how PyTorch starts W and b of its dense and convolution layers.
+
+    LeCun et al. (see :func:`lecun_normal`) ask for three times this variance.
+    """
+    limit = 1 / math.sqrt(n_in)
+    return rng.uniform(-limit, limit, shape)
+
+
 def zeros(rng: np.random.Generator, shape: tuple[int, ...], n_in: int, n_out: int) -> np.ndarray:
     """All zeros: right for biases; weights that start so stay equal to one another."""
     return np.zeros(shape)
@@ -67,9 +78,19 @@ INITIALIZERS: dict[str, Initializer] = {
         he_uniform,
         he_normal,
         lecun_normal,
+        fan_in_uniform,
         zeros,
     )
 }
+
+
+def constant(value: float) -> Initializer:
+    """The initializer that gives ``value`` everywhere, for biases: ``biases=constant(0.01)``."""
+
+    def fill(rng: np.random.Generator, shape: tuple[int, ...], n_in: int, n_out: int) -> np.ndarray:
+        return np.full(shape, float(value))
+
+    return fill
 
 
 def get_initializer(initializer: str | Initializer) -> Initializer:

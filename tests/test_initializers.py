@@ -7,9 +7,9 @@ import math
 import numpy as np
 import pytest
 
-from minidl import Dense
+from minidl import Conv2D, Dense
 from minidl.backend import to_numpy
-from minidl.initializers import INITIALIZERS, get_initializer
+from minidl.initializers import INITIALIZERS, constant, get_initializer
 
 N_IN, N_OUT = 300, 200
 VARIANCES = {  # of the papers named in the docstrings, with their limits
@@ -18,6 +18,7 @@ VARIANCES = {  # of the papers named in the docstrings, with their limits
     "he_uniform": (2 / 300, math.sqrt(6 / 300)),
     "he_normal": (2 / 300, math.inf),
     "lecun_normal": (1 / 300, math.inf),
+    "fan_in_uniform": (1 / 900, math.sqrt(1 / 300)),
     "zeros": (0, 0),
 }
 
@@ -52,6 +53,20 @@ def test_float32_is_the_float64_draw_rounded(device):
 def test_a_function_of_ones_own():
     layer = Dense(2, 3, biases=lambda rng, shape, n_in, n_out: np.full(shape, n_in + 10 * n_out))
     np.testing.assert_array_equal(layer.build().b, [32, 32, 32])
+
+
+def test_fan_in_uniform_has_the_bounds_of_pytorch():
+    """Its kaiming_uniform_(W, a=√5): gain √(2 / (1 + 5)) times √(3 / fan_in); b alike."""
+    start = {"weights": "fan_in_uniform", "biases": "fan_in_uniform"}
+    conv, dense = Conv2D(3, 64, 5, **start).build(), Dense(75, 1000, **start).build()
+    bound = math.sqrt(2 / 6) * math.sqrt(3 / 75)
+    for array in (conv.W, conv.b, dense.W, dense.b):
+        assert 0.95 * bound < np.abs(array).max() <= bound
+
+
+def test_constant():
+    layer = Dense(2, 3, biases=constant(0.01)).build()
+    np.testing.assert_array_equal(layer.b, np.float32([0.01] * 3))
 
 
 def test_a_wrong_name_lists_the_right_ones():

@@ -1,0 +1,412 @@
+"""The activation study from its command line to its report, on a few generated images."""
+
+import csv
+import json
+import subprocess
+import sys
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import activation_study
+import activation_study_report
+import activation_study_training
+import numpy as np
+import pytest
+from activation_study_cells import Cells
+from activation_study_claims import CLAIMS, TABLES, published
+from activation_study_training import (
+    ACTIVATIONS,
+    SET_UPS,
+    Cell,
+    Images,
+    build_network,
+    build_optimizer,
+    train_cell,
+)
+
+from minidl import (
+    SGD,
+    Activate,
+    Adam,
+    Conv2D,
+    Dense,
+    Examples,
+    Flatten,
+    MaxPool2D,
+    Network,
+    SoftmaxCrossEntropy,
+)
+from minidl.backend import CPU
+from minidl.datasets import Dataset
+from minidl.reporting import RunFolder, judge
+
+SCRIPT = Path(activation_study.__file__)
+SHAPES = {"mnist": (1, 28, 28), "cifar-10": (3, 32, 32)}
+CLASSES = tuple("0123456789")
+
+
+def generated(shape, n, seed):
+    """Images of ten kinds, a pattern of each with noise on it."""
+    rng = np.random.default_rng(seed)
+    labels = rng.permutation(np.arange(n) % 10)
+    patterns = np.random.default_rng(0).integers(0, 128, (10, *shape))
+    noise = rng.integers(0, 128, (n, *shape))
+    return Examples((patterns[labels] + noise).astype(np.uint8), labels)
+
+
+DATA = {
+    name: Dataset(name, name, generated(shape, 160, 1), generated(shape, 40, 2), CLASSES, "here")
+    for name, shape in SHAPES.items()
+}
+
+
+@pytest.fixture
+def run(monkeypatch, tmp_path):
+    """Run the study in this process and return its folder; figures only where asked for."""
+
+    def run(*arguments, figures=False):
+        if not figures:
+            monkeypatch.setattr(activation_study_report, "all_figures", lambda *_: [])
+        monkeypatch.setattr(activation_study, "load", lambda name, *_, **__: DATA[name])
+        folder = tmp_path / "run"
+        activation_study.main([*arguments, "--device", "cpu", "--output-dir", str(folder)])
+        return folder
+
+    return run
+
+
+@pytest.fixture
+def trained(monkeypatch):
+    """The cells that are trained, in a list."""
+    cells = []
+
+    def spy(cell, *arguments, **options):
+        cells.append(cell)
+        return train_cell(cell, *arguments, **options)
+
+    monkeypatch.setattr(activation_study, "train_cell", spy)
+    return cells
+
+
+def read(folder, name):
+    return json.loads((folder / name).read_text(encoding="utf-8"))
+
+
+def test_every_file_and_key(run, capsys):
+    folder = run("--epochs", "2", "--seed", "3", "--jobs", "2")
+    summary = read(folder, "summary.json")
+    assert summary["options"]["seed"] == 3
+    assert len(summary["cells"]) == 20
+    assert len(summary["claims"]["last"]) == len(summary["claims"]["best"]) == len(CLAIMS)
+    cell = read(folder, "cells/cifar-10-adam-elu.json")
+    assert cell["images"] == [128, 32, 40]
+    assert cell["epochs"] == 2
+    for name in ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy"):
+        assert len(cell[name]) == 2
+    assert list(cell["gradient_norms"]) == ["conv2d_1", "conv2d_2", "dense_1", "dense_2", "dense_3"]
+    with open(folder / "epochs.csv", encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 2 * 20
+    assert float(rows[0]["gradient_dense_3"]) > 0
+    report = (folder / "report.md").read_text(encoding="utf-8")
+    assert "At most 2 epochs instead of the study's 50" in report
+    assert "Not run" not in report
+    for n in range(1, 9):
+        assert f"Table {n}, " in report
+    assert "| sigmoid | 94.22 | " in report  # the published accuracy
+    assert "| sigmoid | 50 | 2 | " in report  # the published epochs
+    out = capsys.readouterr().out
+    assert "0 of 20 done before" in out
+    assert "98.84" in out
+
+
+def test_figures_of_one_setting(run):
+    one = ("--data-sets", "mnist", "--optimizers", "adam")
+    folder = run("--epochs", "2", "--quiet", *one, figures=True)
+    names = {"losses_mnist_adam", "figure3_gradients_mnist_adam"}
+    assert {path.stem for path in (folder / "figures").iterdir()} == names
+    report = (folder / "report.md").read_text(encoding="utf-8")
+    for name in names:
+        assert f"(figures/{name}.png)" in report
+
+
+# -- cells are kept ---------------------------------------------------------------------------
+
+
+def test_finished_cells_are_not_trained_again(run, trained):
+    part = ("--epochs", "1", "--quiet", "--data-sets", "mnist")
+    folder = run(*part, "--optimizers", "adam")
+    assert [cell.activation for cell in trained] == list(ACTIVATIONS)
+    first = (folder / "cells/mnist-adam-relu.json").read_bytes()
+    (folder / "cells/mnist-adam-selu.json").unlink()  # as after a start that was cut off
+    trained.clear()
+    run(*part, "--jobs", "2")
+    assert {str(cell) for cell in trained} == {
+        "mnist-adam-selu",
+        *(f"mnist-sgd-{name}" for name in ACTIVATIONS),
+    }
+    assert (folder / "cells/mnist-adam-relu.json").read_bytes() == first
+    report = (folder / "report.md").read_text(encoding="utf-8")
+    assert "10, 6 of them by the command below" in report
+    assert "Not run: CIFAR-10 + SGD, CIFAR-10 + Adam. The verdicts" in report
+    trained.clear()
+    run(*part, "--optimizers", "adam", "--fresh")
+    assert len(trained) == 5
+    assert not (folder / "cells/mnist-sgd-relu.json").exists()
+
+
+def test_cells_done_before_a_failure_stay(run, monkeypatch, tmp_path):
+    def fails(cell, *arguments, **options):
+        if cell.activation == "leaky_relu":
+            raise OSError("no space left")
+        return {"epochs": 1}
+
+    monkeypatch.setattr(activation_study, "train_cell", fails)
+    with pytest.raises(OSError, match="no space left"):
+        run("--quiet", "--jobs", "1", "--data-sets", "mnist", "--optimizers", "sgd")
+    kept = {path.name for path in (tmp_path / "run" / "cells").iterdir()}
+    assert kept == {"options.json", "mnist-sgd-sigmoid.json", "mnist-sgd-relu.json"}
+
+
+def test_other_options_in_the_same_folder_are_refused(tmp_path):
+    folder = RunFolder(tmp_path)
+    cells = Cells(folder, {"seed": 0, "epochs": 50})
+    cells.write(Cell("mnist", "sgd", "relu"), {"loss": 1.0})
+    with pytest.raises(ValueError, match=r"expected epochs 50, as in .*, got epochs 9; .*--fresh"):
+        Cells(folder, {"seed": 0, "epochs": 9})
+    assert Cells(folder, {"seed": 0, "epochs": 50}).read(Cell("mnist", "sgd", "relu"))
+    assert Cells(folder, {"seed": 0, "epochs": 9}, fresh=True).read(
+        Cell("mnist", "sgd", "relu")
+    ) is None  # fmt: skip
+
+
+# -- the network and its training -------------------------------------------------------------
+
+
+def network(set_up="run", activation="relu", data_set="cifar-10", seed=0):
+    return build_network(SET_UPS[set_up], activation, SHAPES[data_set], 10, seed, CPU)
+
+
+def test_network_is_that_of_the_tutorial():
+    sizes = [layer.size for layer in network().layers if layer.size]
+    assert sizes == [76 * 6, 151 * 16, 401 * 120, 121 * 84, 85 * 10]
+    assert [la.size for la in network(data_set="mnist").layers if la.size][2] == 257 * 120
+    assert np.array_equal(network().theta, network(activation="selu").theta)
+    assert not np.array_equal(network().theta, network(seed=1).theta)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_activation_after_the_pooling_is_the_same_network(activation):
+    def conv(channels_in, channels_out, f):
+        return Conv2D(channels_in, channels_out, 5, activation=f)
+
+    def dense():
+        return [Flatten(), Dense(400, 120, activation), Dense(120, 10)]
+
+    before = [conv(3, 6, activation), MaxPool2D(2), conv(6, 16, activation), MaxPool2D(2)]
+    f1, f2 = Activate(activation), Activate(activation)
+    after = [conv(3, 6, "linear"), MaxPool2D(2), f1, conv(6, 16, "linear"), MaxPool2D(2), f2]
+    rng = np.random.default_rng(0)
+    x, labels = rng.normal(size=(4, 3, 32, 32)), np.arange(4)
+    results = []
+    for layers in (before, after):
+        net = Network([*layers, *dense()], SHAPES["cifar-10"], rng=1, dtype="float64")
+        _, dy = SoftmaxCrossEntropy()(net.forward(x), labels)
+        dx = net.backward(dy, input_gradient=True)
+        results.append((net.forward(x).copy(), net.dtheta.copy(), dx.copy()))
+    for one, other in zip(*results, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-15)
+
+
+def test_initial_weights_as_run_and_as_described():
+    # PyTorch: Conv2d within 1/√fan_in; xavier_uniform_ within √(6 / (fan_in + fan_out))
+    conv, xavier_conv = 1 / np.sqrt(75), np.sqrt(6 / (75 + 150))
+    dense = np.sqrt(6 / (400 + 120))
+
+    def limits(layer):
+        return np.abs(layer.W).max(), np.abs(layer.b).max()
+
+    run, described = network("run"), network("described")
+    W, b = limits(run["conv2d_1"])
+    assert 0.97 * conv < W <= conv
+    assert 0 < b <= conv
+    assert 0.99 * dense < limits(run["dense_1"])[0] <= dense
+    for name in ("dense_1", "dense_2", "dense_3"):
+        assert (run[name].b == np.float32(0.01)).all()
+    W, b = limits(described["conv2d_1"])
+    assert 0.97 * xavier_conv < W <= xavier_conv
+    assert 0 < b <= conv
+    assert 0.9 / np.sqrt(400) < limits(described["dense_1"])[1] <= 1 / np.sqrt(400)
+
+
+def test_optimizers_are_those_of_pytorch():
+    sgd, adam = build_optimizer("sgd"), build_optimizer("adam")
+    assert isinstance(sgd, SGD)
+    assert (sgd.learning_rate, sgd.momentum, sgd.nesterov) == (0.001, 0.9, False)
+    assert isinstance(adam, Adam)
+    assert (adam.learning_rate, adam.epsilon, adam.epsilon_hat) == (0.001, 1e-8, False)
+
+
+def test_pixels_are_normalised_and_a_fifth_is_drawn():
+    images = Images.of(DATA["mnist"], 0)
+    assert (len(images.train), len(images.validation), len(images.test)) == (128, 32, 40)
+    x, _ = images.test.batch(0, 1, np.dtype("float64"))
+    raw = DATA["mnist"].test.inputs[0] / 255
+    np.testing.assert_allclose(x[0], (raw - 0.1307) / 0.3081)
+    other = Images.of(DATA["mnist"], 1)
+    assert (other.validation.inputs != images.validation.inputs).any()
+
+
+def trained_cell(monkeypatch, epochs):
+    """One cell; and the gradient norms by hand, from the gradient that each epoch ends with."""
+    found = []
+
+    def spy(network, *arguments, **options):
+        for epoch in real(network, *arguments, **options):
+            found.append(np.sqrt((network["conv2d_2"].dW.astype(float) ** 2).sum()))
+            yield epoch
+
+    real = activation_study_training.train
+    monkeypatch.setattr(activation_study_training, "train", spy)
+    cell = train_cell(
+        Cell("mnist", "adam", "elu"),
+        SET_UPS["run"],
+        0,
+        Images.of(DATA["mnist"], 0),
+        CLASSES,
+        threading.Event(),
+        epochs=epochs,
+        device=CPU,
+        graph=True,
+        progress=False,
+    )
+    return cell, found
+
+
+def test_gradients_are_those_of_the_last_batch(monkeypatch):
+    cell, found = trained_cell(monkeypatch, epochs=3)
+    assert cell["gradient_norms"]["conv2d_2"] == pytest.approx(found, rel=1e-6)
+
+
+def test_early_stopping_and_both_weights(monkeypatch):
+    values = iter([3.0, 1.0, 2.0, 2.0, 2.0, 2.0, 2.0])
+    real = activation_study_training.evaluate
+
+    def evaluate(network, examples, loss):
+        found = real(network, examples, loss)
+        return replace(found, loss=next(values)) if len(examples) == 32 else found
+
+    monkeypatch.setattr(activation_study_training, "evaluate", evaluate)
+    cell, _ = trained_cell(monkeypatch, epochs=50)
+    assert (cell["epochs"], cell["best_epoch"]) == (7, 2)
+    assert cell["test"]["last"]["loss"] != cell["test"]["best"]["loss"]
+    monkeypatch.undo()
+    short, _ = trained_cell(monkeypatch, epochs=2)
+    assert cell["test"]["best"] == short["test"]["last"]
+
+
+# -- the claims -------------------------------------------------------------------------------
+
+
+def judged(grid):
+    return judge(CLAIMS, published(), [grid])
+
+
+def test_criteria_on_the_published_figures():
+    found = judged(published())
+    assert [claim.holds for claim in found] == [None, None] + [True] * 8
+    assert found[2].published.startswith("MNIST + SGD: sigmoid 50, others 25–41; ")
+    assert found[3].published.endswith("ReLU +13.9, sigmoid +9.2 points")
+
+
+def test_claims_are_judged_in_the_settings_that_were_run():
+    part = {setting: networks for setting, networks in published().items() if setting[1] == "adam"}
+    found = judged(part)
+    assert [claim.holds for claim in found] == [
+        *(None, None, True, True, True, None, True, None, True, True)
+    ]
+    assert found[2].measured == (
+        "MNIST + Adam: sigmoid 21, others 8–12; CIFAR-10 + Adam: sigmoid 40, others 12–14"
+    )
+    one = {("mnist", "adam"): part["mnist", "adam"]}
+    assert [claim.holds for claim in judged(one)][-2:] == [None, None]
+
+
+def with_gradients(norms):
+    """The published grid, with gradients of two layers for each function."""
+    return {
+        setting: {
+            name: replace(
+                series, gradients=dict(zip("ab", map(np.array, norms[name]), strict=True))
+            )
+            for name, series in networks.items()
+        }
+        for setting, networks in published().items()
+    }
+
+
+def test_gradient_claims_by_hand():
+    norms = {name: ([3.0, 3.0], [4.0, 4.0]) for name in ACTIVATIONS}
+    small, vanishing = judged(with_gradients(norms | {"sigmoid": ([0.6, 1.2], [0.8, 1.6])}))[:2]
+    assert "MNIST + SGD: sigmoid 1.500, others 5.000–5.000" in small.measured
+    assert small.holds
+    assert "sigmoid 0.750, others 0.750–0.750" in vanishing.measured
+    small, vanishing = judged(with_gradients(norms | {"sigmoid": ([1.0, 1.0], [9.0, 9.0])}))[:2]
+    assert not small.holds
+    assert vanishing.holds
+
+
+@pytest.mark.parametrize(
+    ("claim", "setting", "name", "change"),
+    [
+        (2, ("mnist", "adam"), "selu", {"train_loss": np.ones(21)}),
+        (3, ("cifar-10", "adam"), "sigmoid", {"train_accuracy": 0.99}),
+        (4, ("mnist", "adam"), "elu", {"accuracy": 0.98}),
+        (5, ("mnist", "sgd"), "relu", {"train_loss": np.ones(50),
+                                       "validation_loss": np.arange(50, 0, -1)}),
+        (5, ("mnist", "sgd"), "sigmoid", {"validation_loss": np.arange(50)}),
+        (6, ("cifar-10", "adam"), "elu", {"loss": 1.0}),
+        (7, ("cifar-10", "sgd"), "leaky_relu", {"loss": 1.05}),
+        (8, ("cifar-10", "adam"), "relu", {"accuracy": 0.64}),
+    ],
+)  # fmt: skip
+def test_one_figure_turned_around_does_not_hold(claim, setting, name, change):
+    grid = published()
+    grid[setting][name] = replace(grid[setting][name], **change)
+    assert judged(grid)[claim].holds is False
+
+
+def test_one_best_function_everywhere_does_not_hold():
+    grid = published()
+    for networks in grid.values():
+        networks["elu"] = replace(networks["elu"], accuracy=0.999)
+    assert judged(grid)[9].holds is False
+
+
+def test_published_tables():
+    assert list(published()) == list(TABLES)
+    selu = published()["cifar-10", "adam"]["selu"]
+    assert (selu.accuracy, selu.loss, selu.f1) == (pytest.approx(0.6183), 1.142, 0.617)
+    assert (selu.epochs, selu.seconds) == (12, 151.252)
+    assert published()["mnist", "sgd"]["sigmoid"].stopped is False
+    assert published()["mnist", "sgd"]["selu"].stopped is True
+
+
+# -- the command line -------------------------------------------------------------------------
+
+
+def test_wrong_options(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        activation_study.main(["--set-up", "other"])
+    assert stopped.value.code == 2
+    assert "--set-up: invalid choice: 'other'" in capsys.readouterr().err
+
+
+def test_an_error_is_one_line_without_a_traceback(tmp_path):
+    command = [sys.executable, str(SCRIPT), "--data-dir", "nowhere", "--device", "cpu"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("activation_study: ")
+    assert "nowhere" in done.stderr
+    assert "Traceback" not in done.stderr
