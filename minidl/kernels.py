@@ -143,8 +143,9 @@ def _launch(name: str, *arguments: Any) -> None:
 
 def has_kernel(f: Any, array: Array) -> bool:
     """Whether ``array`` is on a GPU and the activation function ``f`` is one of minidl's own."""
-    own = type(f).__module__.startswith("minidl.activations.") and type(f).__name__ in FUNCTIONS
-    return own and namespace(array) is not np
+    if namespace(array) is np:
+        return False
+    return type(f).__module__.startswith("minidl.activations.") and type(f).__name__ in FUNCTIONS
 
 
 def _activation(kernel: str, f: Any, reads: tuple[Array, ...], writes: tuple[Array, ...]) -> None:

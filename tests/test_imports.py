@@ -35,7 +35,7 @@ MAY_IMPORT = {
     "layers.dropout": {"backend", "layers.base", "layers.images"},
     "layers.flatten": {"backend", "layers.base"},
     "layers.activate": {"activations", "backend", "layers.base", "layers.images"},
-    "layers.glu": {"activations", "backend", "layers.base"},
+    "layers.glu": {"activations", "backend", "layers.base", "layers.images"},
     "layers.channelwise": {"backend", "layers.base"},
     "layers.batch_norm": {"backend", "layers.channelwise", "layers.images"},
     "layers.prelu": {"backend", "layers.channelwise", "layers.images"},
@@ -69,7 +69,7 @@ MAY_IMPORT = {
     "gradcheck": {"activations", "backend", "layers"},
     "graph": {"backend"},
     "step": {
-        *("backend", "examples", "graph", "inspection", "kernels", "layers", "losses", "network"),
+        *("backend", "examples", "graph", "inspection", "kernels", "losses", "network"),
         "optimizers",
     },
     "training": {*("backend", "examples", "losses", "network", "optimizers", "progress", "step")},

@@ -9,6 +9,7 @@ import numpy as np
 from minidl.activations import Activation, Sigmoid, Swish
 from minidl.backend import Array
 from minidl.layers.base import Layer
+from minidl.layers.images import buffer_like
 
 
 class GLU(Layer):
@@ -39,15 +40,15 @@ class GLU(Layer):
         self._expect_shape(x.shape)
         self.x = x  # (N, 2n, …)
         value, z = self._halves(x)  # (N, n, …) each
-        self.gate = self.f(z, out=self.buffer("gate", z.shape, x))  # f(z)
-        self.y = np.multiply(value, self.gate, out=self.buffer("y", z.shape, x))
+        self.gate = self.f(z, out=buffer_like(self, "gate", z))  # f(z)
+        self.y = np.multiply(value, self.gate, out=buffer_like(self, "y", z))
         return self.y
 
     def backward(self, dy: Array, input_gradient: bool = True) -> Array | None:
         self._expect_dy(dy)
         if not input_gradient:
             return None
-        dx = self.buffer("dx", self.x.shape, dy)
+        dx = buffer_like(self, "dx", self.x)
         value, z = self._halves(self.x)
         dvalue, dz = self._halves(dx)
         np.multiply(dy, self.gate, out=dvalue)

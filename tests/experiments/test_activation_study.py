@@ -2,11 +2,8 @@
 
 import csv
 import json
-import subprocess
-import sys
 import threading
 from dataclasses import replace
-from pathlib import Path
 
 import activation_study
 import activation_study_report
@@ -41,7 +38,6 @@ from minidl.backend import CPU
 from minidl.datasets import Dataset
 from minidl.reporting import RunFolder, judge
 
-SCRIPT = Path(activation_study.__file__)
 SHAPES = {"mnist": (1, 28, 28), "cifar-10": (3, 32, 32)}
 CLASSES = tuple("0123456789")
 
@@ -401,12 +397,3 @@ def test_wrong_options(capsys):
         activation_study.main(["--set-up", "other"])
     assert stopped.value.code == 2
     assert "--set-up: invalid choice: 'other'" in capsys.readouterr().err
-
-
-def test_an_error_is_one_line_without_a_traceback(tmp_path):
-    command = [sys.executable, str(SCRIPT), "--data-dir", "nowhere", "--device", "cpu"]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
-    assert done.returncode == 1
-    assert done.stderr.startswith("activation_study: ")
-    assert "nowhere" in done.stderr
-    assert "Traceback" not in done.stderr

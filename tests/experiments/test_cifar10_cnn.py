@@ -2,11 +2,8 @@
 
 import csv
 import json
-import subprocess
-import sys
 import threading
 from dataclasses import replace
-from pathlib import Path
 
 import cifar10_cnn
 import cifar10_cnn_report
@@ -26,7 +23,6 @@ from minidl.datasets.cifar import CIFAR_10
 from minidl.recording import History
 from minidl.reporting import judge
 
-SCRIPT = Path(cifar10_cnn.__file__)
 CLASSES = CIFAR_10.classes
 
 
@@ -339,12 +335,3 @@ def test_wrong_options(arguments, message, capsys):
         cifar10_cnn.main(arguments)
     assert stopped.value.code == 2
     assert message in capsys.readouterr().err
-
-
-def test_an_error_is_one_line_without_a_traceback(tmp_path):
-    command = [sys.executable, str(SCRIPT), "--data-dir", "nowhere"]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
-    assert done.returncode == 1
-    assert done.stderr.startswith("cifar10_cnn: ")
-    assert "nowhere" in done.stderr
-    assert "Traceback" not in done.stderr

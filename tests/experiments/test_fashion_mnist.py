@@ -2,10 +2,7 @@
 
 import csv
 import json
-import subprocess
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import fashion_mnist
 import fashion_mnist_report
@@ -21,7 +18,6 @@ from minidl.datasets import Dataset
 from minidl.datasets.idx import FASHION_MNIST
 from minidl.reporting import judge
 
-SCRIPT = Path(fashion_mnist.__file__)
 CLASSES = FASHION_MNIST.classes
 
 
@@ -251,12 +247,3 @@ def test_wrong_options(arguments, message, capsys):
         fashion_mnist.main(arguments)
     assert stopped.value.code == 2
     assert message in capsys.readouterr().err
-
-
-def test_an_error_is_one_line_without_a_traceback(tmp_path):
-    command = [sys.executable, str(SCRIPT), "--data-dir", "nowhere"]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
-    assert done.returncode == 1
-    assert done.stderr.startswith("fashion_mnist: ")
-    assert "nowhere" in done.stderr
-    assert "Traceback" not in done.stderr

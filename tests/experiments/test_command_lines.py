@@ -1,0 +1,31 @@
+"""What a user can put right ends a study in one line; all of them share study.py."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import study
+
+EXPERIMENTS = Path(study.__file__).parent
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("activation_study", ["--device", "cpu"]),
+        ("adaptive_activations", []),
+        ("cifar10_cnn", []),
+        ("fashion_mnist", []),
+    ],
+)
+def test_an_error_is_one_line_without_a_traceback(name, options, tmp_path):
+    script = EXPERIMENTS / f"{name}.py"
+    command = [sys.executable, str(script), "--data-dir", "nowhere", *options]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"{name}: ")
+    assert "nowhere" in done.stderr
+    assert "Traceback" not in done.stderr
