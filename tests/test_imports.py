@@ -15,6 +15,7 @@ PACKAGE = Path(minidl.__file__).parent
 MAY_IMPORT = {
     "backend": set(),
     "files": set(),
+    "sealed": {"backend", "files"},
     "parallel": set(),
     "progress": set(),
     "initializers": set(),
@@ -72,10 +73,14 @@ MAY_IMPORT = {
         *("backend", "examples", "graph", "inspection", "kernels", "losses", "network"),
         "optimizers",
     },
-    "training": {*("backend", "examples", "losses", "network", "optimizers", "progress", "step")},
+    "checkpoint": {"backend", "sealed", "step"},
+    "training": {
+        *("backend", "checkpoint", "examples", "losses", "network", "optimizers", "progress"),
+        "step",
+    },
 }
 # Of the rest: the part of the engine that must not know it.
-UPPER = ("datasets", "reporting", "recording", "training")
+UPPER = ("datasets", "reporting", "recording", "cells", "training")
 HEAVY = {"cupy", "cupyx", "matplotlib", "pooch", "requests", "tqdm", "scipy", "torch"}
 
 
