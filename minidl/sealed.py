@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import math
 import os
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,10 @@ HEAD = MAGIC + b"%d\n" % VERSION
 DIGEST = hashlib.sha256().digest_size  # bytes
 LIMIT = 1 << 30  # bytes: no file of minidl is larger
 AXES = 16  # no array of minidl has more
+
+
+# msgspec 0.22 learns a type at its first use, and crashes where two threads do so at once.
+_decoding = threading.Lock()
 
 
 class DamagedFile(ValueError):
@@ -69,7 +74,8 @@ def read_sealed(path: str | os.PathLike[str], kind: Any, limit: int = LIMIT) -> 
 def decoded(contents: bytes, kind: Any, path: Path) -> Any:
     """The value in ``contents``, which came from ``path``."""
     try:
-        return msgspec.msgpack.decode(contents, type=kind, dec_hook=_decoded)
+        with _decoding:
+            return msgspec.msgpack.decode(contents, type=kind, dec_hook=_decoded)
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise DamagedFile(f"{path}: expected {_name(kind)}, got something else: {error}") from error
 

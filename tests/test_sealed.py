@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import math
+import subprocess
+import sys
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -119,6 +121,50 @@ def test_another_type_another_format_and_too_large(tmp_path):
         read_sealed(path, Kept)
     with pytest.raises(FileNotFoundError):
         read_sealed(tmp_path / "none", Kept)
+
+
+THREADS = """
+import sys, threading, types
+from pathlib import Path
+from minidl.sealed import read_sealed, write_sealed
+
+TYPES = '''
+from __future__ import annotations
+from dataclasses import dataclass
+
+@dataclass
+class Inner:
+    c: float
+
+@dataclass
+class Middle:
+    b: list[Inner]
+    d: list[Inner]
+
+@dataclass
+class Outer:
+    a: int
+    b: list[Middle]
+'''
+sys.setswitchinterval(1e-6)
+path = Path(sys.argv[1])
+write_sealed(path, {"a": 1, "b": [{"b": [{"c": 2.0}], "d": []}]})
+for n in range(400):
+    module = sys.modules[f"types_{n}"] = types.ModuleType(f"types_{n}")
+    exec(TYPES, module.__dict__)
+    barrier = threading.Barrier(2)
+    read = lambda: (barrier.wait(), read_sealed(path, module.Outer))
+    threads = [threading.Thread(target=read) for _ in range(2)]
+    [thread.start() for thread in threads]
+    [thread.join() for thread in threads]
+"""
+
+
+def test_two_threads_may_read_at_once(tmp_path):
+    """In a process of its own, because what goes wrong is a crash."""
+    command = [sys.executable, "-c", THREADS, str(tmp_path / "a")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_deep_nesting_is_refused(tmp_path):
