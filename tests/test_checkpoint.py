@@ -21,6 +21,7 @@ from minidl import (
     Examples,
     Flatten,
     Network,
+    NonFiniteLoss,
     RMSprop,
     SoftmaxCrossEntropy,
     evaluate,
@@ -328,3 +329,19 @@ def test_looking_does_not_disturb(tmp_path):
         train_once(Checkpoint(path), die_before=6)
     evaluate(network(), TEST, SoftmaxCrossEntropy())
     assert train_once(Checkpoint(path)) == whole
+
+
+def test_a_training_that_diverges_leaves_its_last_finite_checkpoint(tmp_path):
+    def run() -> None:
+        net, rule, loss = network(), SGD(0.1), SoftmaxCrossEntropy()
+        checkpoint = Checkpoint(tmp_path / "a")
+        options = {"epochs": 3, "batch_size": 16, "progress": False, "checkpoint": checkpoint}
+        for _ in train(net, IMAGES, loss, rule, **options):
+            rule.learning_rate = 1e38
+
+    for _ in range(2):  # started again, it says the same again
+        with pytest.raises(NonFiniteLoss, match="epoch 2, step 2: the loss is"):
+            run()
+    saved = Checkpoint(tmp_path / "a")._saved
+    assert saved.position.epochs == 1
+    assert np.isfinite(saved.theta).all()
