@@ -286,7 +286,7 @@ def test_early_stopping_and_both_weights(monkeypatch, tmp_path):
     assert (cell["epochs"], cell["best_epoch"]) == (7, 2)
     assert cell["test"]["last"]["loss"] != cell["test"]["best"]["loss"]
     monkeypatch.undo()
-    (tmp_path / "elu.checkpoint").unlink()
+    Checkpoint(tmp_path / "elu.checkpoint").remove()
     short, _ = trained_cell(monkeypatch, tmp_path, epochs=2)
     assert cell["test"]["best"] == short["test"]["last"]
 
