@@ -29,7 +29,9 @@ def sole_writer(paths: list[Path], say: bool) -> Iterator[None]:
         if not beside.exists():  # nobody holds it: such a folder takes no files, and says so oddly
             raise FileNotFoundError(f"{beside}: cannot be made") from None
         if say:
-            print(f"waiting for another process that writes {paths[0]}", file=sys.stderr, flush=True)
+            print(
+                f"waiting for another process that writes {paths[0]}", file=sys.stderr, flush=True
+            )
         lock.acquire()
     try:
         for path in paths:

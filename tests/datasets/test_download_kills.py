@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import resource
 import signal
 import sys
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from minidl.files import remove_parts, whole_file
 from minidl.reporting import RunFolder
 from minidl.reporting.figures import draw_by_epoch, new_figure
 
+resource = pytest.importorskip("resource")  # not on Windows
 CONTENT = os.urandom(200_000)
 
 
@@ -37,7 +37,9 @@ def test_killed_downloads_leave_no_wrong_file_and_the_next_one_clears_up(tmp_pat
 def test_the_campaign_sees_what_is_left_behind(tmp_path, monkeypatch):
     careless = "import minidl.datasets.turns as turns; turns.remove_parts = lambda path: None\n"
     monkeypatch.setattr(faults_download, "DOWNLOAD", careless + faults_download.DOWNLOAD)
-    monkeypatch.setattr(faults_download.random.Random, "uniform", lambda self, low, high: 0.1 * high)
+    monkeypatch.setattr(
+        faults_download.random.Random, "uniform", lambda self, low, high: 0.1 * high
+    )
     counts = faults_download.campaign(1, tmp_path)
     assert counts["killed while writing"] == counts["left behind"] == 1
 
@@ -100,7 +102,10 @@ def test_a_full_disk_leaves_the_former_file_and_nothing_else(name, write, before
 
 def test_a_full_disk_is_not_blamed_on_the_mirror(server, leftovers, tmp_path):
     server.files["good"] = CONTENT
-    with full_disk(), pytest.raises(DatasetNotFound, match=r"cannot be written: .*File too large") as e:
+    with (
+        full_disk(),
+        pytest.raises(DatasetNotFound, match=r"cannot be written: .*File too large") as e,
+    ):
         fetch(published(server.url("good")), tmp_path, progress=False)
     assert "MINIDL_DATA" in str(e.value)
     assert server.asked == ["good"]
@@ -109,7 +114,10 @@ def test_a_full_disk_is_not_blamed_on_the_mirror(server, leftovers, tmp_path):
 
 def test_a_full_disk_leaves_no_part_of_an_archive(tar_gz, leftovers, tmp_path):
     (tmp_path / "x.tar.gz").write_bytes(tar_gz([("a.bin", CONTENT)]))
-    with full_disk(), pytest.raises(DatasetError, match="cannot be unpacked into .*File too large"):
+    with (
+        full_disk(),
+        pytest.raises(DatasetError, match=r"cannot be unpacked .*File too large"),
+    ):
         extract(tmp_path / "x.tar.gz", {"a.bin": len(CONTENT)}, tmp_path / "out")
     assert leftovers(tmp_path) == ["x.tar.gz"]
 
@@ -118,7 +126,9 @@ def test_a_full_disk_leaves_no_part_of_an_archive(tar_gz, leftovers, tmp_path):
 def test_a_disk_that_is_full_only_when_it_is_flushed(tmp_path, monkeypatch):
     """The data fit into the buffer; that they do not fit onto the disk is seen at the end."""
     opened = open
-    monkeypatch.setattr("builtins.open", lambda path, *how, **more: opened("/dev/full", *how, **more))
+    monkeypatch.setattr(
+        "builtins.open", lambda path, *how, **more: opened("/dev/full", *how, **more)
+    )
     with pytest.raises(OSError, match="No space left"), whole_file(tmp_path / "a", "wb") as file:
         file.write(b"x")
     assert os.listdir(tmp_path) == []
@@ -137,7 +147,9 @@ def read_only(tmp_path):
 
 def test_a_read_only_folder_is_said_before_anything_is_asked_for(server, read_only):
     server.files["good"] = CONTENT
-    with pytest.raises(DatasetNotFound, match=r"cannot be written: .*; set MINIDL_DATA to a folder"):
+    with pytest.raises(
+        DatasetNotFound, match=r"cannot be written: .*; set MINIDL_DATA to a folder"
+    ):
         fetch(published(server.url("good")), read_only, progress=False)
     assert server.asked == []
 
