@@ -15,6 +15,8 @@ PACKAGE = Path(minidl.__file__).parent
 MAY_IMPORT = {
     "backend": set(),
     "files": set(),
+    "printable": set(),
+    "npz": {"files"},
     "sealed": {"backend", "files"},
     "parallel": set(),
     "progress": set(),
@@ -63,7 +65,7 @@ MAY_IMPORT = {
     "augmentation": {"backend"},
     "losses": {"activations", "backend", "kernels"},
     "optimizers": {"backend", "kernels", "parallel"},
-    "network": {"backend", "files", "layers", "layers.base"},
+    "network": {"backend", "files", "layers", "layers.base", "npz", "printable"},
     "early_stopping": {"backend", "network"},
     "metrics": {"backend", "examples", "network"},
     "inspection": {"activations", "backend", "losses", "network"},
@@ -81,7 +83,7 @@ MAY_IMPORT = {
 }
 # Of the rest: the part of the engine that must not know it.
 UPPER = ("datasets", "reporting", "recording", "cells", "training")
-HEAVY = {"cupy", "cupyx", "matplotlib", "pooch", "requests", "tqdm", "scipy", "torch"}
+HEAVY = {"cupy", "cupyx", "matplotlib", "requests", "tqdm", "scipy", "torch"}
 
 
 def modules() -> dict[str, Path]:
@@ -142,7 +144,7 @@ def test_reporting_is_on_top_and_data_sets_know_no_network():
         if module.split(".")[0] != "reporting":
             assert "reporting" not in used, module
         if module.split(".")[0] == "datasets":
-            assert used <= {"datasets", "examples", "files", "backend"}, module
+            assert used <= {"datasets", "examples", "files", "printable", "backend"}, module
 
 
 @pytest.mark.parametrize("module", MAY_IMPORT)

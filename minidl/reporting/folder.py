@@ -6,8 +6,9 @@ import csv
 import json
 import math
 import os
+import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
@@ -16,6 +17,9 @@ from minidl.files import remove_parts, whole_file
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+# A file or folder that is written; ".." and "/" are none, nor is a name of one system only.
+PART = re.compile(r"\w[\w .+-]*", re.ASCII)
 
 
 class FolderInUse(RuntimeError):
@@ -49,6 +53,10 @@ class RunFolder:
         try:
             self._lock.acquire(timeout=0)
         except Timeout:
+            if not (self.path / ".lock").exists():  # nobody has it: the folder takes no files
+                raise PermissionError(
+                    f"{self.path}: expected a folder to write in, got one that takes no files"
+                ) from None
             raise FolderInUse(
                 f"{self.path}: another process works in this folder; wait until it is done, "
                 "or choose another --output-dir"
@@ -56,7 +64,16 @@ class RunFolder:
         remove_parts(self.path)
 
     def __truediv__(self, name: str) -> Path:
-        """The path of the file ``name``; its folder is made."""
+        """The path of the file ``name`` in the folder; its own folder is made.
+
+        Raises
+        ------
+        ValueError
+            for a name that leads out of the folder or that not every system can take.
+        """
+        parts = PurePosixPath(name).parts
+        if not parts or not all(map(PART.fullmatch, parts)):
+            raise ValueError(f"expected the name of a file in {self.path}, got {name!r}")
         path = self.path / name
         path.parent.mkdir(exist_ok=True)
         return path
