@@ -2,6 +2,7 @@
 // A chart: its state, and how it is drawn with Observable Plot.
 
 const NARROWEST_PANEL = 320;
+const BELOW = 38; // the height of the axis of x
 
 /** Make a chart of a figure and the JSON in it. */
 function startChart(figure) {
@@ -47,7 +48,8 @@ function draw(chart) {
   const all = chosenSeries(chart);
   const names = unique(all.map((s) => s.panel));
   const width = chart.stage.clientWidth;
-  const columns = Math.max(1, Math.min(names.length, Math.floor(width / NARROWEST_PANEL)));
+  const fitting = Math.max(1, Math.floor(width / NARROWEST_PANEL));
+  const columns = Math.ceil(names.length / Math.ceil(names.length / fitting)); // rows alike
   chart.stage.style.setProperty("--columns", columns);
   const panelWidth = Math.floor((width - (columns - 1) * 26) / columns);
   chart.xs = unique(all.flatMap((s) => s.x));
@@ -63,6 +65,11 @@ function draw(chart) {
 
 function isNamed(chart) {
   return typeof chart.xs[0] === "string";
+}
+
+/** Would the names along x touch one another? */
+function isCrowded(chart, width) {
+  return isNamed(chart) && d3.sum(chart.xs, (name) => 8 * name.length + 12) > width - 66;
 }
 
 /** The smallest and largest value to be seen; all panels share them. */
@@ -82,9 +89,9 @@ function drawPanel(chart, name, width) {
     height: Math.min(360, Math.max(230, 0.6 * width)),
     marginLeft: 52,
     marginRight: 14,
-    marginBottom: 38,
+    marginBottom: isCrowded(chart, width) ? 78 : BELOW,
     style: { fontSize: "12.5px" },
-    x: xScale(chart),
+    x: xScale(chart, width),
     y: yScale(chart),
     marks: [Plot.gridY(yTicks(chart), { strokeOpacity: 0.14 }), ...series.flatMap(marks(chart))],
   });
@@ -96,13 +103,16 @@ function drawPanel(chart, name, width) {
   return panel;
 }
 
-function xScale(chart) {
+function xScale(chart, width) {
   const label = chart.spec.x;
-  if (isNamed(chart)) return { type: "point", domain: chart.xs, label, padding: 0.6 };
+  if (isNamed(chart)) {
+    const tickRotate = isCrowded(chart, width) ? -40 : 0;
+    return { type: "point", domain: chart.xs, label, padding: 0.6, tickRotate };
+  }
   const [low, high] = d3.extent(chart.xs);
   const whole = chart.xs.every(Number.isInteger);
   const ticks = d3.ticks(low, high, 5).filter((t) => !whole || Number.isInteger(t));
-  if (whole && ticks[0] - low > (ticks[1] - ticks[0]) / 2) ticks.unshift(low); // the first epoch
+  if (whole && ticks[0] - low >= (ticks[1] - ticks[0]) / 2) ticks.unshift(low); // the first epoch
   return { domain: low === high ? [low - 1, high + 1] : [low, high], ticks, label, inset: 6 };
 }
 
@@ -111,7 +121,7 @@ function yScale(chart) {
     type: chart.scale,
     domain: range(chart),
     nice: chart.scale === "linear",
-    label: chart.spec.y,
+    label: chart.spec.y || null,
     ticks: yTicks(chart),
     tickFormat: number,
   };
@@ -137,7 +147,13 @@ function marks(chart) {
     const dots = { x: "x", y: "y", stroke, className: "dots" };
     if (isNamed(chart)) {
       return [
-        Plot.dot(points, { ...dots, r: 6, strokeWidth: 2, fill: s.dashed ? "none" : stroke }),
+        Plot.dot(points, {
+          ...dots,
+          r: 6,
+          strokeWidth: 2,
+          fill: s.dashed ? "none" : stroke,
+          fillOpacity: 0.75,
+        }),
       ];
     }
     const dash = s.dashed ? "5 4" : null;
