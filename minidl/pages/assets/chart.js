@@ -1,8 +1,14 @@
 "use strict";
 // A chart: its state, and how it is drawn with Observable Plot.
 
+// In units of a sixteenth of the page's font size, which grows with the screen.
 const NARROWEST_PANEL = 320;
-const BELOW = 38; // the height of the axis of x
+const GAP = 26; // between panels, as in page.css
+const FONT = 12.5;
+
+function unit() {
+  return parseFloat(getComputedStyle(document.documentElement).fontSize) / 16;
+}
 
 /** Make a chart of a figure and the JSON in it. */
 function startChart(figure) {
@@ -48,10 +54,10 @@ function draw(chart) {
   const all = chosenSeries(chart);
   const names = unique(all.map((s) => s.panel));
   const width = chart.stage.clientWidth;
-  const fitting = Math.max(1, Math.floor(width / NARROWEST_PANEL));
+  const fitting = Math.max(1, Math.floor(width / (NARROWEST_PANEL * unit())));
   const columns = Math.ceil(names.length / Math.ceil(names.length / fitting)); // rows alike
   chart.stage.style.setProperty("--columns", columns);
-  const panelWidth = Math.floor((width - (columns - 1) * 26) / columns);
+  const panelWidth = Math.floor((width - (columns - 1) * GAP * unit()) / columns);
   chart.xs = unique(all.flatMap((s) => s.x));
   if (!isNamed(chart)) chart.xs.sort((a, b) => a - b);
   const focused = chart.panels.findIndex((p) => p.plot === document.activeElement);
@@ -69,7 +75,8 @@ function isNamed(chart) {
 
 /** Would the names along x touch one another? */
 function isCrowded(chart, width) {
-  return isNamed(chart) && d3.sum(chart.xs, (name) => 8 * name.length + 12) > width - 66;
+  if (!isNamed(chart)) return false;
+  return d3.sum(chart.xs, (name) => 8 * name.length + 12) > width / unit() - 66;
 }
 
 /** The smallest and largest value to be seen; all panels share them. */
@@ -84,13 +91,15 @@ function range(chart) {
 
 function drawPanel(chart, name, width) {
   const series = shownSeries(chart).filter((s) => s.panel === name);
+  const u = unit();
   const svg = Plot.plot({
     width,
-    height: Math.min(360, Math.max(230, 0.6 * width)),
-    marginLeft: 52,
-    marginRight: 14,
-    marginBottom: isCrowded(chart, width) ? 78 : BELOW,
-    style: { fontSize: "12.5px" },
+    height: Math.min(360 * u, Math.max(230, 0.6 * width)),
+    marginTop: 24 * u,
+    marginLeft: 52 * u,
+    marginRight: 14 * u,
+    marginBottom: (isCrowded(chart, width) ? 78 : 38) * u,
+    style: { fontSize: `${FONT * u}px` },
     x: xScale(chart, width),
     y: yScale(chart),
     marks: [Plot.gridY(yTicks(chart), { strokeOpacity: 0.14 }), ...series.flatMap(marks(chart))],
