@@ -115,7 +115,9 @@ def layer_charts(groups: Groups, layers: Sequence[str] = ()) -> list[Chart]:
     for figure, (title, about, y) in said.items():
         series = list(_layers(groups, layers, figure))
         scales = ("linear",) if figure == "units" else ("log", "linear")
-        if series:
+        if any(
+            np.isfinite(np.array(s.y, float)).any() for s in series
+        ):  # a ratio is unknown without an update
             found.append(Chart(title, about, "epoch", y, series, scales))
     return found
 
