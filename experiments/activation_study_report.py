@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+import activation_study_page
 import numpy as np
 from activation_study_claims import (
     CLAIMS,
@@ -64,6 +65,7 @@ def write_report(
     }
     folder.write_json("summary.json", summary)
     folder.write_csv("epochs.csv", _epoch_rows(kept))
+    folder.write_text("report.html", activation_study_page.page(folder.path).html())
     names = []
     for name, drawn in all_figures(ours["last"], study):
         folder.write_figure(f"figures/{name}", drawn)
