@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from numbers import Real
 
+from minidl import checks
 from minidl.backend import Array
 from minidl.network import Network
 
@@ -32,12 +34,8 @@ class EarlyStopping:
     """
 
     def __init__(self, patience: int, min_delta: float = 0.0) -> None:
-        if patience < 1:
-            raise ValueError(f"EarlyStopping: expected a patience of at least 1, got {patience}")
-        if not 0 <= min_delta < math.inf:
-            raise ValueError(f"EarlyStopping: expected min_delta of at least 0, got {min_delta}")
-        self.patience = int(patience)
-        self.min_delta = float(min_delta)
+        self.patience = checks.whole("EarlyStopping", "patience", patience)
+        self.min_delta = checks.not_negative("EarlyStopping", "min_delta", min_delta)
         self.best = math.inf  # the smallest value so far
         self.best_epoch = 0  # from 1; 0 before the first improvement
         self.epoch = 0  # how many values have come
@@ -45,6 +43,11 @@ class EarlyStopping:
 
     def update(self, network: Network, value: float) -> bool:
         """Take in the value after an epoch; whether training is to stop now."""
+        checks.instance("EarlyStopping.update", "network", network, Network)
+        if not isinstance(value, Real):
+            raise ValueError(
+                f"EarlyStopping.update: expected value as a number, got {checks.shown(value)}"
+            )
         self.epoch += 1
         if value + self.min_delta < self.best:  # false for NaN
             self.best = float(value)
@@ -72,6 +75,11 @@ class EarlyStopping:
             raise RuntimeError(
                 "EarlyStopping: expected a finite value before restore, got none; "
                 "call update(network, value) after each epoch"
+            )
+        if network.theta.shape != self._kept[0].shape:
+            raise ValueError(
+                f"EarlyStopping: expected the network of update, with {self._kept[0].size:,} "
+                f"parameters, got one with {network.theta.size:,}"
             )
         for array, kept in zip((network.theta, network.state), self._kept, strict=True):
             array[...] = kept

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from minidl import checks
 from minidl.examples import Examples
 from minidl.inspection import Probe, probe
 from minidl.losses import Loss
@@ -93,8 +94,7 @@ def side_by_side(tasks: Sequence[Callable[[threading.Event], T]], jobs: int) -> 
     processors, so the linear algebra of one runs in ``processors // jobs``
     threads.  When one fails, the event that every task is given is set.
     """
-    if jobs < 1:
-        raise ValueError(f"side_by_side: expected jobs of at least 1, got {jobs}")
+    jobs = checks.whole("side_by_side", "jobs", jobs)
     stop = threading.Event()
     jobs = min(jobs, len(tasks))
     if jobs <= 1:

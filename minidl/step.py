@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 
 from minidl import kernels
-from minidl.backend import Array, Random, Workspace, namespace, to_numpy
+from minidl.backend import Array, Random, Workspace, to_numpy
 from minidl.examples import Examples
 from minidl.graph import Graph
 from minidl.inspection import first_nonfinite
 from minidl.losses import Loss
+from minidl.memory import training_memory
 from minidl.network import Network
 from minidl.optimizers import Optimizer
 
@@ -47,7 +48,8 @@ class TrainingStep:
         graph: bool = True,
     ) -> None:
         self.network = network
-        _require_memory(network, examples, optimizer, batch_size)
+        size = training_memory(network, examples, optimizer, batch_size)
+        network.device.require_memory(size, "the training")
         self.examples = examples.to(network.device)
         self.loss = loss
         self.optimizer = optimizer
@@ -192,16 +194,3 @@ class TrainingStep:
         self._compute(self._rows, self._batch_losses, self._batch_hits, now)
         kernels.store(self._batch_losses, self._batch_hits, self._place, self.losses, self.hits)
         self._place += self.batch_size
-
-
-def _require_memory(
-    network: Network, examples: Examples, optimizer: Optimizer, batch_size: int
-) -> None:
-    """Refuse what cannot fit: examples, vectors of the size of θ, and arrays of one batch."""
-    vectors = 3 + len(optimizer.slots)  # update, scratch, g; θ and ∇θ are there
-    numbers = sum(math.prod(shape) for shape in [network.input_shape, *network.shapes])
-    batch = 4 * batch_size * numbers  # x, y, z, and a gradient of each layer
-    size = network.dtype.itemsize * (vectors * network.theta.size + batch)
-    there = namespace(examples.inputs) is network.device.xp
-    data = 0 if there else examples.inputs.nbytes + examples.targets.nbytes
-    network.device.require_memory(size + data, "the training")

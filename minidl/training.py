@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from minidl import checks
 from minidl.backend import Array
 from minidl.examples import Examples
 from minidl.losses import Loss
@@ -85,18 +86,21 @@ def train(
     GraphError
         where a layer does in a step what a graph cannot hold.
     """
-    for what, value in (("epochs", epochs), ("batch_size", batch_size)):
-        if value < 1:
-            raise ValueError(f"train: expected {what} of at least 1, got {value}")
+    epochs = checks.whole("train", "epochs", epochs)
+    batch_size = checks.whole("train", "batch_size", batch_size)
+    rng = checks.generator("train", rng)
+    _check_parts("train", network, examples, loss)
+    checks.instance("train", "optimizer", optimizer, Optimizer)
+    if isinstance(augment, type) or not (augment is None or callable(augment)):
+        raise ValueError(f"train: expected augment as a function, got {checks.shown(augment)}")
     with network.device.enough_memory():
         step = TrainingStep(network, examples, loss, optimizer, batch_size, augment, graph)
     return _train(step, epochs, rng, progress)
 
 
 def _train(
-    step: TrainingStep, epochs: int, rng: np.random.Generator | int, progress: bool | str
+    step: TrainingStep, epochs: int, rng: np.random.Generator, progress: bool | str
 ) -> Iterator[Epoch]:
-    rng = np.random.default_rng(rng)
     theta, n = step.network.theta, len(step.examples)
     device = step.network.device
     update = device.xp.empty_like(theta)
@@ -121,8 +125,8 @@ def _train(
 
 def evaluate(network: Network, examples: Examples, loss: Loss, batch_size: int = 256) -> Evaluation:
     """Mean loss and accuracy over ``examples`` as in inference, batch by batch, in order."""
-    if batch_size < 1:
-        raise ValueError(f"evaluate: expected a batch_size of at least 1, got {batch_size}")
+    batch_size = checks.whole("evaluate", "batch_size", batch_size)
+    _check_parts("evaluate", network, examples, loss)
     examples = examples.to(network.device)
     shape = (len(examples), *network.shapes[-1])
     loss.check_shapes(shape, examples.targets)
@@ -136,3 +140,15 @@ def evaluate(network: Network, examples: Examples, loss: Loss, batch_size: int =
         losses[batch], _ = loss.terms(logits, targets)
         loss.hits(logits, targets, out=hits[batch])
     return Evaluation(float(losses.mean(dtype=np.float64)), float(hits.mean(dtype=np.float64)))
+
+
+def _check_parts(owner: str, network: Network, examples: Examples, loss: Loss) -> None:
+    """Raise ``ValueError`` unless they are what they are called, and the examples fit."""
+    checks.instance(owner, "network", network, Network)
+    checks.instance(owner, "examples", examples, Examples)
+    checks.instance(owner, "loss", loss, Loss)
+    if examples.input_shape != network.input_shape:
+        raise ValueError(
+            f"{owner}: expected examples of shape {network.input_shape} like the network's input, "
+            f"got {examples.input_shape}"
+        )

@@ -231,7 +231,11 @@ ERRORS = {
     "no examples": (lambda: small().forward(X[:0]), ValueError, r"got \(0, 2, 4\)"),
     "type": (lambda: small().forward(X.astype(float)), TypeError, "x of type float32, got float64"),
     "upstream": (lambda: small().backward(X), RuntimeError, "backward before forward"),
-    "batch size": (lambda: small().predict(X, 0), ValueError, "batch_size of at least 1, got 0"),
+    "batch size": (
+        lambda: small().predict(X, 0),
+        ValueError,
+        "batch_size as a whole number",
+    ),
 }
 
 

@@ -65,5 +65,5 @@ def test_stop_ends_a_training():
 
 
 def test_jobs_from_one():
-    with pytest.raises(ValueError, match="jobs of at least 1, got 0"):
+    with pytest.raises(ValueError, match="jobs as a whole number from 1, got 0"):
         side_by_side([], 0)

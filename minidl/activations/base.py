@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from minidl import kernels
+from minidl import checks, kernels
 from minidl.backend import Array, Workspace, namespace
 
 
@@ -80,7 +80,12 @@ class Activation(Workspace):
 
 def as_floats(z: Array) -> Array:
     """``z`` itself if it is a floating-point array, else as float64 (lists, integers)."""
-    return z if getattr(getattr(z, "dtype", None), "kind", "") == "f" else np.asarray(z, float)
+    if getattr(getattr(z, "dtype", None), "kind", "") == "f":
+        return z
+    numbers = namespace(z).asarray(z)
+    if numbers.dtype.kind not in "biuf":
+        raise ValueError(f"activation: expected z as real numbers, got {checks.shown(z)}")
+    return numbers.astype(float)
 
 
 class Linear(Activation):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 
+from minidl import checks
 from minidl.activations import Activation
 from minidl.backend import Array, namespace
 from minidl.initializers import Initializer
-from minidl.layers.affine import Affine, expect_sizes
+from minidl.layers.affine import Affine
 
 
 class Dense(Affine):
@@ -45,10 +46,9 @@ class Dense(Affine):
         weights: str | Initializer = "glorot_uniform",
         biases: str | Initializer = "zeros",
     ) -> None:
-        expect_sizes("Dense", n_in=n_in, n_out=n_out)
-        super().__init__((n_in, n_out), activation, weights, biases)
-        self.n_in = int(n_in)
-        self.n_out = int(n_out)
+        self.n_in = checks.whole("Dense", "n_in", n_in)
+        self.n_out = checks.whole("Dense", "n_out", n_out)
+        super().__init__((self.n_in, self.n_out), activation, weights, biases)
 
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
         return {"W": (self.n_in, self.n_out), "b": (self.n_out,)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from minidl import checks
 from minidl.backend import Array
 from minidl.layers.base import Layer
 
@@ -18,6 +19,7 @@ class Flatten(Layer):
         return (math.prod(input_shape),)
 
     def forward(self, x: Array, training: bool = False) -> Array:
+        checks.floats(self, "x", x)
         if x.ndim < 2:
             raise ValueError(f"{self!r}: expected input (N, …), got {x.shape}; add a batch axis")
         self.x = x
