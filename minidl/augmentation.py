@@ -52,13 +52,15 @@ class Augmentation(Random):
         """The views of ``images`` (N, C, H, W) at i, j, mirrored where m is 1; (N,) each."""
         self._prepare(images)
         places = 2 * self.padding + 1
-        for name, drawn, count in (("i", i, places), ("j", j, places), ("m", m, 2)):
-            if len(checks.indices("Augmentation.apply", name, drawn, count)) != len(images):
+        chosen = []
+        for name, given, count in (("i", i, places), ("j", j, places), ("m", m, 2)):
+            chosen.append(checks.indices("Augmentation.apply", name, given, count))
+            if len(chosen[-1]) != len(images):
                 raise ValueError(
                     f"Augmentation.apply: expected {name} ({len(images)},), one for each image, "
-                    f"got {np.shape(drawn)}"
+                    f"got ({len(chosen[-1])},)"
                 )
-        self._look_at(i, j, m)
+        self._look_at(*chosen)
         return self._views(images)
 
     def choose(self, N: int) -> np.ndarray:

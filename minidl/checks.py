@@ -7,8 +7,8 @@ none, and a number of float type is not whole.  docs/limits.md lists all that is
 
 from __future__ import annotations
 
-import math
 import reprlib
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from numbers import Integral, Real
@@ -17,6 +17,8 @@ from typing import Any
 import numpy as np
 
 from minidl.backend import namespace, to_numpy
+
+LARGEST = sys.float_info.max
 
 
 def whole(owner: object, name: str, value: Any, least: int = 1) -> int:
@@ -30,12 +32,12 @@ def whole(owner: object, name: str, value: Any, least: int = 1) -> int:
 
 def positive(owner: object, name: str, value: Any) -> float:
     """``value`` as a finite number above 0."""
-    return _number(owner, name, value, lambda v: 0 < v < math.inf, "above 0")
+    return _number(owner, name, value, lambda v: 0 < v <= LARGEST, "above 0")
 
 
 def not_negative(owner: object, name: str, value: Any) -> float:
     """``value`` as a finite number from 0."""
-    return _number(owner, name, value, lambda v: 0 <= v < math.inf, "of at least 0")
+    return _number(owner, name, value, lambda v: 0 <= v <= LARGEST, "of at least 0")
 
 
 def share(owner: object, name: str, value: Any) -> float:
@@ -50,7 +52,7 @@ def below_one(owner: object, name: str, value: Any) -> float:
 
 def finite(owner: object, name: str, value: Any) -> float:
     """``value`` as a finite number."""
-    return _number(owner, name, value, lambda v: -math.inf < v < math.inf, "as a finite number")
+    return _number(owner, name, value, lambda v: abs(v) <= LARGEST, "as a finite number")
 
 
 def flag(owner: object, name: str, value: Any) -> bool:

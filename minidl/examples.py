@@ -119,6 +119,7 @@ class Examples(Workspace):
         if checks.whole("Examples.split", "n", n) >= len(self):
             raise ValueError(f"Examples.split: expected n from 1 to {len(self) - 1}, got {n}")
         rng = checks.generator("Examples.split", rng)
+        checks.flag("Examples.split", "stratify", stratify)
         order = rng.permutation(len(self))
         if stratify:
             self._check_integers()
@@ -178,6 +179,7 @@ class Examples(Workspace):
 
     def batch(self, start: int, stop: int, dtype: np.dtype) -> tuple[Array, Array]:
         """The batch of rows ``start`` to ``stop`` in their own order, as :meth:`draw` gives it."""
+        dtype = checks.float_type("Examples.batch", dtype)
         return self._scale(self.inputs[start:stop], dtype), self.targets[start:stop]
 
     def _scale(self, raw: Array, dtype: np.dtype) -> Array:

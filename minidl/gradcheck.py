@@ -146,6 +146,8 @@ def check_gradients(
             "check_gradients: expected a layer, an activation function, a network or a loss, "
             f"got {checks.shown(subject)}"
         )
+    if isinstance(loss, type) or not (loss is None or callable(loss)):
+        raise TypeError(f"check_gradients: expected a loss, got {checks.shown(loss)}")
     if isinstance(x, tuple):
         x = tuple(checks.whole("check_gradients", "each size of x", n) for n in x)
     point: Array = device.asarray(rng.standard_normal(x)) if isinstance(x, tuple) else x

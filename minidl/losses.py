@@ -43,7 +43,7 @@ class Loss(Workspace):
                 f"{namespace(logits).__name__} and {namespace(targets).__name__} arrays; "
                 "move them with device.asarray(targets)"
             )
-        if not logits.ndim or not len(logits):
+        if not logits.size:
             raise ValueError(f"{self.name}: expected at least one example, got {logits.shape}")
         self.check_shapes(logits.shape, targets)
         self.check_values(logits.shape, targets)

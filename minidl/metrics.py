@@ -163,7 +163,7 @@ def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
 
 def class_report(labels: Array, predictions: Array, names: Sequence[str]) -> ClassReport:
     """The :class:`ClassReport` of predictions ``(N,)`` for labels ``(N,)``; ``names[label]``."""
-    if not all(isinstance(name, str) for name in names):
+    if not isinstance(names, Sequence) or not all(isinstance(name, str) for name in names):
         raise ValueError(
             f"class_report: expected names as one string for each class, got {checks.shown(names)}"
         )

@@ -63,6 +63,7 @@ class TrainingStep:
         xp = network.device.xp
         self.losses = xp.empty(len(examples), network.dtype)  # in the order of the epoch
         self.hits = xp.empty(len(examples), network.dtype)
+        self._state = network.state.copy()  # before the step, as running means follow each batch
         self.done = 0  # steps of this epoch
         self.graph: Graph | None = None
         if network.device.is_cuda and graph:
@@ -116,6 +117,7 @@ class TrainingStep:
         """The step on the examples of ``rows``; loss and hit of each go to ``losses``, ``hits``."""
         network, loss = self.network, self.loss
         x, targets = self.examples.draw(rows, network.dtype, self.augment)
+        self._state[...] = network.state  # a forward changes it, see _check_step
         # An overflow is reported below, with the place where it began.
         with np.errstate(over="ignore", invalid="ignore"):
             logits = network.forward(x, training=True)
@@ -131,6 +133,7 @@ class TrainingStep:
     def _check_step(self, losses: Array) -> None:
         if not np.isfinite(losses).all():
             place = first_nonfinite(self.network) or "the loss itself, all layers are finite"
+            self.network.state[...] = self._state
             self._report(self.done, losses, f"which first appears in {place}")
 
     def _check_epoch(self) -> None:

@@ -40,9 +40,17 @@ class Affine(Layer):
         self.biases = get_initializer(biases)
 
     def initialize(self, rng: np.random.Generator) -> None:
-        asarray = namespace(self.W).asarray
-        self.W[...] = asarray(self.weights(rng, self.W.shape, *self.connections))
-        self.b[...] = asarray(self.biases(rng, self.b.shape, *self.connections))
+        for name, array, drawn in (
+            ("weights", self.W, self.weights),
+            ("biases", self.b, self.biases),
+        ):
+            values = np.asarray(drawn(rng, array.shape, *self.connections))
+            if values.shape != array.shape or values.dtype.kind not in "iuf":
+                raise ValueError(
+                    f"{self!r}: expected {name} to draw numbers {array.shape}, "
+                    f"got {values.dtype} {values.shape}"
+                )
+            array[...] = namespace(array).asarray(values)
 
     def workspace_size(self, input_shape: tuple[int, ...]) -> int:
         outputs = math.prod(self.output_shape(input_shape))

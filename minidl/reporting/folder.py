@@ -55,6 +55,8 @@ class RunFolder:
 
     def write_csv(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """Rows with the same keys, which become the head; NaN as an empty cell."""
+        if not rows:
+            raise ValueError(f"{name}: expected at least one row, got none")
         with whole_file(self / name) as file:
             writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
             writer.writeheader()

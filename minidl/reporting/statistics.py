@@ -39,6 +39,8 @@ def paired_test(a: ArrayLike, b: ArrayLike) -> PairedTest | None:
         raise ValueError(
             f"paired_test: expected as many values in a as in b, got {a.size} and {b.size}"
         )
+    if not (np.isfinite(a).all() and np.isfinite(b).all()):
+        raise ValueError("paired_test: expected finite numbers, got NaN or infinity")
     d = a - b
     n = d.size
     if n < 2 or np.ptp(d) == 0:
