@@ -136,6 +136,8 @@ def shown(value: Any) -> str:
         return f"the class {value.__name__}"
     if is_array(value) and value.ndim:
         return f"an array {value.dtype} {value.shape}"
+    if isinstance(value, tuple | list) and any(map(is_array, value)):
+        return f"a {type(value).__name__} of arrays"
     return reprlib.repr(value)
 
 

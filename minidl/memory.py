@@ -20,8 +20,8 @@ def training_memory(
     """
     vectors = 3 + len(optimizer.slots)
     inputs = examples.inputs[:1].nbytes  # drawn as they are stored, then as floats
-    each = network.workspace_size() + examples.inputs[0].size
-    batch = min(batch_size, len(examples)) * (inputs + each * network.dtype.itemsize)
+    numbers = examples.inputs[0].size + network.workspace_size()
+    batch = min(batch_size, len(examples)) * (inputs + numbers * network.dtype.itemsize)
     there = namespace(examples.inputs) is network.device.xp
     data = 0 if there else examples.inputs.nbytes + examples.targets.nbytes
     return vectors * network.theta.nbytes + batch + data

@@ -101,7 +101,7 @@ class ClassReport:
         M, C = self.confusion, len(self.names)
         if M.shape != (C, C) or M.dtype.kind not in "iu" or M.min() < 0 or not M.any():
             raise ValueError(
-                f"ClassReport: expected confusion as ({C}, {C}) counts for {C} names, and at least "
+                f"ClassReport: expected confusion ({C}, {C}) like the names, counts of at least "
                 f"one example, got {checks.shown(M)}"
             )
 

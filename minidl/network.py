@@ -59,7 +59,9 @@ class Network:
         device: str | Device = "cpu",
     ) -> None:
         sizes = input_shape if isinstance(input_shape, tuple | list) else (input_shape,)
-        self.input_shape = tuple(checks.whole("Network", "input_shape", n) for n in sizes)
+        self.input_shape = tuple(
+            checks.whole("Network", "each size of input_shape", n) for n in sizes
+        )
         self.dtype = checks.float_type("Network", dtype)
         self.device = get_device(device)
         generator = checks.generator("Network", rng)
@@ -120,7 +122,7 @@ class Network:
 
     def workspace_size(self) -> int:
         """About how many numbers its layers keep in a training for each example of a batch."""
-        return self._chain.workspace_size(self.input_shape)
+        return self._chain.workspace_size(self.input_shape, input_gradient=False)
 
     # -- looking at it ----------------------------------------------------------------
 

@@ -52,9 +52,9 @@ class Affine(Layer):
                 )
             array[...] = namespace(array).asarray(values)
 
-    def workspace_size(self, input_shape: tuple[int, ...]) -> int:
+    def workspace_size(self, input_shape: tuple[int, ...], input_gradient: bool = True) -> int:
         outputs = math.prod(self.output_shape(input_shape))
-        return super().workspace_size(input_shape) + 2 * outputs  # z, dz
+        return super().workspace_size(input_shape, input_gradient) + 2 * outputs  # z, dz
 
     def _receive(self, x: Array) -> Array:
         """Keep the input, once it is known to fit; returns W."""

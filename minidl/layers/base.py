@@ -57,9 +57,9 @@ class Layer(Random):
         """The shape of one example's output; raises ``ValueError`` where the input does not fit."""
         return input_shape
 
-    def workspace_size(self, input_shape: tuple[int, ...]) -> int:
-        """About how many numbers a training keeps here for each example: dx and y, at least."""
-        return math.prod(input_shape) + math.prod(self.output_shape(input_shape))
+    def workspace_size(self, input_shape: tuple[int, ...], input_gradient: bool = True) -> int:
+        """About how many numbers a training keeps here for each example: y and dx, at least."""
+        return math.prod(self.output_shape(input_shape)) + input_gradient * math.prod(input_shape)
 
     def initialize(self, rng: np.random.Generator) -> None:
         """Draw the parameters from ``rng``; those of the layers inside, too."""
@@ -158,9 +158,11 @@ class Layer(Random):
                 f"({there}); move it with device.asarray({what})"
             )
         if array.dtype != like.dtype:
+            name = array.dtype.name
+            build = f", or build with dtype={name!r}" if name in ("float32", "float64") else ""
             raise TypeError(
-                f"{self!r}: expected {what} of type {like.dtype}, got {array.dtype}; convert it "
-                f"with {what}.astype({like.dtype.name!r}), or build with dtype={array.dtype.name!r}"
+                f"{self!r}: expected {what} of type {like.dtype}, got {name}; convert it "
+                f"with {what}.astype({like.dtype.name!r}){build}"
             )
 
     def _expect_dy(self, dy: Array) -> None:

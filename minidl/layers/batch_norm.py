@@ -71,7 +71,7 @@ class BatchNorm(Channelwise):
     def state_shapes(self) -> dict[str, tuple[int, ...]]:
         return {"running_mean": (self.channels,), "running_variance": (self.channels,)}
 
-    def workspace_size(self, input_shape: tuple[int, ...]) -> int:
+    def workspace_size(self, input_shape: tuple[int, ...], input_gradient: bool = True) -> int:
         return 3 * math.prod(input_shape)  # x_hat, y, dx
 
     def initialize(self, rng: np.random.Generator) -> None:

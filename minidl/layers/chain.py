@@ -47,10 +47,13 @@ class Chain(Layer):
                 if isinstance(inside, Chain):
                     yield from inside.with_shapes()
 
-    def workspace_size(self, input_shape: tuple[int, ...]) -> int:
+    def workspace_size(self, input_shape: tuple[int, ...], input_gradient: bool = True) -> int:
         self.output_shape(input_shape)
         inputs = [input_shape, *self.shapes]
-        return sum(layer.workspace_size(x) for layer, x in zip(self.layers, inputs, strict=False))
+        return sum(
+            layer.workspace_size(inputs[i], input_gradient or i > self._first)
+            for i, layer in enumerate(self.layers)
+        )
 
     def forward(self, x: Array, training: bool = False) -> Array:
         self.x = x

@@ -84,15 +84,15 @@ class Conv2D(Affine):
         self._expect_shape(("N", *input_shape))
         return (self.channels_out, *self.windows.places(self, *input_shape[1:]))
 
-    def workspace_size(self, input_shape: tuple[int, ...]) -> int:
-        _, across = self.windows.places(self, *input_shape[1:])
+    def workspace_size(self, input_shape: tuple[int, ...], input_gradient: bool = True) -> int:
         (C, height, width), (p, q) = input_shape, self.windows.padding
+        _, across = self.windows.places(self, height, width)
         frame = C * (height + 2 * p) * (width + 2 * q)
         rows = C * (height + 2 * p) * self.windows.size[1] * across
-        dX = self.connections[0] * across
-        frames = frame if (p, q) == (0, 0) else 2 * frame  # dx is a view of the second one
-        without_dx = super().workspace_size(input_shape) - math.prod(input_shape)
-        return without_dx + frames + 2 * rows + dX
+        size = super().workspace_size(input_shape, False) + rows + (frame if p or q else 0)
+        if input_gradient:  # drows, dX, dframe
+            size += rows + self.connections[0] * across + frame
+        return size
 
     def forward(self, x: Array, training: bool = False) -> Array:
         self._receive(x)

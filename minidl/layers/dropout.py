@@ -27,8 +27,8 @@ class Dropout(Layer):
     def __init__(self, rate: float) -> None:
         self.rate = checks.below_one("Dropout", "rate", rate)
 
-    def workspace_size(self, input_shape: tuple[int, ...]) -> int:
-        return 4 * math.prod(input_shape)  # u, mask, y, dx
+    def workspace_size(self, input_shape: tuple[int, ...], input_gradient: bool = True) -> int:
+        return (3 + input_gradient) * math.prod(input_shape)  # u, mask, y, dx
 
     def initialize(self, rng: np.random.Generator) -> None:
         self.rng = rng.spawn(1)[0]

@@ -18,6 +18,9 @@ class Flatten(Layer):
     def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
         return (math.prod(input_shape),)
 
+    def workspace_size(self, input_shape: tuple[int, ...], input_gradient: bool = True) -> int:
+        return 0
+
     def forward(self, x: Array, training: bool = False) -> Array:
         checks.floats(self, "x", x)
         if x.ndim < 2:

@@ -39,9 +39,9 @@ class Pool2D(Layer):
         expect_images(self, ("N", *input_shape))
         return (input_shape[0], *self.windows.places(self, *input_shape[1:]))
 
-    def workspace_size(self, input_shape: tuple[int, ...]) -> int:
+    def workspace_size(self, input_shape: tuple[int, ...], input_gradient: bool = True) -> int:
         part = math.prod(self.output_shape(input_shape))
-        return super().workspace_size(input_shape) + part
+        return super().workspace_size(input_shape, input_gradient) + input_gradient * part
 
     def forward(self, x: Array, training: bool = False) -> Array:
         checks.floats(self, "x", x)

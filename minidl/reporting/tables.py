@@ -42,7 +42,8 @@ def _expect_columns(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     for number, row in enumerate(rows, 1):
         if len(row) != len(head):
             raise ValueError(
-                f"table: expected {len(head)} cells in each row, got {len(row)} in row {number}"
+                f"table: expected as many cells in each row as in the head, {len(head)}, "
+                f"got {len(row)} in row {number}"
             )
 
 
