@@ -32,13 +32,15 @@ class Loss(Workspace):
         ------
         ValueError
             for shapes or labels that do not fit, or another reduction.
+        TypeError
+            for logits and targets on different devices.
         """
         if reduction not in ("mean", "sum"):
             raise ValueError(f"{self.name}: expected reduction 'mean' or 'sum', got {reduction!r}")
         checks.floats(self.name, "logits", logits)
         checks.array(self.name, "targets", targets)
         if namespace(logits) is not namespace(targets):
-            raise ValueError(
+            raise TypeError(
                 f"{self.name}: expected logits and targets on the same device, got "
                 f"{namespace(logits).__name__} and {namespace(targets).__name__} arrays; "
                 "move them with device.asarray(targets)"

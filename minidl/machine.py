@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -25,13 +26,14 @@ def memory_limit() -> int | None:
 def _control_groups(root: Path) -> list[Path]:
     """The files with the limits of this process's control group and of those around it."""
     groups = root / "sys/fs/cgroup"
-    found = [groups / "memory/memory.limit_in_bytes"]  # version 1, as a container sees it
-    try:
-        own = (root / "proc/self/cgroup").read_text().partition("0::/")[2].partition("\n")[0]
-    except OSError:
-        return found
-    place = groups / own
-    return found + [folder / "memory.max" for folder in (place, *place.parents)]
+    place = groups
+    with suppress(OSError):
+        place /= (root / "proc/self/cgroup").read_text().partition("0::/")[2].partition("\n")[0]
+    around = [folder for folder in (place, *place.parents) if folder.is_relative_to(groups)]
+    return [
+        groups / "memory/memory.limit_in_bytes",  # version 1, as a container sees it
+        *(folder / "memory.max" for folder in around),
+    ]
 
 
 def _limit(path: Path) -> int | None:

@@ -48,6 +48,8 @@ class Network:
     ------
     ValueError
         where a layer does not fit the one before it, or another type is asked for.
+    DeviceError
+        where the device cannot be had, or has too little memory for θ and ∇θ.
     """
 
     def __init__(

@@ -76,13 +76,14 @@ def train(
     Raises
     ------
     ValueError
-        for epochs or a batch size below 1, or targets that do not fit the loss.
+        for arguments of another kind or out of range, examples that do not fit the
+        network, or targets that do not fit the loss (docs/limits.md lists them).
     NonFiniteLoss
         where the loss of a step is NaN or infinite, with epoch, step and the
-        first layer in which it appears.  The parameters stay as they were
+        first layer in which it appears.  Parameters and state stay as they were
         before that step.  On a GPU it is found at the end of the epoch only.
     DeviceError
-        where the GPU has too little memory.
+        where the GPU, or this machine, has too little memory.
     GraphError
         where a layer does in a step what a graph cannot hold.
     """

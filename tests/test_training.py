@@ -12,6 +12,7 @@ from minidl import (
     SGD,
     Adam,
     Augmentation,
+    BatchNorm,
     Dense,
     Dropout,
     Examples,
@@ -281,6 +282,24 @@ def test_an_input_that_is_not_finite_is_named():
         list(run(net, watching, Examples(inputs, LABELS)))
     assert len(watching.after) == 2
     np.testing.assert_array_equal(net.theta, watching.after[-1])
+
+
+def test_running_values_are_then_those_from_before_the_step():
+    net = Network([Flatten(), BatchNorm(8), Dense(8, 3)], (2, 4), rng=1)
+    inputs = IMAGES / 255.0
+    row = np.random.default_rng(7).permutation(N)[2 * BATCH]
+    inputs[row, 0, 0] = math.inf
+    seen = []
+
+    class Seeing(SGD):
+        def step(self, *arguments):
+            super().step(*arguments)
+            seen.append(net.state.copy())
+
+    with pytest.raises(NonFiniteLoss, match="step 3"):
+        list(run(net, Seeing(0.1), Examples(inputs, LABELS)))
+    assert not np.array_equal(*seen)  # two steps, and both follow their batch
+    np.testing.assert_array_equal(net.state, seen[-1])
 
 
 def test_the_loss_itself_may_be_where_it_begins():
