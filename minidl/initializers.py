@@ -88,7 +88,6 @@ INITIALIZERS: dict[str, Initializer] = {
 
 def constant(value: float) -> Initializer:
     """The initializer that gives ``value`` everywhere, for biases: ``biases=constant(0.01)``."""
-
     value = checks.finite("constant", "value", value)
 
     def fill(rng: np.random.Generator, shape: tuple[int, ...], n_in: int, n_out: int) -> np.ndarray:

@@ -13,12 +13,14 @@ def training_memory(
 ) -> int:
     """The bytes of a training's arrays, beside the examples where they lie now.
 
-    θ, ∇θ, the last update and what the optimizer keeps; for each example of a batch
-    its input and what the layers keep (:meth:`minidl.layers.Layer.workspace_size`); on a
-    GPU the examples, unless they are there.  Small arrays and the scratch of some
-    functions are left out: it is rather too little than too much.
+    Vectors of the size of θ: on the CPU, whose whole memory this is compared with, θ, ∇θ
+    and the last update; on a GPU, where the free memory counts, the update and scratch;
+    on both what the optimizer keeps.  For each example of a batch its input and what
+    the layers keep (:meth:`minidl.layers.Layer.workspace_size`).  On a GPU the examples,
+    unless they are there.  Small arrays and the scratch of some functions are left
+    out: it is rather too little than too much.
     """
-    vectors = 3 + len(optimizer.slots)
+    vectors = (2 if network.device.is_cuda else 3) + len(optimizer.slots)
     inputs = examples.inputs[:1].nbytes  # drawn as they are stored, then as floats
     numbers = examples.inputs[0].size + network.workspace_size()
     batch = min(batch_size, len(examples)) * (inputs + numbers * network.dtype.itemsize)

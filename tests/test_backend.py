@@ -150,11 +150,11 @@ def test_a_training_that_cannot_fit_is_refused_before_anything_is_copied(monkeyp
     network = minidl.Network([minidl.Dense(1000, 1000)], 1000, device="cuda")
     data = minidl.Examples(np.zeros((5000, 1000), np.uint8), np.zeros(5000, int))
     loss = minidl.SoftmaxCrossEntropy()
-    # 5 MB of bytes, 40 kB of labels, five vectors of 4 MB with Adam's; for each of 64 examples
+    # 5 MB of bytes, 40 kB of labels, four vectors of 4 MB with Adam's; for each of 64 examples
     # its bytes, then as floats x, y, z, dz
-    needed = 5_000_000 + 40_000 + 5 * 4_004_000 + 64 * (1000 + 4 * 1000 * 4)
+    needed = 5_000_000 + 40_000 + 4 * 4_004_000 + 64 * (1000 + 4 * 1000 * 4)
     cupy.free = needed - 1
-    with pytest.raises(DeviceError, match="cuda:0: not enough memory: the training needs 26 MB"):
+    with pytest.raises(DeviceError, match="cuda:0: not enough memory: the training needs 22 MB"):
         minidl.train(network, data, loss, minidl.Adam(), epochs=1)
     cupy.free = needed
     minidl.train(network, data, loss, minidl.Adam(), epochs=1)
