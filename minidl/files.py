@@ -29,7 +29,24 @@ def whole_file(path: str | os.PathLike[str], mode: str = "w") -> Iterator[IO[Any
             file.flush()
             os.fsync(file.fileno())
         os.replace(beside, path)
+        _flush_folder(path.parent)
     except BaseException:
         with suppress(FileNotFoundError):
             beside.unlink()
         raise
+
+
+def _flush_folder(path: Path) -> None:
+    """Make a renaming in the folder last through a loss of power, where the system can."""
+    if os.name == "posix":
+        folder = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def remove_parts(folder: str | os.PathLike[str]) -> None:
+    """Remove what killed processes left half-written in ``folder``; only for its one user."""
+    for path in Path(folder).glob(".*.part"):
+        path.unlink(missing_ok=True)

@@ -60,7 +60,7 @@ CLASSES = (
 INTERNAL = {
     *("Examples.draw", "Augmentation.choose", "Activation.with_bias", "Activation.f"),
     *("Activation.df", "Layer.bind", "Layer.initialize", "Layer.workspace_size", "SGD.update"),
-    *("Optimizer.coefficients", "Workspace.buffer"),
+    *("Optimizer.coefficients", "Optimizer.resume", "Workspace.buffer"),
 }
 
 
