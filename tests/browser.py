@@ -76,3 +76,9 @@ def serious_faults(page: Any) -> list[str]:
         if fault["impact"] in ("serious", "critical")
         for node in fault["nodes"]
     ]
+
+
+def sticks_out(page: Any) -> int:
+    """By how many pixels a page is wider than its window."""
+    root = "document.documentElement"
+    return page.evaluate(f"{root}.scrollWidth - {root}.clientWidth")
