@@ -52,9 +52,7 @@ class Watch:
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on("request", lambda request: self._asked(request.url, path))
         page.goto(path.as_uri())
-        page.wait_for_function(
-            "[...document.querySelectorAll('figure.chart')].every(f => f.querySelector('.plot'))"
-        )
+        page.locator("figure.chart:not(:has(.plot))").first.wait_for(state="detached")
         return page
 
     def _asked(self, url: str, path: Path) -> None:

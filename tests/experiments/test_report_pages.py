@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import cifar100
+import cifar100_report
 import numpy as np
 import pytest
 from browser import serious_faults, sticks_out
@@ -24,6 +25,7 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cifar100, "load", lambda *_, **__: standin.generate(0, 300, 100))
+        patch.setattr(cifar100_report, "all_figures", lambda *_: iter(()))  # the page has its own
         options = ["--epochs", "2", "--hidden", "16", "12", "--device", "cpu", "--quiet"]
         cifar100.main([*options, "--output-dir", str(folder)])
     return folder
