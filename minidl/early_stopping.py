@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, field
+from numbers import Real
 
-from minidl.backend import Array
+import numpy as np
+
+from minidl import checks
+from minidl.backend import to_numpy
 from minidl.network import Network
 
 
+@dataclass
 class EarlyStopping:
     """Watch a loss after each epoch, keep the best weights, say when to stop::
 
@@ -23,7 +29,8 @@ class EarlyStopping:
     epoch 3, after epoch 8.  So it is in Keras's
     ``EarlyStopping(restore_best_weights=True)``, which also gives the best weights
     back where no stop was called for.  Unlike there, NaN and ∞ are never an
-    improvement, not even in the first epoch.  Make a new object for each training.
+    improvement, not even in the first epoch.  Make a new object for each training; a
+    checkpoint keeps it (``checkpoint.keep("stopping", EarlyStopping(5))``).
 
     Parameters
     ----------
@@ -31,34 +38,30 @@ class EarlyStopping:
     min_delta : by how much a value has to be smaller than the best, at least 0
     """
 
-    def __init__(self, patience: int, min_delta: float = 0.0) -> None:
-        if patience < 1:
-            raise ValueError(f"EarlyStopping: expected a patience of at least 1, got {patience}")
-        if not 0 <= min_delta < math.inf:
-            raise ValueError(f"EarlyStopping: expected min_delta of at least 0, got {min_delta}")
-        self.patience = int(patience)
-        self.min_delta = float(min_delta)
-        self.best = math.inf  # the smallest value so far
-        self.best_epoch = 0  # from 1; 0 before the first improvement
-        self.epoch = 0  # how many values have come
-        self._kept: list[Array] = []  # copies of θ and the layers' state, on the device
+    patience: int
+    min_delta: float = 0.0
+    best: float = math.inf  # the smallest value so far
+    best_epoch: int = 0  # from 1; 0 before the first improvement
+    epoch: int = 0  # how many values have come
+    kept: list[np.ndarray] = field(default_factory=list)  # θ and the layers' state at the best
+
+    def __post_init__(self) -> None:
+        self.patience = checks.whole("EarlyStopping", "patience", self.patience)
+        self.min_delta = checks.not_negative("EarlyStopping", "min_delta", self.min_delta)
 
     def update(self, network: Network, value: float) -> bool:
         """Take in the value after an epoch; whether training is to stop now."""
+        checks.instance("EarlyStopping.update", "network", network, Network)
+        if not isinstance(value, Real):
+            raise ValueError(
+                f"EarlyStopping.update: expected value as a number, got {checks.shown(value)}"
+            )
         self.epoch += 1
         if value + self.min_delta < self.best:  # false for NaN
             self.best = float(value)
             self.best_epoch = self.epoch
-            self._keep(network)
+            self.kept = [to_numpy(array).copy() for array in (network.theta, network.state)]
         return self.epoch - self.best_epoch >= self.patience
-
-    def _keep(self, network: Network) -> None:
-        arrays = network.theta, network.state
-        if not self._kept:
-            self._kept = [array.copy() for array in arrays]
-        else:
-            for kept, array in zip(self._kept, arrays, strict=True):
-                kept[...] = array
 
     def restore(self, network: Network) -> None:
         """Put the weights of the best epoch back into ``network``.
@@ -68,10 +71,15 @@ class EarlyStopping:
         RuntimeError
             where no finite value has come yet.
         """
-        if not self._kept:
+        if not self.kept:
             raise RuntimeError(
                 "EarlyStopping: expected a finite value before restore, got none; "
                 "call update(network, value) after each epoch"
             )
-        for array, kept in zip((network.theta, network.state), self._kept, strict=True):
-            array[...] = kept
+        if network.theta.shape != self.kept[0].shape:
+            raise ValueError(
+                f"EarlyStopping: expected the network of update, with {self.kept[0].size:,} "
+                f"parameters, got one with {network.theta.size:,}"
+            )
+        for array, kept in zip((network.theta, network.state), self.kept, strict=True):
+            array[...] = network.device.asarray(kept)

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import json
 import os
-import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from minidl import checks
 from minidl.backend import Array, Device, get_device, to_numpy
 from minidl.files import whole_file
 from minidl.layers import Chain, Layer
 from minidl.layers.base import name_layers
+from minidl.layers.chain import checked_layers
+from minidl.npz import NpzError, NpzReader
+from minidl.printable import printable
 
 FORMAT, FORMAT_VERSION = "minidl-network", 1
+MANIFEST = 1_000_000  # characters at most; a layer takes about a hundred
 
 
 class WeightsError(ValueError):
@@ -46,6 +50,8 @@ class Network:
     ------
     ValueError
         where a layer does not fit the one before it, or another type is asked for.
+    DeviceError
+        where the device cannot be had, or has too little memory for θ and ∇θ.
     """
 
     def __init__(
@@ -56,18 +62,18 @@ class Network:
         dtype: Any = "float32",
         device: str | Device = "cpu",
     ) -> None:
-        self.input_shape = tuple(int(n) for n in np.atleast_1d(input_shape))
-        self.dtype = np.dtype(dtype)
+        sizes = input_shape if isinstance(input_shape, tuple | list) else (input_shape,)
+        self.input_shape = tuple(
+            checks.whole("Network", "each size of input_shape", n) for n in sizes
+        )
+        self.dtype = checks.float_type("Network", dtype)
         self.device = get_device(device)
-        if not layers:
-            raise ValueError("Network: expected at least one layer, got none")
-        self._chain = Chain(layers)
+        generator = checks.generator("Network", rng)
+        self._chain = Chain(checked_layers("Network", layers))
         self.layers = self._chain.layers
         ids = [id(layer) for layer in self._chain.walk()]
         if len(set(ids)) < len(ids):
             raise ValueError("Network: a layer stands in it twice; make a new one for each place")
-        if self.dtype not in (np.float32, np.float64):
-            raise ValueError(f"Network: expected dtype float32 or float64, got {self.dtype}")
         name_layers(self.layers)
         try:
             self._chain.output_shape(self.input_shape)
@@ -76,12 +82,13 @@ class Network:
         self.shapes = self._chain.shapes  # output shape of each layer, without the batch axis
 
         P, S, xp = self._chain.size, self._chain.state_size, self.device.xp
+        self.device.require_memory(2 * P * self.dtype.itemsize, f"a network of {P:,} parameters")
         with self.device.enough_memory():
             self.theta: Array = xp.zeros(P, self.dtype)  # (P,)
             self.dtheta: Array = xp.zeros(P, self.dtype)  # (P,)
             self.state: Array = xp.zeros(S, self.dtype)  # (S,)
         self._chain.bind(self.theta, self.dtheta, self.state)
-        self._chain.initialize(np.random.default_rng(rng))
+        self._chain.initialize(generator)
 
     # -- forward, backward --------------------------------------------------------
 
@@ -90,6 +97,7 @@ class Network:
 
         The array is the last layer's own and lasts until the next forward.
         """
+        checks.array("Network", "x", x)
         if x.shape[1:] != self.input_shape or not len(x):
             raise ValueError(
                 f"Network: expected input (N, {', '.join(map(str, self.input_shape))}) "
@@ -106,13 +114,19 @@ class Network:
 
     def predict(self, x: Array, batch_size: int = 256) -> np.ndarray:
         """The output for all of ``x`` ``(N, *input_shape)``, batch by batch, as a NumPy array."""
-        if batch_size < 1:
-            raise ValueError(f"predict: expected a batch_size of at least 1, got {batch_size}")
+        batch_size = checks.whole("predict", "batch_size", batch_size)
+        checks.array("predict", "x", x)
+        if x.dtype.kind not in "iuf":
+            raise ValueError(f"predict: expected x as an array of numbers, got {x.dtype}")
         y = np.empty((len(x), *self.shapes[-1]), self.dtype)
         for start in range(0, len(x), batch_size):
             batch = self.device.asarray(x[start : start + batch_size], self.dtype)
             y[start : start + batch_size] = to_numpy(self.forward(batch))
         return y
+
+    def workspace_size(self) -> int:
+        """About how many numbers its layers keep in a training for each example of a batch."""
+        return self._chain.workspace_size(self.input_shape, input_gradient=False)
 
     # -- looking at it ----------------------------------------------------------------
 
@@ -179,35 +193,29 @@ class Network:
         """Read parameters and state that :meth:`save` wrote for a network of the same layers.
 
         Values are rounded to this network's type.  The network is left as it
-        was unless the whole file fits.
+        was unless the whole file fits.  No more is read than this network takes,
+        whatever the file claims.
 
         Raises
         ------
-        FileNotFoundError
-            where there is no such file.
+        OSError
+            where there is no such file (FileNotFoundError), or it cannot be read.
         WeightsError
             where it is not a weights file, is damaged, or is of another network.
         """
         path = Path(path)
+        if not path.is_dir() and not path.is_file() and path.exists():  # a pipe would be waited for
+            raise WeightsError(f"{path}: expected a plain file, got a device or a pipe")
         try:
-            # np.load would hand a lone .npy or a text file to other readers
-            with zipfile.ZipFile(path) as archive:
-                broken = archive.testzip()
-            if broken is not None:
-                raise WeightsError(f"{path}: {broken} in it is damaged; use another copy")
-            with np.load(path, allow_pickle=False) as file:
-                manifest = json.loads(str(file["manifest"]))
-                self._check_manifest(path, manifest)
-                values = [
-                    self._read(path, file, name, value.shape) for name, value in self._saved()
-                ]
-        except (FileNotFoundError, IsADirectoryError, PermissionError, WeightsError):
-            raise
-        except Exception as error:  # zipfile, zlib, json, numpy: each has its own
+            with open(path, "rb") as file:
+                values = self._read(NpzReader(file))
+        except NpzError as error:
             raise WeightsError(
-                f"{path}: expected a weights file written by Network.save, "
-                f"got something else or a damaged one ({type(error).__name__}: {error})"
+                f"{path}: expected a weights file whole and as Network.save writes it: {error}; "
+                "use another copy"
             ) from error
+        except WeightsError as error:
+            raise WeightsError(f"{path}: {error}") from None
         with np.errstate(over="ignore"):  # a float64 beyond float32 becomes infinite
             values = [self.device.asarray(value, self.dtype) for value in values]
         for (_, array), value in zip(self._saved(), values, strict=True):
@@ -229,29 +237,35 @@ class Network:
             for layer in self.walk()
         ]
 
-    def _check_manifest(self, path: Path, manifest: Any) -> None:
+    def _read(self, file: NpzReader) -> list[np.ndarray]:
+        """Everything that is saved, of the right shapes, if the file is of this network."""
+        self._check_manifest(_json(file.text("manifest", MANIFEST)))
+        shapes = {name: value.shape for name, value in self._saved()}
+        if surplus := file.names - {"manifest", *shapes}:
+            raise NpzError(f"expected the network's arrays alone, got {min(surplus)!r} besides")
+        return [file.floats(name, shape) for name, shape in shapes.items()]
+
+    def _check_manifest(self, manifest: Any) -> None:
         if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-            raise WeightsError(f"{path}: expected a manifest of format {FORMAT!r}, got another")
+            raise WeightsError(f"expected a manifest of format {FORMAT!r}, got another")
         if manifest.get("version") != FORMAT_VERSION:
             raise WeightsError(
-                f"{path}: expected format version {FORMAT_VERSION}, got "
-                f"{manifest.get('version')!r}; a newer minidl wrote it"
+                f"expected format version {FORMAT_VERSION}, got "
+                f"{manifest.get('version')!r:.100}; a newer minidl wrote it"
             )
         ours, theirs = self._manifest(), manifest.get("layers")
         if theirs != ours:
             raise WeightsError(
-                f"{path}: holds the weights of another network\n"
+                "holds the weights of another network\n"
                 f"  expected {_one_line(ours)}\n  got      {_one_line(theirs)}"
             )
 
-    @staticmethod
-    def _read(path: Path, file: Any, name: str, shape: tuple[int, ...]) -> np.ndarray:
-        array = file[name]
-        if array.shape != shape or array.dtype.kind != "f":
-            raise WeightsError(
-                f"{path}: expected {name} as floats {shape}, got {array.dtype} {array.shape}"
-            )
-        return array
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise NpzError(f"expected a manifest in JSON ({error})") from error
 
 
 def _shapes(layer: Layer) -> dict[str, tuple[int, ...]]:
@@ -259,8 +273,9 @@ def _shapes(layer: Layer) -> dict[str, tuple[int, ...]]:
 
 
 def _one_line(layers: Any) -> str:
-    """The layers of a manifest as one line of an error message."""
+    """The layers of a manifest as one line of an error message, whatever is in them."""
     try:
-        return ", ".join(f"{name}: {layer}" for name, layer, _ in layers)
-    except (TypeError, ValueError):
-        return repr(layers)[:200]
+        text = ", ".join(f"{name}: {layer}" for name, layer, _ in layers)
+    except (TypeError, ValueError, RecursionError):
+        text = f"no list of layers, but a {type(layers).__name__}"
+    return printable(text, limit=2000)

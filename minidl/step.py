@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 
 from minidl import kernels
-from minidl.backend import Array, Random, Workspace, namespace, to_numpy
+from minidl.backend import Array, Random, Workspace, to_numpy
 from minidl.examples import Examples
 from minidl.graph import Graph
 from minidl.inspection import first_nonfinite
 from minidl.losses import Loss
+from minidl.memory import training_memory
 from minidl.network import Network
 from minidl.optimizers import Optimizer
 
@@ -47,7 +48,8 @@ class TrainingStep:
         graph: bool = True,
     ) -> None:
         self.network = network
-        _require_memory(network, examples, optimizer, batch_size)
+        size = training_memory(network, examples, optimizer, batch_size)
+        network.device.require_memory(size, "the training")
         self.examples = examples.to(network.device)
         self.loss = loss
         self.optimizer = optimizer
@@ -61,29 +63,32 @@ class TrainingStep:
         xp = network.device.xp
         self.losses = xp.empty(len(examples), network.dtype)  # in the order of the epoch
         self.hits = xp.empty(len(examples), network.dtype)
+        self._state = network.state.copy()  # before the step, as running means follow each batch
         self.done = 0  # steps of this epoch
+        self._warm = 0  # full batches launched one by one
         self.graph: Graph | None = None
         if network.device.is_cuda and graph:
             self._prepare_graph()
 
     @contextmanager
-    def epoch(self, order: np.ndarray) -> Iterator[None]:
+    def epoch(self, order: np.ndarray, done: int = 0) -> Iterator[None]:
         """Within it, call the step up to ``steps`` times; ``order`` ``(n,)`` are the rows.
 
+        The first ``done`` steps of the epoch lie behind, see :mod:`minidl.checkpoint`.
         At its end everything is computed, and a loss that is not finite is reported.
         """
         device = self.network.device
         self.order = device.asarray(order)
-        self.done = 0
+        self.done = done
         if self.graph is None:
             yield
             device.synchronize()
         else:
-            t = self.optimizer.t
+            t = self.optimizer.t - done
             table = [self.optimizer.coefficients(t + i + 1) for i in range(self.steps)]
             self._order[...] = self.order
             self._coefficients[...] = device.asarray(np.array(table).ravel(), self.network.dtype)
-            self._place.fill(0)
+            self._place.fill(done * self.batch_size)
             with self.graph.current():
                 yield
         if device.is_cuda:
@@ -95,10 +100,17 @@ class TrainingStep:
         stop = min(start + self.batch_size, len(self.examples))
         if self.graph is None or stop - start < self.batch_size:
             rows = self.order[start:stop]
+            self._warm = min(self._warm, WARM_UP - 1)  # arrays of the graph's size come first
             self._compute(rows, self.losses[start:stop], self.hits[start:stop])
         else:
             self._launch(self.graph)
         self.done += 1
+
+    def owners(self) -> list[Workspace]:
+        """All that keeps arrays from step to step: layers, loss, optimizer and so on, each once."""
+        roots: list[Any] = [*self.network.layers, self.loss, self.optimizer, self.examples]
+        found = [r.workspaces() for r in [*roots, self.augment] if isinstance(r, Workspace)]
+        return list(dict.fromkeys(itertools.chain(*found)))
 
     def figures(self) -> tuple[float, float]:
         """Mean loss and share of hits so far in the epoch; each batch as it was when it came."""
@@ -114,6 +126,7 @@ class TrainingStep:
         """The step on the examples of ``rows``; loss and hit of each go to ``losses``, ``hits``."""
         network, loss = self.network, self.loss
         x, targets = self.examples.draw(rows, network.dtype, self.augment)
+        self._state[...] = network.state  # a forward changes it, see _check_step
         # An overflow is reported below, with the place where it began.
         with np.errstate(over="ignore", invalid="ignore"):
             logits = network.forward(x, training=True)
@@ -129,6 +142,7 @@ class TrainingStep:
     def _check_step(self, losses: Array) -> None:
         if not np.isfinite(losses).all():
             place = first_nonfinite(self.network) or "the loss itself, all layers are finite"
+            self.network.state[...] = self._state
             self._report(self.done, losses, f"which first appears in {place}")
 
     def _check_epoch(self) -> None:
@@ -162,11 +176,8 @@ class TrainingStep:
         self._now = xp.empty(self._width, network.dtype)
         self._batch_losses = xp.empty(self.batch_size, network.dtype)
         self._batch_hits = xp.empty(self.batch_size, network.dtype)
-        roots: list[Any] = [*network.layers, self.loss, self.optimizer, self.examples, self.augment]
-        found = [r.workspaces() for r in roots if isinstance(r, Workspace)]
-        self.graph = Graph(network.device, dict.fromkeys(itertools.chain(*found)))  # each once
+        self.graph = Graph(network.device, self.owners())
         self._random = [o for o in self.graph.owners if isinstance(o, Random) and o.rng is not None]
-        self._warm = 0
 
     def _launch(self, graph: Graph) -> None:
         if self._warm < WARM_UP:
@@ -192,16 +203,3 @@ class TrainingStep:
         self._compute(self._rows, self._batch_losses, self._batch_hits, now)
         kernels.store(self._batch_losses, self._batch_hits, self._place, self.losses, self.hits)
         self._place += self.batch_size
-
-
-def _require_memory(
-    network: Network, examples: Examples, optimizer: Optimizer, batch_size: int
-) -> None:
-    """Refuse what cannot fit: examples, vectors of the size of θ, and arrays of one batch."""
-    vectors = 3 + len(optimizer.slots)  # update, scratch, g; θ and ∇θ are there
-    numbers = sum(math.prod(shape) for shape in [network.input_shape, *network.shapes])
-    batch = 4 * batch_size * numbers  # x, y, z, and a gradient of each layer
-    size = network.dtype.itemsize * (vectors * network.theta.size + batch)
-    there = namespace(examples.inputs) is network.device.xp
-    data = 0 if there else examples.inputs.nbytes + examples.targets.nbytes
-    network.device.require_memory(size + data, "the training")
