@@ -1,4 +1,4 @@
-"""Files that are whole or not there."""
+"""Files that are whole or not there; reading no more than there is room for."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
+
+
+BLOCK = 1 << 20  # bytes read at a time
 
 
 @contextmanager
@@ -31,3 +34,12 @@ def whole_file(path: str | os.PathLike[str], mode: str = "w") -> Iterator[IO[Any
         with suppress(FileNotFoundError):
             beside.unlink()
         raise
+
+
+def fill(view: memoryview, file: IO[bytes]) -> int:
+    """Read into ``view`` until it is full or the file ends; the number of bytes read."""
+    done = 0
+    while done < len(view) and (block := file.read(min(BLOCK, len(view) - done))):
+        view[done : done + len(block)] = block
+        done += len(block)
+    return done

@@ -15,6 +15,8 @@ PACKAGE = Path(minidl.__file__).parent
 MAY_IMPORT = {
     "backend": set(),
     "files": set(),
+    "printable": set(),
+    "npz": {"files"},
     "parallel": set(),
     "progress": set(),
     "initializers": set(),
@@ -62,7 +64,7 @@ MAY_IMPORT = {
     "augmentation": {"backend"},
     "losses": {"activations", "backend", "kernels"},
     "optimizers": {"backend", "kernels", "parallel"},
-    "network": {"backend", "files", "layers", "layers.base"},
+    "network": {"backend", "files", "layers", "layers.base", "npz", "printable"},
     "early_stopping": {"backend", "network"},
     "metrics": {"backend", "examples", "network"},
     "inspection": {"activations", "backend", "losses", "network"},
@@ -137,7 +139,7 @@ def test_reporting_is_on_top_and_data_sets_know_no_network():
         if module.split(".")[0] != "reporting":
             assert "reporting" not in used, module
         if module.split(".")[0] == "datasets":
-            assert used <= {"datasets", "examples", "files", "backend"}, module
+            assert used <= {"datasets", "examples", "files", "printable", "backend"}, module
 
 
 @pytest.mark.parametrize("module", MAY_IMPORT)
