@@ -74,6 +74,17 @@ MAY_IMPORT = {
         *("backend", "examples", "graph", "inspection", "kernels", "losses", "network"),
         "optimizers",
     },
+    "microscope.backward_signal": {"backend", "layers", "layers.affine", "network"},
+    "microscope.look": {
+        *("backend", "layers", "layers.affine", "losses", "microscope.backward_signal"),
+        "network",
+    },
+    "microscope.look_file": {
+        *("backend", "files", "losses", "microscope.backward_signal", "microscope.look"),
+        *("network", "npz"),
+    },
+    "microscope.walkthrough": {"activations", "layers", "losses", "network", "optimizers"},
+    "microscope": set(),
     "training": {*("backend", "examples", "losses", "network", "optimizers", "progress", "step")},
 }
 # Of the rest: the part of the engine that must not know it.

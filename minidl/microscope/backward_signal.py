@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 
@@ -62,7 +63,7 @@ def factors(stops: list[Stop]) -> list[float]:
     """
     return [
         after.norm / before.norm if before.norm > 0 else math.nan
-        for before, after in zip(stops, stops[1:], strict=False)
+        for before, after in itertools.pairwise(stops)
     ]
 
 
