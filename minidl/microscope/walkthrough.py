@@ -155,7 +155,7 @@ def walk(title: str, activation: str, factor: float = 1.0) -> Walk:
     share = _each(lambda e_k: Term(f"{e_k} / ({e.sum()})"), e)
     p = show(at, "p", "probabilities", softmax, "softmax(z⁽²⁾)", share)
     log = _each(lambda p_t: Term(f"−log {p_t}"), p[:, TARGET])
-    show(at, "L", "loss", np.array(loss), "−log p₂: the example is of class 2", log)
+    show(at, "L", "loss; it is of class 2", np.array(loss), "−log p₂", log)
 
     dy1 = second.backward(dlogits)  # as Network.backward does, but here dy1 is looked at
     assert dy1 is not None
