@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -67,7 +68,8 @@ class Answer(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         if self.command != "HEAD":
-            self.wfile.write(body)
+            with suppress(ConnectionError):  # the browser has gone
+                self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:
         """Nothing: the terminal shows the address alone."""
@@ -76,6 +78,10 @@ class Answer(BaseHTTPRequestHandler):
 def serve(make: Callable[[], str], port: int = 0) -> None:
     """Serve the page until Ctrl-C; a page that cannot be made is an error at once."""
     make()
-    with PageServer(make, port) as server:
+    try:
+        server = PageServer(make, port)
+    except OSError as error:
+        raise OSError(f"port {port}: {error.strerror}; choose another one, or 0") from error
+    with server:
         print(f"{server.address}  (this machine only; Ctrl-C ends it)", flush=True)
         server.serve_forever()

@@ -2,8 +2,8 @@
 // Weights and gradients as pictures: a pixel for each, or for each three of a colour image.
 
 // Below zero blue, above it orange, zero white; readable without telling red from green.
-const SIGNED = d3.interpolateRgbBasis(["#08457e", "#4d94c9", "#f8f7f4", "#d9813f", "#8a3300"]);
-const SHADES = d3.interpolateRgbBasis(["#21252b", "#7a5f1c", "#ffd34d"]);
+const SIGNED = d3.piecewise(["#08457e", "#4d94c9", "#f8f7f4", "#d9813f", "#8a3300"]);
+const SHADES = d3.piecewise(["#21252b", "#7a5f1c", "#ffd34d"]);
 const COLOURS = ["red", "green", "blue"];
 
 /** Where the numbers of one unit lie in its picture, and what each place is called. */
@@ -70,7 +70,7 @@ function nearSquare(count) {
   return least;
 }
 
-/** Draw ``share(i)``, from −1 to 1 or null, at every place. */
+/** Give every place of the picture its colour. */
 function paint(canvas, layout, colourOf) {
   canvas.width = layout.width;
   canvas.height = layout.height;
