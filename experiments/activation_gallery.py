@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from activation_gallery_claims import REASONS, claims, published
 from activation_gallery_entries import Entry, gallery
+from activation_gallery_page import page
 from study import command_line, new_parser, run_script
 
 from minidl.backend import CPU
@@ -53,6 +54,7 @@ def main(arguments: list[str] | None = None) -> None:
     command = command_line("activation_gallery", arguments)
     conditions = Conditions.now(CPU, "float32", 1, command, start)
     folder.write_text("report.md", report(entries, judged, conditions))
+    folder.write_text("report.html", page(folder.path).html())
     for claim in judged:
         print(f"{claim.claim}\n    {verdict(claim.holds)}: {claim.measured}")
     print(f"written to {folder.path / 'report.md'} after {conditions.seconds:.0f} s")

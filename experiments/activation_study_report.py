@@ -20,6 +20,7 @@ from activation_study_claims import (
     title,
 )
 from activation_study_figures import LAYERS, all_figures
+from activation_study_page import page
 from activation_study_training import BATCH_SIZE, EPOCHS, PIXELS, SET_UPS
 
 from minidl.reporting import (
@@ -71,6 +72,7 @@ def write_report(
         names.append(name)
     text = report(options, conditions, made, kept, ours, study, claims, names)
     folder.write_text("report.md", text)
+    folder.write_text("report.html", page(folder.path).html())
     return summary
 
 

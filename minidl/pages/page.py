@@ -51,6 +51,7 @@ class Page:
     answer: str | Part  # in one sentence
     opening: Sequence[Part] = ()  # under the answer, as the picture that shows it
     sections: Sequence[Section] = ()
+    warning: str = ""  # in a box above the question: what a reader must know first
     footer: str = ""
     styles: Sequence[str] = ()
     scripts: Sequence[str] = ()
@@ -63,6 +64,9 @@ class Page:
             f'<li><a href="#{slug(section.title)}">{escape(section.title)}</a></li>'
             for section in self.sections
         )
+        warning = (
+            f'<p class="warning" role="note">{escape(self.warning)}</p>' if self.warning else ""
+        )
         contents = f'<nav aria-label="Contents"><ol>{links}</ol></nav>' if links else ""
         return (
             '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
@@ -73,7 +77,7 @@ class Page:
             f'<header class="bar"><p>{escape(self.kind)}</p>'
             '<button type="button" id="theme">Dark</button></header>\n'
             f'<main id="content"><div class="opening"><h1>{escape(self.title)}</h1>'
-            f'<p class="question">{escape(self.question)}</p>'
+            f'{warning}<p class="question">{escape(self.question)}</p>'
             f'<p class="answer">{markup(self.answer)}</p>'
             "<noscript><p>The charts of this page are drawn by JavaScript, which is switched off; "
             "the text and the claims can be read without it.</p></noscript>"

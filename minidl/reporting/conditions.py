@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -71,6 +72,12 @@ class Conditions:
             computed, jobs, hardware(), versions(), today(), seconds, peak_memory_mb(), command
         )
 
+    @classmethod
+    def of_summary(cls, summary: Mapping[str, Any]) -> Conditions:
+        """Those that :meth:`as_dict` has put into a summary, without the command."""
+        names = [field.name for field in fields(cls) if field.name != "command"]
+        return cls(**{name: summary[name] for name in names}, command="")
+
     def rows(self) -> list[list[str]]:
         """For the table of the set-up."""
         memory = "unknown" if self.peak_memory_mb is None else f"{self.peak_memory_mb:.0f} MB"
@@ -80,7 +87,7 @@ class Conditions:
             ["machine", machine],
             ["versions", ", ".join(f"{k} {v}" for k, v in self.versions.items())],
             ["date, time, peak memory", f"{self.date}, {self.seconds:.0f} s, {memory}"],
-            ["command", f"`{self.command}`"],
+            *([["command", f"`{self.command}`"]] if self.command else []),
         ]
 
     def as_dict(self) -> dict[str, Any]:

@@ -1,7 +1,14 @@
 "use strict";
 // A chart: its state, and how it is drawn with Observable Plot.
 
+// In units of a sixteenth of the page's font size, which grows with the screen.
 const NARROWEST_PANEL = 320;
+const GAP = 26; // between panels, as in page.css
+const FONT = 12.5;
+
+function unit() {
+  return parseFloat(getComputedStyle(document.documentElement).fontSize) / 16;
+}
 
 /** Make a chart of a figure and the JSON in it. */
 function startChart(figure) {
@@ -47,9 +54,10 @@ function draw(chart) {
   const all = chosenSeries(chart);
   const names = unique(all.map((s) => s.panel));
   const width = chart.stage.clientWidth;
-  const columns = Math.max(1, Math.min(names.length, Math.floor(width / NARROWEST_PANEL)));
+  const fitting = Math.max(1, Math.floor(width / (NARROWEST_PANEL * unit())));
+  const columns = Math.ceil(names.length / Math.ceil(names.length / fitting)); // rows alike
   chart.stage.style.setProperty("--columns", columns);
-  const panelWidth = Math.floor((width - (columns - 1) * 26) / columns);
+  const panelWidth = Math.floor((width - (columns - 1) * GAP * unit()) / columns);
   chart.xs = unique(all.flatMap((s) => s.x));
   if (!isNamed(chart)) chart.xs.sort((a, b) => a - b);
   const focused = chart.panels.findIndex((p) => p.plot === document.activeElement);
@@ -65,6 +73,12 @@ function isNamed(chart) {
   return typeof chart.xs[0] === "string";
 }
 
+/** Would the names along x touch one another? */
+function isCrowded(chart, width) {
+  if (!isNamed(chart)) return false;
+  return d3.sum(chart.xs, (name) => 8 * name.length + 12) > width / unit() - 66;
+}
+
 /** The smallest and largest value to be seen; all panels share them. */
 function range(chart) {
   const values = shownSeries(chart).flatMap((s) => [...s.y, ...(s.low ?? []), ...(s.high ?? [])]);
@@ -77,14 +91,16 @@ function range(chart) {
 
 function drawPanel(chart, name, width) {
   const series = shownSeries(chart).filter((s) => s.panel === name);
+  const u = unit();
   const svg = Plot.plot({
     width,
-    height: Math.min(360, Math.max(230, 0.6 * width)),
-    marginLeft: 52,
-    marginRight: 14,
-    marginBottom: 38,
-    style: { fontSize: "12.5px" },
-    x: xScale(chart),
+    height: Math.min(360 * u, Math.max(230, 0.6 * width)),
+    marginTop: 24 * u,
+    marginLeft: 52 * u,
+    marginRight: 14 * u,
+    marginBottom: (isCrowded(chart, width) ? 78 : 38) * u,
+    style: { fontSize: `${FONT * u}px` },
+    x: xScale(chart, width),
     y: yScale(chart),
     marks: [Plot.gridY(yTicks(chart), { strokeOpacity: 0.14 }), ...series.flatMap(marks(chart))],
   });
@@ -96,13 +112,16 @@ function drawPanel(chart, name, width) {
   return panel;
 }
 
-function xScale(chart) {
+function xScale(chart, width) {
   const label = chart.spec.x;
-  if (isNamed(chart)) return { type: "point", domain: chart.xs, label, padding: 0.6 };
+  if (isNamed(chart)) {
+    const tickRotate = isCrowded(chart, width) ? -40 : 0;
+    return { type: "point", domain: chart.xs, label, padding: 0.6, tickRotate };
+  }
   const [low, high] = d3.extent(chart.xs);
   const whole = chart.xs.every(Number.isInteger);
   const ticks = d3.ticks(low, high, 5).filter((t) => !whole || Number.isInteger(t));
-  if (whole && ticks[0] - low > (ticks[1] - ticks[0]) / 2) ticks.unshift(low); // the first epoch
+  if (whole && ticks[0] - low >= (ticks[1] - ticks[0]) / 2) ticks.unshift(low); // the first epoch
   return { domain: low === high ? [low - 1, high + 1] : [low, high], ticks, label, inset: 6 };
 }
 
@@ -111,7 +130,7 @@ function yScale(chart) {
     type: chart.scale,
     domain: range(chart),
     nice: chart.scale === "linear",
-    label: chart.spec.y,
+    label: chart.spec.y || null,
     ticks: yTicks(chart),
     tickFormat: number,
   };
@@ -137,7 +156,13 @@ function marks(chart) {
     const dots = { x: "x", y: "y", stroke, className: "dots" };
     if (isNamed(chart)) {
       return [
-        Plot.dot(points, { ...dots, r: 6, strokeWidth: 2, fill: s.dashed ? "none" : stroke }),
+        Plot.dot(points, {
+          ...dots,
+          r: 6,
+          strokeWidth: 2,
+          fill: s.dashed ? "none" : stroke,
+          fillOpacity: 0.75,
+        }),
       ];
     }
     const dash = s.dashed ? "5 4" : null;

@@ -5,7 +5,8 @@
 function addCursor(chart, panel) {
   const { plot, svg } = panel;
   panel.scale = svg.scale("x");
-  panel.line = svgElement("line", { class: "cursor", y1: 8, y2: svg.getAttribute("height") - 38 });
+  const [bottom, top] = svg.scale("y").range;
+  panel.line = svgElement("line", { class: "cursor", y1: top, y2: bottom });
   panel.tip = element("div", { class: "tip" });
   svg.append(panel.line);
   plot.append(panel.tip);
