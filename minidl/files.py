@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import threading
 from collections.abc import Iterator
@@ -34,6 +35,15 @@ def whole_file(path: str | os.PathLike[str], mode: str = "w") -> Iterator[IO[Any
         with suppress(FileNotFoundError):
             beside.unlink()
         raise
+
+
+def remove_parts(path: Path) -> None:
+    """Remove what :func:`whole_file` left beside ``path`` in processes that were killed.
+
+    Only for who knows that nobody is writing it.
+    """
+    for beside in path.parent.glob(f".{glob.escape(path.name)}.*-*.part"):
+        beside.unlink(missing_ok=True)
 
 
 def fill(view: memoryview, file: IO[bytes]) -> int:

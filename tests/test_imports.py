@@ -93,7 +93,7 @@ MAY_IMPORT = {
 }
 # Of the rest: the part of the engine that must not know it.
 UPPER = ("datasets", "reporting", "recording", "training")
-HEAVY = {"cupy", "cupyx", "matplotlib", "pooch", "requests", "tqdm", "scipy", "torch"}
+HEAVY = {"cupy", "cupyx", "matplotlib", "requests", "tqdm", "scipy", "torch"}
 
 
 def modules() -> dict[str, Path]:

@@ -55,9 +55,9 @@ def _folder(name: str | os.PathLike[str]) -> Path:
 
 def cache() -> Path:
     """The user's cache folder for minidl."""
-    import pooch
+    import platformdirs
 
-    return Path(pooch.os_cache("minidl"))
+    return Path(platformdirs.user_cache_dir("minidl"))
 
 
 def writable(folder: Path) -> bool:
