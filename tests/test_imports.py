@@ -88,6 +88,19 @@ MAY_IMPORT = {
         *("network", "npz"),
     },
     "microscope.walkthrough": {"activations", "layers", "losses", "network", "optimizers"},
+    "microscope.run": {"microscope.look", "microscope.look_file", "printable"},
+    "microscope.parts": {
+        *("microscope.backward_signal", "microscope.look", "microscope.run"),
+        *("microscope.walkthrough", "pages"),
+    },
+    "microscope.page": {
+        *("microscope.backward_signal", "microscope.parts", "microscope.run", "pages"),
+        "printable",
+    },
+    "microscope.server": {"microscope.look_file"},
+    "microscope.__main__": {
+        *("files", "microscope.look_file", "microscope.page", "microscope.server")
+    },
     "microscope": set(),
     "training": {*("backend", "examples", "losses", "network", "optimizers", "progress", "step")},
 }

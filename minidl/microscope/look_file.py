@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,8 @@ from minidl.microscope.look import BINS, CURVE, LayerLook, Look, look_at, spread
 from minidl.network import Network
 from minidl.npz import NpzError, NpzReader
 
-# A look that claims more is refused: characters of the manifest, entries of its lists, units of a
-# layer and numbers in a picture.
+# A look that claims more is refused: characters of the manifest, entries of its lists, epochs,
+# examples, units of a layer and numbers in a picture.
 MANIFEST, ENTRIES, SIZE = 1 << 20, 1000, 1 << 24
 
 TEXTS = ("name", "text", "activation", "formula", "derivative")
@@ -41,8 +42,20 @@ class Recorder:
         self.folder.mkdir(parents=True, exist_ok=True)
 
     def look(self, network: Network, loss: Loss, x: Array, targets: Array, epoch: int) -> None:
-        """Look at ``network`` on a batch, as :func:`look_at` does, and keep the look."""
+        """Look at ``network`` on a batch, as :func:`look_at` does, and keep the look.
+
+        Epoch 0, before the first step, is where a training begins: whatever looks an earlier one
+        has left in the folder are removed.
+        """
+        if epoch == 0:
+            for path in looks_in(self.folder):
+                path.unlink()
         write_look(self.folder / f"epoch-{epoch:04}.npz", look_at(network, loss, x, targets, epoch))
+
+
+def looks_in(folder: Path) -> list[Path]:
+    """The files in ``folder`` that are called like looks."""
+    return sorted(path for path in folder.glob("epoch-*.npz") if path.is_file())
 
 
 def write_look(path: str | os.PathLike[str], look: Look) -> None:
@@ -110,15 +123,21 @@ def _read(file: NpzReader) -> Look:
             "examples": int(examples),
             "signal": [*stops],
             "layers": [*layers],
-        } if len(stops) <= ENTRIES and len(layers) <= ENTRIES:
+        } if (
+            0 <= epoch <= SIZE
+            and 0 < examples <= SIZE
+            and 0 < len(stops) <= ENTRIES
+            and 0 < len(layers) <= ENTRIES
+        ):
             float64 = np.dtype(np.float64)
             norms = file.array("norms", (len(stops),), float64).tolist()
+            looked: dict[str, LayerLook] = {}
+            for entry in layers:
+                layer = _layer(file, entry, looked)
+                looked[layer.name] = layer
+            signal = [_stop(stop, norm) for stop, norm in zip(stops, norms, strict=True)]
             return Look(
-                epoch,
-                examples,
-                float(file.array("loss", (), float64)),
-                [_stop(stop, norm) for stop, norm in zip(stops, norms, strict=True)],
-                [_layer(file, layer) for layer in layers],
+                epoch, examples, float(file.array("loss", (), float64)), signal, [*looked.values()]
             )
     raise NpzError(f"expected the manifest of a look of version 1, got {manifest!r:.100}")
 
@@ -130,11 +149,12 @@ def _stop(entry: Any, norm: float) -> Stop:
     raise NpzError(f"expected a stop of the signal, got {entry!r:.100}")
 
 
-def _layer(file: NpzReader, entry: Any) -> LayerLook:
+def _layer(file: NpzReader, entry: Any, taken: Collection[str]) -> LayerLook:
     match entry:
         case {"texts": [*texts], "units": int(units), "shape": [*shape]} if (
             len(texts) == len(TEXTS)
             and all(isinstance(text, str) for text in texts)
+            and texts[0] not in taken  # so nothing is read twice
             and all(isinstance(n, int) and 0 < n <= SIZE for n in (units, *shape))
             and math.prod(shape) <= SIZE
         ):

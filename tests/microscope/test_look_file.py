@@ -84,6 +84,16 @@ def test_a_recorder_keeps_a_file_for_each_epoch_and_replaces_one_that_is_there(t
     assert kept.loss == look_at(expected, SoftmaxCrossEntropy(), x, LABELS, 1).loss
 
 
+def test_a_look_before_the_first_step_removes_those_of_an_earlier_training(tmp_path):
+    network = Network([Dense(6, 4)], 6)
+    x, recorder = np.ones((10, 6), np.float32), Recorder(tmp_path)
+    (tmp_path / "notes.txt").write_text("mine")
+    for epoch in (0, 1, 2, 0, 1):
+        recorder.look(network, SoftmaxCrossEntropy(), x, LABELS, epoch)
+    files = sorted(path.name for path in tmp_path.iterdir())
+    assert files == ["epoch-0000.npz", "epoch-0001.npz", "notes.txt"]
+
+
 def test_a_look_at_the_published_network_is_as_small_as_the_documentation_says(tmp_path):
     sizes = (3072, 512, 512, 512)
     hidden = [Dense(n, 512, "sigmoid") for n in sizes]
@@ -122,6 +132,10 @@ def test_a_flipped_bit_is_refused_or_changes_nothing(path, look):
         ({"epoch": "7"}, "expected the manifest of a look"),
         ({"signal": 3}, "expected the manifest of a look"),
         ({"layers": [[]] * 1001}, "expected the manifest of a look"),
+        ({"layers": []}, "expected the manifest of a look"),
+        ({"signal": []}, "expected the manifest of a look"),
+        ({"epoch": -1}, "expected the manifest of a look"),
+        ({"epoch": 10**20}, "expected the manifest of a look"),
         ({"layers": [7]}, "expected a layer with texts, units and shape, got 7"),
         ({"signal": [["a", "b", "c"]] * 5}, "expected a stop of the signal"),
     ],
@@ -150,6 +164,13 @@ def test_a_layer_of_another_size_is_refused_before_room_is_made_for_it(path, ent
     found = manifest(path)
     found["layers"][0] |= entry
     rewritten(path, manifest=found)
+    with pytest.raises(LookError, match="expected a layer with texts, units and shape"):
+        read_look(path)
+
+
+def test_a_layer_that_comes_twice_is_refused(path):
+    found = manifest(path)
+    rewritten(path, manifest={**found, "layers": found["layers"][:1] * 2})
     with pytest.raises(LookError, match="expected a layer with texts, units and shape"):
         read_look(path)
 

@@ -12,9 +12,11 @@ import zlib
 import numpy as np
 import pytest
 
+from minidl import Dense, Network, SoftmaxCrossEntropy
 from minidl.microscope.__main__ import ROOM, main
 from minidl.microscope.backward_signal import Stop, factors
-from minidl.microscope.look_file import LookError, read_look
+from minidl.microscope.look import look_at
+from minidl.microscope.look_file import LookError, read_look, write_look
 from minidl.microscope.page import answer, microscope_page
 from minidl.microscope.parts import LooksPart, pack
 from minidl.microscope.run import NetworkLooks, looks_of
@@ -130,6 +132,16 @@ def test_a_folder_without_looks_is_said_with_the_way_out(made, tmp_path):
     assert stopped.value.code.startswith(f"microscope: {folder}: expected the folder of a run")
     assert "--record" in stopped.value.code
     assert not (tmp_path / "page.html").exists()
+
+
+def test_a_look_at_another_network_in_the_same_folder_is_named(small_run, tmp_path):
+    folder = shutil.copytree(small_run, tmp_path / "copy")
+    network = Network([Dense(6, 4)], 6)
+    x, labels = np.ones((2, 6), np.float32), np.array([0, 1])
+    look = look_at(network, SoftmaxCrossEntropy(), x, labels, 3)
+    write_look(folder / "microscope" / "relu" / "epoch-0003.npz", look)
+    with pytest.raises(LookError, match=r"epoch-0003\.npz: expected a look at the same network"):
+        looks_of(folder)
 
 
 def test_a_damaged_look_is_named(small_run, tmp_path):
