@@ -118,6 +118,7 @@ def test_counts_are_how_many_values_lie_between_the_edges(build):
 def test_edges_are_those_of_the_functions_range():
     assert value_edges(0, 1)[[0, 1, -2, -1]].tolist() == [-math.inf, 0, 1, math.inf]
     assert value_edges(0, math.inf)[[1, 2, -2]].tolist() == [0, 0.25, 10]
+    assert Z_EDGES[[0, 1, 2, -2, -1]].tolist() == [-math.inf, -10, -9.5, 10, math.inf]
     assert GRADIENT_EDGES[[0, 1, -2, -1]] == pytest.approx([0, 1e-10, 100, math.inf])
     assert len(Z_EDGES) == len(GRADIENT_EDGES) == 43
 
