@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+import activation_study_page
 import numpy as np
 from activation_study_claims import (
     CLAIMS,
@@ -20,7 +21,6 @@ from activation_study_claims import (
     title,
 )
 from activation_study_figures import LAYERS, all_figures
-from activation_study_page import page
 from activation_study_training import BATCH_SIZE, EPOCHS, PIXELS, SET_UPS
 
 from minidl.reporting import (
@@ -66,13 +66,13 @@ def write_report(
     }
     folder.write_json("summary.json", summary)
     folder.write_csv("epochs.csv", _epoch_rows(kept))
+    folder.write_text("report.html", activation_study_page.page(folder.path).html())
     names = []
     for name, drawn in all_figures(ours["last"], study):
         folder.write_figure(f"figures/{name}", drawn)
         names.append(name)
     text = report(options, conditions, made, kept, ours, study, claims, names)
     folder.write_text("report.md", text)
-    folder.write_text("report.html", page(folder.path).html())
     return summary
 
 

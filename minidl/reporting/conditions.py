@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -72,12 +71,6 @@ class Conditions:
             computed, jobs, hardware(), versions(), today(), seconds, peak_memory_mb(), command
         )
 
-    @classmethod
-    def of_summary(cls, summary: Mapping[str, Any]) -> Conditions:
-        """Those that :meth:`as_dict` has put into a summary, without the command."""
-        names = [field.name for field in fields(cls) if field.name != "command"]
-        return cls(**{name: summary[name] for name in names}, command="")
-
     def rows(self) -> list[list[str]]:
         """For the table of the set-up."""
         memory = "unknown" if self.peak_memory_mb is None else f"{self.peak_memory_mb:.0f} MB"
@@ -87,7 +80,7 @@ class Conditions:
             ["machine", machine],
             ["versions", ", ".join(f"{k} {v}" for k, v in self.versions.items())],
             ["date, time, peak memory", f"{self.date}, {self.seconds:.0f} s, {memory}"],
-            *([["command", f"`{self.command}`"]] if self.command else []),
+            ["command", f"`{self.command}`"],
         ]
 
     def as_dict(self) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -90,8 +90,14 @@ def claims_section(
 
 def set_up_section(rows: Sequence[Sequence[str]], summary: Mapping[str, Any]) -> Section:
     """What was run; then machine, versions and time, as far as the summary has them."""
-    known = Conditions.of_summary(summary).rows() if "versions" in summary else []
-    return Section("Set-up", [Table("What was run, and on what", [], [*rows, *known])])
+    machine = conditions(summary) if "versions" in summary else []
+    return Section("Set-up", [Table("What was run, and on what", [], [*rows, *machine])])
+
+
+def conditions(summary: Mapping[str, Any]) -> list[list[str]]:
+    """The rows of :class:`Conditions` without the command, which a summary does not have."""
+    known = {f.name: summary[f.name] for f in fields(Conditions) if f.name in summary}
+    return Conditions(**known, command="").rows()[:-1]
 
 
 def pictures(folder: Path, shown: Mapping[str, str]) -> list[Picture]:

@@ -115,7 +115,8 @@ def layer_charts(groups: Groups, layers: Sequence[str] = ()) -> list[Chart]:
     for figure, (title, about, y) in said.items():
         series = list(_layers(groups, layers, figure))
         scales = ("linear",) if figure == "units" else ("log", "linear")
-        if series:
+        known = [np.isfinite(np.array(s.y, float)).any() for s in series]
+        if any(known):  # a probe that was given no update knows no ratio
             found.append(Chart(title, about, "epoch", y, series, scales))
     return found
 

@@ -106,6 +106,7 @@ def test_every_file_and_key(run, capsys):
     assert len(rows) == 2 * 20
     assert float(rows[0]["gradient_dense_3"]) > 0
     report = (folder / "report.md").read_text(encoding="utf-8")
+    assert (folder / "report.html").exists()
     assert "At most 2 epochs instead of the study's 50" in report
     assert "Not run" not in report
     for n in range(1, 9):

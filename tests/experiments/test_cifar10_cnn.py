@@ -81,6 +81,7 @@ def test_every_file_and_key(run, capsys):
     figures = {path.stem for path in (folder / "figures").iterdir()}
     assert figures == set(cifar10_cnn_report.CAPTIONS)
     report = (folder / "report.md").read_text(encoding="utf-8")
+    assert (folder / "report.html").exists()
     assert "2 epochs instead of the study's 10" in report
     assert "published (42) | 0.001 | 4 | 10 | 0.4672" in report
     assert "(0.5607)" in report  # ReLU's published test accuracy after the first epoch

@@ -8,6 +8,7 @@ from minidl.backend import get_device
 from minidl.reporting import Conditions
 from minidl.reporting.page import (
     claims_section,
+    conditions,
     held,
     pictures,
     read_summary,
@@ -49,9 +50,9 @@ def test_what_holds_is_counted_without_what_the_study_did_not_claim():
 
 
 def test_machine_and_versions_come_from_the_summary():
-    conditions = Conditions.now(get_device("cpu"), "float32", 2, "python x.py", 0.0)
-    summary = json.loads(json.dumps(conditions.as_dict()))
-    assert Conditions.of_summary(summary).rows() == conditions.rows()[:-1]  # all but the command
+    now = Conditions.now(get_device("cpu"), "float32", 2, "python x.py", 0.0)
+    summary = json.loads(json.dumps(now.as_dict()))
+    assert conditions(summary) == now.rows()[:-1]  # all but the command
     page = set_up_section([["data", "<CIFAR>"]], summary).html()
     assert "&lt;CIFAR&gt;" in page and summary["versions"]["numpy"] in page
     assert "numpy" not in set_up_section([["data", "CIFAR"]], {}).html()
