@@ -118,9 +118,7 @@ def replay(name: str, corpus: Path) -> dict[str, Any]:
 
     target, inputs = TARGETS[name], sorted(corpus.iterdir())
     with tempfile.TemporaryDirectory(prefix="fuzz-") as folder:
-        accepted = sum(
-            target.feed(target.file(path.read_bytes()), Path(folder)) for path in inputs
-        )
+        accepted = sum(target.feed(target.file(path.read_bytes()), Path(folder)) for path in inputs)
     return {"inputs": len(inputs), "accepted": accepted}
 
 

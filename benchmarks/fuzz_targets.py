@@ -157,7 +157,7 @@ def _is_idx(content: bytes, got: Any) -> bool:
 
 
 def _gunzip(content: bytes, whole: bool) -> bytes:
-    """RFC 1952 by hand: what is in the members, only in those ``whole`` and under a right CRC or all.
+    """RFC 1952 by hand: what all members hold, or only those ``whole`` and with a right CRC.
 
     Like Python's gzip, it takes no notice of flags without a meaning and of the header's own CRC.
     """

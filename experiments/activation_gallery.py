@@ -18,7 +18,7 @@ import numpy as np
 from activation_gallery_claims import REASONS, claims, published
 from activation_gallery_entries import Entry, gallery
 from activation_gallery_page import page
-from study import command_line, new_parser, run_script
+from study import command_line, folder_name, new_parser, run_script
 
 from minidl.backend import CPU
 from minidl.reporting import Claim, Conditions, RunFolder, markdown_table, verdict
@@ -37,7 +37,9 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = new_parser(__doc__.partition("\n")[0])
     folder = Path("runs/activation_gallery")
-    parser.add_argument("--output-dir", type=Path, default=folder, help="folder for the results")
+    parser.add_argument(
+        "--output-dir", type=folder_name, default=folder, help="folder for the results"
+    )
     return parser.parse_args(arguments)
 
 

@@ -26,6 +26,7 @@ from minidl.reporting import (
     verdict,
 )
 from minidl.reporting.histories import by_epoch, by_layer, epoch_rows, mean_of
+from minidl.reporting.markup import plain
 from minidl.reporting.tables import figure
 
 PUBLISHED_SET_UP = {"epochs": 20, "batch_size": 64, "hidden": [512] * 4, "train_images": 50_000}
@@ -223,7 +224,7 @@ def _opening(set_up: SetUp, summary: dict[str, Any]) -> str:
     judged = [c for c in summary["claims"] if c["holds"] is not None]
     lines = []
     if set_up.data.is_stand_in:
-        note = f" {set_up.data.note}" if set_up.data.note else ""
+        note = f" {plain(set_up.data.note)}" if set_up.data.note else ""
         lines.append(
             f"**Not CIFAR-100.** This run used the {set_up.data.title}.{note} "
             "What it shows says nothing about the published figures.\n"

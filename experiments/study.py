@@ -17,6 +17,7 @@ from minidl.backend import PRECISIONS, Device, DeviceError, get_device, set_prec
 from minidl.datasets import Dataset, DatasetError
 from minidl.optimizers import OPTIMIZERS, Optimizer
 from minidl.parallel import processors
+from minidl.printable import printable
 from minidl.reporting import Conditions, DataUsed, RunFolder
 from minidl.training import NonFiniteLoss
 
@@ -59,10 +60,17 @@ def whole(text: str) -> int:
 
 
 def from_zero(text: str) -> int:
-    """A whole number from 0."""
-    if text.isdecimal():
+    """A whole number from 0; seeds are parts of file names, which must not become too long."""
+    if text.isdecimal() and len(text) <= 18:
         return int(text)
-    raise argparse.ArgumentTypeError(f"expected 0 or more, got {text}")
+    raise argparse.ArgumentTypeError(f"expected 0 or more, got {printable(text)}; up to 18 digits")
+
+
+def folder_name(text: str) -> Path:
+    """A folder, whose name can be shown in a terminal and in a report of UTF-8."""
+    if not text.isprintable():
+        raise argparse.ArgumentTypeError(f"expected a name of signs that print, got {text!a}")
+    return Path(text)
 
 
 def new_parser(description: str) -> argparse.ArgumentParser:
@@ -80,12 +88,13 @@ def add_seeds(parser: argparse.ArgumentParser, seeds: int) -> None:
 def add_place(parser: argparse.ArgumentParser, output_dir: str) -> None:
     """Where the data are, where it is computed, where the results go."""
     add = parser.add_argument
-    add("--data-dir", type=Path, help="folder with the data set (default: $MINIDL_DATA, the cache)")
+    help_text = "folder with the data set (default: $MINIDL_DATA, the cache)"
+    add("--data-dir", type=folder_name, help=help_text)
     add("--device", default="auto", help="auto, cpu, cuda or cuda:1")
     add("--precision", choices=PRECISIONS, default="float32", help="of matrix products on a GPU")
     add("--no-graph", dest="graph", action="store_false", help="no CUDA graph of the step")
     add("--jobs", type=whole, help="networks side by side (default: 2 on a CPU with 2 or more)")
-    add("--output-dir", type=Path, default=Path(output_dir), help="folder for the results")
+    add("--output-dir", type=folder_name, default=output_dir, help="folder for the results")
     add("--quiet", action="store_true", help="no progress, only the results")
 
 

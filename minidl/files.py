@@ -10,7 +10,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
-
 BLOCK = 1 << 20  # bytes read at a time
 
 

@@ -43,7 +43,7 @@ class NpzReader:
 
     def __init__(self, file: IO[bytes]) -> None:
         with _as_npz_error():
-            self._zip = zipfile.ZipFile(_Bounded(file))  # type: ignore[call-overload]
+            self._zip = zipfile.ZipFile(_Bounded(file))
         members = self._zip.infolist()
         self._members = {info.filename.removesuffix(".npy"): info for info in members}
         self.names = set(self._members)

@@ -1,4 +1,4 @@
-"""An .npz file is not trusted: what it claims is compared before anything is read or made room for."""
+"""An .npz file is not trusted: what it claims is compared before anything is read."""
 
 from __future__ import annotations
 
@@ -84,7 +84,10 @@ BAD = {
     "an unknown method": (claims("method", 97), "got it compressed"),
     "encrypted": (claims("flags", 1), "is encrypted"),
     "a size of 4 GB": (claims("size", 2**32 - 2), "got it compressed"),
-    "another shape": (npz(a=VALUES.T.copy()), r"expected a as .* \(8, 5\) in C order, got .*\(5, 8"),
+    "another shape": (
+        npz(a=VALUES.T.copy()),
+        r"expected a as .* \(8, 5\) in C order, got .*\(5, 8",
+    ),
     "Fortran order": (npz(a=np.asfortranarray(VALUES)), "in C order, got .*'fortran_order': True"),
     "integers": (npz(a=VALUES.astype(int)), "float32 or float64 .*'<i8'"),
     "half precision": (npz(a=VALUES.astype(np.float16)), "float32 or float64 .*'<f2'"),

@@ -72,7 +72,7 @@ def fetch(file: Published, folder: Path, progress: bool = True) -> Path:
 
 def _download(file: Published, path: Path, progress: bool) -> dict[str, str]:
     """Write ``file`` to ``path``; where no mirror gave it, what each answered last."""
-    failures = {}
+    failures: dict[str, str] = {}
     mirrors = file.urls
     for times, pause in enumerate((0.0, *PAUSES), 1):
         if mirrors and times > 1:

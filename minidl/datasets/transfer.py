@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any
 
 from minidl.printable import printable
@@ -32,7 +32,7 @@ class MirrorError(Exception):
         self.passing = passing
 
 
-def blocks(url: str) -> Iterator[bytes]:
+def blocks(url: str) -> Generator[bytes, None, None]:
     """What ``url`` holds, in the encoding in which it is sent, in blocks of up to 64 KiB.
 
     Raises

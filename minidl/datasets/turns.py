@@ -21,12 +21,17 @@ def sole_writer(paths: list[Path], say: bool) -> Iterator[None]:
 
     for path in paths:
         path.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(paths[0].with_name(f".{paths[0].name}.lock"))
+    beside = paths[0].with_name(f".{paths[0].name}.lock")
+    lock = FileLock(beside)
     try:
         lock.acquire(timeout=0)
     except Timeout:
+        if not beside.exists():  # nobody holds it: such a folder takes no files, and says so oddly
+            raise FileNotFoundError(f"{beside}: cannot be made") from None
         if say:
-            print(f"waiting for another process that writes {paths[0]}", file=sys.stderr, flush=True)
+            print(
+                f"waiting for another process that writes {paths[0]}", file=sys.stderr, flush=True
+            )
         lock.acquire()
     try:
         for path in paths:

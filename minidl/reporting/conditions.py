@@ -10,7 +10,9 @@ import numpy as np
 
 from minidl.backend import Device
 from minidl.datasets import Dataset
+from minidl.printable import printable
 from minidl.reporting.environment import hardware, peak_memory_mb, today, versions
+from minidl.reporting.markup import code, plain
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class DataUsed:
         return cls(
             data.name,
             data.title,
-            data.note,
+            printable(data.note),
             data.is_stand_in,
             len(data.train),
             len(data.test),
@@ -77,10 +79,10 @@ class Conditions:
         machine = ", ".join(f"{key.replace('_', ' ')}: {v}" for key, v in self.hardware.items())
         return [
             ["device", f"{self.device}, {self.jobs} network(s) at a time"],
-            ["machine", machine],
+            ["machine", plain(machine)],
             ["versions", ", ".join(f"{k} {v}" for k, v in self.versions.items())],
             ["date, time, peak memory", f"{self.date}, {self.seconds:.0f} s, {memory}"],
-            ["command", f"`{self.command}`"],
+            ["command", code(self.command)],
         ]
 
     def as_dict(self) -> dict[str, Any]:

@@ -6,14 +6,18 @@ import csv
 import json
 import math
 import os
+import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from minidl.files import whole_file
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+# A file or folder that is written; ".." and "/" are none, nor is a name of one system only.
+PART = re.compile(r"\w[\w .+-]*", re.ASCII)
 
 
 class RunFolder:
@@ -39,7 +43,16 @@ class RunFolder:
         (self.path / ".writable").unlink()
 
     def __truediv__(self, name: str) -> Path:
-        """The path of the file ``name``; its folder is made."""
+        """The path of the file ``name`` in the folder; its own folder is made.
+
+        Raises
+        ------
+        ValueError
+            for a name that leads out of the folder or that not every system can take.
+        """
+        parts = PurePosixPath(name).parts
+        if not parts or not all(map(PART.fullmatch, parts)):
+            raise ValueError(f"expected the name of a file in {self.path}, got {name!r}")
         path = self.path / name
         path.parent.mkdir(exist_ok=True)
         return path

@@ -329,7 +329,9 @@ def test_two_processes_at_once(server, cifar_archive, publish, leftovers, tmp_pa
     ]
     assert server.started.wait(60)
     said = []
-    readers = [threading.Thread(target=lambda p=p: said.append(p.stderr.readline())) for p in running]
+    readers = [
+        threading.Thread(target=lambda p=p: said.append(p.stderr.readline())) for p in running
+    ]
     for reader in readers:
         reader.start()
     for reader in readers:  # one says that it downloads, the other that it waits
