@@ -30,19 +30,31 @@ def whole_file(path: str | os.PathLike[str], mode: str = "w") -> Iterator[IO[Any
             file.flush()
             os.fsync(file.fileno())
         os.replace(beside, path)
+        _flush_folder(path.parent)
     except BaseException:
         with suppress(FileNotFoundError):
             beside.unlink()
         raise
 
 
-def remove_parts(path: Path) -> None:
-    """Remove what :func:`whole_file` left beside ``path`` in processes that were killed.
+def _flush_folder(path: Path) -> None:
+    """Make a renaming in the folder last through a loss of power, where the system can."""
+    if os.name == "posix":
+        folder = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
 
-    Only for who knows that nobody is writing it.
+
+def remove_parts(folder: Path, name: str | None = None) -> None:
+    """Remove what :func:`whole_file` left in ``folder`` in processes that were killed.
+
+    Only for who knows that nobody is writing there, or nobody the file ``name``.
     """
-    for beside in path.parent.glob(f".{glob.escape(path.name)}.*-*.part"):
-        beside.unlink(missing_ok=True)
+    pattern = "*" if name is None else glob.escape(name)
+    for part in folder.glob(f".{pattern}.*-*.part"):
+        part.unlink(missing_ok=True)
 
 
 def fill(view: memoryview, file: IO[bytes]) -> int:

@@ -35,7 +35,7 @@ def sole_writer(paths: list[Path], say: bool) -> Iterator[None]:
         lock.acquire()
     try:
         for path in paths:
-            remove_parts(path)
+            remove_parts(path.parent, path.name)
         yield
     finally:
         lock.release()

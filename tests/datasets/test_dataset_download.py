@@ -379,4 +379,4 @@ def test_whole_file_is_what_writes(server, tmp_path, monkeypatch):
     monkeypatch.setattr(files.os, "fsync", lambda fd: events.append("fsync") or fsync(fd))
     monkeypatch.setattr(files.os, "replace", lambda a, b: events.append("move") or rename(a, b))
     fetch(published(server.url("good")), tmp_path, progress=False)
-    assert events == ["fsync", "move"]
+    assert events[:2] == ["fsync", "move"]

@@ -2,7 +2,6 @@
 
 import csv
 import json
-import threading
 from dataclasses import replace
 
 import cifar10_cnn
@@ -18,6 +17,7 @@ from study import batches_rng, keras_optimizer
 
 from minidl import Conv2D, Dense, Examples, SoftmaxCrossEntropy, probe, train
 from minidl.backend import CPU, to_numpy
+from minidl.checkpoint import Checkpoint
 from minidl.datasets import Dataset
 from minidl.datasets.cifar import CIFAR_10
 from minidl.recording import History
@@ -124,8 +124,8 @@ def test_network_is_that_of_the_study():
 def trained(device, epochs, weights, **more):
     return training.run_network(
         "relu", 3, SMALL, TEST, 10, np.array([2, 0]),
-        threading.Event(), epochs=epochs, device=device, graph=True, progress=False,
-        weights=weights, **more,
+        Checkpoint(weights.with_suffix(".checkpoint")), epochs=epochs, device=device,
+        graph=True, progress=False, weights=weights, **more,
     )  # fmt: skip
 
 
