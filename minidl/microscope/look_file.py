@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from minidl.backend import Array
-from minidl.files import whole_file
+from minidl.files import remove_parts, whole_file
 from minidl.losses import Loss
 from minidl.microscope.backward_signal import THROUGH, Stop
 from minidl.microscope.look import BINS, CURVE, LayerLook, Look, look_at, spread_out
@@ -31,7 +31,7 @@ class LookError(ValueError):
 
 
 class Recorder:
-    """Keeps looks in ``folder``, which is made: ``epoch-0000.npz``, ``epoch-0001.npz``, …
+    """Keeps looks in ``folder``, which is made and its own: ``epoch-0000.npz``, …
 
     A look that is there is replaced, so that a training which goes on from an earlier epoch
     may look again.
@@ -40,6 +40,7 @@ class Recorder:
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
+        remove_parts(self.folder)
 
     def look(self, network: Network, loss: Loss, x: Array, targets: Array, epoch: int) -> None:
         """Look at ``network`` on a batch, as :func:`look_at` does, and keep the look.
