@@ -33,6 +33,8 @@ from minidl.datasets import CorruptDataset
 from minidl.datasets.archive import extract
 from minidl.datasets.cifar import CIFAR_100
 from minidl.datasets.idx import read_idx
+from minidl.microscope.look import Look, look_at
+from minidl.microscope.look_file import LookError, read_look, write_look
 from minidl.sealed import DIGEST, HEAD
 from minidl.step import TrainingStep
 
@@ -370,6 +372,40 @@ def _is_configured(content: bytes, got: bool) -> bool:
     return json.loads(content.decode("utf-8")) == CONFIGURATION
 
 
+# -- looks ------------------------------------------------------------------------------------
+
+
+def _look() -> tuple[bytes, ...]:
+    """The names of the members, one a line, then the members."""
+    x, labels = np.ones((2, 2), np.float32), np.array([0, 2])
+    look = look_at(_network(1), SoftmaxCrossEntropy(), x, labels, epoch=3)
+    with tempfile.TemporaryDirectory() as folder:
+        write_look(path := Path(folder, "look.npz"), look)
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+            return ("\n".join(names).encode(), *map(archive.read, names))
+
+
+def _is_look(content: bytes, got: Look) -> bool:
+    """The arrays that np.load finds, and each member's CRC stands in the file."""
+    with np.load(io.BytesIO(content), allow_pickle=False) as file:
+        same = file["norms"].tolist() == [stop.norm for stop in got.signal] or any(
+            stop.norm != stop.norm for stop in got.signal
+        )
+        for layer in got.layers:
+            for part in ("shown", "W", "W_scale", "dW", "z_counts", "y_edges", "slope", "curve"):
+                kept = getattr(layer, part)
+                same = same and file[f"{layer.name}.{part}"].tobytes() == kept.tobytes()
+        members = [file.zip.read(name) for name in file.zip.namelist() if name in _read_of(got)]
+    return same and all(struct.pack("<I", zlib.crc32(member)) in content for member in members)
+
+
+def _read_of(look: Look) -> set[str]:
+    """The members that a reader of this look reads."""
+    parts = {f"{layer.name}.{part}.npy" for layer in look.layers for part in vars(layer)}
+    return {"manifest.npy", "loss.npy", "norms.npy", *parts}
+
+
 def _joined(parts: Sequence[bytes]) -> bytes:
     return b"".join(parts)
 
@@ -391,4 +427,5 @@ TARGETS: dict[str, Target] = {
         *(_configured, CheckpointError, _is_configured),
     ),
     "weights": Target("w.npz", _weights(), _zip, _load, WeightsError, _is_loaded),
+    "look": Target("look.npz", _look(), _zip, read_look, LookError, _is_look),
 }
