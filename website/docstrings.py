@@ -22,7 +22,7 @@ class AsMarkdown(griffe.Extension):
 
 def as_markdown(text: str) -> str:
     """Roles as links, ``::`` before code as a colon, sections as lists."""
-    text = ROLE.sub(r"[`\1`][\1]", text)
+    text = ROLE.sub(r'<autoref optional identifier="\1"><code>\1</code></autoref>', text)
     text = re.sub(r"::\n\n(?= {4})", ":\n\n", text)
     return SECTION.sub(lambda found: f"**{found[1]}**\n\n{_items(found[2])}", text)
 

@@ -22,7 +22,8 @@ ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 
 LINK = re.compile(r"(?<=\]\()(?P<path>[^)#\s]+)#L(?P<first>\d+)-L(?P<last>\d+)(?=\))")
-QUOTE = re.compile(LINK.pattern + r"[^\n]*\n(?:[^\n]+\n)*\n```python\n(?P<text>.*?)\n```", re.DOTALL)
+BLOCK = r"\n```python\n(?P<text>.*?)\n```"
+QUOTE = re.compile(LINK.pattern + r"[^\n]*\n(?:[^\n]+\n)*" + BLOCK, re.DOTALL)
 
 
 @dataclass(frozen=True)

@@ -59,6 +59,11 @@ def outside(link: str, page: str) -> str | None:
 def shown(path: str) -> str:
     """The file as a page, each line with its number and an anchor ``L-1``, ``L-2``, …"""
     form = HtmlFormatter(
-        full=True, title=path, linenos="inline", lineanchors="L", anchorlinenos=True, cssstyles=STYLE
+        full=True,
+        title=path,
+        linenos="inline",
+        lineanchors="L",
+        anchorlinenos=True,
+        cssstyles=STYLE,
     )
     return highlight((ROOT / path).read_text("utf-8"), get_lexer_for_filename(path), form)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,7 +56,9 @@ def _folder(name: str | os.PathLike[str]) -> Path:
 
 def cache() -> Path:
     """The user's cache folder for minidl."""
-    import pooch
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of its progress bar, in a notebook without widgets
+        import pooch
 
     return Path(pooch.os_cache("minidl"))
 

@@ -50,9 +50,8 @@ class Mutation(NamedTuple):
         """The promised lines that are not in the output, in their order; "…" is anything."""
         missing = []
         for line in self.promised.splitlines():
-            words = re.split(r"(…|\s+)", line.strip())
-            pattern = "".join(".*" if w == "…" else r"\s+" if w.isspace() else re.escape(w) for w in words)
-            found = re.search(pattern, output)
+            words = [".*".join(map(re.escape, word.split("…"))) for word in line.split()]
+            found = re.search(r"\s+".join(words), output)
             if found is None:
                 missing.append(line)
             else:
