@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from activation_gallery_claims import REASONS, claims, published
 from activation_gallery_entries import Entry, gallery
-from study import command_line, new_parser, run_script
+from activation_gallery_page import page
+from study import command_line, folder_name, new_parser, run_script
 
 from minidl.backend import CPU
 from minidl.reporting import Claim, Conditions, RunFolder, markdown_table, verdict
@@ -36,7 +37,9 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = new_parser(__doc__.partition("\n")[0])
     folder = Path("runs/activation_gallery")
-    parser.add_argument("--output-dir", type=Path, default=folder, help="folder for the results")
+    parser.add_argument(
+        "--output-dir", type=folder_name, default=folder, help="folder for the results"
+    )
     return parser.parse_args(arguments)
 
 
@@ -53,6 +56,7 @@ def main(arguments: list[str] | None = None) -> None:
     command = command_line("activation_gallery", arguments)
     conditions = Conditions.now(CPU, "float32", 1, command, start)
     folder.write_text("report.md", report(entries, judged, conditions))
+    folder.write_text("report.html", page(folder.path).html())
     for claim in judged:
         print(f"{claim.claim}\n    {verdict(claim.holds)}: {claim.measured}")
     print(f"written to {folder.path / 'report.md'} after {conditions.seconds:.0f} s")

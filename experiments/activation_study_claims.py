@@ -288,10 +288,11 @@ REASONS = {
     0: "Sigmoid's slope is at most 1/4, once for each of four layers that the gradient passes. But "
     "the others' norms fall as they learn their training images: on MNIST they come down to "
     "sigmoid's size. And one batch at the end of an epoch is a noisy measure.",
-    1: "The criterion holds, but nothing vanishes: sigmoid's first layer has a gradient about as "
-    "large as its last one (ratios near or above 1 with Adam); with the others it is larger.",
-    2: "Adam's steps hardly depend on the gradient's size: its smallness alone does not explain "
-    "it.",
+    1: "It depends on the optimizer. With SGD sigmoid's first layer has a gradient far below that "
+    "of its last one, and on CIFAR-10 the network hardly learns; with Adam it leaves that place, "
+    "and the first layer's is about as large as the last one's, or larger: nothing vanishes.",
+    2: "With SGD because of the small gradients. Adam's steps hardly depend on their size, so "
+    "their smallness alone does not explain what happens there.",
     4: "The published distance of ReLU from the next is 0.01 points on MNIST and 0.06 points on "
     "CIFAR-10: one image and six images of 10,000.",
     6: "Early stopping at work, not the initial weights as the study presumes: the networks are "

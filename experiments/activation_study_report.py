@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+import activation_study_page
 import numpy as np
 from activation_study_claims import (
     CLAIMS,
@@ -20,7 +21,7 @@ from activation_study_claims import (
     title,
 )
 from activation_study_figures import LAYERS, all_figures
-from activation_study_training import BATCH_SIZE, EPOCHS, PIXELS, SET_UPS
+from activation_study_training import BATCH_SIZE, EPOCHS, PIXELS, SET_UPS, CellData
 
 from minidl.reporting import (
     NOT_REPORTED,
@@ -33,7 +34,6 @@ from minidl.reporting import (
     verdict,
 )
 
-CellData = Mapping[str, Any]  # a finished cell as it lies on disk
 Kept = Mapping[Setting, Mapping[str, CellData]]  # by activation
 WEIGHTS = ("last", "best")  # after the last epoch, and at the lowest validation loss
 SCALES = {"accuracy": 100, "loss": 1, "f1": 1}
@@ -52,9 +52,9 @@ def grids(kept: Kept, limit: int) -> dict[str, Grid]:
 
 
 def write_report(
-    folder: RunFolder, options: Mapping[str, Any], conditions: Conditions, made: int, kept: Kept
+    folder: RunFolder, options: Mapping[str, Any], conditions: Conditions, kept: Kept
 ) -> dict[str, Any]:
-    """Write every file of the run but the cells; ``made`` of them were trained by this start."""
+    """Write every file of the run but the cells."""
     ours, study = grids(kept, options["epochs"]), published()
     claims = {weights: judge(CLAIMS, study, [grid]) for weights, grid in ours.items()}
     summary = {
@@ -65,11 +65,12 @@ def write_report(
     }
     folder.write_json("summary.json", summary)
     folder.write_csv("epochs.csv", _epoch_rows(kept))
+    folder.write_text("report.html", activation_study_page.page(folder.path).html())
     names = []
     for name, drawn in all_figures(ours["last"], study):
         folder.write_figure(f"figures/{name}", drawn)
         names.append(name)
-    text = report(options, conditions, made, kept, ours, study, claims, names)
+    text = report(options, conditions, kept, ours, study, claims, names)
     folder.write_text("report.md", text)
     return summary
 
@@ -105,7 +106,6 @@ def _epoch_rows(kept: Kept) -> list[dict[str, Any]]:
 def report(
     options: Mapping[str, Any],
     conditions: Conditions,
-    made: int,
     kept: Kept,
     ours: Mapping[str, Grid],
     study: Grid,
@@ -121,7 +121,7 @@ def report(
         _claims_section(claims),
         _reasons_section(options),
         "## Set-up\n",
-        _set_up_section(options, conditions, made, kept),
+        _set_up_section(options, conditions, kept),
         "## Which weights are tested\n",
         _weights_section(ours, study),
         "## Test accuracy, loss and macro F1 (tables 1 to 4)\n",
@@ -192,10 +192,9 @@ def _reasons_section(options: Mapping[str, Any]) -> str:
     return "".join(items) if known else ""
 
 
-def _set_up_section(
-    options: Mapping[str, Any], conditions: Conditions, made: int, kept: Kept
-) -> str:
+def _set_up_section(options: Mapping[str, Any], conditions: Conditions, kept: Kept) -> str:
     cells = [cell for some in kept.values() for cell in some.values()]
+    seconds = sum(sum(cell["seconds"]) for cell in cells)
     pixels = "; ".join(
         f"{TITLES[name]}: (x / 255 − {mean[0]:g}) / {std[0]:g}"
         for name, (mean, std) in PIXELS.items()
@@ -217,9 +216,7 @@ def _set_up_section(
         ["images", images],
         ["pixels", pixels],
         ["seed", options["seed"]],
-        ["trainings", f"{len(cells)}, {made} of them by the command below, the others by earlier "
-         f"starts of it; {sum(cell['all_seconds'] for cell in cells):,.0f} s, added up. Jobs, time "
-         "and memory below are those of this start alone"],
+        ["trainings", f"{len(cells)}, {seconds:,.0f} s of training, added up"],
         *conditions.rows(),
     ]  # fmt: skip
     return markdown_table(["", ""], rows) + (

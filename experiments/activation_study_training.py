@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import threading
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -30,15 +28,17 @@ from minidl import (
     train,
 )
 from minidl.backend import Device
+from minidl.checkpoint import Checkpoint
 from minidl.datasets import Dataset
 from minidl.initializers import Initializer, constant
 from minidl.inspection import gradient_figures
 from minidl.layers import Layer
 from minidl.optimizers import Optimizer
-from minidl.recording import Stopped
 
 ACTIVATIONS = ("sigmoid", "relu", "leaky_relu", "elu", "selu")
 OPTIMIZERS = ("sgd", "adam")
+CellData = dict[str, Any]  # what is kept of one training
+
 BATCH_SIZE = 64
 EPOCHS = 50  # at most
 PATIENCE = 5  # epochs in a row without a lower validation loss
@@ -147,22 +147,22 @@ def train_cell(
     seed: int,
     images: Images,
     classes: tuple[str, ...],
-    stop: threading.Event,
+    checkpoint: Checkpoint,
     *,
     epochs: int,
     device: Device,
     graph: bool,
     progress: bool | str,
-) -> dict[str, Any]:
+) -> CellData:
     """Train one network and return all that is kept of it, ready for JSON."""
-    start = time.perf_counter()
     network = build_network(
         set_up, cell.activation, images.train.input_shape, len(classes), seed, device
     )
-    loss, stopping = SoftmaxCrossEntropy(), EarlyStopping(PATIENCE)
+    loss = SoftmaxCrossEntropy()
+    stopping = checkpoint.keep("stopping", EarlyStopping(PATIENCE))
     names = ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "seconds")
-    by_epoch: dict[str, list[float]] = {name: [] for name in names}
-    gradients: dict[str, list[float]] = {}
+    by_epoch: dict[str, list[float]] = checkpoint.keep("by_epoch", {name: [] for name in names})
+    gradients: dict[str, list[float]] = checkpoint.keep("gradients", {})
     for epoch in train(
         network,
         images.train,
@@ -173,6 +173,7 @@ def train_cell(
         rng=batches_rng(seed),
         progress=progress,
         graph=graph,
+        checkpoint=checkpoint,
     ):
         for g in gradient_figures(network):  # still those of the epoch's last batch
             if g.parameter == "W":
@@ -181,8 +182,6 @@ def train_cell(
         figures = (epoch.train_loss, epoch.train_accuracy, seen.loss, seen.accuracy, epoch.seconds)
         for name, value in zip(names, figures, strict=True):
             by_epoch[name].append(value)
-        if stop.is_set():
-            raise Stopped
         if stopping.update(network, seen.loss):
             break
     last = tested(network, images.test, classes)
@@ -196,7 +195,6 @@ def train_cell(
         "best_epoch": stopping.best_epoch,
         "test": {"last": last, "best": best},
         "images": [len(images.train), len(images.validation), len(images.test)],
-        "all_seconds": time.perf_counter() - start,
     }
 
 

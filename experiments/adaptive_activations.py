@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import functools
-import threading
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -21,18 +20,17 @@ from adaptive_activations_training import (
     FUNCTIONS,
     HINGES,
     REDUCED,
-    Outcome,
+    Outcomes,
     Size,
     Training,
     prepared,
 )
-from study import add_place, add_seeds, begin, command_line, new_parser, run_script, whole
+from study import Begun, add_place, add_seeds, begin, command_line, new_parser, run_script, whole
 
-from minidl.backend import Device
+from minidl.checkpoint import Checkpoint
 from minidl.datasets import Dataset, load
-from minidl.recording import side_by_side
 
-Task = Callable[[Training], dict[tuple[str, str], Outcome]]
+Task = Callable[[Training], Outcomes]
 
 
 def options(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -56,32 +54,29 @@ def size_of(chosen: argparse.Namespace) -> Size:
     )
 
 
-def tasks_of_a_seed() -> list[Task]:
+def tasks_of_a_seed() -> dict[str, Task]:
     """Every network of one seed; longest first, so that no job waits for it in the end."""
-    tasks: list[Task] = [Training.hinges_as_run]
-    tasks += [functools.partial(Training.function, name=name) for name in FUNCTIONS]
-    tasks += [functools.partial(Training.hinges_as_described, hinges=s) for s in HINGES]
-    tasks += [
-        functools.partial(_depth, layers=layers, name=name)
-        for layers in DEPTHS
-        for name in FUNCTIONS
-    ]
+    tasks: dict[str, Task] = {"hinges-as-run": Training.hinges_as_run}
+    tasks |= {name: functools.partial(Training.function, name=name) for name in FUNCTIONS}
+    for s in HINGES:
+        tasks[f"hinges-{s}"] = functools.partial(Training.hinges_as_described, hinges=s)
+    for layers in DEPTHS:
+        for name in FUNCTIONS:
+            tasks[f"depth-{layers}-{name}"] = functools.partial(_depth, layers=layers, name=name)
     return tasks
 
 
-def _depth(training: Training, layers: int, name: str) -> dict[tuple[str, str], Outcome]:
+def _depth(training: Training, layers: int, name: str) -> Outcomes:
     return training.shrunk().depth(layers, name)
 
 
 def train_all(
-    chosen: argparse.Namespace, size: Size, data: Dataset, device: Device, jobs: int
-) -> dict[int, dict[tuple[str, str], Outcome]]:
+    chosen: argparse.Namespace, size: Size, data: Dataset, begun: Begun
+) -> dict[int, Outcomes]:
     """All outcomes by seed."""
-    trained: dict[int, dict[tuple[str, str], Outcome]] = {}
     images = prepared(data.train, size.train_images), prepared(data.test, size.test_images)
-    seeds = range(chosen.seed, chosen.seed + chosen.seeds)
 
-    def run(task: Task, seed: int, stop: threading.Event) -> dict[tuple[str, str], Outcome]:
+    def run(task: Task, seed: int, checkpoint: Checkpoint) -> Outcomes:
         train, test = (examples.to() for examples in images)  # buffers of its own
         training = Training(
             size,
@@ -89,29 +84,38 @@ def train_all(
             test,
             len(data.classes),
             seed,
-            device,
+            begun.device,
             chosen.graph,
             chosen.quiet,
-            stop,
+            checkpoint,
         )
         return task(training)
 
-    cells = [(seed, task) for seed in seeds for task in tasks_of_a_seed()]
-    found = side_by_side([functools.partial(run, task, seed) for seed, task in cells], jobs)
-    for (seed, _), outcomes in zip(cells, found, strict=True):
-        trained.setdefault(seed, {}).update(outcomes)
+    seeds = range(chosen.seed, chosen.seed + chosen.seeds)
+    cells = {
+        f"{name}-seed{seed}": (seed, task)
+        for seed in seeds
+        for name, task in tasks_of_a_seed().items()
+    }
+    tasks = {name: functools.partial(run, task, seed) for name, (seed, task) in cells.items()}
+    trained: dict[int, Outcomes] = {seed: {} for seed in seeds}
+    found = begun.train(tasks, Outcomes)
+    for (seed, _), outcomes in zip(cells.values(), found, strict=True):
+        trained[seed].update(outcomes)
     return trained
 
 
 def main(arguments: list[str] | None = None) -> None:
     chosen = options(arguments)
-    begun, data = begin(
-        chosen, lambda: load("cifar-10", chosen.data_dir, progress=not chosen.quiet)
+    begun, (data,) = begin(
+        chosen,
+        lambda: [load("cifar-10", chosen.data_dir, progress=not chosen.quiet)],
+        ["seed", "seeds"],
     )
     size = size_of(chosen)
-    trained = train_all(chosen, size, data, begun.device, begun.jobs)
+    trained = train_all(chosen, size, data, begun)
     conditions = begun.conditions(command_line("adaptive_activations", arguments))
-    summary = write_report(begun.folder, begun.used, size, conditions, trained)
+    summary = write_report(begun.folder, begun.used[0], size, conditions, trained)
     print(claims_text(summary))
     begun.say_where(conditions)
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from adaptive_activations_claims import CLAIMS, REASONS
 from adaptive_activations_figures import all_figures
+from adaptive_activations_page import page
 from adaptive_activations_series import PUBLISHED_FILE, Figures, last, published
 from adaptive_activations_summary import SET_UPS, Trained, summarise
 from adaptive_activations_training import DEPTHS, FULL, FUNCTIONS, HINGES, REDUCED, Size
@@ -44,6 +45,7 @@ def write_report(
     for name, figure in all_figures(runs, published()):
         folder.write_figure(f"figures/{name}", figure)
     folder.write_text("report.md", report(data, size, conditions, runs, summary))
+    folder.write_text("report.html", page(folder.path).html())
     return summary
 
 

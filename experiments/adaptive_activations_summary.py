@@ -10,8 +10,9 @@ from adaptive_activations_claims import CLAIMS
 from adaptive_activations_series import Figures, published
 from adaptive_activations_training import FULL, Outcome, Size
 
+from minidl.recording import History
 from minidl.reporting import Conditions, DataUsed, judge, verdict
-from minidl.reporting.histories import by_epoch
+from minidl.reporting.histories import by_epoch, by_layer
 
 SET_UPS = {"as_run": "as run", "as_described": "as described"}
 Trained = Mapping[int, Mapping[tuple[str, str], Outcome]]  # by seed; by group and name
@@ -37,13 +38,21 @@ def summarise(
             {
                 "seed": seed,
                 "trainings": [
-                    {"group": group, "name": name} | by_epoch(outcome.history)
+                    {"group": group, "name": name}
+                    | by_epoch(outcome.history)
+                    | _weights(outcome.history)
                     for (group, name), outcome in outcomes.items()
                 ],
             }
             for seed, outcomes in trained.items()
         ],
     }
+
+
+def _weights(history: History) -> dict[str, Any]:
+    """The gradients and updates of the weights: the b of APL are no biases."""
+    layers = by_layer(history)
+    return {key: {"weights": layers[key]["weights"]} for key in ("gradients", "update_ratios")}
 
 
 def claims_text(summary: Mapping[str, Any]) -> str:

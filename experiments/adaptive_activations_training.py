@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -30,7 +29,8 @@ from minidl import (
 )
 from minidl.augmentation import Augmentation
 from minidl.backend import Device, to_numpy
-from minidl.recording import History, Stopped
+from minidl.checkpoint import Checkpoint
+from minidl.recording import History
 
 FUNCTIONS = ("apl", "relu", "leaky_relu")
 HINGES = (1, 2, 3, 4, 5, 10)  # the values of S in table 21
@@ -66,6 +66,9 @@ class Outcome(NamedTuple):
     shapes: Shapes  # empty for a network without APL
 
 
+Outcomes = dict[tuple[str, str], Outcome]  # by experiment, and S or function
+
+
 @dataclass(frozen=True)
 class Training:
     """What all trainings of one seed have in common."""
@@ -78,7 +81,7 @@ class Training:
     device: Device
     graph: bool = True
     quiet: bool = True
-    stop: threading.Event = field(default_factory=threading.Event)
+    checkpoint: Checkpoint | None = None
 
     def shrunk(self) -> Training:
         """The same with the images that the networks of 3, 5 and 7 layers see."""
@@ -94,8 +97,12 @@ class Training:
 
     def run(self, network: Network, rng: np.random.Generator, label: str) -> Outcome:
         """Train the network, new or trained before, for the epochs of the study."""
-        history = History()
-        shapes: Shapes = {0: list(hinges_of(network))}
+        name = label.replace(" ", "-").replace(",", "")
+        checkpoint = None if self.checkpoint is None else self.checkpoint.part(name)
+        history, shapes = History(), {0: list(hinges_of(network))}
+        if checkpoint is not None:
+            history = checkpoint.keep("history", history)
+            shapes = checkpoint.keep("shapes", shapes, Shapes)
         padding = self.train.input_shape[-1] // 8  # 4 of 32 pixels
         for epoch in train(
             network,
@@ -108,6 +115,7 @@ class Training:
             augment=Augmentation(padding, rng=rng.spawn(1)[0]),
             progress=False if self.quiet else f"seed {self.seed}  {label:<26}",
             graph=self.graph,
+            checkpoint=checkpoint,
         ):
             tested = evaluate(network, self.test, SoftmaxCrossEntropy())
             history.train_loss.append(epoch.train_loss)
@@ -117,13 +125,11 @@ class Training:
             history.seconds.append(epoch.seconds)
             if epoch.number in SHAPES_AFTER:
                 shapes[epoch.number] = list(hinges_of(network))
-            if self.stop.is_set():
-                raise Stopped
         return Outcome(history, shapes if shapes[0] else {})
 
     # -- one task for each network, or for several where one goes on from the other ---------------
 
-    def hinges_as_run(self) -> dict[tuple[str, str], Outcome]:
+    def hinges_as_run(self) -> Outcomes:
         """Table 21 as run: one network trained on and on while S grows."""
         rng = self.rng()
         outcomes = {}
@@ -137,12 +143,12 @@ class Training:
             before = network
         return outcomes
 
-    def hinges_as_described(self, hinges: int) -> dict[tuple[str, str], Outcome]:
+    def hinges_as_described(self, hinges: int) -> Outcomes:
         """Table 21 as described: a new network for each S."""
         outcome = self.run(build_network(self, "apl", hinges), self.rng(), f"S = {hinges}")
         return {("hinges_as_described", str(hinges)): outcome}
 
-    def function(self, name: str) -> dict[tuple[str, str], Outcome]:
+    def function(self, name: str) -> Outcomes:
         """Table 22 as described; as run the ReLU network is shown in its second ten epochs."""
         rng = self.rng()
         network = build_network(self, name, dense_too=True)
@@ -151,7 +157,7 @@ class Training:
             outcomes["functions_as_run", name] = self.run(network, rng, "relu, trained before")
         return outcomes
 
-    def depth(self, layers: int, name: str) -> dict[tuple[str, str], Outcome]:
+    def depth(self, layers: int, name: str) -> Outcomes:
         """Experiment 3, where text and run agree."""
         outcome = self.run(deep_network(self, name, layers), self.rng(), f"{layers} layers, {name}")
         return {(f"depth_{layers}", name): outcome}

@@ -13,7 +13,6 @@ import argparse
 import dataclasses
 import functools
 import itertools
-import threading
 
 import numpy as np
 from cifar100_report import Run, SetUp, claims_table, write_report
@@ -33,9 +32,10 @@ from study import (
 
 from minidl import ACTIVATIONS, Dense, Flatten, Network, SoftmaxCrossEntropy
 from minidl.backend import Device
+from minidl.checkpoint import Checkpoint
 from minidl.datasets import NAMES, Dataset, load
 from minidl.optimizers import OPTIMIZERS, Optimizer
-from minidl.recording import History, record, side_by_side
+from minidl.recording import History, record
 from minidl.reporting import RunFolder
 
 
@@ -92,7 +92,7 @@ def run_network(
     data: Dataset,
     device: Device,
     folder: RunFolder,
-    stop: threading.Event,
+    checkpoint: Checkpoint,
 ) -> History:
     """Train one network, keep its weights and return its history."""
     network = build_network(activation, chosen, data, seed, device)
@@ -109,7 +109,7 @@ def run_network(
         rng=batches_rng(seed),
         progress=False if chosen.quiet else label,
         graph=chosen.graph,
-        stop=stop,
+        checkpoint=checkpoint,
     )
     network.save(folder / f"weights/{activation}-seed{seed}.npz")
     return history
@@ -124,25 +124,27 @@ def load_data(chosen: argparse.Namespace) -> Dataset:
 
 def main(arguments: list[str] | None = None) -> None:
     chosen = options(arguments)
-    begun, data = begin(chosen, lambda: load_data(chosen))
+    begun, (data,) = begin(chosen, lambda: [load_data(chosen)], ["activations", "seed", "seeds"])
     device, folder = begun.device, begun.folder
     if not chosen.quiet:
         print(build_network(chosen.activations[0], chosen, data, chosen.seed, device).summary())
 
     seeds = range(chosen.seed, chosen.seed + chosen.seeds)
     cells = [(seed, activation) for seed in seeds for activation in chosen.activations]
-    tasks = [
-        functools.partial(run_network, activation, seed, chosen, data, device, folder)
+    tasks = {
+        f"{activation}-seed{seed}": functools.partial(
+            run_network, activation, seed, chosen, data, device, folder
+        )
         for seed, activation in cells
-    ]
-    histories = side_by_side(tasks, begun.jobs)
+    }
+    histories = begun.train(tasks, History)
     del data, tasks  # the images are not needed any more; drawing figures takes memory, too
     runs = [
         Run(seed, {a: h for (s, a), h in zip(cells, histories, strict=True) if s == seed})
         for seed in seeds
     ]
     set_up = SetUp(
-        data=begun.used,
+        data=begun.used[0],
         epochs=chosen.epochs,
         batch_size=chosen.batch_size,
         hidden=chosen.hidden,

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from cifar100_claims import Series, judge, published
 from cifar100_figures import all_figures
+from cifar100_page import page
 
 from minidl.recording import History
 from minidl.reporting import (
@@ -24,7 +25,8 @@ from minidl.reporting import (
     text_table,
     verdict,
 )
-from minidl.reporting.histories import by_epoch, epoch_rows, mean_of
+from minidl.reporting.histories import by_epoch, by_layer, epoch_rows, mean_of
+from minidl.reporting.markup import plain
 from minidl.reporting.tables import figure
 
 PUBLISHED_SET_UP = {"epochs": 20, "batch_size": 64, "hidden": [512] * 4, "train_images": 50_000}
@@ -84,18 +86,10 @@ class Run:
         }
         return {
             "seed": self.seed,
-            "networks": {a: _network_block(h) for a, h in self.histories.items()},
+            "networks": {a: by_epoch(h) | by_layer(h) for a, h in self.histories.items()},
             "paired_t_test": _test_block(next(iter(tests.values()))),
             "paired_t_tests": {pair: _test_block(test) for pair, test in tests.items()},
         }
-
-
-def _network_block(history: History) -> dict[str, Any]:
-    gradients = {
-        "weights": [probe.mean_abs("W") for probe in history.probes],
-        "biases": [probe.mean_abs("b") for probe in history.probes],
-    }
-    return by_epoch(history) | {"gradients": gradients}
 
 
 def _test_block(test: PairedTest | None) -> dict[str, Any]:
@@ -182,6 +176,7 @@ def write_report(folder: RunFolder, set_up: SetUp, runs: Sequence[Run]) -> dict[
         folder.write_figure(f"figures/{name}", drawn)
         names.append(name)
     folder.write_text("report.md", report(set_up, runs, summary, names))
+    folder.write_text("report.html", page(folder.path).html())
     return summary
 
 
@@ -229,7 +224,7 @@ def _opening(set_up: SetUp, summary: dict[str, Any]) -> str:
     judged = [c for c in summary["claims"] if c["holds"] is not None]
     lines = []
     if set_up.data.is_stand_in:
-        note = f" {set_up.data.note}" if set_up.data.note else ""
+        note = f" {plain(set_up.data.note)}" if set_up.data.note else ""
         lines.append(
             f"**Not CIFAR-100.** This run used the {set_up.data.title}.{note} "
             "What it shows says nothing about the published figures.\n"

@@ -26,8 +26,10 @@ from cifar10_cnn_training import (
 )
 from study import add_place, begin, command_line, from_zero, new_parser, run_script, whole
 
+from minidl.checkpoint import Checkpoint
 from minidl.datasets import load
-from minidl.recording import side_by_side
+
+Task = Callable[[Checkpoint], Outcome]
 
 
 def options(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -49,14 +51,16 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
 
 def main(arguments: list[str] | None = None) -> None:
     chosen = options(arguments)
-    begun, data = begin(
-        chosen, lambda: load("cifar-10", chosen.data_dir, progress=not chosen.quiet)
+    begun, (data,) = begin(
+        chosen,
+        lambda: [load("cifar-10", chosen.data_dir, progress=not chosen.quiet)],
+        ["plateau_seeds"],
     )
 
     shown = first_of_each_class(data.test)
 
-    def task(name: str, activation: str, seed: int, **more: Any) -> Callable[..., Outcome]:
-        return functools.partial(
+    def task(name: str, activation: str, seed: int, **more: Any) -> dict[str, Task]:
+        run = functools.partial(
             run_network,
             activation,
             seed,
@@ -71,20 +75,22 @@ def main(arguments: list[str] | None = None) -> None:
             weights=begun.folder / f"weights/{name.replace(' ', '-')}.npz",
             **more,
         )
+        return {name.replace(" ", "-"): run}
 
     seed = chosen.seed
     seeds = range(seed + 1, seed + 1 + chosen.plateau_seeds)
-    tasks = [
-        *(task(f"{f} seed {seed}", f, seed) for f in ACTIVATIONS),
-        task("sigmoid gentle", "sigmoid", seed, learning_rate=GENTLE, until_it_moves=True),
-        *(task(f"sigmoid seed {s}", "sigmoid", s, until_it_moves=True) for s in seeds),
-    ]
-    sigmoid, relu, gentle, *others = side_by_side(tasks, begun.jobs)
+    tasks: dict[str, Task] = {}
+    for f in ACTIVATIONS:
+        tasks |= task(f"{f} seed {seed}", f, seed)
+    tasks |= task("sigmoid gentle", "sigmoid", seed, learning_rate=GENTLE, until_it_moves=True)
+    for s in seeds:
+        tasks |= task(f"sigmoid seed {s}", "sigmoid", s, until_it_moves=True)
+    sigmoid, relu, gentle, *others = begun.train(tasks, Outcome)
     networks = dict(zip(ACTIVATIONS, (sigmoid, relu), strict=True))
     run = Run(seed, networks, dict(zip(seeds, others, strict=True)), gentle)
     conditions = begun.conditions(command_line("cifar10_cnn", arguments))
     images = data.test.take(shown)
-    summary = write_report(begun.folder, begun.used, conditions, run, images, data.train)
+    summary = write_report(begun.folder, begun.used[0], conditions, run, images, data.train)
     print(claims_table(summary))
     begun.say_where(conditions)
 

@@ -7,6 +7,8 @@ from typing import Any
 
 from cifar10_cnn_claims import Series, published
 from cifar10_cnn_figures import all_figures
+from cifar10_cnn_page import page
+from cifar10_cnn_reading import READING
 from cifar10_cnn_summary import FIRST_STEPS, ROW_HEAD, row_of, series_of, summarise
 from cifar10_cnn_training import CHANCE, EPOCHS, GENTLE, JUDGED, LEARNING_RATE, Outcome, Run
 
@@ -57,6 +59,7 @@ def write_report(
         folder.write_figure(f"figures/{name}", drawn)
         names.append(name)
     folder.write_text("report.md", report(data, conditions, run, series, summary, names))
+    folder.write_text("report.html", page(folder.path).html())
     return summary
 
 
@@ -199,7 +202,10 @@ def _plateau_section(run: Run, summary: Mapping[str, Any]) -> str:
             f"one at which the accuracy on {JUDGED:,} test images is not above "
             f"{1.5 * CHANCE:.1%}, and the next.\n",
             _ends(summary),
-            _READING,
+            "What the looks of the full run say (10 epochs, seeds 0 to 2):\n",
+            *(f"- **{head}** {text}" for head, text in READING),
+            "\nThe criterion of the claim on saturation was written after a first trial with seed "
+            "0 had been seen.\n",
         ]
     )
 
@@ -253,31 +259,6 @@ _LEGEND = (
     "each unit have gradients of one sign; spread, standard deviation of its outputs over the "
     "images, mean over the units.\n"
 )
-
-
-_READING = """What the looks of the full run say (10 epochs, seeds 0 to 2):
-
-- **The first steps saturate the dense hidden layer.** Before the first step no slope is flat. All
-  7,200 inputs of the layer are positive, 0.52 in the mean after sigmoid and pooling, so the
-  gradients of all weights of a unit have one sign, and Adam's first step moves every weight by the
-  learning rate in the same direction: z moves by up to 0.001 · 7,200 · 0.52 ≈ 3.7. Mean |z| does go
-  from 0.6 to 3.6 in that one step. After 32 steps, 2,048 images, nearly all slopes are flat.
-- **A flat layer gives the same for every image.** Most of the time its outputs differ by 1e-5 or
-  less between images, the convolution's gradient is three to five orders of magnitude smaller, and
-  only the output layer's keeps its own. That layer can learn how frequent the classes are, and they
-  are equally frequent: 10%.
-- **How long it lasts is chance.** The convolution has no flat slopes on the plateau, and what is
-  left of its gradient goes on moving it, since Adam divides by the gradient's size: with seeds 1
-  and 2 its mean |z| grows from 0.2 to 1. Now and then a single unit of 128 comes back to where its
-  slope is steep, and goes again. Where the plateau ends, several are back at once: 2 to 10% of the
-  slopes. Sigmoid then learns with most of the slopes still flat.
-- **It is not the function alone.** With the same weights and batches and a tenth of the learning
-  rate there is no plateau, and the layer does not saturate.
-- **ReLU's updates have one sign, too**, nearly as much as sigmoid's at first. But its inputs are
-  smaller (0.12 in the mean, z moves by up to 0.9), and a unit that is pushed up keeps its slope.
-
-The criterion of the claim on saturation was written after a first trial with seed 0 had been seen.
-"""
 
 
 def _set_up_section(data: DataUsed, conditions: Conditions, summary: Mapping[str, Any]) -> str:

@@ -20,7 +20,7 @@ from cifar10_cnn_training import (
 )
 
 from minidl.reporting import Claim, Conditions, DataUsed, judge, text_table, verdict
-from minidl.reporting.histories import by_epoch
+from minidl.reporting.histories import by_epoch, by_layer
 from minidl.reporting.tables import figure
 
 NETWORK = (
@@ -64,10 +64,13 @@ def summarise(
 
 def network_block(outcome: Outcome) -> dict[str, Any]:
     """The figures of one network by epoch, and those of its layers after the first steps."""
-    return by_epoch(outcome.history) | {
-        "gradients": [probe.mean_abs("W") for probe in outcome.history.probes],
-        "first_steps": [asdict(look) for look in outcome.looks if look.step in FIRST_STEPS],
-    }
+    return (
+        by_epoch(outcome.history)
+        | by_layer(outcome.history)
+        | {
+            "first_steps": [asdict(look) for look in outcome.looks if look.step in FIRST_STEPS],
+        }
+    )
 
 
 def plateau_rows(run: Run) -> list[dict[str, Any]]:

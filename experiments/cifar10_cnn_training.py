@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-import time
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,12 +22,13 @@ from minidl import (
     evaluate,
     get_activation,
     probe,
+    train,
 )
 from minidl.backend import Array, Device, namespace, to_numpy
+from minidl.checkpoint import Checkpoint
 from minidl.losses import Loss
-from minidl.progress import Progress
-from minidl.recording import History, Stopped
-from minidl.step import TrainingStep
+from minidl.optimizers import Optimizer
+from minidl.recording import History
 
 ACTIVATIONS = ("sigmoid", "relu")
 EPOCHS = 10  # in the study
@@ -91,11 +91,11 @@ def build_network(
 def run_network(
     activation: str,
     seed: int,
-    train: Examples,
+    train_examples: Examples,
     test: Examples,
     classes: int,
     shown: np.ndarray,
-    stop: threading.Event,
+    checkpoint: Checkpoint,
     *,
     epochs: int,
     learning_rate: float = LEARNING_RATE,
@@ -109,14 +109,20 @@ def run_network(
 
     ``until_it_moves`` ends the training one epoch after the first one above chance.
     """
-    network = build_network(activation, train.input_shape, classes, seed, device)
+    network = build_network(activation, train_examples.input_shape, classes, seed, device)
     filters = network["conv2d_1"].parameters()["W"]
     before = to_numpy(filters).copy()
-    loss = SoftmaxCrossEntropy()
-    optimizer = keras_optimizer("adam", learning_rate)
-    step = TrainingStep(network, train, loss, optimizer, BATCH_SIZE, graph=graph)
     history, looks = _train(
-        step, test, epochs, batches_rng(seed), until_it_moves, progress=progress, stop=stop
+        network,
+        train_examples,
+        test,
+        keras_optimizer("adam", learning_rate),
+        epochs,
+        batches_rng(seed),
+        until_it_moves,
+        checkpoint,
+        graph=graph,
+        progress=progress,
     )
     network.save(weights)
     after = to_numpy(filters).copy()
@@ -126,59 +132,61 @@ def run_network(
 
 
 def _train(
-    step: TrainingStep,
+    network: Network,
+    train_examples: Examples,
     test: Examples,
+    optimizer: Optimizer,
     epochs: int,
     rng: np.random.Generator,
     until_it_moves: bool,
+    checkpoint: Checkpoint,
     *,
+    graph: bool,
     progress: bool | str,
-    stop: threading.Event,
 ) -> tuple[History, list[Look]]:
     """The epochs, each with looks before some of its steps, and a last look after them all.
 
-    It is the loop of :func:`minidl.training.train`, which knows nothing between epochs.
-    A look changes nothing that a step reads, so the training is that of ``train``.
+    A look changes nothing that a step reads.
     """
-    network, loss, device = step.network, step.loss, step.network.device
-    test = test.to(device)
-    probed, judged = step.examples.first(PROBED), test.first(JUDGED)
-    n = len(step.examples)
-    history, looks = History(), []
+    loss = SoftmaxCrossEntropy()
+    train_examples, test = train_examples.to(network.device), test.to(network.device)
+    probed, judged = train_examples.first(PROBED), test.first(JUDGED)
+    steps = math.ceil(len(train_examples) / BATCH_SIZE)
+    history = checkpoint.keep("history", History())
+    looks: list[Look] = checkpoint.keep("looks", [], list[Look])
 
     def look(epoch: int, i: int) -> None:
-        done = epoch + i / step.steps
-        looks.append(look_at(network, loss, probed, judged, done, epoch * step.steps + i))
+        done = epoch + i / steps
+        looks.append(look_at(network, loss, probed, judged, done, epoch * steps + i))
 
-    with Progress(progress, epochs, step.steps) as bar, device.enough_memory():
-        for epoch in range(epochs):
-            moments = _moments(step.steps, is_first=epoch == 0)
-            start, looking = time.perf_counter(), 0.0
-            with step.epoch(rng.permutation(n)):
-                for i in range(step.steps):
-                    if i in moments:
-                        device.synchronize()
-                        begin = time.perf_counter()
-                        look(epoch, i)
-                        looking += time.perf_counter() - begin
-                    step()
-                    bar.step()
-            seconds = time.perf_counter() - start - looking
-            train_loss, train_accuracy = step.figures()
-            bar.epoch(epoch + 1, train_loss, train_accuracy, seconds, n)
-            tested = evaluate(network, test, loss)
-            x, targets = probed.batch(0, PROBED, network.dtype)
-            history.train_loss.append(train_loss)
-            history.train_accuracy.append(train_accuracy)
-            history.test_loss.append(tested.loss)
-            history.test_accuracy.append(tested.accuracy)
-            history.seconds.append(seconds)
-            history.probes.append(probe(network, loss, x, targets, "sum"))
-            if stop.is_set():
-                raise Stopped
-            moved = plateau(history.test_accuracy)
-            if until_it_moves and moved is not None and epoch > moved:
-                break
+    def watch(epoch: int, i: int) -> None:
+        if i in _moments(steps, is_first=epoch == 0):
+            look(epoch, i)
+
+    for epoch in train(
+        network,
+        train_examples,
+        loss,
+        optimizer,
+        epochs=epochs,
+        batch_size=BATCH_SIZE,
+        rng=rng,
+        progress=progress,
+        graph=graph,
+        checkpoint=checkpoint,
+        watch=watch,
+    ):
+        tested = evaluate(network, test, loss)
+        x, targets = probed.batch(0, PROBED, network.dtype)
+        history.train_loss.append(epoch.train_loss)
+        history.train_accuracy.append(epoch.train_accuracy)
+        history.test_loss.append(tested.loss)
+        history.test_accuracy.append(tested.accuracy)
+        history.seconds.append(epoch.seconds)
+        history.probes.append(probe(network, loss, x, targets, "sum"))
+        moved = plateau(history.test_accuracy)
+        if until_it_moves and moved is not None and epoch.number > moved + 1:
+            break
     look(len(history.seconds), 0)
     return history, looks
 

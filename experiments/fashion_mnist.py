@@ -13,11 +13,10 @@ import functools
 
 from fashion_mnist_report import write_report
 from fashion_mnist_summary import Run, claims_table
-from fashion_mnist_training import ACTIVATIONS, EPOCHS, SET_UPS, Images, run_network
+from fashion_mnist_training import ACTIVATIONS, EPOCHS, SET_UPS, Images, Outcome, run_network
 from study import add_place, add_seeds, begin, command_line, new_parser, run_script, whole
 
 from minidl.datasets import load
-from minidl.recording import side_by_side
 
 
 def options(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -33,15 +32,17 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
 
 def main(arguments: list[str] | None = None) -> None:
     chosen = options(arguments)
-    begun, data = begin(
-        chosen, lambda: load("fashion-mnist", chosen.data_dir, progress=not chosen.quiet)
+    begun, (data,) = begin(
+        chosen,
+        lambda: [load("fashion-mnist", chosen.data_dir, progress=not chosen.quiet)],
+        ["seed", "seeds"],
     )
 
     images = Images(data.train, data.test, data.train.joined(data.test))
     seeds = range(chosen.seed, chosen.seed + chosen.seeds)
     cells = [(s, key, f) for s in seeds for key in SET_UPS for f in ACTIVATIONS]
-    tasks = [
-        functools.partial(
+    tasks = {
+        f"{key}-{f}-seed{seed}": functools.partial(
             run_network,
             SET_UPS[key],
             f,
@@ -55,14 +56,14 @@ def main(arguments: list[str] | None = None) -> None:
             weights=begun.folder / f"weights/{key}-{f}-seed{seed}.npz",
         )
         for seed, key, f in cells
-    ]
-    outcomes = dict(zip(cells, side_by_side(tasks, begun.jobs), strict=True))
+    }
+    outcomes = dict(zip(cells, begun.train(tasks, Outcome), strict=True))
     runs = {
         key: [Run(seed, {f: outcomes[seed, key, f] for f in ACTIVATIONS}) for seed in seeds]
         for key in SET_UPS
     }
     conditions = begun.conditions(command_line("fashion_mnist", arguments))
-    summary = write_report(begun.folder, begun.used, conditions, runs)
+    summary = write_report(begun.folder, begun.used[0], conditions, runs)
     print(claims_table(summary))
     begun.say_where(conditions)
 

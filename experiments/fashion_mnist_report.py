@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from fashion_mnist_claims import CLAIMS, REASONS, Series, published
 from fashion_mnist_figures import all_figures
+from fashion_mnist_page import page
 from fashion_mnist_summary import Runs, both, summarise
 from fashion_mnist_training import ACTIVATIONS, EPOCHS, SET_UPS
 
@@ -49,6 +50,7 @@ def write_report(
         folder.write_figure(f"figures/{name}", drawn)
         names.append(name)
     folder.write_text("report.md", report(data, conditions, runs, summary, names))
+    folder.write_text("report.html", page(folder.path).html())
     return summary
 
 

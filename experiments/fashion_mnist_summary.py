@@ -11,7 +11,7 @@ from fashion_mnist_training import ACTIVATIONS, SET_UPS, Outcome, SetUp
 from study import LEARNING_RATES
 
 from minidl.reporting import Claim, Conditions, DataUsed, judge, text_table, verdict
-from minidl.reporting.histories import by_epoch, mean_of
+from minidl.reporting.histories import by_epoch, by_layer, mean_of
 from minidl.reporting.tables import figure
 
 
@@ -30,7 +30,7 @@ class Run:
         """This seed's part of the summary."""
         return {
             name: by_epoch(outcome.history)
-            | {"gradients": [probe.mean_abs("W") for probe in outcome.history.probes]}
+            | by_layer(outcome.history)
             | {"classification_report": outcome.report.as_dict()}
             for name, outcome in self.outcomes.items()
         }

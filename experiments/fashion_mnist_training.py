@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -23,6 +22,7 @@ from minidl import (
     predicted_labels,
 )
 from minidl.backend import Device
+from minidl.checkpoint import Checkpoint
 from minidl.recording import History, record
 
 ACTIVATIONS = ("sigmoid", "relu")
@@ -105,7 +105,7 @@ def run_network(
     seed: int,
     images: Images,
     classes: tuple[str, ...],
-    stop: threading.Event,
+    checkpoint: Checkpoint,
     *,
     epochs: int,
     device: Device,
@@ -127,7 +127,7 @@ def run_network(
         rng=batches_rng(seed),
         progress=progress,
         graph=graph,
-        stop=stop,
+        checkpoint=checkpoint,
     )
     network.save(weights)
     answers = predicted_labels(network, test)

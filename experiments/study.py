@@ -6,19 +6,24 @@ import argparse
 import shlex
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from minidl.backend import PRECISIONS, Device, DeviceError, get_device, set_precision
+from minidl.cells import Cells, Interrupted
+from minidl.checkpoint import Checkpoint, CheckpointError
 from minidl.datasets import Dataset, DatasetError
 from minidl.optimizers import OPTIMIZERS, Optimizer
 from minidl.parallel import processors
-from minidl.reporting import Conditions, DataUsed, RunFolder
+from minidl.printable import printable
+from minidl.reporting import Conditions, DataUsed, FolderInUse, RunFolder
 from minidl.training import NonFiniteLoss
+
+T = TypeVar("T")
 
 # The defaults of Keras, which the studies used, where they are not minidl's.
 LEARNING_RATES = {"sgd": 0.01, "rmsprop": 0.001, "adam": 0.001, "adamw": 0.001}
@@ -59,10 +64,17 @@ def whole(text: str) -> int:
 
 
 def from_zero(text: str) -> int:
-    """A whole number from 0."""
-    if text.isdecimal():
+    """A whole number from 0; seeds are parts of file names, which must not become too long."""
+    if text.isdecimal() and len(text) <= 18:
         return int(text)
-    raise argparse.ArgumentTypeError(f"expected 0 or more, got {text}")
+    raise argparse.ArgumentTypeError(f"expected 0 or more, got {printable(text)}; up to 18 digits")
+
+
+def folder_name(text: str) -> Path:
+    """A folder, whose name can be shown in a terminal and in a report of UTF-8."""
+    if not text.isprintable():
+        raise argparse.ArgumentTypeError(f"expected a name of signs that print, got {text!a}")
+    return Path(text)
 
 
 def new_parser(description: str) -> argparse.ArgumentParser:
@@ -80,12 +92,15 @@ def add_seeds(parser: argparse.ArgumentParser, seeds: int) -> None:
 def add_place(parser: argparse.ArgumentParser, output_dir: str) -> None:
     """Where the data are, where it is computed, where the results go."""
     add = parser.add_argument
-    add("--data-dir", type=Path, help="folder with the data set (default: $MINIDL_DATA, the cache)")
+    help_text = "folder with the data set (default: $MINIDL_DATA, the cache)"
+    add("--data-dir", type=folder_name, help=help_text)
     add("--device", default="auto", help="auto, cpu, cuda or cuda:1")
     add("--precision", choices=PRECISIONS, default="float32", help="of matrix products on a GPU")
     add("--no-graph", dest="graph", action="store_false", help="no CUDA graph of the step")
     add("--jobs", type=whole, help="networks side by side (default: 2 on a CPU with 2 or more)")
-    add("--output-dir", type=Path, default=Path(output_dir), help="folder for the results")
+    add("--output-dir", type=folder_name, default=output_dir, help="folder for the results")
+    add("--checkpoint-every", type=whole, metavar="N", help="steps (default: after each epoch)")
+    add("--fresh", action="store_true", help="throw away what an earlier start has trained")
     add("--quiet", action="store_true", help="no progress, only the results")
 
 
@@ -101,41 +116,65 @@ def jobs_on(device: Device, jobs: int | None) -> int:
     return jobs or (1 if device.is_cuda else min(2, processors()))
 
 
+# Options that change nothing about the training of a network.
+ASIDE = ("data_dir", "jobs", "output_dir", "checkpoint_every", "fresh", "quiet")
+
+
 @dataclass(frozen=True)
 class Begun:
     """A study that has been set up: where it computes, and where its results go."""
 
     folder: RunFolder
-    used: DataUsed
+    cells: Cells
+    used: list[DataUsed]
     device: Device
     precision: str
     jobs: int
     start: float
 
+    def train(self, tasks: Mapping[str, Callable[[Checkpoint], T]], kind: Any) -> list[T]:
+        """The results of the trainings by name, each a ``kind``; done ones are not repeated."""
+        return self.cells.train(tasks, kind, self.jobs)
+
     def conditions(self, command: str) -> Conditions:
         """Those at the end of the work."""
-        return Conditions.now(self.device, self.precision, self.jobs, command, self.start)
+        return Conditions.now(
+            self.device, self.precision, self.jobs, command, self.start, self.cells.done_before
+        )
 
     def say_where(self, conditions: Conditions) -> None:
         """The last line of a run; like the first, it says which data it was."""
         place = self.folder.path / "report.md"
-        print(f"written to {place} after {conditions.seconds:.0f} s; {self.used}")
+        data = "; ".join(map(str, self.used))
+        print(f"written to {place} after {conditions.seconds:.0f} s; {data}")
 
 
-def begin(chosen: argparse.Namespace, load: Callable[[], Dataset]) -> tuple[Begun, Dataset]:
-    """Load the data and choose the device; what is impossible fails before the download."""
+def begin(
+    chosen: argparse.Namespace,
+    load: Callable[[], Sequence[Dataset]],
+    choosing: Sequence[str] = (),
+) -> tuple[Begun, list[Dataset]]:
+    """Load the data and choose the device; what is impossible fails before the download.
+
+    ``choosing`` are options that say which networks to train, and not how.
+    """
     start = time.perf_counter()
     if chosen.device != "auto":
         device_of(chosen)
     folder = RunFolder(chosen.output_dir)
-    data = load()
-    used = DataUsed.of(data)
-    print(used, flush=True)
+    data = list(load())
+    used = [DataUsed.of(one) for one in data]
+    print(*used, sep="\n", flush=True)
     device = device_of(chosen)
+    trained = {k: v for k, v in vars(chosen).items() if k not in (*ASIDE, *choosing)}
+    trained["device"] = str(device)
+    if "dataset" in trained:  # it may be "auto"
+        trained["dataset"] = used[0].name
+    cells = Cells(folder.path, trained, chosen.fresh, chosen.checkpoint_every)
     jobs = jobs_on(device, chosen.jobs)
     if not chosen.quiet:
         print(f"device: {device}; {jobs} network(s) at a time")
-    return Begun(folder, used, device, chosen.precision, jobs, start), data
+    return Begun(folder, cells, used, device, chosen.precision, jobs, start), data
 
 
 def command_line(script: str, arguments: list[str] | None) -> str:
@@ -143,11 +182,26 @@ def command_line(script: str, arguments: list[str] | None) -> str:
     return shlex.join(["python", f"experiments/{script}.py", *(arguments or sys.argv[1:])])
 
 
+# What a user can put right.
+USER_ERRORS = (
+    DatasetError,
+    DeviceError,
+    NonFiniteLoss,
+    CheckpointError,
+    FolderInUse,
+    OSError,
+    ValueError,
+)
+
+
 def run_script(name: str, main: Callable[[], None]) -> None:
     """Run ``main``; what a user can put right ends it in one line, without a traceback."""
     try:
         main()
-    except (DatasetError, DeviceError, NonFiniteLoss, OSError, ValueError) as error:
+    except USER_ERRORS as error:
         sys.exit(f"{name}: {error}")
+    except Interrupted as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        sys.exit(128 + error.signal)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, field
 
-from minidl.backend import Array
+import numpy as np
+
+from minidl.backend import to_numpy
 from minidl.network import Network
 
 
+@dataclass
 class EarlyStopping:
     """Watch a loss after each epoch, keep the best weights, say when to stop::
 
@@ -23,7 +27,8 @@ class EarlyStopping:
     epoch 3, after epoch 8.  So it is in Keras's
     ``EarlyStopping(restore_best_weights=True)``, which also gives the best weights
     back where no stop was called for.  Unlike there, NaN and ∞ are never an
-    improvement, not even in the first epoch.  Make a new object for each training.
+    improvement, not even in the first epoch.  Make a new object for each training; a
+    checkpoint keeps it (``checkpoint.keep("stopping", EarlyStopping(5))``).
 
     Parameters
     ----------
@@ -31,17 +36,22 @@ class EarlyStopping:
     min_delta : by how much a value has to be smaller than the best, at least 0
     """
 
-    def __init__(self, patience: int, min_delta: float = 0.0) -> None:
-        if patience < 1:
-            raise ValueError(f"EarlyStopping: expected a patience of at least 1, got {patience}")
-        if not 0 <= min_delta < math.inf:
-            raise ValueError(f"EarlyStopping: expected min_delta of at least 0, got {min_delta}")
-        self.patience = int(patience)
-        self.min_delta = float(min_delta)
-        self.best = math.inf  # the smallest value so far
-        self.best_epoch = 0  # from 1; 0 before the first improvement
-        self.epoch = 0  # how many values have come
-        self._kept: list[Array] = []  # copies of θ and the layers' state, on the device
+    patience: int
+    min_delta: float = 0.0
+    best: float = math.inf  # the smallest value so far
+    best_epoch: int = 0  # from 1; 0 before the first improvement
+    epoch: int = 0  # how many values have come
+    kept: list[np.ndarray] = field(default_factory=list)  # θ and the layers' state at the best
+
+    def __post_init__(self) -> None:
+        if self.patience < 1:
+            raise ValueError(
+                f"EarlyStopping: expected a patience of at least 1, got {self.patience}"
+            )
+        if not 0 <= self.min_delta < math.inf:
+            raise ValueError(
+                f"EarlyStopping: expected min_delta of at least 0, got {self.min_delta}"
+            )
 
     def update(self, network: Network, value: float) -> bool:
         """Take in the value after an epoch; whether training is to stop now."""
@@ -49,16 +59,8 @@ class EarlyStopping:
         if value + self.min_delta < self.best:  # false for NaN
             self.best = float(value)
             self.best_epoch = self.epoch
-            self._keep(network)
+            self.kept = [to_numpy(array).copy() for array in (network.theta, network.state)]
         return self.epoch - self.best_epoch >= self.patience
-
-    def _keep(self, network: Network) -> None:
-        arrays = network.theta, network.state
-        if not self._kept:
-            self._kept = [array.copy() for array in arrays]
-        else:
-            for kept, array in zip(self._kept, arrays, strict=True):
-                kept[...] = array
 
     def restore(self, network: Network) -> None:
         """Put the weights of the best epoch back into ``network``.
@@ -68,10 +70,10 @@ class EarlyStopping:
         RuntimeError
             where no finite value has come yet.
         """
-        if not self._kept:
+        if not self.kept:
             raise RuntimeError(
                 "EarlyStopping: expected a finite value before restore, got none; "
                 "call update(network, value) after each epoch"
             )
-        for array, kept in zip((network.theta, network.state), self._kept, strict=True):
-            array[...] = kept
+        for array, kept in zip((network.theta, network.state), self.kept, strict=True):
+            array[...] = network.device.asarray(kept)

@@ -1,13 +1,16 @@
-"""Files that are whole or not there."""
+"""Files that are whole or not there; reading no more than there is room for."""
 
 from __future__ import annotations
 
+import glob
 import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
+
+BLOCK = 1 << 20  # bytes read at a time
 
 
 @contextmanager
@@ -27,7 +30,37 @@ def whole_file(path: str | os.PathLike[str], mode: str = "w") -> Iterator[IO[Any
             file.flush()
             os.fsync(file.fileno())
         os.replace(beside, path)
+        _flush_folder(path.parent)
     except BaseException:
         with suppress(FileNotFoundError):
             beside.unlink()
         raise
+
+
+def _flush_folder(path: Path) -> None:
+    """Make a renaming in the folder last through a loss of power, where the system can."""
+    if os.name == "posix":
+        folder = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def remove_parts(folder: Path, name: str | None = None) -> None:
+    """Remove what :func:`whole_file` left in ``folder`` in processes that were killed.
+
+    Only for who knows that nobody is writing there, or nobody the file ``name``.
+    """
+    pattern = "*" if name is None else glob.escape(name)
+    for part in folder.glob(f".{pattern}.*-*.part"):
+        part.unlink(missing_ok=True)
+
+
+def fill(view: memoryview, file: IO[bytes]) -> int:
+    """Read into ``view`` until it is full or the file ends; the number of bytes read."""
+    done = 0
+    while done < len(view) and (block := file.read(min(BLOCK, len(view) - done))):
+        view[done : done + len(block)] = block
+        done += len(block)
+    return done

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,11 @@ from minidl.backend import Array, Device, get_device, to_numpy
 from minidl.files import whole_file
 from minidl.layers import Chain, Layer
 from minidl.layers.base import name_layers
+from minidl.npz import NpzError, NpzReader
+from minidl.printable import printable
 
 FORMAT, FORMAT_VERSION = "minidl-network", 1
+MANIFEST = 1_000_000  # characters at most; a layer takes about a hundred
 
 
 class WeightsError(ValueError):
@@ -179,35 +181,29 @@ class Network:
         """Read parameters and state that :meth:`save` wrote for a network of the same layers.
 
         Values are rounded to this network's type.  The network is left as it
-        was unless the whole file fits.
+        was unless the whole file fits.  No more is read than this network takes,
+        whatever the file claims.
 
         Raises
         ------
-        FileNotFoundError
-            where there is no such file.
+        OSError
+            where there is no such file (FileNotFoundError), or it cannot be read.
         WeightsError
             where it is not a weights file, is damaged, or is of another network.
         """
         path = Path(path)
+        if not path.is_dir() and not path.is_file() and path.exists():  # a pipe would be waited for
+            raise WeightsError(f"{path}: expected a plain file, got a device or a pipe")
         try:
-            # np.load would hand a lone .npy or a text file to other readers
-            with zipfile.ZipFile(path) as archive:
-                broken = archive.testzip()
-            if broken is not None:
-                raise WeightsError(f"{path}: {broken} in it is damaged; use another copy")
-            with np.load(path, allow_pickle=False) as file:
-                manifest = json.loads(str(file["manifest"]))
-                self._check_manifest(path, manifest)
-                values = [
-                    self._read(path, file, name, value.shape) for name, value in self._saved()
-                ]
-        except (FileNotFoundError, IsADirectoryError, PermissionError, WeightsError):
-            raise
-        except Exception as error:  # zipfile, zlib, json, numpy: each has its own
+            with open(path, "rb") as file:
+                values = self._read(NpzReader(file))
+        except NpzError as error:
             raise WeightsError(
-                f"{path}: expected a weights file written by Network.save, "
-                f"got something else or a damaged one ({type(error).__name__}: {error})"
+                f"{path}: expected a weights file whole and as Network.save writes it: {error}; "
+                "use another copy"
             ) from error
+        except WeightsError as error:
+            raise WeightsError(f"{path}: {error}") from None
         with np.errstate(over="ignore"):  # a float64 beyond float32 becomes infinite
             values = [self.device.asarray(value, self.dtype) for value in values]
         for (_, array), value in zip(self._saved(), values, strict=True):
@@ -229,29 +225,35 @@ class Network:
             for layer in self.walk()
         ]
 
-    def _check_manifest(self, path: Path, manifest: Any) -> None:
+    def _read(self, file: NpzReader) -> list[np.ndarray]:
+        """Everything that is saved, of the right shapes, if the file is of this network."""
+        self._check_manifest(_json(file.text("manifest", MANIFEST)))
+        shapes = {name: value.shape for name, value in self._saved()}
+        if surplus := file.names - {"manifest", *shapes}:
+            raise NpzError(f"expected the network's arrays alone, got {min(surplus)!r} besides")
+        return [file.floats(name, shape) for name, shape in shapes.items()]
+
+    def _check_manifest(self, manifest: Any) -> None:
         if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-            raise WeightsError(f"{path}: expected a manifest of format {FORMAT!r}, got another")
+            raise WeightsError(f"expected a manifest of format {FORMAT!r}, got another")
         if manifest.get("version") != FORMAT_VERSION:
             raise WeightsError(
-                f"{path}: expected format version {FORMAT_VERSION}, got "
-                f"{manifest.get('version')!r}; a newer minidl wrote it"
+                f"expected format version {FORMAT_VERSION}, got "
+                f"{manifest.get('version')!r:.100}; a newer minidl wrote it"
             )
         ours, theirs = self._manifest(), manifest.get("layers")
         if theirs != ours:
             raise WeightsError(
-                f"{path}: holds the weights of another network\n"
+                "holds the weights of another network\n"
                 f"  expected {_one_line(ours)}\n  got      {_one_line(theirs)}"
             )
 
-    @staticmethod
-    def _read(path: Path, file: Any, name: str, shape: tuple[int, ...]) -> np.ndarray:
-        array = file[name]
-        if array.shape != shape or array.dtype.kind != "f":
-            raise WeightsError(
-                f"{path}: expected {name} as floats {shape}, got {array.dtype} {array.shape}"
-            )
-        return array
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise NpzError(f"expected a manifest in JSON ({error})") from error
 
 
 def _shapes(layer: Layer) -> dict[str, tuple[int, ...]]:
@@ -259,8 +261,9 @@ def _shapes(layer: Layer) -> dict[str, tuple[int, ...]]:
 
 
 def _one_line(layers: Any) -> str:
-    """The layers of a manifest as one line of an error message."""
+    """The layers of a manifest as one line of an error message, whatever is in them."""
     try:
-        return ", ".join(f"{name}: {layer}" for name, layer, _ in layers)
-    except (TypeError, ValueError):
-        return repr(layers)[:200]
+        text = ", ".join(f"{name}: {layer}" for name, layer, _ in layers)
+    except (TypeError, ValueError, RecursionError):
+        text = f"no list of layers, but a {type(layers).__name__}"
+    return printable(text, limit=2000)

@@ -10,7 +10,7 @@ rule is one kernel over the whole vector.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -54,9 +54,7 @@ class Optimizer(Workspace):
         ``coefficients`` are those of this step where they are on the GPU already.
         """
         if self.t == 0:
-            self._size = theta.size
-            for name in self.slots:
-                setattr(self, name, namespace(theta).zeros_like(theta))
+            self.resume(theta, 0, {})
         if not theta.shape == dtheta.shape == (self._size,):
             raise ValueError(
                 f"{type(self).__name__}: expected theta and dtheta ({self._size},) as in the first "
@@ -77,6 +75,16 @@ class Optimizer(Workspace):
                 self.update(theta[piece], g, scratch, now, *kept)
 
         split(update_part, theta.size, least=size)
+
+    def resume(self, theta: Array, t: int, slots: Mapping[str, Array]) -> None:
+        """Go on after ``t`` steps on ``theta`` ``(P,)``; vectors not in ``slots`` are zeros."""
+        self._size = theta.size
+        self.t = t
+        for name in self.slots:
+            vector = namespace(theta).zeros_like(theta)
+            if name in slots:
+                vector[...] = namespace(theta).asarray(slots[name])
+            setattr(self, name, vector)
 
     def coefficients(self, t: int) -> tuple[float, ...]:
         """The numbers of the rule that change with the step ``t``, from 1 on."""

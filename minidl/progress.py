@@ -26,6 +26,13 @@ class Progress:
             self.bar = tqdm(total=total, desc=self.label.strip(), unit="step", leave=False)
         return self
 
+    def skip(self, epochs: int, steps: int) -> None:
+        """So many epochs, and steps of the next one, were done before."""
+        if self.bar is not None:
+            self.bar.update(epochs * self.steps + steps)
+        elif self.show and (epochs or steps):
+            print(f"{self.label}goes on after {epochs} epochs and {steps} steps", flush=True)
+
     def step(self) -> None:
         if self.bar is not None:
             self.bar.update()

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from minidl.checkpoint import Checkpoint
 from minidl.examples import Examples
 from minidl.inspection import Probe, probe
 from minidl.losses import Loss
@@ -33,10 +34,6 @@ class History:
     probes: list[Probe] = field(default_factory=list)  # after the epoch
 
 
-class Stopped(Exception):
-    """A training was asked to stop because another one beside it failed."""
-
-
 def record(
     network: Network,
     train_examples: Examples,
@@ -50,16 +47,16 @@ def record(
     probe_size: int = 64,
     progress: bool | str = True,
     graph: bool = True,
-    stop: threading.Event | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> History:
     """Train ``network`` and, after each epoch, evaluate it on the test examples and probe it.
 
     The probe looks at the gradient of the loss *summed* over the first
     ``probe_size`` training examples, with the update of the epoch's last step.
-    Parameters are those of :func:`minidl.training.train`; ``stop`` ends the
-    training at the next epoch with :class:`Stopped`.
+    Parameters are those of :func:`minidl.training.train`; a ``checkpoint`` holds the
+    history as well.
     """
-    history = History()
+    history = History() if checkpoint is None else checkpoint.keep("history", History())
     probed = train_examples.first(probe_size).to(network.device)
     for epoch in train(
         network,
@@ -71,6 +68,7 @@ def record(
         rng=rng,
         progress=progress,
         graph=graph,
+        checkpoint=checkpoint,
     ):
         tested = evaluate(network, test_examples, loss)
         x, targets = probed.batch(0, probe_size, network.dtype)
@@ -80,32 +78,32 @@ def record(
         history.test_accuracy.append(tested.accuracy)
         history.seconds.append(epoch.seconds)
         history.probes.append(probe(network, loss, x, targets, "sum", epoch.update))
-        if stop is not None and stop.is_set():
-            raise Stopped
     return history
 
 
-def side_by_side(tasks: Sequence[Callable[[threading.Event], T]], jobs: int) -> list[T]:
+def side_by_side(
+    tasks: Sequence[Callable[[], T]], jobs: int, stop: threading.Event | None = None
+) -> list[T]:
     """The results of all tasks, ``jobs`` of them at a time, in their order.
 
     The tasks are threads of this process: NumPy computes outside of Python's
     lock, and all of them read the same images.  Each gets its share of the
     processors, so the linear algebra of one runs in ``processors // jobs``
-    threads.  When one fails, the event that every task is given is set.
+    threads.  When one fails, ``stop`` is set, and the others, which watch it, are
+    waited for.
     """
     if jobs < 1:
         raise ValueError(f"side_by_side: expected jobs of at least 1, got {jobs}")
-    stop = threading.Event()
     jobs = min(jobs, len(tasks))
     if jobs <= 1:
-        return [task(stop) for task in tasks]
+        return [task() for task in tasks]
     from threadpoolctl import threadpool_limits
 
     share = max(1, processors() // jobs)
 
-    def run(task: Callable[[threading.Event], T]) -> T:
+    def run(task: Callable[[], T]) -> T:
         with share_processors(share):
-            return task(stop)
+            return task()
 
     with threadpool_limits(share, user_api="blas"), ThreadPoolExecutor(jobs) as pool:
         futures = [pool.submit(run, task) for task in tasks]
@@ -113,7 +111,8 @@ def side_by_side(tasks: Sequence[Callable[[threading.Event], T]], jobs: int) -> 
             for future in wait(futures, return_when=FIRST_EXCEPTION).done:
                 future.result()  # raises, where it failed
         except BaseException:
-            stop.set()
-            pool.shutdown(wait=False, cancel_futures=True)
+            if stop is not None:
+                stop.set()
+            pool.shutdown(cancel_futures=True)
             raise
     return [future.result() for future in futures]

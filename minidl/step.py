@@ -62,28 +62,30 @@ class TrainingStep:
         self.losses = xp.empty(len(examples), network.dtype)  # in the order of the epoch
         self.hits = xp.empty(len(examples), network.dtype)
         self.done = 0  # steps of this epoch
+        self._warm = 0  # full batches launched one by one
         self.graph: Graph | None = None
         if network.device.is_cuda and graph:
             self._prepare_graph()
 
     @contextmanager
-    def epoch(self, order: np.ndarray) -> Iterator[None]:
+    def epoch(self, order: np.ndarray, done: int = 0) -> Iterator[None]:
         """Within it, call the step up to ``steps`` times; ``order`` ``(n,)`` are the rows.
 
+        The first ``done`` steps of the epoch lie behind, see :mod:`minidl.checkpoint`.
         At its end everything is computed, and a loss that is not finite is reported.
         """
         device = self.network.device
         self.order = device.asarray(order)
-        self.done = 0
+        self.done = done
         if self.graph is None:
             yield
             device.synchronize()
         else:
-            t = self.optimizer.t
+            t = self.optimizer.t - done
             table = [self.optimizer.coefficients(t + i + 1) for i in range(self.steps)]
             self._order[...] = self.order
             self._coefficients[...] = device.asarray(np.array(table).ravel(), self.network.dtype)
-            self._place.fill(0)
+            self._place.fill(done * self.batch_size)
             with self.graph.current():
                 yield
         if device.is_cuda:
@@ -95,10 +97,17 @@ class TrainingStep:
         stop = min(start + self.batch_size, len(self.examples))
         if self.graph is None or stop - start < self.batch_size:
             rows = self.order[start:stop]
+            self._warm = min(self._warm, WARM_UP - 1)  # arrays of the graph's size come first
             self._compute(rows, self.losses[start:stop], self.hits[start:stop])
         else:
             self._launch(self.graph)
         self.done += 1
+
+    def owners(self) -> list[Workspace]:
+        """All that keeps arrays from step to step: layers, loss, optimizer and so on, each once."""
+        roots: list[Any] = [*self.network.layers, self.loss, self.optimizer, self.examples]
+        found = [r.workspaces() for r in [*roots, self.augment] if isinstance(r, Workspace)]
+        return list(dict.fromkeys(itertools.chain(*found)))
 
     def figures(self) -> tuple[float, float]:
         """Mean loss and share of hits so far in the epoch; each batch as it was when it came."""
@@ -162,11 +171,8 @@ class TrainingStep:
         self._now = xp.empty(self._width, network.dtype)
         self._batch_losses = xp.empty(self.batch_size, network.dtype)
         self._batch_hits = xp.empty(self.batch_size, network.dtype)
-        roots: list[Any] = [*network.layers, self.loss, self.optimizer, self.examples, self.augment]
-        found = [r.workspaces() for r in roots if isinstance(r, Workspace)]
-        self.graph = Graph(network.device, dict.fromkeys(itertools.chain(*found)))  # each once
+        self.graph = Graph(network.device, self.owners())
         self._random = [o for o in self.graph.owners if isinstance(o, Random) and o.rng is not None]
-        self._warm = 0
 
     def _launch(self, graph: Graph) -> None:
         if self._warm < WARM_UP:

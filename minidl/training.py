@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from minidl.backend import Array
+from minidl.backend import Array, Device
+from minidl.checkpoint import Checkpoint, Position, Stopped
 from minidl.examples import Examples
 from minidl.losses import Loss
 from minidl.network import Network
@@ -56,6 +57,8 @@ def train(
     augment: Callable[[Array], Array] | None = None,
     progress: bool | str = True,
     graph: bool = True,
+    checkpoint: Checkpoint | None = None,
+    watch: Callable[[int, int], None] | None = None,
 ) -> Iterator[Epoch]:
     """Train, and yield one :class:`Epoch` after each pass over ``examples``.
 
@@ -70,7 +73,10 @@ def train(
     images of each batch before they are scaled.
     ``progress`` shows a bar on a terminal and a line per epoch elsewhere; a
     string is shown in front.  On a GPU the step is a CUDA graph, unless ``graph``
-    is false (see :mod:`minidl.step`).
+    is false (see :mod:`minidl.step`).  With a ``checkpoint`` the training goes on where that
+    was written, and yields the epochs from there on (see :mod:`minidl.checkpoint`).
+    ``watch(epoch, step)`` is called before each step, both counted from 0, to look at the
+    network; its time is not the epoch's.
 
     Raises
     ------
@@ -84,32 +90,48 @@ def train(
         where the GPU has too little memory.
     GraphError
         where a layer does in a step what a graph cannot hold.
+    CheckpointError
+        where the checkpoint is of another training.
+    Stopped
+        where the checkpoint's ``stop`` is set, once that is written.
     """
     for what, value in (("epochs", epochs), ("batch_size", batch_size)):
         if value < 1:
             raise ValueError(f"train: expected {what} of at least 1, got {value}")
     with network.device.enough_memory():
         step = TrainingStep(network, examples, loss, optimizer, batch_size, augment, graph)
-    return _train(step, epochs, rng, progress)
+    return _train(step, epochs, np.random.default_rng(rng), progress, checkpoint, watch)
 
 
 def _train(
-    step: TrainingStep, epochs: int, rng: np.random.Generator | int, progress: bool | str
+    step: TrainingStep,
+    epochs: int,
+    rng: np.random.Generator,
+    progress: bool | str,
+    checkpoint: Checkpoint | None,
+    watch: Callable[[int, int], None] | None,
 ) -> Iterator[Epoch]:
-    rng = np.random.default_rng(rng)
     theta, n = step.network.theta, len(step.examples)
     device = step.network.device
     update = device.xp.empty_like(theta)
+    at = Position() if checkpoint is None else checkpoint.restore(step, rng)
     with Progress(progress, epochs, step.steps) as shown, device.enough_memory():
-        for number in range(1, epochs + 1):
-            start = time.perf_counter()
+        shown.skip(at.epochs, at.steps)
+        for number in range(at.epochs + 1, epochs + 1):
+            start = time.perf_counter() - at.seconds
+            order = at.order if at.steps else rng.permutation(n)
             try:
-                with step.epoch(rng.permutation(n)):
-                    for i in range(step.steps):
+                with step.epoch(order, at.steps):
+                    for i in range(at.steps, step.steps):
+                        if watch is not None:
+                            start += _watched(watch, number - 1, i, device)
                         if i == step.steps - 1:
                             update[...] = theta
                         step()
                         shown.step()
+                        if checkpoint is not None and step.done < step.steps:
+                            seconds = time.perf_counter() - start
+                            _write_if_due(checkpoint, step, rng, number - 1, order, seconds)
                     np.subtract(theta, update, out=update)
             except NonFiniteLoss as error:
                 raise NonFiniteLoss(f"epoch {number}, {error}") from None
@@ -117,6 +139,35 @@ def _train(
             loss, accuracy = step.figures()
             shown.epoch(number, loss, accuracy, seconds, n)
             yield Epoch(number, loss, accuracy, step.steps, seconds, n / seconds, update)
+            at = Position(number)
+            if checkpoint is not None:
+                checkpoint.save(step, rng, at)
+                if checkpoint.stop.is_set():
+                    raise Stopped
+
+
+def _write_if_due(
+    checkpoint: Checkpoint,
+    step: TrainingStep,
+    rng: np.random.Generator,
+    epochs: int,
+    order: np.ndarray,
+    seconds: float,
+) -> None:
+    """Write within an epoch; an epoch that is complete is written with what became of it."""
+    if checkpoint.is_due(step.optimizer.t):
+        step.network.device.synchronize()
+        checkpoint.save(step, rng, Position(epochs, step.done, order, seconds))
+        if checkpoint.stop.is_set():
+            raise Stopped
+
+
+def _watched(watch: Callable[[int, int], None], epoch: int, i: int, device: Device) -> float:
+    """The seconds that it took."""
+    device.synchronize()
+    start = time.perf_counter()
+    watch(epoch, i)
+    return time.perf_counter() - start
 
 
 def evaluate(network: Network, examples: Examples, loss: Loss, batch_size: int = 256) -> Evaluation:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
+import browser
 import host_kernels
 import hypothesis
 import pretended_cupy
@@ -37,3 +41,23 @@ def place(request: pytest.FixtureRequest) -> Device:
         return get_device(request.param)
     except DeviceError as error:
         pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """One browser for all tests; skipped with the way to get one where there is none."""
+    reason = browser.missing()
+    if reason is not None:
+        pytest.skip(reason)
+    with browser.chromium() as started:
+        yield started
+
+
+@pytest.fixture
+def watch(chromium: Any) -> Iterator[browser.Watch]:
+    """Opens pages; in the end they must have complained of nothing and asked for nothing."""
+    watch = browser.Watch(chromium)
+    yield watch
+    watch.close()
+    assert watch.complaints == []
+    assert watch.requests == []

@@ -222,7 +222,7 @@ def test_a_buffer_does_not_stay_on_another_device(monkeypatch):
 
 
 def test_import_minidl_imports_nothing_heavy():
-    heavy = "cupy", "matplotlib", "pooch", "requests", "scipy", "torch", "tqdm"
+    heavy = "cupy", "matplotlib", "requests", "scipy", "torch", "tqdm"
     code = f"import sys, minidl; print(*set({heavy}).intersection(sys.modules))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == ""

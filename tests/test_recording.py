@@ -6,17 +6,18 @@ import numpy as np
 import pytest
 
 from minidl import Adam, Dense, Examples, Network, SoftmaxCrossEntropy, evaluate, probe
-from minidl.recording import Stopped, record, side_by_side
+from minidl.checkpoint import Stopped
+from minidl.recording import record, side_by_side
 
 RNG = np.random.default_rng(3)
 TRAIN = Examples(RNG.integers(0, 256, (100, 12), dtype=np.uint8), RNG.integers(0, 4, 100))
 TEST = Examples(RNG.integers(0, 256, (30, 12), dtype=np.uint8), RNG.integers(0, 4, 30))
 
 
-def history(seed=0, stop=None):
+def history(seed=0, checkpoint=None):
     network = Network([Dense(12, 8, "tanh"), Dense(8, 4)], 12, rng=seed)
     loss = SoftmaxCrossEntropy()
-    options = {"epochs": 3, "batch_size": 32, "progress": False, "stop": stop}
+    options = {"epochs": 3, "batch_size": 32, "progress": False, "checkpoint": checkpoint}
     return network, record(network, TRAIN, TEST, loss, Adam(), **options)
 
 
@@ -34,34 +35,27 @@ def test_last_entries_describe_the_network_as_it_is_left():
 @pytest.mark.parametrize("jobs", [1, 2, 5])
 def test_side_by_side_gives_what_one_after_the_other_gives(jobs):
     alone = [history(seed)[1].train_loss for seed in range(3)]
-    tasks = [lambda stop, seed=seed: history(seed, stop)[1].train_loss for seed in range(3)]
+    tasks = [lambda seed=seed: history(seed)[1].train_loss for seed in range(3)]
     assert side_by_side(tasks, jobs) == alone
 
 
 @pytest.mark.parametrize("first_fails", [True, False])
 def test_a_failure_stops_the_others_and_is_the_one_that_is_raised(first_fails):
-    started, ended = threading.Event(), threading.Event()
+    started, ended, stop = threading.Event(), threading.Event(), threading.Event()
 
-    def fails(stop):
+    def fails():
         started.wait(timeout=30)
         raise RuntimeError("broken")
 
-    def waits(stop):
+    def waits():
         started.set()
         if stop.wait(timeout=30):
             ended.set()
         raise Stopped
 
     with pytest.raises(RuntimeError, match="broken"):
-        side_by_side([fails, waits] if first_fails else [waits, fails], jobs=2)
+        side_by_side([fails, waits] if first_fails else [waits, fails], 2, stop)
     assert ended.is_set()
-
-
-def test_stop_ends_a_training():
-    stop = threading.Event()
-    stop.set()
-    with pytest.raises(Stopped):
-        history(stop=stop)
 
 
 def test_jobs_from_one():

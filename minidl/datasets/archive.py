@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from minidl.datasets.dataset import CorruptDataset, DatasetError
+from minidl.datasets.turns import sole_writer
 from minidl.files import whole_file
 
 BLOCK = 1 << 20  # bytes copied at a time
@@ -29,12 +30,13 @@ _BROKEN = (
 )
 
 
-def extract(archive: Path, members: Mapping[str, int], folder: Path) -> None:
+def extract(archive: Path, members: Mapping[str, int], folder: Path, say: bool = True) -> None:
     """Write each of ``members`` (name in the archive -> size in bytes) to its place.
 
     A member ``a/b.bin`` goes to ``folder/a/b.bin``: paths come from ``members``, never
     from the archive.  Each file is written beside its place and moved there when it
-    is complete; one that is there already is left alone.
+    is complete; one that is there already is left alone.  Of several processes one
+    unpacks, the others wait (and ``say`` so) and find the files.
 
     Raises
     ------
@@ -48,7 +50,11 @@ def extract(archive: Path, members: Mapping[str, int], folder: Path) -> None:
     missing = dict(members)
     limit = sum(members.values()) + SLACK
     try:
-        with gzip.open(archive, "rb") as unpacked, _open(archive, unpacked, limit) as tar:
+        with (
+            sole_writer([folder / name for name in members], say),
+            gzip.open(archive, "rb") as unpacked,
+            _open(archive, unpacked, limit) as tar,
+        ):
             for number, member in enumerate(tar):
                 if number >= MEMBERS:
                     raise CorruptDataset(f"{archive}: refused: more than {MEMBERS} members")
@@ -109,7 +115,6 @@ def _refuse_unsafe(archive: Path, member: tarfile.TarInfo) -> None:
 def _write(archive: Path, source: IO[bytes] | None, size: int, path: Path) -> None:
     if path.exists() or source is None:
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(path, "wb") as out:
         left = size
         while left and (block := source.read(min(left, BLOCK))):

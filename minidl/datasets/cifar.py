@@ -55,19 +55,20 @@ class Cifar:
                 if all(os.path.isfile(place / name) for name in names):
                     return self.read(place)
             if os.path.isfile(archive := folder / self.archive.name):
-                return self.unpack(archive, folder if writable(folder) else cache())
+                place = folder if writable(folder) else cache()
+                return self.unpack(archive, place, places.progress)
         if places.target is None:
             files = f"{self.folder}/ with {', '.join(names)}, or {self.archive.name}"
             raise places.not_found(self.title, files, str(self.archive))
         archive = fetch(self.archive, places.target, places.progress)
-        return self.unpack(archive, places.target)
+        return self.unpack(archive, places.target, places.progress)
 
-    def unpack(self, archive: Path, folder: Path) -> Dataset:
+    def unpack(self, archive: Path, folder: Path, say: bool) -> Dataset:
         """Check ``archive``, write the files that are missing into ``folder``, read them."""
         verify(archive, self.archive)
         rows = {**self.train, **self.test}
         members = {f"{self.folder}/{name}": n * self.record for name, n in rows.items()}
-        extract(archive, members, folder)
+        extract(archive, members, folder, say)
         return self.read(folder / self.folder)
 
     def read(self, place: Path) -> Dataset:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 from urllib.parse import urlsplit
 
 from minidl.datasets.dataset import CorruptDataset, DatasetError, DatasetNotFound
+from minidl.datasets.transfer import MirrorError, blocks
+from minidl.datasets.turns import sole_writer
 from minidl.files import whole_file
 
-CONNECT_TIMEOUT = 4.0  # seconds for a connection, per address of the server
-READ_TIMEOUT = 15.0  # seconds without a byte
+PAUSES = (1.0, 4.0)  # seconds before a mirror is asked for the second and the third time
 BLOCK = 1 << 20  # bytes read at a time
 
 
@@ -30,51 +34,13 @@ class Published:
         return f"{self.urls[0]} ({self.size:,} bytes, MD5 {self.md5})"
 
 
-class _MirrorError(Exception):
-    """One mirror did not give the file; the next one may."""
-
-
-class _DiskError(Exception):
-    """The bytes came and could not be written; no mirror helps."""
-
-
-class _Checked:
-    """A file to write that takes no more bytes than published and knows their MD5."""
-
-    def __init__(self, file: Published, out: IO[bytes]) -> None:
-        self.file = file
-        self.out = out
-        self.size = 0
-        self.digest = hashlib.md5(usedforsecurity=False)
-
-    def write(self, chunk: bytes) -> None:
-        self.size += len(chunk)
-        if self.size > self.file.size:
-            raise _MirrorError(f"sent more than the expected {self.file.size:,} bytes")
-        self.digest.update(chunk)
-        try:
-            self.out.write(chunk)
-        except OSError as error:
-            raise _DiskError(str(error)) from error
-
-    def flush(self) -> None:
-        """Nothing after each chunk: the file is flushed once, when it is complete."""
-
-    def finish(self) -> None:
-        """Raise unless exactly the published bytes were written."""
-        if self.size != self.file.size:
-            raise _MirrorError(f"sent {self.size:,} bytes, expected {self.file.size:,}")
-        if self.digest.hexdigest() != self.file.md5:
-            raise _MirrorError(
-                f"sent other bytes: MD5 {self.digest.hexdigest()}, expected {self.file.md5}"
-            )
-
-
 def fetch(file: Published, folder: Path, progress: bool = True) -> Path:
     """Download ``file`` into ``folder`` from the first mirror that gives the right bytes.
 
-    It is written beside its place and moved there once its size and MD5 are right,
-    so that a broken download leaves nothing, and two processes may do it at once.
+    Mirrors whose fault may pass are asked again, twice, after ``PAUSES``. The file is
+    written beside its place and moved there once its size and MD5 are right, so that a
+    broken download leaves nothing. Of several processes one downloads; the others wait
+    and find the file.
 
     Raises
     ------
@@ -82,22 +48,21 @@ def fetch(file: Published, folder: Path, progress: bool = True) -> Path:
         with what each mirror answered, or where ``folder`` cannot be written.
     """
     path = folder / file.name
-    failures = []
-    for url in file.urls:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with whole_file(path, "wb") as out:
-                _transfer(url, _Checked(file, out), progress)
-            return path
-        except _MirrorError as error:
-            failures.append((url, str(error)))
-        except (_DiskError, OSError) as error:
-            raise DatasetNotFound(
-                f"{path}: cannot be written: {error}; set MINIDL_DATA to a folder that can",
-                f"{path} cannot be written ({error})",
-            ) from error
-    told = "".join(f"\n  {url}: {why}" for url, why in failures)
-    short = ", ".join(f"{urlsplit(url).hostname}: {why}" for url, why in failures)
+    try:
+        with sole_writer([path], say=progress):
+            with suppress(DatasetError):  # another process may have got it while this one waited
+                verify(path, file)
+                return path
+            failures = _download(file, path, progress)
+    except OSError as error:
+        raise DatasetNotFound(
+            f"{path}: cannot be written: {error}; set MINIDL_DATA to a folder that can",
+            f"{path} cannot be written ({error})",
+        ) from error
+    if not failures:
+        return path
+    told = "".join(f"\n  {url}: {why}" for url, why in failures.items())
+    short = ", ".join(f"{urlsplit(url).hostname}: {why}" for url, why in failures.items())
     raise DatasetNotFound(
         f"{file.name} could not be downloaded:{told}\nFetch {file} by other means and put it "
         f"into {folder}, or name the folder that holds it (--data-dir, or MINIDL_DATA)",
@@ -105,53 +70,59 @@ def fetch(file: Published, folder: Path, progress: bool = True) -> Path:
     )
 
 
-def _transfer(url: str, out: _Checked, progress: bool) -> None:
-    """Fill ``out`` from ``url``; ``_MirrorError`` says in a few words why it did not work."""
-    import pooch
-    from requests.exceptions import RequestException
-    from urllib3.exceptions import HTTPError
+def _download(file: Published, path: Path, progress: bool) -> dict[str, str]:
+    """Write ``file`` to ``path``; where no mirror gave it, what each answered last."""
+    failures: dict[str, str] = {}
+    mirrors = file.urls
+    for times, pause in enumerate((0.0, *PAUSES), 1):
+        if mirrors and times > 1:
+            for url in mirrors if progress else ():
+                print(f"{url}: {failures[url]}; asked again in {pause:g} s", file=sys.stderr)
+            time.sleep(pause)
+        again = []
+        for url in mirrors:
+            try:
+                with whole_file(path, "wb") as out:
+                    _transfer(file, url, out, progress)
+                return {}
+            except MirrorError as error:
+                failures[url] = f"{error}" + (f" (asked {times} times)" if times > 1 else "")
+                if error.passing:
+                    again.append(url)
+        mirrors = tuple(again)
+    return failures
 
-    bar = _progress_bar(out.file, url) if progress else None
-    downloader = pooch.HTTPDownloader(
-        progressbar=False if bar is None else bar,
-        chunk_size=1 << 16,
-        timeout=(CONNECT_TIMEOUT, READ_TIMEOUT),
-        headers={"Accept-Encoding": "identity"},  # the bytes as published, not repacked
-    )
-    try:
-        downloader(url, out, None)
-    except (RequestException, HTTPError, OSError, ValueError) as error:
-        raise _MirrorError(_in_short(error, out.size)) from error
-    finally:
-        if bar is not None:
-            bar.close()
-    out.finish()
+
+def _transfer(file: Published, url: str, out: IO[bytes], progress: bool) -> None:
+    """Fill ``out`` from ``url`` with exactly the published bytes, or raise ``MirrorError``."""
+    size, digest = 0, hashlib.md5(usedforsecurity=False)
+    with closing(blocks(url)) as coming, _progress(file, url, progress) as shown:
+        for block in coming:
+            size += len(block)
+            if size > file.size:
+                raise MirrorError(f"sent more than the expected {file.size:,} bytes")
+            digest.update(block)
+            out.write(block)
+            shown(len(block))
+    if size != file.size:
+        raise MirrorError(f"sent {size:,} bytes, expected {file.size:,}")
+    if digest.hexdigest() != file.md5:
+        raise MirrorError(f"sent other bytes: MD5 {digest.hexdigest()}, expected {file.md5}")
 
 
-def _progress_bar(file: Published, url: str) -> Any:
-    """A bar on a terminal; elsewhere one line, and no bar."""
-    if not sys.stderr.isatty():
+@contextmanager
+def _progress(file: Published, url: str, progress: bool) -> Iterator[Callable[[int], object]]:
+    """To be told of each block: a bar on a terminal, elsewhere one line at the beginning."""
+    if not progress:
+        yield int
+    elif sys.stderr.isatty():
+        from tqdm import tqdm
+
+        with tqdm(desc=file.name, total=file.size, unit="B", unit_scale=True) as bar:
+            yield bar.update
+    else:
         print(f"downloading {url} ({file.size / 1e6:.1f} MB)", file=sys.stderr, flush=True)
-        return None
-    from tqdm import tqdm
-
-    return tqdm(desc=file.name, total=file.size, unit="B", unit_scale=True)
-
-
-def _in_short(error: Exception, received: int) -> str:
-    from requests import exceptions as http
-
-    if isinstance(error, http.HTTPError) and error.response is not None:
-        return f"HTTP status {error.response.status_code}"
-    if isinstance(error, http.ConnectTimeout):
-        return f"no connection within {CONNECT_TIMEOUT:.0f} s"
-    if isinstance(error, http.Timeout):
-        return f"no answer within {READ_TIMEOUT:.0f} s"
-    if received:
-        return f"broke off after {received:,} bytes"
-    if isinstance(error, http.ConnectionError):
-        return "no connection"
-    return f"{type(error).__name__}: {error}"
+        yield int
 
 
 def verify(path: Path, file: Published) -> None:

@@ -23,11 +23,11 @@ from minidl.datasets.dataset import CorruptDataset, Dataset, DatasetError
 from minidl.datasets.download import Published, fetch
 from minidl.datasets.places import Places
 from minidl.examples import Examples
+from minidl.files import fill
 
 CLASSES = 10
 SIDE = 28  # pixels, each way
 UNSIGNED_BYTE = 8  # the IDX type code
-BLOCK = 1 << 20  # bytes read at a time
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ def read_idx(path: Path, shape: tuple[int, ...]) -> np.ndarray:
                     f"{path}: expected {total:,} bytes, got {size:,}; delete it and get it again"
                 )
             values = np.empty(shape, np.uint8)
-            got = header + _fill(values.reshape(-1).data, file)
+            got = header + fill(values.reshape(-1).data, file)
             got += len(file.read(1))
             if got != total:
                 more = "more" if got > total else f"{got:,}"
@@ -150,15 +150,6 @@ def read_idx(path: Path, shape: tuple[int, ...]) -> np.ndarray:
         ) from error
     except OSError as error:
         raise DatasetError(f"{path}: cannot be read: {error}") from error
-
-
-def _fill(view: memoryview, file: IO[bytes]) -> int:
-    """Read into ``view`` until it is full or the file ends; the number of bytes read."""
-    done = 0
-    while done < len(view) and (block := file.read(min(BLOCK, len(view) - done))):
-        view[done : done + len(block)] = block
-        done += len(block)
-    return done
 
 
 def _check_header(path: Path, header: bytes, shape: tuple[int, ...]) -> None:

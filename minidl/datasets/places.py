@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,11 +55,9 @@ def _folder(name: str | os.PathLike[str]) -> Path:
 
 def cache() -> Path:
     """The user's cache folder for minidl."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of its progress bar, in a notebook without widgets
-        import pooch
+    import platformdirs
 
-    return Path(pooch.os_cache("minidl"))
+    return Path(platformdirs.user_cache_dir("minidl"))
 
 
 def writable(folder: Path) -> bool:

@@ -2,7 +2,7 @@
 
 from minidl.reporting.claims import NOT_REPORTED, Claim, Judged, judge, verdict
 from minidl.reporting.conditions import Conditions, DataUsed
-from minidl.reporting.folder import RunFolder
+from minidl.reporting.folder import FolderInUse, RunFolder
 from minidl.reporting.statistics import PairedTest, Trend, paired_test, trend
 from minidl.reporting.tables import markdown_table, text_table
 
@@ -11,6 +11,7 @@ __all__ = [
     "Claim",
     "Conditions",
     "DataUsed",
+    "FolderInUse",
     "Judged",
     "PairedTest",
     "RunFolder",

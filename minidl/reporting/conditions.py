@@ -10,7 +10,9 @@ import numpy as np
 
 from minidl.backend import Device
 from minidl.datasets import Dataset
+from minidl.printable import printable
 from minidl.reporting.environment import hardware, peak_memory_mb, today, versions
+from minidl.reporting.markup import code, plain
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class DataUsed:
         return cls(
             data.name,
             data.title,
-            data.note,
+            printable(data.note),
             data.is_stand_in,
             len(data.train),
             len(data.test),
@@ -59,28 +61,45 @@ class Conditions:
     seconds: float
     peak_memory_mb: float | None
     command: str
+    done_before: int = 0  # networks that earlier starts of the command trained
 
     @classmethod
     def now(
-        cls, device: Device, precision: str, jobs: int, command: str, start: float
+        cls,
+        device: Device,
+        precision: str,
+        jobs: int,
+        command: str,
+        start: float,
+        done_before: int = 0,
     ) -> Conditions:
         """Those of this process at the end of its work, begun at ``time.perf_counter()`` start."""
         computed = device.describe() + (f", {precision} products" if device.is_cuda else "")
         seconds = time.perf_counter() - start
         return cls(
-            computed, jobs, hardware(), versions(), today(), seconds, peak_memory_mb(), command
+            computed,
+            jobs,
+            hardware(),
+            versions(),
+            today(),
+            seconds,
+            peak_memory_mb(),
+            command,
+            done_before,
         )
 
     def rows(self) -> list[list[str]]:
         """For the table of the set-up."""
         memory = "unknown" if self.peak_memory_mb is None else f"{self.peak_memory_mb:.0f} MB"
         machine = ", ".join(f"{key.replace('_', ' ')}: {v}" for key, v in self.hardware.items())
+        earlier = f"; {self.done_before} network(s) are of an earlier start of the command"
+        time = f"{self.seconds:.0f} s{earlier if self.done_before else ''}"
         return [
             ["device", f"{self.device}, {self.jobs} network(s) at a time"],
-            ["machine", machine],
+            ["machine", plain(machine)],
             ["versions", ", ".join(f"{k} {v}" for k, v in self.versions.items())],
-            ["date, time, peak memory", f"{self.date}, {self.seconds:.0f} s, {memory}"],
-            ["command", f"`{self.command}`"],
+            ["date, time, peak memory", f"{self.date}, {time}, {memory}"],
+            ["command", code(self.command)],
         ]
 
     def as_dict(self) -> dict[str, Any]:

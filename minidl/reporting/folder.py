@@ -6,24 +6,39 @@ import csv
 import json
 import math
 import os
+import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from minidl.files import whole_file
+from filelock import FileLock, Timeout
+
+from minidl.files import remove_parts, whole_file
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+# A file or folder that is written; ".." and "/" are none, nor is a name of one system only.
+PART = re.compile(r"\w[\w .+-]*", re.ASCII)
+
+
+class FolderInUse(RuntimeError):
+    """Another process writes to this run folder."""
+
 
 class RunFolder:
     """Where an experiment writes; made, with its parents, where it is not there.
+
+    As long as this object lives nobody else has the folder: the lock on its file
+    ``.lock`` is the system's, and goes with the process however that ends.
 
     Raises
     ------
     NotADirectoryError, PermissionError
         where it cannot be a folder to write in; tried at once, not after an
         hour of training.
+    FolderInUse
+        where another process has it.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -34,12 +49,31 @@ class RunFolder:
             raise NotADirectoryError(
                 f"{self.path}: expected a folder for the results, got a file; choose another"
             ) from None
-        with whole_file(self.path / ".writable"):
-            pass
-        (self.path / ".writable").unlink()
+        self._lock = FileLock(self.path / ".lock")
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            if not (self.path / ".lock").exists():  # nobody has it: the folder takes no files
+                raise PermissionError(
+                    f"{self.path}: expected a folder to write in, got one that takes no files"
+                ) from None
+            raise FolderInUse(
+                f"{self.path}: another process works in this folder; wait until it is done, "
+                "or choose another --output-dir"
+            ) from None
+        remove_parts(self.path)
 
     def __truediv__(self, name: str) -> Path:
-        """The path of the file ``name``; its folder is made."""
+        """The path of the file ``name`` in the folder; its own folder is made.
+
+        Raises
+        ------
+        ValueError
+            for a name that leads out of the folder or that not every system can take.
+        """
+        parts = PurePosixPath(name).parts
+        if not parts or not all(map(PART.fullmatch, parts)):
+            raise ValueError(f"expected the name of a file in {self.path}, got {name!r}")
         path = self.path / name
         path.parent.mkdir(exist_ok=True)
         return path

@@ -21,6 +21,34 @@ def by_epoch(history: History) -> dict[str, list[float]]:
     }
 
 
+def by_layer(history: History) -> dict[str, Any]:
+    """For each figure of the layers a list over the epochs, of lists over the layers.
+
+    ``gradients`` (mean |∂L/∂θ|) and ``update_ratios`` (‖Δθ‖ / ‖θ‖ of the epoch's last step; NaN
+    for zeros) are those of ``weights`` and ``biases``; ``units`` has the shares of ``dead`` ones
+    and of ``saturated`` slopes in the hidden layers with an activation function.
+    """
+    parameters = {"weights": "W", "biases": "b"}
+    hidden = [probe.units[:-1] for probe in history.probes]
+    return {
+        "gradients": {
+            key: [probe.mean_abs(name) for probe in history.probes]
+            for key, name in parameters.items()
+        },
+        "update_ratios": {
+            key: [
+                [g.update_ratio for g in probe.gradients if g.parameter == name]
+                for probe in history.probes
+            ]
+            for key, name in parameters.items()
+        },
+        "units": {
+            "dead": [[unit.dead for unit in units] for units in hidden],
+            "saturated": [[unit.saturated for unit in units] for units in hidden],
+        },
+    }
+
+
 def epoch_rows(seed: int, network: str, history: History) -> list[dict[str, Any]]:
     """One row per epoch."""
     return [

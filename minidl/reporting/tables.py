@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -37,4 +38,10 @@ def markdown_table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
 
 
 def _markdown_row(cells: Sequence[Any]) -> str:
-    return "| " + " | ".join(str(c).replace("|", r"\|").replace("\n", " ") for c in cells) + " |"
+    return "| " + " | ".join(map(_markdown_cell, cells)) + " |"
+
+
+def _markdown_cell(cell: Any) -> str:
+    """On one line, every | escaped; a backslash before one would undo that, so it is, too."""
+    line = " ".join(str(cell).splitlines())
+    return re.sub(r"(\\*)\|", r"\1\1\\|", line)

@@ -5,19 +5,22 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import socket
 import struct
 import tarfile
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import pooch
+import platformdirs
 import pytest
 
-from minidl.datasets import PUBLISHED
+from minidl.datasets import PUBLISHED, download
 from minidl.datasets.download import Published
 
 # How many images the small files hold; everything else about them is as published.
@@ -30,7 +33,8 @@ def small_and_offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Every data set with few images, no network, and a cache of the test's own."""
     monkeypatch.delenv("MINIDL_DATA", raising=False)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setattr(pooch, "os_cache", lambda _: tmp_path / "cache")
+    monkeypatch.setattr(platformdirs, "user_cache_dir", lambda _: str(tmp_path / "cache"))
+    monkeypatch.setattr(download, "PAUSES", (0.0, 0.0))
     for name, known in list(PUBLISHED.items()):
         if name.startswith("cifar"):
             files = [*known.train]
@@ -163,16 +167,22 @@ def cifar_archive(make_cifar, tmp_path: Path) -> tuple[bytes, Made]:
 
 
 class Server(ThreadingHTTPServer):
-    """Serves ``files[path]``; ``behaviour[path]`` may be "truncated", "reset", "silent" or 404."""
+    """Serves ``files[path]``, and behaves for each path as ``behaviour[path]`` says.
+
+    That is a status such as 404, or "redirect PATH", "truncated", "reset" half-way, "silent",
+    "dribble" (a byte now and then), "slow head" (the headers so), or a list of these, one for
+    each time that it is asked.
+    """
 
     daemon_threads = True
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.files: dict[str, bytes] = {}
-        self.behaviour: dict[str, str | int] = {}
+        self.behaviour: dict[str, Any] = {}
         self.asked: list[str] = []
-        self.together = threading.Barrier(1)  # answers wait for as many requests
+        self.started = threading.Event()  # half of a file that is "held" has been sent
+        self.go_on = threading.Event()  # the other half may be
 
     def url(self, path: str) -> str:
         return f"http://127.0.0.1:{self.server_address[1]}/{path}"
@@ -184,21 +194,55 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         path = self.path.strip("/")
         self.server.asked.append(path)
-        self.server.together.wait(20)
         behaviour = self.server.behaviour.get(path)
+        if isinstance(behaviour, list):
+            behaviour = behaviour.pop(0) if behaviour else None
         content = self.server.files.get(path, b"")
+        with suppress(OSError):  # the client has gone
+            self._answer(behaviour, content)
+
+    def _answer(self, behaviour: str | int | None, content: bytes) -> None:
         if isinstance(behaviour, int):
             self.send_error(behaviour)
             return
         if behaviour == "silent":
             threading.Event().wait(2)
             return
+        if behaviour == "slow head":
+            self._dribble(b"HTTP/1.1 200 OK\r\n" + b"X-Nothing: 1\r\n" * 20)
+            return
+        if behaviour and behaviour.startswith("redirect "):
+            self.send_response(302)
+            self.send_header("Location", behaviour.removeprefix("redirect "))
+            self.end_headers()
+            return
         self.send_response(200)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
-        if behaviour == "truncated":
-            content = content[: len(content) // 2]
-        self.wfile.write(content)
+        half = len(content) // 2
+        if behaviour == "dribble":
+            self._dribble(content)
+        elif behaviour == "truncated":
+            self.wfile.write(content[:half])
+        elif behaviour == "reset":
+            self.wfile.write(content[:half])
+            self.wfile.flush()
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.connection.close()
+        elif behaviour == "held":
+            self.wfile.write(content[:half])
+            self.wfile.flush()
+            self.server.started.set()
+            self.server.go_on.wait(20)
+            self.wfile.write(content[half:])
+        else:
+            self.wfile.write(content)
+
+    def _dribble(self, content: bytes) -> None:
+        for at in range(min(len(content), 60)):
+            self.wfile.write(content[at : at + 1])
+            self.wfile.flush()
+            threading.Event().wait(0.05)
 
     def log_message(self, *args: object) -> None:
         """Keep the tests quiet."""
@@ -215,8 +259,9 @@ def server() -> Iterator[Server]:
 
 
 def leftovers(folder: Path) -> list[str]:
-    """Whatever files lie under ``folder``, at any depth."""
-    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
+    """Whatever files lie under ``folder``, at any depth, but for locks, which stay."""
+    files = (p for p in folder.rglob("*") if p.is_file() and p.suffix != ".lock")
+    return sorted(str(p.relative_to(folder)) for p in files)
 
 
 @pytest.fixture(name="leftovers")

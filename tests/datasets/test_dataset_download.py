@@ -5,15 +5,18 @@ from __future__ import annotations
 import gzip
 import hashlib
 import os
+import re
+import socket
 import subprocess
 import sys
 import threading
 from dataclasses import replace
 
 import pytest
+import requests
 
 from minidl import files
-from minidl.datasets import PUBLISHED, CorruptDataset, DatasetNotFound, download, load
+from minidl.datasets import PUBLISHED, CorruptDataset, DatasetNotFound, download, load, transfer
 from minidl.datasets.download import Published, fetch
 
 ARCHIVE = "cifar-100-binary.tar.gz"
@@ -35,16 +38,28 @@ def test_good(server, leftovers, tmp_path):
         assert path.stat().st_mode == (tmp_path / "other").stat().st_mode
 
 
+# What the server sends, how it behaves, what the error says, how often it is asked.
 FAILURES = {
-    "truncated": (CONTENT, "truncated", "broke off after"),
-    "short": (CONTENT[:-1], None, "sent 511,999 bytes, expected 512,000"),
-    "empty": (b"", None, "sent 0 bytes"),
-    "wrong bytes": (CONTENT[::-1], None, "sent other bytes: MD5 .*, expected"),
-    "login page": (b"<html>", None, "sent 6 bytes"),
-    "endless": (CONTENT * 3, None, "sent more than the expected 512,000 bytes"),
-    "absent": (CONTENT, 404, "HTTP status 404"),
-    "overloaded": (CONTENT, 503, "HTTP status 503"),
-    "silent": (CONTENT, "silent", "no answer within"),
+    "truncated": (CONTENT, "truncated", "broke off after 256,000 bytes", 3),
+    "reset": (CONTENT, "reset", "broke off after", 3),
+    "short": (CONTENT[:-1], None, "sent 511,999 bytes, expected 512,000", 1),
+    "empty": (b"", None, "sent 0 bytes", 1),
+    "wrong bytes": (CONTENT[::-1], None, "sent other bytes: MD5 .*, expected", 1),
+    "login page": (b"<html>", None, "sent 6 bytes", 1),
+    "endless": (CONTENT * 3, None, "sent more than the expected 512,000 bytes", 1),
+    "absent": (CONTENT, 404, "HTTP status 404$", 1),
+    "forbidden": (CONTENT, 403, "HTTP status 403$", 1),
+    "no contents": (CONTENT, 204, "HTTP status 204$", 1),
+    "overloaded": (CONTENT, 503, r"HTTP status 503 \(asked 3 times\)", 3),
+    "broken": (CONTENT, 500, r"HTTP status 500 \(asked 3 times\)", 3),
+    "too many": (CONTENT, 429, r"HTTP status 429 \(asked 3 times\)", 3),
+    "silent": (CONTENT, "silent", "no answer within 0 s", 3),
+    "a byte now and then": (CONTENT, "dribble", "too slow, [0-9]+ bytes in", 1),
+    "a header now and then": (CONTENT, "slow head", "no answer within 1 s", 3),
+    "redirected in a circle": (CONTENT, "redirect /bad", "redirected in a circle", 31),
+    "redirected to a page": (CONTENT, "redirect /page", "sent 6 bytes", 1),
+    "redirected to a file": (CONTENT, "redirect file:///etc/passwd", "InvalidSchema", 1),
+    "redirected to rubbish": (CONTENT, "redirect http://[", "InvalidURL|URLError|ValueError", 1),
 }
 
 
@@ -52,22 +67,76 @@ FAILURES = {
 def test_failure_leaves_nothing_and_the_next_mirror_is_asked(
     case, server, leftovers, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(download, "READ_TIMEOUT", 0.5)
-    server.files["bad"], behaviour, message = FAILURES[case]
-    server.files["good"] = CONTENT
-    if behaviour:
-        server.behaviour["bad"] = behaviour
-    with pytest.raises(DatasetNotFound, match=message) as e:
+    monkeypatch.setattr(transfer, "READ_TIMEOUT", 0.4)
+    monkeypatch.setattr(transfer, "ANSWER_TIMEOUT", 0.6)
+    monkeypatch.setattr(transfer, "PATIENCE", 0.4)
+    server.files["bad"], behaviour, message, times = FAILURES[case]
+    server.files |= {"good": CONTENT, "page": b"<html>"}
+    server.behaviour["bad"] = behaviour
+    with pytest.raises(DatasetNotFound) as e:
         fetch(published(server.url("bad")), tmp_path, progress=False)
-    assert server.url("bad") in str(e.value)
+    told = next(line for line in str(e.value).splitlines() if server.url("bad") in line)
+    assert re.search(message, told)
     assert "127.0.0.1: " in e.value.reason
     assert "\n" not in e.value.reason
     assert leftovers(tmp_path) == []
+    assert server.asked.count("bad") == times
 
+    server.asked.clear()
     urls = server.url("bad"), server.url("good"), server.url("not asked")
     assert fetch(published(*urls), tmp_path, progress=False).read_bytes() == CONTENT
-    assert server.asked == ["bad", "bad", "good"]
+    assert server.asked[-1] == "good"
+    assert server.asked.count("bad") <= 31  # once, with its redirects
     assert leftovers(tmp_path) == ["file.gz"]
+
+
+@pytest.mark.parametrize("faults", [[503], ["reset", 500], ["truncated", "truncated"], ["silent"]])
+def test_a_fault_that_passes_is_waited_out(faults, server, leftovers, tmp_path, monkeypatch):
+    monkeypatch.setattr(transfer, "READ_TIMEOUT", 0.4)
+    pauses = []
+    monkeypatch.setattr(download, "PAUSES", (1.0, 4.0))
+    monkeypatch.setattr(download.time, "sleep", pauses.append)
+    server.files["good"], server.behaviour["good"] = CONTENT, list(faults)
+    path = fetch(published(server.url("good")), tmp_path, progress=False)
+    assert path.read_bytes() == CONTENT
+    assert leftovers(tmp_path) == ["file.gz"]
+    assert len(server.asked) == len(faults) + 1
+    assert pauses == [1.0, 4.0][: len(faults)]
+
+
+def test_every_mirror_is_asked_before_one_is_asked_again(server, tmp_path):
+    server.behaviour |= {"a": 503, "b": 404, "c": [500]}
+    server.files["c"] = CONTENT
+    fetch(published(*map(server.url, "abc")), tmp_path, progress=False)
+    assert server.asked == ["a", "b", "c", "a", "c"]
+
+
+def test_a_redirect_to_the_file_is_followed(server, tmp_path):
+    server.files["good"], server.behaviour["moved"] = CONTENT, "redirect /good"
+    assert fetch(published(server.url("moved")), tmp_path, False).read_bytes() == CONTENT
+
+
+def test_bytes_come_as_published_whatever_the_server_calls_them(server, tmp_path, monkeypatch):
+    """A .gz that is declared as a page compressed on the way is not unpacked."""
+    content = gzip.compress(CONTENT)
+    server.files["x"] = content
+    handler = server.RequestHandlerClass
+    end = handler.end_headers
+
+    def declare(self):
+        self.send_header("Content-Encoding", "gzip")
+        end(self)
+
+    monkeypatch.setattr(handler, "end_headers", declare)
+    file = published(server.url("x"), content=content)
+    assert fetch(file, tmp_path, progress=False).read_bytes() == content
+
+
+def test_a_server_cannot_command_a_terminal(server, tmp_path):
+    server.behaviour["bad"] = "redirect gopher://\x1b]0;x\x07/"
+    with pytest.raises(DatasetNotFound) as e:
+        fetch(published(server.url("bad")), tmp_path, progress=False)
+    assert all(line.isprintable() for line in str(e.value).splitlines())
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9/x", "http://", "gopher://x/"])
@@ -77,16 +146,30 @@ def test_no_connection(url, leftovers, tmp_path):
     assert leftovers(tmp_path) == []
 
 
-def test_connection_has_a_limit(monkeypatch):
+def test_a_name_that_is_not_known_is_asked_for_once(tmp_path, monkeypatch):
+    """There is no network then, as a rule, and nothing to wait for."""
+    asked = []
+
+    def unknown(host, *rest, **options):
+        asked.append(host)
+        raise socket.gaierror(-2, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    with pytest.raises(DatasetNotFound, match=r"http://nowhere/x: server not found\n"):
+        fetch(published("http://nowhere/x"), tmp_path, progress=False)
+    assert asked == ["nowhere"]
+
+
+def test_no_connection_in_time_is_not_waited_for_again(tmp_path, monkeypatch):
     asked = {}
 
     def get(url, **options):
         asked.update(options)
-        raise ConnectionRefusedError
+        raise requests.exceptions.ConnectTimeout
 
     monkeypatch.setattr("requests.get", get)
-    with pytest.raises(download._MirrorError):
-        download._transfer("http://x/", download._Checked(published(), None), False)
+    with pytest.raises(DatasetNotFound, match="no connection within 4 s\n"):
+        fetch(published("http://x/"), tmp_path, progress=False)
     connect, read = asked["timeout"]
     assert 0 < connect <= 5
     assert 0 < read <= 20
@@ -104,10 +187,12 @@ def test_former_file_survives_a_failure(server, tmp_path):
 def test_interrupt_leaves_nothing(server, leftovers, tmp_path, monkeypatch):
     server.files["good"] = CONTENT
 
-    def interrupt(self):
-        raise KeyboardInterrupt
+    def interrupt(response, received):
+        if received:
+            raise KeyboardInterrupt
+        return CONTENT[:1000]
 
-    monkeypatch.setattr(download._Checked, "finish", interrupt)
+    monkeypatch.setattr(transfer, "_read", interrupt)
     with pytest.raises(KeyboardInterrupt):
         fetch(published(server.url("good")), tmp_path, progress=False)
     assert leftovers(tmp_path) == []
@@ -121,32 +206,23 @@ def test_folder_that_cannot_be_written(server, tmp_path):
     assert server.asked == []
 
 
-def test_full_disk_is_not_blamed_on_the_mirror(server, leftovers, tmp_path, monkeypatch):
-    server.files["good"] = CONTENT
-
-    class Full:
-        def write(self, chunk):
-            raise OSError(28, "No space left on device")
-
-    checked = download._Checked
-    monkeypatch.setattr(download, "_Checked", lambda file, out: checked(file, Full()))
-    with pytest.raises(DatasetNotFound, match=r"cannot be written: .*No space left"):
-        fetch(published(server.url("good"), server.url("good")), tmp_path, progress=False)
-    assert server.asked == ["good"]
-    assert leftovers(tmp_path) == []
-
-
 def test_progress(server, tmp_path, capsys, monkeypatch):
     server.files["good"] = CONTENT
-    fetch(published(server.url("good")), tmp_path, progress=False)
+    fetch(published(server.url("good")), tmp_path / "a", progress=False)
     assert capsys.readouterr() == ("", "")
-    fetch(published(server.url("good")), tmp_path)
+    fetch(published(server.url("good")), tmp_path / "b")
     assert capsys.readouterr() == ("", f"downloading {server.url('good')} (0.5 MB)\n")
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
-    fetch(published(server.url("good")), tmp_path)
+    fetch(published(server.url("good")), tmp_path / "c")
     out, err = capsys.readouterr()
     assert out == ""
     assert "file.gz: 100%" in err
+    server.behaviour["good"] = [503]
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: False, raising=False)
+    fetch(published(server.url("good")), tmp_path / "d")
+    said = capsys.readouterr().err.splitlines()
+    assert said[1] == f"{server.url('good')}: HTTP status 503; asked again in 0 s"
+    assert said[0] == said[2] == f"downloading {server.url('good')} (0.5 MB)"
 
 
 def test_cifar_into_the_cache_once(server, cifar_archive, publish, leftovers, tmp_path):
@@ -230,7 +306,7 @@ folder, url, size, md5 = sys.argv[1:]
 archive = Published("cifar-100-binary.tar.gz", int(size), md5, (url,))
 small = replace(CIFAR_100, train={"train.bin": 1200}, test={"test.bin": 100}, archive=archive)
 folder = Path(folder)
-places = Places((folder,), folder, named=False, progress=False)
+places = Places((folder,), folder, named=False, progress=True)
 print(small.load(places).train.targets.sum())
 """
 
@@ -238,7 +314,7 @@ print(small.load(places).train.targets.sum())
 def test_two_processes_at_once(server, cifar_archive, publish, leftovers, tmp_path):
     content, made = cifar_archive
     server.files["archive"] = content
-    server.together = threading.Barrier(2)  # neither gets a byte before both have asked
+    server.behaviour["archive"] = "held"
     archive = publish(content, server.url("archive"))
     folder = tmp_path / "shared"
     arguments = [str(folder), archive.urls[0], str(archive.size), archive.md5]
@@ -251,11 +327,26 @@ def test_two_processes_at_once(server, cifar_archive, publish, leftovers, tmp_pa
         )
         for _ in range(2)
     ]
+    assert server.started.wait(60)
+    said = []
+    readers = [
+        threading.Thread(target=lambda p=p: said.append(p.stderr.readline())) for p in running
+    ]
+    for reader in readers:
+        reader.start()
+    for reader in readers:  # one says that it downloads, the other that it waits
+        reader.join(60)
+    server.go_on.set()
     for process in running:
         out, err = process.communicate(timeout=60)
-        assert (process.returncode, err) == (0, "")
+        assert process.returncode == 0, err
+        assert all(line.startswith("waiting for another process") for line in err.splitlines())
         assert int(out) == made.train[1].sum(dtype=int)
-    assert server.asked == ["archive"] * 2
+    assert sorted(said) == [
+        f"downloading {archive.urls[0]} ({archive.size / 1e6:.1f} MB)\n",
+        f"waiting for another process that writes {folder / archive.name}\n",
+    ]
+    assert server.asked == ["archive"]
     assert leftovers(folder) == [
         "cifar-100-binary.tar.gz",
         "cifar-100-binary/test.bin",
@@ -288,4 +379,4 @@ def test_whole_file_is_what_writes(server, tmp_path, monkeypatch):
     monkeypatch.setattr(files.os, "fsync", lambda fd: events.append("fsync") or fsync(fd))
     monkeypatch.setattr(files.os, "replace", lambda a, b: events.append("move") or rename(a, b))
     fetch(published(server.url("good")), tmp_path, progress=False)
-    assert events == ["fsync", "move"]
+    assert events[:2] == ["fsync", "move"]

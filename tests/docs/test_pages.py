@@ -57,7 +57,7 @@ def test_a_wrong_number_is_found(tmp_path, monkeypatch):
 # -- lines of source --------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if "#L" in page.read_text("utf-8")])
+@pytest.mark.parametrize("page", [p for p in PAGES if "#L" in p.read_text("utf-8")], ids=name)
 def test_the_lines_that_are_linked_are_those_that_are_shown(page):
     found = quotes.quotes_of(page)
     linked = LINK.findall(page.read_text("utf-8"))

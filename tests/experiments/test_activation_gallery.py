@@ -95,6 +95,7 @@ def test_every_file(monkeypatch, tmp_path, capsys):
     figures = {path.name for path in (tmp_path / "figures").iterdir()}
     assert figures == {f"{name}.{kind}" for name in names for kind in ("png", "svg")}
     report = (tmp_path / "report.md").read_text(encoding="utf-8")
+    assert (tmp_path / "report.html").exists()
     assert "| sigmoid | 1 / (1 + e^(−z)) | σ(z) σ(−z) | 0 to 1 | none | 0.25 |" in report
     assert "of apl" in report
     for name in names:

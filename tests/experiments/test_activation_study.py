@@ -2,7 +2,6 @@
 
 import csv
 import json
-import threading
 from dataclasses import replace
 
 import activation_study
@@ -10,12 +9,12 @@ import activation_study_report
 import activation_study_training
 import numpy as np
 import pytest
-from activation_study_cells import Cells
 from activation_study_claims import CLAIMS, TABLES, published
 from activation_study_training import (
     ACTIVATIONS,
     SET_UPS,
     Cell,
+    CellData,
     Images,
     build_network,
     build_optimizer,
@@ -35,8 +34,10 @@ from minidl import (
     SoftmaxCrossEntropy,
 )
 from minidl.backend import CPU
+from minidl.checkpoint import Checkpoint
 from minidl.datasets import Dataset
-from minidl.reporting import RunFolder, judge
+from minidl.reporting import judge
+from minidl.sealed import read_sealed
 
 SHAPES = {"mnist": (1, 28, 28), "cifar-10": (3, 32, 32)}
 CLASSES = tuple("0123456789")
@@ -95,7 +96,7 @@ def test_every_file_and_key(run, capsys):
     assert summary["options"]["seed"] == 3
     assert len(summary["cells"]) == 20
     assert len(summary["claims"]["last"]) == len(summary["claims"]["best"]) == len(CLAIMS)
-    cell = read(folder, "cells/cifar-10-adam-elu.json")
+    cell = read_sealed(folder / "cells/cifar-10-adam-elu.cell", CellData)
     assert cell["images"] == [128, 32, 40]
     assert cell["epochs"] == 2
     for name in ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy"):
@@ -106,6 +107,7 @@ def test_every_file_and_key(run, capsys):
     assert len(rows) == 2 * 20
     assert float(rows[0]["gradient_dense_3"]) > 0
     report = (folder / "report.md").read_text(encoding="utf-8")
+    assert (folder / "report.html").exists()
     assert "At most 2 epochs instead of the study's 50" in report
     assert "Not run" not in report
     for n in range(1, 9):
@@ -113,7 +115,6 @@ def test_every_file_and_key(run, capsys):
     assert "| sigmoid | 94.22 | " in report  # the published accuracy
     assert "| sigmoid | 50 | 2 | " in report  # the published epochs
     out = capsys.readouterr().out
-    assert "0 of 20 done before" in out
     assert "98.84" in out
 
 
@@ -134,22 +135,22 @@ def test_finished_cells_are_not_trained_again(run, trained):
     part = ("--epochs", "1", "--quiet", "--data-sets", "mnist")
     folder = run(*part, "--optimizers", "adam")
     assert [cell.activation for cell in trained] == list(ACTIVATIONS)
-    first = (folder / "cells/mnist-adam-relu.json").read_bytes()
-    (folder / "cells/mnist-adam-selu.json").unlink()  # as after a start that was cut off
+    first = (folder / "cells/mnist-adam-relu.cell").read_bytes()
+    (folder / "cells/mnist-adam-selu.cell").unlink()  # as after a start that was cut off
     trained.clear()
     run(*part, "--jobs", "2")
     assert {str(cell) for cell in trained} == {
         "mnist-adam-selu",
         *(f"mnist-sgd-{name}" for name in ACTIVATIONS),
     }
-    assert (folder / "cells/mnist-adam-relu.json").read_bytes() == first
+    assert (folder / "cells/mnist-adam-relu.cell").read_bytes() == first
     report = (folder / "report.md").read_text(encoding="utf-8")
-    assert "10, 6 of them by the command below" in report
+    assert "4 network(s) are of an earlier start" in report
     assert "Not run: CIFAR-10 + SGD, CIFAR-10 + Adam. The verdicts" in report
     trained.clear()
     run(*part, "--optimizers", "adam", "--fresh")
     assert len(trained) == 5
-    assert not (folder / "cells/mnist-sgd-relu.json").exists()
+    assert not (folder / "cells/mnist-sgd-relu.cell").exists()
 
 
 def test_cells_done_before_a_failure_stay(run, monkeypatch, tmp_path):
@@ -162,19 +163,7 @@ def test_cells_done_before_a_failure_stay(run, monkeypatch, tmp_path):
     with pytest.raises(OSError, match="no space left"):
         run("--quiet", "--jobs", "1", "--data-sets", "mnist", "--optimizers", "sgd")
     kept = {path.name for path in (tmp_path / "run" / "cells").iterdir()}
-    assert kept == {"options.json", "mnist-sgd-sigmoid.json", "mnist-sgd-relu.json"}
-
-
-def test_other_options_in_the_same_folder_are_refused(tmp_path):
-    folder = RunFolder(tmp_path)
-    cells = Cells(folder, {"seed": 0, "epochs": 50})
-    cells.write(Cell("mnist", "sgd", "relu"), {"loss": 1.0})
-    with pytest.raises(ValueError, match=r"expected epochs 50, as in .*, got epochs 9; .*--fresh"):
-        Cells(folder, {"seed": 0, "epochs": 9})
-    assert Cells(folder, {"seed": 0, "epochs": 50}).read(Cell("mnist", "sgd", "relu"))
-    assert Cells(folder, {"seed": 0, "epochs": 9}, fresh=True).read(
-        Cell("mnist", "sgd", "relu")
-    ) is None  # fmt: skip
+    assert kept == {"mnist-sgd-sigmoid.cell", "mnist-sgd-relu.cell"}
 
 
 # -- the network and its training -------------------------------------------------------------
@@ -254,7 +243,7 @@ def test_pixels_are_normalised_and_a_fifth_is_drawn():
     assert (other.validation.inputs != images.validation.inputs).any()
 
 
-def trained_cell(monkeypatch, epochs):
+def trained_cell(monkeypatch, folder, epochs):
     """One cell; and the gradient norms by hand, from the gradient that each epoch ends with."""
     found = []
 
@@ -271,7 +260,7 @@ def trained_cell(monkeypatch, epochs):
         0,
         Images.of(DATA["mnist"], 0),
         CLASSES,
-        threading.Event(),
+        Checkpoint(folder / "elu.checkpoint"),
         epochs=epochs,
         device=CPU,
         graph=True,
@@ -280,12 +269,12 @@ def trained_cell(monkeypatch, epochs):
     return cell, found
 
 
-def test_gradients_are_those_of_the_last_batch(monkeypatch):
-    cell, found = trained_cell(monkeypatch, epochs=3)
+def test_gradients_are_those_of_the_last_batch(monkeypatch, tmp_path):
+    cell, found = trained_cell(monkeypatch, tmp_path, epochs=3)
     assert cell["gradient_norms"]["conv2d_2"] == pytest.approx(found, rel=1e-6)
 
 
-def test_early_stopping_and_both_weights(monkeypatch):
+def test_early_stopping_and_both_weights(monkeypatch, tmp_path):
     values = iter([3.0, 1.0, 2.0, 2.0, 2.0, 2.0, 2.0])
     real = activation_study_training.evaluate
 
@@ -294,11 +283,12 @@ def test_early_stopping_and_both_weights(monkeypatch):
         return replace(found, loss=next(values)) if len(examples) == 32 else found
 
     monkeypatch.setattr(activation_study_training, "evaluate", evaluate)
-    cell, _ = trained_cell(monkeypatch, epochs=50)
+    cell, _ = trained_cell(monkeypatch, tmp_path, epochs=50)
     assert (cell["epochs"], cell["best_epoch"]) == (7, 2)
     assert cell["test"]["last"]["loss"] != cell["test"]["best"]["loss"]
     monkeypatch.undo()
-    short, _ = trained_cell(monkeypatch, epochs=2)
+    Checkpoint(tmp_path / "elu.checkpoint").remove()
+    short, _ = trained_cell(monkeypatch, tmp_path, epochs=2)
     assert cell["test"]["best"] == short["test"]["last"]
 
 

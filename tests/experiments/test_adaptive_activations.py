@@ -85,6 +85,7 @@ def test_every_file_and_key(run, capsys):
     figures = {path.name for path in (folder / "figures").iterdir()}
     assert figures == {f"{name}.{kind}" for name in names for kind in ("png", "svg")}
     report = (folder / "report.md").read_text(encoding="utf-8")
+    assert (folder / "report.html").exists()
     assert "Smaller than the study: 20 of its 50,000 training images" in report
     assert "| 10 | 0.8133 |" in report
     for name in names:

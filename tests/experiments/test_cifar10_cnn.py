@@ -2,7 +2,6 @@
 
 import csv
 import json
-import threading
 from dataclasses import replace
 
 import cifar10_cnn
@@ -18,6 +17,7 @@ from study import batches_rng, keras_optimizer
 
 from minidl import Conv2D, Dense, Examples, SoftmaxCrossEntropy, probe, train
 from minidl.backend import CPU, to_numpy
+from minidl.checkpoint import Checkpoint
 from minidl.datasets import Dataset
 from minidl.datasets.cifar import CIFAR_10
 from minidl.recording import History
@@ -81,6 +81,7 @@ def test_every_file_and_key(run, capsys):
     figures = {path.stem for path in (folder / "figures").iterdir()}
     assert figures == set(cifar10_cnn_report.CAPTIONS)
     report = (folder / "report.md").read_text(encoding="utf-8")
+    assert (folder / "report.html").exists()
     assert "2 epochs instead of the study's 10" in report
     assert "published (42) | 0.001 | 4 | 10 | 0.4672" in report
     assert "(0.5607)" in report  # ReLU's published test accuracy after the first epoch
@@ -123,8 +124,8 @@ def test_network_is_that_of_the_study():
 def trained(device, epochs, weights, **more):
     return training.run_network(
         "relu", 3, SMALL, TEST, 10, np.array([2, 0]),
-        threading.Event(), epochs=epochs, device=device, graph=True, progress=False,
-        weights=weights, **more,
+        Checkpoint(weights.with_suffix(".checkpoint")), epochs=epochs, device=device,
+        graph=True, progress=False, weights=weights, **more,
     )  # fmt: skip
 
 

@@ -83,6 +83,7 @@ def test_every_file_and_key(run, capsys):
     expected |= {"as_run_mistakes", "as_described_mistakes"}
     assert figures == {f"{name}.{kind}" for name in expected for kind in ("png", "svg")}
     report = (folder / "report.md").read_text(encoding="utf-8")
+    assert (folder / "report.html").exists()
     assert "2 epochs instead of the study's 10" in report
     assert "(published 0.5517)" in report
     assert "| Shirt | " in report

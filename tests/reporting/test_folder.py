@@ -44,7 +44,7 @@ def test_figures_are_written_twice_and_the_same_each_time(tmp_path):
         draw_range(ax, [[3.0, 1.0, 2.0], [2.0, 2.0, 2.0]], "#000000")
         folder.write_figure(name, drawn)
     assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
-    assert sorted(p.name for p in tmp_path.iterdir()) == [
+    assert sorted(p.name for p in tmp_path.glob("*.???")) == [
         "one.png",
         "one.svg",
         "two.png",

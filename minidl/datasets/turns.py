@@ -1,0 +1,41 @@
+"""One process at a time writes a file; the next one clears away what a killed one left."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from minidl.files import remove_parts
+
+
+@contextmanager
+def sole_writer(paths: list[Path], say: bool) -> Iterator[None]:
+    """Make the folders of ``paths``, wait until no other process writes them, and hold the lock.
+
+    The lock is that of the operating system on a file ``.NAME.lock`` beside the first path. It
+    ends with its process, however that ends; the file stays and means nothing.
+    """
+    from filelock import FileLock, Timeout
+
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    beside = paths[0].with_name(f".{paths[0].name}.lock")
+    lock = FileLock(beside)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        if not beside.exists():  # nobody holds it: such a folder takes no files, and says so oddly
+            raise FileNotFoundError(f"{beside}: cannot be made") from None
+        if say:
+            print(
+                f"waiting for another process that writes {paths[0]}", file=sys.stderr, flush=True
+            )
+        lock.acquire()
+    try:
+        for path in paths:
+            remove_parts(path.parent, path.name)
+        yield
+    finally:
+        lock.release()

@@ -1,0 +1,120 @@
+"""What a page is made of: prose, tables, pictures, badges.  All text is escaped."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any, Protocol
+
+
+class Part(Protocol):
+    """Anything that can stand on a page."""
+
+    def html(self) -> str:
+        """Its HTML, in which every text from outside is escaped."""
+        ...
+
+
+def markup(content: str | Part) -> str:
+    """The HTML of a part; of a string, the string escaped."""
+    return escape(content) if isinstance(content, str) else content.html()
+
+
+def slug(text: str) -> str:
+    """``text`` as an ``id`` and a file name: ``accuracy-by-epoch``."""
+    return re.sub(r"\W+", "-", text.lower()).strip("-") or "part"
+
+
+def json_block(data: Any) -> str:
+    """``data`` as JSON in a ``<script>`` that nothing in the data can end.
+
+    ``<``, ``>`` and ``&`` cannot begin a tag or a comment, and U+2028 and
+    U+2029, line ends to old parsers, are escaped.
+
+    Raises
+    ------
+    ValueError
+        for NaN and infinity, which JSON does not have; use None.
+    """
+    text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return f'<script type="application/json">{text}</script>'
+
+
+@dataclass(frozen=True)
+class Prose:
+    """Paragraphs."""
+
+    paragraphs: Sequence[str]
+
+    def html(self) -> str:
+        return "".join(f"<p>{escape(text)}</p>" for text in self.paragraphs)
+
+
+@dataclass(frozen=True)
+class Points:
+    """A list of points, each with the words that sum it up and the rest: ``(head, text)``."""
+
+    points: Sequence[tuple[str, str]]
+
+    def html(self) -> str:
+        items = (f"<li><b>{escape(head)}</b> {escape(text)}</li>" for head, text in self.points)
+        return f'<ul class="points">{"".join(items)}</ul>'
+
+
+@dataclass(frozen=True)
+class Badge:
+    """A word in a coloured frame: ``good``, ``bad`` or ``open``; the word alone says it, too."""
+
+    text: str
+    kind: str
+
+    def html(self) -> str:
+        return f'<span class="badge {escape(self.kind)}">{escape(self.text)}</span>'
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table; the first cell of each row is its head.  Wide ones scroll by themselves."""
+
+    caption: str
+    head: Sequence[str]  # empty: no head
+    rows: Sequence[Sequence[str | Part]]
+
+    def html(self) -> str:
+        caption = escape(self.caption)
+        head = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in self.head)
+        rows = "".join(
+            f'<tr><th scope="row">{markup(first)}</th>'
+            + "".join(f"<td>{markup(cell)}</td>" for cell in cells)
+            + "</tr>"
+            for first, *cells in self.rows
+        )
+        return (
+            f'<div class="scroll" tabindex="0" role="region" aria-label="{caption}">'
+            f"<table><caption>{caption}</caption>"
+            + (f"<thead><tr>{head}</tr></thead>" if self.head else "")
+            + f"<tbody>{rows}</tbody></table></div>"
+        )
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A PNG inside the page."""
+
+    png: bytes
+    alternative: str  # what it shows, for those who cannot see it
+    caption: str = ""
+
+    def html(self) -> str:
+        data = base64.b64encode(self.png).decode("ascii")
+        caption = f"<figcaption>{escape(self.caption)}</figcaption>" if self.caption else ""
+        return (
+            f'<figure class="picture"><img alt="{escape(self.alternative)}" '
+            f'src="data:image/png;base64,{data}">{caption}</figure>'
+        )

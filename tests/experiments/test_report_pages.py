@@ -1,0 +1,171 @@
+"""The report pages of the studies, in a browser: of a short run, and those in the docs."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import cifar100
+import numpy as np
+import pytest
+from browser import serious_faults
+from report_page import PAGES, main
+
+from minidl.datasets import standin
+
+RESULTS = Path(__file__).parents[2] / "docs" / "results"
+SCRIPT = Path(cifar100.__file__).with_name("report_page.py")
+LIMIT = 3e6  # bytes
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """The folder of two epochs on the stand-in."""
+    folder = tmp_path_factory.mktemp("run")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cifar100, "load", lambda *_, **__: standin.generate(0, 300, 100))
+        options = ["--epochs", "2", "--hidden", "16", "12", "--device", "cpu", "--quiet"]
+        cifar100.main([*options, "--output-dir", str(folder)])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def summary(folder):
+    return json.loads((folder / "summary.json").read_text("utf-8"))
+
+
+@pytest.fixture
+def page(watch, folder):
+    return watch.open(folder / "report.html")
+
+
+def chart(page, title):
+    return page.locator("figure.chart").filter(has=page.get_by_role("heading", name=title))
+
+
+def table(figure):
+    """Head and numbers of a chart's table; NaN where it has a dash."""
+    if not figure.locator("table").is_visible():
+        figure.get_by_role("button", name="Table").click()
+    rows = [row.locator("td").all_inner_texts() for row in figure.locator("tbody tr").all()]
+    numbers = [[float(t.replace("−", "-").replace("–", "nan")) for t in row] for row in rows]
+    return figure.locator("thead th").all_inner_texts()[1:], np.array(numbers)
+
+
+def assert_columns(figure, columns):
+    head, found = table(figure)
+    assert head == list(columns)
+    expected = np.array(list(columns.values()), float).T  # None becomes NaN
+    np.testing.assert_allclose(found, expected, rtol=5e-4)  # four digits are shown
+
+
+def test_question_verdict_warning_and_picture_come_first(page, summary):
+    assert page.locator(".question").inner_text().startswith("Does ReLU limit the vanishing")
+    held = sum(c["holds"] is True for c in summary["claims"][:8])
+    assert f"{held} of 8 published claims hold" in page.locator(".answer").inner_text()
+    assert "Not CIFAR-100" in page.locator(".warning").inner_text()
+    assert page.locator(".opening figure.chart g.line path").count() == 4
+
+
+def test_every_claim_of_the_summary_is_there_with_its_verdict(page, summary):
+    items = page.locator(".claims > li").all()
+    assert len(items) == len(summary["claims"])
+    words = {True: "holds", False: "does not hold", None: "not judged"}
+    for item, claim in zip(items, summary["claims"], strict=True):
+        assert item.locator("h3").inner_text() == claim["claim"]
+        assert item.locator("dd").all_inner_texts() == [claim["published"], claim["measured"]]
+        assert item.locator(".badge").inner_text() == words[claim["holds"]]
+
+
+@pytest.mark.parametrize("what", ["accuracy", "loss"])
+def test_learning_curves_show_the_figures_of_the_summary(page, summary, what):
+    columns = {
+        f"{panel}: {name}": network[f"{part}_{what}"]
+        for part, panel in (("train", "training images (running)"), ("test", "test images"))
+        for name, network in summary["networks"].items()
+    }
+    figure = chart(page, f"{what.capitalize()} by epoch")
+    for button in figure.locator(".legend").get_by_role("button", name="published").all():
+        button.click()
+    head, found = table(figure)
+    assert head == list(columns)
+    np.testing.assert_allclose(found[:2], np.array(list(columns.values())).T, rtol=5e-4)
+    assert np.isnan(found[2:]).all()  # the published epochs after ours
+
+
+@pytest.mark.parametrize(
+    ("title", "figure", "choices", "layers"),
+    [
+        ("Update-to-weight ratio by layer", "update_ratios", ("weights", "biases"), 3),
+        ("Dead and saturated units by layer", "units", ("dead", "saturated"), 2),
+    ],
+)
+def test_layers_show_the_figures_of_the_summary(page, summary, title, figure, choices, layers):
+    drawn = chart(page, title)
+    names = ["layer 1", "layer 2", "output layer"][:layers]
+    for choice in choices:
+        drawn.get_by_text(choice, exact=True).click()
+        columns = {
+            f"{network}: {name}": [epoch[i] for epoch in block[figure][choice]]
+            for network, block in summary["networks"].items()
+            for i, name in enumerate(names)
+        }
+        assert_columns(drawn, columns)
+
+
+def test_gradients_show_the_figures_of_the_summary(page, summary):
+    drawn = chart(page, "Size of the gradients by layer")
+    assert drawn.locator("h4").all_inner_texts() == [
+        *("sigmoid", "relu", "sigmoid, published", "relu, published")
+    ]
+    drawn.get_by_text("biases", exact=True).click()
+    assert drawn.locator("h4").all_inner_texts() == ["sigmoid", "relu"]
+    columns = {
+        f"{network}: {name}": [epoch[i] for epoch in block["gradients"]["biases"]]
+        for network, block in summary["networks"].items()
+        for i, name in enumerate(["layer 1", "layer 2", "output layer"])
+    }
+    assert_columns(drawn, columns)
+
+
+def test_axe_finds_no_serious_fault(page):
+    assert serious_faults(page) == []
+
+
+def test_the_page_made_again_is_the_page_of_the_run(folder, capsys):
+    before = (folder / "report.html").read_bytes()
+    (folder / "report.html").unlink()
+    main(["cifar100", str(folder)])
+    assert (folder / "report.html").read_bytes() == before
+    assert "report.html, 0.5 MB" in capsys.readouterr().out
+
+
+def test_a_folder_that_is_not_there_is_one_line(tmp_path):
+    command = [sys.executable, str(SCRIPT), "cifar100", str(tmp_path / "nowhere")]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("report_page: ") and done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("study", PAGES)
+def test_the_page_in_the_docs_is_that_of_its_folder(study):
+    path = RESULTS / study / "report.html"
+    text = path.read_text("utf-8")
+    assert path.stat().st_size < LIMIT
+
+    def content(page):
+        return page.partition("<main")[2].partition("</main>")[0]
+
+    assert content(text) == content(PAGES[study](path.parent).html())
+
+
+@pytest.mark.parametrize("study", PAGES)
+def test_the_pages_in_the_docs_are_drawn_and_without_fault(watch, study):
+    """On a phone and in the dark, where a page is most likely to fail."""
+    page = watch.open(RESULTS / study / "report.html", 360, 740, color_scheme="dark")
+    for figure in page.locator("figure.chart").all():
+        assert figure.locator("g.line path, g.dots circle").count() > 0
+    spoken = "plots => plots.map(plot => plot.getAttribute('aria-valuetext'))"
+    assert not any("no figures" in text for text in page.locator(".plot").evaluate_all(spoken))
+    assert page.evaluate("document.documentElement.scrollWidth") == 360
+    assert serious_faults(page) == []

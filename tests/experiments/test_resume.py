@@ -1,0 +1,107 @@
+"""The main experiment broken off from outside, and started again with the same command."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).parents[2] / "experiments" / "cifar100.py"
+SMALL = (
+    *("--dataset", "stand-in", "--limit", "600", "--hidden", "16", "16", "--epochs", "3"),
+    *("--batch-size", "20", "--jobs", "2", "--device", "cpu", "--checkpoint-every", "5"),
+)
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
+
+
+def start(folder: Path, *more: str) -> subprocess.Popen:
+    command = [sys.executable, str(SCRIPT), *SMALL, "--output-dir", str(folder), *more]
+    pipe = subprocess.PIPE
+    environment = os.environ | {"OPENBLAS_NUM_THREADS": "1"}
+    return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=environment)
+
+
+def results(folder: Path) -> dict:
+    """All of ``summary.json`` that does not tell the time, and the weights."""
+    summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+
+    def timeless(value):
+        if isinstance(value, dict):
+            return {k: timeless(v) for k, v in value.items() if "second" not in k}
+        return [timeless(v) for v in value] if isinstance(value, list) else value
+
+    weights = {path.name: path.read_bytes() for path in (folder / "weights").iterdir()}
+    kept = {name: timeless(summary[name]) for name in ("networks", "paired_t_tests", "claims")}
+    return kept | weights
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> dict:
+    folder = tmp_path_factory.mktemp("whole")
+    process = start(folder)
+    out, error = process.communicate(timeout=300)
+    assert process.returncode == 0, out + error
+    return results(folder)
+
+
+def wait_for_checkpoints(process: subprocess.Popen, folder: Path) -> None:
+    deadline = time.monotonic() + 120
+    while len(list(folder.glob("cells/*.checkpoint.previous"))) < 2:
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_broken_off_and_started_again_it_ends_as_if_nothing_had_happened(number, whole, tmp_path):
+    process = start(tmp_path)
+    wait_for_checkpoints(process, tmp_path)
+    process.send_signal(number)
+    _, error = process.communicate(timeout=120)
+    if number == signal.SIGKILL:
+        assert process.returncode == -number
+    else:
+        assert process.returncode == 128 + number
+        name = signal.Signals(number).name
+        assert f"cifar100: stopped by {name} with 0 of 2 networks done; the same command" in error
+    assert not (tmp_path / "summary.json").exists()
+
+    process = start(tmp_path)
+    out, error = process.communicate(timeout=300)
+    assert process.returncode == 0, out + error
+    assert out.count("goes on after") == 2
+    assert results(tmp_path) == whole
+    assert not list(tmp_path.rglob("*.part"))
+    assert {path.suffix for path in (tmp_path / "cells").iterdir()} == {".cell"}
+
+
+def test_a_second_process_in_the_same_folder_is_refused_and_harms_nothing(whole, tmp_path):
+    first = start(tmp_path)
+    wait_for_checkpoints(first, tmp_path)
+    second = start(tmp_path)
+    _, error = second.communicate(timeout=120)
+    assert second.returncode == 1
+    assert "another process works in this folder" in error
+    out, error = first.communicate(timeout=300)
+    assert first.returncode == 0, out + error
+    assert results(tmp_path) == whole
+
+
+def test_other_options_are_refused_and_fresh_starts_over(whole, tmp_path):
+    process = start(tmp_path, "--epochs", "1")
+    out, error = process.communicate(timeout=300)
+    assert process.returncode == 0, out + error
+    process = start(tmp_path)
+    _, error = process.communicate(timeout=300)
+    assert process.returncode == 1
+    assert "expected epochs 1, as in the run that lies there, got epochs 3" in error
+    process = start(tmp_path, "--fresh")
+    out, error = process.communicate(timeout=300)
+    assert process.returncode == 0, out + error
+    assert results(tmp_path) == whole

@@ -1,0 +1,149 @@
+"""The text of a page: whole in itself, and safe whatever stands in it."""
+
+import html.parser
+import json
+import re
+
+import pytest
+
+from minidl.pages import (
+    Badge,
+    Chart,
+    Page,
+    Picture,
+    Points,
+    Prose,
+    Section,
+    Series,
+    Table,
+    json_block,
+    slug,
+)
+from minidl.pages.page import SCRIPTS, asset
+
+HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"'&<!--\u2028\u2029"
+
+
+class Tags(html.parser.HTMLParser):
+    """The start tags of a page with their attributes, and the text."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.text = [], ""
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def page(text="text", **more):
+    chart = Chart(text, text, text, text, [Series(text, [1, 2], [0.5, 1.0], panel=text)])
+    parts = [
+        Prose([text]),
+        Points([(text, text)]),
+        Badge(text, "good"),
+        Table(text, [text, text], [[text, text]]),
+        Picture(b"png", text, text),
+    ]
+    sections = [Section(text, parts)]
+    return Page(text, text, text, text, [chart], sections, text, **more).html()
+
+
+def test_texts_from_outside_make_no_tag_and_no_attribute():
+    usual, hostile = Tags(page()), Tags(page(HOSTILE))
+    assert [tag for tag, _ in hostile.tags] == [tag for tag, _ in usual.tags]
+    assert [set(a) for _, a in hostile.tags] == [set(a) for _, a in usual.tags]
+    assert hostile.text.count(HOSTILE) == 20  # every text is still there
+
+
+def test_json_in_a_page_cannot_end_its_script_and_comes_back_as_it_was():
+    block = json_block({"text": HOSTILE})
+    inside = block.removeprefix('<script type="application/json">').removesuffix("</script>")
+    assert not set(inside) & set("<>&\u2028\u2029")
+    assert json.loads(inside) == {"text": HOSTILE}
+
+
+def test_json_has_no_nan():
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        json_block([float("nan")])
+
+
+def test_a_page_names_nothing_outside_of_itself():
+    for tag, attributes in Tags(page()).tags:
+        for name in ("src", "href", "action", "srcset", "data"):
+            value = attributes.get(name, "#")
+            assert value.startswith(("#", "data:")), (tag, value)
+    assert "@import" not in asset("assets/page.css")
+    assert "url(" not in asset("assets/page.css")
+
+
+def test_the_policy_allows_the_scripts_of_the_page_only():
+    policy = re.search('Content-Security-Policy" content="([^"]*)"', page()).group(1)
+    assert "default-src 'none'" in policy
+    scripts = re.search("script-src ([^;]*)", policy).group(1).split()
+    assert len(scripts) == len(SCRIPTS)
+    assert all(script.startswith("'sha256-") for script in scripts)
+
+
+def test_scripts_and_styles_of_ones_own_stand_after_those_of_the_frame():
+    found = page(styles=["b { color: red }"], scripts=["startChart.mine = 1;"])
+    assert found.index("--series-9") < found.index("b { color: red }") < found.index("</style>")
+    assert found.index("function startChart") < found.index("startChart.mine")
+
+
+@pytest.mark.parametrize("text", ["'</SCRIPT>'", "'<!--'"])
+def test_a_script_that_would_end_its_element_is_refused(text):
+    with pytest.raises(ValueError, match="a script for a page: expected no"):
+        page(scripts=[text])
+
+
+def test_a_style_sheet_that_would_end_its_element_is_refused():
+    with pytest.raises(ValueError, match="a style for a page: expected no '</style'"):
+        page(styles=["</style>"])
+
+
+def test_the_libraries_lie_beside_their_licences():
+    for name in ("d3", "plot"):
+        assert "Permission to use, copy, modify" in asset(f"vendor/LICENSE.{name}")
+    for name in SCRIPTS[:2]:
+        version = re.search(r"-([\d.]+)\.min\.js", name).group(1)
+        assert f" v{version} Copyright" in asset(name)[:100]
+
+
+def test_a_slug_is_an_id():
+    assert slug("Gradient: |∂L/∂W| by layer!") == "gradient-l-w-by-layer"
+    assert slug("—") == "part"
+
+
+def series(**changes):
+    return Series(**{"name": "relu", "x": [1, 2], "y": [3.0, 4.0]} | changes)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: series(y=[1.0]), r"'relu': expected 2 numbers in y, one for each x, got 1"),
+        (lambda: series(low=[1.0]), r"'relu': expected 2 numbers in low, one for each x, got 1"),
+        (lambda: series(colour=10), r"'relu': expected a colour from 0 to 9, got 10"),
+        (lambda: Chart("A", "", "", "", []), r"'A': expected one series or more, got none"),
+        (
+            lambda: Chart("A", "", "", "", [series()], scales=("cubic",)),
+            r"'A': expected scales of 'linear' and 'log', got \('cubic',\)",
+        ),
+        (
+            lambda: Chart("A", "", "", "", [series(), series(where={"of": "W"})]),
+            r"'A': expected the same keys in where of all series",
+        ),
+    ],
+)
+def test_what_a_chart_cannot_draw_is_refused(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+def test_what_is_not_a_number_is_a_gap():
+    assert series(y=[float("nan"), None]).as_dict()["y"] == [None, None]
