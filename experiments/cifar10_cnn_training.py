@@ -183,7 +183,7 @@ def _train(
         history.test_loss.append(tested.loss)
         history.test_accuracy.append(tested.accuracy)
         history.seconds.append(epoch.seconds)
-        history.probes.append(probe(network, loss, x, targets, "sum"))
+        history.probes.append(probe(network, loss, x, targets, "sum", epoch.update))
         moved = plateau(history.test_accuracy)
         if until_it_moves and moved is not None and epoch.number > moved + 1:
             break
