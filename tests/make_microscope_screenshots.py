@@ -39,11 +39,12 @@ def main(run: str) -> None:
         page.locator("#looks .units label").nth(2).click()
         page.locator(".histograms .plot").first.focus()
         page.keyboard.press("End")
-        for _ in range(20):
+        for _ in range(26):  # from the last bin to −3 … −2.5
             page.keyboard.press("ArrowLeft")
-        shoot("unit", ".facts", "light", 1330)
+        shoot("unit", ".facts", "light", 1240)
         page.locator(".number[aria-label^='dz⁽¹⁾₁ = ']").hover()
-        shoot("step", "#steps", "dark", 1130)
+        page.set_viewport_size({"width": 1280, "height": 1000})
+        shoot("step", "#steps", "dark", 1000)
         watch.close()
 
 
