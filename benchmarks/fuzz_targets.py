@@ -14,6 +14,7 @@ import shutil
 import struct
 import tarfile
 import tempfile
+import warnings
 import zipfile
 import zlib
 from collections.abc import Callable, Sequence
@@ -269,7 +270,8 @@ def _weights() -> tuple[bytes, ...]:
 def _zip(parts: Sequence[bytes]) -> bytes:
     names = parts[0].decode("latin-1").split("\n")
     held = io.BytesIO()
-    with zipfile.ZipFile(held, "w") as archive:
+    with zipfile.ZipFile(held, "w") as archive, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a name that comes twice
         for name, content in zip(names, parts[1:], strict=False):
             archive.writestr(zipfile.ZipInfo(name), content)
     return held.getvalue()

@@ -42,6 +42,8 @@ class NpzReader:
     """
 
     def __init__(self, file: IO[bytes]) -> None:
+        if file.read(4) != b"PK\3\4":  # zipfile would take one that begins with something else
+            raise NpzError("damaged, or not a file that np.savez wrote (no zip archive)")
         with _as_npz_error():
             self._zip = zipfile.ZipFile(_Bounded(file))
         members = self._zip.infolist()
