@@ -20,8 +20,8 @@ from minidl.reporting.page import (
     set_up_section,
 )
 from minidl.reporting.page_charts import (
-    LAYER_COLOURS,
     Group,
+    layer_colour,
     learning_charts,
     runs_series,
 )
@@ -130,7 +130,7 @@ def _gradients(cells: ByEpoch) -> Chart:
         runs_series(
             label,
             [columns[f"gradient_{layer}"]],
-            colour=LAYER_COLOURS[i],
+            colour=layer_colour(i, len(LAYERS)),
             panel=name,
             where={"setting": title(setting)},
         )

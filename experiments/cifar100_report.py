@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from cifar100_claims import Series, judge, published
 from cifar100_figures import all_figures
-from cifar100_page import page
+from cifar100_page import departures, page
 
 from minidl.recording import History
 from minidl.reporting import (
@@ -29,8 +29,6 @@ from minidl.reporting.histories import by_epoch, by_layer, epoch_rows, mean_of
 from minidl.reporting.markup import plain
 from minidl.reporting.tables import figure
 
-PUBLISHED_SET_UP = {"epochs": 20, "batch_size": 64, "hidden": [512] * 4, "train_images": 50_000}
-
 
 @dataclass(frozen=True)
 class SetUp:
@@ -42,25 +40,6 @@ class SetUp:
     hidden: list[int]
     optimizer: str
     conditions: Conditions
-
-    def departures(self) -> list[str]:
-        """Where this differs from the published set-up."""
-        ours: dict[str, Any] = {
-            "epochs": self.epochs,
-            "batch_size": self.batch_size,
-            "hidden": self.hidden,
-            "train_images": self.data.train_images,
-        }
-        found = [
-            f"{key.replace('_', ' ')} {ours[key]} instead of {value}"
-            for key, value in PUBLISHED_SET_UP.items()
-            if ours[key] != value
-        ]
-        if self.data.name != "cifar-100":
-            found.insert(0, f"data {self.data.title} instead of CIFAR-100")
-        if self.optimizer != "adam, learning rate 0.001":
-            found.append(f"optimizer {self.optimizer} instead of adam, learning rate 0.001")
-        return found
 
 
 @dataclass(frozen=True)
@@ -209,7 +188,7 @@ def report(
         "## The claims\n",
         _claims_section(summary),
         "## Set-up\n",
-        _set_up_section(set_up, runs),
+        _set_up_section(set_up, runs, summary),
         "## Tables\n",
         *_training_tables(summary),
         "## Does the difference of the gradients mean anything?\n",
@@ -261,7 +240,7 @@ def _claims_section(summary: dict[str, Any]) -> str:
     )
 
 
-def _set_up_section(set_up: SetUp, runs: Sequence[Run]) -> str:
+def _set_up_section(set_up: SetUp, runs: Sequence[Run], summary: dict[str, Any]) -> str:
     sizes = (set_up.data.inputs, *set_up.hidden, len(set_up.data.classes))
     network = "-".join(map(str, sizes))
     rows = [
@@ -274,8 +253,7 @@ def _set_up_section(set_up: SetUp, runs: Sequence[Run]) -> str:
         ["gradients", "after each epoch, of the loss summed over the first 64 training images"],
         *set_up.conditions.rows(),
     ]
-    departures = set_up.departures()
-    differs = "; ".join(departures) if departures else "nothing in the table above"
+    differs = "; ".join(departures(summary)) or "nothing in the table above"
     return (
         markdown_table(["", ""], rows)
         + f"\n\nDifferent from the published set-up: {differs}.\n"

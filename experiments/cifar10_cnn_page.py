@@ -20,10 +20,10 @@ from minidl.reporting.page import (
     set_up_section,
 )
 from minidl.reporting.page_charts import (
-    LAYER_COLOURS,
     Group,
     function_colour,
     layer_charts,
+    layer_colour,
     learning_charts,
     published_series,
     runs_series,
@@ -118,7 +118,8 @@ def _looks(summary: Mapping[str, Any]) -> Iterator[Series]:
             for i, (layer, label) in enumerate(LAYERS.items()):
                 y = [look["layers"][layer][figure] for look in block["first_steps"]]
                 where = {"shown": title}
-                yield Series(label, steps, y, LAYER_COLOURS[i], panel=name, where=where)
+                colour = layer_colour(i, len(LAYERS))
+                yield Series(label, steps, y, colour, panel=name, where=where)
 
 
 def _plateaus(summary: Mapping[str, Any]) -> Table:

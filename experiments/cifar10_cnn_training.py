@@ -190,7 +190,7 @@ def _train(
         history.test_loss.append(tested.loss)
         history.test_accuracy.append(tested.accuracy)
         history.seconds.append(epoch.seconds)
-        history.probes.append(probe(network, loss, x, targets, "sum"))
+        history.probes.append(probe(network, loss, x, targets, "sum", epoch.update))
         if recorder is not None:
             recorder.look(network, loss, x, targets, epoch.number)
         moved = plateau(history.test_accuracy)

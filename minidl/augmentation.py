@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from minidl import checks
 from minidl.backend import Array, Random, namespace, take_rows
 
 
@@ -35,11 +36,9 @@ class Augmentation(Random):
     def __init__(
         self, padding: int = 4, flip: bool = True, rng: np.random.Generator | int = 0
     ) -> None:
-        if padding < 0:
-            raise ValueError(f"Augmentation: expected a padding of at least 0, got {padding}")
-        self.padding = int(padding)
-        self.flip = flip
-        self.rng: np.random.Generator = np.random.default_rng(rng)
+        self.padding = checks.whole("Augmentation", "padding", padding, least=0)
+        self.flip = checks.flag("Augmentation", "flip", flip)
+        self.rng: np.random.Generator = checks.generator("Augmentation", rng)
 
     def __call__(self, images: Array) -> Array:
         """Another view of each of ``images`` (N, C, H, W); the array is this object's own."""
@@ -52,7 +51,16 @@ class Augmentation(Random):
     def apply(self, images: Array, i: np.ndarray, j: np.ndarray, m: np.ndarray) -> Array:
         """The views of ``images`` (N, C, H, W) at i, j, mirrored where m is 1; (N,) each."""
         self._prepare(images)
-        self._look_at(i, j, m)
+        places = 2 * self.padding + 1
+        chosen = []
+        for name, given, count in (("i", i, places), ("j", j, places), ("m", m, 2)):
+            chosen.append(checks.indices("Augmentation.apply", name, given, count))
+            if len(chosen[-1]) != len(images):
+                raise ValueError(
+                    f"Augmentation.apply: expected {name} ({len(images)},), one for each image, "
+                    f"got ({len(chosen[-1])},)"
+                )
+        self._look_at(*chosen)
         return self._views(images)
 
     def choose(self, N: int) -> np.ndarray:
@@ -65,6 +73,7 @@ class Augmentation(Random):
         self.drawn = True
 
     def _prepare(self, images: Array) -> None:
+        checks.array("Augmentation", "images", images)
         if images.ndim != 4:
             raise ValueError(f"Augmentation: expected images (N, C, H, W), got {images.shape}")
         N, C, H, W = images.shape

@@ -18,6 +18,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from minidl.machine import memory_limit
+
 # A NumPy or a CuPy array: CuPy offers the same interface, so one name serves for both.
 Array: TypeAlias = np.ndarray
 
@@ -67,9 +69,22 @@ class Device:
         return f"{self} ({model.decode()}, {runtime.memGetInfo()[1] / 2**30:.0f} GiB)"
 
     def require_memory(self, size: int, what: str) -> None:
-        """Raise :class:`DeviceError` unless ``size`` bytes are free on this GPU for ``what``."""
-        if self.is_cuda and size > self.xp.cuda.runtime.memGetInfo()[0]:
-            raise self._no_memory(f"{what} needs {size / 1e6:,.0f} MB")
+        """Raise :class:`DeviceError` where ``size`` bytes for ``what`` cannot fit.
+
+        On a GPU they must be free now; on the CPU they must not be more than this
+        process can have at all, for what is free there changes with every program.
+        """
+        needed = f"{what} needs {size / 1e6:,.0f} MB"
+        if self.is_cuda:
+            if size > self.xp.cuda.runtime.memGetInfo()[0]:
+                raise self._no_memory(needed)
+            return
+        limit = memory_limit()
+        if limit is not None and size > limit:
+            raise DeviceError(
+                f"cpu: not enough memory: {needed}, {limit / 1e6:,.0f} MB is all this process can "
+                "have; use a smaller batch size, or a smaller network"
+            )
 
     @contextmanager
     def enough_memory(self) -> Iterator[None]:

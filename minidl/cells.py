@@ -18,7 +18,7 @@ from types import FrameType
 from typing import Any, TypeVar
 
 from minidl.checkpoint import WAY_OUT, Checkpoint, CheckpointError, Stopped
-from minidl.files import remove_parts, whole_file
+from minidl.files import whole_file
 from minidl.recording import side_by_side
 from minidl.sealed import DamagedFile, read_sealed, write_sealed
 
@@ -70,7 +70,6 @@ class Cells:
             shutil.rmtree(self.folder, ignore_errors=True)
             path.unlink(missing_ok=True)
         self.folder.mkdir(exist_ok=True)
-        remove_parts(self.folder)
         text = json.dumps(configuration, indent=1, ensure_ascii=False) + "\n"
         if path.exists():
             _expect_same(_read_configuration(path), json.loads(text), path)

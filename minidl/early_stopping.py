@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from numbers import Real
 
 import numpy as np
 
+from minidl import checks
 from minidl.backend import to_numpy
 from minidl.network import Network
 
@@ -44,17 +46,16 @@ class EarlyStopping:
     kept: list[np.ndarray] = field(default_factory=list)  # θ and the layers' state at the best
 
     def __post_init__(self) -> None:
-        if self.patience < 1:
-            raise ValueError(
-                f"EarlyStopping: expected a patience of at least 1, got {self.patience}"
-            )
-        if not 0 <= self.min_delta < math.inf:
-            raise ValueError(
-                f"EarlyStopping: expected min_delta of at least 0, got {self.min_delta}"
-            )
+        self.patience = checks.whole("EarlyStopping", "patience", self.patience)
+        self.min_delta = checks.not_negative("EarlyStopping", "min_delta", self.min_delta)
 
     def update(self, network: Network, value: float) -> bool:
         """Take in the value after an epoch; whether training is to stop now."""
+        checks.instance("EarlyStopping.update", "network", network, Network)
+        if not isinstance(value, Real):
+            raise ValueError(
+                f"EarlyStopping.update: expected value as a number, got {checks.shown(value)}"
+            )
         self.epoch += 1
         if value + self.min_delta < self.best:  # false for NaN
             self.best = float(value)
@@ -74,6 +75,11 @@ class EarlyStopping:
             raise RuntimeError(
                 "EarlyStopping: expected a finite value before restore, got none; "
                 "call update(network, value) after each epoch"
+            )
+        if network.theta.shape != self.kept[0].shape:
+            raise ValueError(
+                f"EarlyStopping: expected the network of update, with {self.kept[0].size:,} "
+                f"parameters, got one with {network.theta.size:,}"
             )
         for array, kept in zip((network.theta, network.state), self.kept, strict=True):
             array[...] = network.device.asarray(kept)

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from minidl import kernels
-from minidl.backend import CPU, Array, Device, Workspace, namespace, take_rows, to_numpy
+from minidl import checks, kernels
+from minidl.backend import CPU, Array, Device, Workspace, get_device, namespace, take_rows, to_numpy
 
 
 class Examples(Workspace):
@@ -39,6 +39,8 @@ class Examples(Workspace):
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
     ) -> None:
+        for name, given in (("inputs", inputs), ("targets", targets)):
+            checks.array("Examples", name, given)
         if inputs.ndim < 1 or targets.ndim < 1 or len(inputs) != len(targets) or not len(inputs):
             raise ValueError(
                 "Examples: expected as many targets as inputs and at least one, got "
@@ -57,11 +59,9 @@ class Examples(Workspace):
         self.targets = targets  # (N,) or (N, …)
         if divisor is None:
             divisor = 255.0 if inputs.dtype == np.uint8 else 1.0
-        if not 0 < divisor < np.inf:
-            raise ValueError(f"Examples: expected a divisor above 0, got {divisor}")
-        self.divisor = float(divisor)
-        self.mean = None if mean is None else tuple(map(float, mean))  # (C,)
-        self.std = None if std is None else tuple(map(float, std))  # (C,)
+        self.divisor = checks.positive("Examples", "divisor", divisor)
+        self.mean = None if mean is None else _numbers("mean", mean)  # (C,)
+        self.std = None if std is None else _numbers("std", std)  # (C,)
         if self.mean is not None or self.std is not None:
             self._check_normalisation()
 
@@ -88,16 +88,17 @@ class Examples(Workspace):
 
     def first(self, n: int) -> Examples:
         """The first ``n`` examples (all, where there are fewer), without a copy."""
-        if n < 1:
-            raise ValueError(f"Examples.first: expected n of at least 1, got {n}")
+        n = checks.whole("Examples.first", "n", n)
         return self._with(self.inputs[:n], self.targets[:n])
 
-    def to(self, device: Device = CPU) -> Examples:
+    def to(self, device: str | Device = CPU) -> Examples:
         """The same examples in the memory of ``device``, still as bytes."""
+        device = get_device(device)
         return self._with(device.asarray(self.inputs), device.asarray(self.targets))
 
     def take(self, rows: np.ndarray) -> Examples:
         """The examples with these row numbers, in this order, copied as they are (bytes stay)."""
+        rows = checks.indices("Examples.take", "rows", rows, len(self))
         rows = namespace(self.inputs).asarray(rows)
         return self._with(self.inputs[rows], self.targets[rows])
 
@@ -115,9 +116,10 @@ class Examples(Workspace):
         ValueError
             unless both parts get an example, and where there are no labels to stratify by.
         """
-        if not 1 <= n < len(self):
+        if checks.whole("Examples.split", "n", n) >= len(self):
             raise ValueError(f"Examples.split: expected n from 1 to {len(self) - 1}, got {n}")
-        rng = np.random.default_rng(rng)
+        rng = checks.generator("Examples.split", rng)
+        checks.flag("Examples.split", "stratify", stratify)
         order = rng.permutation(len(self))
         if stratify:
             self._check_integers()
@@ -131,6 +133,7 @@ class Examples(Workspace):
 
     def joined(self, other: Examples) -> Examples:
         """These examples and, after them, the ``other`` ones, which are scaled alike."""
+        checks.instance("Examples.joined", "other", other, Examples)
         ours, theirs = (
             (e.inputs.dtype, e.input_shape, e.divisor, e.mean, e.std) for e in (self, other)
         )
@@ -138,6 +141,13 @@ class Examples(Workspace):
             raise ValueError(
                 "Examples.joined: expected examples of the same type, shape and scaling, "
                 f"got {ours} and {theirs}"
+            )
+        a, b = ((e.targets.dtype.kind, e.targets.shape[1:]) for e in (self, other))
+        if a != b:
+            raise ValueError(
+                "Examples.joined: expected targets of the same kind and shape, got "
+                f"{self.targets.dtype} {self.targets.shape} and "
+                f"{other.targets.dtype} {other.targets.shape}"
             )
         concatenate = namespace(self.inputs).concatenate
         return self._with(
@@ -169,6 +179,7 @@ class Examples(Workspace):
 
     def batch(self, start: int, stop: int, dtype: np.dtype) -> tuple[Array, Array]:
         """The batch of rows ``start`` to ``stop`` in their own order, as :meth:`draw` gives it."""
+        dtype = checks.float_type("Examples.batch", dtype)
         return self._scale(self.inputs[start:stop], dtype), self.targets[start:stop]
 
     def _scale(self, raw: Array, dtype: np.dtype) -> Array:
@@ -184,6 +195,7 @@ class Examples(Workspace):
 
     def check_labels(self, classes: int) -> None:
         """Raise ``ValueError`` unless every target is an integer label in ``0 … classes - 1``."""
+        checks.whole("Examples.check_labels", "classes", classes)
         self._check_integers()
         labels = to_numpy(self.targets)
         if labels.min() < 0 or labels.max() >= classes:
@@ -198,6 +210,15 @@ class Examples(Workspace):
                 "Examples: expected integer labels (N,), "
                 f"got {self.targets.dtype} {self.targets.shape}"
             )
+
+
+def _numbers(name: str, values: Sequence[float]) -> tuple[float, ...]:
+    given = np.asarray(values)
+    if given.ndim != 1 or given.dtype.kind not in "iuf":
+        raise ValueError(
+            f"Examples: expected {name} as one number for each channel, got {checks.shown(values)}"
+        )
+    return tuple(map(float, values))
 
 
 def _shares(labels: np.ndarray, n: int) -> list[tuple[int, int]]:

@@ -22,6 +22,8 @@ def whole_file(path: str | os.PathLike[str], mode: str = "w") -> Iterator[IO[Any
     is ``"w"`` (UTF-8 text) or ``"wb"``.
     """
     path = Path(path)
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"{path}: there is no folder {path.parent}; make it first")
     beside = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.part")
     try:
         text = {} if "b" in mode else {"encoding": "utf-8", "newline": ""}

@@ -27,6 +27,7 @@ from typing import Any
 
 import numpy as np
 
+from minidl import checks
 from minidl.activations import Activation
 from minidl.backend import Array, Device, get_device, namespace, to_numpy
 from minidl.layers import Activate, Layer
@@ -136,7 +137,19 @@ def check_gradients(
     TypeError, ValueError
         for input that is not float64 or not finite, or targets that are missing.
     """
-    rng, device = np.random.default_rng(rng), get_device(device)
+    rng, device = checks.generator("check_gradients", rng), get_device(device)
+    checks.whole("check_gradients", "directions", directions)
+    checks.whole("check_gradients", "attempts", attempts, least=0)
+    checks.positive("check_gradients", "tolerance", tolerance)
+    if isinstance(subject, type) or not (hasattr(subject, "forward") or callable(subject)):
+        raise TypeError(
+            "check_gradients: expected a layer, an activation function, a network or a loss, "
+            f"got {checks.shown(subject)}"
+        )
+    if isinstance(loss, type) or not (loss is None or callable(loss)):
+        raise TypeError(f"check_gradients: expected a loss, got {checks.shown(loss)}")
+    if isinstance(x, tuple):
+        x = tuple(checks.whole("check_gradients", "each size of x", n) for n in x)
     point: Array = device.asarray(rng.standard_normal(x)) if isinstance(x, tuple) else x
     if isinstance(subject, Activation):
         subject = Activate(subject)

@@ -14,6 +14,8 @@ from typing import TypeAlias
 
 import numpy as np
 
+from minidl import checks
+
 Initializer: TypeAlias = Callable[[np.random.Generator, tuple[int, ...], int, int], np.ndarray]
 
 
@@ -86,9 +88,10 @@ INITIALIZERS: dict[str, Initializer] = {
 
 def constant(value: float) -> Initializer:
     """The initializer that gives ``value`` everywhere, for biases: ``biases=constant(0.01)``."""
+    value = checks.finite("constant", "value", value)
 
     def fill(rng: np.random.Generator, shape: tuple[int, ...], n_in: int, n_out: int) -> np.ndarray:
-        return np.full(shape, float(value))
+        return np.full(shape, value)
 
     return fill
 
@@ -97,8 +100,9 @@ def get_initializer(initializer: str | Initializer) -> Initializer:
     """The function of that name; a function is returned as it is."""
     if callable(initializer):
         return initializer
-    if initializer not in INITIALIZERS:
+    if not isinstance(initializer, str) or initializer not in INITIALIZERS:
         raise ValueError(
-            f"initializer: expected one of {', '.join(INITIALIZERS)}, got {initializer!r}"
+            f"initializer: expected one of {', '.join(INITIALIZERS)}, or a function, "
+            f"got {checks.shown(initializer)}"
         )
     return INITIALIZERS[initializer]

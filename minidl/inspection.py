@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from minidl import checks
 from minidl.activations import Activation
 from minidl.backend import Array, namespace
 from minidl.losses import Loss
@@ -85,6 +86,8 @@ def probe(
     N times that of the mean.  ``update`` is Δθ ``(P,)`` of the last step, as an
     :class:`minidl.training.Epoch` carries it, for the update-to-weight ratio.
     """
+    checks.instance("probe", "network", network, Network)
+    checks.instance("probe", "loss", loss, Loss)
     value, dlogits = loss(network.forward(x), targets, reduction)
     network.backward(dlogits)
     return Probe(float(value), gradient_figures(network, update), unit_figures(network))
@@ -92,6 +95,11 @@ def probe(
 
 def gradient_figures(network: Network, update: Array | None = None) -> list[GradientFigures]:
     """The figures of the gradients that the network holds now, parameter by parameter."""
+    if update is not None and np.shape(update) != network.theta.shape:
+        raise ValueError(
+            f"gradient_figures: expected update {network.theta.shape} as an Epoch has it, "
+            f"got {np.shape(update)}"
+        )
     rows = []
     start = 0
     for layer, name, value, g in network.parameters():

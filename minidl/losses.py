@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from minidl import kernels
+from minidl import checks, kernels
 from minidl.activations import sigmoid
 from minidl.backend import Array, Workspace, namespace
 
@@ -21,7 +21,7 @@ from minidl.backend import Array, Workspace, namespace
 class Loss(Workspace):
     """Base of all: checks, memory and the mean.  An instance keeps scratch arrays."""
 
-    name: ClassVar[str]
+    name: ClassVar[str] = "loss"
 
     def __call__(self, logits: Array, targets: Array, reduction: str = "mean") -> tuple[Any, Array]:
         """The value, a scalar on the device, and its gradient, the shape of ``logits``.
@@ -32,10 +32,20 @@ class Loss(Workspace):
         ------
         ValueError
             for shapes or labels that do not fit, or another reduction.
+        TypeError
+            for logits and targets on different devices.
         """
         if reduction not in ("mean", "sum"):
             raise ValueError(f"{self.name}: expected reduction 'mean' or 'sum', got {reduction!r}")
-        if not len(logits):
+        checks.floats(self.name, "logits", logits)
+        checks.array(self.name, "targets", targets)
+        if namespace(logits) is not namespace(targets):
+            raise TypeError(
+                f"{self.name}: expected logits and targets on the same device, got "
+                f"{namespace(logits).__name__} and {namespace(targets).__name__} arrays; "
+                "move them with device.asarray(targets)"
+            )
+        if not logits.size:
             raise ValueError(f"{self.name}: expected at least one example, got {logits.shape}")
         self.check_shapes(logits.shape, targets)
         self.check_values(logits.shape, targets)

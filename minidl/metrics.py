@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from minidl import checks
 from minidl.backend import Array, to_numpy
 from minidl.examples import Examples
 from minidl.network import Network
@@ -15,8 +16,14 @@ from minidl.network import Network
 
 def predicted_labels(network: Network, examples: Examples, batch_size: int = 256) -> np.ndarray:
     """argmax_i of the network's output for each example, as in inference.  ``(N,)``, on the CPU."""
-    if batch_size < 1:
-        raise ValueError(f"predicted_labels: expected a batch_size of at least 1, got {batch_size}")
+    batch_size = checks.whole("predicted_labels", "batch_size", batch_size)
+    checks.instance("predicted_labels", "network", network, Network)
+    checks.instance("predicted_labels", "examples", examples, Examples)
+    if len(network.shapes[-1]) != 1:
+        raise ValueError(
+            "predicted_labels: expected a network that gives (N, classes), got "
+            f"(N, {', '.join(map(str, network.shapes[-1]))})"
+        )
     examples = examples.to(network.device)
     labels = np.empty(len(examples), np.int64)
     for start in range(0, len(examples), batch_size):
@@ -35,8 +42,9 @@ def confusion_matrix(labels: Array, predictions: Array, classes: int) -> np.ndar
     ValueError
         for other types or values, lengths that differ, or no example.
     """
+    classes = checks.whole("confusion_matrix", "classes", classes)
     true, taken = (
-        _checked(name, to_numpy(array), classes)
+        _checked(name, array, classes)
         for name, array in (("labels", labels), ("predictions", predictions))
     )
     if len(true) != len(taken):
@@ -48,7 +56,9 @@ def confusion_matrix(labels: Array, predictions: Array, classes: int) -> np.ndar
     return pairs.reshape(classes, classes)
 
 
-def _checked(name: str, array: np.ndarray, classes: int) -> np.ndarray:
+def _checked(name: str, array: Array, classes: int) -> np.ndarray:
+    checks.array("confusion_matrix", name, array)
+    array = to_numpy(array)
     if array.ndim != 1 or array.dtype.kind not in "iu" or not len(array):
         raise ValueError(
             f"confusion_matrix: expected {name} as integers (N,) with N of at least 1, "
@@ -85,6 +95,15 @@ class ClassReport:
 
     names: tuple[str, ...]  # of the classes
     confusion: np.ndarray  # M
+
+    def __post_init__(self) -> None:
+        checks.array("ClassReport", "confusion", self.confusion)
+        M, C = self.confusion, len(self.names)
+        if M.shape != (C, C) or M.dtype.kind not in "iu" or M.min() < 0 or not M.any():
+            raise ValueError(
+                f"ClassReport: expected confusion ({C}, {C}) like the names, counts of at least "
+                f"one example, got {checks.shown(M)}"
+            )
 
     @property
     def support(self) -> np.ndarray:
@@ -144,4 +163,8 @@ def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
 
 def class_report(labels: Array, predictions: Array, names: Sequence[str]) -> ClassReport:
     """The :class:`ClassReport` of predictions ``(N,)`` for labels ``(N,)``; ``names[label]``."""
+    if not isinstance(names, Sequence) or not all(isinstance(name, str) for name in names):
+        raise ValueError(
+            f"class_report: expected names as one string for each class, got {checks.shown(names)}"
+        )
     return ClassReport(tuple(names), confusion_matrix(labels, predictions, len(names)))

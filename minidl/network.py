@@ -10,10 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from minidl import checks
 from minidl.backend import Array, Device, get_device, to_numpy
 from minidl.files import whole_file
 from minidl.layers import Chain, Layer
 from minidl.layers.base import name_layers
+from minidl.layers.chain import checked_layers
 from minidl.npz import NpzError, NpzReader
 from minidl.printable import printable
 
@@ -48,6 +50,8 @@ class Network:
     ------
     ValueError
         where a layer does not fit the one before it, or another type is asked for.
+    DeviceError
+        where the device cannot be had, or has too little memory for θ and ∇θ.
     """
 
     def __init__(
@@ -58,18 +62,18 @@ class Network:
         dtype: Any = "float32",
         device: str | Device = "cpu",
     ) -> None:
-        self.input_shape = tuple(int(n) for n in np.atleast_1d(input_shape))
-        self.dtype = np.dtype(dtype)
+        sizes = input_shape if isinstance(input_shape, tuple | list) else (input_shape,)
+        self.input_shape = tuple(
+            checks.whole("Network", "each size of input_shape", n) for n in sizes
+        )
+        self.dtype = checks.float_type("Network", dtype)
         self.device = get_device(device)
-        if not layers:
-            raise ValueError("Network: expected at least one layer, got none")
-        self._chain = Chain(layers)
+        generator = checks.generator("Network", rng)
+        self._chain = Chain(checked_layers("Network", layers))
         self.layers = self._chain.layers
         ids = [id(layer) for layer in self._chain.walk()]
         if len(set(ids)) < len(ids):
             raise ValueError("Network: a layer stands in it twice; make a new one for each place")
-        if self.dtype not in (np.float32, np.float64):
-            raise ValueError(f"Network: expected dtype float32 or float64, got {self.dtype}")
         name_layers(self.layers)
         try:
             self._chain.output_shape(self.input_shape)
@@ -78,12 +82,13 @@ class Network:
         self.shapes = self._chain.shapes  # output shape of each layer, without the batch axis
 
         P, S, xp = self._chain.size, self._chain.state_size, self.device.xp
+        self.device.require_memory(2 * P * self.dtype.itemsize, f"a network of {P:,} parameters")
         with self.device.enough_memory():
             self.theta: Array = xp.zeros(P, self.dtype)  # (P,)
             self.dtheta: Array = xp.zeros(P, self.dtype)  # (P,)
             self.state: Array = xp.zeros(S, self.dtype)  # (S,)
         self._chain.bind(self.theta, self.dtheta, self.state)
-        self._chain.initialize(np.random.default_rng(rng))
+        self._chain.initialize(generator)
 
     # -- forward, backward --------------------------------------------------------
 
@@ -92,6 +97,7 @@ class Network:
 
         The array is the last layer's own and lasts until the next forward.
         """
+        checks.array("Network", "x", x)
         if x.shape[1:] != self.input_shape or not len(x):
             raise ValueError(
                 f"Network: expected input (N, {', '.join(map(str, self.input_shape))}) "
@@ -108,13 +114,19 @@ class Network:
 
     def predict(self, x: Array, batch_size: int = 256) -> np.ndarray:
         """The output for all of ``x`` ``(N, *input_shape)``, batch by batch, as a NumPy array."""
-        if batch_size < 1:
-            raise ValueError(f"predict: expected a batch_size of at least 1, got {batch_size}")
+        batch_size = checks.whole("predict", "batch_size", batch_size)
+        checks.array("predict", "x", x)
+        if x.dtype.kind not in "iuf":
+            raise ValueError(f"predict: expected x as an array of numbers, got {x.dtype}")
         y = np.empty((len(x), *self.shapes[-1]), self.dtype)
         for start in range(0, len(x), batch_size):
             batch = self.device.asarray(x[start : start + batch_size], self.dtype)
             y[start : start + batch_size] = to_numpy(self.forward(batch))
         return y
+
+    def workspace_size(self) -> int:
+        """About how many numbers its layers keep in a training for each example of a batch."""
+        return self._chain.workspace_size(self.input_shape, input_gradient=False)
 
     # -- looking at it ----------------------------------------------------------------
 

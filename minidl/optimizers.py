@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from minidl import kernels
+from minidl import checks, kernels
 from minidl.backend import Array, Workspace, namespace
 from minidl.parallel import split
 
@@ -41,12 +41,21 @@ class Optimizer(Workspace):
     def __init__(
         self, learning_rate: float, l2: float = 0.0, clip_norm: float | None = None
     ) -> None:
-        self.learning_rate = self._positive("learning_rate", learning_rate)
-        if not 0 <= l2 < math.inf:
-            raise ValueError(f"{type(self).__name__}: expected l2 of at least 0, got {l2}")
-        self.l2 = float(l2)
-        self.clip_norm = None if clip_norm is None else self._positive("clip_norm", clip_norm)
+        name = type(self).__name__
+        self.learning_rate = checks.positive(name, "learning_rate", learning_rate)
+        self.l2 = checks.not_negative(name, "l2", l2)
+        self.clip_norm = (
+            None if clip_norm is None else checks.positive(name, "clip_norm", clip_norm)
+        )
         self.t = 0  # steps done
+
+    @property
+    def learning_rate(self) -> float:
+        return self._learning_rate
+
+    @learning_rate.setter
+    def learning_rate(self, value: float) -> None:  # a schedule may end at 0
+        self._learning_rate = checks.not_negative(type(self).__name__, "learning_rate", value)
 
     def step(self, theta: Array, dtheta: Array, coefficients: Sequence[Any] | None = None) -> None:
         """Update ``theta`` ``(P,)`` in place from the gradient ``dtheta`` ``(P,)``.
@@ -54,6 +63,8 @@ class Optimizer(Workspace):
         ``coefficients`` are those of this step where they are on the GPU already.
         """
         if self.t == 0:
+            for what, vector in (("theta", theta), ("dtheta", dtheta)):
+                checks.floats(type(self).__name__, what, vector)
             self.resume(theta, 0, {})
         if not theta.shape == dtheta.shape == (self._size,):
             raise ValueError(
@@ -114,18 +125,6 @@ class Optimizer(Workspace):
         g += dtheta if clip is None else np.multiply(dtheta, clip, out=scratch)
         return g
 
-    def _positive(self, name: str, value: float) -> float:
-        if not 0 < value < math.inf:
-            raise ValueError(f"{type(self).__name__}: expected {name} above 0, got {value}")
-        return float(value)
-
-    def _decay(self, name: str, value: float) -> float:
-        if not 0 <= value < 1:
-            raise ValueError(
-                f"{type(self).__name__}: expected {name} from 0 up to but not 1, got {value}"
-            )
-        return float(value)
-
 
 class SGD(Optimizer):
     """v ← μ v + g,  θ ← θ − η v;  with Nesterov's momentum θ ← θ − η (g + μ v).
@@ -143,9 +142,9 @@ class SGD(Optimizer):
         clip_norm: float | None = None,
     ) -> None:
         super().__init__(learning_rate, l2, clip_norm)
-        self.momentum = self._decay("momentum", momentum)
+        self.momentum = checks.below_one("SGD", "momentum", momentum)
         self.slots = ("v",) if momentum else ()  # without momentum v is g
-        self.nesterov = nesterov
+        self.nesterov = checks.flag("SGD", "nesterov", nesterov)
         if nesterov and momentum == 0:
             raise ValueError("SGD: expected a momentum above 0 with nesterov=True, got 0")
 
@@ -191,8 +190,8 @@ class RMSprop(Optimizer):
         clip_norm: float | None = None,
     ) -> None:
         super().__init__(learning_rate, l2, clip_norm)
-        self.rho = self._decay("rho", rho)
-        self.epsilon = self._positive("epsilon", epsilon)
+        self.rho = checks.below_one("RMSprop", "rho", rho)
+        self.epsilon = checks.positive("RMSprop", "epsilon", epsilon)
 
     def update(
         self, theta: Array, g: Array, scratch: Array, now: Sequence[Any], *kept: Array
@@ -244,10 +243,11 @@ class Adam(Optimizer):
         epsilon_hat: bool = False,
     ) -> None:
         super().__init__(learning_rate, l2, clip_norm)
-        self.beta1 = self._decay("beta1", beta1)
-        self.beta2 = self._decay("beta2", beta2)
-        self.epsilon = self._positive("epsilon", epsilon)
-        self.epsilon_hat = epsilon_hat
+        name = type(self).__name__
+        self.beta1 = checks.below_one(name, "beta1", beta1)
+        self.beta2 = checks.below_one(name, "beta2", beta2)
+        self.epsilon = checks.positive(name, "epsilon", epsilon)
+        self.epsilon_hat = checks.flag(name, "epsilon_hat", epsilon_hat)
 
     def coefficients(self, t: int) -> tuple[float, ...]:
         c = math.sqrt((1 - self.beta2**t) / (1 - self.beta2))
@@ -295,9 +295,7 @@ class AdamW(Adam):
         super().__init__(
             learning_rate, beta1, beta2, epsilon, clip_norm=clip_norm, epsilon_hat=epsilon_hat
         )
-        if not 0 <= weight_decay < math.inf:
-            raise ValueError(f"AdamW: expected weight_decay of at least 0, got {weight_decay}")
-        self.weight_decay = float(weight_decay)
+        self.weight_decay = checks.not_negative("AdamW", "weight_decay", weight_decay)
 
     def coefficients(self, t: int) -> tuple[float, ...]:
         return *super().coefficients(t), 1 - self.learning_rate * self.weight_decay

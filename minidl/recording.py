@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from minidl import checks
 from minidl.checkpoint import Checkpoint
 from minidl.examples import Examples
 from minidl.inspection import Probe, probe
@@ -99,8 +100,7 @@ def side_by_side(
     threads.  When one fails, ``stop`` is set, and the others, which watch it, are
     waited for.
     """
-    if jobs < 1:
-        raise ValueError(f"side_by_side: expected jobs of at least 1, got {jobs}")
+    jobs = checks.whole("side_by_side", "jobs", jobs)
     jobs = min(jobs, len(tasks))
     if jobs <= 1:
         return [task() for task in tasks]

@@ -14,6 +14,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from minidl import checks
+
 
 @dataclass(frozen=True)
 class StepDecay:
@@ -27,13 +29,12 @@ class StepDecay:
     factor: float = 0.1  # γ
 
     def __post_init__(self) -> None:
-        _check_start(self, self.start)
-        if self.every < 1:
-            raise ValueError(f"StepDecay: expected every of at least 1 epoch, got {self.every}")
-        if not 0 < self.factor <= 1:
-            raise ValueError(f"StepDecay: expected a factor above 0 and up to 1, got {self.factor}")
+        checks.positive("StepDecay", "start", self.start)
+        checks.whole("StepDecay", "every", self.every)
+        checks.positive("StepDecay", "factor", checks.share("StepDecay", "factor", self.factor))
 
     def __call__(self, done: int) -> float:
+        done = checks.whole("StepDecay", "done", done, least=0)
         return self.start * self.factor ** (done // self.every)
 
 
@@ -51,19 +52,14 @@ class CosineAnnealing:
     end: float = 0.0  # η_min
 
     def __post_init__(self) -> None:
-        _check_start(self, self.start)
-        if self.epochs < 1:
-            raise ValueError(f"CosineAnnealing: expected epochs of at least 1, got {self.epochs}")
-        if not 0 <= self.end <= self.start:
+        checks.positive("CosineAnnealing", "start", self.start)
+        checks.whole("CosineAnnealing", "epochs", self.epochs)
+        if checks.not_negative("CosineAnnealing", "end", self.end) > self.start:
             raise ValueError(
                 f"CosineAnnealing: expected an end from 0 to the start {self.start}, got {self.end}"
             )
 
     def __call__(self, done: int) -> float:
+        done = checks.whole("CosineAnnealing", "done", done, least=0)
         wave = 1 + math.cos(math.pi * min(done, self.epochs) / self.epochs)
         return self.end + (self.start - self.end) * wave / 2
-
-
-def _check_start(schedule: object, start: float) -> None:
-    if not 0 < start < math.inf:
-        raise ValueError(f"{type(schedule).__name__}: expected a start above 0, got {start}")

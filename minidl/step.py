@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 
 from minidl import kernels
-from minidl.backend import Array, Random, Workspace, namespace, to_numpy
+from minidl.backend import Array, Random, Workspace, to_numpy
 from minidl.examples import Examples
 from minidl.graph import Graph
 from minidl.inspection import first_nonfinite
 from minidl.losses import Loss
+from minidl.memory import training_memory
 from minidl.network import Network
 from minidl.optimizers import Optimizer
 
@@ -47,7 +48,8 @@ class TrainingStep:
         graph: bool = True,
     ) -> None:
         self.network = network
-        _require_memory(network, examples, optimizer, batch_size)
+        size = training_memory(network, examples, optimizer, batch_size)
+        network.device.require_memory(size, "the training")
         self.examples = examples.to(network.device)
         self.loss = loss
         self.optimizer = optimizer
@@ -61,6 +63,7 @@ class TrainingStep:
         xp = network.device.xp
         self.losses = xp.empty(len(examples), network.dtype)  # in the order of the epoch
         self.hits = xp.empty(len(examples), network.dtype)
+        self._state = network.state.copy()  # before the step, as running means follow each batch
         self.done = 0  # steps of this epoch
         self._warm = 0  # full batches launched one by one
         self.graph: Graph | None = None
@@ -123,6 +126,7 @@ class TrainingStep:
         """The step on the examples of ``rows``; loss and hit of each go to ``losses``, ``hits``."""
         network, loss = self.network, self.loss
         x, targets = self.examples.draw(rows, network.dtype, self.augment)
+        self._state[...] = network.state  # a forward changes it, see _check_step
         # An overflow is reported below, with the place where it began.
         with np.errstate(over="ignore", invalid="ignore"):
             logits = network.forward(x, training=True)
@@ -138,6 +142,7 @@ class TrainingStep:
     def _check_step(self, losses: Array) -> None:
         if not np.isfinite(losses).all():
             place = first_nonfinite(self.network) or "the loss itself, all layers are finite"
+            self.network.state[...] = self._state
             self._report(self.done, losses, f"which first appears in {place}")
 
     def _check_epoch(self) -> None:
@@ -198,16 +203,3 @@ class TrainingStep:
         self._compute(self._rows, self._batch_losses, self._batch_hits, now)
         kernels.store(self._batch_losses, self._batch_hits, self._place, self.losses, self.hits)
         self._place += self.batch_size
-
-
-def _require_memory(
-    network: Network, examples: Examples, optimizer: Optimizer, batch_size: int
-) -> None:
-    """Refuse what cannot fit: examples, vectors of the size of θ, and arrays of one batch."""
-    vectors = 3 + len(optimizer.slots)  # update, scratch, g; θ and ∇θ are there
-    numbers = sum(math.prod(shape) for shape in [network.input_shape, *network.shapes])
-    batch = 4 * batch_size * numbers  # x, y, z, and a gradient of each layer
-    size = network.dtype.itemsize * (vectors * network.theta.size + batch)
-    there = namespace(examples.inputs) is network.device.xp
-    data = 0 if there else examples.inputs.nbytes + examples.targets.nbytes
-    network.device.require_memory(size + data, "the training")

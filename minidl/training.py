@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from minidl import checks
 from minidl.backend import Array, Device
 from minidl.checkpoint import Checkpoint, Position, Stopped
 from minidl.examples import Examples
@@ -81,13 +82,14 @@ def train(
     Raises
     ------
     ValueError
-        for epochs or a batch size below 1, or targets that do not fit the loss.
+        for arguments of another kind or out of range, examples that do not fit the
+        network, or targets that do not fit the loss (docs/limits.md lists them).
     NonFiniteLoss
         where the loss of a step is NaN or infinite, with epoch, step and the
-        first layer in which it appears.  The parameters stay as they were
+        first layer in which it appears.  Parameters and state stay as they were
         before that step.  On a GPU it is found at the end of the epoch only.
     DeviceError
-        where the GPU has too little memory.
+        where the GPU, or this machine, has too little memory.
     GraphError
         where a layer does in a step what a graph cannot hold.
     CheckpointError
@@ -95,12 +97,16 @@ def train(
     Stopped
         where the checkpoint's ``stop`` is set, once that is written.
     """
-    for what, value in (("epochs", epochs), ("batch_size", batch_size)):
-        if value < 1:
-            raise ValueError(f"train: expected {what} of at least 1, got {value}")
+    epochs = checks.whole("train", "epochs", epochs)
+    batch_size = checks.whole("train", "batch_size", batch_size)
+    rng = checks.generator("train", rng)
+    _check_parts("train", network, examples, loss)
+    checks.instance("train", "optimizer", optimizer, Optimizer)
+    if isinstance(augment, type) or not (augment is None or callable(augment)):
+        raise ValueError(f"train: expected augment as a function, got {checks.shown(augment)}")
     with network.device.enough_memory():
         step = TrainingStep(network, examples, loss, optimizer, batch_size, augment, graph)
-    return _train(step, epochs, np.random.default_rng(rng), progress, checkpoint, watch)
+    return _train(step, epochs, rng, progress, checkpoint, watch)
 
 
 def _train(
@@ -172,8 +178,8 @@ def _watched(watch: Callable[[int, int], None], epoch: int, i: int, device: Devi
 
 def evaluate(network: Network, examples: Examples, loss: Loss, batch_size: int = 256) -> Evaluation:
     """Mean loss and accuracy over ``examples`` as in inference, batch by batch, in order."""
-    if batch_size < 1:
-        raise ValueError(f"evaluate: expected a batch_size of at least 1, got {batch_size}")
+    batch_size = checks.whole("evaluate", "batch_size", batch_size)
+    _check_parts("evaluate", network, examples, loss)
     examples = examples.to(network.device)
     shape = (len(examples), *network.shapes[-1])
     loss.check_shapes(shape, examples.targets)
@@ -187,3 +193,15 @@ def evaluate(network: Network, examples: Examples, loss: Loss, batch_size: int =
         losses[batch], _ = loss.terms(logits, targets)
         loss.hits(logits, targets, out=hits[batch])
     return Evaluation(float(losses.mean(dtype=np.float64)), float(hits.mean(dtype=np.float64)))
+
+
+def _check_parts(owner: str, network: Network, examples: Examples, loss: Loss) -> None:
+    """Raise ``ValueError`` unless they are what they are called, and the examples fit."""
+    checks.instance(owner, "network", network, Network)
+    checks.instance(owner, "examples", examples, Examples)
+    checks.instance(owner, "loss", loss, Loss)
+    if examples.input_shape != network.input_shape:
+        raise ValueError(
+            f"{owner}: expected examples of shape {network.input_shape} like the network's input, "
+            f"got {examples.input_shape}"
+        )

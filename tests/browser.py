@@ -52,9 +52,7 @@ class Watch:
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on("request", lambda request: self._asked(request.url, path))
         page.goto(path.as_uri())
-        page.wait_for_function(
-            "[...document.querySelectorAll('figure.chart')].every(f => f.querySelector('.plot'))"
-        )
+        page.locator("figure.chart:not(:has(.plot))").first.wait_for(state="detached")
         return page
 
     def _asked(self, url: str, path: Path) -> None:
@@ -76,3 +74,9 @@ def serious_faults(page: Any) -> list[str]:
         if fault["impact"] in ("serious", "critical")
         for node in fault["nodes"]
     ]
+
+
+def sticks_out(page: Any) -> int:
+    """By how many pixels a page is wider than its window."""
+    root = "document.documentElement"
+    return page.evaluate(f"{root}.scrollWidth - {root}.clientWidth")

@@ -119,7 +119,10 @@ def test_a_batch_allocates_no_image_after_the_first():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: Augmentation(-1), "Augmentation: expected a padding of at least 0, got -1"),
+        (
+            lambda: Augmentation(-1),
+            "expected padding as a whole number from 0, got -1",
+        ),
         (lambda: Augmentation()(IMAGES[0]), r"expected images \(N, C, H, W\), got \(3, 4, 5\)"),
     ],
 )

@@ -10,7 +10,7 @@ import pretended_cupy
 import pytest
 
 import minidl
-from minidl import DeviceError, get_device
+from minidl import DeviceError, backend, get_device
 from minidl.backend import (
     Device,
     Workspace,
@@ -134,7 +134,13 @@ def test_too_little_memory_says_how_much_is_there(monkeypatch):
     ):
         raise pretended_cupy.OutOfMemoryError("Out of memory allocating 7 bytes")
     cpu = get_device("cpu")
-    cpu.require_memory(2**60, "it")  # what the CPU has is for the system to say
+    cpu.require_memory(2**20, "it")
+    monkeypatch.setattr(backend, "memory_limit", lambda: 5_000_000)
+    cpu.require_memory(5_000_000, "it")
+    with pytest.raises(DeviceError, match="cpu: not enough memory: it needs 6 MB, 5 MB is all"):
+        cpu.require_memory(6_000_000, "it")
+    monkeypatch.setattr(backend, "memory_limit", lambda: None)  # a system that does not say
+    cpu.require_memory(2**60, "it")
     with pytest.raises(MemoryError, match="of the CPU"), cpu.enough_memory():
         raise MemoryError("of the CPU")
 
@@ -144,10 +150,11 @@ def test_a_training_that_cannot_fit_is_refused_before_anything_is_copied(monkeyp
     network = minidl.Network([minidl.Dense(1000, 1000)], 1000, device="cuda")
     data = minidl.Examples(np.zeros((5000, 1000), np.uint8), np.zeros(5000, int))
     loss = minidl.SoftmaxCrossEntropy()
-    # 5 MB of bytes, 40 kB of labels, five vectors of 4 MB with Adam's, 4 · 64 · 2000 floats
-    needed = 5_000_000 + 40_000 + 5 * 4_004_000 + 4 * 64 * 2000 * 4
+    # 5 MB of bytes, 40 kB of labels, four vectors of 4 MB with Adam's; for each of 64 examples
+    # its bytes, then as floats x, y, z, dz
+    needed = 5_000_000 + 40_000 + 4 * 4_004_000 + 64 * (1000 + 4 * 1000 * 4)
     cupy.free = needed - 1
-    with pytest.raises(DeviceError, match="cuda:0: not enough memory: the training needs 27 MB"):
+    with pytest.raises(DeviceError, match="cuda:0: not enough memory: the training needs 22 MB"):
         minidl.train(network, data, loss, minidl.Adam(), epochs=1)
     cupy.free = needed
     minidl.train(network, data, loss, minidl.Adam(), epochs=1)

@@ -84,13 +84,6 @@ def test_checkpoints_go_when_the_result_is_kept_and_stay_after_a_failure(tmp_pat
     assert {path.name for path in (tmp_path / "cells").iterdir()} == {"a.cell", "a1.checkpoint"}
 
 
-def test_parts_of_killed_processes_are_removed(tmp_path):
-    Cells(tmp_path, {})
-    (tmp_path / "cells/.a.cell.123-456.part").write_bytes(b"half")
-    Cells(tmp_path, {})
-    assert not list((tmp_path / "cells").iterdir())
-
-
 # -- signals ----------------------------------------------------------------------------------
 
 

@@ -101,7 +101,10 @@ def test_in_the_loop():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: EarlyStopping(0), "EarlyStopping: expected a patience of at least 1, got 0"),
+        (
+            lambda: EarlyStopping(0),
+            "expected patience as a whole number from 1, got 0",
+        ),
         (lambda: EarlyStopping(1, -0.1), "EarlyStopping: expected min_delta of at least 0, got -0"),
         (lambda: EarlyStopping(1, math.nan), "expected min_delta of at least 0, got nan"),
     ],

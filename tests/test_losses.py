@@ -6,12 +6,13 @@ import math
 
 import mpmath
 import numpy as np
+import pretended_cupy
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from mpmath import mpf
 
-from minidl import BinaryCrossEntropy, MeanSquaredError, SoftmaxCrossEntropy
+from minidl import BinaryCrossEntropy, MeanSquaredError, SoftmaxCrossEntropy, get_device
 from minidl.backend import to_numpy
 from minidl.losses import Loss
 
@@ -277,3 +278,11 @@ def test_a_loss_without_a_formula_is_not_one():
 def test_values_that_are_not_finite_come_back_without_a_warning():
     assert math.isnan(SoftmaxCrossEntropy()(Z * math.nan, T)[0])
     assert math.isinf(MeanSquaredError()(Z + 1e200, Z)[0])
+
+
+def test_logits_and_targets_on_different_devices_are_refused(monkeypatch):
+    pretended_cupy.install(monkeypatch)
+    there = get_device("cuda").asarray(Z)
+    message = "expected logits and targets on the same device, got cupy and numpy arrays; move them"
+    with pytest.raises(TypeError, match=message):
+        SoftmaxCrossEntropy()(there, T)

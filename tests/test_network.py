@@ -209,8 +209,12 @@ ERRORS = {
     "no layer": (lambda: Network([], 2), ValueError, "at least one layer, got none"),
     "twice": (lambda: Network([TWICE, TWICE], 2), ValueError, "a layer stands in it twice"),
     "namesakes": (namesakes, ValueError, r"different names, got \['a', 'a'\]"),
-    "integers": (lambda: Network([Dense(2, 2)], 2, dtype=int), ValueError, "float64, got int64"),
-    "half": (lambda: small(dtype="float16"), ValueError, "float32 or float64, got float16"),
+    "integers": (
+        lambda: Network([Dense(2, 2)], 2, dtype=int),
+        ValueError,
+        "float64, got the class int",
+    ),
+    "half": (lambda: small(dtype="float16"), ValueError, "float32 or float64, got 'float16'"),
     "device": (lambda: small(device="tpu"), ValueError, "got 'tpu'"),
     "first layer": (
         lambda: Network([Dense(3072, 5)], (3, 32, 32)),
@@ -231,7 +235,11 @@ ERRORS = {
     "no examples": (lambda: small().forward(X[:0]), ValueError, r"got \(0, 2, 4\)"),
     "type": (lambda: small().forward(X.astype(float)), TypeError, "x of type float32, got float64"),
     "upstream": (lambda: small().backward(X), RuntimeError, "backward before forward"),
-    "batch size": (lambda: small().predict(X, 0), ValueError, "batch_size of at least 1, got 0"),
+    "batch size": (
+        lambda: small().predict(X, 0),
+        ValueError,
+        "batch_size as a whole number",
+    ),
 }
 
 

@@ -98,7 +98,14 @@ def test_sums_stay_within_int16(monkeypatch, small):
     np.testing.assert_array_equal(wide.train.inputs, small.train.inputs[:1_000])
 
 
-@pytest.mark.parametrize("arguments", [(-1, 10, 10), (0, 0, 10), (0, 10, 0), (0, -5, 10)])
-def test_arguments(arguments):
-    with pytest.raises(ValueError, match="expected a seed of at least 0 and at least one image"):
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((-1, 10, 10), "seed as a whole number from 0, got -1"),
+        ((0, 0, 10), "train as a whole number from 1, got 0"),
+        ((0, 10, 0), "test as a whole number from 1, got 0"),
+    ],
+)
+def test_arguments(arguments, message):
+    with pytest.raises(ValueError, match=f"stand-in: expected {message}"):
         generate(*arguments)

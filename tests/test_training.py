@@ -12,6 +12,7 @@ from minidl import (
     SGD,
     Adam,
     Augmentation,
+    BatchNorm,
     Dense,
     Dropout,
     Examples,
@@ -283,6 +284,24 @@ def test_an_input_that_is_not_finite_is_named():
     np.testing.assert_array_equal(net.theta, watching.after[-1])
 
 
+def test_running_values_are_then_those_from_before_the_step():
+    net = Network([Flatten(), BatchNorm(8), Dense(8, 3)], (2, 4), rng=1)
+    inputs = IMAGES / 255.0
+    row = np.random.default_rng(7).permutation(N)[2 * BATCH]
+    inputs[row, 0, 0] = math.inf
+    seen = []
+
+    class Seeing(SGD):
+        def step(self, *arguments):
+            super().step(*arguments)
+            seen.append(net.state.copy())
+
+    with pytest.raises(NonFiniteLoss, match="step 3"):
+        list(run(net, Seeing(0.1), Examples(inputs, LABELS)))
+    assert not np.array_equal(*seen)  # two steps, and both follow their batch
+    np.testing.assert_array_equal(net.state, seen[-1])
+
+
 def test_the_loss_itself_may_be_where_it_begins():
     targets = np.full((N, 3), 1e200)
     with pytest.raises(NonFiniteLoss, match=r"the loss is inf, .* all layers are finite"):
@@ -298,16 +317,16 @@ def test_a_rate_that_is_too_large_ends_in_a_later_step():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: run(network(), epochs=0), "train: expected epochs of at least 1, got 0"),
-        (lambda: run(network(), batch_size=0), "train: expected batch_size of at least 1, got 0"),
+        (lambda: run(network(), epochs=0), "train: expected epochs as a whole number from 1"),
+        (lambda: run(network(), batch_size=0), "expected batch_size as a whole number from 1"),
         (
             lambda: evaluate(network(), examples(), SoftmaxCrossEntropy(), 0),
-            "evaluate: expected a batch_size of at least 1, got 0",
+            "evaluate: expected batch_size as a whole number from 1, got 0",
         ),
         (lambda: next(run(network(), data=Examples(IMAGES, LABELS + 1))), "labels from 0 to 2"),
         (
             lambda: next(run(network(), data=Examples(IMAGES[:, 0], LABELS))),
-            r"expected input \(N, 2, 4\)",
+            r"train: expected examples of shape \(2, 4\) like the network's input, got \(4,\)",
         ),
     ],
 )

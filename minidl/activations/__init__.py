@@ -12,6 +12,7 @@ that is an artefact.
 
 from __future__ import annotations
 
+from minidl import checks
 from minidl.activations.base import Activation, Linear
 from minidl.activations.rectifiers import ELU, GELU, SELU, LeakyReLU, ReLU, SquaredReLU, Swish
 from minidl.activations.saturating import PenalizedTanh, Sigmoid, Tanh, sigmoid
@@ -50,8 +51,9 @@ def get_activation(activation: str | Activation) -> Activation:
     """The function called ``activation``, newly made; an instance is returned as it is."""
     if isinstance(activation, Activation):
         return activation
-    if activation not in ACTIVATIONS:
+    if not isinstance(activation, str) or activation not in ACTIVATIONS:
         raise ValueError(
-            f"activation: expected one of {', '.join(ACTIVATIONS)}, got {activation!r}"
+            f"activation: expected one of {', '.join(ACTIVATIONS)}, or an instance, "
+            f"got {checks.shown(activation)}"
         )
     return ACTIVATIONS[activation]()

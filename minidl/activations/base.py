@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from minidl import kernels
+from minidl import checks, kernels
 from minidl.backend import Array, Workspace, namespace
 
 
@@ -29,6 +29,7 @@ class Activation(Workspace):
         """f(z), in ``out`` where given; ``z`` of any shape, left unchanged."""
         z = as_floats(z)
         y = namespace(z).empty_like(z) if out is None else out
+        self._expect_like(z, "out", y)
         if kernels.has_kernel(self, z):
             kernels.activation(self, z, y)
             return y
@@ -50,6 +51,8 @@ class Activation(Workspace):
         z = as_floats(z)
         y = self(z) if y is None else y
         d = namespace(z).empty_like(z) if out is None else out
+        self._expect_like(z, "y", y)
+        self._expect_like(z, "out", d)
         if kernels.has_kernel(self, z):
             kernels.activation_slope(self, z, y, d)
             return d
@@ -59,6 +62,7 @@ class Activation(Workspace):
 
     def backward(self, dy: Array, z: Array, y: Array, out: Array | None = None) -> Array:
         """dz = dy ∘ f'(z): the chain rule through y = f(z)."""
+        self._expect_like(z, "dy", dy)
         if out is not None and kernels.has_kernel(self, z):
             kernels.activation_backward(self, dy, z, y, out)
             return out
@@ -74,13 +78,26 @@ class Activation(Workspace):
         """Write f'(z) into ``d``; ``y`` holds f(z)."""
         raise NotImplementedError
 
+    def _expect_like(self, z: Array, name: str, array: Array) -> None:
+        """Raise unless it has the shape of ``z``: NumPy would stretch it in silence."""
+        if getattr(array, "shape", None) != z.shape:
+            raise ValueError(
+                f"{self.name}: expected {name} as an array {z.shape} like z, "
+                f"got {checks.shown(array)}"
+            )
+
     def __repr__(self) -> str:
         return self.name
 
 
 def as_floats(z: Array) -> Array:
     """``z`` itself if it is a floating-point array, else as float64 (lists, integers)."""
-    return z if getattr(getattr(z, "dtype", None), "kind", "") == "f" else np.asarray(z, float)
+    if getattr(getattr(z, "dtype", None), "kind", "") == "f":
+        return z
+    numbers = namespace(z).asarray(z)
+    if numbers.dtype.kind not in "biuf":
+        raise ValueError(f"activation: expected z as real numbers, got {checks.shown(z)}")
+    return numbers.astype(float)
 
 
 class Linear(Activation):

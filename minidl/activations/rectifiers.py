@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from minidl import checks
 from minidl.activations.base import Activation
 from minidl.activations.saturating import sigmoid
 from minidl.backend import Array, namespace, special
@@ -44,9 +45,7 @@ class LeakyReLU(Activation):
     kink = 0.0
 
     def __init__(self, alpha: float = 0.01) -> None:
-        if not 0 <= alpha <= 1:
-            raise ValueError(f"leaky_relu: expected alpha from 0 to 1, got {alpha}")
-        self.alpha = float(alpha)
+        self.alpha = checks.share("leaky_relu", "alpha", alpha)
 
     def f(self, z: Array, y: Array) -> None:
         np.multiply(z, self.alpha, out=y)
@@ -95,9 +94,7 @@ class ELU(Activation):
     scale = 1.0  # λ, for SELU
 
     def __init__(self, alpha: float = 1.0) -> None:
-        if not 0 < alpha < math.inf:
-            raise ValueError(f"{self.name}: expected alpha above 0, got {alpha}")
-        self.alpha = float(alpha)
+        self.alpha = checks.positive(self.name, "alpha", alpha)
         self.range = (-self.scale * self.alpha, math.inf)
         self.kink = None if self.alpha == 1 else 0.0
         self.max_slope = self.scale * max(1.0, self.alpha)

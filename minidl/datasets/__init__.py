@@ -71,6 +71,6 @@ def load(
                 raise
             note = f"Generated images are used, because {error.reason}."
             return replace(standin.generate(seed), note=note)
-    if name not in PUBLISHED:
+    if not isinstance(name, str) or name not in PUBLISHED:
         raise DatasetError(f"unknown data set {name!r}; expected one of {', '.join(NAMES)}")
     return PUBLISHED[name].load(places(data_dir, download, progress))

@@ -26,6 +26,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.random import Generator, SeedSequence, default_rng
 
+from minidl import checks
 from minidl.datasets.dataset import Dataset
 from minidl.examples import Examples
 
@@ -49,11 +50,9 @@ def generate(seed: int = 0, train: int = 50_000, test: int = 10_000) -> Dataset:
     ValueError
         for a seed below 0, or fewer than one image in a split.
     """
-    if seed < 0 or train < 1 or test < 1:
-        raise ValueError(
-            "stand-in: expected a seed of at least 0 and at least one image in each split, "
-            f"got seed {seed}, train {train}, test {test}"
-        )
+    checks.whole("stand-in", "seed", seed, least=0)
+    checks.whole("stand-in", "train", train)
+    checks.whole("stand-in", "test", test)
     rng = _stream(seed, 0)
     looks = _windows(_looks(rng), 2 * SHIFT)
     backgrounds = _windows(_as_int16(_patterns(rng, BACKGROUNDS)), SIDE - 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from minidl import checks
 from minidl.activations import Activation, get_activation
 from minidl.backend import Array
 from minidl.layers.base import Layer
@@ -24,6 +25,7 @@ class Activate(Layer):
         self.activation = get_activation(activation)
 
     def forward(self, x: Array, training: bool = False) -> Array:
+        checks.floats(self, "x", x)
         self.x = self.z = x
         self.y = self.activation(x, out=buffer_like(self, "y", x))
         return self.y

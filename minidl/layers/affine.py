@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
+from minidl import checks
 from minidl.activations import Activation, get_activation
 from minidl.backend import Array, namespace
 from minidl.initializers import Initializer, get_initializer
@@ -37,13 +40,26 @@ class Affine(Layer):
         self.biases = get_initializer(biases)
 
     def initialize(self, rng: np.random.Generator) -> None:
-        asarray = namespace(self.W).asarray
-        self.W[...] = asarray(self.weights(rng, self.W.shape, *self.connections))
-        self.b[...] = asarray(self.biases(rng, self.b.shape, *self.connections))
+        for name, array, drawn in (
+            ("weights", self.W, self.weights),
+            ("biases", self.b, self.biases),
+        ):
+            values = np.asarray(drawn(rng, array.shape, *self.connections))
+            if values.shape != array.shape or values.dtype.kind not in "iuf":
+                raise ValueError(
+                    f"{self!r}: expected {name} to draw numbers {array.shape}, "
+                    f"got {values.dtype} {values.shape}"
+                )
+            array[...] = namespace(array).asarray(values)
+
+    def workspace_size(self, input_shape: tuple[int, ...], input_gradient: bool = True) -> int:
+        outputs = math.prod(self.output_shape(input_shape))
+        return super().workspace_size(input_shape, input_gradient) + 2 * outputs  # z, dz
 
     def _receive(self, x: Array) -> Array:
         """Keep the input, once it is known to fit; returns W."""
         W = self._bound("W")
+        checks.array(self, "x", x)
         self._expect_shape(x.shape)
         self._expect_like("x", x, W)
         self.x = x
@@ -52,12 +68,3 @@ class Affine(Layer):
     def _expect_shape(self, shape: tuple[int | str, ...]) -> None:
         """Raise ``ValueError`` unless the layer takes input of this shape."""
         raise NotImplementedError
-
-
-def expect_sizes(layer: str, **sizes: int) -> None:
-    """Raise ``ValueError`` unless all sizes are whole numbers from 1."""
-    if not all(isinstance(n, int | np.integer) and n >= 1 for n in sizes.values()):
-        raise ValueError(
-            f"{layer}: expected {' and '.join(sizes)} as whole numbers from 1, "
-            f"got {', '.join(map(repr, sizes.values()))}"
-        )

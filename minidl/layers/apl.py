@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from minidl import checks
 from minidl.backend import Array, namespace
 from minidl.layers.channelwise import Channelwise
 from minidl.layers.images import buffer_like
@@ -39,9 +40,7 @@ class APL(Channelwise):
 
     def __init__(self, channels: int, hinges: int) -> None:
         super().__init__(channels)
-        if not (isinstance(hinges, int | np.integer) and hinges >= 1):
-            raise ValueError(f"APL: expected hinges as a whole number from 1, got {hinges!r}")
-        self.hinges = int(hinges)
+        self.hinges = checks.whole("APL", "hinges", hinges)
 
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
         return {"a": (self.hinges, self.channels), "b": (self.hinges, self.channels)}
@@ -52,8 +51,9 @@ class APL(Channelwise):
         self.b[...] = 0
 
     def forward(self, x: Array, training: bool = False) -> Array:
-        self._expect_like("x", x, self._bound("a"))
+        checks.array(self, "x", x)
         self._expect_shape(x.shape)
+        self._expect_like("x", x, self._bound("a"))
         self.x = x  # (N, C, …)
         self.y = y = buffer_like(self, "y", x)
         np.maximum(x, 0, out=y)

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from minidl import checks
 from minidl.backend import Array, namespace
 from minidl.layers.base import Layer
 from minidl.layers.images import batch_first, expect_images, flat_buffer
@@ -53,6 +54,7 @@ class GlobalAveragePool2D(Layer):
         return (input_shape[0],)
 
     def forward(self, x: Array, training: bool = False) -> Array:
+        checks.floats(self, "x", x)
         expect_images(self, x.shape)
         self.x = x  # (N, C, height, width)
         self.y = namespace(x).mean(x, axis=(2, 3), out=self.buffer("y", x.shape[:2], x))  # (N, C)

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from minidl import checks
 from minidl.backend import Array, Device, Random, get_device, namespace
 
 LayerT = TypeVar("LayerT", bound="Layer")
@@ -55,6 +56,10 @@ class Layer(Random):
     def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
         """The shape of one example's output; raises ``ValueError`` where the input does not fit."""
         return input_shape
+
+    def workspace_size(self, input_shape: tuple[int, ...], input_gradient: bool = True) -> int:
+        """About how many numbers a training keeps here for each example: y and dx, at least."""
+        return math.prod(self.output_shape(input_shape)) + input_gradient * math.prod(input_shape)
 
     def initialize(self, rng: np.random.Generator) -> None:
         """Draw the parameters from ``rng``; those of the layers inside, too."""
@@ -113,10 +118,13 @@ class Layer(Random):
     ) -> LayerT:
         """Give the layer its own flat vectors and draw its parameters, to use it on its own."""
         xp = get_device(device).xp
+        dtype = checks.float_type(self, dtype)
+        generator = checks.generator(self, rng)
+        get_device(device).require_memory(2 * self.size * dtype.itemsize, repr(self))
         sizes = (self.size, self.size, self.state_size)
         self.bind(*(xp.zeros(size, dtype) for size in sizes))
         name_layers(self.layers)
-        self.initialize(np.random.default_rng(rng))
+        self.initialize(generator)
         return self
 
     def parameters(self) -> dict[str, Array]:
@@ -150,15 +158,18 @@ class Layer(Random):
                 f"({there}); move it with device.asarray({what})"
             )
         if array.dtype != like.dtype:
+            name = array.dtype.name
+            build = f", or build with dtype={name!r}" if name in ("float32", "float64") else ""
             raise TypeError(
-                f"{self!r}: expected {what} of type {like.dtype}, got {array.dtype}; convert it "
-                f"with {what}.astype({like.dtype.name!r}), or build with dtype={array.dtype.name!r}"
+                f"{self!r}: expected {what} of type {like.dtype}, got {name}; convert it "
+                f"with {what}.astype({like.dtype.name!r}){build}"
             )
 
     def _expect_dy(self, dy: Array) -> None:
         """Raise unless ``dy`` fits the output of the last forward."""
         if not hasattr(self, "y"):
             raise RuntimeError(f"{self!r}: backward before forward; call forward(x) first")
+        checks.array(self, "dy", dy)
         if dy.shape != self.y.shape:
             raise ValueError(
                 f"{self!r}: expected dy {self.y.shape} like the last output, got {dy.shape}"

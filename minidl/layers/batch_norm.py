@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
+from minidl import checks
 from minidl.backend import Array
 from minidl.layers.channelwise import Channelwise
 from minidl.layers.images import buffer_like
@@ -59,20 +62,17 @@ class BatchNorm(Channelwise):
 
     def __init__(self, channels: int, momentum: float = 0.9, epsilon: float = 1e-5) -> None:
         super().__init__(channels)
-        if not 0 <= momentum < 1:
-            raise ValueError(
-                f"BatchNorm: expected a momentum from 0 up to but not 1, got {momentum}"
-            )
-        if not 0 < epsilon < np.inf:
-            raise ValueError(f"BatchNorm: expected epsilon above 0, got {epsilon}")
-        self.momentum = float(momentum)
-        self.epsilon = float(epsilon)
+        self.momentum = checks.below_one("BatchNorm", "momentum", momentum)
+        self.epsilon = checks.positive("BatchNorm", "epsilon", epsilon)
 
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
         return {"gamma": (self.channels,), "beta": (self.channels,)}
 
     def state_shapes(self) -> dict[str, tuple[int, ...]]:
         return {"running_mean": (self.channels,), "running_variance": (self.channels,)}
+
+    def workspace_size(self, input_shape: tuple[int, ...], input_gradient: bool = True) -> int:
+        return 3 * math.prod(input_shape)  # x_hat, y, dx
 
     def initialize(self, rng: np.random.Generator) -> None:
         self.gamma[...] = 1
@@ -82,6 +82,7 @@ class BatchNorm(Channelwise):
 
     def forward(self, x: Array, training: bool = False) -> Array:
         gamma = self._bound("gamma")
+        checks.array(self, "x", x)
         self._expect_shape(x.shape)
         self._expect_like("x", x, gamma)
         self.x = x  # (N, C, …)

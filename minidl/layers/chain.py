@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from minidl import checks
 from minidl.backend import Array
 from minidl.layers.base import Layer
 
@@ -22,9 +23,7 @@ class Chain(Layer):
     shapes: Sequence[tuple[int, ...]] = ()  # what each layer gives, since output_shape was called
 
     def __init__(self, layers: Sequence[Layer]) -> None:
-        self.layers = list(layers)
-        if not self.layers:
-            raise ValueError("Chain: expected at least one layer, got none")
+        self.layers = checked_layers("Chain", layers)
         # Below the first layer with parameters there is nothing to learn.
         self._first = next((i for i, layer in enumerate(self.layers) if layer.size), 0)
 
@@ -48,6 +47,14 @@ class Chain(Layer):
                 if isinstance(inside, Chain):
                     yield from inside.with_shapes()
 
+    def workspace_size(self, input_shape: tuple[int, ...], input_gradient: bool = True) -> int:
+        self.output_shape(input_shape)
+        inputs = [input_shape, *self.shapes]
+        return sum(
+            layer.workspace_size(inputs[i], input_gradient or i > self._first)
+            for i, layer in enumerate(self.layers)
+        )
+
     def forward(self, x: Array, training: bool = False) -> Array:
         self.x = x
         for layer in self.layers:
@@ -64,3 +71,16 @@ class Chain(Layer):
 
     def __repr__(self) -> str:
         return f"Chain({', '.join(map(repr, self.layers))})"
+
+
+def checked_layers(owner: str, layers: Any) -> list[Layer]:
+    """``layers`` as a list; raises ``ValueError`` unless they are layers, at least one."""
+    if not isinstance(layers, Sequence) or isinstance(layers, str):
+        raise ValueError(
+            f"{owner}: expected layers in a list, first to last, got {checks.shown(layers)}"
+        )
+    if not layers:
+        raise ValueError(f"{owner}: expected at least one layer, got none")
+    for place, layer in enumerate(layers):
+        checks.instance(owner, f"layers[{place}]", layer, Layer)
+    return list(layers)

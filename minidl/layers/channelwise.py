@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
-
+from minidl import checks
 from minidl.backend import Array, namespace
 from minidl.layers.base import Layer
 
@@ -15,12 +14,7 @@ class Channelwise(Layer):
     """
 
     def __init__(self, channels: int) -> None:
-        if not (isinstance(channels, int | np.integer) and channels >= 1):
-            raise ValueError(
-                f"{type(self).__name__}: expected channels as a whole number from 1, "
-                f"got {channels!r}"
-            )
-        self.channels = int(channels)
+        self.channels = checks.whole(type(self).__name__, "channels", channels)
 
     def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
         self._expect_shape(("N", *input_shape))

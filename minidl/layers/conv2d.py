@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 
+from minidl import checks
 from minidl.activations import Activation
 from minidl.backend import Array, namespace
 from minidl.initializers import Initializer
-from minidl.layers.affine import Affine, expect_sizes
+from minidl.layers.affine import Affine
 from minidl.layers.images import batch_first, batch_last, expect_images, flat_buffer
 from minidl.layers.windows import Pair, Windows
 
@@ -63,10 +64,9 @@ class Conv2D(Affine):
         weights: str | Initializer = "glorot_uniform",
         biases: str | Initializer = "zeros",
     ) -> None:
-        expect_sizes("Conv2D", channels_in=channels_in, channels_out=channels_out)
+        self.channels_in = checks.whole("Conv2D", "channels_in", channels_in)
+        self.channels_out = checks.whole("Conv2D", "channels_out", channels_out)
         self.windows = Windows("Conv2D", kernel_size, stride, padding)
-        self.channels_in = int(channels_in)
-        self.channels_out = int(channels_out)
         pixels = math.prod(self.windows.size)
         connections = (pixels * self.channels_in, pixels * self.channels_out)
         super().__init__(connections, activation, weights, biases)
@@ -83,6 +83,16 @@ class Conv2D(Affine):
     def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
         self._expect_shape(("N", *input_shape))
         return (self.channels_out, *self.windows.places(self, *input_shape[1:]))
+
+    def workspace_size(self, input_shape: tuple[int, ...], input_gradient: bool = True) -> int:
+        (C, height, width), (p, q) = input_shape, self.windows.padding
+        _, across = self.windows.places(self, height, width)
+        frame = C * (height + 2 * p) * (width + 2 * q)
+        rows = C * (height + 2 * p) * self.windows.size[1] * across
+        size = super().workspace_size(input_shape, False) + rows + (frame if p or q else 0)
+        if input_gradient:  # drows, dX, dframe
+            size += rows + self.connections[0] * across + frame
+        return size
 
     def forward(self, x: Array, training: bool = False) -> Array:
         self._receive(x)

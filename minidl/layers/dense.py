@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 
+from minidl import checks
 from minidl.activations import Activation
 from minidl.backend import Array, namespace
 from minidl.initializers import Initializer
-from minidl.layers.affine import Affine, expect_sizes
+from minidl.layers.affine import Affine
 
 
 class Dense(Affine):
@@ -45,10 +46,9 @@ class Dense(Affine):
         weights: str | Initializer = "glorot_uniform",
         biases: str | Initializer = "zeros",
     ) -> None:
-        expect_sizes("Dense", n_in=n_in, n_out=n_out)
-        super().__init__((n_in, n_out), activation, weights, biases)
-        self.n_in = int(n_in)
-        self.n_out = int(n_out)
+        self.n_in = checks.whole("Dense", "n_in", n_in)
+        self.n_out = checks.whole("Dense", "n_out", n_out)
+        super().__init__((self.n_in, self.n_out), activation, weights, biases)
 
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
         return {"W": (self.n_in, self.n_out), "b": (self.n_out,)}
@@ -80,13 +80,13 @@ class Dense(Affine):
     def _expect_shape(self, shape: tuple[int | str, ...]) -> None:
         if len(shape) == 2 and shape[1] == self.n_in:
             return
-        sizes = [n for n in shape[1:] if isinstance(n, int)]
-        flatten = len(shape) > 2 and math.prod(sizes) == self.n_in
+        way_out = "is n_in that of the layer before?"
+        if len(shape) > 2:
+            sizes = math.prod(n for n in shape[1:] if isinstance(n, int))
+            way_out = "put a Flatten layer before it"
+            way_out += "" if sizes == self.n_in else f", and make n_in {sizes}"
         got = ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "")
-        raise ValueError(
-            f"{self!r}: expected input (N, {self.n_in}), got ({got}); "
-            + ("put a Flatten layer before it" if flatten else "is n_in that of the layer before?")
-        )
+        raise ValueError(f"{self!r}: expected input (N, {self.n_in}), got ({got}); {way_out}")
 
     def __repr__(self) -> str:
         f = "" if self.activation.name == "linear" else f", {self.activation!r}"

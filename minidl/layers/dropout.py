@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
+from minidl import checks
 from minidl.backend import Array, namespace
 from minidl.layers.base import Layer
 from minidl.layers.images import buffer_like
@@ -22,14 +25,16 @@ class Dropout(Layer):
     u: Array  # uniform random numbers from 0 to 1, shape of x
 
     def __init__(self, rate: float) -> None:
-        if not 0 <= rate < 1:
-            raise ValueError(f"Dropout: expected a rate from 0 up to but not 1, got {rate}")
-        self.rate = float(rate)
+        self.rate = checks.below_one("Dropout", "rate", rate)
+
+    def workspace_size(self, input_shape: tuple[int, ...], input_gradient: bool = True) -> int:
+        return (3 + input_gradient) * math.prod(input_shape)  # u, mask, y, dx
 
     def initialize(self, rng: np.random.Generator) -> None:
         self.rng = rng.spawn(1)[0]
 
     def forward(self, x: Array, training: bool = False) -> Array:
+        checks.floats(self, "x", x)
         self.x = x
         if not training:
             self.mask = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from minidl import checks
 from minidl.backend import Array
 from minidl.layers.base import Layer
 
@@ -17,7 +18,11 @@ class Flatten(Layer):
     def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
         return (math.prod(input_shape),)
 
+    def workspace_size(self, input_shape: tuple[int, ...], input_gradient: bool = True) -> int:
+        return 0
+
     def forward(self, x: Array, training: bool = False) -> Array:
+        checks.floats(self, "x", x)
         if x.ndim < 2:
             raise ValueError(f"{self!r}: expected input (N, …), got {x.shape}; add a batch axis")
         self.x = x

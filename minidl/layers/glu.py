@@ -6,6 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from minidl import checks
 from minidl.activations import Activation, Sigmoid, Swish
 from minidl.backend import Array
 from minidl.layers.base import Layer
@@ -37,6 +38,7 @@ class GLU(Layer):
         return (input_shape[0] // 2, *input_shape[1:])
 
     def forward(self, x: Array, training: bool = False) -> Array:
+        checks.floats(self, "x", x)
         self._expect_shape(x.shape)
         self.x = x  # (N, 2n, …)
         value, z = self._halves(x)  # (N, n, …) each

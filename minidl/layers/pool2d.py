@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
+from minidl import checks
 from minidl.backend import Array
 from minidl.layers.base import Layer
 from minidl.layers.images import batch_first, batch_last, expect_images, flat_buffer
@@ -37,7 +39,13 @@ class Pool2D(Layer):
         expect_images(self, ("N", *input_shape))
         return (input_shape[0], *self.windows.places(self, *input_shape[1:]))
 
+    def workspace_size(self, input_shape: tuple[int, ...], input_gradient: bool = True) -> int:
+        part = math.prod(self.output_shape(input_shape))
+        return super().workspace_size(input_shape, input_gradient) + input_gradient * part
+
     def forward(self, x: Array, training: bool = False) -> Array:
+        checks.floats(self, "x", x)
+        expect_images(self, x.shape)
         N = len(x)
         C, down, across = self.output_shape(x.shape[1:])
         self.x = x  # (N, C, height, width)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from minidl import checks
 from minidl.backend import Array
 from minidl.layers.channelwise import Channelwise
 from minidl.layers.images import buffer_like
@@ -36,6 +37,7 @@ class PReLU(Channelwise):
 
     def forward(self, x: Array, training: bool = False) -> Array:
         alpha = self._bound("alpha")
+        checks.array(self, "x", x)
         self._expect_shape(x.shape)
         self._expect_like("x", x, alpha)
         self.x = x  # (N, C, …)

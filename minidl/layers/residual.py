@@ -44,6 +44,10 @@ class Residual(Layer):
         self._expect_same(F, S)
         return F
 
+    def workspace_size(self, input_shape: tuple[int, ...], input_gradient: bool = True) -> int:
+        inside = sum(chain.workspace_size(input_shape, input_gradient) for chain in self.layers)
+        return inside + super().workspace_size(input_shape, input_gradient)
+
     def forward(self, x: Array, training: bool = False) -> Array:
         self.x = x
         F = self.branch.forward(x, training)

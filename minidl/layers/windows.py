@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
-
+from minidl import checks
 from minidl.backend import Array
 from minidl.layers.base import Layer
 from minidl.layers.images import batch_last, flat_buffer
@@ -108,10 +107,6 @@ def _short(pair: Pair) -> str:
 
 
 def _pair(layer: str, name: str, value: Any, least: int) -> Pair:
-    pair = (value, value) if np.ndim(value) == 0 else tuple(value)
-    if len(pair) != 2 or not all(isinstance(n, int | np.integer) and n >= least for n in pair):
-        raise ValueError(
-            f"{layer}: expected {name} as a whole number from {least}, or one for rows and one "
-            f"for columns, got {value!r}"
-        )
-    return int(pair[0]), int(pair[1])
+    rows, columns = value if isinstance(value, tuple | list) and len(value) == 2 else (value, value)
+    name += ", one number or (rows, columns),"
+    return checks.whole(layer, name, rows, least), checks.whole(layer, name, columns, least)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import datetime
 import importlib.metadata
-import os
 import platform
 import sys
 from pathlib import Path
 from typing import Any
 
+from minidl.machine import physical_memory
 from minidl.parallel import processors
 
 PACKAGES = ("minidl", "numpy", "scipy", "matplotlib", "cupy-cuda12x", "cupy-cuda13x")
@@ -72,7 +72,5 @@ def _processor() -> str:
 
 
 def _memory() -> float | None:
-    try:
-        return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
-    except (AttributeError, ValueError, OSError):
-        return None
+    size = physical_memory()
+    return None if size is None else round(size / 2**30, 1)

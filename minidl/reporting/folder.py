@@ -61,7 +61,8 @@ class RunFolder:
                 f"{self.path}: another process works in this folder; wait until it is done, "
                 "or choose another --output-dir"
             ) from None
-        remove_parts(self.path)
+        for folder in (self.path, *filter(Path.is_dir, self.path.iterdir())):
+            remove_parts(folder)
 
     def __truediv__(self, name: str) -> Path:
         """The path of the file ``name`` in the folder; its own folder is made.
@@ -89,6 +90,8 @@ class RunFolder:
 
     def write_csv(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """Rows with the same keys, which become the head; NaN as an empty cell."""
+        if not rows:
+            raise ValueError(f"{name}: expected at least one row, got none")
         with whole_file(self / name) as file:
             writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
             writer.writeheader()

@@ -12,7 +12,8 @@ from numpy.typing import ArrayLike
 from minidl.pages import Chart, Series
 from minidl.reporting.figures import COLOURS
 
-LAYER_COLOURS = (4, 3, 2, 6, 1, 7, 8, 0, 9, 5)  # neighbours are told apart
+LAYER_COLOURS = (4, 3, 2, 6, 7, 8, 0, 5, 9)  # of hidden layers: neighbours are told apart
+OUTPUT_COLOUR = 1
 PARTS = {"train": "training images (running)", "test": "test images"}
 BLACK = 9
 PROBED = "after each epoch, on the first training images"
@@ -129,9 +130,11 @@ def _layers(groups: Groups, layers: Sequence[str], figure: str) -> Iterator[Seri
             for key in runs[0].get(figure, {}):
                 where = {"set-up": title, kind: key}
                 values = np.array([run[figure][key] for run in runs], float)  # (seeds, epochs, …)
-                for i, label in enumerate(layer_names(runs[0], layers)[: values.shape[2]]):
+                names = layer_names(runs[0], layers)
+                for i, label in enumerate(names[: values.shape[2]]):
+                    colour = layer_colour(i, len(names))
                     yield runs_series(
-                        label, values[:, :, i], colour=_colour(i), panel=name, where=where
+                        label, values[:, :, i], colour=colour, panel=name, where=where
                     )
         if figure == "gradients":
             for name, theirs in group.study.items():
@@ -141,13 +144,16 @@ def _layers(groups: Groups, layers: Sequence[str], figure: str) -> Iterator[Seri
                         f"layer {i + 1}",
                         range(1, len(values) + 1),
                         values[:, i].tolist(),
-                        colour=_colour(i),
+                        colour=layer_colour(i),
                         panel=f"{name}, published",
                         where={"set-up": title, kind: "weights"},
                     )
 
 
-def _colour(layer: int) -> int:
+def layer_colour(layer: int, count: int | None = None) -> int:
+    """The colour of a layer of ``count``, from 0; None: a hidden one."""
+    if count is not None and layer == count - 1:
+        return OUTPUT_COLOUR
     return LAYER_COLOURS[layer % len(LAYER_COLOURS)]
 
 

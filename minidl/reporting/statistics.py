@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from minidl import checks
+
 
 @dataclass(frozen=True)
 class PairedTest:
@@ -32,7 +34,14 @@ def paired_test(a: ArrayLike, b: ArrayLike) -> PairedTest | None:
     """
     from scipy import stats
 
-    d = np.asarray(a, float) - np.asarray(b, float)
+    a, b = (_series("paired_test", name, given) for name, given in (("a", a), ("b", b)))
+    if a.shape != b.shape:
+        raise ValueError(
+            f"paired_test: expected as many values in a as in b, got {a.size} and {b.size}"
+        )
+    if not (np.isfinite(a).all() and np.isfinite(b).all()):
+        raise ValueError("paired_test: expected finite numbers, got NaN or infinity")
+    d = a - b
     n = d.size
     if n < 2 or np.ptp(d) == 0:
         return None
@@ -95,10 +104,23 @@ def trend(series: ArrayLike) -> Trend | None:
     """The trend of a series over its epochs; ``None`` for fewer than three or a constant."""
     from scipy import stats
 
-    y = np.asarray(series, float)
+    y = _series("trend", "series", series)
     if y.size < 3 or np.ptp(y) == 0:
         return None
     epochs = np.arange(1, y.size + 1)
     found = stats.kendalltau(epochs, y)
     slope = float(np.polyfit(epochs, y, 1)[0])
     return Trend(slope, float(found.statistic), float(found.pvalue))
+
+
+def _series(owner: str, name: str, values: ArrayLike) -> np.ndarray:
+    """``values`` as float64 (n,); raises ``ValueError`` for what is no row of numbers."""
+    try:
+        found = np.asarray(values, float)
+    except (TypeError, ValueError):
+        found = np.empty((0, 0))
+    if found.ndim != 1:
+        raise ValueError(
+            f"{owner}: expected {name} as a row of numbers, got {checks.shown(values)}"
+        )
+    return found

@@ -19,6 +19,7 @@ def figure(value: float | None, digits: int = 4) -> str:
 
 def text_table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     """Columns lined up with spaces, the first to the left and the others to the right."""
+    _expect_columns(head, rows)
     table = [[str(cell) for cell in row] for row in (head, *rows)]
     widths = [max(len(row[i]) for row in table) for i in range(len(head))]
     lines = [
@@ -33,8 +34,18 @@ def text_table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
 
 def markdown_table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     """A table of GitHub's Markdown; what stands in a cell cannot break out of it."""
+    _expect_columns(head, rows)
     lines = [_markdown_row(head), "|" + "---|" * len(head)]
     return "\n".join(lines + [_markdown_row(row) for row in rows])
+
+
+def _expect_columns(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    for number, row in enumerate(rows, 1):
+        if len(row) != len(head):
+            raise ValueError(
+                f"table: expected as many cells in each row as in the head, {len(head)}, "
+                f"got {len(row)} in row {number}"
+            )
 
 
 def _markdown_row(cells: Sequence[Any]) -> str:

@@ -146,7 +146,7 @@ def test_dropout_with_rate_0_drops_nothing():
 
 @pytest.mark.parametrize("rate", [-0.1, 1, 1.5, float("nan")])
 def test_dropout_rate_out_of_range(rate):
-    with pytest.raises(ValueError, match=f"expected a rate from 0 up to but not 1, got {rate}"):
+    with pytest.raises(ValueError, match=f"expected rate from 0 up to but not 1, got {rate}"):
         Dropout(rate)
 
 
@@ -212,8 +212,8 @@ ERRORS = {
         ValueError,
         r"expected dy \(2, 2\)",
     ),
-    "n_in 0": (lambda: Dense(0, 3), ValueError, "whole numbers from 1, got 0, 3"),
-    "n_out 2.5": (lambda: Dense(2, 2.5), ValueError, "whole numbers from 1, got 2, 2.5"),
+    "n_in 0": (lambda: Dense(0, 3), ValueError, "n_in as a whole number from 1, got 0"),
+    "n_out 2.5": (lambda: Dense(2, 2.5), ValueError, "n_out as a whole number from 1, got 2.5"),
     "not written": (lambda: Layer().forward(X), NotImplementedError, "^$"),
     "backward not written": (lambda: Layer().backward(X), NotImplementedError, "^$"),
 }

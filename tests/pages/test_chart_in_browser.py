@@ -3,7 +3,7 @@
 import xml.etree.ElementTree as ET
 
 import pytest
-from browser import serious_faults
+from browser import serious_faults, sticks_out
 
 from minidl.pages import Chart, Page, Prose, Section, Series
 
@@ -196,7 +196,9 @@ def test_on_a_phone_panels_stand_below_each_other_and_nothing_sticks_out(watch, 
     page = watch.open(path, width=360, height=740)
     above, below = (p.bounding_box() for p in page.locator(".panel").all()[:2])
     assert above["x"] == below["x"] and above["y"] + above["height"] <= below["y"]
-    assert page.evaluate("document.documentElement.scrollWidth") == 360
+    assert sticks_out(page) == 0
+    page.evaluate("document.querySelector('h1').style.width = '500px'")
+    assert sticks_out(page) > 100
 
 
 def test_on_paper_a_dark_page_is_light_and_without_buttons(watch, path):

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from minidl.reporting import RunFolder, markdown_table, text_table
+from minidl.reporting import FolderInUse, RunFolder, markdown_table, text_table
 from minidl.reporting.environment import hardware, peak_memory_mb, versions
 from minidl.reporting.figures import draw_by_epoch, draw_range, draw_trend_line, new_figure
 from minidl.reporting.tables import figure
@@ -79,3 +79,22 @@ def test_environment_is_known():
     assert hardware()["processors"] >= 1
     memory = peak_memory_mb()
     assert memory is None or 10 < memory < 1e6
+
+
+def test_parts_that_killed_processes_left_are_removed(tmp_path):
+    (tmp_path / "weights" / "deeper").mkdir(parents=True)
+    parts = [tmp_path / ".a.json.1-2.part", tmp_path / "weights" / ".b.npz.1-2.part"]
+    others = [tmp_path / "a.part", tmp_path / "weights/deeper/.c.1-2.part"]
+    for path in parts + others:
+        path.touch()
+    RunFolder(tmp_path)
+    assert [path.exists() for path in parts] == [False, False]
+    assert all(path.exists() for path in others)
+
+
+def test_a_folder_belongs_to_one_at_a_time(tmp_path):
+    first = RunFolder(tmp_path)
+    with pytest.raises(FolderInUse, match=r"another process works in this folder; .*--output-dir"):
+        RunFolder(tmp_path)
+    del first
+    RunFolder(tmp_path)

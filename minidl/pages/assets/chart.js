@@ -122,7 +122,7 @@ function xScale(chart, width) {
   const whole = chart.xs.every(Number.isInteger);
   const ticks = d3.ticks(low, high, 5).filter((t) => !whole || Number.isInteger(t));
   if (whole && ticks[0] - low >= (ticks[1] - ticks[0]) / 2) ticks.unshift(low); // the first epoch
-  return { domain: low === high ? [low - 1, high + 1] : [low, high], ticks, label, inset: 6 };
+  return { domain: low === high ? [low - 1, high + 1] : [low, high], ticks, tickFormat: number, label, inset: 6 };
 }
 
 function yScale(chart) {

@@ -1,0 +1,153 @@
+"""Arguments, checked where they enter: constructors and the first line of a function.
+
+Each check gives the value back as a plain Python number, or raises ``ValueError`` with
+what was expected and what came.  NumPy's numbers are as good as Python's; a boolean is
+none, and a number of float type is not whole.  docs/limits.md lists all that is refused.
+"""
+
+from __future__ import annotations
+
+import reprlib
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+
+from minidl.backend import namespace, to_numpy
+
+LARGEST = sys.float_info.max
+
+
+def whole(owner: object, name: str, value: Any, least: int = 1) -> int:
+    """``value`` as a whole number from ``least``."""
+    if not _is(value, Integral) or value < least:
+        raise ValueError(
+            f"{owner}: expected {name} as a whole number from {least}, got {shown(value)}"
+        )
+    return int(value)
+
+
+def positive(owner: object, name: str, value: Any) -> float:
+    """``value`` as a finite number above 0."""
+    return _number(owner, name, value, lambda v: 0 < v <= LARGEST, "above 0")
+
+
+def not_negative(owner: object, name: str, value: Any) -> float:
+    """``value`` as a finite number from 0."""
+    return _number(owner, name, value, lambda v: 0 <= v <= LARGEST, "of at least 0")
+
+
+def share(owner: object, name: str, value: Any) -> float:
+    """``value`` as a number from 0 to 1."""
+    return _number(owner, name, value, lambda v: 0 <= v <= 1, "from 0 to 1")
+
+
+def below_one(owner: object, name: str, value: Any) -> float:
+    """``value`` as a number from 0 up to but not 1."""
+    return _number(owner, name, value, lambda v: 0 <= v < 1, "from 0 up to but not 1")
+
+
+def finite(owner: object, name: str, value: Any) -> float:
+    """``value`` as a finite number."""
+    return _number(owner, name, value, lambda v: abs(v) <= LARGEST, "as a finite number")
+
+
+def flag(owner: object, name: str, value: Any) -> bool:
+    """``value`` as True or False: a string is always true, which is never meant."""
+    if not isinstance(value, bool | np.bool_):
+        raise ValueError(f"{owner}: expected {name} as True or False, got {shown(value)}")
+    return bool(value)
+
+
+def generator(owner: object, rng: Any) -> np.random.Generator:
+    """``rng`` itself, or a generator with that seed."""
+    if isinstance(rng, np.random.Generator):
+        return rng
+    if not _is(rng, Integral) or rng < 0:
+        raise ValueError(
+            f"{owner}: expected rng as a numpy.random.Generator or a seed from 0, got {shown(rng)}"
+        )
+    return np.random.default_rng(int(rng))
+
+
+def float_type(owner: object, dtype: Any) -> np.dtype:
+    """``dtype`` as that of float32 or float64."""
+    with suppress(TypeError):
+        if dtype is not None and np.dtype(dtype) in (np.float32, np.float64):  # None is float64
+            return np.dtype(dtype)
+    raise ValueError(f"{owner}: expected dtype float32 or float64, got {shown(dtype)}")
+
+
+def instance(owner: object, name: str, value: Any, kind: type) -> None:
+    """Raise unless ``value`` is a ``kind``; a class in its place is told how to make one."""
+    if not isinstance(value, kind):
+        made = isinstance(value, type) and issubclass(value, kind)
+        way_out = f"; make one: {value.__name__}(…)" if made else ""
+        raise ValueError(
+            f"{owner}: expected {name} of the class {kind.__name__}, got {shown(value)}{way_out}"
+        )
+
+
+def array(owner: object, name: str, value: Any) -> None:
+    """Raise unless ``value`` is an array of NumPy or CuPy."""
+    if not is_array(value):
+        raise ValueError(
+            f"{owner}: expected {name} as a NumPy or CuPy array, got {type(value).__name__}; "
+            f"numpy.asarray({name}) makes one"
+        )
+
+
+def floats(owner: object, name: str, value: Any) -> None:
+    """Raise unless ``value`` is an array of floating-point numbers."""
+    array(owner, name, value)
+    if value.dtype.kind != "f":
+        raise ValueError(
+            f"{owner}: expected {name} as an array of floating-point numbers, got {value.dtype}; "
+            f"convert it with {name}.astype('float32')"
+        )
+
+
+def indices(owner: str, name: str, value: Any, count: int) -> np.ndarray:
+    """``value`` as an array (n,) of whole numbers from 0 to ``count`` - 1.
+
+    A place that is not there would be another one in silence: ``take`` cuts it off, and a
+    GPU starts anew.
+    """
+    found = np.asarray(to_numpy(value))
+    if found.ndim != 1 or found.dtype.kind not in "iu":
+        raise ValueError(f"{owner}: expected {name} as whole numbers (n,), got {shown(found)}")
+    if found.size and not 0 <= found.min() <= found.max() < count:
+        raise ValueError(
+            f"{owner}: expected {name} from 0 to {count - 1}, got {found.min()} to {found.max()}"
+        )
+    return found
+
+
+def is_array(value: Any) -> bool:
+    return isinstance(value, np.ndarray) or namespace(value) is not np
+
+
+def shown(value: Any) -> str:
+    """``value`` in a few words, for the end of an error message."""
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
+    if is_array(value) and value.ndim:
+        return f"an array {value.dtype} {value.shape}"
+    if isinstance(value, tuple | list) and any(map(is_array, value)):
+        return f"a {type(value).__name__} of arrays"
+    return reprlib.repr(value)
+
+
+def _is(value: Any, kind: type) -> bool:
+    return isinstance(value, kind) and not isinstance(value, bool)
+
+
+def _number(
+    owner: object, name: str, value: Any, fits: Callable[[Any], bool], expected: str
+) -> float:
+    if not _is(value, Real) or not fits(value):
+        raise ValueError(f"{owner}: expected {name} {expected}, got {shown(value)}")
+    return float(value)

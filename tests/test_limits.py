@@ -1,0 +1,218 @@
+"""docs/limits.md: every call in it is refused in those words, and no public name is missing."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import importlib
+import inspect
+import re
+import tracemalloc
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import minidl
+from minidl import (
+    APL,
+    GLU,
+    SGD,
+    Activate,
+    Adam,
+    AveragePool2D,
+    BatchNorm,
+    Conv2D,
+    Dense,
+    Dropout,
+    Examples,
+    Flatten,
+    GlobalAveragePool2D,
+    MaxPool2D,
+    Network,
+    PReLU,
+    Residual,
+    SoftmaxCrossEntropy,
+    backend,
+    train,
+)
+from minidl.memory import training_memory
+
+PAGE = (Path(__file__).parents[1] / "docs" / "limits.md").read_text(encoding="utf-8")
+SET_UP = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)[0]
+ROWS = re.findall(r"^\| `(.+?)` \| (?:.+?) \| `(.+?)` \|$", PAGE, re.MULTILINE)
+EXEMPT = set(
+    re.findall(r"`(\w+)`", PAGE.partition("### With nothing to refuse")[2].partition("\n## ")[0])
+)
+
+# Where the names that users call come from.
+PUBLIC = (
+    *("minidl", "minidl.activations", "minidl.datasets", "minidl.gradcheck"),
+    *("minidl.initializers", "minidl.inspection", "minidl.recording", "minidl.reporting"),
+    *("minidl.memory", "minidl.training"),
+)
+# Classes whose methods users call, too; those of a layer are one contract for all layers.
+CLASSES = (
+    *(minidl.Network, minidl.Examples, minidl.EarlyStopping, minidl.Augmentation),
+    *(minidl.Layer, minidl.SGD, minidl.activations.Activation),
+)
+# Of those, the ones that minidl itself calls and that writers of a layer or a rule write.
+INTERNAL = {
+    *("Examples.draw", "Augmentation.choose", "Activation.with_bias", "Activation.f"),
+    *("Activation.df", "Layer.bind", "Layer.initialize", "Layer.workspace_size", "SGD.update"),
+    *("Optimizer.coefficients", "Optimizer.resume", "Workspace.buffer"),
+}
+
+
+def names():
+    """What the lines before the list define."""
+    found = {}
+    exec(SET_UP, found)
+    return found
+
+
+@pytest.fixture(autouse=True)
+def _sixteen_gigabytes(monkeypatch):
+    monkeypatch.setattr(backend, "memory_limit", lambda: 16_000_000_000)
+    monkeypatch.chdir(Path(__file__).parents[1])
+
+
+@pytest.mark.parametrize(("call", "error"), ROWS, ids=[call for call, _ in ROWS])
+def test_each_call_of_the_list_is_refused_in_these_words(call, error):
+    with pytest.raises(Exception) as refused:  # noqa: PT011  # the kind is in the list
+        eval(call, names())
+    said = refused.value.args[0] if isinstance(refused.value, KeyError) else refused.value
+    pattern = ".*".join(map(re.escape, error.split("…")))
+    assert re.fullmatch(pattern, f"{type(refused.value).__name__}: {said}")
+
+
+def test_the_list_was_found():
+    lines = re.findall(r"^\| `.*", PAGE, re.MULTILINE)
+    assert len(ROWS) == len(lines) > 150
+
+
+@functools.cache
+def called():
+    """Every name that is called in the list: functions, classes and methods."""
+    found = set()
+    for call, _ in ROWS:
+        for node in ast.walk(ast.parse(call)):
+            if isinstance(node, ast.Call):
+                found.add(getattr(node.func, "attr", getattr(node.func, "id", "")))
+    return found
+
+
+def public():
+    """``name, object`` of all that the public modules offer to be called."""
+    for path in PUBLIC:
+        module = importlib.import_module(path)
+        for name in getattr(module, "__all__", vars(module)):
+            value = getattr(module, name)
+            if not name.startswith("_") and getattr(value, "__module__", "").startswith(path):
+                yield name, value
+
+
+def parameters(function):
+    return [name for name in inspect.signature(function).parameters if name != "self"]
+
+
+def missing(found, listed):
+    """The names of all that takes parameters and is not in the list."""
+    return sorted(
+        name
+        for name, value in found
+        if name not in listed and callable(value) and not _is_error(value) and parameters(value)
+    )
+
+
+def _is_error(value):
+    return inspect.isclass(value) and issubclass(value, Exception)
+
+
+def test_every_public_name_is_in_the_list():
+    assert missing(public(), called() | EXEMPT) == []
+
+
+def test_every_public_method_is_in_the_list():
+    methods = [
+        (name, value)
+        for cls in CLASSES
+        for name, value in inspect.getmembers(cls, inspect.isfunction)
+        if not name.startswith("_") and value.__qualname__ not in INTERNAL
+    ]
+    assert missing(methods, called() | EXEMPT) == []
+
+
+def test_a_name_that_is_not_in_the_list_is_noticed():
+    def added(value):
+        return value
+
+    assert missing([("added", added)], called() | EXEMPT) == ["added"]
+    assert missing([("train", train)], called()) == []
+    assert missing([("train", train)], called() - {"train"}) == ["train"]
+
+
+def test_nothing_is_excused_that_is_not_there():
+    assert {name for name, _ in public()} >= EXEMPT
+
+
+# -- what is not refused ------------------------------------------------------------------------
+
+
+def test_numbers_may_be_numpys():
+    assert Dense(np.int64(3), np.uint8(2)).n_out == 2
+    assert Dropout(np.float32(0.5)).rate == 0.5
+    assert SGD(np.float64(1)).learning_rate == 1.0
+    assert Network([Dense(3, 2)], np.int32(3), rng=np.int64(4)).input_shape == (3,)
+
+
+def test_arrays_may_be_read_only_and_lie_as_they_like():
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (8, 6, 6, 2), dtype=np.uint8).transpose(0, 3, 1, 2)[::2]
+    labels = np.array([0, 9, 1, 9, 2, 9, 0, 9])[::2]
+    for array in (images, labels):
+        array.setflags(write=False)
+    losses = []
+    for data in (Examples(images, labels), Examples(images.copy(), labels.copy())):
+        network = Network([Conv2D(2, 3, 3), Flatten(), Dense(48, 3)], (2, 6, 6))
+        (epoch,) = train(network, data, SoftmaxCrossEntropy(), Adam(), epochs=1, progress=False)
+        losses.append(epoch.train_loss)
+    assert losses[0] == losses[1]
+
+
+# -- the estimate of memory -----------------------------------------------------------------------
+
+MEASURED = {
+    "dense": [Flatten(), Dense(1536, 200, "relu"), Dense(200, 200, "tanh"), Dense(200, 10)],
+    "dropout": [Flatten(), Dense(1536, 300), Dropout(0.5), Dense(300, 10)],
+    "glu": [Flatten(), Dense(1536, 400), GLU(), PReLU(200), APL(200, 2), Dense(200, 10)],
+    "convolution": [Conv2D(6, 8, 3, padding=1), Conv2D(8, 8, 3, 2), Flatten(), Dense(392, 10)],
+    "pools": [Conv2D(6, 8, 3), MaxPool2D(2), AveragePool2D(2), Flatten(), Dense(72, 10)],
+    "residual": [
+        Conv2D(6, 8, 3, padding=1),
+        Residual([Conv2D(8, 8, 3, padding=1), BatchNorm(8)]),
+        Activate("relu"),
+        Residual([Conv2D(8, 16, 3, 2, 1), BatchNorm(16)], [Conv2D(8, 16, 1, 2)]),
+        GlobalAveragePool2D(),
+        Dense(16, 10),
+    ],
+}
+
+
+@pytest.mark.parametrize("layers", MEASURED.values(), ids=MEASURED)
+def test_the_estimate_is_just_below_what_a_training_takes(layers):
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (256, 6, 16, 16), dtype=np.uint8)
+    examples = Examples(images, np.arange(256) % 10)
+    tracemalloc.start()
+    try:
+        network, optimizer = Network(layers, (6, 16, 16)), Adam()
+        loss = SoftmaxCrossEntropy()
+        for _ in train(
+            network, examples, loss, optimizer, epochs=2, batch_size=128, progress=False
+        ):
+            pass
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert 0.8 * peak < training_memory(network, examples, optimizer, 128) <= peak
