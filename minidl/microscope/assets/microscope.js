@@ -14,6 +14,7 @@ function startLooks(place) {
     layer: "",
     unit: 0, // place among the units shown
     all: 0, // 1: histograms of all units of the layer
+    width: 0, // of the place for pictures and histograms
     unpacked: new Map(),
   };
   const names = data.networks.map((network) => network.name);
@@ -32,10 +33,10 @@ function startLooks(place) {
   state.which.classList.add("controls");
   state.which.append(chooser("network", names, 0, chooseNetwork), state.epochs);
   showEpochs(state);
-  let width = 0;
   new ResizeObserver(() => {
-    if (state.view.clientWidth === width) return;
-    width = state.view.clientWidth;
+    const width = state.view.clientWidth;
+    if (width === 0 || width === state.width) return; // 0: while a window opens
+    state.width = width;
     showLook(state);
   }).observe(state.view);
 }
@@ -175,8 +176,7 @@ function showUnit(state, layer, layout) {
   const weights = unitPicture(data, layer, layout, row, "W", `Weights into unit ${unit}`, "w");
   const gradient = unitPicture(data, layer, layout, row, "dW", "Their gradient", "∂L/∂w");
   const histograms = element("div", { class: "histograms" });
-  const whole = state.view.clientWidth;
-  const width = Math.min(560, whole > 760 ? Math.floor((whole - 40) / 2) : whole);
+  const width = Math.min(560, state.width > 760 ? Math.floor(state.width / 2) - 20 : state.width);
   const show = (all) => {
     state.all = all;
     histograms.replaceChildren(...histogramsOf(data, layer, all ? 0 : row + 1, unit, width));
