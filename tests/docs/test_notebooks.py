@@ -13,7 +13,8 @@ import pytest
 from docs_text import DOCS, ROOT
 
 NOTEBOOKS = sorted((DOCS / "notebooks").glob("*.ipynb"))
-STUDIES = {path.parent.name for path in (DOCS / "results").glob("*/report.md")}
+RUNS = {path.parent.name for path in (DOCS / "results").glob("*/report.md")}
+STUDIES = {path.stem for path in (ROOT / "experiments").glob("*.py")} & RUNS
 NUMBER = re.compile(r"-?\d+\.?\d*(?:e[+-]?\d+)?")
 
 
