@@ -2,7 +2,7 @@
 
     python benchmarks/fuzz.py --runs 250000 --corpora kept --output fuzz.json
     python benchmarks/fuzz.py --exhaustive
-    python -m coverage run --branch --include='minidl/*' benchmarks/fuzz.py --replay --corpora kept
+    python -m coverage run --branch benchmarks/fuzz.py --replay --corpora kept
 
 The first needs ``pip install -e '.[fuzz]'``: each target of ``fuzz_targets.py`` is fed with that
 many inputs by Atheris (libFuzzer) in a process of its own, which may take 5 s for one input and

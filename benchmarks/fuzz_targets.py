@@ -9,11 +9,14 @@ accepts is compared with what another reader makes of the same file.
 from __future__ import annotations
 
 import gzip
+import hashlib
 import io
+import json
 import shutil
 import struct
 import tarfile
 import tempfile
+import warnings
 import zipfile
 import zlib
 from collections.abc import Callable, Sequence
@@ -23,11 +26,17 @@ from typing import Any
 
 import numpy as np
 
-from minidl import Dense, Network, WeightsError
+from minidl import Adam, Dense, Examples, Network, SoftmaxCrossEntropy, WeightsError
+from minidl.cells import Cells
+from minidl.checkpoint import Checkpoint, CheckpointError, Position
 from minidl.datasets import CorruptDataset
 from minidl.datasets.archive import extract
 from minidl.datasets.cifar import CIFAR_100
 from minidl.datasets.idx import read_idx
+from minidl.microscope.look import Look, look_at
+from minidl.microscope.look_file import LookError, read_look, write_look
+from minidl.sealed import DIGEST, HEAD
+from minidl.step import TrainingStep
 
 EDITS_AT_MOST = 16
 
@@ -267,7 +276,8 @@ def _weights() -> tuple[bytes, ...]:
 def _zip(parts: Sequence[bytes]) -> bytes:
     names = parts[0].decode("latin-1").split("\n")
     held = io.BytesIO()
-    with zipfile.ZipFile(held, "w") as archive:
+    with zipfile.ZipFile(held, "w") as archive, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a name that comes twice
         for name, content in zip(names, parts[1:], strict=False):
             archive.writestr(zipfile.ZipInfo(name), content)
     return held.getvalue()
@@ -296,6 +306,106 @@ def _is_loaded(content: bytes, got: Network) -> bool:
     return same and all(struct.pack("<I", zlib.crc32(member)) in content for member in members)
 
 
+# -- checkpoints and configurations -----------------------------------------------------------
+
+
+def _step() -> TrainingStep:
+    examples = Examples(np.ones((5, 2), np.float32), np.zeros(5, np.int64))
+    return TrainingStep(_network(1), examples, SoftmaxCrossEntropy(), Adam(), 2)
+
+
+def _checkpoint() -> tuple[bytes, ...]:
+    """The contents of a checkpoint in the middle of an epoch, cut into pieces for the edits."""
+    step, rng = _step(), np.random.default_rng(0)
+    with tempfile.TemporaryDirectory() as folder:
+        checkpoint = Checkpoint(Path(folder, "a"))
+        checkpoint.keep("history", [1.0, 2.0])
+        order = rng.permutation(5)
+        with step.epoch(order):
+            step()
+            checkpoint.save(step, rng, Position(0, 1, order, 0.5))
+        contents = checkpoint.path.read_bytes()[len(HEAD) + DIGEST :]
+    return tuple(contents[at : at + 64] for at in range(0, len(contents), 64))
+
+
+def _sealed(parts: Sequence[bytes]) -> bytes:
+    contents = b"".join(parts)
+    return HEAD + hashlib.sha256(contents).digest() + contents
+
+
+def _resume(path: Path) -> tuple[TrainingStep, list[float]]:
+    step = _step()
+    before = step.network.theta.tobytes()
+    try:
+        checkpoint = Checkpoint(path)
+        kept = checkpoint.keep("history", [], list[float])
+        checkpoint.restore(step, np.random.default_rng(1))
+    except BaseException:
+        if step.network.theta.tobytes() != before:
+            raise WronglyAccepted("refused, but the network has changed") from None
+        raise
+    return step, kept
+
+
+def _is_resumed(content: bytes, got: tuple[TrainingStep, list[float]]) -> bool:
+    """The checksum is right, and every vector stands in the file as it is used."""
+    step, _ = got
+    digest, contents = content[len(HEAD) : len(HEAD) + DIGEST], content[len(HEAD) + DIGEST :]
+    vectors = [step.network.theta, *(getattr(step.optimizer, name) for name in ("m", "v"))]
+    return (
+        content.startswith(HEAD)
+        and hashlib.sha256(contents).digest() == digest
+        and all(v.tobytes() in contents for v in vectors if step.optimizer.t or v.any())
+    )
+
+
+CONFIGURATION = {"epochs": 20, "hidden": [512, 512], "optimizer": "adam", "limit": None}
+
+
+def _configured(path: Path) -> bool:
+    shutil.rmtree(path.parent / "cells", ignore_errors=True)
+    Cells(path.parent, CONFIGURATION)
+    return True
+
+
+def _is_configured(content: bytes, got: bool) -> bool:
+    return json.loads(content.decode("utf-8")) == CONFIGURATION
+
+
+# -- looks ------------------------------------------------------------------------------------
+
+
+def _look() -> tuple[bytes, ...]:
+    """The names of the members, one a line, then the members."""
+    x, labels = np.ones((2, 2), np.float32), np.array([0, 2])
+    look = look_at(_network(1), SoftmaxCrossEntropy(), x, labels, epoch=3)
+    with tempfile.TemporaryDirectory() as folder:
+        write_look(path := Path(folder, "look.npz"), look)
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+            return ("\n".join(names).encode(), *map(archive.read, names))
+
+
+def _is_look(content: bytes, got: Look) -> bool:
+    """The arrays that np.load finds, and each member's CRC stands in the file."""
+    with np.load(io.BytesIO(content), allow_pickle=False) as file:
+        same = file["norms"].tolist() == [stop.norm for stop in got.signal] or any(
+            stop.norm != stop.norm for stop in got.signal
+        )
+        for layer in got.layers:
+            for part in ("shown", "W", "W_scale", "dW", "z_counts", "y_edges", "slope", "curve"):
+                kept = getattr(layer, part)
+                same = same and file[f"{layer.name}.{part}"].tobytes() == kept.tobytes()
+        members = [file.zip.read(name) for name in file.zip.namelist() if name in _read_of(got)]
+    return same and all(struct.pack("<I", zlib.crc32(member)) in content for member in members)
+
+
+def _read_of(look: Look) -> set[str]:
+    """The members that a reader of this look reads."""
+    parts = {f"{layer.name}.{part}.npy" for layer in look.layers for part in vars(layer)}
+    return {"manifest.npy", "loss.npy", "norms.npy", *parts}
+
+
 def _joined(parts: Sequence[bytes]) -> bytes:
     return b"".join(parts)
 
@@ -308,5 +418,14 @@ TARGETS: dict[str, Target] = {
     "idx": Target("x", (IDX,), _joined, _read_idx, CorruptDataset, _is_idx),
     "idx.gz": Target("x.gz", (IDX,), _gzipped, _read_idx, CorruptDataset, _is_zipped_idx),
     "tar.gz": Target("x.tar.gz", _tar(), _tar_gz, _extract, CorruptDataset, _is_extracted),
+    "checkpoint": Target(
+        *("a", _checkpoint(), _sealed),
+        *(_resume, CheckpointError, _is_resumed),
+    ),
+    "configuration": Target(
+        *("configuration.json", (json.dumps(CONFIGURATION).encode(),), _joined),
+        *(_configured, CheckpointError, _is_configured),
+    ),
     "weights": Target("w.npz", _weights(), _zip, _load, WeightsError, _is_loaded),
+    "look": Target("look.npz", _look(), _zip, read_look, LookError, _is_look),
 }

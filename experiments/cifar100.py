@@ -19,12 +19,14 @@ from cifar100_report import Run, SetUp, claims_table, write_report
 from study import (
     LEARNING_RATES,
     add_place,
+    add_record,
     add_seeds,
     batches_rng,
     begin,
     command_line,
     keras_optimizer,
     new_parser,
+    recorder_of,
     run_script,
     weights_rng,
     whole,
@@ -59,6 +61,7 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--learning-rate", type=float, help="(default: that of Keras for the optimizer)")
     add("--dataset", choices=NAMES, default="auto", help="auto: CIFAR-100, else the stand-in")
     add("--limit", type=whole, metavar="N", help="only the first N training images")
+    add_record(parser)
     add_place(parser, output_dir="runs/cifar100")
     chosen = parser.parse_args(arguments)
     if len(set(chosen.activations)) < max(2, len(chosen.activations)):
@@ -110,6 +113,7 @@ def run_network(
         progress=False if chosen.quiet else label,
         graph=chosen.graph,
         checkpoint=checkpoint,
+        recorder=recorder_of(chosen, folder, f"{activation}-seed{seed}"),
     )
     network.save(folder / f"weights/{activation}-seed{seed}.npz")
     return history

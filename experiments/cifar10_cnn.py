@@ -24,7 +24,17 @@ from cifar10_cnn_training import (
     first_of_each_class,
     run_network,
 )
-from study import add_place, begin, command_line, from_zero, new_parser, run_script, whole
+from study import (
+    add_place,
+    add_record,
+    begin,
+    command_line,
+    from_zero,
+    new_parser,
+    recorder_of,
+    run_script,
+    whole,
+)
 
 from minidl.checkpoint import Checkpoint
 from minidl.datasets import load
@@ -45,6 +55,7 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
         metavar="N",
         help="train sigmoid with the next N seeds, too, until it moves",
     )
+    add_record(parser)
     add_place(parser, output_dir="runs/cifar10_cnn")
     return parser.parse_args(arguments)
 
@@ -73,6 +84,7 @@ def main(arguments: list[str] | None = None) -> None:
             graph=chosen.graph,
             progress=False if chosen.quiet else f"{name:<22}",
             weights=begun.folder / f"weights/{name.replace(' ', '-')}.npz",
+            recorder=recorder_of(chosen, begun.folder, name.replace(" ", "-")),
             **more,
         )
         return {name.replace(" ", "-"): run}

@@ -27,6 +27,7 @@ from minidl import (
 from minidl.backend import Array, Device, namespace, to_numpy
 from minidl.checkpoint import Checkpoint
 from minidl.losses import Loss
+from minidl.microscope.look_file import Recorder
 from minidl.optimizers import Optimizer
 from minidl.recording import History
 
@@ -104,6 +105,7 @@ def run_network(
     graph: bool,
     progress: bool | str,
     weights: Path,
+    recorder: Recorder | None = None,
 ) -> Outcome:
     """Train one network and write its weights.
 
@@ -121,6 +123,7 @@ def run_network(
         batches_rng(seed),
         until_it_moves,
         checkpoint,
+        recorder,
         graph=graph,
         progress=progress,
     )
@@ -140,6 +143,7 @@ def _train(
     rng: np.random.Generator,
     until_it_moves: bool,
     checkpoint: Checkpoint,
+    recorder: Recorder | None,
     *,
     graph: bool,
     progress: bool | str,
@@ -158,6 +162,9 @@ def _train(
     def look(epoch: int, i: int) -> None:
         done = epoch + i / steps
         looks.append(look_at(network, loss, probed, judged, done, epoch * steps + i))
+
+    if recorder is not None and not history.seconds:
+        recorder.look(network, loss, *probed.batch(0, PROBED, network.dtype), epoch=0)
 
     def watch(epoch: int, i: int) -> None:
         if i in _moments(steps, is_first=epoch == 0):
@@ -184,6 +191,8 @@ def _train(
         history.test_accuracy.append(tested.accuracy)
         history.seconds.append(epoch.seconds)
         history.probes.append(probe(network, loss, x, targets, "sum", epoch.update))
+        if recorder is not None:
+            recorder.look(network, loss, x, targets, epoch.number)
         moved = plateau(history.test_accuracy)
         if until_it_moves and moved is not None and epoch.number > moved + 1:
             break

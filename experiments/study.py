@@ -17,6 +17,8 @@ from minidl.backend import PRECISIONS, Device, DeviceError, get_device, set_prec
 from minidl.cells import Cells, Interrupted
 from minidl.checkpoint import Checkpoint, CheckpointError
 from minidl.datasets import Dataset, DatasetError
+from minidl.microscope.look_file import Recorder
+from minidl.microscope.run import FOLDER as LOOKS
 from minidl.optimizers import OPTIMIZERS, Optimizer
 from minidl.parallel import processors
 from minidl.printable import printable
@@ -102,6 +104,16 @@ def add_place(parser: argparse.ArgumentParser, output_dir: str) -> None:
     add("--checkpoint-every", type=whole, metavar="N", help="steps (default: after each epoch)")
     add("--fresh", action="store_true", help="throw away what an earlier start has trained")
     add("--quiet", action="store_true", help="no progress, only the results")
+
+
+def add_record(parser: argparse.ArgumentParser) -> None:
+    help_text = "keep a look at every layer after each epoch, for python -m minidl.microscope"
+    parser.add_argument("--record", action="store_true", help=help_text)
+
+
+def recorder_of(chosen: argparse.Namespace, folder: RunFolder, name: str) -> Recorder | None:
+    """What keeps the looks at the network of that name, where --record asks for them."""
+    return Recorder(folder / LOOKS / name) if chosen.record else None
 
 
 def device_of(chosen: argparse.Namespace) -> Device:

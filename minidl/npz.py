@@ -12,7 +12,7 @@ import math
 import re
 import struct
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import IO
 
@@ -42,6 +42,8 @@ class NpzReader:
     """
 
     def __init__(self, file: IO[bytes]) -> None:
+        if file.read(4) != b"PK\3\4":  # zipfile would take one that begins with something else
+            raise NpzError("damaged, or not a file that np.savez wrote (no zip archive)")
         with _as_npz_error():
             self._zip = zipfile.ZipFile(_Bounded(file))
         members = self._zip.infolist()
@@ -52,12 +54,20 @@ class NpzReader:
 
     def floats(self, name: str, shape: tuple[int, ...]) -> np.ndarray:
         """The array ``name``, which must be of ``shape`` and of float32 or float64."""
-        dtypes = {_header(descr, shape): np.dtype(descr) for descr in FLOATS}
+        return self._array(name, shape, FLOATS, "float32 or float64")
+
+    def array(self, name: str, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+        """The array ``name``, which must be of ``shape`` and of this type, in any byte order."""
+        orders = dtype.newbyteorder("<"), dtype.newbyteorder(">")
+        return self._array(name, shape, {order.str for order in orders}, str(dtype))
+
+    def _array(
+        self, name: str, shape: tuple[int, ...], descrs: Iterable[str], expected: str
+    ) -> np.ndarray:
+        dtypes = {_header(descr, shape): np.dtype(descr) for descr in descrs}
         with self._open(name) as (file, header, left):
             if header not in dtypes:
-                raise NpzError(
-                    f"expected {name} as float32 or float64 {shape} in C order, got {header!r}"
-                )
+                raise NpzError(f"expected {name} as {expected} {shape} in C order, got {header!r}")
             dtype = dtypes[header]
             _check_size(name, left, math.prod(shape) * dtype.itemsize)
             values = np.empty(shape, dtype)

@@ -15,6 +15,7 @@ from minidl.checkpoint import Checkpoint
 from minidl.examples import Examples
 from minidl.inspection import Probe, probe
 from minidl.losses import Loss
+from minidl.microscope.look_file import Recorder
 from minidl.network import Network
 from minidl.optimizers import Optimizer
 from minidl.parallel import processors, share_processors
@@ -49,16 +50,20 @@ def record(
     progress: bool | str = True,
     graph: bool = True,
     checkpoint: Checkpoint | None = None,
+    recorder: Recorder | None = None,
 ) -> History:
     """Train ``network`` and, after each epoch, evaluate it on the test examples and probe it.
 
     The probe looks at the gradient of the loss *summed* over the first
     ``probe_size`` training examples, with the update of the epoch's last step.
     Parameters are those of :func:`minidl.training.train`; a ``checkpoint`` holds the
-    history as well.
+    history as well.  A ``recorder`` looks at the examples that are probed, before the first
+    epoch and after each one.
     """
     history = History() if checkpoint is None else checkpoint.keep("history", History())
     probed = train_examples.first(probe_size).to(network.device)
+    if recorder is not None and not history.seconds:
+        recorder.look(network, loss, *probed.batch(0, probe_size, network.dtype), epoch=0)
     for epoch in train(
         network,
         train_examples,
@@ -79,6 +84,8 @@ def record(
         history.test_accuracy.append(tested.accuracy)
         history.seconds.append(epoch.seconds)
         history.probes.append(probe(network, loss, x, targets, "sum", epoch.update))
+        if recorder is not None:
+            recorder.look(network, loss, x, targets, epoch.number)
     return history
 
 

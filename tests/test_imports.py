@@ -84,6 +84,30 @@ MAY_IMPORT = {
         *("backend", "examples", "graph", "inspection", "kernels", "losses", "memory", "network"),
         "optimizers",
     },
+    "microscope.backward_signal": {"backend", "layers", "layers.affine", "network"},
+    "microscope.look": {
+        *("backend", "layers", "layers.affine", "losses", "microscope.backward_signal"),
+        "network",
+    },
+    "microscope.look_file": {
+        *("backend", "files", "losses", "microscope.backward_signal", "microscope.look"),
+        *("network", "npz"),
+    },
+    "microscope.walkthrough": {"activations", "layers", "losses", "network", "optimizers"},
+    "microscope.run": {"microscope.look", "microscope.look_file", "printable"},
+    "microscope.parts": {
+        *("microscope.backward_signal", "microscope.look", "microscope.run"),
+        *("microscope.walkthrough", "pages"),
+    },
+    "microscope.page": {
+        *("microscope.backward_signal", "microscope.parts", "microscope.run", "pages"),
+        "printable",
+    },
+    "microscope.server": {"microscope.look_file"},
+    "microscope.__main__": {
+        *("files", "microscope.look_file", "microscope.page", "microscope.server")
+    },
+    "microscope": set(),
     "checkpoint": {"backend", "sealed", "step"},
     "training": {
         *("backend", "checkpoint", "examples", "losses", "network", "optimizers", "progress"),

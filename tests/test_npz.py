@@ -71,6 +71,7 @@ def claims(field, value):
 
 BAD = {
     "no zip archive": (b"hello", "damaged, or not a file that np.savez wrote"),
+    "something before the archive": (b"MZ" + zipped(("a.npy", npy(VALUES))), "no zip archive"),
     "no such array": (npz(b=VALUES), "expected an array a in it, found none"),
     "twice": (zipped(*[("a.npy", npy(VALUES))] * 2), "each array once, got one of them twice"),
     "twice, once without its ending": (
@@ -153,6 +154,7 @@ def test_a_directory_that_claims_to_be_huge_is_not_read(tmp_path):
     """The file is sparse: 3 GB long, and nothing on the disk."""
     path, size = tmp_path / "a.npz", 3 << 30
     with open(path, "wb") as file:
+        file.write(b"PK\3\4")
         file.seek(size)
         file.write(b"PK\5\6" + struct.pack("<4H2IH", 0, 0, 1, 1, size, 0, 0))
     tracemalloc.start()

@@ -1,0 +1,46 @@
+"""``python -m minidl.microscope RUN_FOLDER``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from minidl.files import whole_file
+from minidl.microscope.look_file import LookError
+from minidl.microscope.page import microscope_page
+from minidl.microscope.server import serve
+
+ROOM = 2_200_000  # characters for looks in a file; the page around them takes 600,000
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m minidl.microscope",
+        description="Look at every layer of a run that was made with --record.",
+    )
+    add = parser.add_argument
+    add("run", nargs="?", metavar="RUN_FOLDER", help="(none: one step through a tiny network)")
+    add("--export", type=Path, metavar="FILE.html", help="write the page to a file of its own")
+    add("--port", type=_port, default=0, help="of this machine (default: one that is free)")
+    chosen = parser.parse_args(arguments)
+    try:
+        if chosen.export is None:
+            serve(lambda: microscope_page(chosen.run).html(), chosen.port)
+        else:
+            with whole_file(chosen.export) as file:
+                file.write(microscope_page(chosen.run, ROOM).html())
+    except (LookError, OSError) as error:
+        sys.exit(f"microscope: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _port(text: str) -> int:
+    if text.isdecimal() and int(text) < 65536:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"expected a port from 0 to 65535, got {text!r}")
+
+
+if __name__ == "__main__":
+    main()

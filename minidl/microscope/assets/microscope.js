@@ -1,0 +1,276 @@
+"use strict";
+// The looks of a run: choose network, epoch, layer and unit, and see them.
+
+const looksPlace = document.getElementById("looks");
+if (looksPlace) startLooks(looksPlace);
+
+function startLooks(place) {
+  const data = JSON.parse(place.querySelector("script").textContent);
+  if (!data.networks.length) return;
+  const state = {
+    data,
+    network: 0,
+    look: data.networks[0].looks.length - 1,
+    layer: "",
+    unit: 0, // place among the units shown
+    all: 0, // 1: histograms of all units of the layer
+    width: 0, // of the place for pictures and histograms
+    unpacked: new Map(),
+  };
+  const names = data.networks.map((network) => network.name);
+  const parts = ["which", "signal", "layers", "units", "view"];
+  for (const part of parts) state[part] = element("div", { class: part });
+  place.append(...parts.map((part) => state[part]));
+  const chooseNetwork = (i) => {
+    const { epoch } = lookOf(state);
+    state.network = i;
+    const epochs = data.networks[i].looks.map((look) => look.epoch);
+    state.look = d3.leastIndex(epochs, (a, b) => Math.abs(a - epoch) - Math.abs(b - epoch));
+    showEpochs(state);
+    showLook(state);
+  };
+  state.epochs = element("div", { class: "epochs" });
+  state.which.classList.add("controls");
+  state.which.append(chooser("network", names, 0, chooseNetwork), state.epochs);
+  showEpochs(state);
+  new ResizeObserver(() => {
+    const width = state.view.clientWidth;
+    if (width === 0 || width === state.width) return; // 0: while a window opens
+    state.width = width;
+    showLook(state);
+  }).observe(state.view);
+}
+
+function lookOf(state) {
+  return state.data.networks[state.network].looks[state.look];
+}
+
+/** The slider over the epochs of the network. */
+function showEpochs(state) {
+  const { looks } = state.data.networks[state.network];
+  const said = element("output", {}, "");
+  const name = () => {
+    said.textContent = lookOf(state).epoch;
+    slider.setAttribute("aria-valuetext", `epoch ${said.textContent}`);
+  };
+  const input = () => {
+    state.look = Number(slider.value);
+    name();
+    showLook(state);
+  };
+  const slider = element("input", { type: "range", min: 0, max: looks.length - 1, step: 1, input });
+  slider.value = state.look;
+  name();
+  state.epochs.replaceChildren(element("label", {}, "epoch", slider, said));
+}
+
+/** The layers of the look, unpacked once. */
+async function layersOf(state, look) {
+  if (!state.unpacked.has(look)) {
+    const bytes = Uint8Array.from(atob(look.packed), (c) => c.charCodeAt(0));
+    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
+    const layers = await new Response(stream).json();
+    for (const layer of layers) {
+      for (const key of ["W", "dW"]) {
+        layer[key] = Int8Array.from(atob(layer[key]), (c) => c.charCodeAt(0));
+      }
+    }
+    state.unpacked.set(look, layers);
+  }
+  return state.unpacked.get(look);
+}
+
+async function showLook(state) {
+  const look = lookOf(state);
+  const layers = await layersOf(state, look);
+  if (look !== lookOf(state)) return; // another one was chosen meanwhile
+  showSignal(state, look);
+  const names = layers.map((layer) => layer.name);
+  const chosen = Math.max(0, names.indexOf(state.layer));
+  state.layer = names[chosen];
+  const set = (i) => {
+    state.layer = names[i];
+    showLayer(state, layers);
+  };
+  const labels = layers.map((layer) => `${layer.name}: ${layer.text}`);
+  if (state.layers.dataset.names !== labels.join("\n")) {
+    state.layers.dataset.names = labels.join("\n");
+    const choice = chooser("layer", labels, chosen, set);
+    state.layers.replaceChildren(element("div", { class: "controls" }, choice));
+  }
+  showLayer(state, layers);
+}
+
+/** The norm at every stop, what it was multiplied by, and what is left of it. */
+function showSignal(state, look) {
+  const { name, looks } = state.data.networks[state.network];
+  const all = state.data.networks.flatMap((n) => n.looks.flatMap((l) => l.signal));
+  const norms = all.map((stop) => stop.norm).filter((v) => v > 0);
+  const bar = d3.scaleLog(d3.extent(norms), [2, 100]);
+  const through = {
+    loss: () => "the loss",
+    slope: (layer) => `f′ of ${layer}`,
+    weights: (layer) => `the weights of ${layer}`,
+    layer: (layer) => layer,
+  };
+  const first = look.signal[0].norm;
+  const rows = look.signal.map((stop) => {
+    const strip = element("div", { class: `strength ${stop.through}` });
+    strip.style.width = `${stop.norm > 0 ? bar(stop.norm) : 0}%`;
+    const left = first > 0 && stop.norm !== null ? `${number((100 * stop.norm) / first)}%` : "–";
+    return [
+      `∂L/∂ ${stop.array}`,
+      through[stop.through](stop.layer),
+      stop.factor === null ? "" : `× ${number(stop.factor)}`,
+      number(stop.norm),
+      left,
+      strip,
+    ];
+  });
+  const head = ["signal at", "after", "factor", "norm", "left of it", "strength (logarithmic)"];
+  const title = `The way back in ${name}, epoch ${look.epoch}`;
+  const about = `Loss ${number(look.loss)} over ${look.examples} examples. The factors multiply up to what is left; orange is after a slope f′.`;
+  const table = element(
+    "div",
+    { class: "scroll", tabindex: 0, role: "region", "aria-label": title },
+    tableElement(head, rows),
+  );
+  state.signal.replaceChildren(element("h3", {}, title), element("p", {}, about), table);
+}
+
+/** The units of the layer to choose from, then the one chosen. */
+function showLayer(state, layers) {
+  const at = layers.findIndex((layer) => layer.name === state.layer);
+  const layer = layers[at];
+  const layout = layoutOf(layer.shape, at === 0 && layer.shape[0] === 3);
+  state.unit = Math.min(state.unit, layer.shown.length - 1);
+  const thumbnails = layer.shown.map((unit, row) => {
+    const canvas = element("canvas", { "aria-hidden": true });
+    paint(canvas, layout, levelColour(layout, rowOf(layer, "W", row), state.data.levels));
+    const change = () => {
+      state.unit = row;
+      showUnit(state, layer, layout);
+    };
+    const checked = row === state.unit ? "" : null;
+    const input = element("input", { type: "radio", name: "unit", value: row, checked, change });
+    return element("label", {}, input, canvas, `${unit}`);
+  });
+  const focused = document.activeElement?.name === "unit";
+  const legendText = `unit: ${layer.shown.length} of ${layer.units}, by the weights that lead to it`;
+  state.units.replaceChildren(
+    element("fieldset", { class: "thumbnails" }, element("legend", {}, legendText), ...thumbnails),
+  );
+  if (focused) state.units.querySelector("input:checked").focus();
+  showUnit(state, layer, layout);
+}
+
+/** The levels of one unit. */
+function rowOf(layer, key, row) {
+  const size = layer.shape.reduce((a, b) => a * b);
+  return layer[key].subarray(row * size, (row + 1) * size);
+}
+
+function showUnit(state, layer, layout) {
+  const { data, unit: row } = state;
+  const unit = layer.shown[row];
+  const weights = unitPicture(data, layer, layout, row, "W", `Weights into unit ${unit}`, "w");
+  const gradient = unitPicture(data, layer, layout, row, "dW", "Their gradient", "∂L/∂w");
+  const histograms = element("div", { class: "histograms" });
+  const width = Math.min(560, state.width > 760 ? Math.floor(state.width / 2) - 20 : state.width);
+  const show = (all) => {
+    state.all = all;
+    histograms.replaceChildren(...histogramsOf(data, layer, all ? 0 : row + 1, unit, width));
+  };
+  show(state.all);
+  const choice = chooser("values of", ["this unit", "all units of the layer"], state.all, show);
+  state.view.replaceChildren(
+    factsOf(data, layer, row),
+    element("div", { class: "pictures" }, weights, gradient, everyUnit(data, layer)),
+    element("div", { class: "controls" }, choice),
+    histograms,
+  );
+}
+
+function unitPicture(data, layer, layout, row, key, title, letter) {
+  const levels = rowOf(layer, key, row);
+  const scale = layer[`${key}Scale`][row];
+  const value = (level) => (scale === null ? null : level * scale);
+  const most = number(value(data.levels));
+  const zero = layout.parts(0).length === 1 ? "white" : "grey";
+  const about = `${zero} is 0, the strongest ${letter === "w" ? "weight" : "gradient"} ±${most}`;
+  const say = (i) => {
+    const parts = layout.parts(i).map(([name, at]) => `${name} ${number(value(levels[at]))}`.trim());
+    return `${layout.name(i)}: ${letter} = ${parts.join(", ")}`;
+  };
+  return pictureFigure(title, about, layout, levelColour(layout, levels, data.levels), say);
+}
+
+/** Every unit of the layer as a place, by its mean slope. */
+function everyUnit(data, layer) {
+  if (layer.slope.some((slope) => slope === null)) return "";
+  const layout = layoutOf([layer.units], false);
+  const steepest = d3.max(data.curves[layer.activation][1]);
+  const colour = (i) => d3.rgb(SHADES(Math.min(1, Math.abs(layer.slope[i]) / steepest)));
+  const say = (i) => {
+    const [slope, size] = [number(layer.slope[i]), number(layer.gradient[i])];
+    return `unit ${i}: mean f′(z) ${slope}, mean |∂L/∂w| ${size}`;
+  };
+  const about = `dark is flat, yellow as steep as f can be (${number(steepest)})`;
+  return pictureFigure(`All ${layer.units} units by mean f′(z)`, about, layout, colour, say);
+}
+
+function factsOf(data, layer, row) {
+  const unit = layer.shown[row];
+  const facts = [
+    [`f(z), ${layer.activation}`, layer.formula],
+    ["f′(z)", layer.derivative],
+    ["mean f′(z)", `${number(layer.slope[unit])}; of all units ${number(d3.mean(layer.slope))}`],
+    ["mean |∂L/∂w|", `${number(layer.gradient[unit])}; of all units ${number(d3.mean(layer.gradient))}`],
+    ["bias b and ∂L/∂b", `${number(layer.b[row])} and ${number(layer.db[row])}`],
+  ];
+  const rows = facts.flatMap(([name, text]) => [element("dt", {}, name), element("dd", {}, text)]);
+  const title = `Unit ${unit} of ${layer.name}`;
+  return element("div", { class: "facts" }, element("h3", {}, title), element("dl", {}, ...rows));
+}
+
+/** Pre-activations over f and f', gradients, and activations; row 0 is of all units. */
+function histogramsOf(data, layer, row, unit, width) {
+  const of = row ? `unit ${unit}` : `all ${layer.units} units`;
+  const [f, slope] = data.curves[layer.activation];
+  const drawn = f.every((y) => y !== null);
+  const mean = row ? layer.slope[unit] : d3.mean(layer.slope);
+  const curves = [
+    { name: "f(z)", z: data.curveZ, values: f, colour: "var(--series-2)" },
+    { name: "f′(z)", z: data.curveZ, values: slope, colour: "var(--series-1)", mean },
+  ];
+  return [
+    histogramFigure({
+      width,
+      title: `Pre-activations, ${of}`,
+      about: drawn
+        ? "Below, what they go through: f forward, f′ backward. The signal is multiplied by f′ where the values lie."
+        : "Their function looks at all units at once and has no slope of its own for each.",
+      x: "z",
+      edges: data.zEdges,
+      counts: layer.z[row],
+      curves: drawn ? curves : [],
+    }),
+    histogramFigure({
+      width,
+      title: `Gradients of the weights, ${of}`,
+      about: "Their size, by powers of ten; far left there is nothing to learn from.",
+      x: "|∂L/∂w|",
+      edges: data.gradientEdges,
+      counts: layer.gradients[row],
+      isLog: true,
+    }),
+    histogramFigure({
+      width,
+      title: `Activations, ${of}`,
+      about: "What the next layer gets.",
+      x: "y",
+      edges: layer.yEdges,
+      counts: layer.y[row],
+    }),
+  ];
+}

@@ -1,0 +1,171 @@
+"""A look at a network on one batch: weights and gradients as pictures, histograms, the signal.
+
+What is kept is bounded, so that a run can keep a look for every epoch: pictures are those of at
+most 16 units of a layer, in a byte for each weight.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from minidl.backend import Array, namespace, to_numpy
+from minidl.layers import Conv2D, Flatten, Layer
+from minidl.layers.affine import Affine
+from minidl.losses import Loss
+from minidl.microscope.backward_signal import Stop, backward_signal
+from minidl.network import Network
+
+UNITS = 16  # of a layer, as pictures and with histograms of their own
+WEIGHTS = 24_576  # in a layer's pictures: those of 8 colour images of 32 × 32
+LEVELS = 127  # a picture is made of whole numbers from −127 to 127
+BINS = 40  # of a histogram, and one more on either side for everything beyond
+LIMIT = 10.0  # values are counted, and functions drawn, from −10 to 10
+CURVE = np.linspace(-LIMIT, LIMIT, 201)  # where f and f' are drawn
+
+
+def value_edges(low: float, high: float) -> np.ndarray:
+    """Edges for values in that range: 40 bins within −10 and 10, and all beyond."""
+    inner = np.linspace(max(low, -LIMIT), min(high, LIMIT), BINS + 1)
+    return np.concatenate([[-math.inf], inner, [math.inf]])
+
+
+Z_EDGES = value_edges(-math.inf, math.inf)
+# Of sizes: 40 bins, each three tenths of a power of ten, from 1e-10 to 100, and all beyond.
+GRADIENT_EDGES = np.concatenate([[0.0], np.logspace(-10, 2, BINS + 1), [math.inf]])
+
+
+@dataclass(frozen=True)
+class LayerLook:
+    """One layer with weights on the batch: some of its units, and figures of all of them.
+
+    A unit of a convolution is a channel.  Pictures are whole numbers: ``W * W_scale`` is right
+    to half a level, 0.4% of the unit's largest weight.  Row 0 of the counts is of all units
+    together, the others are of those ``shown``.
+    """
+
+    name: str
+    text: str  # Dense(3072 -> 512, sigmoid)
+    activation: str  # sigmoid
+    formula: str  # of f
+    derivative: str  # the formula of f'
+    shown: np.ndarray  # (U,) int32, which units the pictures are of
+    W: np.ndarray  # (U, *shape) int8, what leads to each unit, in the shape of the layer's input
+    W_scale: np.ndarray  # (U,) float32
+    dW: np.ndarray  # (U, *shape) int8, the gradient of the loss summed over the batch
+    dW_scale: np.ndarray  # (U,) float32
+    b: np.ndarray  # (U,) float32
+    db: np.ndarray  # (U,) float32
+    z_counts: np.ndarray  # (1 + U, 42) uint32, between Z_EDGES
+    y_counts: np.ndarray  # (1 + U, 42) uint32, between y_edges
+    y_edges: np.ndarray  # (43,) float64, those of the range of f
+    dW_counts: np.ndarray  # (1 + U, 42) uint32, of |dW|, between GRADIENT_EDGES
+    slope: np.ndarray  # (units,) float32, mean f'(z) of every unit; NaN for softmax
+    gradient: np.ndarray  # (units,) float32, mean |dW| of every unit
+    curve: np.ndarray  # (2, 201) float32, f and f' at CURVE; NaN for softmax
+
+    @property
+    def units(self) -> int:
+        """How many the layer has."""
+        return len(self.slope)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of a picture: (n_in,), or (C, height, width)."""
+        return self.W.shape[1:]
+
+
+@dataclass(frozen=True)
+class Look:
+    """A network on one batch."""
+
+    epoch: int  # how many it has been trained for
+    examples: int
+    loss: float  # summed over the examples
+    signal: list[Stop]
+    layers: list[LayerLook]
+
+
+def look_at(network: Network, loss: Loss, x: Array, targets: Array, epoch: int) -> Look:
+    """Run ``x`` ``(N, …)`` forward and backward, as :func:`minidl.probe` does, and look.
+
+    The loss is *summed* over the batch.  The network computes as in inference and its
+    ``dtheta`` is overwritten; nothing that a training reads is changed.
+    """
+    value, dlogits = loss(network.forward(x), targets, "sum")
+    signal = backward_signal(network, dlogits)
+    layers = []
+    before: Layer | None = None
+    for layer in network.walk():
+        if isinstance(layer, Affine):
+            layers.append(_look_at_layer(layer, before))
+        before = layer
+    return Look(epoch, len(x), float(value), signal, layers)
+
+
+def _look_at_layer(layer: Affine, before: Layer | None) -> LayerLook:
+    W, dW = (_by_unit(layer, to_numpy(v)) for v in (layer.W, layer.dW))  # (units, …)
+    z, y = (np.moveaxis(to_numpy(v), 1, 0) for v in (layer.z, layer.y))  # (units, N, …)
+    # What a dense layer sees of images is shown as images.
+    shape = before.x.shape[1:] if isinstance(before, Flatten) else W.shape[1:]
+    shown = spread_out(len(W), math.prod(shape))
+    f = layer.activation
+    slope, curve = np.full(len(W), math.nan), np.full((2, len(CURVE)), math.nan)
+    if f.elementwise:
+        slopes = np.moveaxis(to_numpy(f.derivative(layer.z, layer.y)), 1, 0)
+        slope = slopes.reshape(len(W), -1).mean(axis=1, dtype=np.float64)
+        points = namespace(layer.z).asarray(CURVE)
+        curve = np.stack([to_numpy(f(points)), to_numpy(f.derivative(points))])
+    y_edges = value_edges(*f.range)
+    size = np.abs(dW).reshape(len(W), -1)
+    return LayerLook(
+        layer.name,
+        repr(layer),
+        repr(f),
+        f.formula,
+        f.derivative_formula,
+        shown,
+        *picture(W[shown].reshape(-1, *shape)),
+        *picture(dW[shown].reshape(-1, *shape)),
+        to_numpy(layer.b)[shown].astype(np.float32),
+        to_numpy(layer.db)[shown].astype(np.float32),
+        counts(z, shown, Z_EDGES),
+        counts(y, shown, y_edges),
+        y_edges,
+        counts(size, shown, GRADIENT_EDGES),
+        slope.astype(np.float32),
+        size.mean(axis=1, dtype=np.float64).astype(np.float32),
+        curve.astype(np.float32),
+    )
+
+
+def _by_unit(layer: Affine, W: np.ndarray) -> np.ndarray:
+    """W with all that leads to a unit in one row."""
+    return W if isinstance(layer, Conv2D) else W.T
+
+
+def spread_out(units: int, weights: int) -> np.ndarray:
+    """Which of the units, each with so many weights, are shown: as many as may be, evenly."""
+    n = min(units, UNITS, max(1, WEIGHTS // weights))
+    return np.linspace(0, units - 1, n).round().astype(np.int32)
+
+
+def picture(v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """``v`` ``(U, *shape)`` as levels, the largest of each unit being 127, and one level's worth.
+
+    A unit that is not finite is all zeros.
+    """
+    rows = v.reshape(len(v), -1).astype(np.float64)
+    with np.errstate(all="ignore"):
+        scale = (np.abs(rows).max(axis=1) / LEVELS).astype(np.float32)
+        levels = np.rint(rows / scale[:, None])
+    levels = np.nan_to_num(levels, nan=0, posinf=0, neginf=0).clip(-LEVELS, LEVELS)
+    return levels.astype(np.int8).reshape(v.shape), scale
+
+
+def counts(values: np.ndarray, shown: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """How many of ``values`` ``(units, …)`` lie between the edges: of all, and of each shown."""
+    rows = [np.histogram(row, edges)[0] for row in (values, *values[shown])]
+    return np.array(rows, np.uint32)

@@ -1,0 +1,192 @@
+"""Looks on disk: a folder for each network of a run, a file for each look."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minidl.backend import Array
+from minidl.files import remove_parts, whole_file
+from minidl.losses import Loss
+from minidl.microscope.backward_signal import THROUGH, Stop
+from minidl.microscope.look import BINS, CURVE, LayerLook, Look, look_at, spread_out
+from minidl.network import Network
+from minidl.npz import NpzError, NpzReader
+
+# A look that claims more is refused: characters of the manifest, entries of its lists, epochs,
+# examples, units of a layer and numbers in a picture.
+MANIFEST, ENTRIES, SIZE = 1 << 20, 1000, 1 << 24
+
+TEXTS = ("name", "text", "activation", "formula", "derivative")
+
+
+class LookError(ValueError):
+    """A file is not a look, or is damaged."""
+
+
+class Recorder:
+    """Keeps looks in ``folder``, which is made and its own: ``epoch-0000.npz``, …
+
+    A look that is there is replaced, so that a training which goes on from an earlier epoch
+    may look again.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        self.folder = Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        remove_parts(self.folder)
+
+    def look(self, network: Network, loss: Loss, x: Array, targets: Array, epoch: int) -> None:
+        """Look at ``network`` on a batch, as :func:`look_at` does, and keep the look.
+
+        Epoch 0, before the first step, is where a training begins: whatever looks an earlier one
+        has left in the folder are removed.
+        """
+        if epoch == 0:
+            for path in looks_in(self.folder):
+                path.unlink()
+        write_look(self.folder / f"epoch-{epoch:04}.npz", look_at(network, loss, x, targets, epoch))
+
+
+def looks_in(folder: Path) -> list[Path]:
+    """The files in ``folder`` that are called like looks."""
+    return sorted(path for path in folder.glob("epoch-*.npz") if path.is_file())
+
+
+def write_look(path: str | os.PathLike[str], look: Look) -> None:
+    """Write a look, whole or not at all.
+
+    The arrays of :class:`LayerLook` are called as they are there, ``dense_1.W`` and so on;
+    ``np.load(path)["dense_1.W"]`` reads one without minidl.
+    """
+    manifest = {
+        "format": "minidl-look",
+        "version": 1,
+        "epoch": look.epoch,
+        "examples": look.examples,
+        "signal": [[stop.array, stop.through, stop.layer] for stop in look.signal],
+        "layers": [
+            {
+                "texts": [getattr(layer, text) for text in TEXTS],
+                "units": layer.units,
+                "shape": layer.shape,
+            }
+            for layer in look.layers
+        ],
+    }
+    arrays: dict[str, Any] = {
+        "manifest": np.array(json.dumps(manifest)),
+        "loss": np.float64(look.loss),
+        "norms": np.array([stop.norm for stop in look.signal]),
+    }
+    for layer in look.layers:
+        for part in _parts(layer.units, layer.shape):
+            arrays[f"{layer.name}.{part}"] = getattr(layer, part)
+    with whole_file(path, "wb") as file:
+        np.savez(file, **arrays)
+
+
+def read_look(path: str | os.PathLike[str]) -> Look:
+    """Read what :func:`write_look` wrote; no more than its manifest allows is read.
+
+    Raises
+    ------
+    LookError
+        where the file is not a look, or is damaged.
+    OSError
+        where it cannot be read.
+    """
+    try:
+        with open(path, "rb") as file:
+            return _read(NpzReader(file))
+    except NpzError as error:
+        raise LookError(
+            f"{path}: expected a look as --record writes it: {error}; delete it"
+        ) from error
+
+
+def _read(file: NpzReader) -> Look:
+    try:
+        manifest = json.loads(file.text("manifest", MANIFEST))
+    except (ValueError, RecursionError) as error:
+        raise NpzError(f"expected a manifest in JSON ({error})") from error
+    match manifest:
+        case {
+            "format": "minidl-look",
+            "version": 1,
+            "epoch": int(epoch),
+            "examples": int(examples),
+            "signal": [*stops],
+            "layers": [*layers],
+        } if (
+            0 <= epoch <= SIZE
+            and 0 < examples <= SIZE
+            and 0 < len(stops) <= ENTRIES
+            and 0 < len(layers) <= ENTRIES
+        ):
+            float64 = np.dtype(np.float64)
+            norms = file.array("norms", (len(stops),), float64).tolist()
+            looked: dict[str, LayerLook] = {}
+            for entry in layers:
+                layer = _layer(file, entry, looked)
+                looked[layer.name] = layer
+            signal = [_stop(stop, norm) for stop, norm in zip(stops, norms, strict=True)]
+            return Look(
+                epoch, examples, float(file.array("loss", (), float64)), signal, [*looked.values()]
+            )
+    raise NpzError(f"expected the manifest of a look of version 1, got {manifest!r:.100}")
+
+
+def _stop(entry: Any, norm: float) -> Stop:
+    match entry:
+        case [str(array), str(through), str(layer)] if through in THROUGH:
+            return Stop(array, through, layer, norm)
+    raise NpzError(f"expected a stop of the signal, got {entry!r:.100}")
+
+
+def _layer(file: NpzReader, entry: Any, taken: Collection[str]) -> LayerLook:
+    match entry:
+        case {"texts": [*texts], "units": int(units), "shape": [*shape]} if (
+            len(texts) == len(TEXTS)
+            and all(isinstance(text, str) for text in texts)
+            and texts[0] not in taken  # so nothing is read twice
+            and all(isinstance(n, int) and 0 < n <= SIZE for n in (units, *shape))
+            and math.prod(shape) <= SIZE
+        ):
+            parts = _parts(units, tuple(shape))
+            arrays: dict[str, Any] = {
+                part: file.array(f"{texts[0]}.{part}", size, np.dtype(dtype))
+                for part, (size, dtype) in parts.items()
+            }
+            if not np.array_equal(arrays["shown"], spread_out(units, math.prod(shape))):
+                raise NpzError(f"expected units of {texts[0]} evenly spread, got {arrays['shown']}")
+            return LayerLook(*texts, **arrays)
+    raise NpzError(f"expected a layer with texts, units and shape, got {entry!r:.100}")
+
+
+def _parts(units: int, shape: tuple[int, ...]) -> dict[str, tuple[tuple[int, ...], type]]:
+    """The arrays of a :class:`LayerLook`: shape and type of each."""
+    U = len(spread_out(units, math.prod(shape)))
+    bins = BINS + 2
+    return {
+        "shown": ((U,), np.int32),
+        "W": ((U, *shape), np.int8),
+        "W_scale": ((U,), np.float32),
+        "dW": ((U, *shape), np.int8),
+        "dW_scale": ((U,), np.float32),
+        "b": ((U,), np.float32),
+        "db": ((U,), np.float32),
+        "z_counts": ((1 + U, bins), np.uint32),
+        "y_counts": ((1 + U, bins), np.uint32),
+        "y_edges": ((bins + 1,), np.float64),
+        "dW_counts": ((1 + U, bins), np.uint32),
+        "slope": ((units,), np.float32),
+        "gradient": ((units,), np.float32),
+        "curve": ((2, len(CURVE)), np.float32),
+    }

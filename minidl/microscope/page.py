@@ -1,0 +1,175 @@
+"""The page of the microscope: the way of the signal, every layer of every look, one step."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from minidl.microscope.backward_signal import Stop, factors
+from minidl.microscope.parts import LooksPart, StepsPart
+from minidl.microscope.run import NetworkLooks, looks_of
+from minidl.pages import Chart, Page, Prose, Section, Series
+from minidl.printable import printable
+
+ASSETS = Path(__file__).parent / "assets"
+SCRIPTS = ("reader.js", "pictures.js", "histograms.js", "microscope.js", "steps.js")
+
+KIND = "Gradient microscope"
+QUESTION = "Where does the signal that a network learns from get lost?"
+ALONE = (
+    "On its way back every layer multiplies it by its weights and by f′(z); where f is flat, "
+    "next to nothing is left."
+)
+LAYERS = (
+    "Backward, a layer multiplies the signal ∂L/∂y by the slope f′(z) of its activation function, "
+    "unit by unit, and hands it through its weights to the layer before. The first table has the "
+    "strength of the signal at every stop and what it was multiplied by. Below it is the layer of "
+    "your choice: the weights that lead to a unit and their gradient as pictures, and how large "
+    "gradients, pre-activations and activations are on the examples looked at, with f and f′ "
+    "drawn under the pre-activations: where they lie, f′ is what the signal is multiplied by."
+)
+STEPS = (
+    "One example goes through a network of two inputs, three hidden units and two classes. Point "
+    "at a number, or go to it with the arrow keys, and the numbers that it was made of light up, "
+    "with the arithmetic written out. Numbers are rounded to four digits where they are shown."
+)
+FOOTER = "Made by minidl, the gradient microscope; this page asks nothing of the network."
+
+
+def microscope_page(folder: str | os.PathLike[str] | None, room: float = math.inf) -> Page:
+    """The page of the run in ``folder``; None: of the step through a tiny network alone.
+
+    As many epochs as fit into ``room`` characters have pictures and histograms; the charts have
+    all of them.
+
+    Raises
+    ------
+    LookError
+        where the folder has no looks, or one is damaged.
+    OSError
+        where one cannot be read.
+    """
+    styles = [(ASSETS / "microscope.css").read_text("utf-8")]
+    scripts = [(ASSETS / name).read_text("utf-8") for name in SCRIPTS]
+    steps = Section("One step, number by number", [Prose([STEPS]), StepsPart()])
+    if folder is None:
+        return Page(
+            "One training step",
+            *(KIND, QUESTION, ALONE),
+            sections=[steps],
+            footer=FOOTER,
+            styles=styles,
+            scripts=scripts,
+        )
+    networks = looks_of(folder)
+    looks = LooksPart(networks, room)
+    return Page(
+        printable(Path(folder).resolve().name),
+        *(KIND, QUESTION),
+        " ".join(map(answer, networks)),
+        opening=[signal_chart(networks)],
+        sections=[
+            Section("Layer by layer", [Prose([LAYERS, *looks.left_out()]), looks]),
+            Section("Epoch by epoch", [left_chart(networks), factor_chart(networks)]),
+            steps,
+        ],
+        footer=FOOTER,
+        styles=styles,
+        scripts=scripts,
+    )
+
+
+def left(stops: Sequence[Stop]) -> float:
+    """The norm at the last stop over that at the first; NaN where there is no signal at all."""
+    return stops[-1].norm / stops[0].norm if stops[0].norm > 0 else math.nan
+
+
+def answer(network: NetworkLooks) -> str:
+    """What is left of the signal of the last look, in a sentence."""
+    look = network.looks[-1]
+    share = left(look.signal)
+    text = "nothing" if math.isnan(share) else f"{100 * share:.2g}%"
+    return (
+        f"{network.name}, epoch {look.epoch}: of the signal at the loss, {text} arrives at "
+        f"{look.signal[-1].array}, where the first layer learns."
+    )
+
+
+def signal_chart(networks: Sequence[NetworkLooks]) -> Chart:
+    """The norm at every stop, all networks side by side; the last epoch first."""
+    epochs = sorted({look.epoch for network in networks for look in network.looks}, reverse=True)
+    series = [
+        Series(
+            network.name,
+            [stop.array for stop in look.signal],
+            [stop.norm for stop in look.signal],
+            colour=colour % 10,
+            where={"epoch": str(epoch)},
+        )
+        for epoch in epochs
+        for colour, network in enumerate(networks)
+        for look in network.looks
+        if look.epoch == epoch
+    ]
+    return Chart(
+        "The signal on its way back",
+        "The norm of ∂L/∂y and ∂L/∂z, L summed over the examples looked at: from the loss on the "
+        "left, layer by layer, to the first one.",
+        "array",
+        "norm",
+        series,
+        scales=("log", "linear"),
+    )
+
+
+def left_chart(networks: Sequence[NetworkLooks]) -> Chart:
+    """What of the signal arrives, by epoch."""
+    return Chart(
+        "What is left of the signal",
+        "Its norm at the first layer over that at the loss: the product of all factors.",
+        "epoch",
+        "share",
+        [
+            Series(
+                network.name,
+                [look.epoch for look in network.looks],
+                [left(look.signal) for look in network.looks],
+                colour=colour % 10,
+            )
+            for colour, network in enumerate(networks)
+        ],
+        scales=("log", "linear"),
+    )
+
+
+def factor_chart(networks: Sequence[NetworkLooks]) -> Chart:
+    """What each layer multiplies the signal by, by epoch."""
+    series = []
+    for network in networks:
+        stops = network.looks[0].signal[1:]
+        layers = list(dict.fromkeys(stop.layer for stop in stops))
+        rows = [factors(look.signal) for look in network.looks]
+        for i, stop in enumerate(stops):
+            series.append(
+                Series(
+                    stop.layer,
+                    [look.epoch for look in network.looks],
+                    [row[i] for row in rows],
+                    colour=layers.index(stop.layer) % 10,
+                    panel=network.name,
+                    where={"factor of": FACTORS[stop.through]},
+                )
+            )
+    return Chart(
+        "What a layer multiplies the signal by",
+        "Norm after over norm before. f′ alone can take it away: sigmoid's slope is never above "
+        "0.25. The weights can give back what f′ took.",
+        "epoch",
+        "factor",
+        sorted(series, key=lambda s: list(FACTORS.values()).index(s.where["factor of"])),
+    )
+
+
+FACTORS = {"slope": "the slopes f′(z)", "weights": "the weights", "layer": "other layers"}

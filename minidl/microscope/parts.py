@@ -1,0 +1,146 @@
+"""What the page shows with scripts of its own: the looks, and the step, as the data they need."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from minidl.microscope.backward_signal import factors
+from minidl.microscope.look import CURVE, GRADIENT_EDGES, LEVELS, Z_EDGES, LayerLook, Look
+from minidl.microscope.run import NetworkLooks
+from minidl.microscope.walkthrough import walks
+from minidl.pages import json_block
+
+NO_SCRIPT = "<noscript><p>This part of the page is drawn by JavaScript.</p></noscript>"
+
+
+class LooksPart:
+    """Looks to go through by network, epoch, layer and unit.
+
+    Each look is packed by itself and unpacked when it is chosen.  ``room`` bounds the characters
+    of all of them: of each network, the last epoch, the first, and others evenly between.
+    """
+
+    def __init__(self, networks: Sequence[NetworkLooks], room: float) -> None:
+        self.networks = networks
+        self.packed = [
+            _evenly([(look, pack(look)) for look in network.looks], room / len(networks))
+            for network in networks
+        ]
+
+    def left_out(self) -> list[str]:
+        """A sentence on what did not fit, if anything."""
+        here, all_ = (
+            sum(map(len, rows)) for rows in (self.packed, (n.looks for n in self.networks))
+        )
+        if here == all_:
+            return []
+        return [
+            f"To stay small, this file has the pictures and histograms of {here} of the {all_} "
+            "looks; python -m minidl.microscope with the folder of the run shows all."
+        ]
+
+    def html(self) -> str:
+        curves = {
+            layer.activation: [_numbers(curve) for curve in layer.curve]
+            for network in self.networks
+            for layer in network.looks[0].layers
+        }
+        data = {
+            "levels": LEVELS,
+            "zEdges": _numbers(Z_EDGES),
+            "gradientEdges": _numbers(GRADIENT_EDGES),
+            "curveZ": _numbers(CURVE),
+            "curves": curves,
+            "networks": [
+                {"name": network.name, "looks": [_head(look) | {"packed": p} for look, p in packed]}
+                for network, packed in zip(self.networks, self.packed, strict=True)
+                if packed
+            ],
+        }
+        return f'<div id="looks">{json_block(data)}{NO_SCRIPT}</div>'
+
+
+@dataclass(frozen=True)
+class StepsPart:
+    """One step through a tiny network, array by array."""
+
+    def html(self) -> str:
+        return f'<div id="steps">{json_block([asdict(walk) for walk in walks()])}{NO_SCRIPT}</div>'
+
+
+def pack(look: Look) -> str:
+    """The layers of a look as JSON, compressed, in base64."""
+    layers = [_layer(layer) for layer in look.layers]
+    text = json.dumps(layers, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return base64.b64encode(zlib.compress(text.encode(), 9)).decode("ascii")
+
+
+def _head(look: Look) -> dict[str, Any]:
+    """What the page knows of a look before it is unpacked."""
+    by = [None, *factors(look.signal)]
+    return {
+        "epoch": look.epoch,
+        "examples": look.examples,
+        "loss": _number(look.loss),
+        "signal": [
+            {**asdict(stop), "norm": _number(stop.norm), "factor": _number(factor)}
+            for stop, factor in zip(look.signal, by, strict=True)
+        ],
+    }
+
+
+def _layer(layer: LayerLook) -> dict[str, Any]:
+    """Whole numbers of a byte in base64, all others as they are."""
+    return {
+        **{
+            key: getattr(layer, key)
+            for key in ("name", "text", "activation", "formula", "derivative")
+        },
+        "units": layer.units,
+        "shape": layer.shape,
+        "shown": layer.shown.tolist(),
+        "W": base64.b64encode(layer.W.tobytes()).decode("ascii"),
+        "WScale": _numbers(layer.W_scale),
+        "dW": base64.b64encode(layer.dW.tobytes()).decode("ascii"),
+        "dWScale": _numbers(layer.dW_scale),
+        "b": _numbers(layer.b),
+        "db": _numbers(layer.db),
+        "z": layer.z_counts.tolist(),
+        "y": layer.y_counts.tolist(),
+        "yEdges": _numbers(layer.y_edges),
+        "gradients": layer.dW_counts.tolist(),
+        "slope": _numbers(layer.slope),
+        "gradient": _numbers(layer.gradient),
+    }
+
+
+def _numbers(values: Iterable[Any]) -> list[float | None]:
+    return [_number(value) for value in values]
+
+
+def _number(value: Any) -> float | None:
+    """The shortest decimal that is this number in its own precision; None where it is not finite.
+
+    A float32 as a float64 would be written with 17 digits.
+    """
+    if value is None or not math.isfinite(value):
+        return None
+    return float(str(value)) if isinstance(value, np.float32) else float(value)
+
+
+def _evenly(rows: list[tuple[Look, str]], room: float) -> list[tuple[Look, str]]:
+    """As many rows as fit, the last one before all others."""
+    for n in range(len(rows), 0, -1):
+        places = np.unique(np.linspace(len(rows) - 1, 0, n).round().astype(int))
+        chosen = [rows[place] for place in places]
+        if sum(len(packed) for _, packed in chosen) <= room:
+            return chosen
+    return []

@@ -1,0 +1,57 @@
+"""The looks that a run has kept."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from minidl.microscope.look import Look
+from minidl.microscope.look_file import LookError, looks_in, read_look
+from minidl.printable import printable
+
+FOLDER = "microscope"  # in that of a run; in it a folder for each network
+
+
+@dataclass(frozen=True)
+class NetworkLooks:
+    """One network of a run, epoch by epoch."""
+
+    name: str
+    looks: list[Look]
+
+
+def looks_of(folder: str | os.PathLike[str]) -> list[NetworkLooks]:
+    """The networks of the run in ``folder``, by name, each with its looks in order.
+
+    Raises
+    ------
+    LookError
+        where there are none, or one is damaged or at another network.
+    OSError
+        where one cannot be read.
+    """
+    found = []
+    for place in sorted(path for path in (Path(folder) / FOLDER).glob("*") if path.is_dir()):
+        looks = {path: read_look(path) for path in looks_in(place)}
+        for path, look in looks.items():
+            if _anatomy(look) != _anatomy(next(iter(looks.values()))):
+                raise LookError(
+                    f"{path}: expected a look at the same network as the first one in its folder, "
+                    "got one at another; delete those that do not belong there"
+                )
+        if looks:
+            in_order = sorted(looks.values(), key=lambda look: look.epoch)
+            found.append(NetworkLooks(printable(place.name), in_order))
+    if not found:
+        raise LookError(
+            f"{folder}: expected the folder of a run that was made with --record, found no looks "
+            f"in {Path(folder) / FOLDER}; run the experiment again with --record"
+        )
+    return found
+
+
+def _anatomy(look: Look) -> list[tuple[object, ...]]:
+    """What is the same in all looks at one network."""
+    stops = [(stop.array, stop.through, stop.layer) for stop in look.signal]
+    return [*stops, *((layer.text, layer.units, layer.shape) for layer in look.layers)]

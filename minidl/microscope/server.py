@@ -1,0 +1,87 @@
+"""A page for the browsers of this machine, and for nobody else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from minidl.microscope.look_file import LookError
+
+LOOPBACK = "127.0.0.1"
+HEADERS = {
+    "Cache-Control": "no-store",  # a run may still be going on
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+
+
+class PageServer(ThreadingHTTPServer):
+    """Answers ``GET /`` with the page that ``make`` gives, made anew for each request.
+
+    It listens on the loopback address only.  A page from elsewhere could still reach it, by a
+    name of its own that leads to that address (DNS rebinding); so it answers only who asks for
+    this machine by its own names.  There is one path, so none leads out of anything.
+
+    ``port`` 0 takes one that is free; ``address`` is where the page is.
+    """
+
+    def __init__(self, make: Callable[[], str], port: int = 0) -> None:
+        super().__init__((LOOPBACK, port), Answer)
+        self.make = make
+        port = self.server_address[1]
+        names = (LOOPBACK, "localhost")
+        self.hosts = {*(f"{name}:{port}" for name in names), *(names if port == 80 else ())}
+        self.address = f"http://{LOOPBACK}:{port}/"
+
+
+class Answer(BaseHTTPRequestHandler):
+    """One request."""
+
+    server: PageServer
+    timeout = 10  # seconds in which a request must come in
+    server_version, sys_version = "minidl", ""
+
+    def do_GET(self) -> None:
+        hosts = self.headers.get_all("Host", [])
+        if len(hosts) != 1 or hosts[0] not in self.server.hosts:
+            self._send(HTTPStatus.FORBIDDEN, f"Ask for {self.server.address} instead.\n")
+        elif self.path != "/":
+            self._send(HTTPStatus.NOT_FOUND, f"There is {self.server.address} alone.\n")
+        else:
+            try:
+                self._send(HTTPStatus.OK, self.server.make(), "text/html")
+            except (LookError, OSError) as error:
+                self._send(HTTPStatus.INTERNAL_SERVER_ERROR, f"{error}\n")
+
+    do_HEAD = do_GET
+
+    def _send(self, status: HTTPStatus, text: str, kind: str = "text/plain") -> None:
+        body = text.encode("utf-8", "replace")
+        self.send_response(status)
+        for name, value in HEADERS.items():
+            self.send_header(name, value)
+        self.send_header("Content-Type", f"{kind}; charset=utf-8")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            with suppress(ConnectionError):  # the browser has gone
+                self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Nothing: the terminal shows the address alone."""
+
+
+def serve(make: Callable[[], str], port: int = 0) -> None:
+    """Serve the page until Ctrl-C; a page that cannot be made is an error at once."""
+    make()
+    try:
+        server = PageServer(make, port)
+    except OSError as error:
+        raise OSError(f"port {port}: {error.strerror}; choose another one, or 0") from error
+    with server:
+        print(f"{server.address}  (this machine only; Ctrl-C ends it)", flush=True)
+        server.serve_forever()

@@ -1,0 +1,77 @@
+"""The notebooks run from top to bottom, and what is stored in them is what comes out."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import nbclient
+import nbformat
+import pytest
+from docs_text import DOCS, ROOT
+
+NOTEBOOKS = sorted((DOCS / "notebooks").glob("*.ipynb"))
+STUDIES = {path.parent.name for path in (DOCS / "results").glob("*/report.md")}
+NUMBER = re.compile(r"-?\d+\.?\d*(?:e[+-]?\d+)?")
+
+
+def execute(path: Path, environment: dict[str, str]) -> Any:
+    """The notebook as it is after its cells ran, in a kernel of its own."""
+    notebook = nbformat.read(path, as_version=4)
+    client = nbclient.NotebookClient(notebook, timeout=300, kernel_name="python3")
+    client.execute(env=os.environ | environment, cwd=str(path.parent))
+    return notebook
+
+
+def printed(notebook: Any) -> list[str]:
+    """What each code cell printed."""
+    return [
+        "".join(output.text for output in cell.outputs if output.output_type == "stream")
+        for cell in notebook.cells
+        if cell.cell_type == "code"
+    ]
+
+
+def figures(notebook: Any) -> list[int]:
+    """How many figures each code cell drew."""
+    return [
+        sum("image/png" in output.get("data", {}) for output in cell.outputs)
+        for cell in notebook.cells
+        if cell.cell_type == "code"
+    ]
+
+
+def differences(stored: list[str], now: list[str]) -> list[str]:
+    """Where texts differ in words, or in numbers by more than rounding makes of a training."""
+    found = []
+    for old, new in zip(stored, now, strict=True):
+        ours, theirs = ([float(n) for n in NUMBER.findall(text)] for text in (old, new))
+        same_words = NUMBER.sub("#", old).split() == NUMBER.sub("#", new).split()
+        if not same_words or ours != pytest.approx(theirs, rel=0.1, abs=0.03):
+            found.append(f"stored:\n{old}\nnow:\n{new}")
+    return found
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_each_notebook_gives_what_is_stored_in_it(path, tmp_path):
+    places = ("MINIDL_DATA", "XDG_CACHE_HOME", "IPYTHONDIR")
+    nowhere = dict.fromkeys(places, str(tmp_path))  # so the stand-in is what it takes
+    now = execute(path, nowhere | {"PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1"})
+    stored = nbformat.read(path, as_version=4)
+    assert differences(printed(stored), printed(now)) == []
+    assert figures(stored) == figures(now)
+    streams = [o.name for cell in now.cells for o in cell.get("outputs", []) if "name" in o]
+    assert "stderr" not in streams
+
+
+def test_there_is_one_for_each_study():
+    assert {path.stem for path in NOTEBOOKS} == STUDIES
+
+
+def test_another_word_and_another_number_are_differences():
+    stored = ["loss 4.61 after 3", ""]
+    assert differences(stored, ["loss  4.60 after 3", ""]) == []
+    assert len(differences(stored, ["loss 3.61 after 3", ""])) == 1
+    assert len(differences(stored, ["lost 4.61 after 3", ""])) == 1

@@ -1,0 +1,99 @@
+"""``--record``: looks at every network of a study, epoch by epoch, and nothing else is changed."""
+
+from __future__ import annotations
+
+import cifar10_cnn
+import cifar100
+import numpy as np
+import pytest
+
+from minidl.checkpoint import CheckpointError
+from minidl.datasets import standin
+from minidl.microscope.__main__ import main
+from minidl.microscope.run import looks_of
+
+SMALL = standin.generate(seed=0, train=100, test=50)
+DENSE = ["--hidden", "16", "16", "16", "16", "--epochs", "2", "--quiet", "--device", "cpu"]
+
+
+@pytest.fixture
+def run(monkeypatch, tmp_path):
+    """Run the CIFAR-100 experiment up to its report; its folder, and what the report is of."""
+    monkeypatch.setattr(cifar100, "load", lambda *_, **__: SMALL)
+    monkeypatch.setattr(cifar100, "write_report", lambda folder, set_up, runs: runs)
+    monkeypatch.setattr(cifar100, "claims_table", lambda runs: reported.extend(runs))
+    reported = []
+
+    def run(name, *arguments):
+        reported.clear()
+        cifar100.main([*DENSE, *arguments, "--output-dir", str(tmp_path / name)])
+        return tmp_path / name, reported[0].histories
+
+    return run
+
+
+def weights(folder, name):
+    with np.load(folder / "weights" / f"{name}.npz") as file:
+        return {key: file[key] for key in file.files if key != "manifest"}
+
+
+def test_a_recorded_run_has_the_same_results_and_a_look_for_each_epoch(run):
+    plain, _ = run("plain")
+    recorded, histories = run("recorded", "--record")
+    assert not (plain / "microscope").exists()
+    looks = {network.name: network.looks for network in looks_of(recorded)}
+    assert {name: [look.epoch for look in found] for name, found in looks.items()} == {
+        "relu-seed0": [0, 1, 2],
+        "sigmoid-seed0": [0, 1, 2],
+    }
+    for name, found in looks.items():
+        ours, theirs = weights(plain, name), weights(recorded, name)
+        assert all(np.array_equal(ours[key], theirs[key]) for key in ours)
+        probes = histories[name.removesuffix("-seed0")].probes
+        for look, probe in zip(found[1:], probes, strict=True):  # the study's own figures
+            assert look.loss == probe.loss
+            means = [float(layer.gradient.mean()) for layer in look.layers]
+            assert means == pytest.approx(probe.mean_abs(), rel=1e-5)
+
+
+def test_a_run_that_was_broken_off_goes_on_with_its_looks(run, monkeypatch):
+    whole, _ = run("whole", "--record", "--jobs", "1")
+    evaluate, calls = cifar100.record.__globals__["evaluate"], []
+
+    def broken(*arguments):
+        calls.append(arguments)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return evaluate(*arguments)
+
+    monkeypatch.setitem(cifar100.record.__globals__, "evaluate", broken)
+    with pytest.raises(KeyboardInterrupt):
+        run("broken", "--record", "--jobs", "1")
+    left = sorted(path.name for path in whole.with_name("broken").rglob("epoch-*"))
+    assert left == ["epoch-0000.npz", "epoch-0001.npz"]
+    again, _ = run("broken", "--record", "--jobs", "1")
+    for path in sorted((whole / "microscope").rglob("*.npz")):
+        other = again / path.relative_to(whole)
+        assert other.read_bytes() == path.read_bytes()
+
+
+def test_a_run_without_looks_is_not_taken_for_one_with(run):
+    run("run")
+    with pytest.raises(CheckpointError, match="record False, as in the run that lies there, got"):
+        run("run", "--record")
+
+
+def test_the_microscope_opens_what_the_convolution_study_records(monkeypatch, tmp_path):
+    monkeypatch.setattr(cifar10_cnn, "load", lambda *_, **__: SMALL)
+    for name in ("write_report", "claims_table"):
+        monkeypatch.setattr(cifar10_cnn, name, lambda *_: None)
+    arguments = ["--epochs", "1", "--plateau-seeds", "0", "--quiet", "--device", "cpu", "--record"]
+    folder = tmp_path / "run"
+    cifar10_cnn.main([*arguments, "--output-dir", str(folder)])
+    found = looks_of(folder)
+    names = ["relu-seed-0", "sigmoid-gentle", "sigmoid-seed-0"]
+    assert [network.name for network in found] == names
+    assert [look.epoch for look in found[0].looks] == [0, 1]
+    assert [layer.shape for layer in found[0].looks[0].layers] == [(3, 3, 3), (32, 15, 15), (128,)]
+    main([str(folder), "--export", str(tmp_path / "page.html")])
+    assert "relu-seed-0" in (tmp_path / "page.html").read_text("utf-8")

@@ -1,0 +1,219 @@
+"""Looks on disk: whole, bounded, and refused where they are not what was written."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+
+import numpy as np
+import pytest
+
+from minidl import Conv2D, Dense, Flatten, Network, SoftmaxCrossEntropy
+from minidl.microscope.look import LayerLook, Look, look_at
+from minidl.microscope.look_file import LookError, Recorder, read_look, write_look
+
+RNG = np.random.default_rng(5)
+LABELS = RNG.integers(0, 4, 10)
+
+
+def look_of(network: Network) -> Look:
+    x = RNG.random((10, *network.input_shape)).astype(network.dtype)
+    return look_at(network, SoftmaxCrossEntropy(), x, LABELS, epoch=7)
+
+
+@pytest.fixture(scope="module")
+def look():
+    layers = [Conv2D(3, 5, 3, activation="relu"), Flatten(), Dense(80, 4)]
+    return look_of(Network(layers, (3, 6, 6)))
+
+
+@pytest.fixture
+def path(tmp_path, look):
+    write_look(tmp_path / "look.npz", look)
+    return tmp_path / "look.npz"
+
+
+def same(one: Look, other: Look) -> bool:
+    names = [name for name in LayerLook.__dataclass_fields__ if name != "W"]
+    heads = [(x.epoch, x.examples, x.loss, x.signal, len(x.layers)) for x in (one, other)]
+    return heads[0] == heads[1] and all(
+        np.array_equal(getattr(a, name), getattr(b, name)) and np.array_equal(a.W, b.W)
+        for a, b in zip(one.layers, other.layers, strict=True)
+        for name in names
+    )
+
+
+def rewritten(path, **changes):
+    """The file with other arrays; a manifest is given as what it says."""
+    with np.load(path) as file:
+        arrays = dict(file)
+    if "manifest" in changes:
+        text = changes["manifest"]
+        changes["manifest"] = np.array(text if isinstance(text, str) else json.dumps(text))
+    with open(path, "wb") as file:
+        np.savez(file, **{**arrays, **changes})
+
+
+def manifest(path):
+    with np.load(path) as file:
+        return json.loads(str(file["manifest"]))
+
+
+def test_what_is_read_is_what_was_written(path, look):
+    assert same(read_look(path), look)
+
+
+def test_numpy_reads_it_alone(path, look):
+    with np.load(path, allow_pickle=False) as file:
+        assert np.array_equal(file["conv2d_1.W"], look.layers[0].W)
+        assert file["conv2d_1.W"].dtype == np.int8
+
+
+def test_a_recorder_keeps_a_file_for_each_epoch_and_replaces_one_that_is_there(tmp_path):
+    network = Network([Dense(6, 4)], 6, rng=0)
+    recorder = Recorder(tmp_path / "run" / "net")
+    x = RNG.random((10, 6)).astype(np.float32)
+    for epoch in (0, 1, 1, 12345):
+        network.theta[...] += 1
+        recorder.look(network, SoftmaxCrossEntropy(), x, LABELS, epoch)
+    files = sorted(path.name for path in (tmp_path / "run" / "net").iterdir())
+    assert files == ["epoch-0000.npz", "epoch-0001.npz", "epoch-12345.npz"]
+    kept = read_look(tmp_path / "run" / "net" / "epoch-0001.npz")
+    expected = Network([Dense(6, 4)], 6, rng=0)
+    expected.theta[...] += 3
+    assert kept.loss == look_at(expected, SoftmaxCrossEntropy(), x, LABELS, 1).loss
+
+
+def test_a_look_before_the_first_step_removes_those_of_an_earlier_training(tmp_path):
+    network = Network([Dense(6, 4)], 6)
+    x, recorder = np.ones((10, 6), np.float32), Recorder(tmp_path)
+    (tmp_path / "notes.txt").write_text("mine")
+    for epoch in (0, 1, 2, 0, 1):
+        recorder.look(network, SoftmaxCrossEntropy(), x, LABELS, epoch)
+    files = sorted(path.name for path in tmp_path.iterdir())
+    assert files == ["epoch-0000.npz", "epoch-0001.npz", "notes.txt"]
+
+
+def test_a_look_at_the_published_network_is_as_small_as_the_documentation_says(tmp_path):
+    sizes = (3072, 512, 512, 512)
+    hidden = [Dense(n, 512, "sigmoid") for n in sizes]
+    network = Network([Flatten(), *hidden, Dense(512, 100)], (3, 32, 32))
+    write_look(tmp_path / "look.npz", look_of(network))
+    assert 200_000 < (tmp_path / "look.npz").stat().st_size < 210_000
+
+
+def test_a_file_that_ends_too_early_is_refused(path):
+    whole = path.read_bytes()
+    for length in range(0, len(whole), 97):
+        path.write_bytes(whole[:length])
+        with pytest.raises(LookError):
+            read_look(path)
+
+
+def test_a_flipped_bit_is_refused_or_changes_nothing(path, look):
+    whole = path.read_bytes()
+    rng = np.random.default_rng(0)
+    for at in rng.integers(0, len(whole), 400):
+        damaged = bytearray(whole)
+        damaged[at] ^= 1 << int(rng.integers(8))
+        path.write_bytes(damaged)
+        try:
+            found = read_look(path)
+        except LookError:
+            continue
+        assert same(found, look)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"format": "minidl-network"}, "expected the manifest of a look of version 1"),
+        ({"version": 2}, "expected the manifest of a look of version 1"),
+        ({"epoch": "7"}, "expected the manifest of a look"),
+        ({"signal": 3}, "expected the manifest of a look"),
+        ({"layers": [[]] * 1001}, "expected the manifest of a look"),
+        ({"layers": []}, "expected the manifest of a look"),
+        ({"signal": []}, "expected the manifest of a look"),
+        ({"epoch": -1}, "expected the manifest of a look"),
+        ({"epoch": 10**20}, "expected the manifest of a look"),
+        ({"layers": [7]}, "expected a layer with texts, units and shape, got 7"),
+        ({"signal": [["a", "b", "c"]] * 5}, "expected a stop of the signal"),
+    ],
+)
+def test_a_manifest_that_says_something_else_is_refused(path, change, message):
+    rewritten(path, manifest={**manifest(path), **change})
+    with pytest.raises(LookError, match=message) as caught:
+        read_look(path)
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"units": 0},
+        {"units": 10**9},
+        {"units": 2.0},
+        {"shape": [3, 3, 10**12]},
+        {"shape": [1 << 13, 1 << 13]},
+        {"shape": [-3, -3, 3]},
+        {"texts": ["conv2d_1"] * 4},
+        {"texts": [1, 2, 3, 4, 5]},
+    ],
+)
+def test_a_layer_of_another_size_is_refused_before_room_is_made_for_it(path, entry):
+    found = manifest(path)
+    found["layers"][0] |= entry
+    rewritten(path, manifest=found)
+    with pytest.raises(LookError, match="expected a layer with texts, units and shape"):
+        read_look(path)
+
+
+def test_a_layer_that_comes_twice_is_refused(path):
+    found = manifest(path)
+    rewritten(path, manifest={**found, "layers": found["layers"][:1] * 2})
+    with pytest.raises(LookError, match="expected a layer with texts, units and shape"):
+        read_look(path)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[" * 100_000, "null"])
+def test_a_manifest_that_is_no_json_is_refused(path, text):
+    rewritten(path, manifest=text)
+    with pytest.raises(LookError):
+        read_look(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "array", "message"),
+    [
+        ("conv2d_1.W", np.zeros((5, 3, 3, 3)), "expected conv2d_1.W as int8"),
+        ("conv2d_1.W", np.zeros((5, 3, 3, 2), np.int8), "expected conv2d_1.W as int8"),
+        ("conv2d_1.W", np.array([None], object), "expected conv2d_1.W as int8"),
+        ("conv2d_1.shown", np.array([0, 1, 2, 3, 9], np.int32), "evenly spread"),
+        ("norms", np.zeros(3), "expected norms as float64"),
+    ],
+)
+def test_an_array_of_another_kind_is_refused(path, name, array, message):
+    rewritten(path, **{name: array})
+    with pytest.raises(LookError, match=message):
+        read_look(path)
+
+
+def test_an_array_that_is_missing_is_named(path):
+    with np.load(path) as file:
+        arrays = {name: file[name] for name in file.files if name != "dense_1.db"}
+    np.savez(path, **arrays)
+    with pytest.raises(LookError, match=r"expected an array dense_1\.db in it, found none"):
+        read_look(path)
+
+
+def test_other_files_are_refused(tmp_path):
+    text = tmp_path / "a.npz"
+    text.write_text("hello")
+    with pytest.raises(LookError):
+        read_look(text)
+    with zipfile.ZipFile(text, "w"):
+        pass
+    with pytest.raises(LookError, match="expected an array manifest in it, found none"):
+        read_look(text)
+    with pytest.raises(FileNotFoundError):
+        read_look(tmp_path / "none.npz")

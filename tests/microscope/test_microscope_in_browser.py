@@ -1,0 +1,310 @@
+"""The microscope as a reader meets it: what is shown is what was recorded."""
+
+from __future__ import annotations
+
+import math
+import re
+import threading
+
+import numpy as np
+import pytest
+from browser import Watch, serious_faults
+
+from minidl.microscope.__main__ import main
+from minidl.microscope.backward_signal import factors
+from minidl.microscope.look_file import read_look
+from minidl.microscope.page import microscope_page
+from minidl.microscope.server import PageServer
+from minidl.microscope.walkthrough import walks
+
+RESET = """() => {
+  const click = (selector) => document.querySelector(selector).click();
+  click("#looks .which input[type=radio]");
+  const slider = document.querySelector("#looks input[type=range]");
+  slider.value = slider.max;
+  slider.dispatchEvent(new Event("input"));
+  click("#looks .layers input");
+  click("#looks .units input");
+  click("#looks .view .controls input");
+  click("#steps .controls input");
+  click("#steps .walk button:last-of-type");
+  document.activeElement.blur();
+}"""
+
+
+@pytest.fixture(scope="module")
+def path(small_run, tmp_path_factory):
+    path = tmp_path_factory.mktemp("page") / "microscope.html"
+    main([str(small_run), "--export", str(path)])
+    return path
+
+
+@pytest.fixture(scope="module")
+def opened(chromium, path):
+    """One window for all tests, which complains of nothing and asks for nothing."""
+    watch = Watch(chromium)
+    page = watch.open(path)
+    page.wait_for_selector("#looks .histograms svg")
+    yield page
+    watch.close()
+    assert watch.complaints == []
+    assert watch.requests == []
+
+
+@pytest.fixture
+def page(opened):
+    """The window as it was at first: relu, epoch 2, the first layer and unit, the whole step."""
+    opened.evaluate(RESET)
+    opened.locator(".signal h3", has_text="epoch 2").wait_for()
+    opened.mouse.move(0, 0)
+    return opened
+
+
+def look_of(small_run, network="relu", epoch=2):
+    return read_look(small_run / "microscope" / network / f"epoch-{epoch:04}.npz")
+
+
+def read(text):
+    """The number in a text as it is shown: four digits, a true minus, a dash for none."""
+    found = re.search(r"[−-]?\d[\d.,]*(e[+−-]?\d+)?", text)
+    return float(found[0].replace("−", "-").replace("e+", "e")) if found else math.nan
+
+
+def shown_as(value):
+    return pytest.approx(value, rel=6e-4, abs=1e-12)
+
+
+def signal_rows(page):
+    rows = page.locator("#looks .signal tbody tr").all()
+    return [row.locator("th, td").all_inner_texts() for row in rows]
+
+
+def test_the_table_of_the_signal_has_the_recorded_norms_and_factors(page, small_run):
+    look = look_of(small_run)
+    rows = signal_rows(page)
+    assert [row[0] for row in rows] == [f"∂L/∂ {stop.array}" for stop in look.signal]
+    assert [read(row[3]) for row in rows] == [shown_as(stop.norm) for stop in look.signal]
+    assert [read(row[2]) for row in rows[1:]] == list(map(shown_as, factors(look.signal)))
+    left = 100 * look.signal[-1].norm / look.signal[0].norm
+    assert read(rows[-1][4]) == shown_as(left)
+    assert rows[1][1] == "f′ of dense_3"
+    assert rows[2][1] == "the weights of dense_3"
+
+
+def test_network_and_epoch_are_chosen_by_mouse_and_keyboard(page, small_run):
+    page.locator("#looks .which").get_by_text("sigmoid").click()
+    slider = page.locator("#looks input[type=range]")
+    slider.focus()
+    page.keyboard.press("Home")
+    page.locator(".signal h3", has_text="epoch 0").wait_for()
+    assert slider.get_attribute("aria-valuetext") == "epoch 0"
+    norms = [read(row[3]) for row in signal_rows(page)]
+    look = look_of(small_run, "sigmoid", 0)
+    assert norms == [shown_as(stop.norm) for stop in look.signal]
+    page.keyboard.press("ArrowRight")
+    page.locator(".signal h3", has_text="epoch 1").wait_for()
+    assert page.evaluate("document.activeElement.type") == "range"
+
+
+def test_a_picture_is_drawn_from_the_recorded_levels_and_read_off_by_arrow_keys(page, small_run):
+    layer = look_of(small_run).layers[0]
+    picture = page.locator(".pictures .pixels").first
+    rgb = picture.locator("canvas").evaluate(
+        "canvas => [...canvas.getContext('2d').getImageData(0, 0, 6, 6).data]"
+    )
+    levels = layer.W[0].astype(int)  # (3, 6, 6)
+    expected = np.floor(255 * (levels + 127) / 254 + 0.5).transpose(1, 2, 0)
+    assert np.array_equal(np.array(rgb).reshape(6, 6, 4)[..., :3], expected)
+    picture.focus()
+    page.keyboard.press("End")
+    page.keyboard.press("ArrowUp")
+    said = picture.get_attribute("aria-valuetext")
+    assert said.startswith("row 5, column 6: w = red ")
+    weights = [read(text.split()[-1]) for text in said.partition("w = ")[2].split(", ")]
+    assert weights == [shown_as(w) for w in (levels[:, 4, 5] * layer.W_scale[0]).tolist()]
+    assert page.locator(".pictures .reading").first.inner_text() == said
+
+
+def test_the_pointer_reads_a_gradient_off_and_a_frame_shows_where(page, small_run):
+    layer = look_of(small_run).layers[0]
+    picture = page.locator(".pictures .pixels").nth(1)
+    picture.scroll_into_view_if_needed()
+    box = picture.bounding_box()
+    page.mouse.move(box["x"] + box["width"] * 2.5 / 6, box["y"] + box["height"] * 3.5 / 6)
+    said = page.locator(".pictures .reading").nth(1).inner_text()
+    assert said.startswith("row 4, column 3: ∂L/∂w = red ")
+    expected = layer.dW[0, :, 3, 2] * layer.dW_scale[0]
+    found = [read(text.split()[-1]) for text in said.partition("w = ")[2].split(", ")]
+    assert found == [shown_as(v) for v in expected.tolist()]
+    frame = picture.locator(".frame").bounding_box()
+    assert frame["x"] == pytest.approx(box["x"] + box["width"] * 2 / 6, abs=2)
+
+
+def test_layer_and_unit_are_chosen_by_keyboard_and_their_figures_shown(page, small_run):
+    page.locator("#looks .layers input").first.focus()
+    page.keyboard.press("ArrowRight")
+    layer = look_of(small_run).layers[1]
+    assert page.locator(".facts h3").inner_text() == "Unit 0 of dense_2"
+    page.locator("#looks .units input").first.focus()
+    for _ in range(3):
+        page.keyboard.press("ArrowRight")
+    unit = layer.shown[3]
+    assert page.locator(".facts h3").inner_text() == f"Unit {unit} of dense_2"
+    assert page.evaluate("document.activeElement.value") == "3"
+    facts = page.locator(".facts dd").all_inner_texts()
+    assert facts[:2] == ["max(0, z)", "1 for z > 0, else 0"]
+    assert [read(half) for half in facts[2].split(";")] == [
+        *(shown_as(layer.slope[unit]), shown_as(layer.slope.mean()))
+    ]
+    assert read(facts[3].split(";")[0]) == shown_as(layer.gradient[unit])
+    assert [read(half) for half in facts[4].split(" and ")] == [
+        *(shown_as(layer.b[3]), shown_as(layer.db[3]))
+    ]
+
+
+@pytest.mark.parametrize("row", [0, 1])
+def test_histograms_have_the_recorded_counts(page, small_run, row):
+    layer = look_of(small_run).layers[0]
+    if row == 0:
+        page.get_by_text("all units of the layer").click()
+    figures = page.locator(".histograms figure").all()
+    for figure, counts in zip(
+        figures, (layer.z_counts, layer.dW_counts, layer.y_counts), strict=True
+    ):
+        figure.get_by_role("button", name="Table").click()
+        cells = [tr.locator("th, td").all_inner_texts() for tr in figure.locator("tbody tr").all()]
+        assert [int(cell[1].replace(",", "")) for cell in cells] == counts[row].tolist()
+        shares = counts[row] / counts[row].sum() * 100
+        assert [read(cell[2]) for cell in cells] == [shown_as(share) for share in shares]
+    assert cells[0][0] == "below 0"
+    assert cells[1][0] == "0 to 0.25"
+    assert cells[-1][0] == "10 or more"
+
+
+def test_a_histogram_is_read_off_by_pointer_and_keys_over_f_and_its_slope(page, small_run):
+    layer = look_of(small_run).layers[0]
+    plot = page.locator(".histograms .plot").first
+    assert plot.locator("svg").count() == 3  # the histogram, f and f'
+    plot.focus()
+    page.keyboard.press("End")
+    for _ in range(21):
+        page.keyboard.press("ArrowLeft")
+    count = layer.z_counts[1, 20]
+    said = plot.get_attribute("aria-valuetext")
+    assert said.startswith(f"z −0.5 to 0: {count} of 16, ")
+    box = plot.bounding_box()
+    page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + 60)
+    assert re.match(
+        r"z \S+ to \S+: \d+ of 16, ", page.locator(".histogram .reading").first.inner_text()
+    )
+
+
+def cell_of(page, name):
+    return page.locator(f".number[aria-label^='{name} = ']")
+
+
+def cells_of(page, kind):
+    return {
+        cell.get_attribute("aria-label").partition(" = ")[0]
+        for cell in page.locator(f".number.{kind}").all()
+    }
+
+
+def test_every_number_of_the_step_is_shown_and_says_what_it_was_made_of(page):
+    for choice, walk in enumerate(walks()):
+        page.locator("#steps .controls").first.locator("label").nth(choice).click()
+        cells = [cell for table in walk.tables for row in table.rows for cell in row]
+        labels = page.locator(".number").evaluate_all("all => all.map(n => n.ariaLabel)")
+        numbers = {label.partition(" = ")[0]: read(label.partition(" = ")[2]) for label in labels}
+        assert numbers == {cell.name: shown_as(cell.value) for cell in cells}
+        for cell in cells[::9]:
+            cell_of(page, cell.name).hover()
+            assert cells_of(page, "chosen") == {cell.name}
+            assert cells_of(page, "source") == set(re.findall(r"\{(.+?)\}", cell.formula))
+
+
+def test_the_arithmetic_is_written_out(page):
+    cell_of(page, "z⁽¹⁾₂").hover()
+    assert page.locator(".why p").all_inner_texts() == [
+        "z⁽¹⁾₂ = x₁ · W⁽¹⁾₁₂ + x₂ · W⁽¹⁾₂₂ + b⁽¹⁾₂",
+        "= 1 · (−0.3) + 0.5 · 0.7 + (−0.4)",
+        "= −0.35",
+    ]
+    cell_of(page, "W⁽²⁾₃₁").hover()
+    assert page.locator(".why p").all_inner_texts() == ["W⁽²⁾₃₁ = −0.7", "given: weights"]
+
+
+def test_the_step_goes_forward_and_back_array_by_array(page):
+    steps = page.locator("#steps")
+    assert steps.locator(".array:visible").count() == 22
+    steps.get_by_role("button", name="Start").click()
+    assert steps.locator(".now").inner_text() == "1 of 17: z⁽¹⁾ = x W⁽¹⁾ + b⁽¹⁾, pre-activations"
+    assert steps.locator(".array:visible").count() == 6  # what is given, and z
+    steps.get_by_role("button", name="Next").press("Enter")
+    assert steps.locator(".now").inner_text() == "2 of 17: y⁽¹⁾ = σ(z⁽¹⁾), activations"
+    assert cells_of(page, "source") == {"z⁽¹⁾₁"}
+    steps.get_by_role("button", name="Back").click()
+    steps.get_by_role("button", name="Back").click()
+    assert steps.locator(".array:visible").count() == 6
+    steps.get_by_role("button", name="All").click()
+    assert steps.locator(".array:visible").count() == 22
+
+
+def test_arrow_keys_go_from_number_to_number_among_those_to_be_seen(page):
+    page.locator("#steps").get_by_role("button", name="Start").click()
+    cell_of(page, "x₁").focus()
+    for key, name in (("ArrowRight", "x₂"), ("ArrowRight", "W⁽¹⁾₁₁"), ("End", "b⁽²⁾₂")):
+        page.keyboard.press(key)
+        assert page.evaluate("document.activeElement.ariaLabel").startswith(f"{name} = ")
+        assert cells_of(page, "chosen") == {name}
+    page.keyboard.press("ArrowRight")  # the last one so far
+    assert cells_of(page, "chosen") == {"b⁽²⁾₂"}
+    assert page.locator(".number[tabindex='0']").count() == 1
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_no_serious_fault_in_the_microscope(page, scheme):
+    page.emulate_media(color_scheme=scheme)
+    page.locator(".histograms").get_by_role("button", name="Table").first.click()
+    page.locator(".pictures .pixels").first.focus()
+    page.keyboard.press("End")
+    cell_of(page, "dz⁽¹⁾₂").hover()
+    faults = serious_faults(page)
+    page.emulate_media(color_scheme="light")
+    assert faults == []
+
+
+@pytest.mark.parametrize("width", [320, 768])
+def test_on_small_screens_nothing_sticks_out(page, width):
+    page.set_viewport_size({"width": width, "height": 740})
+    drawn = page.locator(".histograms svg").first
+    while int(drawn.get_attribute("width")) > width:  # drawn anew once it is noticed
+        page.wait_for_timeout(20)
+    wide = page.evaluate("document.documentElement.scrollWidth")
+    page.set_viewport_size({"width": 1280, "height": 900})
+    assert wide == width
+
+
+def test_on_paper_there_are_pictures_histograms_and_the_step_without_buttons(page):
+    page.emulate_media(media="print")
+    for seen in (".pictures canvas", ".histograms svg", ".array"):
+        assert page.locator(seen).first.is_visible()
+    assert not page.get_by_role("button", name="Next").is_visible()
+    page.emulate_media(media="screen")
+
+
+def test_the_served_page_works_and_asks_for_nothing_else(chromium, small_run):
+    with PageServer(lambda: microscope_page(small_run).html()) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        page = chromium.new_page()
+        asked, complaints = [], []
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("console", lambda message: complaints.append(message.text))
+        page.goto(server.address)
+        page.wait_for_selector("#looks .histograms svg")
+        page.close()
+        server.shutdown()
+        thread.join()
+    assert asked == [server.address]
+    assert complaints == []

@@ -1,0 +1,152 @@
+"""The data of the page are those of the looks, and the page stays small and safe."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+import re
+import shutil
+import zlib
+
+import numpy as np
+import pytest
+
+from minidl import Dense, Network, SoftmaxCrossEntropy
+from minidl.microscope.__main__ import ROOM, main
+from minidl.microscope.backward_signal import Stop, factors
+from minidl.microscope.look import look_at
+from minidl.microscope.look_file import LookError, read_look, write_look
+from minidl.microscope.page import answer, microscope_page
+from minidl.microscope.parts import LooksPart, pack
+from minidl.microscope.run import NetworkLooks, looks_of
+
+
+def data_of(part: LooksPart):
+    """What stands in the JSON of the page."""
+    text = re.search(r'<script type="application/json">(.*?)</script>', part.html(), re.DOTALL)[1]
+    return json.loads(text)
+
+
+def unpacked(look):
+    return json.loads(zlib.decompress(base64.b64decode(look["packed"])))
+
+
+def test_the_page_has_every_number_of_the_looks(small_run):
+    data = data_of(LooksPart(looks_of(small_run), math.inf))
+    assert [network["name"] for network in data["networks"]] == ["relu", "sigmoid"]
+    for network in data["networks"]:
+        assert [look["epoch"] for look in network["looks"]] == [0, 1, 2]
+        for shown in network["looks"]:
+            path = small_run / "microscope" / network["name"] / f"epoch-{shown['epoch']:04}.npz"
+            look = read_look(path)
+            assert shown["loss"] == look.loss
+            assert [stop["norm"] for stop in shown["signal"]] == [s.norm for s in look.signal]
+            assert [stop["factor"] for stop in shown["signal"]][1:] == factors(look.signal)
+            for found, layer in zip(unpacked(shown), look.layers, strict=True):
+                W, dW = (
+                    np.frombuffer(base64.b64decode(found[key]), np.int8) for key in ("W", "dW")
+                )
+                assert np.array_equal(W, layer.W.ravel())
+                assert np.array_equal(dW, layer.dW.ravel())
+                assert np.array_equal(np.float32(found["WScale"]), layer.W_scale)
+                assert np.array_equal(np.float32(found["slope"]), layer.slope)
+                assert found["z"] == layer.z_counts.tolist()
+                assert found["y"] == layer.y_counts.tolist()
+                assert found["gradients"] == layer.dW_counts.tolist()
+                assert found["shown"] == layer.shown.tolist()
+                curves = np.float32(data["curves"][layer.activation])
+                assert np.array_equal(curves, layer.curve)
+
+
+def test_looks_that_do_not_fit_are_left_out_the_last_ones_stay(small_run):
+    networks = looks_of(small_run)
+    whole = LooksPart(networks, math.inf)
+    assert whole.left_out() == []
+    size = max(len(text) for packed in whole.packed for _, text in packed)
+    two = LooksPart(networks, 2 * 2.5 * size)
+    assert [[look.epoch for look, _ in packed] for packed in two.packed] == [[0, 2], [0, 2]]
+    assert "4 of the 6 looks" in two.left_out()[0]
+    one = LooksPart(networks, 2 * 1.5 * size)
+    assert [[look.epoch for look, _ in packed] for packed in one.packed] == [[2], [2]]
+    assert data_of(LooksPart(networks, 10))["networks"] == []
+    chart = microscope_page(small_run, 10).html()
+    assert "0 of the 6 looks" in chart
+
+
+def test_an_exported_page_of_any_run_is_below_3_mb(small_run, tmp_path):
+    page = microscope_page(small_run, 0).html()
+    looks = sum(len(pack(look)) for network in looks_of(small_run) for look in network.looks)
+    assert len(page) + ROOM < 3_000_000
+    main([str(small_run), "--export", str(tmp_path / "page.html")])
+    written = (tmp_path / "page.html").read_text("utf-8")
+    assert looks < len(written) - len(page) < 1.1 * looks
+
+
+def test_names_from_the_disk_are_text(small_run):
+    page = microscope_page(small_run).html()
+    assert "<b>run" not in page
+    assert "<h1>a &lt;b&gt;run &amp; more</h1>" in page
+
+
+def test_the_answer_says_what_is_left_of_the_signal(small_run):
+    network = looks_of(small_run)[0]
+    stops = network.looks[-1].signal
+    share = f"{100 * stops[-1].norm / stops[0].norm:.2g}%"
+    assert answer(network) == (
+        f"relu, epoch 2: of the signal at the loss, {share} arrives at dense_1.z, where the first "
+        "layer learns."
+    )
+    look = network.looks[-1]
+    dead = [Stop(stop.array, stop.through, stop.layer, 0.0) for stop in stops]
+    silent = NetworkLooks("relu", [type(look)(2, 16, 0.0, dead, look.layers)])
+    assert "nothing arrives" in answer(silent)
+
+
+def test_numbers_that_are_not_finite_are_gaps(small_run):
+    network = looks_of(small_run)[0]
+    look = network.looks[0]
+    broken = [Stop(stop.array, stop.through, stop.layer, math.inf) for stop in look.signal]
+    part = LooksPart([NetworkLooks("x", [type(look)(0, 1, math.nan, broken, look.layers)])], 1e9)
+    (shown,) = data_of(part)["networks"][0]["looks"]
+    assert shown["loss"] is None
+    assert {stop["norm"] for stop in shown["signal"]} == {None}
+
+
+def test_without_a_run_there_is_the_step_alone(tmp_path):
+    main(["--export", str(tmp_path / "step.html")])
+    page = (tmp_path / "step.html").read_text("utf-8")
+    assert "One step, number by number" in page
+    assert 'id="looks"' not in page
+
+
+@pytest.mark.parametrize("made", ["nothing", "empty", "file"])
+def test_a_folder_without_looks_is_said_with_the_way_out(made, tmp_path):
+    folder = tmp_path / "run"
+    if made == "empty":
+        (folder / "microscope" / "relu").mkdir(parents=True)
+    if made == "file":
+        folder.write_text("")
+    with pytest.raises(SystemExit) as stopped:
+        main([str(folder), "--export", str(tmp_path / "page.html")])
+    assert stopped.value.code.startswith(f"microscope: {folder}: expected the folder of a run")
+    assert "--record" in stopped.value.code
+    assert not (tmp_path / "page.html").exists()
+
+
+def test_a_look_at_another_network_in_the_same_folder_is_named(small_run, tmp_path):
+    folder = shutil.copytree(small_run, tmp_path / "copy")
+    network = Network([Dense(6, 4)], 6)
+    x, labels = np.ones((2, 6), np.float32), np.array([0, 1])
+    look = look_at(network, SoftmaxCrossEntropy(), x, labels, 3)
+    write_look(folder / "microscope" / "relu" / "epoch-0003.npz", look)
+    with pytest.raises(LookError, match=r"epoch-0003\.npz: expected a look at the same network"):
+        looks_of(folder)
+
+
+def test_a_damaged_look_is_named(small_run, tmp_path):
+    folder = shutil.copytree(small_run, tmp_path / "copy")
+    path = folder / "microscope" / "relu" / "epoch-0001.npz"
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(LookError, match="epoch-0001"):
+        looks_of(folder)
