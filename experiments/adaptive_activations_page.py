@@ -51,7 +51,7 @@ def page(folder: Path) -> Page:
         Section("Depth", [_depths(trainings)]),
         set_up_section(_set_up(summary), summary),
     ]
-    if "gradients" in next(iter(trainings.values()))[0]:
+    if all("gradients" in block for blocks in trainings.values() for block in blocks):
         sections.insert(2, Section("Layer by layer", layer_charts(groups, LAYERS)))
     return report_page(
         "Adaptive piecewise linear units on CIFAR-10: as run and as described",

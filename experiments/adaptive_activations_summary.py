@@ -50,7 +50,12 @@ def summarise(
 
 
 def _weights(history: History) -> dict[str, Any]:
-    """The gradients and updates of the weights: the b of APL are no biases."""
+    """The gradients and updates of the weights: the b of APL are no biases.
+
+    Nothing for a training that was begun, and kept, when it was not yet probed.
+    """
+    if len(history.probes) < len(history.seconds):
+        return {}
     layers = by_layer(history)
     return {key: {"weights": layers[key]["weights"]} for key in ("gradients", "update_ratios")}
 

@@ -25,6 +25,7 @@ from minidl import (
     Network,
     SoftmaxCrossEntropy,
     evaluate,
+    probe,
     train,
 )
 from minidl.augmentation import Augmentation
@@ -37,6 +38,7 @@ HINGES = (1, 2, 3, 4, 5, 10)  # the values of S in table 21
 S = 5  # everywhere else
 DEPTHS = (3, 5, 7)
 SHAPES_AFTER = (0, 1, 3, 5, 10)  # epochs
+PROBED = 64  # training images
 
 
 @dataclass(frozen=True)
@@ -103,11 +105,12 @@ class Training:
         if checkpoint is not None:
             history = checkpoint.keep("history", history)
             shapes = checkpoint.keep("shapes", shapes, Shapes)
+        probed, loss = self.train.first(PROBED).to(network.device), SoftmaxCrossEntropy()
         padding = self.train.input_shape[-1] // 8  # 4 of 32 pixels
         for epoch in train(
             network,
             self.train,
-            SoftmaxCrossEntropy(),
+            loss,
             Adam(l2=0.001),
             epochs=self.size.epochs,
             batch_size=self.size.batch_size,
@@ -117,12 +120,14 @@ class Training:
             graph=self.graph,
             checkpoint=checkpoint,
         ):
-            tested = evaluate(network, self.test, SoftmaxCrossEntropy())
+            tested = evaluate(network, self.test, loss)
+            x, targets = probed.batch(0, PROBED, network.dtype)
             history.train_loss.append(epoch.train_loss)
             history.train_accuracy.append(epoch.train_accuracy)
             history.test_loss.append(tested.loss)
             history.test_accuracy.append(tested.accuracy)
             history.seconds.append(epoch.seconds)
+            history.probes.append(probe(network, loss, x, targets, "sum", epoch.update))
             if epoch.number in SHAPES_AFTER:
                 shapes[epoch.number] = list(hinges_of(network))
         return Outcome(history, shapes if shapes[0] else {})

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from adaptive_activations_claims import CLAIMS
 from adaptive_activations_series import Figures, Series, last, published, shape
+from adaptive_activations_summary import _weights
 from adaptive_activations_training import (
     FULL,
     REDUCED,
@@ -63,6 +64,10 @@ def summary(folder):
     return json.loads((folder / "summary.json").read_text(encoding="utf-8"))
 
 
+def test_a_training_that_was_not_probed_has_no_figures_of_layers():
+    assert _weights(History(seconds=[1.0])) == {}
+
+
 def test_every_file_and_key(run, capsys):
     folder = run(figures=True)
     found = summary(folder)
@@ -85,7 +90,7 @@ def test_every_file_and_key(run, capsys):
     figures = {path.name for path in (folder / "figures").iterdir()}
     assert figures == {f"{name}.{kind}" for name in names for kind in ("png", "svg")}
     report = (folder / "report.md").read_text(encoding="utf-8")
-    assert (folder / "report.html").exists()
+    assert "Update-to-weight ratio by layer" in (folder / "report.html").read_text("utf-8")
     assert "Smaller than the study: 20 of its 50,000 training images" in report
     assert "| 10 | 0.8133 |" in report
     for name in names:
