@@ -69,9 +69,11 @@ def _by_epoch(folder: Path) -> ByEpoch:
 
 
 def _group(setting: Setting, networks: Mapping[str, Mapping[str, list[float]]]) -> Group:
-    study = {name: vars(series) for name, series in published()[setting].items()}
-    for theirs in study.values():
-        theirs.pop("train_accuracy")  # that of the last epoch only
+    losses = ("train_loss", "validation_loss")  # what is kept of the study by epoch
+    study = {
+        name: {key: getattr(series, key) for key in losses}
+        for name, series in published()[setting].items()
+    }
     return Group({name: [columns] for name, columns in networks.items()}, study)
 
 

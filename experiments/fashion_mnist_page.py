@@ -67,7 +67,8 @@ def _answer(summary: Mapping[str, Any]) -> str:
     set_ups = summary["set_ups"]
     ahead = {}
     for key in OPENING:
-        relu, sigmoid = (set_ups[key]["networks"][n]["test_accuracy"][-1] for n in _NAMES)
+        networks = set_ups[key]["networks"]
+        relu, sigmoid = (networks[name]["test_accuracy"][-1] for name in ("relu", "sigmoid"))
         ahead[key] = f"{100 * (relu - sigmoid):.1f}"
     run, described = (held(set_ups[key]["claims"]) for key in ("as_run", "as_described"))
     return (
@@ -75,9 +76,6 @@ def _answer(summary: Mapping[str, Any]) -> str:
         f"{ahead['as_run']} points with the study's plain SGD, by {ahead['as_run_adam']} with Adam "
         f"in its place, and by {ahead['as_described']} as described."
     )
-
-
-_NAMES = ("relu", "sigmoid")
 
 
 def _opening(groups: Mapping[str, Group]) -> Chart:

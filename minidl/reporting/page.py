@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from minidl import __version__
-from minidl.pages import Badge, Page, Part, Picture, Section, Table
+from minidl.pages import Badge, Page, Part, Picture, Prose, Section, Table
 from minidl.reporting.claims import NOT_REPORTED, verdict
 from minidl.reporting.conditions import Conditions
 
@@ -77,8 +77,6 @@ def claims_section(
     set_ups: Mapping[str, Sequence[Mapping[str, Any]]], reasons: Sequence[str] = (), note: str = ""
 ) -> Section:
     """Every claim with its verdicts and the reason, where one is given."""
-    from minidl.pages import Prose
-
     claims = next(iter(set_ups.values()))
     rule = (
         "One criterion is applied to the published figures and to ours. "

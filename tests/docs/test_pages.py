@@ -5,8 +5,10 @@ from __future__ import annotations
 import doctest
 import json
 import re
+import shlex
 from pathlib import Path
 
+import cifar100
 import pytest
 import quotes
 from docs_text import DOCS, GUIDE, ROOT, anchors, blocks, name
@@ -52,6 +54,34 @@ def test_a_wrong_number_is_found(tmp_path, monkeypatch):
     assert ran == 1
     assert "line 4" in complaints
     assert "Got:\n    2" in complaints
+
+
+# -- commands ---------------------------------------------------------------------------------
+
+
+def commands(page: Path) -> list[list[str]]:
+    lines = [
+        line for block in blocks(page) if block.kind == "sh" for line in block.text.splitlines()
+    ]
+    return [shlex.split(line) for line in lines if line.startswith("python ")]
+
+
+@pytest.mark.parametrize("page", GUIDE, ids=name)
+def test_the_commands_name_files_and_tests_that_are_there(page):
+    for words in commands(page):
+        (file,) = (ROOT / word.partition("::")[0] for word in words if ".py" in word)
+        text = file.read_text("utf-8")
+        tests = re.findall(r"::(\w+)", " ".join(words))
+        if "-k" in words:
+            tests += set(words[words.index("-k") + 1].split()) - {"and", "or"}
+        for test in tests:
+            assert test in text, f"{words}: no {test} in {file.name}"
+
+
+def test_the_short_run_of_the_guide_is_one_that_the_experiment_takes():
+    (words,) = (w for w in commands(DOCS / "guide/5_network.md") if "experiments/cifar100.py" in w)
+    chosen = cifar100.options(words[2:])
+    assert (chosen.epochs, chosen.limit, str(chosen.output_dir)) == (2, 1000, "runs/short")
 
 
 # -- lines of source --------------------------------------------------------------------------

@@ -103,6 +103,9 @@ def test_the_pointer_shows_the_figures_of_its_epoch_in_every_panel(page, chart):
     assert [tip[0] for tip in tips(chart)] == ["epoch 4", "epoch 4"]
     assert tips(chart)[0][1:] == ["layer 2", "0.25", "layer 1", "–"]
     assert tips(chart)[1][1:] == ["layer 2", "0.4", "layer 1", "0.0625"]
+    chart.get_by_text("logarithmic").click()  # has the focus, and yet the figures go
+    page.mouse.move(box["x"] + 80, box["y"] + 60)
+    assert len(tips(chart)) == 2
     page.mouse.move(2, 2)
     assert tips(chart) == []
 

@@ -17,7 +17,8 @@ function addCursor(chart, panel) {
   plot.addEventListener("pointermove", (event) => moveCursor(chart, nearest(chart, panel, event)));
   plot.addEventListener("pointerdown", (event) => moveCursor(chart, nearest(chart, panel, event)));
   plot.addEventListener("pointerleave", () => {
-    if (!chart.figure.contains(document.activeElement)) moveCursor(chart, null);
+    const usesKeys = chart.panels.some((p) => p.plot.matches(":focus-visible"));
+    if (!usesKeys) moveCursor(chart, null);
   });
   plot.addEventListener("focus", () => {
     if (plot.matches(":focus-visible")) moveCursor(chart, chart.at ?? 0);
