@@ -78,7 +78,7 @@ def pack(look: Look) -> str:
     """The layers of a look as JSON, compressed, in base64."""
     layers = [_layer(layer) for layer in look.layers]
     text = json.dumps(layers, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return base64.b64encode(zlib.compress(text.encode(), 9)).decode("ascii")
+    return base64.b64encode(zlib.compress(text.encode())).decode("ascii")
 
 
 def _shown(look: Look) -> dict[str, Any]:
