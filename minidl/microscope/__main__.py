@@ -11,7 +11,7 @@ from minidl.microscope.look_file import LookError
 from minidl.microscope.page import microscope_page
 from minidl.microscope.server import serve
 
-ROOM = 2_200_000  # characters for looks in a file; the page around them takes 600,000
+LARGEST = 3_000_000  # bytes of a file
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -28,8 +28,9 @@ def main(arguments: list[str] | None = None) -> None:
         if chosen.export is None:
             serve(lambda: microscope_page(chosen.run).html(), chosen.port)
         else:
+            around = len(microscope_page(chosen.run, room=0).html().encode())
             with whole_file(chosen.export) as file:
-                file.write(microscope_page(chosen.run, ROOM).html())
+                file.write(microscope_page(chosen.run, room=LARGEST - around).html())
     except (LookError, OSError) as error:
         sys.exit(f"microscope: {error}")
     except KeyboardInterrupt:

@@ -27,7 +27,7 @@ TEXTS = ("name", "text", "activation", "formula", "derivative")
 
 
 class LookError(ValueError):
-    """A file is not a look, or is damaged."""
+    """A file is not a look or is damaged, or the folder of a run has none."""
 
 
 class Recorder:

@@ -41,7 +41,7 @@ FOOTER = "Made by minidl, the gradient microscope; this page asks nothing of the
 def microscope_page(folder: str | os.PathLike[str] | None, room: float = math.inf) -> Page:
     """The page of the run in ``folder``; None: of the step through a tiny network alone.
 
-    As many epochs as fit into ``room`` characters have pictures and histograms; the charts have
+    As many epochs as fit into ``room`` bytes have pictures and histograms; the charts have
     all of them.
 
     Raises

@@ -24,21 +24,19 @@ NO_SCRIPT = "<noscript><p>This part of the page is drawn by JavaScript.</p></nos
 class LooksPart:
     """Looks to go through by network, epoch, layer and unit.
 
-    Each look is packed by itself and unpacked when it is chosen.  ``room`` bounds the characters
-    of all of them: of each network, the last epoch, the first, and others evenly between.
+    Each look is packed by itself and unpacked when it is chosen.  ``room`` bounds the bytes of
+    all of them: of each network, the last epoch, the first, and others evenly between.
     """
 
     def __init__(self, networks: Sequence[NetworkLooks], room: float) -> None:
         self.networks = networks
-        self.packed = [
-            _evenly([(look, pack(look)) for look in network.looks], room / len(networks))
-            for network in networks
-        ]
+        share = room / len(networks)
+        self.shown = [_evenly(list(map(_shown, network.looks)), share) for network in networks]
 
     def left_out(self) -> list[str]:
         """A sentence on what did not fit, if anything."""
         here, all_ = (
-            sum(map(len, rows)) for rows in (self.packed, (n.looks for n in self.networks))
+            sum(map(len, rows)) for rows in (self.shown, (n.looks for n in self.networks))
         )
         if here == all_:
             return []
@@ -60,9 +58,9 @@ class LooksPart:
             "curveZ": _numbers(CURVE),
             "curves": curves,
             "networks": [
-                {"name": network.name, "looks": [_head(look) | {"packed": p} for look, p in packed]}
-                for network, packed in zip(self.networks, self.packed, strict=True)
-                if packed
+                {"name": network.name, "looks": shown}
+                for network, shown in zip(self.networks, self.shown, strict=True)
+                if shown
             ],
         }
         return f'<div id="looks">{json_block(data)}{NO_SCRIPT}</div>'
@@ -80,11 +78,11 @@ def pack(look: Look) -> str:
     """The layers of a look as JSON, compressed, in base64."""
     layers = [_layer(layer) for layer in look.layers]
     text = json.dumps(layers, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return base64.b64encode(zlib.compress(text.encode(), 9)).decode("ascii")
+    return base64.b64encode(zlib.compress(text.encode())).decode("ascii")
 
 
-def _head(look: Look) -> dict[str, Any]:
-    """What the page knows of a look before it is unpacked."""
+def _shown(look: Look) -> dict[str, Any]:
+    """A look on the page: what it knows without unpacking it, and the rest."""
     by = [None, *factors(look.signal)]
     return {
         "epoch": look.epoch,
@@ -94,6 +92,7 @@ def _head(look: Look) -> dict[str, Any]:
             {**asdict(stop), "norm": _number(stop.norm), "factor": _number(factor)}
             for stop, factor in zip(look.signal, by, strict=True)
         ],
+        "packed": pack(look),
     }
 
 
@@ -136,11 +135,11 @@ def _number(value: Any) -> float | None:
     return float(str(value)) if isinstance(value, np.float32) else float(value)
 
 
-def _evenly(rows: list[tuple[Look, str]], room: float) -> list[tuple[Look, str]]:
-    """As many rows as fit, the last one before all others."""
-    for n in range(len(rows), 0, -1):
-        places = np.unique(np.linspace(len(rows) - 1, 0, n).round().astype(int))
-        chosen = [rows[place] for place in places]
-        if sum(len(packed) for _, packed in chosen) <= room:
-            return chosen
+def _evenly(looks: list[dict[str, Any]], room: float) -> list[dict[str, Any]]:
+    """As many looks as fit, the last one before all others."""
+    sizes = np.array([1 + len(json.dumps(look)) for look in looks])  # non-ASCII counted as more
+    for n in range(len(looks), 0, -1):
+        places = np.unique(np.linspace(len(looks) - 1, 0, n).round().astype(int))
+        if sizes[places].sum() <= room:
+            return [looks[place] for place in places]
     return []

@@ -53,9 +53,11 @@ class Answer(BaseHTTPRequestHandler):
             self._send(HTTPStatus.NOT_FOUND, f"There is {self.server.address} alone.\n")
         else:
             try:
-                self._send(HTTPStatus.OK, self.server.make(), "text/html")
+                text = self.server.make()
             except (LookError, OSError) as error:
                 self._send(HTTPStatus.INTERNAL_SERVER_ERROR, f"{error}\n")
+            else:
+                self._send(HTTPStatus.OK, text, "text/html")
 
     do_HEAD = do_GET
 
@@ -66,9 +68,9 @@ class Answer(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.send_header("Content-Type", f"{kind}; charset=utf-8")
         self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        if self.command != "HEAD":
-            with suppress(ConnectionError):  # the browser has gone
+        with suppress(ConnectionError):  # the browser has gone
+            self.end_headers()
+            if self.command != "HEAD":
                 self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:

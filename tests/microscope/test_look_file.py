@@ -211,8 +211,8 @@ def test_other_files_are_refused(tmp_path):
     text.write_text("hello")
     with pytest.raises(LookError):
         read_look(text)
-    with zipfile.ZipFile(text, "w"):
-        pass
+    with zipfile.ZipFile(text, "w") as archive:
+        archive.writestr("notes.txt", "hello")
     with pytest.raises(LookError, match="expected an array manifest in it, found none"):
         read_look(text)
     with pytest.raises(FileNotFoundError):

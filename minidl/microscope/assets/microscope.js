@@ -103,7 +103,7 @@ async function showLook(state) {
 
 /** The norm at every stop, what it was multiplied by, and what is left of it. */
 function showSignal(state, look) {
-  const { name, looks } = state.data.networks[state.network];
+  const { name } = state.data.networks[state.network];
   const all = state.data.networks.flatMap((n) => n.looks.flatMap((l) => l.signal));
   const norms = all.map((stop) => stop.norm).filter((v) => v > 0);
   const bar = d3.scaleLog(d3.extent(norms), [2, 100]);
@@ -129,7 +129,8 @@ function showSignal(state, look) {
   });
   const head = ["signal at", "after", "factor", "norm", "left of it", "strength (logarithmic)"];
   const title = `The way back in ${name}, epoch ${look.epoch}`;
-  const about = `Loss ${number(look.loss)} over ${look.examples} examples. The factors multiply up to what is left; orange is after a slope f′.`;
+  const loss = `Loss ${number(look.loss)} over ${look.examples} examples.`;
+  const about = `${loss} The factors multiply up to what is left; orange is after a slope f′.`;
   const table = element(
     "div",
     { class: "scroll", tabindex: 0, role: "region", "aria-label": title },
@@ -156,7 +157,8 @@ function showLayer(state, layers) {
     return element("label", {}, input, canvas, `${unit}`);
   });
   const focused = document.activeElement?.name === "unit";
-  const legendText = `unit: ${layer.shown.length} of ${layer.units}, by the weights that lead to it`;
+  const [seen, all] = [layer.shown.length, layer.units];
+  const legendText = `unit: ${seen} of ${all}, by the weights that lead to it`;
   state.units.replaceChildren(
     element("fieldset", { class: "thumbnails" }, element("legend", {}, legendText), ...thumbnails),
   );
@@ -199,7 +201,9 @@ function unitPicture(data, layer, layout, row, key, title, letter) {
   const zero = layout.parts(0).length === 1 ? "white" : "grey";
   const about = `${zero} is 0, the strongest ${letter === "w" ? "weight" : "gradient"} ±${most}`;
   const say = (i) => {
-    const parts = layout.parts(i).map(([name, at]) => `${name} ${number(value(levels[at]))}`.trim());
+    const parts = layout
+      .parts(i)
+      .map(([name, at]) => `${name} ${number(value(levels[at]))}`.trim());
     return `${layout.name(i)}: ${letter} = ${parts.join(", ")}`;
   };
   return pictureFigure(title, about, layout, levelColour(layout, levels, data.levels), say);
@@ -224,13 +228,17 @@ function factsOf(data, layer, row) {
   const facts = [
     [`f(z), ${layer.activation}`, layer.formula],
     ["f′(z)", layer.derivative],
-    ["mean f′(z)", `${number(layer.slope[unit])}; of all units ${number(d3.mean(layer.slope))}`],
-    ["mean |∂L/∂w|", `${number(layer.gradient[unit])}; of all units ${number(d3.mean(layer.gradient))}`],
+    ["mean f′(z)", ofUnit(layer.slope, unit)],
+    ["mean |∂L/∂w|", ofUnit(layer.gradient, unit)],
     ["bias b and ∂L/∂b", `${number(layer.b[row])} and ${number(layer.db[row])}`],
   ];
   const rows = facts.flatMap(([name, text]) => [element("dt", {}, name), element("dd", {}, text)]);
   const title = `Unit ${unit} of ${layer.name}`;
   return element("div", { class: "facts" }, element("h3", {}, title), element("dl", {}, ...rows));
+}
+
+function ofUnit(figures, unit) {
+  return `${number(figures[unit])}; of all units ${number(d3.mean(figures))}`;
 }
 
 /** Pre-activations over f and f', gradients, and activations; row 0 is of all units. */
@@ -248,7 +256,7 @@ function histogramsOf(data, layer, row, unit, width) {
       width,
       title: `Pre-activations, ${of}`,
       about: drawn
-        ? "Below, what they go through: f forward, f′ backward. The signal is multiplied by f′ where the values lie."
+        ? "Below, what they go through: f forward, f′ backward, where the values lie."
         : "Their function looks at all units at once and has no slope of its own for each.",
       x: "z",
       edges: data.zEdges,

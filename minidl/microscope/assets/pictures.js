@@ -30,7 +30,14 @@ function layoutOf(shape, isColour) {
 
 function grid(width, height, count) {
   const at = (x, y) => (x < width && y * width + x < count ? y * width + x : null);
-  return { width, height, count, across: width, at, where: (i) => [i % width, Math.floor(i / width)] };
+  return {
+    width,
+    height,
+    count,
+    across: width,
+    at,
+    where: (i) => [i % width, Math.floor(i / width)],
+  };
 }
 
 /** One small picture for each channel, side by side with a gap of one. */

@@ -1,7 +1,7 @@
 "use strict";
 // What the parts of the microscope share: choices, and places whose figures are read off.
 
-/** A row of buttons of which one is chosen, or a list where there are many; ``set`` gets its place. */
+/** Buttons of which one is chosen, or a list where there are many; ``set`` gets its place. */
 function chooser(label, names, chosen, set) {
   const change = (event) => set(Number(event.target.value));
   if (names.length > MOST_BUTTONS) {
@@ -77,7 +77,10 @@ function tableBehind(label, head, rowsOf) {
     if (!box.firstChild) box.append(tableElement(head, rowsOf()));
   };
   const attributes = { type: "button", "aria-expanded": false, "aria-label": `Table: ${label}` };
-  return [element("div", { class: "tools" }, element("button", { ...attributes, click }, "Table")), box];
+  return [
+    element("div", { class: "tools" }, element("button", { ...attributes, click }, "Table")),
+    box,
+  ];
 }
 
 /** A table; the first cell of each row is its head. */

@@ -44,12 +44,16 @@ function showWalk(state) {
   state.cells.clear();
   const { tables } = state.walk;
   const places = unique(tables.map((table) => table.place));
-  state.sheet.style.setProperty("--places", places.length);
   const rows = Object.keys(PARTS).map((part) => {
     const columns = places.map((where) => {
       const here = tables.filter((table) => table.part === part && table.place === where);
       const head = element("h4", {}, where);
-      return element("div", { class: "column" }, here.length ? head : "", ...here.map((t) => arrayOf(state, t)));
+      return element(
+        "div",
+        { class: "column" },
+        here.length ? head : "",
+        ...here.map((t) => arrayOf(state, t)),
+      );
     });
     const head = element("h3", {}, PARTS[part]);
     return element("div", { class: `part ${part}` }, head, ...columns);
@@ -66,7 +70,14 @@ function arrayOf(state, table) {
     element("tr", {}, ...row.map((cell) => element("td", {}, numberOf(state, cell, table)))),
   );
   const formula = table.formula ? ` = ${table.formula}` : "";
-  const caption = element("caption", {}, element("b", {}, table.name), formula, element("br"), table.meaning);
+  const caption = element(
+    "caption",
+    {},
+    element("b", {}, table.name),
+    formula,
+    element("br"),
+    table.meaning,
+  );
   const made = element("table", { class: "array" }, caption, element("tbody", {}, ...rows));
   made.dataset.step = state.walk.tables.indexOf(table);
   return made;
@@ -83,7 +94,12 @@ function numberOf(state, cell, table) {
     const to = seen.indexOf(cell.name) + steps[event.key];
     state.cells.get(seen[Math.max(0, Math.min(seen.length - 1, to))]).node.focus();
   };
-  const attributes = { type: "button", class: "number", tabindex: -1, "aria-label": `${cell.name} = ${number(cell.value)}` };
+  const attributes = {
+    type: "button",
+    class: "number",
+    tabindex: -1,
+    "aria-label": `${cell.name} = ${number(cell.value)}`,
+  };
   const events = { focus: explain, pointerenter: explain, click: explain, keydown };
   const node = element("button", { ...attributes, ...events }, number(cell.value));
   state.cells.set(cell.name, { ...cell, node, table });
@@ -122,11 +138,9 @@ function showStep(state, step) {
     made.classList.toggle("latest", Number(made.dataset.step) === step);
   }
   const table = state.walk.tables[step];
-  const first = firstStep(state.walk);
   const steps = state.walk.tables.filter((t) => t.formula);
   const at = steps.indexOf(table) + 1;
   state.now.textContent = `${at} of ${steps.length}: ${table.name} = ${table.formula}, ${table.meaning}`;
-  const cell = table.rows[0][0].name;
-  const chosen = step === state.walk.tables.length - 1 && first ? state.at : cell;
-  explainNumber(state, state.cells.get(chosen).node.closest("table").hidden ? cell : chosen);
+  const isAll = step === state.walk.tables.length - 1;
+  explainNumber(state, isAll ? state.at : table.rows[0][0].name);
 }
