@@ -24,14 +24,11 @@ from minidl import (
     MaxPool2D,
     Network,
     SoftmaxCrossEntropy,
-    evaluate,
-    probe,
-    train,
 )
 from minidl.augmentation import Augmentation
 from minidl.backend import Device, to_numpy
 from minidl.checkpoint import Checkpoint
-from minidl.recording import History
+from minidl.recording import History, record
 
 FUNCTIONS = ("apl", "relu", "leaky_relu")
 HINGES = (1, 2, 3, 4, 5, 10)  # the values of S in table 21
@@ -101,35 +98,33 @@ class Training:
         """Train the network, new or trained before, for the epochs of the study."""
         name = label.replace(" ", "-").replace(",", "")
         checkpoint = None if self.checkpoint is None else self.checkpoint.part(name)
-        history, shapes = History(), {0: list(hinges_of(network))}
+        shapes: Shapes = {0: list(hinges_of(network))}
         if checkpoint is not None:
-            history = checkpoint.keep("history", history)
             shapes = checkpoint.keep("shapes", shapes, Shapes)
-        probed, loss = self.train.first(PROBED).to(network.device), SoftmaxCrossEntropy()
+
+        def keep_shapes(history: History) -> bool:
+            epoch = len(history.seconds)
+            if epoch in SHAPES_AFTER:
+                shapes[epoch] = list(hinges_of(network))
+            return False
+
         padding = self.train.input_shape[-1] // 8  # 4 of 32 pixels
-        for epoch in train(
+        history = record(
             network,
             self.train,
-            loss,
+            self.test,
+            SoftmaxCrossEntropy(),
             Adam(l2=0.001),
             epochs=self.size.epochs,
             batch_size=self.size.batch_size,
             rng=rng,
             augment=Augmentation(padding, rng=rng.spawn(1)[0]),
+            probe_size=PROBED,
             progress=False if self.quiet else f"seed {self.seed}  {label:<26}",
             graph=self.graph,
             checkpoint=checkpoint,
-        ):
-            tested = evaluate(network, self.test, loss)
-            x, targets = probed.batch(0, PROBED, network.dtype)
-            history.train_loss.append(epoch.train_loss)
-            history.train_accuracy.append(epoch.train_accuracy)
-            history.test_loss.append(tested.loss)
-            history.test_accuracy.append(tested.accuracy)
-            history.seconds.append(epoch.seconds)
-            history.probes.append(probe(network, loss, x, targets, "sum", epoch.update))
-            if epoch.number in SHAPES_AFTER:
-                shapes[epoch.number] = list(hinges_of(network))
+            after=keep_shapes,
+        )
         return Outcome(history, shapes if shapes[0] else {})
 
     # -- one task for each network, or for several where one goes on from the other ---------------

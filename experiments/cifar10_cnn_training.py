@@ -22,14 +22,13 @@ from minidl import (
     evaluate,
     get_activation,
     probe,
-    train,
 )
 from minidl.backend import Array, Device, namespace, to_numpy
 from minidl.checkpoint import Checkpoint
 from minidl.losses import Loss
 from minidl.microscope.look_file import Recorder
 from minidl.optimizers import Optimizer
-from minidl.recording import History
+from minidl.recording import History, record
 
 ACTIVATIONS = ("sigmoid", "relu")
 EPOCHS = 10  # in the study
@@ -156,46 +155,37 @@ def _train(
     train_examples, test = train_examples.to(network.device), test.to(network.device)
     probed, judged = train_examples.first(PROBED), test.first(JUDGED)
     steps = math.ceil(len(train_examples) / BATCH_SIZE)
-    history = checkpoint.keep("history", History())
     looks: list[Look] = checkpoint.keep("looks", [], list[Look])
 
     def look(epoch: int, i: int) -> None:
         done = epoch + i / steps
         looks.append(look_at(network, loss, probed, judged, done, epoch * steps + i))
 
-    if recorder is not None and not history.seconds:
-        recorder.look(network, loss, *probed.batch(0, PROBED, network.dtype), epoch=0)
-
     def watch(epoch: int, i: int) -> None:
         if i in _moments(steps, is_first=epoch == 0):
             look(epoch, i)
 
-    for epoch in train(
+    def has_moved(history: History) -> bool:
+        moved = plateau(history.test_accuracy)
+        return until_it_moves and moved is not None and len(history.seconds) > moved + 1
+
+    history = record(
         network,
         train_examples,
+        test,
         loss,
         optimizer,
         epochs=epochs,
         batch_size=BATCH_SIZE,
         rng=rng,
+        probe_size=PROBED,
         progress=progress,
         graph=graph,
         checkpoint=checkpoint,
+        recorder=recorder,
         watch=watch,
-    ):
-        tested = evaluate(network, test, loss)
-        x, targets = probed.batch(0, PROBED, network.dtype)
-        history.train_loss.append(epoch.train_loss)
-        history.train_accuracy.append(epoch.train_accuracy)
-        history.test_loss.append(tested.loss)
-        history.test_accuracy.append(tested.accuracy)
-        history.seconds.append(epoch.seconds)
-        history.probes.append(probe(network, loss, x, targets, "sum", epoch.update))
-        if recorder is not None:
-            recorder.look(network, loss, x, targets, epoch.number)
-        moved = plateau(history.test_accuracy)
-        if until_it_moves and moved is not None and epoch.number > moved + 1:
-            break
+        after=has_moved,
+    )
     look(len(history.seconds), 0)
     return history, looks
 

@@ -11,6 +11,7 @@ from typing import TypeVar
 import numpy as np
 
 from minidl import checks
+from minidl.backend import Array
 from minidl.checkpoint import Checkpoint
 from minidl.examples import Examples
 from minidl.inspection import Probe, probe
@@ -46,11 +47,14 @@ def record(
     epochs: int,
     batch_size: int = 64,
     rng: np.random.Generator | int = 0,
+    augment: Callable[[Array], Array] | None = None,
     probe_size: int = 64,
     progress: bool | str = True,
     graph: bool = True,
     checkpoint: Checkpoint | None = None,
     recorder: Recorder | None = None,
+    watch: Callable[[int, int], None] | None = None,
+    after: Callable[[History], bool] | None = None,
 ) -> History:
     """Train ``network`` and, after each epoch, evaluate it on the test examples and probe it.
 
@@ -58,7 +62,8 @@ def record(
     ``probe_size`` training examples, with the update of the epoch's last step.
     Parameters are those of :func:`minidl.training.train`; a ``checkpoint`` holds the
     history as well.  A ``recorder`` looks at the examples that are probed, before the first
-    epoch and after each one.
+    epoch and after each one.  ``after`` is given the history after each epoch and says
+    whether that was the last one.
     """
     history = History() if checkpoint is None else checkpoint.keep("history", History())
     probed = train_examples.first(probe_size).to(network.device)
@@ -72,9 +77,11 @@ def record(
         epochs=epochs,
         batch_size=batch_size,
         rng=rng,
+        augment=augment,
         progress=progress,
         graph=graph,
         checkpoint=checkpoint,
+        watch=watch,
     ):
         tested = evaluate(network, test_examples, loss)
         x, targets = probed.batch(0, probe_size, network.dtype)
@@ -86,6 +93,8 @@ def record(
         history.probes.append(probe(network, loss, x, targets, "sum", epoch.update))
         if recorder is not None:
             recorder.look(network, loss, x, targets, epoch.number)
+        if after is not None and after(history):
+            break
     return history
 
 
