@@ -25,7 +25,9 @@ HEAD = MAGIC + b"%d\n" % VERSION
 DIGEST = hashlib.sha256().digest_size  # bytes
 LIMIT = 1 << 30  # bytes: no file of minidl is larger
 AXES = 16  # no array of minidl has more
-
+# By name: np.dtype would evaluate text that is no name.
+DTYPES = {f"{order}{kind}{size}" for order in "<>" for kind in "iuf" for size in (2, 4, 8)}
+DTYPES |= {"|b1", "|i1", "|u1"}
 
 # msgspec 0.22 learns a type at its first use, and crashes where two threads do so at once.
 _decoding = threading.Lock()
@@ -98,9 +100,9 @@ def _decoded(kind: type, value: Any) -> Any:
     if kind is not np.ndarray:
         raise TypeError(f"expected arrays, got {kind}")
     name, shape, numbers = msgspec.convert(value, tuple[str, tuple[int, ...], bytes])
+    if name not in DTYPES or len(shape) > AXES or any(n < 0 for n in shape):
+        raise ValueError(f"expected an array of numbers, got {name[:20]!r} with {len(shape)} axes")
     dtype = np.dtype(name)
-    if dtype.kind not in "biuf" or len(shape) > AXES or any(n < 0 for n in shape):
-        raise ValueError(f"expected an array of numbers, got {dtype} with {len(shape)} axes")
     if math.prod(shape) * dtype.itemsize != len(numbers):
         raise ValueError(f"expected {shape} numbers of {dtype}, got {len(numbers)} bytes")
     return np.frombuffer(numbers, dtype).reshape(shape).copy()
