@@ -29,6 +29,7 @@ from study import (
     command_line,
     from_zero,
     new_parser,
+    recorder_of,
     run_script,
     whole,
 )
@@ -72,6 +73,7 @@ def main(arguments: list[str] | None = None) -> None:
                 device=begun.device,
                 graph=chosen.graph,
                 progress=False if chosen.quiet else f"{cell!s:<24}",
+                recorder=recorder_of(chosen, begun.folder, str(cell)),
             )
             for cell in grid(chosen.data_sets, chosen.optimizers)
         },

@@ -33,6 +33,7 @@ from minidl.datasets import Dataset
 from minidl.initializers import Initializer, constant
 from minidl.inspection import gradient_figures
 from minidl.layers import Layer
+from minidl.microscope.look_file import Recorder
 from minidl.optimizers import Optimizer
 
 ACTIVATIONS = ("sigmoid", "relu", "leaky_relu", "elu", "selu")
@@ -153,6 +154,7 @@ def train_cell(
     device: Device,
     graph: bool,
     progress: bool | str,
+    recorder: Recorder | None = None,
 ) -> CellData:
     """Train one network and return all that is kept of it, ready for JSON."""
     network = build_network(
@@ -163,6 +165,14 @@ def train_cell(
     names = ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "seconds")
     by_epoch: dict[str, list[float]] = checkpoint.keep("by_epoch", {name: [] for name in names})
     gradients: dict[str, list[float]] = checkpoint.keep("gradients", {})
+    probed = images.train.first(BATCH_SIZE).to(device)
+
+    def look(epoch: int) -> None:
+        if recorder is not None:
+            recorder.look(network, loss, *probed.batch(0, BATCH_SIZE, network.dtype), epoch)
+
+    if not by_epoch["seconds"]:
+        look(0)
     for epoch in train(
         network,
         images.train,
@@ -182,6 +192,7 @@ def train_cell(
         figures = (epoch.train_loss, epoch.train_accuracy, seen.loss, seen.accuracy, epoch.seconds)
         for name, value in zip(names, figures, strict=True):
             by_epoch[name].append(value)
+        look(epoch.number)
         if stopping.update(network, seen.loss):
             break
     last = tested(network, images.test, classes)

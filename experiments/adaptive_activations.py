@@ -25,7 +25,17 @@ from adaptive_activations_training import (
     Training,
     prepared,
 )
-from study import Begun, add_place, add_seeds, begin, command_line, new_parser, run_script, whole
+from study import (
+    Begun,
+    add_place,
+    add_seeds,
+    begin,
+    command_line,
+    new_parser,
+    recorder_of,
+    run_script,
+    whole,
+)
 
 from minidl.checkpoint import Checkpoint
 from minidl.datasets import Dataset, load
@@ -88,6 +98,7 @@ def train_all(
             chosen.graph,
             chosen.quiet,
             checkpoint,
+            lambda name: recorder_of(chosen, begun.folder, f"{name}-seed{seed}"),
         )
         return task(training)
 

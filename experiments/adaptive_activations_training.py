@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -28,6 +29,7 @@ from minidl import (
 from minidl.augmentation import Augmentation
 from minidl.backend import Device, to_numpy
 from minidl.checkpoint import Checkpoint
+from minidl.microscope.look_file import Recorder
 from minidl.recording import History, record
 
 FUNCTIONS = ("apl", "relu", "leaky_relu")
@@ -81,6 +83,7 @@ class Training:
     graph: bool = True
     quiet: bool = True
     checkpoint: Checkpoint | None = None
+    recorder_of: Callable[[str], Recorder | None] = lambda name: None
 
     def shrunk(self) -> Training:
         """The same with the images that the networks of 3, 5 and 7 layers see."""
@@ -96,7 +99,7 @@ class Training:
 
     def run(self, network: Network, rng: np.random.Generator, label: str) -> Outcome:
         """Train the network, new or trained before, for the epochs of the study."""
-        name = label.replace(" ", "-").replace(",", "")
+        name = re.sub(r"\W+", "-", label)  # of files
         checkpoint = None if self.checkpoint is None else self.checkpoint.part(name)
         shapes: Shapes = {0: list(hinges_of(network))}
         if checkpoint is not None:
@@ -123,6 +126,7 @@ class Training:
             progress=False if self.quiet else f"seed {self.seed}  {label:<26}",
             graph=self.graph,
             checkpoint=checkpoint,
+            recorder=self.recorder_of(name),
             after=keep_shapes,
         )
         return Outcome(history, shapes if shapes[0] else {})

@@ -19,7 +19,6 @@ from cifar100_report import Run, SetUp, claims_table, write_report
 from study import (
     LEARNING_RATES,
     add_place,
-    add_record,
     add_seeds,
     batches_rng,
     begin,
@@ -61,7 +60,6 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--learning-rate", type=float, help="(default: that of Keras for the optimizer)")
     add("--dataset", choices=NAMES, default="auto", help="auto: CIFAR-100, else the stand-in")
     add("--limit", type=whole, metavar="N", help="only the first N training images")
-    add_record(parser)
     add_place(parser, output_dir="runs/cifar100")
     chosen = parser.parse_args(arguments)
     if len(set(chosen.activations)) < max(2, len(chosen.activations)):

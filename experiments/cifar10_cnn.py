@@ -26,7 +26,6 @@ from cifar10_cnn_training import (
 )
 from study import (
     add_place,
-    add_record,
     begin,
     command_line,
     from_zero,
@@ -55,7 +54,6 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
         metavar="N",
         help="train sigmoid with the next N seeds, too, until it moves",
     )
-    add_record(parser)
     add_place(parser, output_dir="runs/cifar10_cnn")
     return parser.parse_args(arguments)
 

@@ -14,7 +14,16 @@ import functools
 from fashion_mnist_report import write_report
 from fashion_mnist_summary import Run, claims_table
 from fashion_mnist_training import ACTIVATIONS, EPOCHS, SET_UPS, Images, Outcome, run_network
-from study import add_place, add_seeds, begin, command_line, new_parser, run_script, whole
+from study import (
+    add_place,
+    add_seeds,
+    begin,
+    command_line,
+    new_parser,
+    recorder_of,
+    run_script,
+    whole,
+)
 
 from minidl.datasets import load
 
@@ -53,6 +62,7 @@ def main(arguments: list[str] | None = None) -> None:
             device=begun.device,
             graph=chosen.graph,
             progress=False if chosen.quiet else f"seed {seed}  {SET_UPS[key].title:<19}  {f:<7}",
+            recorder=recorder_of(chosen, begun.folder, f"{key}-{f}-seed{seed}"),
             weights=begun.folder / f"weights/{key}-{f}-seed{seed}.npz",
         )
         for seed, key, f in cells

@@ -23,6 +23,7 @@ from minidl import (
 )
 from minidl.backend import Device
 from minidl.checkpoint import Checkpoint
+from minidl.microscope.look_file import Recorder
 from minidl.recording import History, record
 
 ACTIVATIONS = ("sigmoid", "relu")
@@ -111,6 +112,7 @@ def run_network(
     device: Device,
     graph: bool,
     progress: bool | str,
+    recorder: Recorder | None = None,
     weights: Path,
 ) -> Outcome:
     """Train one network, write its weights, and return what the report is made of."""
@@ -128,6 +130,7 @@ def run_network(
         progress=progress,
         graph=graph,
         checkpoint=checkpoint,
+        recorder=recorder,
     )
     network.save(weights)
     answers = predicted_labels(network, test)

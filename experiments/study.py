@@ -101,14 +101,11 @@ def add_place(parser: argparse.ArgumentParser, output_dir: str) -> None:
     add("--no-graph", dest="graph", action="store_false", help="no CUDA graph of the step")
     add("--jobs", type=whole, help="networks side by side (default: 2 on a CPU with 2 or more)")
     add("--output-dir", type=folder_name, default=output_dir, help="folder for the results")
+    look = "keep a look at every layer after each epoch, for python -m minidl.microscope"
+    add("--record", action="store_true", help=look)
     add("--checkpoint-every", type=whole, metavar="N", help="steps (default: after each epoch)")
     add("--fresh", action="store_true", help="throw away what an earlier start has trained")
     add("--quiet", action="store_true", help="no progress, only the results")
-
-
-def add_record(parser: argparse.ArgumentParser) -> None:
-    help_text = "keep a look at every layer after each epoch, for python -m minidl.microscope"
-    parser.add_argument("--record", action="store_true", help=help_text)
 
 
 def recorder_of(chosen: argparse.Namespace, folder: RunFolder, name: str) -> Recorder | None:

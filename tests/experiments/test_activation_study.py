@@ -36,6 +36,7 @@ from minidl import (
 from minidl.backend import CPU
 from minidl.checkpoint import Checkpoint
 from minidl.datasets import Dataset
+from minidl.microscope.run import looks_of
 from minidl.reporting import judge
 from minidl.sealed import read_sealed
 
@@ -387,3 +388,12 @@ def test_wrong_options(capsys):
         activation_study.main(["--set-up", "other"])
     assert stopped.value.code == 2
     assert "--set-up: invalid choice: 'other'" in capsys.readouterr().err
+
+
+def test_looks_for_the_microscope(run):
+    folder = run(
+        "--epochs", "1", "--data-sets", "mnist", "--optimizers", "sgd", "--quiet", "--record"
+    )
+    looks = {network.name: network.looks for network in looks_of(folder)}
+    assert [look.epoch for look in looks["mnist-sgd-relu"]] == [0, 1]
+    assert not any(np.isnan(look.loss) for some in looks.values() for look in some)

@@ -29,6 +29,7 @@ from adaptive_activations_training import (
 from minidl import APL, Activate, Dense, Examples
 from minidl.backend import CPU
 from minidl.datasets import standin
+from minidl.microscope.run import looks_of
 from minidl.recording import History
 from minidl.reporting import judge
 
@@ -330,3 +331,10 @@ def test_shape_is_what_the_layer_computes():
     x = np.linspace(-3, 3, 50)
     expected = layer.forward(np.stack([x] * 3, axis=1))
     np.testing.assert_allclose(shape(layer.a, layer.b, x), expected, atol=1e-15)
+
+
+def test_looks_for_the_microscope(run):
+    folder = run("--record")
+    looks = {network.name: network.looks for network in looks_of(folder)}
+    assert [look.epoch for look in looks["relu-seed0"]] == [0, 1]
+    assert not any(np.isnan(look.loss) for some in looks.values() for look in some)

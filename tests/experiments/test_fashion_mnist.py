@@ -16,6 +16,7 @@ from minidl import SGD, Adam, Dropout, Examples, class_report, predicted_labels
 from minidl.backend import CPU
 from minidl.datasets import Dataset
 from minidl.datasets.idx import FASHION_MNIST
+from minidl.microscope.run import looks_of
 from minidl.reporting import judge
 
 CLASSES = FASHION_MNIST.classes
@@ -248,3 +249,10 @@ def test_wrong_options(arguments, message, capsys):
         fashion_mnist.main(arguments)
     assert stopped.value.code == 2
     assert message in capsys.readouterr().err
+
+
+def test_looks_for_the_microscope(run):
+    folder = run("--epochs", "1", "--seeds", "1", "--quiet", "--record")
+    looks = {network.name: network.looks for network in looks_of(folder)}
+    assert [look.epoch for look in looks["as_run-relu-seed0"]] == [0, 1]
+    assert not any(np.isnan(look.loss) for some in looks.values() for look in some)
