@@ -170,9 +170,12 @@ def _read_configuration(path: Path) -> dict[str, Any]:
 
 
 def _expect_same(kept: Mapping[str, Any], now: Mapping[str, Any], path: Path) -> None:
-    other = [n for n in sorted({*kept, *now}) if kept.get(n) != now.get(n)]
+    missing = "not there"
+    other = [n for n in sorted({*kept, *now}) if kept.get(n, missing) != now.get(n, missing)]
     if other:
-        there, here = (", ".join(f"{n} {some.get(n)}" for n in other) for some in (kept, now))
+        there, here = (
+            ", ".join(f"{n} {some.get(n, missing)}" for n in other) for some in (kept, now)
+        )
         raise CheckpointError(
             f"{path.parent}: expected {there}, as in the run that lies there, got {here}; "
             "choose another --output-dir, or start over with --fresh"

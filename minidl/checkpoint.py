@@ -137,7 +137,7 @@ class Checkpoint:
         try:
             for generator, state in zip(generators, saved.generators, strict=True):
                 generator.bit_generator.state = json.loads(state)
-        except (ValueError, TypeError, KeyError, OverflowError) as error:
+        except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
             raise self._of_another("generators of this kind", repr(error)) from error
         for array, value in ((network.theta, saved.theta), (network.state, saved.state)):
             array[...] = network.device.asarray(value)
@@ -208,15 +208,18 @@ class Checkpoint:
             (f"state {_form(network.state)}", f"state {_form(saved.state)}"),
             (f"vectors {slots}", f"vectors { {k: _form(v) for k, v in saved.slots.items()} }"),
             (f"{generators} generators", f"{len(saved.generators)} generators"),
-            (f"losses of {seen} examples", f"losses of {len(saved.losses)} examples"),
-            (f"{seen} judged examples", f"{len(saved.hits)} judged examples"),
+            (f"losses {network.dtype} {(seen,)}", f"losses {_form(saved.losses)}"),
+            (f"hits {network.dtype} {(seen,)}", f"hits {_form(saved.hits)}"),
         ):
             if expected != got:
                 raise self._of_another(expected, got)
         if not 0 <= position.steps < step.steps or min(position.epochs, saved.t) < 0:
             raise self._of_another(f"a step below {step.steps}", f"{position.steps}")
-        if position.steps and not np.array_equal(np.sort(position.order), np.arange(n)):
-            raise self._of_another(f"an order of {n} examples", f"{_form(position.order)}")
+        if position.steps:
+            order = position.order
+            is_order = order.dtype.kind == "i" and np.array_equal(np.sort(order, None), range(n))
+            if not is_order or order.ndim != 1:
+                raise self._of_another(f"an order of {n} examples", _form(order))
 
     def _of_another(self, expected: str, got: str) -> CheckpointError:
         return CheckpointError(

@@ -43,8 +43,8 @@ def test_another_configuration_is_an_error_with_the_difference(tmp_path):
     with pytest.raises(CheckpointError) as error:
         Cells(tmp_path, {"epochs": 4, "hidden": (8, 8), "limit": 5, "device": "cpu"})
     assert str(error.value) == (
-        f"{tmp_path}: expected epochs 3, limit None, as in the run that lies there, got epochs 4, "
-        "limit 5; choose another --output-dir, or start over with --fresh"
+        f"{tmp_path}: expected epochs 3, limit not there, as in the run that lies there, "
+        "got epochs 4, limit 5; choose another --output-dir, or start over with --fresh"
     )
 
 

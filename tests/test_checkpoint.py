@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -30,6 +31,7 @@ from minidl import (
 from minidl.backend import CPU, Device, to_numpy
 from minidl.checkpoint import Checkpoint, CheckpointError, Stopped
 from minidl.recording import History, record
+from minidl.sealed import write_sealed
 
 RNG = np.random.default_rng(5)
 IMAGES = Examples(RNG.integers(0, 256, (52, 2, 6, 6), dtype=np.uint8), RNG.integers(0, 4, 52))
@@ -289,7 +291,7 @@ def resume(path, net=None, optimizer=None, examples=IMAGES, augment=None, batch_
         ({"net": lambda: network(units=5)}, r"expected Network\(.*Dense\(8 -> 5.*got Network"),
         ({"optimizer": RMSprop}, "expected vectors .*'s'.*, got vectors .*'m'"),
         ({"augment": None}, "expected 2 generators, got 3"),
-        ({"batch_size": 8}, "expected losses of 16 examples, got losses of 32"),
+        ({"batch_size": 8}, "expected losses float32 \\(16,\\), got losses float32 \\(32,\\)"),
         ({"examples": IMAGES.first(50)}, "expected an order of 50 examples"),
     ],
 )
@@ -301,6 +303,26 @@ def test_a_checkpoint_of_another_training_is_refused(other, words, broken_off):
     with pytest.raises(CheckpointError, match=f"is of another training: {words}.*--fresh"):
         resume(broken_off[0], net, **options)
     assert np.array_equal(net.theta, theta)
+
+
+@pytest.mark.parametrize("name", ["losses", "hits"])
+@pytest.mark.parametrize("wrong", [np.zeros((32, 1), np.float32), np.float32(1), np.zeros(32)])
+def test_arrays_of_another_form_change_nothing(name, wrong, broken_off):
+    saved = replace(Checkpoint(broken_off[0])._saved, **{name: np.asarray(wrong)})
+    write_sealed(broken_off[0], saved)
+    net = network()
+    theta = net.theta.copy()
+    with pytest.raises(CheckpointError, match=f"expected {name} float32"):
+        resume(broken_off[0], net, Adam(), augment=Augmentation(1))
+    assert np.array_equal(net.theta, theta)
+
+
+@pytest.mark.parametrize("order", [np.zeros(52, int), np.arange(52.0), np.arange(52)[:, None]])
+def test_an_order_that_is_none_is_refused(order, broken_off):
+    saved = Checkpoint(broken_off[0])._saved
+    write_sealed(broken_off[0], replace(saved, position=replace(saved.position, order=order)))
+    with pytest.raises(CheckpointError, match="expected an order of 52 examples"):
+        resume(broken_off[0], network(), Adam(), augment=Augmentation(1))
 
 
 def test_what_is_to_be_kept_must_be_in_it(broken_off):
