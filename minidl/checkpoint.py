@@ -135,14 +135,16 @@ class Checkpoint:
         generators = list(_generators(step, rng))
         self._check(saved, step, len(generators))
         try:
+            optimizer.learning_rate = saved.learning_rate
             for generator, state in zip(generators, saved.generators, strict=True):
                 generator.bit_generator.state = json.loads(state)
         except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
-            raise self._of_another("generators of this kind", repr(error)) from error
+            raise self._of_another(
+                "a learning rate and generators like these", repr(error)
+            ) from error
         for array, value in ((network.theta, saved.theta), (network.state, saved.state)):
             array[...] = network.device.asarray(value)
         optimizer.resume(network.theta, saved.t, saved.slots)
-        optimizer.learning_rate = saved.learning_rate
         for array, value in ((step.losses, saved.losses), (step.hits, saved.hits)):
             array[: len(value)] = network.device.asarray(value)
         return saved.position

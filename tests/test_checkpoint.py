@@ -317,6 +317,16 @@ def test_arrays_of_another_form_change_nothing(name, wrong, broken_off):
     assert np.array_equal(net.theta, theta)
 
 
+def test_a_learning_rate_that_is_none_changes_nothing(broken_off):
+    saved = Checkpoint(broken_off[0])._saved
+    write_sealed(broken_off[0], replace(saved, learning_rate=-1.0))
+    net = network()
+    theta = net.theta.copy()
+    with pytest.raises(CheckpointError, match="learning_rate of at least 0, got -1"):
+        resume(broken_off[0], net, Adam(), augment=Augmentation(1))
+    assert np.array_equal(net.theta, theta)
+
+
 @pytest.mark.parametrize("order", [np.zeros(52, int), np.arange(52.0), np.arange(52)[:, None]])
 def test_an_order_that_is_none_is_refused(order, broken_off):
     saved = Checkpoint(broken_off[0])._saved
@@ -334,7 +344,7 @@ def test_what_is_to_be_kept_must_be_in_it(broken_off):
 
 def test_another_kind_of_generator_is_refused(broken_off):
     order = np.random.Generator(np.random.MT19937(0))
-    with pytest.raises(CheckpointError, match="expected generators of this kind"):
+    with pytest.raises(CheckpointError, match="expected a learning rate and generators like these"):
         train_once(Checkpoint(broken_off[0]), order=order)
 
 
