@@ -119,8 +119,7 @@ class Cells:
         checkpoint = Checkpoint(self.folder / f"{name}.checkpoint", self.every, stop)
         result = task(checkpoint)
         write_sealed(self._path(name), result)
-        for path in self.folder.glob(f"{name}.*checkpoint*"):  # those of its parts, too
-            path.unlink(missing_ok=True)
+        checkpoint.remove()
         return result
 
     def _path(self, name: str) -> Path:

@@ -27,6 +27,9 @@ from minidl.step import TrainingStep
 T = TypeVar("T")
 
 
+WAY_OUT = "remove it (--fresh) to train from the start, or choose another folder"
+
+
 class CheckpointError(RuntimeError):
     """A checkpoint that is of another training, or that cannot be read any more."""
 
@@ -98,13 +101,15 @@ class Checkpoint:
         self.every = every
         self.stop = threading.Event() if stop is None else stop
         self._kept: dict[str, Any] = {}
+        self._parts: list[Checkpoint] = []
         self._is_whole = False  # whether the file at ``path`` is
         self._saved: Saved | None = self._newest()
 
     def part(self, name: str) -> Checkpoint:
         """The checkpoint of another training of the same task, which ends or fails with it."""
         path = self.path.with_name(f"{self.path.stem}.{name}{self.path.suffix}")
-        return Checkpoint(path, self.every, self.stop)
+        self._parts.append(Checkpoint(path, self.every, self.stop))
+        return self._parts[-1]
 
     def keep(self, name: str, value: T, kind: Any = None) -> T:
         """``value`` as it was when the checkpoint was written, or as given where there is none.
@@ -150,7 +155,13 @@ class Checkpoint:
         return saved.position
 
     def save(self, step: TrainingStep, rng: np.random.Generator, position: Position) -> None:
-        """Write the training as it is now, at ``position``; the file before is kept."""
+        """Write the training as it is now, at ``position``; the file before is kept.
+
+        Raises
+        ------
+        Stopped
+            once it is written, where ``stop`` is set.
+        """
         network, optimizer = step.network, step.optimizer
         seen = slice(position.steps * step.batch_size)
         saved = Saved(
@@ -170,15 +181,19 @@ class Checkpoint:
             os.replace(self.path, self.previous)
         write_sealed(self.path, saved)
         self._is_whole = True
+        if self.stop.is_set():
+            raise Stopped
 
     def is_due(self, t: int) -> bool:
         """Whether to write after the optimizer's step ``t``."""
         return self.stop.is_set() or (self.every is not None and t % self.every == 0)
 
     def remove(self) -> None:
-        """Remove the files: the training is done, and its results are kept elsewhere."""
+        """Remove the files, and those of its parts: what was trained is kept elsewhere."""
         for path in (self.path, self.previous):
             path.unlink(missing_ok=True)
+        for part in self._parts:
+            part.remove()
 
     def _newest(self) -> Saved | None:
         """The newest contents that are whole; ``None`` where nothing was ever written."""
@@ -227,9 +242,6 @@ class Checkpoint:
         return CheckpointError(
             f"{self.path}: is of another training: expected {expected}, got {got}; {WAY_OUT}"
         )
-
-
-WAY_OUT = "remove it (--fresh) to train from the start, or choose another folder"
 
 
 def _generators(step: TrainingStep, rng: np.random.Generator) -> Iterator[np.random.Generator]:

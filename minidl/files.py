@@ -49,6 +49,29 @@ def _flush_folder(path: Path) -> None:
             os.close(folder)
 
 
+def try_lock(path: Path) -> Any:
+    """The lock on the file ``path``, held as long as what is returned; None if another has it.
+
+    It is the system's, and ends with its process, however that ends; the file stays and
+    means nothing.
+
+    Raises
+    ------
+    FileNotFoundError
+        where the file cannot be made.
+    """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        if not path.exists():  # nobody holds it: such a folder takes no files, and says so oddly
+            raise FileNotFoundError(f"{path}: cannot be made") from None
+        return None
+    return lock
+
+
 def remove_parts(folder: Path, name: str | None = None) -> None:
     """Remove what :func:`whole_file` left in ``folder`` in processes that were killed.
 

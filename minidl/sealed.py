@@ -39,7 +39,7 @@ class DamagedFile(ValueError):
 
 def write_sealed(path: str | os.PathLike[str], value: Any) -> None:
     """Write ``value``, whole or not at all: numbers, text, lists, dicts, arrays, dataclasses."""
-    contents = msgspec.msgpack.encode(value, enc_hook=_encoded)
+    contents = encoded(value)
     with whole_file(path, "wb") as file:
         file.write(HEAD)
         file.write(hashlib.sha256(contents).digest())

@@ -126,7 +126,8 @@ class TrainingStep:
         """The step on the examples of ``rows``; loss and hit of each go to ``losses``, ``hits``."""
         network, loss = self.network, self.loss
         x, targets = self.examples.draw(rows, network.dtype, self.augment)
-        self._state[...] = network.state  # a forward changes it, see _check_step
+        if not network.device.is_cuda:
+            self._state[...] = network.state  # a forward changes it, see _check_step
         # An overflow is reported below, with the place where it began.
         with np.errstate(over="ignore", invalid="ignore"):
             logits = network.forward(x, training=True)

@@ -10,7 +10,7 @@ import numpy as np
 
 from minidl import checks
 from minidl.backend import Array, Device
-from minidl.checkpoint import Checkpoint, Position, Stopped
+from minidl.checkpoint import Checkpoint, Position
 from minidl.examples import Examples
 from minidl.losses import Loss
 from minidl.network import Network
@@ -148,8 +148,6 @@ def _train(
             at = Position(number)
             if checkpoint is not None:
                 checkpoint.save(step, rng, at)
-                if checkpoint.stop.is_set():
-                    raise Stopped
 
 
 def _write_if_due(
@@ -164,8 +162,6 @@ def _write_if_due(
     if checkpoint.is_due(step.optimizer.t):
         step.network.device.synchronize()
         checkpoint.save(step, rng, Position(epochs, step.done, order, seconds))
-        if checkpoint.stop.is_set():
-            raise Stopped
 
 
 def _watched(watch: Callable[[int, int], None], epoch: int, i: int, device: Device) -> float:

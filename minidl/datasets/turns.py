@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from minidl.files import remove_parts
+from minidl.files import remove_parts, try_lock
 
 
 @contextmanager
@@ -17,21 +17,18 @@ def sole_writer(paths: list[Path], say: bool) -> Iterator[None]:
     The lock is that of the operating system on a file ``.NAME.lock`` beside the first path. It
     ends with its process, however that ends; the file stays and means nothing.
     """
-    from filelock import FileLock, Timeout
+    from filelock import FileLock
 
     for path in paths:
         path.parent.mkdir(parents=True, exist_ok=True)
     beside = paths[0].with_name(f".{paths[0].name}.lock")
-    lock = FileLock(beside)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        if not beside.exists():  # nobody holds it: such a folder takes no files, and says so oddly
-            raise FileNotFoundError(f"{beside}: cannot be made") from None
+    lock = try_lock(beside)
+    if lock is None:
         if say:
             print(
                 f"waiting for another process that writes {paths[0]}", file=sys.stderr, flush=True
             )
+        lock = FileLock(beside)
         lock.acquire()
     try:
         for path in paths:

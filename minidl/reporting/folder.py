@@ -11,9 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from filelock import FileLock, Timeout
-
-from minidl.files import remove_parts, whole_file
+from minidl.files import remove_parts, try_lock, whole_file
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -49,18 +47,17 @@ class RunFolder:
             raise NotADirectoryError(
                 f"{self.path}: expected a folder for the results, got a file; choose another"
             ) from None
-        self._lock = FileLock(self.path / ".lock")
         try:
-            self._lock.acquire(timeout=0)
-        except Timeout:
-            if not (self.path / ".lock").exists():  # nobody has it: the folder takes no files
-                raise PermissionError(
-                    f"{self.path}: expected a folder to write in, got one that takes no files"
-                ) from None
+            self._lock = try_lock(self.path / ".lock")
+        except FileNotFoundError:
+            raise PermissionError(
+                f"{self.path}: expected a folder to write in, got one that takes no files"
+            ) from None
+        if self._lock is None:
             raise FolderInUse(
                 f"{self.path}: another process works in this folder; wait until it is done, "
                 "or choose another --output-dir"
-            ) from None
+            )
         for folder in (self.path, *filter(Path.is_dir, self.path.iterdir())):
             remove_parts(folder)
 
