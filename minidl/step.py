@@ -6,7 +6,6 @@ recorded once as a CUDA graph and replayed from then on.
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,13 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from minidl import kernels
-from minidl.backend import Array, Random, Workspace, to_numpy
+from minidl.backend import Array, Random, to_numpy
 from minidl.examples import Examples
-from minidl.graph import Graph
+from minidl.gpu import kernels
+from minidl.gpu.graph import Graph
 from minidl.inspection import first_nonfinite
 from minidl.losses import Loss
-from minidl.memory import training_memory
 from minidl.network import Network
 from minidl.optimizers import Optimizer
 
@@ -48,8 +46,9 @@ class TrainingStep:
         graph: bool = True,
     ) -> None:
         self.network = network
-        size = training_memory(network, examples, optimizer, batch_size)
-        network.device.require_memory(size, "the training")
+        network.device.require_memory(
+            _memory(network, examples, optimizer, batch_size), "the training"
+        )
         self.examples = examples.to(network.device)
         self.loss = loss
         self.optimizer = optimizer
@@ -106,12 +105,6 @@ class TrainingStep:
             self._launch(self.graph)
         self.done += 1
 
-    def owners(self) -> list[Workspace]:
-        """All that keeps arrays from step to step: layers, loss, optimizer and so on, each once."""
-        roots: list[Any] = [*self.network.layers, self.loss, self.optimizer, self.examples]
-        found = [r.workspaces() for r in [*roots, self.augment] if isinstance(r, Workspace)]
-        return list(dict.fromkeys(itertools.chain(*found)))
-
     def figures(self) -> tuple[float, float]:
         """Mean loss and share of hits so far in the epoch; each batch as it was when it came."""
         seen = slice(self.done * self.batch_size)
@@ -132,7 +125,7 @@ class TrainingStep:
         with np.errstate(over="ignore", invalid="ignore"):
             logits = network.forward(x, training=True)
             losses[...], dlogits = loss.terms(logits, targets, divisor=len(rows))
-            loss.hits(logits, targets, out=hits)
+            hits[...] = loss.hits(logits, targets)
             if not network.device.is_cuda:  # a GPU is not waited for: _check_epoch
                 self._check_step(losses)
             network.backward(dlogits)
@@ -177,8 +170,9 @@ class TrainingStep:
         self._now = xp.empty(self._width, network.dtype)
         self._batch_losses = xp.empty(self.batch_size, network.dtype)
         self._batch_hits = xp.empty(self.batch_size, network.dtype)
-        self.graph = Graph(network.device, self.owners())
-        self._random = [o for o in self.graph.owners if isinstance(o, Random) and o.rng is not None]
+        drawing = [o for o in (*network.walk(), self.augment) if isinstance(o, Random)]
+        self._random = [owner for owner in drawing if owner.rng is not None]
+        self.graph = Graph(network.device, dict.fromkeys([*network.walk(), *self._random]))
 
     def _launch(self, graph: Graph) -> None:
         if self._warm < WARM_UP:
@@ -190,12 +184,12 @@ class TrainingStep:
             graph.hold_arrays()  # other work may have replaced them since
             self.optimizer.t += 1
         for owner in self._random:
-            owner.draw()
+            owner.draw_ahead()
         if graph.launches is None:
             graph.record(self._one_of_graph)
         graph.replay()
         for owner in self._random:
-            owner.drawn = False
+            owner.is_ahead = False
 
     def _one_of_graph(self) -> None:
         kernels.fetch(self._order, self._place, 1, 1, self._rows)
@@ -204,3 +198,16 @@ class TrainingStep:
         self._compute(self._rows, self._batch_losses, self._batch_hits, now)
         kernels.store(self._batch_losses, self._batch_hits, self._place, self.losses, self.hits)
         self._place += self.batch_size
+
+
+def _memory(network: Network, examples: Examples, optimizer: Optimizer, batch_size: int) -> int:
+    """The bytes of a training's arrays, roughly, and rather too few than too many.
+
+    The vectors of the size of θ, what the layers give for a batch and its gradient, and on
+    a GPU the examples.
+    """
+    vectors = (3 + len(optimizer.slots)) * network.theta.nbytes
+    numbers = math.prod(network.input_shape) + 2 * sum(map(math.prod, network.shapes))
+    batch = min(batch_size, len(examples)) * numbers * network.dtype.itemsize
+    data = examples.inputs.nbytes + examples.targets.nbytes if network.device.is_cuda else 0
+    return vectors + batch + data

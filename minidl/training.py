@@ -187,7 +187,7 @@ def evaluate(network: Network, examples: Examples, loss: Loss, batch_size: int =
         x, targets = examples.batch(start, start + batch_size, network.dtype)
         logits = network.forward(x)
         losses[batch], _ = loss.terms(logits, targets)
-        loss.hits(logits, targets, out=hits[batch])
+        hits[batch] = loss.hits(logits, targets)
     return Evaluation(float(losses.mean(dtype=np.float64)), float(hits.mean(dtype=np.float64)))
 
 

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from minidl.kernels import KERNELS
+from minidl.gpu.kernels import KERNELS
 
 COMPILER = shutil.which("c++") or shutil.which("g++") or shutil.which("clang++")
 C_TYPES = {
