@@ -32,7 +32,7 @@ from minidl import (
     train,
 )
 from minidl.backend import to_numpy
-from minidl.graph import GraphError
+from minidl.gpu.graph import GraphError
 from minidl.layers import Layer
 from minidl.optimizers import OPTIMIZERS
 from minidl.step import WARM_UP, TrainingStep
