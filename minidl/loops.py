@@ -72,7 +72,7 @@ def engine() -> str:
 
 @cache
 def _numba() -> Any:
-    """The module, or ``None`` where it is not installed, switched off, or does not work (said once)."""
+    """The module; ``None`` where it is not installed, switched off, or does not work (said once)."""
     if importlib.util.find_spec("numba") is None:
         return None
     try:
@@ -85,7 +85,7 @@ def _numba() -> Any:
 
 @cache
 def _compiled(text: Callable[..., None]) -> Callable[..., None] | None:
-    """``text`` with ``range`` for ``pieces``, to be compiled at its first call or read from disk."""
+    """``text`` with ``range`` for ``pieces``, compiled at its first call, or read from disk."""
     numba = _numba()
     if numba is None:
         return None

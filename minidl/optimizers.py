@@ -86,11 +86,11 @@ class Optimizer:
         return (self.learning_rate,)
 
     def update(self, theta: Array, g: Array, *now: Any) -> None:
-        """Change ``theta`` and the kept vectors, not ``g``; ``now`` are this step's coefficients."""
+        """Change ``theta`` and the kept vectors, not ``g``; ``now`` are the step's coefficients."""
         raise NotImplementedError
 
     def _gradient(self, theta: Array, dtheta: Array) -> Array:
-        """g = c ∇θ + λ θ with c = min(1, clip_norm / ‖∇θ‖); ∇θ itself where neither is asked for."""
+        """g = c ∇θ + λ θ with c = min(1, clip_norm / ‖∇θ‖); ∇θ itself where neither is asked."""
         g = dtheta
         if self.clip_norm is not None:
             with np.errstate(divide="ignore"):  # a gradient of zeros is not clipped
@@ -99,20 +99,20 @@ class Optimizer:
 
 
 @loop
-def sgd(theta, g, eta):
+def sgd(theta: Array, g: Array, eta: float) -> None:
     for i in pieces(theta.size):
         theta[i] -= eta * g[i]
 
 
 @loop
-def momentum(theta, g, v, eta, mu):
+def momentum(theta: Array, g: Array, v: Array, eta: float, mu: float) -> None:
     for i in pieces(theta.size):
         v[i] = mu * v[i] + g[i]
         theta[i] -= eta * v[i]
 
 
 @loop
-def nesterov_momentum(theta, g, v, eta, mu):
+def nesterov_momentum(theta: Array, g: Array, v: Array, eta: float, mu: float) -> None:
     for i in pieces(theta.size):
         v[i] = mu * v[i] + g[i]
         theta[i] -= eta * (mu * v[i] + g[i])
@@ -150,7 +150,9 @@ class SGD(Optimizer):
 
 
 @loop
-def rmsprop(theta, g, s, eta, rho, one_minus_rho, epsilon):
+def rmsprop(
+    theta: Array, g: Array, s: Array, eta: float, rho: float, one_minus_rho: float, epsilon: float
+) -> None:
     for i in pieces(theta.size):
         s[i] = rho * s[i] + one_minus_rho * (g[i] * g[i])
         theta[i] -= eta * (g[i] / (sqrt(s[i]) + epsilon))
@@ -182,7 +184,16 @@ class RMSprop(Optimizer):
 
 
 @loop
-def adam(theta, g, m, v, eta, epsilon, beta1, beta2):
+def adam(
+    theta: Array,
+    g: Array,
+    m: Array,
+    v: Array,
+    eta: float,
+    epsilon: float,
+    beta1: float,
+    beta2: float,
+) -> None:
     for i in pieces(theta.size):
         m[i] = beta1 * m[i] + g[i]
         v[i] = beta2 * v[i] + g[i] * g[i]

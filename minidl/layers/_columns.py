@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from minidl._blas import gemm
 from minidl.backend import Array, namespace
 from minidl.layers._images import batch_first
+from minidl.layers._shifts import Shifts
 from minidl.layers._windows import Windows
+
+THIN = 16  # channels: products with fewer are too thin to be made for each pixel of the kernel
 
 
 class Columns:
@@ -33,21 +37,25 @@ class Columns:
         return batch_first(z.reshape(len(z), self.down, self.across, -1))
 
     def times(self, W: Array) -> Array:
-        """W X  (C_out, places)."""
+        """W X for W (C_out, C, kh, kw)  (C_out, places)."""
         z = namespace(W).empty((len(W), self.down, self.across * len(self.x)), W.dtype)
+        W = _matrix(W)
         for r in range(self.down):
             np.matmul(W, self._under(r, self.rows), out=z[:, r])
         return z.reshape(len(W), -1)
 
-    def transposed_times(self, dz: Array) -> Array:
-        """dz Xᵀ  (C_out, kh·C·kw)."""
+    def gradient(self, dz: Array) -> Array:
+        """dz Xᵀ  (C_out, C, kh, kw)."""
         dz = dz.reshape(len(dz), self.down, -1)
-        return sum(dz[:, r] @ self._under(r, self.rows).T for r in range(self.down))
+        dW = sum(dz[:, r] @ self._under(r, self.rows).T for r in range(self.down))
+        kh, kw = self.windows.size
+        return dW.reshape(len(dz), kh, -1, kw).swapaxes(1, 2)
 
-    def fold(self, WT: Array, dz: Array) -> Array:
+    def fold(self, W: Array, dz: Array) -> Array:
         """Wᵀ dz, each entry added to the pixel that it belongs to  (N, C, height, width)."""
         drows = namespace(dz).zeros_like(self.rows)
         dz = dz.reshape(len(dz), self.down, -1)
+        WT = _matrix(W).T
         for r in range(self.down):
             dX_r = self._under(r, drows)
             dX_r += WT @ dz[:, r]
@@ -61,3 +69,15 @@ class Columns:
         start = self.windows.stride[0] * r
         kh, kw = self.windows.size
         return rows[start : start + kh].reshape(kh * rows.shape[1] * kw, -1)
+
+
+def _matrix(W: Array) -> Array:
+    """W (C_out, kh·C·kw), in the order of the rows of X; a copy."""
+    return W.swapaxes(1, 2).reshape(len(W), -1)
+
+
+def lay_out(windows: Windows, x: Array) -> Columns | Shifts:
+    """The columns under the kernel in the form that is faster for so many channels."""
+    if x.shape[1] >= THIN and namespace(x) is np and gemm(x.dtype) is not None:
+        return Shifts(windows, x)
+    return Columns(windows, x)

@@ -80,6 +80,9 @@ class BatchNorm(Channelwise):
         self.x_hat, x_hat = empty_like(x)
         self.y, y = empty_like(x)
         x = rows(x)  # (C, m)
+        m = x.shape[1]
+        if training:
+            self._expect_several(m)
         self.s = np.sqrt(self.running_variance + self.epsilon)  # (C,)
         mean, variance, gamma, beta, s = _columns(
             self.running_mean, self.running_variance, self.gamma, self.beta, self.s
@@ -87,13 +90,14 @@ class BatchNorm(Channelwise):
         for c in blocks(x):
             if training:
                 mu = x[c].mean(axis=1, keepdims=True)
-                v = ((x[c] - mu) ** 2).mean(axis=1, keepdims=True)
+                x_hat[c] = x[c] - mu
+                v = np.vecdot(x_hat[c], x_hat[c])[:, None] / m
                 s[c] = np.sqrt(v + self.epsilon)
                 self._follow(mean[c], mu)
-                self._follow(variance[c], v * self._unbiased(x))
+                self._follow(variance[c], v * (m / (m - 1)))
             else:
-                mu = mean[c]
-            x_hat[c] = (x[c] - mu) / s[c]
+                x_hat[c] = x[c] - mean[c]
+            x_hat[c] *= 1 / s[c]
             y[c] = gamma[c] * x_hat[c] + beta[c]
         return self.y
 
@@ -104,22 +108,19 @@ class BatchNorm(Channelwise):
         gamma, s, dgamma, dbeta = _columns(self.gamma, self.s, self.dgamma, self.dbeta)
         for c in blocks(dy):
             dbeta[c] = dy[c].sum(axis=1, keepdims=True)
-            dgamma[c] = (dy[c] * x_hat[c]).sum(axis=1, keepdims=True)
+            dgamma[c] = np.vecdot(dy[c], x_hat[c])[:, None]
             if self.training:
                 dx_rows[c] = gamma[c] / s[c] * (dy[c] - dbeta[c] / m - x_hat[c] * (dgamma[c] / m))
             else:
                 dx_rows[c] = gamma[c] / s[c] * dy[c]
         return dx if input_gradient else None
 
-    def _unbiased(self, x: Array) -> float:
-        """m / (m − 1), for the m values of one channel in the batch."""
-        m = x.shape[1]
+    def _expect_several(self, m: int) -> None:
         if m < 2:
             raise ValueError(
-                f"{self!r}: expected more than one value of each channel while training, got "
-                f"{m}; choose a batch size that leaves no batch of one"
+                f"{self!r}: expected more than one value of each channel while training, got {m}; "
+                "choose a batch size that leaves no batch of one"
             )
-        return m / (m - 1)
 
     def _follow(self, running: Array, batch: Array) -> None:
         running[...] = self.momentum * running + (1 - self.momentum) * batch

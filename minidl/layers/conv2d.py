@@ -10,7 +10,7 @@ from minidl.backend import Array
 from minidl.initializers import Initializer
 from minidl.layers._affine import Affine
 from minidl.layers._channelwise import rows
-from minidl.layers._columns import Columns
+from minidl.layers._columns import lay_out
 from minidl.layers._images import expect_images
 from minidl.layers._windows import Pair, Windows
 
@@ -88,8 +88,9 @@ class Conv2D(Affine):
 
     def forward(self, x: Array, training: bool = False) -> Array:
         self.x = x  # (N, C_in, height, width)
-        self.cols = Columns(self.windows, x)
-        z = self.cols.times(self._matrix()) + self.b[:, None]  # (C_out, places)
+        self.cols = lay_out(self.windows, x)
+        z = self.cols.times(self.W)  # W · cols  (C_out, places)
+        z += self.b[:, None]
         self.z = self.cols.images(z)  # (N, C_out, down, across)
         self.y = self.f(self.z)
         return self.y
@@ -97,14 +98,9 @@ class Conv2D(Affine):
     def backward(self, dy: Array, input_gradient: bool = True) -> Array | None:
         self.dz = self.f.backward(dy, self.z, self.y)  # dy ∘ f'(z)
         dz = rows(self.dz)  # (C_out, places)
-        kernel = self.dW.swapaxes(1, 2)  # (C_out, kh, C_in, kw), as in the columns
-        kernel[...] = self.cols.transposed_times(dz).reshape(kernel.shape)
+        self.dW[...] = self.cols.gradient(dz)  # dz · colsᵀ
         dz.sum(axis=1, out=self.db)
-        return self.cols.fold(self._matrix().T, dz) if input_gradient else None
-
-    def _matrix(self) -> Array:
-        """W (C_out, kh·C_in·kw), a copy."""
-        return self.W.swapaxes(1, 2).reshape(self.channels_out, -1)
+        return self.cols.fold(self.W, dz) if input_gradient else None  # fold(Wᵀ dz)
 
     def expect_shape(self, shape: tuple[int | str, ...]) -> None:
         expect_images(self, shape, self.channels_in)

@@ -42,10 +42,11 @@ class MaxPool2D(Pool2D):
         self.x = x  # (N, C, height, width)
         frame = self.windows.frame(x, border=-math.inf)
         x_1, *others = self.windows.views(frame)  # (C, down, across, N) each
-        y, self.winner = x_1.copy(), namespace(x).zeros(x_1.shape, np.uint8)
+        y, self.winner = x_1, namespace(x).zeros(x_1.shape, np.uint8)
         for k, x_k in enumerate(others, 1):
-            np.copyto(self.winner, k, where=x_k > y)
-            np.maximum(y, x_k, out=y)
+            larger = x_k > y  # strictly: of equal ones the first stays
+            self.winner = np.maximum(self.winner, larger * np.uint8(k))
+            y = np.maximum(y, x_k)
         self.y = batch_first(y)  # (N, C, down, across)
         return self.y
 
