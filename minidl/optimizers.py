@@ -86,11 +86,11 @@ class Optimizer:
         return (self.learning_rate,)
 
     def update(self, theta: Array, g: Array, *now: Any) -> None:
-        """Change ``theta`` and the kept vectors, not ``g``; ``now`` are this step's coefficients."""
+        """Change ``theta`` and what is kept, not ``g``; ``now`` are the coefficients of the step."""
         raise NotImplementedError
 
     def _gradient(self, theta: Array, dtheta: Array) -> Array:
-        """g = c ∇θ + λ θ with c = min(1, clip_norm / ‖∇θ‖); ∇θ itself where neither is asked for."""
+        """g = c ∇θ + λ θ, c = min(1, clip_norm / ‖∇θ‖); ∇θ itself where neither is asked for."""
         g = dtheta
         if self.clip_norm is not None:
             with np.errstate(divide="ignore"):  # a gradient of zeros is not clipped
@@ -124,6 +124,8 @@ class SGD(Optimizer):
     Source: Sutskever et al., ICML 2013, in the form of PyTorch, where η is
     outside of the velocity v.
     """
+
+    v: Array  # (P,) velocity, where there is momentum
 
     def __init__(
         self,
@@ -164,6 +166,7 @@ class RMSprop(Optimizer):
     """
 
     slots = ("s",)
+    s: Array  # (P,)
 
     def __init__(
         self,
@@ -208,6 +211,8 @@ class Adam(Optimizer):
     """
 
     slots = ("m", "v")
+    m: Array  # (P,)
+    v: Array  # (P,)
 
     def __init__(
         self,

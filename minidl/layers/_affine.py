@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from minidl import checks
 from minidl.activations import Activation, get_activation
 from minidl.backend import Array, namespace
 from minidl.initializers import Initializer, get_initializer
