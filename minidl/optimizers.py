@@ -86,11 +86,11 @@ class Optimizer:
         return (self.learning_rate,)
 
     def update(self, theta: Array, g: Array, *now: Any) -> None:
-        """Change ``theta`` and the kept vectors, not ``g``; ``now`` are the step's coefficients."""
+        """Change ``theta`` and what is kept, not ``g``; ``now`` are the coefficients of the step."""
         raise NotImplementedError
 
     def _gradient(self, theta: Array, dtheta: Array) -> Array:
-        """g = c ∇θ + λ θ with c = min(1, clip_norm / ‖∇θ‖); ∇θ itself where neither is asked."""
+        """g = c ∇θ + λ θ, c = min(1, clip_norm / ‖∇θ‖); ∇θ itself where neither is asked for."""
         g = dtheta
         if self.clip_norm is not None:
             with np.errstate(divide="ignore"):  # a gradient of zeros is not clipped
@@ -99,20 +99,20 @@ class Optimizer:
 
 
 @loop
-def sgd(theta: Array, g: Array, eta: float) -> None:
+def sgd(theta, g, eta):
     for i in pieces(theta.size):
         theta[i] -= eta * g[i]
 
 
 @loop
-def momentum(theta: Array, g: Array, v: Array, eta: float, mu: float) -> None:
+def momentum(theta, g, v, eta, mu):
     for i in pieces(theta.size):
         v[i] = mu * v[i] + g[i]
         theta[i] -= eta * v[i]
 
 
 @loop
-def nesterov_momentum(theta: Array, g: Array, v: Array, eta: float, mu: float) -> None:
+def nesterov_momentum(theta, g, v, eta, mu):
     for i in pieces(theta.size):
         v[i] = mu * v[i] + g[i]
         theta[i] -= eta * (mu * v[i] + g[i])
@@ -124,6 +124,8 @@ class SGD(Optimizer):
     Source: Sutskever et al., ICML 2013, in the form of PyTorch, where η is
     outside of the velocity v.
     """
+
+    v: Array  # (P,) velocity, where there is momentum
 
     def __init__(
         self,
@@ -150,9 +152,7 @@ class SGD(Optimizer):
 
 
 @loop
-def rmsprop(
-    theta: Array, g: Array, s: Array, eta: float, rho: float, one_minus_rho: float, epsilon: float
-) -> None:
+def rmsprop(theta, g, s, eta, rho, one_minus_rho, epsilon):
     for i in pieces(theta.size):
         s[i] = rho * s[i] + one_minus_rho * (g[i] * g[i])
         theta[i] -= eta * (g[i] / (sqrt(s[i]) + epsilon))
@@ -166,6 +166,7 @@ class RMSprop(Optimizer):
     """
 
     slots = ("s",)
+    s: Array  # (P,)
 
     def __init__(
         self,
@@ -184,16 +185,7 @@ class RMSprop(Optimizer):
 
 
 @loop
-def adam(
-    theta: Array,
-    g: Array,
-    m: Array,
-    v: Array,
-    eta: float,
-    epsilon: float,
-    beta1: float,
-    beta2: float,
-) -> None:
+def adam(theta, g, m, v, eta, epsilon, beta1, beta2):
     for i in pieces(theta.size):
         m[i] = beta1 * m[i] + g[i]
         v[i] = beta2 * v[i] + g[i] * g[i]
@@ -219,6 +211,8 @@ class Adam(Optimizer):
     """
 
     slots = ("m", "v")
+    m: Array  # (P,)
+    v: Array  # (P,)
 
     def __init__(
         self,

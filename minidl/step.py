@@ -105,6 +105,11 @@ class TrainingStep:
             self._launch(self.graph)
         self.done += 1
 
+    def drawing(self) -> list[Random]:
+        """All that draws random numbers in a step: layers in the order of forward, augmentation."""
+        owners: list[Any] = [*self.network.walk(), self.augment]
+        return [o for o in owners if isinstance(o, Random) and o.rng is not None]
+
     def figures(self) -> tuple[float, float]:
         """Mean loss and share of hits so far in the epoch; each batch as it was when it came."""
         seen = slice(self.done * self.batch_size)
@@ -170,8 +175,7 @@ class TrainingStep:
         self._now = xp.empty(self._width, network.dtype)
         self._batch_losses = xp.empty(self.batch_size, network.dtype)
         self._batch_hits = xp.empty(self.batch_size, network.dtype)
-        drawing = [o for o in (*network.walk(), self.augment) if isinstance(o, Random)]
-        self._random = [owner for owner in drawing if owner.rng is not None]
+        self._random = self.drawing()
         self.graph = Graph(network.device, dict.fromkeys([*network.walk(), *self._random]))
 
     def _launch(self, graph: Graph) -> None:

@@ -193,12 +193,8 @@ def kernel_of(text: FunctionType) -> tuple[str, str, str]:
     (lines,) = [node for node in function.body if isinstance(node, ast.For)]
     body = "; ".join(map(ast.unparse, lines.body)).replace("[i]", "") + ";"
     parameters = [argument.arg for argument in function.args.args]
-    written = {
-        node.id
-        for line in lines.body
-        for node in ast.walk(line.targets[0] if isinstance(line, ast.Assign) else line.target)
-        if isinstance(node, ast.Name)
-    }  # type: ignore[attr-defined]
+    stores = [node for node in ast.walk(lines) if isinstance(node, ast.Subscript)]
+    written = {ast.unparse(node.value) for node in stores if isinstance(node.ctx, ast.Store)}
     reads = ", ".join(f"T {name}" for name in parameters if name not in written)
     writes = ", ".join(f"T {name}" for name in parameters if name in written)
     return reads, writes, body

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from minidl.backend import Array, namespace
 from minidl.layers._base import Layer
@@ -29,7 +30,8 @@ class AveragePool2D(Pool2D):
         self.x = x  # (N, C, height, width)
         K = math.prod(self.windows.size)
         frame = self.windows.frame(x)
-        self.y = batch_first(sum(self.windows.views(frame)) / K)  # (N, C, down, across)
+        mean: Any = sum(self.windows.views(frame)) / K
+        self.y = batch_first(mean)  # (N, C, down, across)
         return self.y
 
     def backward(self, dy: Array, input_gradient: bool = True) -> Array | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from minidl.backend import Array
 from minidl.layers._base import Layer
@@ -49,7 +50,7 @@ class Residual(Layer):
         return self.y
 
     def backward(self, dy: Array, input_gradient: bool = True) -> Array | None:
-        dF = self.branch.backward(dy, input_gradient)
+        dF: Any = self.branch.backward(dy, input_gradient)
         dS = dy if self.shortcut is None else self.shortcut.backward(dy, input_gradient)
         return dF + dS if input_gradient else None
 
