@@ -10,6 +10,7 @@ import ctypes
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -22,17 +23,21 @@ NAMES = {
 }
 
 
-@cache
-def gemm(dtype: np.dtype) -> Callable[..., None] | None:
-    """CBLAS's ``gemm`` for that type; None where NumPy's BLAS is not OpenBLAS.
+def gemm(array: Any) -> Any:
+    """CBLAS's ``gemm`` for arrays of that type; None for CuPy's, and where there is no OpenBLAS.
 
     ``gemm(ROW_MAJOR, transpose A, transpose B, M, N, K, α, A, lda, B, ldb, β, C, ldc)`` makes
     C (M, N) into α A B + β C.  Arrays are given by the address of their first entry and by
     the entries from one row to the next.
     """
+    return _gemm(array.dtype.char) if type(array) is np.ndarray else None
+
+
+@cache
+def _gemm(char: str) -> Callable[..., None] | None:
     from threadpoolctl import threadpool_info
 
-    letter, real = ("s", ctypes.c_float) if dtype == np.float32 else ("d", ctypes.c_double)
+    letter, real = {"f": ("s", ctypes.c_float), "d": ("d", ctypes.c_double)}[char]
     loaded = [m["filepath"] for m in threadpool_info() if m["internal_api"] == "openblas"]
     for path in [path for path in loaded if "numpy" in path]:  # SciPy has one of its own
         for name, size in NAMES.items():

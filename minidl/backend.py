@@ -25,6 +25,8 @@ Array: TypeAlias = np.ndarray
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+IN_CACHE = 32 * 1024  # entries of an array, where a formula has several of that size
+
 
 class DeviceError(RuntimeError):
     """A device that was asked for by name cannot be had."""
@@ -238,19 +240,26 @@ def to_numpy(array: Any) -> np.ndarray:
     return array if namespace(array) is np else array.get()
 
 
-def fused(function: F) -> F:
-    """``function`` on the CPU; on a GPU what :mod:`minidl.gpu.kernels` has for it in its place.
+def is_array(value: Any) -> bool:
+    """Whether it is an array of NumPy or of CuPy."""
+    return isinstance(value, np.ndarray) or namespace(value) is not np
 
-    Found by the qualified name, and by where the last argument lies.
-    """
+
+def piece(array: Array) -> int:
+    """How many entries of ``array`` to go through at a time: what fits the cache; all on a GPU."""
+    return IN_CACHE if namespace(array) is np else array.size
+
+
+def fused(function: F) -> F:
+    """``function`` on the CPU; on a GPU what :mod:`minidl.gpu.kernels` has in its place."""
 
     @wraps(function)
     def dispatched(*arguments: Any) -> Any:
-        if namespace(arguments[-1]) is np:
+        if all(namespace(argument) is np for argument in arguments):
             return function(*arguments)
         from minidl.gpu import kernels
 
-        return kernels.FUSED[function.__qualname__](*arguments)
+        return kernels.run(function, arguments)
 
     return dispatched  # type: ignore[return-value]
 

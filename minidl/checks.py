@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from minidl.backend import namespace, to_numpy
+from minidl.backend import is_array, namespace, to_numpy
 
 LARGEST = sys.float_info.max
 
@@ -141,10 +141,6 @@ def indices(owner: str, name: str, value: Any, count: int) -> np.ndarray:
             f"{owner}: expected {name} from 0 to {count - 1}, got {found.min()} to {found.max()}"
         )
     return found
-
-
-def is_array(value: Any) -> bool:
-    return isinstance(value, np.ndarray) or namespace(value) is not np
 
 
 def shown(value: Any) -> str:

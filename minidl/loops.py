@@ -25,17 +25,14 @@ import sys
 from collections.abc import Callable, Iterator
 from functools import cache, wraps
 from types import FunctionType
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
-from minidl.backend import Array, namespace
+from minidl.backend import Array, fused, piece
 from minidl.parallel import split
 
 PIECE = 128 * 1024  # entries of a vector at a time: fewer wait for the GIL, more for memory
-IMAGE_PIECE = 32 * 1024  # entries of what layers compute; a formula has several arrays
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 
 def pieces(size: int) -> Iterator[slice]:
@@ -44,25 +41,22 @@ def pieces(size: int) -> Iterator[slice]:
         yield slice(start, min(start + PIECE, size))
 
 
-def loop(text: F) -> F:
+def loop(text: Callable[..., None]) -> Callable[..., None]:
     """``text`` as a function of one-dimensional arrays of one length and type, and of numbers.
 
     Every array must be used at ``i`` only, with ``for i in pieces(…)`` over that length.
     """
 
+    @fused
     @wraps(text)
     def run(*arguments: Any) -> None:
-        if namespace(arguments[0]) is not np:
-            from minidl.gpu import kernels
-
-            kernels.run_loop(text, arguments)
-        elif (compiled := _compiled(text)) is not None:
+        if (compiled := _compiled(text)) is not None:
             number = arguments[0].dtype.type  # Numba would compute with float64 for Python's floats
             compiled(*[a if isinstance(a, np.ndarray) else number(a) for a in arguments])
         else:
             _in_parts(text, arguments)
 
-    return run  # type: ignore[return-value]
+    return run
 
 
 def engine() -> str:
@@ -72,7 +66,7 @@ def engine() -> str:
 
 @cache
 def _numba() -> Any:
-    """The module; ``None`` where it is not installed, switched off, or does not work (said once)."""
+    """The module; ``None`` where it is not installed, switched off or broken, which is said."""
     if importlib.util.find_spec("numba") is None:
         return None
     try:
@@ -80,7 +74,7 @@ def _numba() -> Any:
     except ImportError as error:
         print(f"minidl: Numba cannot be used ({error}); loops run in NumPy", file=sys.stderr)
         return None
-    return None if numba.config.DISABLE_JIT else numba
+    return None if numba.config.DISABLE_JIT else numba  # type: ignore[attr-defined]
 
 
 @cache
@@ -112,21 +106,19 @@ def in_pieces(formula: Callable[..., Array], *arrays: Array) -> Array:
     formula allocates on its way stays there.
     """
     first = arrays[0]
+    step = piece(first)
     with np.errstate(over="ignore", under="ignore"):
-        if first.size > 2 * IMAGE_PIECE and namespace(first) is np:
-            flat = [_as_row(a) for a in arrays]
-            if all(a.strides == first.strides for a in arrays) and flat[0] is not None:
-                out = np.empty_like(first)
-                row = _as_row(out)
-                for start in range(0, first.size, IMAGE_PIECE):
-                    piece = slice(start, start + IMAGE_PIECE)
-                    row[piece] = formula(*[a[piece] for a in flat])
-                return out
-        return formula(*arrays)
+        if first.size <= 2 * step or any(a.strides != first.strides for a in arrays):
+            return formula(*arrays)
+        out = np.empty_like(first)
+        row, *rows = map(_as_row, (out, *arrays))
+        for start in range(0, first.size, step):
+            part = slice(start, start + step)
+            row[part] = formula(*[a[part] for a in rows])
+        return out
 
 
-def _as_row(array: np.ndarray) -> np.ndarray | None:
-    """``array`` as one row in the order of memory, a view; None where it has gaps."""
+def _as_row(array: np.ndarray) -> np.ndarray:
+    """``array`` as one row in the order of memory: a view where it has no gaps, else a copy."""
     axes = sorted(range(array.ndim), key=lambda axis: -array.strides[axis])
-    laid_out = array.transpose(axes)
-    return laid_out.reshape(-1) if laid_out.flags.c_contiguous else None
+    return array.transpose(axes).reshape(-1)

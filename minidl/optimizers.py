@@ -86,7 +86,7 @@ class Optimizer:
         return (self.learning_rate,)
 
     def update(self, theta: Array, g: Array, *now: Any) -> None:
-        """Change ``theta`` and what is kept, not ``g``; ``now`` are the coefficients of the step."""
+        """Change ``theta`` and what is kept, not ``g``; ``now`` are the step's coefficients."""
         raise NotImplementedError
 
     def _gradient(self, theta: Array, dtheta: Array) -> Array:

@@ -171,8 +171,14 @@ FUSED: dict[str, Callable[..., Any]] = {
 # -- loops: the lines themselves are the body -------------------------------------------------
 
 
-def run_loop(text: FunctionType, arguments: tuple[Any, ...]) -> None:
-    """Run a loop of :mod:`minidl.loops` on the arrays of a GPU."""
+def run(function: Any, arguments: tuple[Any, ...]) -> Any:
+    """What stands in for ``function`` on a GPU: one of ``FUSED``, or the kernel of a loop."""
+    if function.__qualname__ in FUSED:
+        return FUSED[function.__qualname__](*arguments)
+    return _run_loop(function.__wrapped__, arguments)
+
+
+def _run_loop(text: FunctionType, arguments: tuple[Any, ...]) -> None:
     reads, writes, _ = kernel_of(text)
     given = dict(zip(inspect.signature(text).parameters, arguments, strict=True))
     names = [part.split()[-1] for part in f"{reads}, {writes}".split(",")]

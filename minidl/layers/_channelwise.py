@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
-
 from minidl import checks
-from minidl.backend import Array, namespace
+from minidl.backend import Array, namespace, piece
 from minidl.layers._base import Layer
-from minidl.loops import IMAGE_PIECE
 
 
 class Channelwise(Layer):
@@ -53,6 +50,6 @@ def empty_like(x: Array) -> tuple[Array, Array]:
 def blocks(x: Array) -> Iterator[slice]:
     """The channels of rows (C, m), as many at a time as fit the cache."""
     C, m = x.shape
-    step = max(1, IMAGE_PIECE // m) if namespace(x) is np else C
+    step = max(1, piece(x) // m)
     for start in range(0, C, step):
         yield slice(start, start + step)

@@ -24,8 +24,8 @@ class Columns:
 
     def __init__(self, windows: Windows, x: Array) -> None:
         self.windows, self.x = windows, x  # (N, C, height, width)
-        self.down, self.across = windows.places(self, *x.shape[2:])
         frame = windows.frame(x)  # (C, height, width, N)
+        self.down, self.across = windows.places(*frame.shape[1:3])
         C, height, _, N = frame.shape
         shape = (height, C, windows.size[1], self.across, N)
         self.rows = namespace(x).empty(shape, x.dtype)
@@ -78,6 +78,6 @@ def _matrix(W: Array) -> Array:
 
 def lay_out(windows: Windows, x: Array) -> Columns | Shifts:
     """The columns under the kernel in the form that is faster for so many channels."""
-    if x.shape[1] >= THIN and namespace(x) is np and gemm(x.dtype) is not None:
+    if x.shape[1] >= THIN and gemm(x) is not None:
         return Shifts(windows, x)
     return Columns(windows, x)

@@ -24,7 +24,7 @@ class Pool2D(Layer):
 
     def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
         self.expect_shape(("N", *input_shape))
-        return (input_shape[0], *self.windows.places(self, *input_shape[1:]))
+        return (input_shape[0], *self.windows.places_in(self, *input_shape[1:]))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.windows.describe(self.windows.size)})"

@@ -29,7 +29,9 @@ class Shifts:
 
     def __init__(self, windows: Windows, x: np.ndarray) -> None:
         self.windows, self.shape = windows, x.shape  # (N, C, height, width)
-        self.down, self.across = windows.places(self, *x.shape[2:])
+        (height, width), (p, q) = x.shape[2:], windows.padding
+        self.down, self.across = windows.places(height + 2 * p, width + 2 * q)
+        self._gemm = gemm(x)
         self.frame = self._zeros(x.dtype)
         for inside, columns in self._columns(self.frame, batch_last(x)):
             inside[...] = columns
@@ -41,7 +43,7 @@ class Shifts:
     def times(self, W: np.ndarray) -> np.ndarray:
         """W X for W (C_out, C, kh, kw)  (C_out, places)."""
         z = np.empty((len(W), self.down, self.across * self.shape[0]), W.dtype)
-        W, product, (O, C) = _by_pixel(W), gemm(z.dtype), W.shape[:2]
+        W, product, (O, C) = _by_pixel(W), self._gemm, W.shape[:2]
         size, P, ldz = z.itemsize, z.shape[2], z[0].size
         for ij, z_r, X in self._views(z, self.frame):
             beta = 0.0 if ij == 0 else 1.0
@@ -54,7 +56,7 @@ class Shifts:
         kh, kw = self.windows.size
         O, C = len(dz), self.shape[1]
         dW = np.zeros((kh, kw, O, C), dz.dtype)
-        product, size, P = gemm(dz.dtype), dz.itemsize, self.across * self.shape[0]
+        product, size, P = self._gemm, dz.itemsize, self.across * self.shape[0]
         dW_0, ldz = dW.ctypes.data, dz.shape[1]
         for ij, dz_r, X in self._views(dz.reshape(O, self.down, -1), self.frame):
             dW_ij = dW_0 + ij * O * C * size
@@ -64,7 +66,7 @@ class Shifts:
     def fold(self, W: np.ndarray, dz: np.ndarray) -> np.ndarray:
         """Wᵀ dz, each entry added to the pixel that it belongs to  (N, C, height, width)."""
         dframe = self._zeros(dz.dtype)
-        W, product, (O, C) = _by_pixel(W), gemm(dz.dtype), W.shape[:2]
+        W, product, (O, C) = _by_pixel(W), self._gemm, W.shape[:2]
         size, P, ldz = dz.itemsize, self.across * self.shape[0], dz.shape[1]
         for ij, dz_r, dX in self._views(dz.reshape(O, self.down, -1), dframe):
             W_ij = W.ctypes.data + ij * O * C * size
@@ -86,7 +88,7 @@ class Shifts:
         return frame
 
     def _columns(self, frame: np.ndarray, x: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """For each remainder its columns within the border of the frame, and those of the images."""
+        """For each remainder its columns inside the border of the frame, and in the images."""
         (p, q), height = self.windows.padding, x.shape[1]
         step = frame.shape[2]
         for k in range(step):

@@ -28,17 +28,17 @@ class Windows:
         self.stride = _pair(layer, "stride", stride, 1)
         self.padding = _pair(layer, "padding", padding, 0)
 
-    def places(self, layer: Layer, height: int, width: int) -> Pair:
-        """How many places the window has in images of that size."""
+    def places_in(self, layer: Layer, height: int, width: int) -> Pair:
+        """How many places the window has in images of that size, once the border is around them."""
         around = [n + 2 * p for n, p in zip((height, width), self.padding, strict=True)]
         if any(n < size for n, size in zip(around, self.size, strict=True)):
             raise ValueError(
                 f"{layer!r}: expected images of at least {by(self.size)} with their padding, "
                 f"got {height}x{width}; use a smaller window, or padding"
             )
-        return self._places(*around)
+        return self.places(*around)
 
-    def _places(self, height: int, width: int) -> Pair:
+    def places(self, height: int, width: int) -> Pair:
         """The same in images of that size with their border."""
         down, across = (
             (n - size) // stride + 1
@@ -78,7 +78,7 @@ class Windows:
 
         Shape (C, height + 2 padding, across, N).
         """
-        (_, step), (_, across) = self.stride, self._places(*frame.shape[1:3])
+        (_, step), (_, across) = self.stride, self.places(*frame.shape[1:3])
         for j in range(self.size[1]):
             yield frame[:, :, j : j + step * across : step]
 
@@ -87,7 +87,7 @@ class Windows:
 
         Shape (C, down, across, N).
         """
-        (step, _), (down, _) = self.stride, self._places(*frame.shape[1:3])
+        (step, _), (down, _) = self.stride, self.places(*frame.shape[1:3])
         for i in range(self.size[0]):
             for column in self.columns(frame):
                 yield column[:, i : i + step * down : step]

@@ -84,7 +84,7 @@ class Conv2D(Affine):
 
     def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
         self.expect_shape(("N", *input_shape))
-        return (self.channels_out, *self.windows.places(self, *input_shape[1:]))
+        return (self.channels_out, *self.windows.places_in(self, *input_shape[1:]))
 
     def forward(self, x: Array, training: bool = False) -> Array:
         self.x = x  # (N, C_in, height, width)
