@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from minidl.backend import Array, Random, to_numpy
+from minidl.backend import Array, Random, namespace, to_numpy
 from minidl.examples import Examples
 from minidl.gpu import kernels
 from minidl.gpu.graph import Graph
@@ -205,13 +205,18 @@ class TrainingStep:
 
 
 def _memory(network: Network, examples: Examples, optimizer: Optimizer, batch_size: int) -> int:
-    """The bytes of a training's arrays, roughly, and rather too few than too many.
+    """The bytes of the arrays of a training run, roughly: too few rather than too many.
 
-    The vectors of the size of θ, what the layers give for a batch and its gradient, and on
-    a GPU the examples.
+    Vectors of the size of θ: the last update and what the optimizer keeps, and on the CPU,
+    whose whole memory this is compared with, θ and ∇θ.  For each example of a batch its input,
+    and what each layer with parameters gives, and its gradient.  On a GPU the examples, unless
+    they are there.
     """
-    vectors = (3 + len(optimizer.slots)) * network.theta.nbytes
-    numbers = math.prod(network.input_shape) + 2 * sum(map(math.prod, network.shapes))
+    vectors = (1 if network.device.is_cuda else 3) + len(optimizer.slots)
+    outputs = zip(network.layers, network.shapes, strict=True)
+    numbers = sum(2 * math.prod(shape) for layer, shape in outputs if layer.size)
+    numbers += math.prod(network.input_shape)
     batch = min(batch_size, len(examples)) * numbers * network.dtype.itemsize
-    data = examples.inputs.nbytes + examples.targets.nbytes if network.device.is_cuda else 0
-    return vectors + batch + data
+    there = namespace(examples.inputs) is network.device.xp
+    data = 0 if there else examples.inputs.nbytes + examples.targets.nbytes
+    return vectors * network.theta.nbytes + batch + data
