@@ -236,7 +236,7 @@ def test_what_is_fused_runs_its_own_lines_on_the_cpu(device):
 
 
 def test_import_minidl_imports_nothing_heavy():
-    heavy = "cupy", "matplotlib", "requests", "scipy", "torch", "tqdm"
+    heavy = "cupy", "matplotlib", "numba", "requests", "scipy", "torch", "tqdm"
     code = f"import sys, minidl; print(*set({heavy}).intersection(sys.modules))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == ""
