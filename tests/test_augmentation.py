@@ -89,7 +89,7 @@ def test_every_window_is_as_likely_and_every_second_image_is_mirrored():
     assert np.abs(counts - 1000).max() < 157
     assert abs(m.mean() - 0.5) < 5 * 0.5 / np.sqrt(81_000)
     assert abs(np.corrcoef([i, j, m])[np.triu_indices(3, 1)]).max() < 5 / np.sqrt(81_000)
-    assert Augmentation(flip=False).choose(100)[2].max() == 0
+    assert Augmentation(flip=False).sample((3, 100))[2].max() == 0
 
 
 def test_the_same_seed_gives_the_same_views_on_each_device(device):

@@ -188,7 +188,6 @@ def test_a_smaller_batch_after_a_larger_one_gives_what_it_gives_alone(device):
     np.testing.assert_array_equal(to_numpy(net.dtheta), to_numpy(fresh.dtheta))
 
 
-
 def test_weights_survive_the_disk(tmp_path):
     net, other = network(), network()
     net.theta[...] = RNG.random(net.theta.size)

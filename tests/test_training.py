@@ -378,7 +378,11 @@ def peaks(layers, shape, rule, dtype, steps):
 @pytest.mark.parametrize("name", MEASURED)
 @pytest.mark.parametrize(
     ("f", "rule"),
-    [*((f, "adam") for f in ("sigmoid", "relu", "gelu", "swish")), ("elu", "sgd"), ("selu", "adamw")],
+    [
+        *((f, "adam") for f in ("sigmoid", "relu", "gelu", "swish")),
+        ("elu", "sgd"),
+        ("selu", "adamw"),
+    ],
 )
 def test_a_step_takes_no_more_memory_than_the_one_before_and_float32_half_of_float64(name, f, rule):
     make, shape = MEASURED[name]
