@@ -1,8 +1,9 @@
 """minidl's CUDA kernels compiled by the C++ compiler of this machine, to run them without a GPU.
 
-They are those that are written as CUDA, and those that are made from the loops.  The body of an ``ElementwiseKernel`` is plain C++.  Here it gets a plain loop around it, so that the
-tests run the very text that CuPy would compile.  That the text is right is what they can show;
-how the GPU runs it they cannot.
+They are those that are written as CUDA, and those that are made from the loops.  The body of an
+``ElementwiseKernel`` is plain C++.  Here it gets a plain loop around it, so that the tests run the
+very text that CuPy would compile.  That the text is right is what they can show; how the GPU runs
+it they cannot.
 """
 
 from __future__ import annotations

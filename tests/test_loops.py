@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
 import subprocess
@@ -30,10 +31,9 @@ both_types = pytest.mark.parametrize("dtype", ["float32", "float64"])
 
 
 def arguments(text, size, dtype, seed=0):
-    """Arrays for what the text reads at i, numbers for the rest; all above 0, as roots are taken."""
+    """Arrays for what the text reads at i, numbers for the rest; all above 0, for the roots."""
     rng = np.random.default_rng(seed)
-    body, _, _ = host_kernels.inspect.getsource(text).partition("\n\n")
-    arrays = set(re.findall(r"(\w+)\[i\]", body))
+    arrays = set(re.findall(r"(\w+)\[i\]", inspect.getsource(text)))
     names = text.__code__.co_varnames[: text.__code__.co_argcount]
     assert arrays < set(names)
     return [rng.random(size).astype(dtype) if n in arrays else float(rng.random()) for n in names]
