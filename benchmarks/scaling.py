@@ -52,7 +52,8 @@ def measure(case: dict[str, int], data: Any, chosen: argparse.Namespace) -> dict
         workers = [worker for worker in workers if "loss" in worker.told]
         try:
             once = max(worker.time(1) for worker in workers)
-            steps = max(1, min(200, int(0.3 / once)))
+            epoch = len(data.train) // case["batch size"]
+            steps = max(1, min(200, epoch, int(0.3 / once)))
             times = {worker.name: [] for worker in workers}
             for _ in range(chosen.rounds):
                 for worker in workers:

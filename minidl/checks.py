@@ -115,14 +115,14 @@ def like(owner: object, name: str, value: Any, other: Any) -> None:
     if type(value) is not type(other):
         here, there = (namespace(a).__name__ for a in (other, value))
         raise TypeError(
-            f"{owner!r}: expected {name} as a {here} array, got {type(value).__name__} "
+            f"{owner}: expected {name} as a {here} array, got {type(value).__name__} "
             f"({there}); move it with device.asarray({name})"
         )
     if value.dtype != other.dtype:
         got = value.dtype.name
         build = f", or build with dtype={got!r}" if got in ("float32", "float64") else ""
         raise TypeError(
-            f"{owner!r}: expected {name} of type {other.dtype}, got {got}; convert it "
+            f"{owner}: expected {name} of type {other.dtype}, got {got}; convert it "
             f"with {name}.astype({other.dtype.name!r}){build}"
         )
 

@@ -128,14 +128,17 @@ class TrainingStep:
 
 
 def _memory(network: Network, examples: Examples, optimizer: Optimizer, batch_size: int) -> int:
-    """The bytes of a training's arrays, roughly, and rather too few than too many.
+    """The bytes of the arrays of a training run, roughly: too few rather than too many.
 
-    The vectors of the size of θ, what the layers give for a batch and its gradient, and the
-    examples where they have to be brought to the device.
+    Vectors of the size of θ: the last update and what the optimizer keeps.  For each example
+    of a batch its input, and what each layer with parameters gives, and its gradient.  The
+    examples, where they have to be brought to the device.
     """
-    vectors = (3 + len(optimizer.slots)) * network.theta.nbytes
-    numbers = math.prod(network.input_shape) + 2 * sum(map(math.prod, network.shapes))
+    vectors = 1 + len(optimizer.slots)
+    outputs = zip(network.layers, network.shapes, strict=True)
+    numbers = sum(2 * math.prod(shape) for layer, shape in outputs if layer.size)
+    numbers += math.prod(network.input_shape)
     batch = min(batch_size, len(examples)) * numbers * network.dtype.itemsize
     there = namespace(examples.inputs) is network.device.xp
     data = 0 if there else examples.inputs.nbytes + examples.targets.nbytes
-    return vectors + batch + data
+    return vectors * network.theta.nbytes + batch + data

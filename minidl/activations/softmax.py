@@ -23,7 +23,8 @@ class Softmax(Activation):
     elementwise = False
 
     def __call__(self, z: Array) -> Array:
-        return self.f(as_floats(z))
+        with np.errstate(over="ignore"):  # −∞ in place of a sum that is too large is right
+            return self.f(as_floats(z))
 
     def f(self, z: Array) -> Array:
         e = np.exp(z - z.max(axis=-1, keepdims=True))  # the same value, and no overflow

@@ -39,6 +39,9 @@ class Chain(Layer):
         self.shapes = shapes
         return shape
 
+    def expect_shape(self, shape: tuple[int | str, ...]) -> None:
+        self.output_shape(shape[1:])  # type: ignore[arg-type]  # sizes, but for the batch
+
     def with_shapes(self) -> Iterator[tuple[Layer, tuple[int, ...]]]:
         """Each layer with what it gives, and after it those of the chains inside of it."""
         for layer, shape in zip(self.layers, self.shapes, strict=True):
