@@ -174,8 +174,8 @@ def test_the_page_in_the_docs_is_that_of_its_folder(study):
 
 
 def test_words_and_numbers_of_a_page_are_told_apart():
-    words, numbers = words_and_numbers("<main>\"y\":[0.5,-1e-05,null], 3 of 4</main> 7")
-    assert words == ">\"y\":[#,#,null], # of #"
+    words, numbers = words_and_numbers('<main>"y":[0.5,-1e-05,null], 3 of 4</main> 7')
+    assert words == '>"y":[#,#,null], # of #'
     assert numbers.tolist() == [0.5, -1e-05, 3, 4]
 
 
