@@ -15,7 +15,8 @@ ROOT = Path(__file__).parents[1]
 BUILD = "import setuptools.build_meta as b, sys; b.build_editable(sys.argv[1])"
 USE = """
 import site, sys
-site.addsitedir(sys.argv[1])
+site.addsitedir(sys.argv[1])  # before the site-packages of this Python, left out by -S until now,
+site.main()  # which may hold an editable installation of their own
 import minidl
 print(minidl.Dense.__name__, minidl.__file__)
 """
@@ -50,7 +51,7 @@ def test_the_clones_own_name_does_not_hide_it(clone, installed):
     """As in a notebook, whose first entry of sys.path is the folder that it was started in."""
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
     for start in (clone.parent, clone, installed):
-        command = [sys.executable, "-c", USE, str(installed)]
+        command = [sys.executable, "-S", "-c", USE, str(installed)]
         done = subprocess.run(
             command, cwd=start, env=environment, capture_output=True, text=True, check=False
         )
