@@ -61,7 +61,7 @@ def dispensable_output(name: str) -> Iterator[None]:
 def _shown(stream: Any) -> Shown:
     """``stream`` made lenient; a closed one, which Python has as None, goes nowhere."""
     if stream is None:
-        stream = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 for the whole process
+        stream = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 open as long as it is used
     if isinstance(stream, io.TextIOWrapper):
         stream.reconfigure(errors="backslashreplace")
     return Shown(stream)

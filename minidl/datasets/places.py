@@ -72,7 +72,7 @@ def own_mirror(path: str) -> tuple[str, ...]:
         shown = printable(mirror.rpartition("@")[2], limit=200)
         raise DatasetError(
             f"MINIDL_MIRROR: expected an address such as https://host/folder, got {shown!r}; a "
-            "password belongs in ~/.netrc, a folder of this machine into MINIDL_DATA"
+            "password belongs in ~/.netrc, a folder of this machine in MINIDL_DATA"
         )
     return (f"{mirror.rstrip('/')}/{quote(path)}",)
 
