@@ -20,6 +20,7 @@ from minidl.datasets import Dataset, DatasetError
 from minidl.microscope.look_file import Recorder
 from minidl.microscope.run import FOLDER as LOOKS
 from minidl.optimizers import OPTIMIZERS, Optimizer
+from minidl.output import dispensable_output
 from minidl.parallel import processors
 from minidl.printable import printable
 from minidl.reporting import Conditions, DataUsed, FolderInUse, RunFolder
@@ -205,12 +206,13 @@ USER_ERRORS = (
 
 def run_script(name: str, main: Callable[[], None]) -> None:
     """Run ``main``; what a user can put right ends it in one line, without a traceback."""
-    try:
-        main()
-    except USER_ERRORS as error:
-        sys.exit(f"{name}: {error}")
-    except Interrupted as error:
-        print(f"{name}: {error}", file=sys.stderr)
-        sys.exit(128 + error.signal)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    with dispensable_output(name):
+        try:
+            main()
+        except USER_ERRORS as error:
+            sys.exit(f"{name}: {error}")
+        except Interrupted as error:
+            print(f"{name}: {error}", file=sys.stderr)
+            sys.exit(128 + error.signal)
+        except KeyboardInterrupt:
+            sys.exit(130)

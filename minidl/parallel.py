@@ -58,3 +58,7 @@ def split(work: Callable[[int, int], None], n: int, least: int) -> None:
 def _pool() -> ThreadPoolExecutor:
     """Threads that wait for :func:`split`; made at its first use."""
     return ThreadPoolExecutor(processors(), thread_name_prefix="minidl")
+
+
+if hasattr(os, "register_at_fork"):  # threads do not outlive a fork; the child makes its own
+    os.register_at_fork(after_in_child=_pool.cache_clear)

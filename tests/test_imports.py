@@ -18,6 +18,7 @@ MAY_IMPORT = {
     "checks": {"backend"},
     "files": set(),
     "printable": set(),
+    "output": set(),
     "npz": {"files"},
     "sealed": {"backend", "files"},
     "parallel": set(),
@@ -105,7 +106,7 @@ MAY_IMPORT = {
     },
     "microscope.server": {"microscope.look_file"},
     "microscope.__main__": {
-        *("files", "microscope.look_file", "microscope.page", "microscope.server")
+        *("files", "microscope.look_file", "microscope.page", "microscope.server", "output")
     },
     "microscope": set(),
     "checkpoint": {"backend", "sealed", "step"},

@@ -21,13 +21,6 @@ FUNCTIONS |= {"leaky_relu(0.3)": lambda: LeakyReLU(0.3), "elu(2)": lambda: ELU(2
 Z = np.array([-800, -95, -80, -20, -5, -1, -1e-3, -0.0, 0, 1e-3, 0.5, 1, 5, 20, 80, 95, 800])
 
 
-@pytest.fixture
-def gpu(device):
-    if not device.is_cuda:
-        pytest.skip("the CPU is what the kernels are compared with")
-    return device
-
-
 def assert_same(found, expected, dtype):
     # A kernel may fuse a product and a sum; exp and erfc differ in their last bits.
     rtol = {"float32": 3e-6, "float64": 1e-13}[dtype]
