@@ -21,6 +21,7 @@ MAY_IMPORT = {
     "npz": {"files"},
     "sealed": {"backend", "files"},
     "parallel": set(),
+    "software": set(),
     "progress": set(),
     "pages.parts": set(),
     "pages.chart": {"pages.parts"},
@@ -108,7 +109,7 @@ MAY_IMPORT = {
         *("files", "microscope.look_file", "microscope.page", "microscope.server")
     },
     "microscope": set(),
-    "checkpoint": {"backend", "sealed", "step"},
+    "checkpoint": {"backend", "sealed", "software", "step"},
     "training": {
         *("backend", "checkpoint", "examples", "losses", "network", "optimizers", "progress"),
         "step",
