@@ -79,7 +79,7 @@ def test_a_run_that_was_broken_off_goes_on_with_its_looks(run, monkeypatch):
 
 def test_a_run_without_looks_is_not_taken_for_one_with(run):
     run("run")
-    with pytest.raises(CheckpointError, match="record False, as in the run that lies there, got"):
+    with pytest.raises(CheckpointError, match="record false, as in the run that lies there, got"):
         run("run", "--record")
 
 
