@@ -17,8 +17,8 @@ from minidl.backend import PRECISIONS, Device, DeviceError, get_device, set_prec
 from minidl.cells import Cells, Interrupted
 from minidl.checkpoint import Checkpoint, CheckpointError
 from minidl.datasets import Dataset, DatasetError
-from minidl.microscope.look_file import Recorder
-from minidl.microscope.run import FOLDER as LOOKS
+from minidl.microscope.look_file import FOLDER as LOOKS
+from minidl.microscope.look_file import Recorder, remove_looks
 from minidl.optimizers import OPTIMIZERS, Optimizer
 from minidl.parallel import processors
 from minidl.printable import printable
@@ -201,6 +201,8 @@ def begin(
         chosen.fresh,
         chosen.checkpoint_every,
     )
+    if chosen.fresh:
+        remove_looks(folder.path)
     jobs = jobs_on(device, chosen.jobs, chosen.threads)
     if not chosen.quiet:
         print(f"device: {device}; {jobs} network(s) at a time, {chosen.threads} thread(s) each")

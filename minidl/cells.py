@@ -22,9 +22,10 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from minidl.checkpoint import WAY_OUT, Checkpoint, CheckpointError, Stopped, difference
+from minidl.checkpoint import WAY_OUT, Checkpoint, CheckpointError, Stopped, difference, of_another
 from minidl.files import own_folder, read_bytes, read_json, whole_file
 from minidl.parallel import using_threads
+from minidl.printable import printable
 from minidl.recording import side_by_side
 from minidl.sealed import LIMIT, DamagedFile, decoded, encoded, read_sealed, write_sealed
 from minidl.software import Software, distinct
@@ -106,8 +107,9 @@ class Cells:
         now = self._options | self._data
         kept = _read_configuration(path) if os.path.lexists(path) else now
         if other := difference(*_comparable(kept, now)):
+            theirs, ours = (printable(told, 2000) for told in other)
             raise CheckpointError(
-                f"{folder}: expected {other[0]}, as in the run that lies there, got {other[1]}; "
+                f"{folder}: expected {theirs}, as in the run that lies there, got {ours}; "
                 "choose another --output-dir, or start over with --fresh"
             )
         if kept != kept | now or not path.exists():
@@ -172,10 +174,7 @@ class Cells:
         except DamagedFile as error:
             raise CheckpointError(f"{error}; {WAY_OUT}") from error
         if other := difference(*_comparable(self._of(name) | self._data, cell.of)):
-            raise CheckpointError(
-                f"{path}: is of another training run: expected {other[0]}, got {other[1]}; "
-                + WAY_OUT
-            )
+            raise of_another(path, *other)
         if weights:
             if cell.weights is None:
                 raise CheckpointError(f"{path}: expected weights in it, got none; {WAY_OUT}")

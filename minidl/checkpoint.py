@@ -25,6 +25,7 @@ import msgspec
 import numpy as np
 
 from minidl.backend import Random, to_numpy
+from minidl.printable import printable
 from minidl.sealed import DamagedFile, decoded, encoded, read_sealed, write_sealed
 from minidl.software import Software, distinct
 from minidl.step import TrainingStep
@@ -287,10 +288,15 @@ class Checkpoint:
             raise self._of_another(*other)
 
     def _of_another(self, expected: str, got: str, path: Path | None = None) -> CheckpointError:
-        return CheckpointError(
-            f"{path or self.path}: is of another training run: expected {expected}, got {got}; "
-            + WAY_OUT
-        )
+        return of_another(path or self.path, expected, got)
+
+
+def of_another(path: Path, expected: str, got: str) -> CheckpointError:
+    """The error for a file that holds another training run, or a part of it, than is expected."""
+    expected, got = printable(expected, 2000), printable(got, 2000)
+    return CheckpointError(
+        f"{path}: is of another training run: expected {expected}, got {got}; {WAY_OUT}"
+    )
 
 
 def difference(expected: Mapping[str, str], got: Mapping[str, str]) -> tuple[str, str] | None:

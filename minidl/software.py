@@ -12,6 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
+from minidl.printable import printable
+
 
 @dataclass(frozen=True)
 class Software:
@@ -35,18 +37,20 @@ class Software:
             for one in ours
         )
         threads = ", ".join(str(one["num_threads"]) for one in ours)
-        unknown = {"BLAS": kernels or "unknown", "BLAS threads": threads or "unknown"}
-        return cls(_fixed() | unknown)
+        parts = {"BLAS": kernels or "unknown", "BLAS threads": threads or "unknown"}
+        if (cupy := sys.modules.get("cupy")) is not None:
+            parts["CuPy"] = str(getattr(cupy, "__version__", "unknown"))
+        return cls(_fixed() | parts)
 
     def difference(self, other: Software) -> str:
         """What is different here, and what ``other`` has: ``numpy 2.4.6 (2.3.0)``."""
         missing = "none"
-        names = list(self.parts | other.parts)
-        return ", ".join(
+        told = ", ".join(
             f"{name} {self.parts.get(name, missing)} ({other.parts.get(name, missing)})"
-            for name in names
+            for name in self.parts | other.parts
             if self.parts.get(name) != other.parts.get(name)
         )
+        return printable(told, 1000)  # one of them may come from a file
 
 
 def distinct(found: Iterable[Software]) -> list[Software]:
@@ -65,14 +69,12 @@ def _fixed() -> dict[str, str]:
 
     simd = np.show_config(mode="dicts").get("SIMD Extensions", {})
     found = [*simd.get("baseline", []), *simd.get("found", [])]
-    parts = {
+    return {
         "minidl": f"{__version__}, source {_source_digest()}",
         "Python": platform.python_version(),
         "NumPy": np.__version__,
         "NumPy's kernels": found[-1] if found else "unknown",
     }
-    cupy = sys.modules.get("cupy")
-    return parts | ({} if cupy is None else {"CuPy": str(cupy.__version__)})
 
 
 def _source_digest() -> str:

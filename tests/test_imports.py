@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "npz": {"files"},
     "sealed": {"backend", "files"},
     "parallel": set(),
-    "software": set(),
+    "software": {"printable"},
     "progress": set(),
     "pages.parts": set(),
     "pages.chart": {"pages.parts"},
@@ -109,7 +109,7 @@ MAY_IMPORT = {
         *("files", "microscope.look_file", "microscope.page", "microscope.server")
     },
     "microscope": set(),
-    "checkpoint": {"backend", "sealed", "software", "step"},
+    "checkpoint": {"backend", "printable", "sealed", "software", "step"},
     "training": {
         *("backend", "checkpoint", "examples", "losses", "network", "optimizers", "progress"),
         "step",

@@ -3,8 +3,10 @@
 import threading
 
 import pytest
+from threadpoolctl import threadpool_info
 
-from minidl.parallel import processors, share, share_processors, split
+from minidl.parallel import processors, share, share_processors, split, using_threads
+from minidl.recording import side_by_side
 
 
 def parts(n, least):
@@ -56,3 +58,15 @@ def test_the_first_part_runs_here_and_an_error_anywhere_is_raised():
 
             with pytest.raises(ValueError, match=f"part {failing}"):
                 split(work, 2, 1)
+
+
+def test_the_number_of_threads_holds_for_blas_and_for_what_runs_side_by_side():
+    def blas():
+        return [one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas"]
+
+    before = blas()
+    for count in (1, 2):
+        with using_threads(count):
+            assert set(blas()) == {share()} == {count}
+            assert side_by_side([share] * 3, 2) == [count] * 3
+    assert blas() == before

@@ -24,6 +24,7 @@ from minidl.npz import NpzError, NpzReader
 # examples, units of a layer and numbers in a picture.
 MANIFEST, ENTRIES, SIZE = 1 << 20, 1000, 1 << 24
 
+FOLDER = "microscope"  # in that of a run; in it a folder for each network
 NAME = re.compile(r"epoch-\d{4,}\.npz", re.ASCII)
 TEXTS = ("name", "text", "activation", "formula", "derivative")
 
@@ -59,6 +60,14 @@ class Recorder:
 def looks_in(folder: Path) -> list[Path]:
     """What is called like a look in ``folder``."""
     return sorted(path for path in folder.iterdir() if NAME.fullmatch(path.name))
+
+
+def remove_looks(folder: Path) -> None:
+    """Remove the looks at every network of the run in ``folder``, and nothing else."""
+    for place in (folder / FOLDER).glob("*"):
+        if place.is_dir() and not place.is_symlink():
+            for path in looks_in(place):
+                path.unlink()
 
 
 def write_look(path: str | os.PathLike[str], look: Look) -> None:

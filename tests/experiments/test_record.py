@@ -83,6 +83,14 @@ def test_a_run_without_looks_is_not_taken_for_one_with(run):
         run("run", "--record")
 
 
+def test_looks_do_not_outlive_what_fresh_throws_away(run):
+    folder, _ = run("run", "--record")
+    (folder / "microscope/relu-seed0/notes.txt").write_text("mine")
+    run("run", "--fresh")
+    left = [path.name for path in (folder / "microscope").rglob("*") if path.is_file()]
+    assert left == ["notes.txt"]
+
+
 def test_the_microscope_opens_what_the_convolution_study_records(monkeypatch, tmp_path):
     monkeypatch.setattr(cifar10_cnn, "load", lambda *_, **__: SMALL)
     for name in ("write_report", "claims_table"):
