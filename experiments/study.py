@@ -17,6 +17,7 @@ from minidl.backend import PRECISIONS, Device, DeviceError, get_device, set_prec
 from minidl.cells import Cells, Interrupted
 from minidl.checkpoint import Checkpoint, CheckpointError
 from minidl.datasets import Dataset, DatasetError
+from minidl.files import own_folder
 from minidl.microscope.look_file import FOLDER as LOOKS
 from minidl.microscope.look_file import Recorder, remove_looks
 from minidl.optimizers import OPTIMIZERS, Optimizer
@@ -111,7 +112,7 @@ def add_place(parser: argparse.ArgumentParser, output_dir: str) -> None:
 
 def recorder_of(chosen: argparse.Namespace, folder: RunFolder, name: str) -> Recorder | None:
     """What keeps the looks at the network of that name, where --record asks for them."""
-    return Recorder(folder / LOOKS / name) if chosen.record else None
+    return Recorder(own_folder(folder / LOOKS) / name) if chosen.record else None
 
 
 def device_of(chosen: argparse.Namespace) -> Device:

@@ -60,7 +60,7 @@ class Saved:
 
     of: dict[str, str]  # the training run, as its study names it
     start: dict[str, str]  # what the run began with
-    software: list[Software]  # that its steps were computed with, each once
+    software: list[Software]  # that its steps were computed with, each once, the last one last
     network: str
     position: Position
     losses: np.ndarray  # of the examples seen in the epoch
@@ -153,7 +153,8 @@ class Checkpoint:
         saved, now = self._saved, Software.now()
         generators = list(_generators(step, rng))
         self._start = _start(step, generators)
-        self._software = distinct([*(saved.software if saved else []), now])
+        earlier = saved.software if saved is not None else []
+        self._software = [*(one for one in earlier if one != now), now]
         if saved is None:
             return Position()
         network, optimizer = step.network, step.optimizer

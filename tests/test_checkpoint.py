@@ -32,6 +32,7 @@ from minidl.backend import CPU, Device, to_numpy
 from minidl.checkpoint import Checkpoint, CheckpointError, Stopped
 from minidl.recording import History, record
 from minidl.sealed import write_sealed
+from minidl.software import Software
 
 RNG = np.random.default_rng(5)
 IMAGES = Examples(RNG.integers(0, 256, (52, 2, 6, 6), dtype=np.uint8), RNG.integers(0, 4, 52))
@@ -362,6 +363,22 @@ def test_another_kind_of_generator_is_refused(broken_off):
     order = np.random.Generator(np.random.MT19937(0))
     with pytest.raises(CheckpointError, match="expected random generators"):
         train_once(Checkpoint(broken_off[0]), order=order)
+
+
+def test_back_under_the_first_software_it_says_so_once(tmp_path, monkeypatch, capsys):
+    now = Software.now()
+    other = Software(now.parts | {"NumPy": "1.0"})
+    for software, die in ((now, 2), (other, 2), (now, 2), (now, None)):
+        monkeypatch.setattr(Software, "now", lambda software=software: software)
+        checkpoint = Checkpoint(tmp_path / "a", every=1)
+        if die is None:
+            train_once(checkpoint)
+        else:
+            with pytest.raises(Killed):
+                train_once(checkpoint, die_before=die)
+    assert checkpoint.software() == [other, now]
+    said = capsys.readouterr().err
+    assert said.count("resumed with other software than before: NumPy") == 2
 
 
 def test_every_from_one(tmp_path):

@@ -64,7 +64,8 @@ def looks_in(folder: Path) -> list[Path]:
 
 def remove_looks(folder: Path) -> None:
     """Remove the looks at every network of the run in ``folder``, and nothing else."""
-    for place in (folder / FOLDER).glob("*"):
+    looks = folder / FOLDER
+    for place in [] if looks.is_symlink() else looks.glob("*"):
         if place.is_dir() and not place.is_symlink():
             for path in looks_in(place):
                 path.unlink()
