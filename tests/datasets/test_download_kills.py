@@ -91,11 +91,12 @@ WRITERS = {
 @pytest.mark.parametrize("before", [None, b"before"])
 @pytest.mark.parametrize(("name", "write"), WRITERS.values(), ids=WRITERS)
 def test_a_full_disk_leaves_the_former_file_and_nothing_else(name, write, before, tmp_path):
+    RunFolder(tmp_path, "test")
     if before:
         (tmp_path / name).write_bytes(before)
     with full_disk(), pytest.raises(OSError, match="File too large"):
         write(tmp_path)
-    left = [one for one in os.listdir(tmp_path) if one != ".lock"]
+    left = [one for one in os.listdir(tmp_path) if one not in (".lock", "minidl-run.json")]
     assert left == ([name] if before else [])
     assert not before or (tmp_path / name).read_bytes() == before
     write(tmp_path)  # and there is nothing wrong with it otherwise
