@@ -177,7 +177,7 @@ def remove_parts(folder: Path, name: str | None = None) -> None:
     """
     for path in folder.iterdir():
         part = PART.fullmatch(path.name)
-        if part is not None and name in (None, part["name"]):
+        if part is not None and name in (None, part["name"]) and not path.is_dir():
             path.unlink(missing_ok=True)
 
 

@@ -81,9 +81,9 @@ class RunFolder:
             )
         if not self._expect_own(study):  # asked again: it may have been another's until now
             self.write_json(MARKER, {"format": "minidl-run", "study": study})
-        for folder in (self.path, *self.path.iterdir()):
-            if folder.is_dir() and not folder.is_symlink():
-                remove_parts(folder)
+        inside = [p for p in self.path.iterdir() if p.is_dir() and not p.is_symlink()]
+        for folder in (self.path, *inside):
+            remove_parts(folder)
 
     def __truediv__(self, name: str) -> Path:
         """The path of the file ``name`` in the folder; its own folder is made.

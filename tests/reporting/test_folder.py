@@ -94,7 +94,9 @@ def test_parts_that_killed_processes_left_are_removed_and_nothing_else(tmp_path)
     others += [tmp_path / "run/weights/.b.npz.3-4.part"]
     for path in parts + others:
         path.touch()
-    RunFolder(tmp_path / "run", "test")
+    (tmp_path / "run" / ".c.npz.minidl-1-2.part").mkdir()
+    (tmp_path / "linked").symlink_to("run")
+    RunFolder(tmp_path / "linked", "test")
     assert not any(path.exists() for path in parts)
     assert all(path.exists() for path in others)
 
