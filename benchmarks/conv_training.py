@@ -108,7 +108,7 @@ def main() -> None:
     add("--interpreter", nargs="+", default=[sys.executable], metavar="PYTHON")
     add("--output-dir", type=Path, default=Path("runs/benchmark"))
     chosen = parser.parse_args()
-    folder = RunFolder(chosen.output_dir)
+    folder = RunFolder(chosen.output_dir, "benchmark")
     data = standin.generate(train=8192, test=1)
     images, labels = data.train.inputs, data.train.targets % 10  # ten classes, as in the studies
     print(

@@ -177,7 +177,7 @@ def options() -> argparse.Namespace:
 def main() -> None:
     chosen = options()
     device = get_device(chosen.device).describe()
-    folder = RunFolder(chosen.output_dir)
+    folder = RunFolder(chosen.output_dir, "benchmark")
     data = load("auto", chosen.data_dir)
     images = np.ascontiguousarray(data.train.inputs[:20_000]).reshape(20_000, -1)
     labels = data.train.targets[:20_000]

@@ -30,7 +30,7 @@ from pathlib import Path
 import numpy as np
 
 from minidl import Adam, Dense, Dropout, Examples, Network, SoftmaxCrossEntropy
-from minidl.cells import Cells
+from minidl.cells import Cell, Cells
 from minidl.checkpoint import Checkpoint, CheckpointError, Saved
 from minidl.files import whole_file
 from minidl.recording import History, record
@@ -41,10 +41,10 @@ RNG = np.random.default_rng(0)
 TRAIN = Examples(RNG.integers(0, 256, (500, 48), dtype=np.uint8), RNG.integers(0, 10, 500))
 TEST = TRAIN.first(50)
 EPOCHS, BATCH_SIZE = 4, 50
-KINDS = {".cell": History, ".checkpoint": Saved, ".previous": Saved, ".json": dict}
+KINDS = {".cell": Cell, ".checkpoint": Saved, ".previous": Saved, ".json": dict}
 
 
-def one_training(seed: int, folder: RunFolder, checkpoint: Checkpoint) -> History:
+def one_training(seed: int, weights: Path, checkpoint: Checkpoint) -> History:
     network = Network([Dense(48, 64, "relu"), Dropout(0.2), Dense(64, 10)], 48, rng=seed)
     history = record(
         network,
@@ -58,16 +58,19 @@ def one_training(seed: int, folder: RunFolder, checkpoint: Checkpoint) -> Histor
         progress=False,
         checkpoint=checkpoint,
     )
-    network.save(folder / f"weights/{seed}.npz")
+    network.save(weights)
     return history
 
 
 def study(path: Path) -> None:
     """What is killed: two trainings, and a file that says what came out."""
-    folder = RunFolder(path)
+    folder = RunFolder(path, "fault_campaign")
     cells = Cells(path, {"epochs": EPOCHS}, every=1)
-    tasks = {f"seed{n}": functools.partial(one_training, n, folder) for n in range(2)}
-    histories = cells.train(tasks, History, jobs=2)
+    tasks = {
+        f"seed{n}": functools.partial(one_training, n, cells.weights_of(f"seed{n}"))
+        for n in range(2)
+    }
+    histories = cells.train(tasks, History, jobs=2, weights=True)
     found = [[h.train_loss, h.test_loss, [p.mean_abs() for p in h.probes]] for h in histories]
     folder.write_json("result.json", {"histories": found})
 
@@ -91,7 +94,7 @@ def outcome(path: Path) -> dict[str, bytes]:
     """All that a run leaves that does not tell the time."""
     return {
         name: (path / name).read_bytes()
-        for name in ("result.json", "weights/0.npz", "weights/1.npz")
+        for name in ("result.json", "weights/seed0.npz", "weights/seed1.npz")
     }
 
 

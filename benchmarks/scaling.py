@@ -97,7 +97,7 @@ def main() -> None:
     parser.add_argument("--interpreter", nargs="+", default=[sys.executable], metavar="PYTHON")
     parser.add_argument("--output-dir", type=Path, default=Path("runs/benchmark"))
     chosen = parser.parse_args()
-    folder = RunFolder(chosen.output_dir)
+    folder = RunFolder(chosen.output_dir, "benchmark")
     data = standin.generate(train=8192, test=1)
     note = f"{hardware()['processor']}, {today()}"
     everything: dict[str, Any] = {

@@ -51,7 +51,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--output-dir", type=Path, default=Path("runs/benchmark"))
     chosen = parser.parse_args()
-    folder = RunFolder(chosen.output_dir)
+    folder = RunFolder(chosen.output_dir, "benchmark")
     data = str(chosen.data_dir)
     with tempfile.TemporaryDirectory() as scratch:
         ours = [sys.executable, str(HERE.parent / "experiments/cifar100.py"), "--epochs", "1"]

@@ -46,7 +46,7 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
 def main(arguments: list[str] | None = None) -> None:
     chosen = options(arguments)
     start = time.perf_counter()
-    folder = RunFolder(chosen.output_dir)
+    folder = RunFolder(chosen.output_dir, "activation_gallery")
     entries = gallery()
     judged = claims()
     folder.write_figure("figures/overview", overview(entries))

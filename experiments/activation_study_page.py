@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,10 @@ from activation_study_claims import CLAIMS, PATIENCE, REASONS, TABLES, Setting, 
 from activation_study_figures import LAYERS
 from activation_study_training import BATCH_SIZE, EPOCHS, SET_UPS
 
+from minidl.files import read_bytes
 from minidl.pages import Chart, Page, Section, Series
 from minidl.reporting.page import (
+    LARGEST,
     claims_section,
     held,
     read_summary,
@@ -59,12 +62,12 @@ def page(folder: Path) -> Page:
 def _by_epoch(folder: Path) -> ByEpoch:
     """``epochs.csv``."""
     found: dict[Setting, dict[str, dict[str, list[float]]]] = {}
-    with open(folder / "epochs.csv", encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            setting = row.pop("data_set"), row.pop("optimizer")
-            columns = found.setdefault(setting, {}).setdefault(row.pop("activation"), {})
-            for name, value in row.items():
-                columns.setdefault(name, []).append(float(value))
+    text = read_bytes(folder / "epochs.csv", LARGEST).decode("utf-8")
+    for row in csv.DictReader(io.StringIO(text, newline="")):
+        setting = row.pop("data_set"), row.pop("optimizer")
+        columns = found.setdefault(setting, {}).setdefault(row.pop("activation"), {})
+        for name, value in row.items():
+            columns.setdefault(name, []).append(float(value))
     return found
 
 

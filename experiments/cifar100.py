@@ -13,6 +13,7 @@ import argparse
 import dataclasses
 import functools
 import itertools
+from pathlib import Path
 
 import numpy as np
 from cifar100_report import Run, SetUp, claims_table, write_report
@@ -35,9 +36,9 @@ from minidl import ACTIVATIONS, Dense, Flatten, Network, SoftmaxCrossEntropy
 from minidl.backend import Device
 from minidl.checkpoint import Checkpoint
 from minidl.datasets import NAMES, Dataset, load
+from minidl.microscope.look_file import Recorder
 from minidl.optimizers import OPTIMIZERS, Optimizer
 from minidl.recording import History, record
-from minidl.reporting import RunFolder
 
 
 def options(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -92,10 +93,11 @@ def run_network(
     chosen: argparse.Namespace,
     data: Dataset,
     device: Device,
-    folder: RunFolder,
+    recorder: Recorder | None,
+    weights: Path,
     checkpoint: Checkpoint,
 ) -> History:
-    """Train one network, keep its weights and return its history."""
+    """Train one network, write its weights and return its history."""
     network = build_network(activation, chosen, data, seed, device)
     label = f"{activation:<{max(map(len, chosen.activations))}}"
     label = f"seed {seed}  {label}" if chosen.seeds > 1 else label
@@ -111,9 +113,9 @@ def run_network(
         progress=False if chosen.quiet else label,
         graph=chosen.graph,
         checkpoint=checkpoint,
-        recorder=recorder_of(chosen, folder, f"{activation}-seed{seed}"),
+        recorder=recorder,
     )
-    network.save(folder / f"weights/{activation}-seed{seed}.npz")
+    network.save(weights)
     return history
 
 
@@ -126,7 +128,9 @@ def load_data(chosen: argparse.Namespace) -> Dataset:
 
 def main(arguments: list[str] | None = None) -> None:
     chosen = options(arguments)
-    begun, (data,) = begin(chosen, lambda: [load_data(chosen)], ["activations", "seed", "seeds"])
+    begun, (data,) = begin(
+        "cifar100", chosen, lambda: [load_data(chosen)], ["activations", "seed", "seeds"]
+    )
     device, folder = begun.device, begun.folder
     if not chosen.quiet:
         print(build_network(chosen.activations[0], chosen, data, chosen.seed, device).summary())
@@ -134,12 +138,20 @@ def main(arguments: list[str] | None = None) -> None:
     seeds = range(chosen.seed, chosen.seed + chosen.seeds)
     cells = [(seed, activation) for seed in seeds for activation in chosen.activations]
     tasks = {
-        f"{activation}-seed{seed}": functools.partial(
-            run_network, activation, seed, chosen, data, device, folder
+        name: functools.partial(
+            run_network,
+            activation,
+            seed,
+            chosen,
+            data,
+            device,
+            recorder_of(chosen, folder, name),
+            begun.cells.weights_of(name),
         )
         for seed, activation in cells
+        for name in [f"{activation}-seed{seed}"]
     }
-    histories = begun.train(tasks, History)
+    histories = begun.train(tasks, History, weights=True)
     del data, tasks  # the images are not needed any more; drawing figures takes memory, too
     runs = [
         Run(seed, {a: h for (s, a), h in zip(cells, histories, strict=True) if s == seed})

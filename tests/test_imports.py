@@ -22,6 +22,7 @@ MAY_IMPORT = {
     "npz": {"files"},
     "sealed": {"backend", "files"},
     "parallel": set(),
+    "software": {"printable"},
     "progress": set(),
     "pages.parts": set(),
     "pages.chart": {"pages.parts"},
@@ -109,7 +110,7 @@ MAY_IMPORT = {
         *("files", "microscope.look_file", "microscope.page", "microscope.server", "output")
     },
     "microscope": set(),
-    "checkpoint": {"backend", "sealed", "step"},
+    "checkpoint": {"backend", "printable", "sealed", "software", "step"},
     "training": {
         *("backend", "checkpoint", "examples", "losses", "network", "optimizers", "progress"),
         "step",

@@ -7,10 +7,12 @@ import warnings
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info
 
 from minidl import Adam, Dense, Network, SoftmaxCrossEntropy, train
 from minidl.examples import Examples
-from minidl.parallel import processors, share, share_processors, split
+from minidl.parallel import processors, share, share_processors, split, using_threads
+from minidl.recording import side_by_side
 
 
 def parts(n, least):
@@ -95,3 +97,15 @@ def test_the_child_of_a_fork_trains_as_its_parent_did():
         assert child.exitcode == 0
     finally:
         child.kill()
+
+
+def test_the_number_of_threads_holds_for_blas_and_for_what_runs_side_by_side():
+    def blas():
+        return [one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas"]
+
+    before = blas()
+    for count in (1, 2):
+        with using_threads(count):
+            assert set(blas()) == {share()} == {count}
+            assert side_by_side([share] * 3, 2) == [count] * 3
+    assert blas() == before

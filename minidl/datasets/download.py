@@ -16,7 +16,7 @@ from minidl.datasets.dataset import CorruptDataset, DatasetError, DatasetNotFoun
 from minidl.datasets.places import own_mirror
 from minidl.datasets.transfer import MirrorError, blocks
 from minidl.datasets.turns import sole_writer
-from minidl.files import whole_file
+from minidl.files import open_to_read, whole_file
 
 PAUSES = (1.0, 4.0)  # seconds before a mirror is asked for the second and the third time
 BLOCK = 1 << 20  # bytes read at a time
@@ -153,7 +153,7 @@ def verify(path: Path, file: Published) -> None:
         if size != file.size:
             raise CorruptDataset(f"{path}: expected {file.size:,} bytes, got {size:,}; {advice}")
         digest = hashlib.md5(usedforsecurity=False)
-        with open(path, "rb") as opened:
+        with open_to_read(path) as opened:
             while block := opened.read(BLOCK):
                 digest.update(block)
     except OSError as error:

@@ -23,7 +23,7 @@ from minidl.datasets.dataset import CorruptDataset, Dataset, DatasetError
 from minidl.datasets.download import Published, fetch
 from minidl.datasets.places import Places
 from minidl.examples import Examples
-from minidl.files import fill
+from minidl.files import fill, open_to_read
 
 CLASSES = 10
 SIDE = 28  # pixels, each way
@@ -128,7 +128,7 @@ def read_idx(path: Path, shape: tuple[int, ...]) -> np.ndarray:
         size = path.stat().st_size
         if zipped and size > total + total // 100 + 4096:
             raise CorruptDataset(f"{path}: {size:,} bytes gzipped, for {total:,} unpacked")
-        with cast("IO[bytes]", gzip.open(path, "rb") if zipped else open(path, "rb")) as file:
+        with open_to_read(path) as plain, _unpacked(plain, zipped) as file:
             _check_header(path, file.read(header), shape)
             if not zipped and size != total:
                 raise CorruptDataset(
@@ -150,6 +150,10 @@ def read_idx(path: Path, shape: tuple[int, ...]) -> np.ndarray:
         ) from error
     except OSError as error:
         raise DatasetError(f"{path}: cannot be read: {error}") from error
+
+
+def _unpacked(file: IO[bytes], zipped: bool) -> IO[bytes]:
+    return cast("IO[bytes]", gzip.GzipFile(fileobj=file, mode="rb")) if zipped else file
 
 
 def _check_header(path: Path, header: bytes, shape: tuple[int, ...]) -> None:

@@ -6,7 +6,6 @@ training; ``experiments/report_page.py`` does so.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from html import escape
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from minidl import __version__
+from minidl.files import read_bytes, read_json
 from minidl.pages import Badge, Page, Part, Picture, Prose, Section, Table
 from minidl.reporting.claims import NOT_REPORTED, verdict
 from minidl.reporting.conditions import Conditions
@@ -24,8 +24,11 @@ FOOTER += "it can be kept, sent and opened without a network."
 BADGES = {True: "good", False: "bad", None: "open"}
 
 
+LARGEST = 64 << 20  # bytes of a file that a page is made from
+
+
 def read_summary(folder: Path) -> dict[str, Any]:
-    return json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+    return read_json(folder / "summary.json", "the summary of a run", LARGEST)
 
 
 def report_page(
@@ -102,7 +105,7 @@ def pictures(folder: Path, shown: Mapping[str, str]) -> list[Picture]:
     """The figures of the run that are there, of ``shown``: what each is, by its name."""
     paths = {name: folder / "figures" / f"{name}.png" for name in shown}
     return [
-        Picture(path.read_bytes(), shown[name], shown[name])
+        Picture(read_bytes(path, LARGEST), shown[name], shown[name])
         for name, path in paths.items()
         if path.exists()
     ]

@@ -34,11 +34,12 @@ from minidl import (
     SoftmaxCrossEntropy,
 )
 from minidl.backend import CPU
+from minidl.cells import Cell as KeptCell
 from minidl.checkpoint import Checkpoint
 from minidl.datasets import Dataset
 from minidl.microscope.run import looks_of
 from minidl.reporting import judge
-from minidl.sealed import read_sealed
+from minidl.sealed import decoded, read_sealed
 
 SHAPES = {"mnist": (1, 28, 28), "cifar-10": (3, 32, 32)}
 CLASSES = tuple("0123456789")
@@ -97,7 +98,8 @@ def test_every_file_and_key(run, capsys):
     assert summary["options"]["seed"] == 3
     assert len(summary["cells"]) == 20
     assert len(summary["claims"]["last"]) == len(summary["claims"]["best"]) == len(CLAIMS)
-    cell = read_sealed(folder / "cells/cifar-10-adam-elu.cell", CellData)
+    path = folder / "cells/cifar-10-adam-elu.cell"
+    cell = decoded(bytes(read_sealed(path, KeptCell).result), CellData, path)
     assert cell["images"] == [128, 32, 40]
     assert cell["epochs"] == 2
     for name in ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy"):

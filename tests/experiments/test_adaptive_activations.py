@@ -105,7 +105,7 @@ def test_same_seed_same_figures_whatever_the_jobs(run):
         return [[t["test_loss"] for t in block["trainings"]] for block in trainings]
 
     one = losses("--jobs", "1")
-    assert one == losses("--jobs", "2")
+    assert one == losses("--jobs", "2", "--fresh")
     assert one[0] != one[1]
 
 

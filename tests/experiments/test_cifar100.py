@@ -7,13 +7,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import activation_gallery
 import cifar100
 import numpy as np
 import pytest
 from cifar100_claims import Series, judge, published
 
-from minidl import Network, get_device
+from minidl import Examples, Network, get_device
+from minidl.checkpoint import CheckpointError
 from minidl.datasets import standin
+from minidl.software import Software
 
 SCRIPT = Path(cifar100.__file__)
 HIDDEN = ["--hidden", "16", "16", "16", "16"]
@@ -28,8 +31,9 @@ def small():
 def run(monkeypatch, tmp_path, small):
     """Run the experiment in this process and return its folder."""
 
-    def run(*arguments, title=None, name="stand-in"):
-        data = dataclasses.replace(small, name=name, title=title or small.title)
+    def run(*arguments, title=None, name="stand-in", train=None):
+        known = small if train is None else dataclasses.replace(small, train=train)
+        data = dataclasses.replace(known, name=name, title=title or small.title)
         monkeypatch.setattr(cifar100, "load", lambda *_, **__: data)
         cifar100.main([*arguments, "--device", "cpu", "--output-dir", str(tmp_path / "run")])
         return tmp_path / "run"
@@ -89,9 +93,60 @@ def test_same_seed_same_figures_and_weights(run, tmp_path):
             return networks, weights["dense_1.W"]
 
     one, W = figures("--jobs", "1")
-    other, again = figures("--jobs", "2")
+    other, again = figures("--jobs", "2", "--fresh")
     assert one == other
     assert np.array_equal(W, again)
+
+
+def test_other_data_between_two_starts_are_refused(run, small):
+    run("--epochs", "1", "--quiet", *HIDDEN)
+    targets = small.train.targets.copy()
+    targets[0] = (targets[0] + 1) % 10
+    train = Examples(small.train.inputs, targets)
+    with pytest.raises(
+        CheckpointError, match=r'data stand-in "\w{64}", as in the run .*, got data'
+    ):
+        run("--epochs", "1", "--quiet", *HIDDEN, train=train)
+
+
+def test_another_number_of_threads_is_another_run_and_the_report_says_how_many(run):
+    folder = run("--epochs", "1", "--quiet", *HIDDEN)
+    assert summary(folder)["threads"] == 1
+    assert "network(s) at a time, 1 thread(s) for each" in (folder / "report.md").read_text("utf-8")
+    with pytest.raises(CheckpointError, match="expected threads 1, as in the run that lies there"):
+        run("--epochs", "1", "--quiet", "--threads", "2", *HIDDEN)
+
+
+def test_the_report_says_which_software_its_parts_were_computed_with(run, monkeypatch):
+    now = Software.now()
+    monkeypatch.setattr(Software, "now", lambda: Software(now.parts | {"NumPy": "1.0"}))
+    run("--epochs", "1", "--quiet", "--activations", "relu", "tanh", *HIDDEN)
+    monkeypatch.setattr(Software, "now", lambda: now)
+    folder = run("--epochs", "1", "--quiet", *HIDDEN)
+    assert [one["NumPy"] for one in summary(folder)["software"]] == ["1.0", np.__version__]
+    for name in ("report.md", "report.html"):
+        text = (folder / name).read_text("utf-8")
+        assert "computed in parts" in text
+        assert f"NumPy 1.0; NumPy {np.__version__}" in text
+
+
+def test_weights_that_are_gone_are_written_again(run, capsys):
+    folder = run("--epochs", "1", "--quiet", *HIDDEN)
+    path = folder / "weights/relu-seed0.npz"
+    before = path.read_bytes()
+    path.unlink()
+    capsys.readouterr()
+    run("--epochs", "1", "--quiet", *HIDDEN)
+    assert path.read_bytes() == before
+    assert capsys.readouterr().err == f"minidl: {path}: gone; written again\n"
+
+
+def test_another_study_does_not_write_here(run):
+    folder = run("--epochs", "1", "--quiet", *HIDDEN)
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    with pytest.raises(FileExistsError, match=r"run of activation_gallery .* run of cifar100;"):
+        activation_gallery.main(["--output-dir", str(folder)])
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
 
 
 def test_networks_start_alike_and_see_the_same_batches(small):
@@ -237,7 +292,8 @@ def test_help():
     command = [sys.executable, str(SCRIPT), "--help"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     options = """--epochs --batch-size --seed --seeds --activations --hidden --optimizer
-        --learning-rate --dataset --data-dir --limit --device --jobs --output-dir --quiet"""
+        --learning-rate --dataset --data-dir --limit --device --jobs --threads --output-dir
+        --quiet"""
     assert set(options.split()) <= set(done.stdout.replace(",", " ").split())
 
 

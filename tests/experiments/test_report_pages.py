@@ -1,7 +1,9 @@
 """The report pages of the studies, in a browser: of a short run, and those in the docs."""
 
 import json
+import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +13,7 @@ import cifar100_report
 import numpy as np
 import pytest
 from browser import serious_faults, sticks_out
+from fashion_mnist_page import PICTURES
 from report_page import PAGES, main
 
 from minidl.datasets import standin
@@ -159,6 +162,77 @@ def words_and_numbers(page):
     """
     contents = page.partition("<main")[2].partition("</main>")[0]
     return NUMBER.sub("#", contents), np.array(NUMBER.findall(contents), float)
+
+
+def changed(summary, kind):
+    """The text of a summary in which something is not as a run writes it."""
+    texts = {
+        "empty": "",
+        "no JSON": "{",
+        "a list": "[1, 2]",
+        "a number": "3",
+        "nothing": "{}",
+        "not UTF-8": b"{\xff}",
+        "deep": "[" * 100_000,
+        "long number": '{"epochs": ' + "1" * 5000 + "}",
+    }
+    network = summary["networks"]["relu"]
+    others = {
+        "networks a list": {"networks": [1]},
+        "networks none": {"networks": {}},
+        "epochs text": {"networks": {"relu": network | {"test_accuracy": "high"}}},
+        "no epoch": {"networks": {"relu": network | {"test_accuracy": []}}},
+        "claims text": {"claims": ["it holds"]},
+        "claim without verdict": {"claims": [{"claim": "it holds"}]},
+        "half a character": {"optimizer": "\ud800"},
+        "seeds a number": {"seeds": 3},
+        "hidden none": {"hidden": None},
+        "versions text": {"versions": "all"},
+    }
+    return texts[kind] if kind in texts else json.dumps(summary | others[kind])
+
+
+KINDS = (
+    *("empty", "no JSON", "a list", "a number", "nothing", "not UTF-8", "deep", "long number"),
+    *("networks a list", "networks none", "epochs text", "no epoch", "claims text"),
+    *("claim without verdict", "half a character", "seeds a number", "hidden none"),
+    "versions text",
+)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_malformed_summary_is_one_line(kind, summary, tmp_path):
+    text = changed(summary, kind)
+    text = text if isinstance(text, bytes) else text.encode()
+    (tmp_path / "summary.json").write_bytes(text)
+    with pytest.raises(ValueError, match=r"expected summary\.json .* cifar100") as error:
+        main(["cifar100", str(tmp_path)])
+    assert "\n" not in str(error.value)
+    str(error.value).encode()
+    assert not (tmp_path / "report.html").exists()
+
+
+@pytest.mark.parametrize("study", PAGES)
+def test_the_summary_of_another_study_is_one_line(study, summary, tmp_path):
+    other = next(name for name in PAGES if name != study)
+    shutil.copy(RESULTS / other / "summary.json", tmp_path)
+    with pytest.raises((ValueError, FileNotFoundError)) as error:  # one also reads epochs.csv
+        main([study, str(tmp_path)])
+    assert "\n" not in str(error.value)
+    (tmp_path / "minidl-run.json").write_text(json.dumps({"study": other}))
+    with pytest.raises(ValueError, match=f"expected a run of {study}, got one of {other}"):
+        main([study, str(tmp_path)])
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+@pytest.mark.parametrize("name", ["summary.json", "epochs.csv", f"figures/{min(PICTURES)}.png"])
+def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(name, tmp_path):
+    study = "fashion_mnist" if "figures" in name else "activation_study"
+    shutil.copytree(RESULTS / study, tmp_path / "run")
+    (tmp_path / "run" / name).unlink()
+    os.mkfifo(tmp_path / "run" / name)
+    with pytest.raises(OSError, match=f"{name}: expected a plain file, got a pipe"):
+        main([study, str(tmp_path / "run")])
 
 
 @pytest.mark.parametrize("study", PAGES)
