@@ -11,6 +11,8 @@ import numpy as np
 from minidl import checks, kernels
 from minidl.backend import CPU, Array, Device, Workspace, get_device, namespace, take_rows, to_numpy
 
+AT_ONCE = 1 << 20  # numbers that are looked at together
+
 
 class Examples(Workspace):
     """Inputs with their targets; a batch is turned into floats as it is drawn.
@@ -214,12 +216,43 @@ class Examples(Workspace):
                 f"got {labels.min()} to {labels.max()}"
             )
 
+    def first_nonfinite(self, rows: np.ndarray, dtype: np.dtype) -> str | None:
+        """``"inputs[17, 0, 3] is nan"``: what is not finite in the given rows; None if nothing.
+
+        A number that ``dtype`` does not reach is not finite either.  The inputs come before the
+        targets; all rows are read, a few at a time.
+        """
+        for name, array in (("inputs", self.inputs), ("targets", self.targets)):
+            if array.dtype.kind == "f":
+                found = _first_nonfinite(array, rows, dtype)
+                if found is not None:
+                    index, value = found
+                    beyond = f", which {dtype} cannot hold" if math.isfinite(value) else ""
+                    return f"{name}[{', '.join(map(str, index))}] is {value}{beyond}"
+        return None
+
     def _check_integers(self) -> None:
         if self.targets.dtype.kind not in "iu" or self.targets.ndim != 1:
             raise ValueError(
                 "Examples: expected integer labels (N,), "
                 f"got {self.targets.dtype} {self.targets.shape}"
             )
+
+
+def _first_nonfinite(
+    array: Array, rows: np.ndarray, dtype: np.dtype
+) -> tuple[list[int], float] | None:
+    """Index and value of the first number in these rows that is not finite as ``dtype``."""
+    at_once = AT_ONCE // max(1, math.prod(array.shape[1:])) + 1
+    for start in range(0, len(rows), at_once):
+        some = rows[start : start + at_once]
+        piece = to_numpy(array[namespace(array).asarray(some)])
+        with np.errstate(over="ignore"):
+            bad = np.argwhere(~np.isfinite(piece.astype(dtype)))
+        if len(bad):
+            row, *place = bad[0].tolist()
+            return [int(some[row]), *place], float(piece[tuple(bad[0])])
+    return None
 
 
 def _numbers(name: str, values: Sequence[float]) -> tuple[float, ...]:

@@ -15,6 +15,7 @@ from minidl.losses import Loss
 from minidl.network import Network
 
 SATURATED = 0.01  # a slope below this share of the function's steepest counts as flat
+INPUT = "the input of the network"  # a place where NaN and infinity may first appear
 
 
 @dataclass(frozen=True)
@@ -149,7 +150,7 @@ def unit_figures(network: Network) -> list[UnitFigures]:
 def first_nonfinite(network: Network) -> str | None:
     """Where the last forward first met a NaN or an infinity: ``"dense_2.z"``; None if nowhere."""
     if not _finite(network.layers[0].x):
-        return "the input of the network"
+        return INPUT
     for layer in network.walk():  # in the order of the forward pass
         for name in (*layer.parameter_shapes(), *layer.state_shapes(), "z", "y"):
             if not _finite(getattr(layer, name, None)):

@@ -18,7 +18,7 @@ from minidl import kernels
 from minidl.backend import Array, Random, Workspace, to_numpy
 from minidl.examples import Examples
 from minidl.graph import Graph
-from minidl.inspection import first_nonfinite
+from minidl.inspection import INPUT, first_nonfinite
 from minidl.losses import Loss
 from minidl.memory import training_memory
 from minidl.network import Network
@@ -134,31 +134,41 @@ class TrainingStep:
             losses[...], dlogits = loss.terms(logits, targets, divisor=len(rows))
             loss.hits(logits, targets, out=hits)
             if not network.device.is_cuda:  # a GPU is not waited for: _check_epoch
-                self._check_step(losses)
+                self._check_step(rows, losses)
             network.backward(dlogits)
             self.optimizer.step(network.theta, network.dtheta, now)
 
     # -- a loss that is not finite --------------------------------------------------
 
-    def _check_step(self, losses: Array) -> None:
+    def _check_step(self, rows: Array, losses: Array) -> None:
         if not np.isfinite(losses).all():
             place = first_nonfinite(self.network) or "the loss itself, all layers are finite"
             self.network.state[...] = self._state
-            self._report(self.done, losses, f"which first appears in {place}")
+            way_out = self._bad_examples(rows)
+            if way_out is None and place == INPUT:
+                way_out = "the examples are finite, so augment or their scaling makes it so"
+            self._report(self.done, losses, f"which first appears in {place}", way_out)
 
     def _check_epoch(self) -> None:
         losses = to_numpy(self.losses[: self.done * self.batch_size])
         bad = np.flatnonzero(~np.isfinite(losses))
         if len(bad):
             step = int(bad[0]) // self.batch_size
-            batch = losses[step * self.batch_size :][: self.batch_size]
-            self._report(step, batch, "found at the end of the epoch, with all parameters spoiled")
+            batch = slice(step * self.batch_size, (step + 1) * self.batch_size)
+            where = "found at the end of the epoch, with all parameters spoiled"
+            self._report(step, losses[batch], where, self._bad_examples(self.order[batch]))
 
-    def _report(self, step: int, losses: np.ndarray, where: str) -> None:
-        raise NonFiniteLoss(
-            f"step {step + 1}: the loss is {losses.mean()}, {where}; "
-            "try a smaller learning_rate, or clip_norm=1.0"
-        )
+    def _bad_examples(self, rows: Array) -> str | None:
+        """What is not finite in the data: of this batch, or of an earlier one that let it in."""
+        for some in (to_numpy(rows), np.arange(len(self.examples))):
+            found = self.examples.first_nonfinite(some, self.network.dtype)
+            if found is not None:
+                return f"{found}: put a finite number there, or leave that example out"
+        return None
+
+    def _report(self, step: int, losses: np.ndarray, where: str, way_out: str | None) -> None:
+        way_out = way_out or "try a smaller learning_rate, or clip_norm=1.0"
+        raise NonFiniteLoss(f"step {step + 1}: the loss is {losses.mean()}, {where}; {way_out}")
 
     # -- the graph ------------------------------------------------------------------
 

@@ -86,7 +86,8 @@ def train(
         network, or targets that do not fit the loss (docs/limits.md lists them).
     NonFiniteLoss
         where the loss of a step is NaN or infinite, with epoch, step and the
-        first layer in which it appears.  Parameters and state stay as they were
+        first layer in which it appears; where the examples hold NaN or infinity,
+        with the index of the first.  Parameters and state stay as they were
         before that step.  On a GPU it is found at the end of the epoch only.
     DeviceError
         where the GPU, or this machine, has too little memory.

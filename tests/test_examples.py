@@ -252,3 +252,24 @@ def test_the_digest_tells_all_that_a_batch_is_made_of():
         Examples(images, labels, mean=half, std=half),
     ]
     assert len({known.digest(), *(other.digest() for other in others)}) == 7
+
+
+def test_the_first_number_that_is_not_finite_is_named_wherever_it_lies(device, monkeypatch):
+    monkeypatch.setattr("minidl.examples.AT_ONCE", 6)  # two rows are read together
+    inputs, targets = np.zeros((7, 2, 3), np.float32), np.zeros(7)
+    rows, dtype = np.arange(7)[::-1], np.dtype(np.float32)
+    given = Examples(inputs, targets)
+
+    def found():
+        return given.to(device).first_nonfinite(rows, dtype)
+
+    assert found() is None
+    targets[2] = 1e39
+    assert found() == "targets[2] is 1e+39, which float32 cannot hold"
+    assert given.first_nonfinite(rows, np.dtype(np.float64)) is None
+    inputs[0, 1, 0] = -math.inf
+    assert found() == "inputs[0, 1, 0] is -inf"
+    inputs[3, 0, 1] = math.nan  # in the order of the rows
+    assert found() == "inputs[3, 0, 1] is nan"
+    assert given.first_nonfinite(rows[:3], dtype) is None
+    assert Examples(IMAGES, LABELS).first_nonfinite(np.arange(4), dtype) is None

@@ -293,6 +293,17 @@ def test_the_step_of_the_loss_that_is_not_finite_is_named(gpu):
         epoch()
 
 
+def test_an_input_that_is_not_finite_is_named_at_the_end_of_the_epoch(gpu):
+    inputs = IMAGES / 255.0
+    inputs[11, 1, 0, 2] = math.nan
+    message = r"loss is nan, found at the end of the epoch, .*; inputs\[11, 1, 0, 2\] is nan: put a"
+    options = {"epochs": 1, "batch_size": BATCH, "progress": False}
+    with pytest.raises(NonFiniteLoss, match=message):
+        list(
+            train(network(gpu), Examples(inputs, LABELS), SoftmaxCrossEntropy(), Adam(), **options)
+        )
+
+
 class Fetching(Layer):
     """A layer that brings a value to the CPU in every step, as no graph can."""
 

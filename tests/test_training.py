@@ -271,17 +271,63 @@ def test_a_loss_that_is_not_finite_names_epoch_step_and_layer(change, place):
     np.testing.assert_array_equal(net.theta, before)
 
 
-def test_an_input_that_is_not_finite_is_named():
+@pytest.mark.parametrize("value", [math.inf, math.nan])
+def test_an_input_that_is_not_finite_is_named_with_its_example(value):
     inputs = IMAGES / 255.0
-    row = np.random.default_rng(7).permutation(N)[2 * BATCH]
-    inputs[row, 0, 0] = math.inf
+    row = np.random.default_rng(7).permutation(N)[2 * BATCH + 1]
+    inputs[row, 0, 3] = value
     net = network("relu")
     watching = Watching(net)
-    message = "epoch 1, step 3: .* appears in the input of the network; try a smaller"
-    with pytest.raises(NonFiniteLoss, match=message):
+    message = (
+        "epoch 1, step 3: the loss is nan, which first appears in the input of the network; "
+        f"inputs[{row}, 0, 3] is {value}: put a finite number there, or leave that example out"
+    )
+    with pytest.raises(NonFiniteLoss) as caught:
         list(run(net, watching, Examples(inputs, LABELS)))
+    assert str(caught.value) == message
     assert len(watching.after) == 2
     np.testing.assert_array_equal(net.theta, watching.after[-1])
+
+
+def test_a_target_that_is_not_finite_is_named_with_its_example():
+    targets = np.zeros((N, 3))
+    row = np.random.default_rng(7).permutation(N)[BATCH]
+    targets[row, 2] = math.nan
+    message = (
+        "epoch 1, step 2: the loss is nan, which first appears in the loss itself, all layers are "
+        f"finite; targets[{row}, 2] is nan: put a finite number there, or leave that example out"
+    )
+    with pytest.raises(NonFiniteLoss) as caught:
+        list(run(network(), data=Examples(IMAGES, targets), loss=MeanSquaredError()))
+    assert str(caught.value) == message
+
+
+def test_an_infinity_whose_own_loss_is_finite_is_named_a_step_later():
+    """σ(±∞) is 0 or 1, but the gradient 0 · ∞ makes the weights NaN for the next batch."""
+    inputs = IMAGES / 255.0
+    row = np.random.default_rng(7).permutation(N)[0]
+    inputs[row, 1, 0] = math.inf
+    message = (
+        r"epoch 1, step 2: .* first appears in dense_1.W; "
+        rf"inputs\[{row}, 1, 0\] is inf: put a finite number there"
+    )
+    with np.errstate(invalid="ignore"), pytest.raises(NonFiniteLoss, match=message):
+        list(run(network("sigmoid"), data=Examples(inputs, LABELS)))
+
+
+def test_a_number_that_the_network_cannot_hold_is_named():
+    targets = np.zeros((N, 3))
+    targets[4, 1] = 1e200
+    net = network(dtype="float32")
+    message = r"targets\[4, 1\] is 1e\+200, which float32 cannot hold: put a finite number there"
+    with pytest.raises(NonFiniteLoss, match=message):
+        list(run(net, data=Examples(IMAGES, targets), loss=MeanSquaredError()))
+
+
+def test_examples_that_are_finite_are_not_blamed_for_what_augment_makes_of_them():
+    message = "in the input of the network; the examples are finite, so augment or their scaling"
+    with pytest.raises(NonFiniteLoss, match=message):
+        list(run(network(), data=Examples(IMAGES / 255.0, LABELS), augment=lambda x: x * math.inf))
 
 
 def test_running_values_are_then_those_from_before_the_step():

@@ -53,6 +53,23 @@ def test_figures_are_written_twice_and_the_same_each_time(tmp_path):
     ]
 
 
+def test_each_file_of_a_figure_takes_one_drawing(tmp_path, monkeypatch):
+    drawn, (ax,) = new_figure("title")
+    (line,) = ax.plot([1, 2], [3, 4])
+    draw, drawings = line.draw, []
+    monkeypatch.setattr(line, "draw", lambda renderer: drawings.append(1) or draw(renderer))
+    RunFolder(tmp_path).write_figure("one", drawn)
+    assert len(drawings) == 2
+
+
+def test_the_axis_of_a_single_epoch_has_that_epoch_and_no_fractions():
+    drawn, (ax,) = new_figure("title")
+    draw_by_epoch(ax, [0.25], "series")
+    drawn.draw_without_rendering()
+    low, high = ax.get_xlim()
+    assert [tick for tick in ax.get_xticks() if low <= tick <= high] == [1]
+
+
 def test_cells_cannot_break_out_of_a_markdown_table():
     table = markdown_table(["a|b"], [["x\ny"], ["p|q"]])
     assert table.splitlines() == [r"| a\|b |", "|---|", "| x y |", r"| p\|q |"]
