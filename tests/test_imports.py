@@ -79,7 +79,7 @@ MAY_IMPORT = {
     "inspection": {"activations", "backend", "losses", "network"},
     "gradcheck.result": set(),
     "gradcheck.point": {"backend"},
-    "gradcheck.subjects": {"backend", "gradcheck.point"},
+    "gradcheck.subjects": {"backend", "gradcheck.point", "layers"},
     "gradcheck.numeric": {"backend", "gradcheck.subjects"},
     "gradcheck.ties": {"backend", "gradcheck.numeric", "gradcheck.subjects"},
     "gradcheck.judge": {

@@ -122,7 +122,7 @@ def check_gradients(
         if is_layer:
             _expect_float64(subject)
             if perturb:
-                scatter(subject, x, rng)
+                scatter(subject, x, modes[0], rng)
         point = x
         for attempt in range(attempts + 1):
             name = repr(subject) if loss is None else f"{subject!r} with {loss!r}"

@@ -73,9 +73,10 @@ def directional_derivative(subject: Subject, variable: Array, u: np.ndarray) -> 
     try:
         for step in _STEPS:
             smallest, subject.magnitude = math.inf, 0.0
-            found = derivative(
-                phi, 0.0, initial_step=step, maxiter=5, tolerances={"rtol": 1e-10, "atol": 0.0}
-            )
+            with np.errstate(all="ignore"):  # a large step may leave where φ is defined
+                found = derivative(
+                    phi, 0.0, initial_step=step, maxiter=5, tolerances={"rtol": 1e-10, "atol": 0.0}
+                )
             rounding = _ROUNDING * subject.magnitude / smallest
             if max(found.error, rounding) < max(best.doubt, best.rounding):
                 best = Numeric(

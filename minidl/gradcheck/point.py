@@ -11,7 +11,7 @@ import numpy as np
 from minidl.backend import Array, namespace, to_numpy
 
 MOVE = 0.02  # how far an input is moved, in standard deviations of a normal draw
-SHARE = 0.5  # how far a parameter is moved at most, as a share of itself
+FACTORS = ((-1.5, 1.5), (0.5, 1.5))  # by which a parameter is multiplied
 STEPS = 3  # forwards in training that move the state
 
 
@@ -36,20 +36,26 @@ def generators(layer: Any) -> list[np.random.BitGenerator]:
     return [part.rng.bit_generator for part in layer.walk() if part.rng is not None]
 
 
-def scatter(layer: Any, x: Array, rng: np.random.Generator) -> None:
+def scatter(layer: Any, x: Array, mode: bool, rng: np.random.Generator) -> None:
     """Move parameters and state from where they start: b = 0, γ = 1, β = 0 hide errors.
 
-    Every entry is multiplied by a number from 0.5 to 1.5 of its own, so it keeps its sign and
-    size.  A zero becomes up to half of the parameter's root mean square, or of 1 where all
-    are zero.  The state follows a few batches like ``x``, as it does in training.
+    Every entry is multiplied by a number from −1.5 to 1.5 of its own; by one from 0.5 on
+    where y is not finite else, as with a parameter that has to be positive.  A zero becomes
+    a number of the size of the parameter's root mean square, or of 1 where all are zero.  The state follows a few batches like ``x``,
+    as it does in training.
     """
-    for part in layer.walk():
-        for value in part.parameters().values():
-            kept = to_numpy(value)
-            share = rng.uniform(-SHARE, SHARE, kept.shape)
-            size = np.sqrt(np.mean(np.square(kept))) or 1.0
-            moved = np.where(kept == 0, share * size, kept * (1 + share))
-            value[...] = namespace(value).asarray(moved)
+    values = [value for part in layer.walk() for value in part.parameters().values()]
+    starts = [to_numpy(value).copy() for value in values]
+    for low, high in FACTORS:
+        for value, start in zip(values, starts, strict=True):
+            factor = rng.uniform(low, high, start.shape)
+            size = np.sqrt(np.mean(np.square(start))) or 1.0
+            scattered = np.where(start == 0, size * (factor - (low + high) / 2), start * factor)
+            value[...] = namespace(value).asarray(scattered)
+        with np.errstate(all="ignore"):
+            y = layer.forward(x, mode)
+        if bool(namespace(y).isfinite(y).all()):
+            break
     if any(part.state() for part in layer.walk()):
         for _ in range(STEPS):
             layer.forward(larger_batch(x, rng), True)

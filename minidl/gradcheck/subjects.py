@@ -17,6 +17,7 @@ import numpy as np
 from minidl import checks
 from minidl.backend import Array, namespace, to_numpy
 from minidl.gradcheck.point import generators, larger_batch
+from minidl.layers import Layer
 
 Gradients = dict[str, np.ndarray]  # by the name of the variable
 Problems = list[str]  # broken rules of the layer contract
@@ -176,21 +177,26 @@ class LayerSubject(Subject):
         draws = np.random.default_rng(self.seed)
         return namespace(y).asarray(draws.standard_normal(y.shape))
 
-    def backward(self, problems: Problems, input_gradient: bool = True) -> Gradients:
-        """The gradients of the last forward."""
+    def backward(self, problems: Problems, input_gradient: bool | None = True) -> Gradients:
+        """The gradients of the last forward; ``None`` leaves it to the layer's default."""
         assert self.dy is not None
         given = self.dy.copy()
         for _, gradient in self.parameters.values():
             gradient[...] = math.nan  # so that an entry that is not written shows
-        dx = self.layer.backward(given, input_gradient=input_gradient)
+        if input_gradient is None:
+            dx = self.layer.backward(given)
+        else:
+            dx = self.layer.backward(given, input_gradient=input_gradient)
         _expect_unchanged(problems, "backward", "dy", given, self.dy)
         found = {name: gradient for name, (_, gradient) in self.parameters.items()}
-        if input_gradient:
-            found = {"x": dx} | found
+        if input_gradient or (input_gradient is None and isinstance(self.layer, Layer)):
+            found = {"x": dx} | found  # the default of a network is the other one
         return _fitting(problems, found, self.variables)
 
     def other_ways(self) -> dict[str, Callable[[Problems], Gradients]]:
-        ways: dict[str, Callable[[Problems], Gradients]] = {"a second backward": self.backward}
+        ways: dict[str, Callable[[Problems], Gradients]] = {
+            "a second backward": lambda problems: self.backward(problems, input_gradient=None)
+        }
         if self.x.ndim:
             ways["backward after a larger batch"] = self._after_a_larger_batch
         ways["backward(dy, input_gradient=False)"] = self._without_input_gradient

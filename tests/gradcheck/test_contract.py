@@ -160,6 +160,13 @@ class KeepsTheFirstBatchSize(Affine):
         return dx
 
 
+class WithoutByDefault(Affine):
+    """In a network, the layer before it would get None."""
+
+    def backward(self, dy, input_gradient=False):
+        return super().backward(dy, input_gradient)
+
+
 # -- inference --------------------------------------------------------------------------------
 
 
@@ -216,6 +223,20 @@ class SquaresInPlace(Affine):
         return self.y
 
 
+class Logarithm(Affine):
+    """y = x² log s, for s > 0."""
+
+    def forward(self, x, training=False):
+        self.x = x
+        self.y = x**2 * np.log(self.s) + self.b
+        return self.y
+
+    def backward(self, dy, input_gradient=True):
+        super().backward(dy, input_gradient)
+        self.ds[...] /= self.s
+        return 2 * dy * self.x * np.log(self.s)
+
+
 # -- ties -------------------------------------------------------------------------------------
 
 
@@ -268,6 +289,10 @@ CONTRACT = {  # a layer or loss with its arguments, and what is said of it
     "what another backward has left": (
         (KeepsItsSum(), (5, 4)),
         "backward(dy, input_gradient=False) gave another gradient of b",
+    ),
+    "no dx unless asked for": (
+        (WithoutByDefault(), (5, 4)),
+        "a second backward: expected dx as float64 (5, 4) like x, got None",
     ),
     "rows of a larger batch": (
         (KeepsRows(), (5, 4)),
@@ -322,6 +347,10 @@ WRONG_SOMEWHERE = {  # a layer, and the variable whose gradient is wrong there
         "x",
     ),
     "s = 1 hides a forgotten factor": (after(Affine, lambda la, dy, dx: 2 * dy * la.x)(), "x"),
+    "α > 0 hides that y is not x": (
+        after(PReLU, lambda la, dy, dx: np.where(la.y > 0, dy, la.alpha * dy))(4),
+        "x",
+    ),
     "the mask of training": (TakesTheMaskOfTraining(0.5), "x"),
     "BatchNorm, as in training": (after(BatchNorm, batch_norm_as_in_training)(4), "x"),
     "BatchNorm without its running mean": (ForgetsTheRunningMean(4), "gamma"),
@@ -337,7 +366,7 @@ def test_what_is_wrong_only_elsewhere_is_found(layer, name):
 @pytest.mark.parametrize(
     "arguments",
     [
-        *[(layer(), (5, 4)) for layer in (Affine, SquaredSum, RowSum, OneForAll)],
+        *[(layer(), (5, 4)) for layer in (Affine, SquaredSum, RowSum, OneForAll, Logarithm)],
         (mean_of_all, (5, 4), np.zeros(5)),
         (MaxPool2D(2), (2, 3, 6, 6)),
         (MaxPool2D(3, 1, 1), (2, 3, 5, 5)),
