@@ -39,10 +39,10 @@ def generators(layer: Any) -> list[np.random.BitGenerator]:
 def scatter(layer: Any, x: Array, mode: bool, rng: np.random.Generator) -> None:
     """Move parameters and state from where they start: b = 0, γ = 1, β = 0 hide errors.
 
-    Every entry is multiplied by a number from −1.5 to 1.5 of its own; by one from 0.5 on
-    where y is not finite else, as with a parameter that has to be positive.  A zero becomes
-    a number of the size of the parameter's root mean square, or of 1 where all are zero.  The state follows a few batches like ``x``,
-    as it does in training.
+    Every entry is multiplied by a number from −1.5 to 1.5 of its own; from 0.5 on where y is
+    not finite else, as with a parameter that has to be positive.  A zero becomes a number of
+    the size of the parameter's root mean square, or of 1 where all are zero.  The state
+    follows a few batches like ``x``, as it does in training.
     """
     values = [value for part in layer.walk() for value in part.parameters().values()]
     starts = [to_numpy(value).copy() for value in values]
