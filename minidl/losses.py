@@ -97,8 +97,9 @@ class SoftmaxCrossEntropy(Loss):
 
     ``logits`` z ``(N, C)``, ``targets`` t ``(N,)`` integers from 0 to C − 1.
     With the row maximum m taken out, −log p_t = log Σ_i e^(z_i − m) − (z_t − m).
-    The target's own entry is computed as p_t − 1 = −Σ_{i≠t} p_i: the same
-    number, but in float32 it does not cancel to 0 once p_t is close to 1.
+    Once p_t is close to 1, two numbers would lose their digits beside that 1, so the
+    logarithm is log1p of the sum without it, and the target's own entry of the
+    gradient is computed as p_t − 1 = −Σ_{i≠t} p_i.
     """
 
     name = "softmax cross-entropy"
@@ -136,7 +137,7 @@ class SoftmaxCrossEntropy(Loss):
         e[row, targets] = -others
         e /= total[:, None]  # p_i, and p_t − 1 for the target
         e /= divisor
-        np.log(total, out=losses)
+        np.log1p(others - (1 - e_t), out=losses)  # log total
         losses -= z_t
 
     def hits(self, logits: Array, targets: Array, out: Array) -> Array:

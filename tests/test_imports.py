@@ -79,7 +79,19 @@ MAY_IMPORT = {
     "early_stopping": {"backend", "network"},
     "metrics": {"backend", "examples", "network"},
     "inspection": {"activations", "backend", "losses", "network"},
-    "gradcheck": {"activations", "backend", "layers"},
+    "gradcheck.result": set(),
+    "gradcheck.point": {"backend"},
+    "gradcheck.subjects": {"backend", "gradcheck.point", "layers"},
+    "gradcheck.numeric": {"backend", "gradcheck.subjects"},
+    "gradcheck.ties": {"backend", "gradcheck.numeric", "gradcheck.subjects"},
+    "gradcheck.judge": {
+        *("backend", "gradcheck.numeric", "gradcheck.result", "gradcheck.subjects"),
+    },
+    "gradcheck.check": {
+        *("activations", "backend", "layers", "gradcheck.judge", "gradcheck.point"),
+        *("gradcheck.result", "gradcheck.subjects", "gradcheck.ties"),
+    },
+    "gradcheck": {"gradcheck.check", "gradcheck.result"},
     "graph": {"backend"},
     "memory": {"backend", "examples", "network", "optimizers"},
     "step": {

@@ -88,9 +88,9 @@ def test_a_function_of_ones_own_takes_its_own_lines(gpu):
 def test_softmax_cross_entropy(dtype, labels, gpu):
     rng = np.random.default_rng(2)
     z = (rng.standard_normal((9, 7)) * 5).astype(dtype)
-    z[0], z[1, 3], z[2, 0] = 0, 500, -500
+    z[0], z[1, 3], z[2, 0], z[3, 5] = 0, 500, -500, z[3].max() + 16
     t = rng.integers(0, 7, 9).astype(labels)
-    t[1] = 3
+    t[1], t[3] = 3, 5
     for divisor in (1, 9):
         losses, dlogits = SoftmaxCrossEntropy().terms(z, t, divisor)
         there = SoftmaxCrossEntropy().terms(gpu.asarray(z), gpu.asarray(t), divisor)

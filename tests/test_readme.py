@@ -33,15 +33,14 @@ def test_own_layer_with_the_error_fails_as_shown():
     with pytest.raises(GradientError) as failed:
         run(own_layer().replace("(dy * self.x).sum(axis=0)", "dy.sum(axis=0)"))
     shown = next(text for kind, text in BLOCKS if not kind and "gradient check" in text)
-    *head, x, s = str(failed.value).splitlines()
-    *shown_head, shown_x, shown_s = shown.splitlines()
-    assert head == shown_head
-    # Which direction has the largest error of rounding alone is the processor's own.
-    assert x.split()[0] == shown_x.split()[0] == "x"
-    assert max(float(x.split()[3]), float(shown_x.split()[3])) < 1e-10
-    assert NUMBER.sub("#", s).split() == NUMBER.sub("#", shown_s).split()
-    numbers, shown_numbers = ([float(n) for n in NUMBER.findall(line)] for line in (s, shown_s))
-    assert numbers == pytest.approx(shown_numbers, rel=1e-7)
+    x, s = (line.split() for line in str(failed.value).splitlines()[2:])
+    shown_x, shown_s = (line.split() for line in shown.splitlines()[2:])
+    # digits beyond the tenth are the processor's own, and so is the direction of the worst of them
+    assert x[0] == shown_x[0] == "x"
+    assert float(x[3]) < 1e-9
+    assert s[0] == shown_s[0] == "s"
+    assert [*map(float, s[1:4])] == pytest.approx([*map(float, shown_s[1:4])], rel=1e-7)
+    assert s[4:] == shown_s[4:]
 
 
 def test_both_commands_are_there():
