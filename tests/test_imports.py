@@ -76,7 +76,7 @@ MAY_IMPORT = {
     },
     "early_stopping": {"backend", "network"},
     "metrics": {"backend", "examples", "network"},
-    "inspection": {"activations", "backend", "losses", "network"},
+    "inspection": {"activations", "backend", "examples", "losses", "network"},
     "gradcheck": {"activations", "backend", "layers"},
     "graph": {"backend"},
     "memory": {"backend", "examples", "network", "optimizers"},
