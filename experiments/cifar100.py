@@ -16,6 +16,7 @@ import itertools
 
 import numpy as np
 from cifar100_report import Run, SetUp, claims_table, write_report
+from cifar100_units import Trained, over_all_images
 from study import (
     LEARNING_RATES,
     add_place,
@@ -36,7 +37,7 @@ from minidl.backend import Device
 from minidl.checkpoint import Checkpoint
 from minidl.datasets import NAMES, Dataset, load
 from minidl.optimizers import OPTIMIZERS, Optimizer
-from minidl.recording import History, record
+from minidl.recording import record
 from minidl.reporting import RunFolder
 
 
@@ -94,16 +95,17 @@ def run_network(
     device: Device,
     folder: RunFolder,
     checkpoint: Checkpoint,
-) -> History:
-    """Train one network, keep its weights and return its history."""
+) -> Trained:
+    """Train one network, keep its weights and return what the report is made of."""
     network = build_network(activation, chosen, data, seed, device)
     label = f"{activation:<{max(map(len, chosen.activations))}}"
     label = f"seed {seed}  {label}" if chosen.seeds > 1 else label
+    loss = SoftmaxCrossEntropy()
     history = record(
         network,
         data.train,
         data.test,
-        SoftmaxCrossEntropy(),
+        loss,
         build_optimizer(chosen),
         epochs=chosen.epochs,
         batch_size=chosen.batch_size,
@@ -114,7 +116,7 @@ def run_network(
         recorder=recorder_of(chosen, folder, f"{activation}-seed{seed}"),
     )
     network.save(folder / f"weights/{activation}-seed{seed}.npz")
-    return history
+    return Trained(history, over_all_images(network, data.train, loss))
 
 
 def load_data(chosen: argparse.Namespace) -> Dataset:
@@ -139,10 +141,10 @@ def main(arguments: list[str] | None = None) -> None:
         )
         for seed, activation in cells
     }
-    histories = begun.train(tasks, History)
+    trained = begun.train(tasks, Trained)
     del data, tasks  # the images are not needed any more; drawing figures takes memory, too
     runs = [
-        Run(seed, {a: h for (s, a), h in zip(cells, histories, strict=True) if s == seed})
+        Run(seed, {a: t for (s, a), t in zip(cells, trained, strict=True) if s == seed})
         for seed in seeds
     ]
     set_up = SetUp(

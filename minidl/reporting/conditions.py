@@ -11,7 +11,13 @@ import numpy as np
 from minidl.backend import Device
 from minidl.datasets import Dataset
 from minidl.printable import printable
-from minidl.reporting.environment import hardware, peak_memory_mb, today, versions
+from minidl.reporting.environment import (
+    hardware,
+    load_of_others,
+    peak_memory_mb,
+    today,
+    versions,
+)
 from minidl.reporting.markup import code, plain
 
 
@@ -62,6 +68,7 @@ class Conditions:
     peak_memory_mb: float | None
     command: str
     done_before: int = 0  # networks that earlier starts of the command trained
+    load_of_others: float | None = None  # processors that other programs kept busy meanwhile
 
     @classmethod
     def now(
@@ -86,6 +93,7 @@ class Conditions:
             peak_memory_mb(),
             command,
             done_before,
+            load_of_others(seconds),
         )
 
     def rows(self) -> list[list[str]]:
@@ -94,11 +102,14 @@ class Conditions:
         machine = ", ".join(f"{key.replace('_', ' ')}: {v}" for key, v in self.hardware.items())
         earlier = f"; {self.done_before} network(s) are of an earlier start of the command"
         time = f"{self.seconds:.0f} s{earlier if self.done_before else ''}"
+        others = (
+            "" if self.load_of_others is None else f", load of other work {self.load_of_others:.1f}"
+        )
         return [
             ["device", f"{self.device}, {self.jobs} network(s) at a time"],
             ["machine", plain(machine)],
             ["versions", ", ".join(f"{k} {v}" for k, v in self.versions.items())],
-            ["date, time, peak memory", f"{self.date}, {time}, {memory}"],
+            ["date, time, peak memory", f"{self.date}, {time}, {memory}{others}"],
             ["command", code(self.command)],
         ]
 
