@@ -1,6 +1,8 @@
 """The report pages of the studies, in a browser: of a short run, and those in the docs."""
 
+import importlib
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -172,3 +174,15 @@ def test_the_pages_in_the_docs_are_drawn_and_without_fault(watch, study):
     assert not any("no figures" in text for text in page.locator(".plot").evaluate_all(spoken))
     assert sticks_out(page) == 0
     assert serious_faults(page) == []
+
+
+OF_ONE_RUN = re.compile(
+    r"\bseeds?\b|\bthis run\b|\bin it\b|\d% (more|less)|\bours?\b (net|av)", re.I
+)
+
+
+@pytest.mark.parametrize("study", PAGES)
+def test_reasons_are_printed_for_any_run_and_tell_of_none(study):
+    reasons = importlib.import_module(f"{study}_claims").REASONS
+    for reason in reasons.values() if isinstance(reasons, dict) else reasons:
+        assert not OF_ONE_RUN.search(reason)
