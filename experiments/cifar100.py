@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 from cifar100_report import Run, SetUp, claims_table, write_report
+from cifar100_units import Trained, over_all_images
 from study import (
     LEARNING_RATES,
     add_place,
@@ -38,7 +39,7 @@ from minidl.checkpoint import Checkpoint
 from minidl.datasets import NAMES, Dataset, load
 from minidl.microscope.look_file import Recorder
 from minidl.optimizers import OPTIMIZERS, Optimizer
-from minidl.recording import History, record
+from minidl.recording import record
 
 
 def options(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -96,16 +97,17 @@ def run_network(
     recorder: Recorder | None,
     weights: Path,
     checkpoint: Checkpoint,
-) -> History:
-    """Train one network, write its weights and return its history."""
+) -> Trained:
+    """Train one network, write its weights and return what the report is made of."""
     network = build_network(activation, chosen, data, seed, device)
     label = f"{activation:<{max(map(len, chosen.activations))}}"
     label = f"seed {seed}  {label}" if chosen.seeds > 1 else label
+    loss = SoftmaxCrossEntropy()
     history = record(
         network,
         data.train,
         data.test,
-        SoftmaxCrossEntropy(),
+        loss,
         build_optimizer(chosen),
         epochs=chosen.epochs,
         batch_size=chosen.batch_size,
@@ -116,7 +118,7 @@ def run_network(
         recorder=recorder,
     )
     network.save(weights)
-    return history
+    return Trained(history, over_all_images(network, data.train, loss))
 
 
 def load_data(chosen: argparse.Namespace) -> Dataset:
@@ -151,10 +153,10 @@ def main(arguments: list[str] | None = None) -> None:
         for seed, activation in cells
         for name in [f"{activation}-seed{seed}"]
     }
-    histories = begun.train(tasks, History, weights=True)
+    trained = begun.train(tasks, Trained, weights=True)
     del data, tasks  # the images are not needed any more; drawing figures takes memory, too
     runs = [
-        Run(seed, {a: h for (s, a), h in zip(cells, histories, strict=True) if s == seed})
+        Run(seed, {a: t for (s, a), t in zip(cells, trained, strict=True) if s == seed})
         for seed in seeds
     ]
     set_up = SetUp(

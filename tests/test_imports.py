@@ -78,7 +78,7 @@ MAY_IMPORT = {
     },
     "early_stopping": {"backend", "network"},
     "metrics": {"backend", "examples", "network"},
-    "inspection": {"activations", "backend", "losses", "network"},
+    "inspection": {"activations", "backend", "examples", "losses", "network"},
     "gradcheck.result": set(),
     "gradcheck.point": {"backend"},
     "gradcheck.subjects": {"backend", "gradcheck.point", "layers"},

@@ -12,7 +12,13 @@ import numpy as np
 from minidl.backend import Device
 from minidl.datasets import Dataset
 from minidl.printable import printable
-from minidl.reporting.environment import hardware, peak_memory_mb, today, versions
+from minidl.reporting.environment import (
+    hardware,
+    load_of_others,
+    peak_memory_mb,
+    today,
+    versions,
+)
 from minidl.reporting.markup import code, plain
 from minidl.software import Software
 
@@ -66,6 +72,7 @@ class Conditions:
     done_before: int = 0  # networks that earlier starts of the command trained
     threads: int | None = None  # of each training run; None: nothing was trained
     software: Sequence[Mapping[str, str]] = ()  # that the results were computed with, each once
+    load_of_others: float | None = None  # processors that other programs kept busy meanwhile
 
     @classmethod
     def now(
@@ -94,6 +101,7 @@ class Conditions:
             done_before,
             threads,
             [one.parts for one in software],
+            load_of_others(seconds),
         )
 
     def rows(self) -> list[list[str]]:
@@ -103,12 +111,15 @@ class Conditions:
         earlier = f"; {self.done_before} network(s) are of an earlier start of the command"
         time = f"{self.seconds:.0f} s{earlier if self.done_before else ''}"
         threads = "" if self.threads is None else f", {self.threads} thread(s) for each"
+        others = (
+            "" if self.load_of_others is None else f", load of other work {self.load_of_others:.1f}"
+        )
         return [
             ["device", f"{self.device}, {self.jobs} network(s) at a time{threads}"],
             ["machine", plain(machine)],
             ["versions", ", ".join(f"{k} {v}" for k, v in self.versions.items())],
             *self._mixture(),
-            ["date, time, peak memory", f"{self.date}, {time}, {memory}"],
+            ["date, time, peak memory", f"{self.date}, {time}, {memory}{others}"],
             ["command", code(self.command)],
         ]
 

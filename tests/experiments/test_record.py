@@ -27,7 +27,7 @@ def run(monkeypatch, tmp_path):
     def run(name, *arguments):
         reported.clear()
         cifar100.main([*DENSE, *arguments, "--output-dir", str(tmp_path / name)])
-        return tmp_path / name, reported[0].histories
+        return tmp_path / name, reported[0].histories()
 
     return run
 
