@@ -80,9 +80,10 @@ class _Download:
         self.process.stdin.write(b"\n")
         self.process.stdin.flush()
 
-    def kill(self) -> None:
+    def kill(self) -> int:
+        """Its status: 0 where it had come to its end before."""
         self.process.kill()
-        self.end()
+        return self.end()
 
     def end(self) -> int:
         """Its status, once it has come to its end."""
@@ -94,7 +95,13 @@ def campaign(kills: int, folder: Path, seed: int = 0) -> Counter[str]:
     """Kill ``kills`` downloads into ``folder``; how many were where, and what went wrong.
 
     ``killed before``, ``killed while writing``, ``killed after``: nothing, a part of the file, or
-    all of it was there then. ``wrong file``, ``second failed``, ``left behind`` must not occur.
+    all of it was there then; of the last, ``ended before the kill`` were not killed at all.
+    ``wrong file``, ``second failed``, ``left behind`` must not occur.
+
+    Raises
+    ------
+    RuntimeError
+        where a download that nobody disturbs does not give the file.
     """
     draw, counts = random.Random(seed), Counter[str]()
     path = folder / NAME
@@ -107,8 +114,10 @@ def campaign(kills: int, folder: Path, seed: int = 0) -> Counter[str]:
         undisturbed = _Download(folder, url)
         begun = time.perf_counter()
         undisturbed.begin()
-        undisturbed.end()
+        status = undisturbed.end()
         seconds = time.perf_counter() - begun
+        if status or not path.exists() or is_wrong():
+            raise RuntimeError(f"expected the file of an undisturbed download, got status {status}")
         for number in range(kills):
             path.unlink(missing_ok=True)
             first, second = _Download(folder, url), _Download(folder, url)
@@ -118,7 +127,7 @@ def campaign(kills: int, folder: Path, seed: int = 0) -> Counter[str]:
                 time.sleep(0.02)
                 second.begin()
             time.sleep(max(0.0, instant - time.perf_counter()))
-            first.kill()
+            counts["ended before the kill"] += first.kill() == 0
             state = "before"
             if path.exists():
                 state = "after"

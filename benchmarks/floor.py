@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -74,7 +75,12 @@ def gemm_seconds(m: int, k: int, n: int, rounds: int) -> float:
         (a, np.asfortranarray(b)),
         (np.asfortranarray(a), np.asfortranarray(b)),
     ]
-    return min(_median(lambda x=x, y=y: np.matmul(x, y, out=out), rounds) for x, y in layouts)
+    seconds = []
+    for x, y in layouts:
+        out.fill(np.nan)
+        seconds.append(_median(lambda x=x, y=y: np.matmul(x, y, out=out), rounds))
+        check_close("the product", out[0], a[0].astype(float) @ b)
+    return min(seconds)
 
 
 def bandwidth(P: int, threads: int, rounds: int) -> float:
@@ -92,7 +98,15 @@ def bandwidth(P: int, threads: int, rounds: int) -> float:
 
     with ThreadPoolExecutor(threads) as pool:
         seconds = _median(lambda: list(pool.map(part, range(threads))), rounds)
+    for x, _ in pairs:
+        check_close("x += y", x, 1 + 1 + rounds)  # it began with 1; a warm-up and the rounds
     return 3 * 4 * P * len(pairs) / seconds
+
+
+def check_close(what: str, got: np.ndarray, expected: Any) -> None:
+    """Raise unless what was timed was also done, up to the rounding of float32."""
+    if not np.allclose(got, expected, rtol=1e-4, atol=0):
+        raise RuntimeError(f"{what} was timed, but not computed")
 
 
 def _median(work: Callable[[], object], rounds: int) -> float:

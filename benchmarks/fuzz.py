@@ -7,7 +7,8 @@
 The first needs ``pip install -e '.[fuzz]'``: each target of ``fuzz_targets.py`` is fed with that
 many inputs by Atheris (libFuzzer) in a process of its own, which may take 5 s for one input and
 1 GiB in all. The second cuts every target's valid file at every length and flips every bit of it.
-The third feeds what the first found worth keeping, to see which lines it reaches. Each ends with
+The third feeds what the first found worth keeping, to see which lines it reaches. A campaign
+starts without any, and must have fed as many inputs as asked. Each ends with
 status 1 if a reader raised anything but its documented exception, accepted a file wrongly, or took
 too long or too much; Atheris leaves that input behind as ``crash-…``.
 """
@@ -26,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 SECONDS_EACH, MEGABYTES = 5, 1024
+TOLD_EVERY = 500  # inputs
 # What is instrumented: minidl, and the readers of the standard library below it.
 INSTRUMENTED = ["minidl", "gzip", "_compression", "tarfile", "zipfile"]
 
@@ -46,7 +48,7 @@ def fuzz(name: str, libfuzzer: list[str], tally_path: Path, folder: Path) -> Non
         kind = "edited" if data[:1] == b"\1" else "raw"
         accepted = target.feed(target.file(data), folder)
         tally[f"{kind}, {'accepted' if accepted else 'refused'}"] += 1
-        if tally.total() % 500 == 0:
+        if tally.total() % TOLD_EVERY == 0:
             tally_path.write_text(json.dumps(tally))
 
     atheris.Setup([sys.argv[0], *libfuzzer], feed)
@@ -57,7 +59,7 @@ def campaign(name: str, runs: int, seed: int, corpus: Path) -> dict[str, Any]:
     """Feed one target ``runs`` inputs in a process of its own; what was counted."""
     from fuzz_targets import TARGETS
 
-    corpus.mkdir(parents=True, exist_ok=True)
+    corpus.mkdir(parents=True)
     with tempfile.TemporaryDirectory(prefix="fuzz-") as scratch:
         work, tally = Path(scratch, "work"), Path(scratch, "tally")
         work.mkdir()
@@ -76,15 +78,19 @@ def campaign(name: str, runs: int, seed: int, corpus: Path) -> dict[str, Any]:
             check=False,
         )
         seconds = time.perf_counter() - start
-        found = done.returncode != 0
-        if found:
-            print(done.stderr[-5000:], file=sys.stderr)
+        counted = json.loads(tally.read_text()) if tally.exists() else {}
         edges = re.findall(r"cov: (\d+)", done.stderr)
         peak = re.search(r"peak_rss_mb:\s*(\d+)", done.stderr)
         executed = re.search(r"number_of_executed_units:\s*(\d+)", done.stderr)
+        inputs = int(executed[1]) if executed else 0
+        # The reader counts by itself, and tells after every TOLD_EVERY inputs.
+        fed = inputs >= runs and sum(counted.values()) > inputs - TOLD_EVERY
+        found = done.returncode != 0 or not fed
+        if found:
+            print(done.stderr[-5000:], file=sys.stderr)
         return {
-            "inputs": int(executed[1]) if executed else None,
-            **(json.loads(tally.read_text()) if tally.exists() else {}),
+            "inputs": inputs,
+            **counted,
             "edges": int(edges[-1]) if edges else None,
             "corpus": len(list(corpus.iterdir())),
             "seconds": round(seconds),
@@ -117,6 +123,8 @@ def replay(name: str, corpus: Path) -> dict[str, Any]:
     from fuzz_targets import TARGETS
 
     target, inputs = TARGETS[name], sorted(corpus.iterdir())
+    if not inputs:
+        sys.exit(f"fuzz: expected inputs of an earlier campaign in {corpus}, got none")
     with tempfile.TemporaryDirectory(prefix="fuzz-") as folder:
         accepted = sum(target.feed(target.file(path.read_bytes()), Path(folder)) for path in inputs)
     return {"inputs": len(inputs), "accepted": accepted}
@@ -139,6 +147,9 @@ def main() -> None:
     add("--corpora", type=Path, default=Path("runs/fuzz"), help="folder for inputs worth keeping")
     add("--output", type=Path, help="file for the figures, JSON")
     chosen = parser.parse_args()
+    kept = [folder for folder in map(chosen.corpora.joinpath, chosen.targets) if folder.exists()]
+    if kept and not (chosen.exhaustive or chosen.replay):
+        parser.error(f"{kept[0]}: a new campaign keeps its inputs in a new folder; --corpora OTHER")
     results = {}
     for name in chosen.targets:
         corpus = chosen.corpora / name

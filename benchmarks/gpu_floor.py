@@ -12,9 +12,13 @@ import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from floor import OPTIMIZER_BYTES, Floor, parameters, products
+from floor import OPTIMIZER_BYTES, Floor, check_close, parameters, products
+
+from minidl.backend import to_numpy
 
 REPEATED = 50  # launches in a graph, of which one is the mean
+REPLAYS = 10  # of the graph, the first as a warm-up
+LAUNCHES = 1 + REPLAYS * REPEATED  # in all; one comes before the capture
 
 
 def launches(layers: int) -> int:
@@ -34,10 +38,12 @@ def measure_gpu_floor(sizes: Sequence[int], N: int) -> Floor:
     seconds = {}
     for m, k, n in set(shapes):
         a, b, out = (cupy.ones(shape, "float32") for shape in ((m, k), (k, n), (m, n)))
-        layouts = itertools.product((a, cupy.asfortranarray(a)), (b, cupy.asfortranarray(b)))
-        seconds[m, k, n] = min(
-            _replayed(cupy, lambda x=x, y=y, out=out: cupy.dot(x, y, out=out)) for x, y in layouts
-        )
+        each = []
+        for x, y in itertools.product((a, cupy.asfortranarray(a)), (b, cupy.asfortranarray(b))):
+            out.fill(0)
+            each.append(_replayed(cupy, lambda x=x, y=y, out=out: cupy.dot(x, y, out=out)))
+            check_close("the product", to_numpy(out), k)  # of ones
+        seconds[m, k, n] = min(each)
     P = parameters(sizes)
     pairs = [[cupy.ones(P, "float32") for _ in range(2)] for _ in range(4)]
 
@@ -45,13 +51,17 @@ def measure_gpu_floor(sizes: Sequence[int], N: int) -> Floor:
         for x, y in pairs:
             cupy.add(x, y, out=x)
 
-    one = cupy.ones(1, "float32")
-    gap = _replayed(cupy, lambda: cupy.add(one, one, out=one))
+    adding = _replayed(cupy, add_all)
+    for x, _ in pairs:
+        check_close("x += y", to_numpy(x), 1 + LAUNCHES)  # it began with 1
+    one, count = cupy.ones(1, "float32"), cupy.zeros(1, "float32")
+    gap = _replayed(cupy, lambda: cupy.add(count, one, out=count))
+    check_close("the launch", to_numpy(count), LAUNCHES)
     return Floor(
         flops=sum(2 * m * k * n for m, k, n in shapes),
         gemm_seconds=sum(seconds[shape] for shape in shapes),
         optimizer_bytes=OPTIMIZER_BYTES * P,
-        bandwidth=3 * 4 * P * len(pairs) / _replayed(cupy, add_all),
+        bandwidth=3 * 4 * P * len(pairs) / adding,
         launch_seconds=launches(len(sizes) - 1) * gap,
     )
 
@@ -67,7 +77,7 @@ def _replayed(cupy: Any, work: Callable[[], object]) -> float:
             work()
         graph = stream.end_capture()
         times = []
-        for _ in range(10):
+        for _ in range(REPLAYS):
             start = stream.record()
             graph.launch(stream)
             end = stream.record()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 import os
 import signal
 import subprocess
@@ -12,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from peers import PEERS
+from peers import FIRST_STEPS, PEERS
 
 from minidl import Dense, Network
 
 
 class Worker:
-    """A peer in its own process."""
+    """A peer in its own process, whose optimizer must have counted each step that was asked for."""
 
     def __init__(self, name: str, interpreter: str, problem: Path, threads: int) -> None:
         self.name = name
@@ -33,6 +34,7 @@ class Worker:
             env=environment,
         )
         self.told = self._answer()
+        self.steps = FIRST_STEPS
         self.peak_memory = 0  # bytes, known after the first timing
 
     def _answer(self) -> dict[str, Any]:
@@ -49,8 +51,17 @@ class Worker:
         self.process.send_signal(signal.SIGSTOP)  # no thread of it spins while another is timed
         if "seconds" not in answer:
             raise RuntimeError(f"{self.name}: {answer}")
+        self.steps += steps
+        self.check_steps(answer)
         self.peak_memory = answer["peak_memory"]
         return answer["seconds"]
+
+    def check_steps(self, answer: dict[str, Any]) -> None:
+        """Raise unless the optimizer has counted every step that was asked for, and no other."""
+        if answer["steps"] != self.steps:
+            raise RuntimeError(
+                f"{self.name}: expected {self.steps} steps of the optimizer, got {answer['steps']}"
+            )
 
     def close(self) -> None:
         self.process.kill()  # also while it is stopped
@@ -97,26 +108,42 @@ def start(name: str, interpreters: list[str], problem: Path, threads: int) -> Wo
 def start_all(
     names: Sequence[str], interpreters: list[str], problem: Path, threads: int
 ) -> tuple[list[Worker], dict[str, str]]:
-    """The peers that run, and of the others why they do not."""
+    """The peers that run, and of the others why they do not.
+
+    Raises
+    ------
+    RuntimeError
+        where the first of them, minidl, does not run.
+    """
     workers, missing = [], {}
     for name in names:
         worker = start(name, interpreters, problem, threads)
         if "loss" in worker.told:
             workers.append(worker)
-        else:
-            missing[name] = worker.told.get("missing") or worker.told["failed"]
-            worker.close()
+            continue
+        worker.close()
+        missing[name] = worker.told.get("missing") or worker.told["failed"]
+        if name == names[0]:
+            raise RuntimeError(f"{name}: {missing[name]}")
     return workers, missing
 
 
-def check_losses(workers: list[Worker], before: float, after: float) -> None:
-    """Raise unless all have minidl's loss before and after ten steps, up to these shares of it."""
-    told = {worker.name: worker.told for worker in workers}
-    ours = told[workers[0].name]
-    for key, tolerance in (("before", before), ("loss", after)):
-        for name, theirs in told.items():
-            if not abs(theirs[key] - ours[key]) <= tolerance * ours[key]:
-                raise RuntimeError(f"{name} does other work: {theirs} where minidl has {ours}")
+def check_losses(workers: list[Worker], before: float, after: float | None) -> None:
+    """Raise unless all did ten steps with minidl's loss before and after, up to these shares of it.
+
+    With ``after=None`` the loss after them may be any number.
+    """
+    ours = workers[0].told
+    for worker in workers:
+        theirs = worker.told
+        worker.check_steps(theirs)
+        same = abs(theirs["before"] - ours["before"]) <= before * ours["before"]
+        if after is None:
+            same = same and math.isfinite(theirs["loss"])
+        else:
+            same = same and abs(theirs["loss"] - ours["loss"]) <= after * ours["loss"]
+        if not same:
+            raise RuntimeError(f"{worker.name} does other work: {theirs} where minidl has {ours}")
 
 
 def time_round(

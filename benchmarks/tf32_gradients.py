@@ -4,7 +4,8 @@
 
 The gradients of the first 64 training images in float32 and with TF32 products, from the same
 weights: at the start, and after one epoch. Without a GPU the factors of every product are rounded
-to TF32's 10 bits by NumPy, which is what the tensor cores do to them before they multiply.
+to TF32's 10 bits by NumPy, which is what the tensor cores do to them before they multiply. It is an
+error where TF32 changes nothing: then no product was rounded.
 """
 
 from __future__ import annotations
@@ -77,10 +78,13 @@ def compare(network: Network, data: Examples) -> list[float]:
     with tf32_products(network.device, x) as x:
         rounded = gradients(network, x, labels)
     norm = np.linalg.norm
-    return [
+    shares = [
         float(norm(rounded[name].astype(float) - g.astype(float)) / norm(g.astype(float)))
         for name, g in exact.items()
     ]
+    if not min(shares) > 0:
+        raise RuntimeError(f"expected TF32 to change the gradient of each layer, got {shares}")
+    return shares
 
 
 def main() -> None:
@@ -96,8 +100,10 @@ def main() -> None:
         layers = [Flatten(), *hidden, Dense(*SIZES[-2:])]
         network = Network(layers, data.train.input_shape, rng=0, device=device)
         rows.append([f"{f}, at the start", *compare(network, data.train)])
-        list(train(network, data.train, SoftmaxCrossEntropy(), Adam(), epochs=1, progress=False))
-        rows.append([f"{f}, after an epoch", *compare(network, data.train)])
+        loss = SoftmaxCrossEntropy()
+        (epoch,) = train(network, data.train, loss, Adam(), epochs=1, progress=False)
+        after = f"{f}, after {epoch.steps} steps, mean loss {epoch.train_loss:.3f}"
+        rows.append([after, *compare(network, data.train)])
     text = [[row[0], *(f"{value:.1e}" for value in row[1:])] for row in rows]
     how = "tensor cores" if device.is_cuda else "rounded by NumPy"
     print(f"‖g_tf32 − g‖ / ‖g‖ on {data.title}, {device.describe()}, {how}")

@@ -3,8 +3,9 @@
     python worker.py NAME PROBLEM.npz
 
 It trains ten steps on one batch and answers with its loss before and after; then each number of
-steps on standard input is answered with the seconds of one step and the peak memory. Answers are
-JSON, one object a line.
+steps on standard input is answered with the seconds of one step and the peak memory. Every answer
+has the steps that the peer's optimizer has counted since the start. Answers are JSON, one object a
+line.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from peers import PEERS, Problem
+from peers import FIRST_STEPS, PEERS, Problem
 
 sys.path.insert(0, str(Path(__file__).parent / "peers"))
 
@@ -63,16 +64,17 @@ def main(name: str, path: str) -> None:
 
     try:
         peer = make(problem, **options)
-        same = draw(1).repeat(10, axis=0)
+        same = draw(1).repeat(FIRST_STEPS, axis=0)
         before = peer.loss(same[0])
         peer.run(same)
-        answer(versions=peer.versions(), before=before, loss=peer.loss(same[0]))
+        after = peer.loss(same[0])
+        answer(versions=peer.versions(), before=before, loss=after, steps=peer.steps())
         for line in sys.stdin:
             rows = draw(int(line))
             start = time.perf_counter()
             by_device = peer.run(rows)
             seconds = time.perf_counter() - start if by_device is None else by_device
-            answer(seconds=seconds / len(rows), peak_memory=peak_memory())
+            answer(seconds=seconds / len(rows), peak_memory=peak_memory(), steps=peer.steps())
     except Exception as error:  # noqa: BLE001  whatever a peer raises is told, not hidden
         answer(failed=f"{type(error).__name__}: {error}"[:500])
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +20,7 @@ from activation_gallery_page import page
 from study import command_line, folder_name, new_parser, run_script
 
 from minidl.backend import CPU
-from minidl.reporting import Claim, Conditions, RunFolder, markdown_table, verdict
+from minidl.reporting import Claim, Conditions, RunFolder, count, markdown_table
 from minidl.reporting.figures import COLOURS, new_figure
 
 if TYPE_CHECKING:
@@ -46,7 +45,7 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
 def main(arguments: list[str] | None = None) -> None:
     chosen = options(arguments)
     start = time.perf_counter()
-    folder = RunFolder(chosen.output_dir)
+    folder = RunFolder(chosen.output_dir, "activation_gallery")
     entries = gallery()
     judged = claims()
     folder.write_figure("figures/overview", overview(entries))
@@ -58,7 +57,7 @@ def main(arguments: list[str] | None = None) -> None:
     folder.write_text("report.md", report(entries, judged, conditions))
     folder.write_text("report.html", page(folder.path).html())
     for claim in judged:
-        print(f"{claim.claim}\n    {verdict(claim.holds)}: {claim.measured}")
+        print(f"{claim.claim}\n    {claim.verdict}: {claim.measured}")
     print(f"written to {folder.path / 'report.md'} after {conditions.seconds:.0f} s")
 
 
@@ -124,16 +123,15 @@ def summary(entries: Sequence[Entry], judged: Sequence[Claim]) -> dict[str, Any]
             "slopes": slope.tolist(),
             "numeric_difference": entry.numeric_difference(),
         }
-    return {"z": list(POINTS), "functions": functions, "claims": [asdict(c) for c in judged]}
+    return {"z": list(POINTS), "functions": functions, "claims": [c.as_dict() for c in judged]}
 
 
 def report(entries: Sequence[Entry], judged: Sequence[Claim], conditions: Conditions) -> str:
     """The overview as Markdown."""
-    held = sum(claim.holds is True for claim in judged)
     worst = max(entry.numeric_difference() for entry in entries)
     values, slopes = zip(*(entry.at(np.array(POINTS)) for entry in entries), strict=True)
     claim_rows = [
-        [c.claim, c.criterion, c.published, c.measured, f"**{verdict(c.holds)}**"] for c in judged
+        [c.claim, c.criterion, c.published, c.measured, f"**{c.verdict}**"] for c in judged
     ]
     function_rows = [
         [
@@ -159,7 +157,8 @@ def report(entries: Sequence[Entry], judged: Sequence[Claim], conditions: Condit
         "# The activation functions\n",
         "What does each activation function of the engine compute, how steep is it, and are the "
         "values and statements of a published description of the common ones right?\n",
-        f"**Of {len(judged)} published statements, {held} hold.** Each derivative here is the "
+        f"**Of {len(judged)} published statements, {count([c.as_dict() for c in judged])}.** Each "
+        "derivative here is the "
         "analytic one that training uses; against a central difference in float64, away from the "
         f"kinks and with steps of 1e-6, all are right to {worst:.0e}.\n",
         "![overview](figures/overview.png)\n",

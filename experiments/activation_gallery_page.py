@@ -45,8 +45,7 @@ def page(folder: Path) -> Page:
         "The activation functions",
         "What does each activation function compute, how steep is it, and are the values and "
         "statements of a published description right?",
-        f"{held(claims)} hold; every derivative here agrees with a central difference to "
-        f"{worst:.0e}.",
+        f"{held(claims)}; every derivative here agrees with a central difference to {worst:.0e}.",
         [_one(entries)],
         [
             Section("Side by side", [_together(entries)]),

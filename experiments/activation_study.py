@@ -54,6 +54,7 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
 def main(arguments: list[str] | None = None) -> None:
     chosen = options(arguments)
     begun, data = begin(
+        "activation_study",
         chosen,
         lambda: [load(n, chosen.data_dir, progress=not chosen.quiet) for n in chosen.data_sets],
         ["data_sets", "optimizers"],

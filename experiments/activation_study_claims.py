@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from activation_study_training import ACTIVATIONS, PATIENCE
+from activation_study_training import ACTIVATIONS, EPOCHS, PATIENCE
 
-from minidl.reporting import Judged
+from minidl.reporting import Criterion, Evidence, Judged
+from minidl.reporting.estimates import Estimate, exactly, over_epochs, share
 
 PUBLISHED_FILE = Path(__file__).parent / "published" / "activation_study_cnn.json"
 
@@ -44,6 +46,9 @@ class Series:
     limit: int  # epochs at most
     seconds: float  # of all epochs
     gradients: Mapping[str, np.ndarray] | None = None  # ‖∂L/∂W‖ of each layer (epochs,)
+    tested: int = -1  # the epoch whose weights are tested, from 0
+    train_images: int = 40_000
+    test_images: int = 10_000
 
     @property
     def epochs(self) -> int:
@@ -54,6 +59,14 @@ class Series:
         """Whether early stopping ended it."""
         since = self.epochs - 1 - int(np.argmin(self.validation_loss))
         return self.epochs < self.limit or since >= PATIENCE
+
+    def share(self) -> Estimate:
+        """The test accuracy."""
+        return share(self.accuracy, self.test_images)
+
+    def gap(self) -> Estimate:
+        """Training accuracy (running) less test accuracy."""
+        return share(self.train_accuracy, self.train_images) - self.share()
 
     @classmethod
     def of(cls, cell: Mapping[str, Any], weights: str, limit: int) -> Series:
@@ -66,9 +79,15 @@ class Series:
             train_accuracy=cell["train_accuracy"][tested - 1],
             limit=limit,
             seconds=sum(cell["seconds"]),
+            tested=tested - 1,
+            train_images=cell["images"][0],
+            test_images=cell["images"][2],
             gradients={name: np.array(norms) for name, norms in cell["gradient_norms"].items()},
         )
 
+
+# Of the number of epochs until early stopping: nobody knows it from one training.
+EPOCHS_ERROR = PATIENCE / 2
 
 Networks = Mapping[str, Series]  # by activation
 Grid = Mapping[Setting, Networks]
@@ -93,8 +112,14 @@ def published() -> dict[Setting, dict[str, Series]]:
                 train_accuracy=log["train_accuracy"][-1] / 100,
                 limit=50,
                 seconds=times["Total Time"][theirs],
+                train_images=48_000 if data_set == "mnist" else 40_000,
             )
     return found
+
+
+def published_title(epochs: int) -> str:
+    """The study tested its networks after their last epoch only."""
+    return "published" if epochs == EPOCHS else f"published, up to {EPOCHS} epochs"
 
 
 def title(setting: Setting) -> str:
@@ -107,26 +132,34 @@ def title(setting: Setting) -> str:
 def judged_in(
     grid: Grid, settings: Sequence[Setting], test: Callable[[Networks], Judged]
 ) -> Judged:
-    """The test in those of the settings that were run; it holds if it does in each."""
-    found = []
-    for setting in settings:
-        judged = test(grid[setting]) if setting in grid else None
-        if judged is not None:
-            found.append((f"{title(setting)}: {judged[0]}", judged[1]))
-    if not found:
+    """The test in those of the settings that were run, all in one."""
+    found = {setting: test(grid[setting]) for setting in settings if setting in grid}
+    known = {title(setting): judged for setting, judged in found.items() if judged is not None}
+    if not known:
         return None
-    return "; ".join(said for said, _ in found), all(holds for _, holds in found)
-
-
-def first(values: Mapping[str, float], *, largest: bool) -> list[str]:
-    """The names in the order of their values, the largest or the smallest first."""
-    return sorted(values, key=lambda name: values[name], reverse=largest)
+    return Evidence(
+        "; ".join(f"{where}: {judged.said}" for where, judged in known.items()),
+        {
+            f"{where}, {name}": number
+            for where, judged in known.items()
+            for name, number in judged.numbers.items()
+        },
+    )
 
 
 def beside(values: Mapping[str, float], name: str, digits: int) -> str:
     """``sigmoid 0.12, others 0.30–0.55``"""
     rest = [value for other, value in values.items() if other != name]
     return f"{name} {values[name]:.{digits}f}, others {min(rest):.{digits}f}–{max(rest):.{digits}f}"
+
+
+def others_above(numbers: Mapping[str, Estimate], name: str) -> dict[str, Estimate]:
+    """By how much each of the others is above that one."""
+    return {f"{o} − {name}": n - numbers[name] for o, n in numbers.items() if o != name}
+
+
+def others_below(numbers: Mapping[str, Estimate], name: str) -> dict[str, Estimate]:
+    return {f"{name} − {o}": numbers[name] - n for o, n in numbers.items() if o != name}
 
 
 def small_gradients(grid: Grid) -> Judged:
@@ -136,8 +169,9 @@ def small_gradients(grid: Grid) -> Judged:
             if series.gradients is None:
                 return None
             squares = sum(norms**2 for norms in series.gradients.values())
-            sizes[name] = float(np.mean(np.sqrt(squares)))
-        return beside(sizes, "sigmoid", 3), first(sizes, largest=False)[0] == "sigmoid"
+            sizes[name] = over_epochs(np.sqrt(squares))
+        said = beside({name: size.value for name, size in sizes.items()}, "sigmoid", 3)
+        return Evidence(said, others_above(sizes, "sigmoid"))
 
     return judged_in(grid, list(TABLES), test)
 
@@ -148,40 +182,50 @@ def vanishing(grid: Grid) -> Judged:
         for name, series in networks.items():
             if series.gradients is None:
                 return None
-            norms = list(series.gradients.values())
-            ratios[name] = float(np.median(norms[0] / norms[-1]))
-        return beside(ratios, "sigmoid", 3), first(ratios, largest=False)[0] == "sigmoid"
+            first, *_, last = series.gradients.values()
+            ratios[name] = _median(np.divide(first, last, where=last > 0, out=0 * first + np.nan))
+        said = beside({name: ratio.value for name, ratio in ratios.items()}, "sigmoid", 3)
+        return Evidence(said, others_above(ratios, "sigmoid"))
 
     return judged_in(grid, list(TABLES), test)
 
 
+def _median(series: np.ndarray) -> Estimate:
+    """The median over the epochs; its error is √(π / 2) times that of a mean."""
+    mean = over_epochs(series)
+    return Estimate(float(np.median(series)), math.sqrt(math.pi / 2) * mean.error, mean.freedom)
+
+
 def slowest(grid: Grid) -> Judged:
     def test(networks: Networks) -> Judged:
-        epochs = {name: float(series.epochs) for name, series in networks.items()}
-        others = max(n for name, n in epochs.items() if name != "sigmoid")
-        return beside(epochs, "sigmoid", 0), epochs["sigmoid"] > others
+        epochs = {name: Estimate(s.epochs, EPOCHS_ERROR) for name, s in networks.items()}
+        said = beside({name: n.value for name, n in epochs.items()}, "sigmoid", 0)
+        return Evidence(said, others_below(epochs, "sigmoid"))
 
     return judged_in(grid, list(TABLES), test)
 
 
 def overfits(grid: Grid) -> Judged:
     def test(networks: Networks) -> Judged:
-        gaps = {
-            name: 100 * (networks[name].train_accuracy - networks[name].accuracy)
-            for name in ("relu", "sigmoid")
-        }
-        return (
-            f"ReLU {gaps['relu']:+.1f}, sigmoid {gaps['sigmoid']:+.1f} points",
-            gaps["relu"] > gaps["sigmoid"],
+        relu, sigmoid = (networks[name] for name in ("relu", "sigmoid"))
+        gaps = [100 * (series.train_accuracy - series.accuracy) for series in (relu, sigmoid)]
+        return Evidence(
+            f"ReLU {gaps[0]:+.1f}, sigmoid {gaps[1]:+.1f} points",
+            {"ReLU's − sigmoid's": 100 * (relu.gap() - sigmoid.gap())},
         )
 
     return judged_in(grid, ADAM_SETTINGS, test)
 
 
+def _points(networks: Networks) -> dict[str, Estimate]:
+    """Test accuracy in %."""
+    return {name: 100 * series.share() for name, series in networks.items()}
+
+
 def relu_last(grid: Grid) -> Judged:
     def test(networks: Networks) -> Judged:
         accuracy = {name: 100 * series.accuracy for name, series in networks.items()}
-        return beside(accuracy, "relu", 2), first(accuracy, largest=False)[0] == "relu"
+        return Evidence(beside(accuracy, "relu", 2), others_above(_points(networks), "relu"))
 
     return judged_in(grid, ADAM_SETTINGS, test)
 
@@ -189,20 +233,36 @@ def relu_last(grid: Grid) -> Judged:
 def underfitted(grid: Grid) -> Judged:
     def test(networks: Networks) -> Judged:
         through = [name for name, series in networks.items() if not series.stopped]
-        names = ", ".join(through) or "none"
-        return f"never stopped: {names}", through == ["sigmoid"]
+        left = {
+            f"epochs left to {name}": Estimate(series.limit - series.epochs, EPOCHS_ERROR)
+            for name, series in networks.items()
+            if name != "sigmoid"
+        }
+        went_on = {"sigmoid never stopped": exactly("sigmoid" in through)}
+        return Evidence(f"never stopped: {', '.join(through) or 'none'}", went_on | left)
 
     return judged_in(grid, SGD_SETTINGS, test)
+
+
+def losses(networks: Networks) -> dict[str, Estimate]:
+    """Test losses, as uncertain as they scatter about the validation losses of the same weights.
+
+    Both are means over other images, drawn alike; what all networks have in common cancels.
+    """
+    above = [s.loss - float(s.validation_loss[s.tested]) for s in networks.values()]
+    error = float(np.std(above, ddof=1))
+    return {name: Estimate(s.loss, error, len(above) - 1) for name, s in networks.items()}
 
 
 def lowest_loss(names: Sequence[str], settings: Sequence[Setting]) -> Callable[[Grid], Judged]:
     """Whether the losses of these networks are below those of all others."""
 
     def test(networks: Networks) -> Judged:
-        losses = {name: series.loss for name, series in networks.items()}
-        order = first(losses, largest=False)
-        said = ", ".join(f"{name} {losses[name]:.3f}" for name in order)
-        return said, set(order[: len(names)]) == set(names)
+        found = losses(networks)
+        order = sorted(found, key=lambda name: found[name].value)
+        said = ", ".join(f"{name} {found[name].value:.3f}" for name in order)
+        pairs = [(name, other) for name in names for other in found if other not in names]
+        return Evidence(said, {f"{o} − {name}": found[o] - found[name] for name, o in pairs})
 
     return lambda grid: judged_in(grid, settings, test)
 
@@ -210,24 +270,36 @@ def lowest_loss(names: Sequence[str], settings: Sequence[Setting]) -> Callable[[
 def elu_first(grid: Grid) -> Judged:
     def test(networks: Networks) -> Judged:
         accuracy = {name: 100 * series.accuracy for name, series in networks.items()}
-        return beside(accuracy, "elu", 2), first(accuracy, largest=True)[0] == "elu"
+        return Evidence(beside(accuracy, "elu", 2), others_below(_points(networks), "elu"))
 
     return judged_in(grid, [("cifar-10", "sgd"), ("cifar-10", "adam")], test)
 
 
 def none_is_best(grid: Grid) -> Judged:
+    """By how much the function that comes closest to being best everywhere is behind somewhere."""
     if len(grid) < 2:
         return None
-    best = {
-        title(setting): first({n: s.accuracy for n, s in networks.items()}, largest=True)[0]
-        for setting, networks in grid.items()
-    }
-    said = "; ".join(f"{where}: {name}" for where, name in best.items())
-    return said, len(set(best.values())) > 1
+    points = {setting: _points(networks) for setting, networks in grid.items()}
+    best = {s: max(each, key=lambda name: each[name].value) for s, each in points.items()}
+
+    def behind(name: str) -> tuple[Estimate, Setting]:
+        gaps = [(each[best_of(each, name)] - each[name], s) for s, each in points.items()]
+        return max(gaps, key=lambda gap: gap[0].value)
+
+    def best_of(each: Mapping[str, Estimate], name: str) -> str:
+        return max((n for n in each if n != name), key=lambda n: each[n].value)
+
+    closest = min(ACTIVATIONS, key=lambda name: behind(name)[0].value)
+    number, setting = behind(closest)
+    return Evidence(
+        "; ".join(f"{title(setting)}: {name}" for setting, name in best.items()),
+        {f"points that {closest} is behind on {title(setting)}": number},
+        together=len(grid) * len(ACTIVATIONS),
+    )
 
 
 # What the study says; how it is judged; the figures.
-CLAIMS: list[tuple[str, str, Callable[[Grid], Judged]]] = [
+CLAIMS: list[tuple[str, str, Criterion[Grid]]] = [
     (
         "Sigmoid's gradients are close to 0 compared with those of the others",
         "the L2 norm of the gradient of all weights, averaged over the epochs, is the smallest "
@@ -242,7 +314,8 @@ CLAIMS: list[tuple[str, str, Callable[[Grid], Judged]]] = [
     ),
     (
         "Sigmoid converges slowly: it takes the most epochs",
-        "more epochs than each of the others in every setting",
+        "more epochs than each of the others in every setting; early stopping waits 5 epochs, and "
+        "half of that is taken as the standard error of a number of epochs",
         slowest,
     ),
     (
@@ -263,12 +336,13 @@ CLAIMS: list[tuple[str, str, Callable[[Grid], Judged]]] = [
     ),
     (
         "With Adam, sigmoid has the lowest test loss",
-        "lowest of the five on both data sets",
+        "lowest of the five on both data sets; a test loss is as uncertain as the five scatter "
+        "about the validation losses of the same weights",
         lowest_loss(["sigmoid"], ADAM_SETTINGS),
     ),
     (
         "With SGD, SELU and ELU have the lowest test losses",
-        "both below the three others on both data sets",
+        "both below the three others on both data sets; uncertain as above",
         lowest_loss(["elu", "selu"], SGD_SETTINGS),
     ),
     (
@@ -278,25 +352,29 @@ CLAIMS: list[tuple[str, str, Callable[[Grid], Judged]]] = [
     ),
     (
         "No activation function is the best everywhere",
-        "not the same one has the highest test accuracy in every setting",
+        "not the same one has the highest test accuracy in every setting: the one that comes "
+        "closest to it is behind in one of them",
         none_is_best,
     ),
 ]
 
-# Why it comes out so; of the claims that the run with Adam says something about.
-REASONS = {
-    0: "Sigmoid's slope is at most 1/4, once for each of four layers that the gradient passes. But "
-    "the others' norms fall as they learn their training images: on MNIST they come down to "
-    "sigmoid's size. And one batch at the end of an epoch is a noisy measure.",
-    1: "It depends on the optimizer. With SGD sigmoid's first layer has a gradient far below that "
-    "of its last one, and on CIFAR-10 the network hardly learns; with Adam it leaves that place, "
-    "and the first layer's is about as large as the last one's, or larger: nothing vanishes.",
-    2: "With SGD because of the small gradients. Adam's steps hardly depend on their size, so "
-    "their smallness alone does not explain what happens there.",
-    4: "The published distance of ReLU from the next is 0.01 points on MNIST and 0.06 points on "
+# What there is to say to a claim, whatever a run shows; in the order of CLAIMS.
+REASONS = (
+    "Sigmoid's slope is at most 1/4, once for each of four layers that the gradient passes. But a "
+    "norm falls, too, as a network learns its training images, and one batch at the end of an "
+    "epoch is a noisy measure.",
+    "A ratio is judged, not a size: where the first layer's gradient is as large as the last "
+    "layer's, nothing vanishes, whatever the other functions have.",
+    "A step of SGD is as long as the gradient is large. Adam's steps hardly depend on its size, so "
+    "small gradients alone do not explain what happens there.",
+    "",
+    "The published distance of ReLU from the next is 0.01 points on MNIST and 0.06 points on "
     "CIFAR-10: one image and six images of 10,000.",
-    6: "Early stopping at work, not the initial weights as the study presumes: the networks are "
-    "tested five epochs after their best one, and the loss of those that learn fast rises in the "
-    "meantime. The columns of the best weights show what remains.",
-    9: "With five functions this close, chance alone would put different ones first.",
-}
+    "",
+    "The networks are tested five epochs after their best one, and the loss of those that learn "
+    "fast can rise in the meantime; the study presumes the initial weights. The column of the best "
+    "weights shows what remains.",
+    "",
+    "",
+    "With five functions that lie close, chance alone puts different ones first.",
+)

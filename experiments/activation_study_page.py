@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from activation_study_claims import CLAIMS, PATIENCE, REASONS, TABLES, Setting, published, title
+from activation_study_claims import (
+    PATIENCE,
+    REASONS,
+    TABLES,
+    Setting,
+    published,
+    published_title,
+    title,
+)
 from activation_study_figures import LAYERS
 from activation_study_training import BATCH_SIZE, EPOCHS, SET_UPS
 
+from minidl.files import read_bytes
 from minidl.pages import Chart, Page, Section, Series
 from minidl.reporting.page import (
+    LARGEST,
     claims_section,
     held,
     read_summary,
@@ -37,8 +48,7 @@ def page(folder: Path) -> Page:
     options = summary["options"]
     groups = {title(setting): _group(setting, networks) for setting, networks in cells.items()}
     claims = {f"ours, {w} weights": summary["claims"][w] for w in ("last", "best")}
-    known = options["set-up"] == "run" and options["epochs"] == EPOCHS
-    reasons = [REASONS.get(i, "") if known else "" for i in range(len(CLAIMS))]
+    theirs = published_title(options["epochs"])
     return report_page(
         "Five activation functions, two optimizers, MNIST and CIFAR-10: "
         + SET_UPS[options["set-up"]].title,
@@ -47,7 +57,7 @@ def page(folder: Path) -> Page:
         _answer(summary),
         [_tested(summary)],
         [
-            claims_section(claims, reasons, "One seed, as in the study."),
+            claims_section(claims, REASONS, "One seed, as in the study.", theirs),
             Section("Accuracy and loss", learning_charts(groups, PARTS)),
             Section("Layer by layer", [_gradients(cells)]),
             set_up_section(_set_up(summary), summary),
@@ -59,12 +69,12 @@ def page(folder: Path) -> Page:
 def _by_epoch(folder: Path) -> ByEpoch:
     """``epochs.csv``."""
     found: dict[Setting, dict[str, dict[str, list[float]]]] = {}
-    with open(folder / "epochs.csv", encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            setting = row.pop("data_set"), row.pop("optimizer")
-            columns = found.setdefault(setting, {}).setdefault(row.pop("activation"), {})
-            for name, value in row.items():
-                columns.setdefault(name, []).append(float(value))
+    text = read_bytes(folder / "epochs.csv", LARGEST).decode("utf-8")
+    for row in csv.DictReader(io.StringIO(text, newline="")):
+        setting = row.pop("data_set"), row.pop("optimizer")
+        columns = found.setdefault(setting, {}).setdefault(row.pop("activation"), {})
+        for name, value in row.items():
+            columns.setdefault(name, []).append(float(value))
     return found
 
 
@@ -79,8 +89,6 @@ def _group(setting: Setting, networks: Mapping[str, Mapping[str, list[float]]]) 
 
 def _answer(summary: Mapping[str, Any]) -> str:
     claims = summary["claims"]["last"]
-    open_ = sum(claim["holds"] is None for claim in claims)
-    unjudged = f" and {open_} cannot be judged" if open_ else ""
     best = []
     for setting in {(c["data_set"], c["optimizer"]): None for c in summary["cells"]}:
         tested = {
@@ -91,7 +99,7 @@ def _answer(summary: Mapping[str, Any]) -> str:
         first = max(tested, key=tested.__getitem__)
         spread = 100 * (max(tested.values()) - min(tested.values()))
         best.append(f"{first} on {title(setting)} ({spread:.1f} points ahead of the last)")
-    return f"{held(claims)} hold{unjudged}; the most accurate is {', '.join(best)}."
+    return f"{held(claims)}; the most accurate is {', '.join(best)}."
 
 
 def _warning(summary: Mapping[str, Any]) -> str:

@@ -119,6 +119,7 @@ def train_all(
 def main(arguments: list[str] | None = None) -> None:
     chosen = options(arguments)
     begun, (data,) = begin(
+        "adaptive_activations",
         chosen,
         lambda: [load("cifar-10", chosen.data_dir, progress=not chosen.quiet)],
         ["seed", "seeds"],

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from adaptive_activations_training import DEPTHS, FUNCTIONS, Outcome, S, Shapes
+from adaptive_activations_training import DEPTHS, FULL, FUNCTIONS, Outcome, S, Shapes
 
 from minidl.recording import History
 
@@ -23,7 +23,7 @@ class Series:
     train_loss: np.ndarray
     test_loss: np.ndarray
     test_accuracy: np.ndarray
-    seconds: float | None = None  # of the fastest epoch
+    seconds: np.ndarray | None = None  # (epochs,)
 
     @classmethod
     def of(cls, history: History) -> Series:
@@ -31,7 +31,7 @@ class Series:
             np.array(history.train_loss),
             np.array(history.test_loss),
             np.array(history.test_accuracy),
-            min(history.seconds),
+            np.array(history.seconds),
         )
 
 
@@ -44,9 +44,16 @@ class Figures:
     test_images: int
     depths: Mapping[int, Mapping[str, Series]] = field(default_factory=dict)
     shapes: Shapes = field(default_factory=dict)
+    alone: bool = False  # nothing else was trained at the same time
 
     @classmethod
-    def of(cls, outcomes: Mapping[tuple[str, str], Outcome], key: str, test_images: int) -> Figures:
+    def of(
+        cls,
+        outcomes: Mapping[tuple[str, str], Outcome],
+        key: str,
+        test_images: int,
+        alone: bool = False,
+    ) -> Figures:
         """Those of one seed ``as_run`` or ``as_described``."""
 
         def group(name: str) -> dict[str, Series]:
@@ -64,21 +71,28 @@ class Figures:
             test_images,
             {depth: group(f"depth_{depth}") for depth in DEPTHS},
             apl.shapes,
+            alone,
         )
 
 
-def published() -> Figures:
-    """The study's figures: table 21 has the last accuracy only, table 22 comes from the log."""
+def published(epochs: int = FULL.epochs) -> Figures:
+    """The study's figures after so many epochs: table 22 comes from the log.
+
+    Table 21 has the accuracy after the last epoch only.
+    """
     study = json.loads(PUBLISHED_FILE.read_text(encoding="utf-8"))
     none = np.empty(0)
 
     def series(log: dict[str, Any]) -> Series:
         accuracy = np.array(log["test_accuracy"]) / 100
-        return Series(np.array(log["train_loss"]), np.array(log["test_loss"]), accuracy)
+        train_loss, test_loss = (np.array(log[key]) for key in ("train_loss", "test_loss"))
+        return Series(train_loss[:epochs], test_loss[:epochs], accuracy[:epochs])
 
     by_s = study["table_21"]["accuracy_by_S"]
     return Figures(
-        {int(s): Series(none, none, np.array([a / 100])) for s, a in by_s.items()},
+        {int(s): Series(none, none, np.array([a / 100])) for s, a in by_s.items()}
+        if epochs >= FULL.epochs
+        else {},
         {name: series(log) for name, log in study["epoch_logs"].items()},
         test_images=10_000,
     )

@@ -11,7 +11,7 @@ from adaptive_activations_series import Figures, published
 from adaptive_activations_training import FULL, Outcome, Size
 
 from minidl.recording import History
-from minidl.reporting import Conditions, DataUsed, judge, verdict
+from minidl.reporting import Conditions, DataUsed, judge
 from minidl.reporting.histories import by_epoch, by_layer
 
 SET_UPS = {"as_run": "as run", "as_described": "as described"}
@@ -26,14 +26,14 @@ def summarise(
     runs: Mapping[str, Sequence[Figures]],
 ) -> dict[str, Any]:
     """``summary.json``: the claims in both set-ups, and every training by epoch."""
-    study = published()
+    study = published(size.epochs)
     return {
         "dataset": data.name,
         "size": asdict(size),
         "is_full_size": size == FULL,
         "seeds": list(trained),
         **conditions.as_dict(),
-        "claims": {key: [asdict(c) for c in judge(CLAIMS, study, runs[key])] for key in SET_UPS},
+        "claims": {key: [c.as_dict() for c in judge(CLAIMS, study, runs[key])] for key in SET_UPS},
         "runs": [
             {
                 "seed": seed,
@@ -64,6 +64,6 @@ def claims_text(summary: Mapping[str, Any]) -> str:
     """The verdicts, for the terminal."""
     lines = []
     for run, described in zip(*summary["claims"].values(), strict=True):
-        verdicts = f"as run: {verdict(run['holds'])}; as described: {verdict(described['holds'])}"
+        verdicts = f"as run: {run['verdict']}; as described: {described['verdict']}"
         lines.append(f"{run['claim']}\n    {verdicts}")
     return "\n".join(lines)

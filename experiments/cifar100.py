@@ -13,9 +13,11 @@ import argparse
 import dataclasses
 import functools
 import itertools
+from pathlib import Path
 
 import numpy as np
 from cifar100_report import Run, SetUp, claims_table, write_report
+from cifar100_units import Trained, over_all_images
 from study import (
     LEARNING_RATES,
     add_place,
@@ -35,9 +37,9 @@ from minidl import ACTIVATIONS, Dense, Flatten, Network, SoftmaxCrossEntropy
 from minidl.backend import Device
 from minidl.checkpoint import Checkpoint
 from minidl.datasets import NAMES, Dataset, load
+from minidl.microscope.look_file import Recorder
 from minidl.optimizers import OPTIMIZERS, Optimizer
-from minidl.recording import History, record
-from minidl.reporting import RunFolder
+from minidl.recording import record
 
 
 def options(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -92,18 +94,20 @@ def run_network(
     chosen: argparse.Namespace,
     data: Dataset,
     device: Device,
-    folder: RunFolder,
+    recorder: Recorder | None,
+    weights: Path,
     checkpoint: Checkpoint,
-) -> History:
-    """Train one network, keep its weights and return its history."""
+) -> Trained:
+    """Train one network, write its weights and return what the report is made of."""
     network = build_network(activation, chosen, data, seed, device)
     label = f"{activation:<{max(map(len, chosen.activations))}}"
     label = f"seed {seed}  {label}" if chosen.seeds > 1 else label
+    loss = SoftmaxCrossEntropy()
     history = record(
         network,
         data.train,
         data.test,
-        SoftmaxCrossEntropy(),
+        loss,
         build_optimizer(chosen),
         epochs=chosen.epochs,
         batch_size=chosen.batch_size,
@@ -111,10 +115,10 @@ def run_network(
         progress=False if chosen.quiet else label,
         graph=chosen.graph,
         checkpoint=checkpoint,
-        recorder=recorder_of(chosen, folder, f"{activation}-seed{seed}"),
+        recorder=recorder,
     )
-    network.save(folder / f"weights/{activation}-seed{seed}.npz")
-    return history
+    network.save(weights)
+    return Trained(history, over_all_images(network, data.train, loss))
 
 
 def load_data(chosen: argparse.Namespace) -> Dataset:
@@ -126,7 +130,9 @@ def load_data(chosen: argparse.Namespace) -> Dataset:
 
 def main(arguments: list[str] | None = None) -> None:
     chosen = options(arguments)
-    begun, (data,) = begin(chosen, lambda: [load_data(chosen)], ["activations", "seed", "seeds"])
+    begun, (data,) = begin(
+        "cifar100", chosen, lambda: [load_data(chosen)], ["activations", "seed", "seeds"]
+    )
     device, folder = begun.device, begun.folder
     if not chosen.quiet:
         print(build_network(chosen.activations[0], chosen, data, chosen.seed, device).summary())
@@ -134,15 +140,23 @@ def main(arguments: list[str] | None = None) -> None:
     seeds = range(chosen.seed, chosen.seed + chosen.seeds)
     cells = [(seed, activation) for seed in seeds for activation in chosen.activations]
     tasks = {
-        f"{activation}-seed{seed}": functools.partial(
-            run_network, activation, seed, chosen, data, device, folder
+        name: functools.partial(
+            run_network,
+            activation,
+            seed,
+            chosen,
+            data,
+            device,
+            recorder_of(chosen, folder, name),
+            begun.cells.weights_of(name),
         )
         for seed, activation in cells
+        for name in [f"{activation}-seed{seed}"]
     }
-    histories = begun.train(tasks, History)
+    trained = begun.train(tasks, Trained, weights=True)
     del data, tasks  # the images are not needed any more; drawing figures takes memory, too
     runs = [
-        Run(seed, {a: h for (s, a), h in zip(cells, histories, strict=True) if s == seed})
+        Run(seed, {a: t for (s, a), t in zip(cells, trained, strict=True) if s == seed})
         for seed in seeds
     ]
     set_up = SetUp(

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from cifar100_claims import REASONS, published
+from cifar100_claims import EPOCHS, REASONS, published
+from cifar100_units import explained, unit_rows, units_head
 
-from minidl.pages import Chart, Page, Section, Series
+from minidl.pages import Chart, Page, Prose, Section, Series, Table
+from minidl.reporting.claims import published_title
 from minidl.reporting.page import (
     claims_section,
     held,
@@ -25,10 +27,11 @@ from minidl.reporting.page_charts import (
     published_series,
     runs_series,
 )
+from minidl.reporting.tables import figure
 
 AS_PUBLISHED: dict[str, Any] = {
     "dataset_title": "CIFAR-100",
-    "epochs": 20,
+    "epochs": EPOCHS,
     "batch_size": 64,
     "hidden": [512] * 4,
     "train_images": 50_000,
@@ -69,12 +72,15 @@ def page(folder: Path) -> Page:
         Section("Layer by layer", layer_charts(group)),
         set_up_section(_set_up(summary), summary),
     ]
+    rows = unit_rows(summary)
+    if rows:
+        table = Table("After the last epoch", units_head(summary), rows)
+        said = explained(summary).replace("**", "")
+        sections.insert(0, Section("Dead units", [Prose([said]), table]))
     if summary["claims"]:
-        note = "The study's accuracy is the running one of the training images; what holds on "
-        note += "images that the networks have not seen stands in the last row."
-        known = not differs and summary["seeds"] == [0]
+        theirs = published_title(summary["epochs"], EPOCHS)
         claims = {"this run": summary["claims"]}
-        sections.insert(0, claims_section(claims, REASONS if known else (), note))
+        sections.insert(0, claims_section(claims, REASONS, published=theirs))
     return report_page(
         "Sigmoid against ReLU: a dense network and its gradients",
         QUESTION,
@@ -94,10 +100,14 @@ def _answer(summary: Mapping[str, Any]) -> str:
         float(np.mean([g[:-1] for g in networks[name]["gradients"]["weights"]]))
         for name in ("relu", "sigmoid")
     )
+    compared = (
+        f"{relu / sigmoid:.1f} times as large as sigmoid's"
+        if sigmoid > 0 and np.isfinite(relu)
+        else f"{figure(relu)} in the mean, sigmoid's {figure(sigmoid)}"
+    )
     return (
-        f"{held(summary['claims'])} hold: the gradients of ReLU's hidden layers are "
-        f"{relu / sigmoid:.1f} times as large as sigmoid's, and on the test images the networks "
-        f"reach {tested}."
+        f"{held(summary['claims'])}: the gradients of ReLU's hidden layers are {compared}, and on "
+        f"the test images the networks reach {tested}."
     )
 
 

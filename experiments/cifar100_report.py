@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from cifar100_claims import Series, judge, published
+from cifar100_claims import EPOCHS, REASONS, judged, published, series_of
 from cifar100_figures import all_figures
 from cifar100_page import departures, page
+from cifar100_units import Trained, explained, unit_rows, units_head
 
 from minidl.recording import History
 from minidl.reporting import (
-    NOT_REPORTED,
-    Claim,
     Conditions,
     DataUsed,
     PairedTest,
@@ -23,11 +22,12 @@ from minidl.reporting import (
     markdown_table,
     paired_test,
     text_table,
-    verdict,
 )
+from minidl.reporting.claims import published_title
 from minidl.reporting.histories import by_epoch, by_layer, epoch_rows, mean_of
 from minidl.reporting.markup import plain
-from minidl.reporting.tables import figure
+from minidl.reporting.page import RULE, held
+from minidl.reporting.tables import figure, p_figure
 
 
 @dataclass(frozen=True)
@@ -47,28 +47,38 @@ class Run:
     """All networks of one seed."""
 
     seed: int
-    histories: dict[str, History]  # by activation
+    trained: dict[str, Trained]  # by activation
 
-    def series(self, activation: str) -> Series:
-        history = self.histories[activation]
-        return Series(
-            np.array(history.train_accuracy),
-            np.array([probe.mean_abs("W")[:-1] for probe in history.probes]),
-            np.array(history.test_accuracy),
-        )
+    def histories(self) -> dict[str, History]:
+        return {name: trained.history for name, trained in self.trained.items()}
 
     def block(self) -> dict[str, Any]:
         """This seed's part of the summary."""
+        networks = {
+            name: by_epoch(t.history) | by_layer(t.history) | {"all_images": t.all_images._asdict()}
+            for name, t in self.trained.items()
+        }
+        averages = {name: _average(block) for name, block in networks.items()}
         tests = {
-            f"{a} - {b}": paired_test(self.series(a).average, self.series(b).average)
-            for a, b in itertools.combinations(self.histories, 2)
+            f"{a} - {b}": _paired(averages[a], averages[b])
+            for a, b in itertools.combinations(averages, 2)
         }
         return {
             "seed": self.seed,
-            "networks": {a: by_epoch(h) | by_layer(h) for a, h in self.histories.items()},
+            "networks": networks,
             "paired_t_test": _test_block(next(iter(tests.values()))),
             "paired_t_tests": {pair: _test_block(test) for pair, test in tests.items()},
         }
+
+
+def _average(block: Mapping[str, Any]) -> np.ndarray:
+    """(epochs,) the mean gradient of the hidden layers."""
+    return np.array([np.mean(layers[:-1]) for layers in block["gradients"]["weights"]])
+
+
+def _paired(a: np.ndarray | list[float], b: np.ndarray | list[float]) -> PairedTest | None:
+    """None as well where there is a number that is none."""
+    return paired_test(a, b) if np.isfinite([*a, *b]).all() else None
 
 
 def _test_block(test: PairedTest | None) -> dict[str, Any]:
@@ -84,11 +94,9 @@ def summarise(set_up: SetUp, runs: Sequence[Run]) -> dict[str, Any]:
     """``summary.json``: with several seeds the top level holds means and ``runs`` each seed."""
     blocks = [run.block() for run in runs]
     networks = {
-        name: mean_of([block["networks"][name] for block in blocks]) for name in runs[0].histories
+        name: mean_of([block["networks"][name] for block in blocks]) for name in runs[0].trained
     }
-    averages = [
-        np.mean([run.series(name).average for run in runs], axis=0) for name in list(networks)[:2]
-    ]
+    averages = [_average(block) for block in list(networks.values())[:2]]
     summary = {
         "dataset": set_up.data.name,
         "dataset_title": set_up.data.title,
@@ -101,43 +109,36 @@ def summarise(set_up: SetUp, runs: Sequence[Run]) -> dict[str, Any]:
         "seeds": [run.seed for run in runs],
         **set_up.conditions.as_dict(),
         "networks": networks,
-        "paired_t_test": _test_block(paired_test(*averages)),
-        "claims": [asdict(claim) for claim in _claims(runs)],
+        "paired_t_test": _test_block(_paired(*averages)),
     }
     if len(runs) > 1:
         summary["runs"] = blocks
     else:
         summary["paired_t_tests"] = blocks[0]["paired_t_tests"]
-    return summary
-
-
-def _claims(runs: Sequence[Run]) -> list[Claim]:
-    if not {"sigmoid", "relu"} <= set(runs[0].histories):
-        return []
-    return judge([(run.series("sigmoid"), run.series("relu")) for run in runs])
+    return summary | {"claims": [claim.as_dict() for claim in judged(summary)]}
 
 
 def claims_table(summary: dict[str, Any]) -> str:
     """Ours beside published, for the terminal."""
-    study = published()
+    study = published(summary["epochs"])
     rows = []
     for name, network in summary["networks"].items():
         theirs = study.get(name)
-        average = np.mean(network["gradients"]["weights"][-1][:-1])
         rows.append(
             [
                 name,
                 figure(network["train_accuracy"][-1]),
                 figure(None if theirs is None else float(theirs.accuracy[-1])),
                 figure(network["test_accuracy"][-1]),
-                figure(float(average)),
+                figure(float(_average(network)[-1])),
                 figure(None if theirs is None else float(theirs.average[-1])),
             ]
         )
-    head = ["network", "training accuracy", "published", "test accuracy", "gradient", "published"]
+    theirs_at = published_title(summary["epochs"], EPOCHS)
+    head = ["network", "training accuracy", theirs_at, "test accuracy", "gradient", theirs_at]
     lines = ["", text_table(head, rows), ""]
     for claim in summary["claims"]:
-        lines.append(f"{verdict(claim['holds']):<13} {claim['claim']}: {claim['measured']}")
+        lines.append(f"{claim['verdict']:<13} {claim['claim']}: {claim['measured']}")
     return "\n".join([*lines, ""])
 
 
@@ -145,16 +146,17 @@ def write_report(folder: RunFolder, set_up: SetUp, runs: Sequence[Run]) -> dict[
     """Write every file of the run but the weights, and return the summary."""
     summary = summarise(set_up, runs)
     folder.write_json("summary.json", summary)
-    rows = [epoch_rows(run.seed, *item) for run in runs for item in run.histories.items()]
+    rows = [epoch_rows(run.seed, *item) for run in runs for item in run.histories().items()]
     folder.write_csv("epochs.csv", list(itertools.chain.from_iterable(rows)))
     folder.write_csv("gradients.csv", _gradient_rows(runs))
-    by_activation = {name: [run.series(name) for run in runs] for name in runs[0].histories}
+    by_seed = series_of(summary)
+    by_activation = {name: [run[name] for run in by_seed] for name in by_seed[0]}
     note = f"\n{set_up.data.title}" if set_up.data.is_stand_in else ""
     names = []
     for name, drawn in all_figures(by_activation, published(), note):
         folder.write_figure(f"figures/{name}", drawn)
         names.append(name)
-    folder.write_text("report.md", report(set_up, runs, summary, names))
+    folder.write_text("report.md", report(set_up, summary, names))
     folder.write_text("report.html", page(folder.path).html())
     return summary
 
@@ -162,7 +164,7 @@ def write_report(folder: RunFolder, set_up: SetUp, runs: Sequence[Run]) -> dict[
 def _gradient_rows(runs: Sequence[Run]) -> list[dict[str, Any]]:
     rows = []
     for run in runs:
-        for name, history in run.histories.items():
+        for name, history in run.histories().items():
             for epoch, probe in enumerate(history.probes, 1):
                 units = {unit.layer: unit for unit in probe.units}
                 for gradient in probe.gradients:
@@ -178,21 +180,20 @@ def _gradient_rows(runs: Sequence[Run]) -> list[dict[str, Any]]:
 # -- report.md ---------------------------------------------------------------------------------
 
 
-def report(
-    set_up: SetUp, runs: Sequence[Run], summary: dict[str, Any], figures: Sequence[str]
-) -> str:
+def report(set_up: SetUp, summary: dict[str, Any], figures: Sequence[str]) -> str:
     """The report as Markdown, question and verdict first."""
     parts = [
         "# Sigmoid against ReLU: a dense network and its gradients\n",
         _opening(set_up, summary),
         "## The claims\n",
         _claims_section(summary),
+        *_units_section(summary),
         "## Set-up\n",
-        _set_up_section(set_up, runs, summary),
+        _set_up_section(set_up, summary),
         "## Tables\n",
         *_training_tables(summary),
         "## Does the difference of the gradients mean anything?\n",
-        _test_section(runs, summary),
+        _test_section(summary),
         "## Figures\n",
         *(f"![{name.replace('_', ' ')}](figures/{name}.png)\n" for name in figures),
     ]
@@ -200,7 +201,6 @@ def report(
 
 
 def _opening(set_up: SetUp, summary: dict[str, Any]) -> str:
-    judged = [c for c in summary["claims"] if c["holds"] is not None]
     lines = []
     if set_up.data.is_stand_in:
         note = f" {plain(set_up.data.note)}" if set_up.data.note else ""
@@ -212,10 +212,8 @@ def _opening(set_up: SetUp, summary: dict[str, Any]) -> str:
         "Does ReLU limit the vanishing gradient, and does it learn CIFAR-100 better than sigmoid? "
         "A published study trained two networks that differ in nothing else and said yes to both.\n"
     )
-    if judged:
-        study = [c for c in judged if c["published"] != NOT_REPORTED]
-        held = sum(c["holds"] for c in study)
-        lines.append(f"**Of {len(study)} published claims, {held} hold in this run.**\n")
+    if summary["claims"]:
+        lines.append(f"**{held(summary['claims'])}.**\n")
     else:
         lines.append("**The claims are about sigmoid and ReLU, which were not both trained.**\n")
     accuracy = [
@@ -229,27 +227,37 @@ def _opening(set_up: SetUp, summary: dict[str, Any]) -> str:
 
 def _claims_section(summary: dict[str, Any]) -> str:
     rows = [
-        [c["claim"], c["criterion"], c["published"], c["measured"], f"**{verdict(c['holds'])}**"]
+        [c["claim"], c["criterion"], c["published"], c["measured"], f"**{c['verdict']}**"]
         for c in summary["claims"]
     ]
-    head = ["claim", "criterion", "published", "measured", "verdict"]
-    return markdown_table(head, rows) + (
-        "\n\nThe same criterion is applied to the published figures and to ours. The study's "
-        "accuracy is the running one of the training images; what holds on images that the "
-        "networks have not seen stands in the last row.\n"
-    )
+    theirs = published_title(summary["epochs"], EPOCHS)
+    reasons = [
+        f"- **{c['claim']}.** {reason}"
+        for c, reason in zip(summary["claims"], REASONS, strict=False)
+        if reason
+    ]
+    table = markdown_table(["claim", "criterion", theirs, "measured", "verdict"], rows)
+    return "\n".join([table, "", RULE, "", *reasons, ""])
 
 
-def _set_up_section(set_up: SetUp, runs: Sequence[Run], summary: dict[str, Any]) -> str:
+def _units_section(summary: dict[str, Any]) -> list[str]:
+    rows = unit_rows(summary)
+    if not rows:
+        return []
+    head = units_head(summary)
+    return ["## Dead units\n", explained(summary) + "\n", markdown_table(head, rows) + "\n"]
+
+
+def _set_up_section(set_up: SetUp, summary: dict[str, Any]) -> str:
     sizes = (set_up.data.inputs, *set_up.hidden, len(set_up.data.classes))
     network = "-".join(map(str, sizes))
     rows = [
         ["data", f"{set_up.data.title}, {set_up.data.train_images:,} training images"],
         ["network", f"{network}, softmax cross-entropy, Glorot-uniform weights, zero biases"],
-        ["hidden layers", ", ".join(runs[0].histories)],
+        ["hidden layers", ", ".join(summary["networks"])],
         ["optimizer", set_up.optimizer],
         ["epochs, batch size", f"{set_up.epochs}, {set_up.batch_size}"],
-        ["seeds", ", ".join(str(run.seed) for run in runs)],
+        ["seeds", ", ".join(map(str, summary["seeds"]))],
         ["gradients", "after each epoch, of the loss summed over the first 64 training images"],
         *set_up.conditions.rows(),
     ]
@@ -288,22 +296,22 @@ def _training_tables(summary: dict[str, Any]) -> list[str]:
     return tables
 
 
-def _test_section(runs: Sequence[Run], summary: dict[str, Any]) -> str:
+def _test_section(summary: dict[str, Any]) -> str:
     first, second = list(summary["networks"])[:2]
-    rows = []
-    for run in runs:
-        test = paired_test(run.series(first).average, run.series(second).average)
-        rows.append([f"over the epochs of seed {run.seed}", *_test_cells(test)])
+    runs = summary.get("runs", [summary])
+    seeds = summary["seeds"]
+    averages = [[_average(run["networks"][name]) for name in (first, second)] for run in runs]
+    rows = [
+        [f"over the epochs of seed {seed}", *_test_cells(_paired(*pair))]
+        for seed, pair in zip(seeds, averages, strict=True)
+    ]
     if len(runs) > 1:
-        gradients = [
-            [float(run.series(name).average.mean()) for run in runs] for name in (first, second)
-        ]
+        gradients = [[float(pair[i].mean()) for pair in averages] for i in (0, 1)]
         accuracy = [
-            [float(run.histories[name].test_accuracy[-1]) for run in runs]
-            for name in (first, second)
+            [run["networks"][name]["test_accuracy"][-1] for run in runs] for name in (first, second)
         ]
-        rows.append(["gradients over the seeds", *_test_cells(paired_test(*gradients))])
-        rows.append(["test accuracy over the seeds", *_test_cells(paired_test(*accuracy))])
+        rows.append(["gradients over the seeds", *_test_cells(_paired(*gradients))])
+        rows.append(["test accuracy over the seeds", *_test_cells(_paired(*accuracy))])
     head = [
         f"{first} − {second}",
         "t",
@@ -314,14 +322,14 @@ def _test_section(runs: Sequence[Run], summary: dict[str, Any]) -> str:
         "Wilcoxon p",
     ]
     text = (
-        "The study: t = −8.07, p = 1.47e-07, 19 degrees of freedom.\n\n"
+        "The study, over its 20 epochs: t = −8.07, p = 1.47e-07, 19 degrees of freedom.\n\n"
         + markdown_table(head, rows)
         + "\n\nThe test over the epochs is the study's. It takes the epochs of one run for "
-        "independent pairs, which they are not: they follow one another, and ReLU's gradients "
-        "grow with them. Its p-value is therefore far too small to be taken at its word; it "
-        "describes how regularly the two curves lie apart in one run. "
+        "independent pairs, which they are not: they follow one another. Its p-value is "
+        "therefore far too small to be taken at its word; it describes how regularly the two "
+        "curves lie apart in one run. "
     )
-    if len(runs) > 1:
+    if len(seeds) > 1:
         text += (
             "The test over the seeds compares one figure per network and seed (the mean over "
             "hidden layers and epochs; the accuracy on the test images after the last epoch). "
@@ -337,14 +345,14 @@ def _test_section(runs: Sequence[Run], summary: dict[str, Any]) -> str:
 
 def _test_cells(test: PairedTest | None) -> list[str]:
     if test is None:
-        return ["too few pairs", *["–"] * 5]
+        return ["nothing to test", *["–"] * 5]
     low, high = test.interval
     small, large = test.effect_interval
     return [
         f"{test.statistic:.2f}",
         str(test.degrees_of_freedom),
-        f"{test.p_value:.2g}",
+        p_figure(test.p_value),
         f"{test.mean_difference:.4f} ({low:.4f} to {high:.4f})",
         f"{test.effect_size:.2f} ({small:.2f} to {large:.2f})",
-        f"{test.wilcoxon_p_value:.2g}",
+        p_figure(test.wilcoxon_p_value),
     ]

@@ -61,6 +61,7 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
 def main(arguments: list[str] | None = None) -> None:
     chosen = options(arguments)
     begun, (data,) = begin(
+        "cifar10_cnn",
         chosen,
         lambda: [load("cifar-10", chosen.data_dir, progress=not chosen.quiet)],
         ["plateau_seeds"],
@@ -81,7 +82,7 @@ def main(arguments: list[str] | None = None) -> None:
             device=begun.device,
             graph=chosen.graph,
             progress=False if chosen.quiet else f"{name:<22}",
-            weights=begun.folder / f"weights/{name.replace(' ', '-')}.npz",
+            weights=begun.cells.weights_of(name.replace(" ", "-")),
             recorder=recorder_of(chosen, begun.folder, name.replace(" ", "-")),
             **more,
         )
@@ -95,7 +96,7 @@ def main(arguments: list[str] | None = None) -> None:
     tasks |= task("sigmoid gentle", "sigmoid", seed, learning_rate=GENTLE, until_it_moves=True)
     for s in seeds:
         tasks |= task(f"sigmoid seed {s}", "sigmoid", s, until_it_moves=True)
-    sigmoid, relu, gentle, *others = begun.train(tasks, Outcome)
+    sigmoid, relu, gentle, *others = begun.train(tasks, Outcome, weights=True)
     networks = dict(zip(ACTIVATIONS, (sigmoid, relu), strict=True))
     run = Run(seed, networks, dict(zip(seeds, others, strict=True)), gentle)
     conditions = begun.conditions(command_line("cifar10_cnn", arguments))

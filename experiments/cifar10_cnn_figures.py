@@ -28,14 +28,13 @@ GRADIENT = "mean |∂L/∂W|, L summed over 64 images"
 
 def all_figures(
     run: Run,
-    series: Mapping[str, Series],
     study: Mapping[str, Series],
     train: Examples,
     shown: Examples,
     classes: Sequence[str],
 ) -> Iterator[tuple[str, Figure]]:
     """Every figure with its file name."""
-    runs = {name: [found] for name, found in series.items()}
+    runs = {name: [outcome.history] for name, outcome in run.networks.items()}
     for what in ("accuracy", "loss"):
         yield what, learning_curves(f"{what.capitalize()} on CIFAR-10", what, runs, study)
     yield "classes", samples(train, classes)

@@ -7,10 +7,11 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-from cifar10_cnn_claims import CLAIMS, Series, published
+from cifar10_cnn_claims import judged, published
 from cifar10_cnn_training import (
     BATCH_SIZE,
     CHANCE,
+    EPOCHS,
     GENTLE,
     LEARNING_RATE,
     Look,
@@ -19,7 +20,8 @@ from cifar10_cnn_training import (
     plateau,
 )
 
-from minidl.reporting import Claim, Conditions, DataUsed, judge, text_table, verdict
+from minidl.reporting import Conditions, DataUsed, text_table
+from minidl.reporting.claims import published_title
 from minidl.reporting.histories import by_epoch, by_layer
 from minidl.reporting.tables import figure
 
@@ -27,24 +29,15 @@ NETWORK = (
     "Conv2D 3 -> 32, 3×3 (valid), activation; MaxPool2D 2×2; Flatten; Dense 128, activation; "
     "Dense 10; softmax"
 )
-FIRST_STEPS = (0, 1, 2, 4, 8, 16, 32)  # those that summary and report show one by one
-
-
-def series_of(run: Run, labels: np.ndarray, test_images: int) -> dict[str, Series]:
-    return {name: Series.of(found, labels, test_images) for name, found in run.networks.items()}
-
-
-def judged(series: Mapping[str, Series]) -> list[Claim]:
-    study = published()
-    theirs, ours = ((some["sigmoid"], some["relu"]) for some in (study, series))
-    return judge(CLAIMS, theirs, [ours])
+FIRST_STEPS = (0, 1, 2, 4, 8, 16, 32)  # those that summary and report show one by one,
+WHOLE_EPOCHS = (1, 2, 5, 10)  # and those after them
 
 
 def summarise(
-    data: DataUsed, conditions: Conditions, run: Run, series: Mapping[str, Series]
+    data: DataUsed, conditions: Conditions, run: Run, labels: np.ndarray
 ) -> dict[str, Any]:
-    """``summary.json``."""
-    return {
+    """``summary.json``; ``labels`` are those of the test images that are shown."""
+    summary = {
         "dataset": data.name,
         "dataset_title": data.title,
         "train_images": data.train_images,
@@ -55,20 +48,25 @@ def summarise(
         "epochs": len(run.networks["relu"].history.seconds),
         "seed": run.seed,
         **conditions.as_dict(),
-        "networks": {name: network_block(outcome) for name, outcome in run.networks.items()},
-        "claims": [asdict(claim) for claim in judged(series)],
+        "networks": {
+            name: network_block(outcome, labels) for name, outcome in run.networks.items()
+        },
         "chance": CHANCE,
         "plateaus": plateau_rows(run),
     }
+    return summary | {"claims": [claim.as_dict() for claim in judged(summary)]}
 
 
-def network_block(outcome: Outcome) -> dict[str, Any]:
+def network_block(outcome: Outcome, labels: np.ndarray) -> dict[str, Any]:
     """The figures of one network by epoch, and those of its layers after the first steps."""
+    right = outcome.probabilities.argmax(axis=1) == labels
     return (
         by_epoch(outcome.history)
         | by_layer(outcome.history)
         | {
             "first_steps": [asdict(look) for look in outcome.looks if look.step in FIRST_STEPS],
+            "whole_epochs": [asdict(look) for look in outcome.looks if look.epoch in WHOLE_EPOCHS],
+            "right": {"count": int(right.sum()), "of": len(right)},  # of the images shown
         }
     )
 
@@ -122,7 +120,7 @@ ROW_HEAD = ["dW conv", "dW dense 1", "dW dense 2", "|z|", "flat", "one sign", "s
 
 def claims_table(summary: Mapping[str, Any]) -> str:
     """Ours beside published, for the terminal."""
-    study = published()
+    study = published(summary["epochs"])
     rows = [
         [
             name,
@@ -133,8 +131,9 @@ def claims_table(summary: Mapping[str, Any]) -> str:
         ]
         for name, network in summary["networks"].items()
     ]
-    head = ["network", "training accuracy", "published", "test accuracy", "published"]
+    theirs_at = published_title(summary["epochs"], EPOCHS)
+    head = ["network", "training accuracy", theirs_at, "test accuracy", theirs_at]
     lines = ["", text_table(head, rows), ""]
     for claim in summary["claims"]:
-        lines.append(f"{claim['claim']}: {verdict(claim['holds'])}\n    {claim['measured']}")
+        lines.append(f"{claim['claim']}: {claim['verdict']}\n    {claim['measured']}")
     return "\n".join([*lines, ""])

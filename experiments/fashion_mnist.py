@@ -42,6 +42,7 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
 def main(arguments: list[str] | None = None) -> None:
     chosen = options(arguments)
     begun, (data,) = begin(
+        "fashion_mnist",
         chosen,
         lambda: [load("fashion-mnist", chosen.data_dir, progress=not chosen.quiet)],
         ["seed", "seeds"],
@@ -63,11 +64,11 @@ def main(arguments: list[str] | None = None) -> None:
             graph=chosen.graph,
             progress=False if chosen.quiet else f"seed {seed}  {SET_UPS[key].title:<19}  {f:<7}",
             recorder=recorder_of(chosen, begun.folder, f"{key}-{f}-seed{seed}"),
-            weights=begun.folder / f"weights/{key}-{f}-seed{seed}.npz",
+            weights=begun.cells.weights_of(f"{key}-{f}-seed{seed}"),
         )
         for seed, key, f in cells
     }
-    outcomes = dict(zip(cells, begun.train(tasks, Outcome), strict=True))
+    outcomes = dict(zip(cells, begun.train(tasks, Outcome, weights=True), strict=True))
     runs = {
         key: [Run(seed, {f: outcomes[seed, key, f] for f in ACTIVATIONS}) for seed in seeds]
         for key in SET_UPS

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 from fashion_mnist_claims import Series
 from fashion_mnist_training import SET_UPS, Mistake
 
+from minidl.recording import History
 from minidl.reporting.figures import image_rows, learning_curves
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Runs = Mapping[str, Mapping[str, Sequence[Series]]]  # by set-up and activation, one for each seed
+Runs = Mapping[str, Mapping[str, Sequence[History]]]  # by set-up and activation, one for each seed
 Study = Mapping[str, Mapping[str, Series]]
 Mistakes = Mapping[str, Mapping[str, Sequence[Mistake]]]  # of the first seed
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
-from fashion_mnist_claims import CLAIMS, Pair, Series, published
-from fashion_mnist_training import ACTIVATIONS, SET_UPS, Outcome, SetUp
+from fashion_mnist_claims import judged, published
+from fashion_mnist_training import EPOCHS, SET_UPS, Outcome, SetUp
 from study import LEARNING_RATES
 
-from minidl.reporting import Claim, Conditions, DataUsed, judge, text_table, verdict
+from minidl.reporting import Conditions, DataUsed, text_table
+from minidl.reporting.claims import published_title
 from minidl.reporting.histories import by_epoch, by_layer, mean_of
 from minidl.reporting.tables import figure
 
@@ -21,10 +22,6 @@ class Run:
 
     seed: int
     outcomes: dict[str, Outcome]  # by activation
-
-    def pair(self) -> Pair:
-        sigmoid, relu = (Series.of(self.outcomes[name]) for name in ACTIVATIONS)
-        return sigmoid, relu
 
     def block(self) -> dict[str, Any]:
         """This seed's part of the summary."""
@@ -39,16 +36,8 @@ class Run:
 Runs = Mapping[str, Sequence[Run]]  # by set-up, one for each seed
 
 
-def judged(runs: Runs) -> dict[str, list[Claim]]:
-    """Every claim in each set-up, beside the published figures, which come from the run."""
-    study = published()["as_run"]
-    theirs = study["sigmoid"], study["relu"]
-    return {key: judge(CLAIMS, theirs, [run.pair() for run in some]) for key, some in runs.items()}
-
-
 def summarise(data: DataUsed, conditions: Conditions, runs: Runs) -> dict[str, Any]:
     """``summary.json``: for each set-up the means over the seeds, and each seed."""
-    claims = judged(runs)
     seeds = [run.seed for run in runs["as_run"]]
     set_ups = {}
     for key, some in runs.items():
@@ -61,12 +50,11 @@ def summarise(data: DataUsed, conditions: Conditions, runs: Runs) -> dict[str, A
             "train_images": outcome.train_images,
             "test_images": outcome.test_images,
             "networks": mean_of(blocks),
-            "claims": [asdict(claim) for claim in claims[key]],
             "runs": [
                 {"seed": run.seed, "networks": b} for run, b in zip(some, blocks, strict=True)
             ],
         }
-    return {
+    summary = {
         "dataset": data.name,
         "dataset_title": data.title,
         "epochs": len(runs["as_run"][0].outcomes["relu"].history.seconds),
@@ -74,6 +62,9 @@ def summarise(data: DataUsed, conditions: Conditions, runs: Runs) -> dict[str, A
         **conditions.as_dict(),
         "set_ups": set_ups,
     }
+    for block in set_ups.values():
+        block["claims"] = [claim.as_dict() for claim in judged(summary, block)]
+    return summary
 
 
 def layers(set_up: SetUp, data: DataUsed) -> str:
@@ -88,7 +79,7 @@ def optimizer(set_up: SetUp) -> str:
 
 def claims_table(summary: Mapping[str, Any]) -> str:
     """Ours beside published, for the terminal."""
-    study = published()
+    study = published(summary["epochs"])
     rows = []
     for key, block in summary["set_ups"].items():
         for name, network in block["networks"].items():
@@ -102,10 +93,11 @@ def claims_table(summary: Mapping[str, Any]) -> str:
                     figure(None if theirs is None else float(theirs.test_accuracy[-1])),
                 ]
             )
-    head = ["network", "training accuracy", "published", "test accuracy", "published"]
+    theirs_at = published_title(summary["epochs"], EPOCHS)
+    head = ["network", "training accuracy", theirs_at, "test accuracy", theirs_at]
     lines = ["", text_table(head, rows), ""]
     for run, described in both(summary):
-        verdicts = f"as run: {verdict(run['holds'])}; as described: {verdict(described['holds'])}"
+        verdicts = f"as run: {run['verdict']}; as described: {described['verdict']}"
         lines.append(f"{run['claim']}\n    {verdicts}")
     return "\n".join([*lines, ""])
 

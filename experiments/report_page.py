@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import argparse
+import csv
 from pathlib import Path
 
 import activation_gallery_page
@@ -19,6 +20,8 @@ import fashion_mnist_page
 from study import run_script
 
 from minidl.files import whole_file
+from minidl.printable import printable
+from minidl.reporting.folder import study_of
 
 PAGES = {
     "activation_gallery": activation_gallery_page.page,
@@ -30,12 +33,44 @@ PAGES = {
 }
 
 
+# What a page that is made from a file of another form ends in.
+MISFITS = (
+    *(ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError),
+    csv.Error,
+)
+
+
+def page_of(study: str, folder: Path) -> str:
+    """The page of the run of ``study`` in ``folder``.
+
+    Raises
+    ------
+    ValueError
+        where its files are not those that a run of the study writes.
+    OSError
+        where one cannot be read.
+    """
+    found = study_of(folder)
+    if found not in (None, study):
+        raise ValueError(f"{folder}: expected a run of {study}, got one of {found}")
+    try:
+        html = PAGES[study](folder).html()
+        html.encode()  # half a character cannot be written
+    except MISFITS as error:
+        raise ValueError(
+            f"{folder}: expected summary.json and what lies beside it as a run of {study} writes "
+            f"them, got something else ({type(error).__name__}: {printable(str(error), 200)}); "
+            f"run experiments/{study}.py again"
+        ) from error
+    return html
+
+
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("study", choices=PAGES, help="which study's run it is")
     parser.add_argument("folder", type=Path, help="the folder with its summary.json")
     chosen = parser.parse_args(arguments)
-    text = PAGES[chosen.study](chosen.folder).html()
+    text = page_of(chosen.study, chosen.folder)
     with whole_file(chosen.folder / "report.html") as file:
         file.write(text)
     print(f"written to {chosen.folder / 'report.html'}, {len(text.encode()) / 1e6:.1f} MB")

@@ -17,9 +17,11 @@ from minidl.backend import PRECISIONS, Device, DeviceError, get_device, set_prec
 from minidl.cells import Cells, Interrupted
 from minidl.checkpoint import Checkpoint, CheckpointError
 from minidl.datasets import Dataset, DatasetError
-from minidl.microscope.look_file import Recorder
-from minidl.microscope.run import FOLDER as LOOKS
+from minidl.files import own_folder
+from minidl.microscope.look_file import FOLDER as LOOKS
+from minidl.microscope.look_file import Recorder, remove_looks
 from minidl.optimizers import OPTIMIZERS, Optimizer
+from minidl.output import dispensable_output
 from minidl.parallel import processors
 from minidl.printable import printable
 from minidl.reporting import Conditions, DataUsed, FolderInUse, RunFolder
@@ -99,7 +101,8 @@ def add_place(parser: argparse.ArgumentParser, output_dir: str) -> None:
     add("--device", default="auto", help="auto, cpu, cuda or cuda:1")
     add("--precision", choices=PRECISIONS, default="float32", help="of matrix products on a GPU")
     add("--no-graph", dest="graph", action="store_false", help="no CUDA graph of the step")
-    add("--jobs", type=whole, help="networks side by side (default: 2 on a CPU with 2 or more)")
+    add("--jobs", type=whole, help="networks side by side (default: 2 where processors allow it)")
+    add("--threads", type=whole, default=1, metavar="N", help="processors for each network")
     add("--output-dir", type=folder_name, default=output_dir, help="folder for the results")
     look = "keep a look at every layer after each epoch, for python -m minidl.microscope"
     add("--record", action="store_true", help=look)
@@ -110,7 +113,7 @@ def add_place(parser: argparse.ArgumentParser, output_dir: str) -> None:
 
 def recorder_of(chosen: argparse.Namespace, folder: RunFolder, name: str) -> Recorder | None:
     """What keeps the looks at the network of that name, where --record asks for them."""
-    return Recorder(folder / LOOKS / name) if chosen.record else None
+    return Recorder(own_folder(folder / LOOKS) / name) if chosen.record else None
 
 
 def device_of(chosen: argparse.Namespace) -> Device:
@@ -120,12 +123,12 @@ def device_of(chosen: argparse.Namespace) -> Device:
     return device
 
 
-def jobs_on(device: Device, jobs: int | None) -> int:
+def jobs_on(device: Device, jobs: int | None, threads: int) -> int:
     """How many networks are trained side by side."""
-    return jobs or (1 if device.is_cuda else min(2, processors()))
+    return jobs or (1 if device.is_cuda else max(1, min(2, processors() // threads)))
 
 
-# Options that change nothing about the training of a network.
+# Options that change nothing about the training of a network, not even its last bits.
 ASIDE = ("data_dir", "jobs", "output_dir", "checkpoint_every", "fresh", "quiet")
 
 
@@ -141,14 +144,26 @@ class Begun:
     jobs: int
     start: float
 
-    def train(self, tasks: Mapping[str, Callable[[Checkpoint], T]], kind: Any) -> list[T]:
-        """The results of the trainings by name, each a ``kind``; done ones are not repeated."""
-        return self.cells.train(tasks, kind, self.jobs)
+    def train(
+        self, tasks: Mapping[str, Callable[[Checkpoint], T]], kind: Any, weights: bool = False
+    ) -> list[T]:
+        """The results of the training runs by name, each a ``kind``; done ones are kept.
+
+        With ``weights`` each task writes its network to ``cells.weights_of(name)``.
+        """
+        return self.cells.train(tasks, kind, self.jobs, weights)
 
     def conditions(self, command: str) -> Conditions:
         """Those at the end of the work."""
         return Conditions.now(
-            self.device, self.precision, self.jobs, command, self.start, self.cells.done_before
+            self.device,
+            self.precision,
+            self.jobs,
+            command,
+            self.start,
+            self.cells.done_before,
+            self.cells.threads,
+            self.cells.software,
         )
 
     def say_where(self, conditions: Conditions) -> None:
@@ -159,6 +174,7 @@ class Begun:
 
 
 def begin(
+    study: str,
     chosen: argparse.Namespace,
     load: Callable[[], Sequence[Dataset]],
     choosing: Sequence[str] = (),
@@ -170,7 +186,7 @@ def begin(
     start = time.perf_counter()
     if chosen.device != "auto":
         device_of(chosen)
-    folder = RunFolder(chosen.output_dir)
+    folder = RunFolder(chosen.output_dir, study)
     data = list(load())
     used = [DataUsed.of(one) for one in data]
     print(*used, sep="\n", flush=True)
@@ -179,10 +195,19 @@ def begin(
     trained["device"] = str(device)
     if "dataset" in trained:  # it may be "auto"
         trained["dataset"] = used[0].name
-    cells = Cells(folder.path, trained, chosen.fresh, chosen.checkpoint_every)
-    jobs = jobs_on(device, chosen.jobs)
+    cells = Cells(
+        folder.path,
+        trained,
+        {one.name: one.digest() for one in data},
+        chosen.threads,
+        chosen.fresh,
+        chosen.checkpoint_every,
+    )
+    if chosen.fresh:
+        remove_looks(folder.path)
+    jobs = jobs_on(device, chosen.jobs, chosen.threads)
     if not chosen.quiet:
-        print(f"device: {device}; {jobs} network(s) at a time")
+        print(f"device: {device}; {jobs} network(s) at a time, {chosen.threads} thread(s) each")
     return Begun(folder, cells, used, device, chosen.precision, jobs, start), data
 
 
@@ -205,12 +230,13 @@ USER_ERRORS = (
 
 def run_script(name: str, main: Callable[[], None]) -> None:
     """Run ``main``; what a user can put right ends it in one line, without a traceback."""
-    try:
-        main()
-    except USER_ERRORS as error:
-        sys.exit(f"{name}: {error}")
-    except Interrupted as error:
-        print(f"{name}: {error}", file=sys.stderr)
-        sys.exit(128 + error.signal)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    with dispensable_output(name):
+        try:
+            main()
+        except USER_ERRORS as error:
+            sys.exit(f"{name}: {error}")
+        except Interrupted as error:
+            print(f"{name}: {error}", file=sys.stderr)
+            sys.exit(128 + error.signal)
+        except KeyboardInterrupt:
+            sys.exit(130)

@@ -3,16 +3,20 @@
 What the next step depends on is little: θ and the layers' state, the optimizer's
 vectors and its count of steps, every random generator, and how far the epoch is.
 A step resumed from it computes what it would have computed, to the last bit, on the
-same device with the same number of threads.
+same device with the same software and number of threads.
+
+A checkpoint also knows which training run it belongs to, and what it was computed with:
+another run's is refused, other software is named.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,7 +25,9 @@ import msgspec
 import numpy as np
 
 from minidl.backend import to_numpy
+from minidl.printable import printable
 from minidl.sealed import DamagedFile, decoded, encoded, read_sealed, write_sealed
+from minidl.software import Software, distinct
 from minidl.step import TrainingStep
 
 T = TypeVar("T")
@@ -52,6 +58,9 @@ class Position:
 class Saved:
     """The contents of a checkpoint."""
 
+    of: dict[str, str]  # the training run, as its study names it
+    start: dict[str, str]  # what the run began with
+    software: list[Software]  # that its steps were computed with, each once, the last one last
     network: str
     position: Position
     losses: np.ndarray  # of the examples seen in the epoch
@@ -86,6 +95,10 @@ class Checkpoint:
     every : also write after so many steps of the optimizer; ``None`` only after epochs
     stop : once it is set, the training writes the checkpoint after its step and raises
         :class:`Stopped`
+    of : what the training run is called and which options it has, by name: a checkpoint
+        with other values is refused.  Whatever this says, one is refused that began with
+        other examples, parameters, random generators or settings than the run that it is
+        to resume.
     """
 
     def __init__(
@@ -93,6 +106,7 @@ class Checkpoint:
         path: str | os.PathLike[str],
         every: int | None = None,
         stop: threading.Event | None = None,
+        of: Mapping[str, str] | None = None,
     ) -> None:
         if every is not None and every < 1:
             raise ValueError(f"Checkpoint: expected every of at least 1 step, got {every}")
@@ -100,6 +114,9 @@ class Checkpoint:
         self.previous = self.path.with_name(self.path.name + ".previous")
         self.every = every
         self.stop = threading.Event() if stop is None else stop
+        self.of = dict(of or {})
+        self._start: dict[str, str] = {}
+        self._software: list[Software] = []
         self._kept: dict[str, Any] = {}
         self._parts: list[Checkpoint] = []
         self._is_whole = False  # whether the file at ``path`` is
@@ -108,7 +125,7 @@ class Checkpoint:
     def part(self, name: str) -> Checkpoint:
         """The checkpoint of another training of the same task, which ends or fails with it."""
         path = self.path.with_name(f"{self.path.stem}.{name}{self.path.suffix}")
-        self._parts.append(Checkpoint(path, self.every, self.stop))
+        self._parts.append(Checkpoint(path, self.every, self.stop, self.of | {"part": name}))
         return self._parts[-1]
 
     def keep(self, name: str, value: T, kind: Any = None) -> T:
@@ -133,12 +150,16 @@ class Checkpoint:
         CheckpointError
             where it is the checkpoint of another network, optimizer or data set.
         """
-        saved = self._saved
+        saved, now = self._saved, Software.now()
+        generators = list(_generators(step, rng))
+        self._start = _start(step, generators)
+        earlier = saved.software if saved is not None else []
+        self._software = [*(one for one in earlier if one != now), now]
         if saved is None:
             return Position()
         network, optimizer = step.network, step.optimizer
-        generators = list(_generators(step, rng))
         self._check(saved, step, len(generators))
+        self._check_start(saved, now)
         try:
             optimizer.learning_rate = saved.learning_rate
             for generator, state in zip(generators, saved.generators, strict=True):
@@ -152,6 +173,14 @@ class Checkpoint:
         optimizer.resume(network.theta, saved.t, saved.slots)
         for array, value in ((step.losses, saved.losses), (step.hits, saved.hits)):
             array[: len(value)] = network.device.asarray(value)
+        if saved.software[-1:] != [now]:
+            before = saved.software[-1] if saved.software else Software({})
+            print(
+                f"minidl: {self.path.name}: resumed with other software than before: "
+                f"{now.difference(before)}",
+                file=sys.stderr,
+                flush=True,
+            )
         return saved.position
 
     def save(self, step: TrainingStep, rng: np.random.Generator, position: Position) -> None:
@@ -165,6 +194,9 @@ class Checkpoint:
         network, optimizer = step.network, step.optimizer
         seen = slice(position.steps * step.batch_size)
         saved = Saved(
+            of=self.of,
+            start=self._start,
+            software=self._software,
             network=repr(network),
             position=position,
             losses=step.losses[seen],
@@ -188,6 +220,11 @@ class Checkpoint:
         """Whether to write after the optimizer's step ``t``."""
         return self.stop.is_set() or (self.every is not None and t % self.every == 0)
 
+    def software(self) -> list[Software]:
+        """What the run was computed with so far, its parts included, each once."""
+        parts = [one for part in self._parts for one in part.software()]
+        return distinct([*self._software, *parts])
+
     def remove(self) -> None:
         """Remove the files, and those of its parts: what was trained is kept elsewhere."""
         for path in (self.path, self.previous):
@@ -206,6 +243,8 @@ class Checkpoint:
             except DamagedFile as error:
                 damage.append(str(error))
                 continue
+            if other := difference(self.of, saved.of):
+                raise self._of_another(*other, path)
             self._is_whole = path == self.path
             if damage:
                 print(f"minidl: {damage[0]}; {path.name} is used", file=sys.stderr, flush=True)
@@ -238,10 +277,80 @@ class Checkpoint:
             if not is_order or order.ndim != 1:
                 raise self._of_another(f"an order of {n} examples", _form(order))
 
-    def _of_another(self, expected: str, got: str) -> CheckpointError:
-        return CheckpointError(
-            f"{self.path}: is of another training: expected {expected}, got {got}; {WAY_OUT}"
-        )
+    def _check_start(self, saved: Saved, now: Software) -> None:
+        """Refuse what began otherwise; nothing has been changed yet.
+
+        Other software may round the first parameters otherwise, so they say nothing then.
+        """
+        ours, theirs = self._start, saved.start
+        if saved.software[-1:] != [now]:
+            ours, theirs = ({k: v for k, v in one.items() if k != DRAWN} for one in (ours, theirs))
+        if other := difference(ours, theirs):
+            raise self._of_another(*other)
+
+    def _of_another(self, expected: str, got: str, path: Path | None = None) -> CheckpointError:
+        return of_another(path or self.path, expected, got)
+
+
+def of_another(path: Path, expected: str, got: str) -> CheckpointError:
+    """The error for a file that holds another training run, or a part of it, than is expected."""
+    expected, got = printable(expected, 2000), printable(got, 2000)
+    return CheckpointError(
+        f"{path}: is of another training run: expected {expected}, got {got}; {WAY_OUT}"
+    )
+
+
+def difference(expected: Mapping[str, str], got: Mapping[str, str]) -> tuple[str, str] | None:
+    """What is expected and what came, of all that differs; None where nothing does."""
+    missing = "not there"
+    other = [n for n in sorted({*expected, *got}) if expected.get(n) != got.get(n)]
+    if not other:
+        return None
+    ours, theirs = (
+        ", ".join(f"{name} {some.get(name, missing)}" for name in other) for some in (expected, got)
+    )
+    return ours, theirs
+
+
+DRAWN = "first parameters"
+
+
+def _start(step: TrainingStep, generators: list[np.random.Generator]) -> dict[str, str]:
+    """What makes a training run the one that it is, as it is before its first step."""
+    network = step.network
+    states = [_state_of(generator).encode() for generator in generators]
+    return {
+        DRAWN: _digest(*(to_numpy(array).tobytes() for array in (network.theta, network.state))),
+        "random generators": _digest(*states),
+        "examples": step.examples.digest()[:SHORT],
+        "batch size": str(step.batch_size),
+        "loss": _settings(step.loss),
+        "optimizer": _settings(step.optimizer),
+        "augmentation": "none" if step.augment is None else _settings(step.augment),
+    }
+
+
+SHORT = 16  # digits of a digest that are shown and compared
+
+
+def _digest(*contents: bytes) -> str:
+    return hashlib.sha256(b"".join(contents)).hexdigest()[:SHORT]
+
+
+def _settings(owner: Any) -> str:
+    """The class of an optimizer, loss or augmentation, with its options."""
+    found = {n: v for n, v in getattr(owner, "__dict__", {}).items() if not n.startswith("_")}
+    if hasattr(owner, "learning_rate"):  # a property
+        found = {"learning_rate": owner.learning_rate} | found
+    options = ", ".join(
+        f"{name}={value.item() if isinstance(value, np.generic) else value!r}"
+        for name, value in found.items()
+        if isinstance(value, bool | int | float | str | np.generic | None) and name not in COUNTS
+    )
+    return f"{type(owner).__name__}({options})"
+
+
+COUNTS = ("t", "drawn")  # what changes as an optimizer or an augmentation is used
 
 
 def _generators(step: TrainingStep, rng: np.random.Generator) -> Iterator[np.random.Generator]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Callable, Sequence
 
@@ -87,6 +88,15 @@ class Examples:
     def input_shape(self) -> tuple[int, ...]:
         """The shape of one example's input."""
         return tuple(self.inputs.shape[1:])
+
+    def digest(self) -> str:
+        """The SHA-256 of all that a batch is made of: other examples have another."""
+        digest = hashlib.sha256()
+        for array in map(to_numpy, (self.inputs, self.targets)):
+            digest.update(f"{array.dtype.str} {array.shape}\0".encode())
+            digest.update(np.ascontiguousarray(array).data)
+        digest.update(repr((self.divisor, self.mean, self.std)).encode())
+        return digest.hexdigest()
 
     def first(self, n: int) -> Examples:
         """The first ``n`` examples (all, where there are fewer), without a copy."""

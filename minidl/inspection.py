@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 from minidl import checks
 from minidl.activations import Activation
 from minidl.backend import Array, namespace
+from minidl.examples import Examples
 from minidl.losses import Loss
 from minidl.network import Network
 
@@ -135,16 +137,41 @@ def update_ratio(value: Array, update: Array) -> float:
 
 def unit_figures(network: Network) -> list[UnitFigures]:
     """Dead and saturated units in the last forward, for each layer with an activation function."""
-    rows = []
+    return [
+        UnitFigures(name, float(_in_all(flat).mean()), float(flat.mean()))
+        for name, flat in _flat_slopes(network)
+    ]
+
+
+def dead_units(network: Network, examples: Examples, batch_size: int = 1000) -> dict[str, Array]:
+    """Which units have a flat slope for every one of the examples: (units,) bool by layer.
+
+    All examples go forward, ``batch_size`` at a time, as in inference.  On a few dozen
+    examples, as in :func:`probe`, a unit may look dead that is not.
+    """
+    batch_size = checks.whole("dead_units", "batch_size", batch_size)
+    dead: dict[str, Array] = {}
+    for start in range(0, len(examples), batch_size):
+        x, _ = examples.batch(start, start + batch_size, network.dtype)
+        network.forward(x)
+        for name, flat in _flat_slopes(network):
+            dead[name] = dead[name] & _in_all(flat) if name in dead else _in_all(flat)
+    return dead
+
+
+def _flat_slopes(network: Network) -> Iterator[tuple[str, Array]]:
+    """Where f'(z) was flat in the last forward, (N, units, …), for each layer with an f."""
     for layer in network.walk():
         f, z = getattr(layer, "activation", None), getattr(layer, "z", None)
         if isinstance(f, Activation) and f.elementwise and z is not None:
-            xp = namespace(z)
             steepest = f.max_slope if math.isfinite(f.max_slope) else 1.0
-            flat = xp.abs(f.derivative(z, layer.y)) < SATURATED * steepest  # (N, units, …)
-            dead = float(flat.all(axis=(0, *range(2, z.ndim))).mean())
-            rows.append(UnitFigures(layer.name, dead, float(flat.mean())))
-    return rows
+            slopes = namespace(z).abs(f.derivative(z, layer.y))
+            yield layer.name, slopes < SATURATED * steepest
+
+
+def _in_all(flat: Array) -> Array:
+    """(units,): whether a unit is flat for every example, and at every place of it."""
+    return namespace(flat).all(flat, axis=(0, *range(2, flat.ndim)))
 
 
 def first_nonfinite(network: Network) -> str | None:

@@ -90,8 +90,9 @@ class SoftmaxCrossEntropy(Loss):
 
     ``logits`` z ``(N, C)``, ``targets`` t ``(N,)`` integers from 0 to C − 1.
     With the row maximum m taken out, −log p_t = log Σ_i e^(z_i − m) − (z_t − m).
-    The target's own entry is computed as p_t − 1 = −Σ_{i≠t} p_i: the same
-    number, but in float32 it does not cancel to 0 once p_t is close to 1.
+    Once p_t is close to 1, two numbers would lose their digits beside that 1, so the
+    logarithm is log1p of the sum without it, and the target's own entry of the
+    gradient is computed as p_t − 1 = −Σ_{i≠t} p_i.
     """
 
     name = "softmax cross-entropy"
@@ -117,10 +118,11 @@ class SoftmaxCrossEntropy(Loss):
         z = z - z.max(axis=1, keepdims=True)  # the same softmax, and no overflow  (N, C)
         e = np.exp(z)
         others = np.where(t[:, None] == np.arange(z.shape[1]), 0, e).sum(axis=1)  # Σ_{i≠t} e_i
-        total = others + e[row, t]  # (N,)
+        e_t = e[row, t]  # (N,)
+        total = others + e_t
         dz = e / total[:, None]  # p_i
         dz[row, t] = -others / total  # p_t − 1
-        return np.log1p(others + np.expm1(z[row, t])) - z[row, t], dz
+        return np.log1p(others - (1 - e_t)) - z[row, t], dz  # log total − z_t
 
     @fused
     def hits(self, logits: Array, targets: Array) -> Array:

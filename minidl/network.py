@@ -12,7 +12,7 @@ import numpy as np
 
 from minidl import checks
 from minidl.backend import Array, Device, get_device, to_numpy
-from minidl.files import whole_file
+from minidl.files import NotAPlainFile, open_to_read, whole_file
 from minidl.layers import Chain, Layer
 from minidl.layers._base import name_layers
 from minidl.layers.chain import checked_layers
@@ -196,14 +196,14 @@ class Network:
         OSError
             where there is no such file (FileNotFoundError), or it cannot be read.
         WeightsError
-            where it is not a weights file, is damaged, or is of another network.
+            where it is no plain file or not a weights file, is damaged, or is of another network.
         """
         path = Path(path)
-        if not path.is_dir() and not path.is_file() and path.exists():  # a pipe would be waited for
-            raise WeightsError(f"{path}: expected a plain file, got a device or a pipe")
         try:
-            with open(path, "rb") as file:
+            with open_to_read(path) as file:
                 values = self._read(NpzReader(file))
+        except NotAPlainFile as error:
+            raise WeightsError(str(error)) from error
         except NpzError as error:
             raise WeightsError(
                 f"{path}: expected a weights file whole and as Network.save writes it: {error}; "

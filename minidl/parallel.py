@@ -1,7 +1,7 @@
 """The processors of this process, and work on them in threads.
 
 NumPy computes outside of Python's lock, so threads of one process use several
-processors.  Each training gets a share of them, see :func:`share_processors`.
+processors.  How many one training run uses belongs to the run, see :func:`using_threads`.
 """
 
 from __future__ import annotations
@@ -39,6 +39,19 @@ def share_processors(count: int) -> Iterator[None]:
         _share.reset(token)
 
 
+@contextmanager
+def using_threads(count: int) -> Iterator[None]:
+    """Within it, one computation uses ``count`` threads, in BLAS as in :func:`split`.
+
+    BLAS may sum in another order where it has another number of threads.  It knows one number
+    for the whole process, so whatever runs side by side has the same.
+    """
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(count, user_api="blas"), share_processors(count):
+        yield
+
+
 def split(work: Callable[[int, int], None], n: int, least: int) -> None:
     """``work(start, stop)`` on equal parts of ``0 … n``, a thread for each processor of the share.
 
@@ -58,3 +71,7 @@ def split(work: Callable[[int, int], None], n: int, least: int) -> None:
 def _pool() -> ThreadPoolExecutor:
     """Threads that wait for :func:`split`; made at its first use."""
     return ThreadPoolExecutor(processors(), thread_name_prefix="minidl")
+
+
+if hasattr(os, "register_at_fork"):  # threads do not outlive a fork; the child makes its own
+    os.register_at_fork(after_in_child=_pool.cache_clear)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -19,7 +20,6 @@ from minidl.losses import Loss
 from minidl.microscope.look_file import Recorder
 from minidl.network import Network
 from minidl.optimizers import Optimizer
-from minidl.parallel import processors, share_processors
 from minidl.training import evaluate, train
 
 T = TypeVar("T")
@@ -104,25 +104,17 @@ def side_by_side(
     """The results of all tasks, ``jobs`` of them at a time, in their order.
 
     The tasks are threads of this process: NumPy computes outside of Python's
-    lock, and all of them read the same images.  Each gets its share of the
-    processors, so the linear algebra of one runs in ``processors // jobs``
-    threads.  When one fails, ``stop`` is set, and the others, which watch it, are
-    waited for.
+    lock, and all of them read the same images.  Each uses as many threads as its
+    caller may (see :func:`minidl.parallel.using_threads`), however many run beside it,
+    so its results do not depend on ``jobs``.  When one fails, ``stop`` is set, and the
+    others, which watch it, are waited for.
     """
     jobs = checks.whole("side_by_side", "jobs", jobs)
     jobs = min(jobs, len(tasks))
     if jobs <= 1:
         return [task() for task in tasks]
-    from threadpoolctl import threadpool_limits
-
-    share = max(1, processors() // jobs)
-
-    def run(task: Callable[[], T]) -> T:
-        with share_processors(share):
-            return task()
-
-    with threadpool_limits(share, user_api="blas"), ThreadPoolExecutor(jobs) as pool:
-        futures = [pool.submit(run, task) for task in tasks]
+    with ThreadPoolExecutor(jobs) as pool:
+        futures = [pool.submit(copy_context().run, task) for task in tasks]
         try:
             for future in wait(futures, return_when=FIRST_EXCEPTION).done:
                 future.result()  # raises, where it failed

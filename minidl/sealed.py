@@ -18,9 +18,9 @@ import msgspec
 import numpy as np
 
 from minidl.backend import namespace, to_numpy
-from minidl.files import whole_file
+from minidl.files import NotAPlainFile, open_to_read, whole_file
 
-MAGIC, VERSION = b"minidl sealed file, version ", 1
+MAGIC, VERSION = b"minidl sealed file, version ", 2
 HEAD = MAGIC + b"%d\n" % VERSION
 DIGEST = hashlib.sha256().digest_size  # bytes
 LIMIT = 1 << 30  # bytes: no file of minidl is larger
@@ -54,11 +54,15 @@ def read_sealed(path: str | os.PathLike[str], kind: Any, limit: int = LIMIT) -> 
     FileNotFoundError
         where there is no such file.
     DamagedFile
-        for a file of more than ``limit`` bytes, of another format or version, with another
-        checksum than it says, or whose value is not of that type.
+        for what is no plain file, for a file of more than ``limit`` bytes, of another format
+        or version, with another checksum than it says, or whose value is not of that type.
     """
     path = Path(path)
-    with open(path, "rb") as file:
+    try:
+        file = open_to_read(path)
+    except NotAPlainFile as error:
+        raise DamagedFile(str(error)) from error
+    with file:
         size = os.fstat(file.fileno()).st_size
         if size > limit:
             raise DamagedFile(f"{path}: expected at most {limit:,} bytes, got {size:,}")

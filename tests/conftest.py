@@ -10,9 +10,12 @@ import host_kernels
 import hypothesis
 import pretended_cupy
 import pytest
+from skips import pytest_terminal_summary
 
 from minidl import DeviceError, get_device
 from minidl.backend import Device
+
+__all__ = ["pytest_terminal_summary"]  # a hook, called by pytest
 
 hypothesis.settings.register_profile(
     "minidl", deadline=None, derandomize=True, database=None, max_examples=50
@@ -20,27 +23,35 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("minidl")
 
 
-@pytest.fixture(params=["cpu", "pretended cuda", "cuda"])
-def device(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Device:
-    """Every device in turn; a GPU that is not there is skipped with the reason."""
-    if request.param == "pretended cuda":
+def _device(name: str, monkeypatch: pytest.MonkeyPatch) -> Device:
+    """The device of that name; one that is not there is skipped with the reason."""
+    if name == "pretended cuda":
         if host_kernels.COMPILER is None:
             pytest.skip("no C++ compiler to run the kernels with")
         pretended_cupy.install(monkeypatch)
         return get_device("cuda")
     try:
-        return get_device(request.param)
+        return get_device(name)
     except DeviceError as error:
         pytest.skip(str(error))
+
+
+@pytest.fixture(params=["cpu", "pretended cuda", "cuda"])
+def device(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Device:
+    """Every device in turn."""
+    return _device(request.param, monkeypatch)
 
 
 @pytest.fixture(params=["cpu", "cuda"])
-def place(request: pytest.FixtureRequest) -> Device:
+def place(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Device:
     """The devices that have numbers of their own, for the long tables."""
-    try:
-        return get_device(request.param)
-    except DeviceError as error:
-        pytest.skip(str(error))
+    return _device(request.param, monkeypatch)
+
+
+@pytest.fixture(params=["pretended cuda", "cuda"])
+def gpu(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Device:
+    """The devices whose kernels and graphs are compared with the CPU."""
+    return _device(request.param, monkeypatch)
 
 
 @pytest.fixture(scope="session")

@@ -136,6 +136,22 @@ def test_float64_agrees_with_50_digits_in_both_tails(name):
     np.testing.assert_allclose(f.derivative(z)[near], d[near], rtol=0, atol=1e-15 * max(size, 1))
 
 
+@pytest.mark.parametrize(("dtype", "limit"), [(np.float32, 12.5), (np.float64, 36)])
+def test_gelu_in_its_left_tail_is_off_by_the_rounding_of_its_argument(dtype, limit):
+    """erfc magnifies the rounding of −z/√2 by z²; that is all that is lost."""
+    z = -np.linspace(2, limit, 500).astype(dtype)
+    f = get_activation("gelu")
+    exact_f, exact_df, _ = EXACTLY["gelu"]
+    with mpmath.workdps(50):
+        for ours, exact, share in ((f(z), exact_f, 1), (f.derivative(z), exact_df, 1 / 4)):
+            off = [
+                float(abs(mpf(float(a)) / exact(mpf(float(v))) - 1))
+                for a, v in zip(ours, z, strict=True)
+            ]
+            bound = (8 + 2 * share * z.astype(float) ** 2) * np.finfo(dtype).eps
+            assert (np.array(off) <= bound).all()
+
+
 @pytest.mark.parametrize(
     ("name", "limit", "rtol"),
     [

@@ -32,6 +32,7 @@ from minidl.backend import CPU, Device, to_numpy
 from minidl.checkpoint import Checkpoint, CheckpointError, Stopped
 from minidl.recording import History, record
 from minidl.sealed import write_sealed
+from minidl.software import Software
 
 RNG = np.random.default_rng(5)
 IMAGES = Examples(RNG.integers(0, 256, (52, 2, 6, 6), dtype=np.uint8), RNG.integers(0, 4, 52))
@@ -278,17 +279,34 @@ def test_no_memory_on_the_disk_leaves_what_was_there(broken_off, monkeypatch):
 # -- of another training ----------------------------------------------------------------------
 
 
-def resume(path, net=None, optimizer=None, examples=IMAGES, augment=None, batch_size=16):
-    options = {"epochs": 3, "batch_size": batch_size, "progress": False, "augment": augment}
-    checkpoint = Checkpoint(path)
-    loss = SoftmaxCrossEntropy()
-    list(train(net, examples, loss, optimizer or Adam(), checkpoint=checkpoint, **options))
+def resume(path, **other):
+    """Resume the training run of :func:`train_once`, or one that differs from it in something."""
+    options = {"net": network(), "optimizer": Adam(), "examples": IMAGES, "rng": 3} | other
+    options = {"augment": Augmentation(1, rng=8), "batch_size": 16, "loss": LOSS} | options
+    parts = [options.pop(name) for name in ("net", "examples", "loss", "optimizer")]
+    list(train(*parts, epochs=3, progress=False, checkpoint=Checkpoint(path), **options))
+
+
+LOSS = SoftmaxCrossEntropy()
+SHUFFLED = Examples(IMAGES.inputs[::-1], IMAGES.targets)
 
 
 @pytest.mark.parametrize(
     ("other", "words"),
     [
         ({"net": lambda: network(units=5)}, r"expected Network\(.*Dense\(8 -> 5.*got Network"),
+        ({"net": lambda: network(rng=1)}, r"expected first parameters \w{16}, .* got first param"),
+        ({"rng": 4}, r"expected random generators \w{16}, got random generators \w{16}; "),
+        (
+            {"optimizer": lambda: Adam(0.01)},
+            r"optimizer Adam\(learning_rate=0.01, .*got optimizer Adam\(learning_rate=0.001",
+        ),
+        ({"optimizer": lambda: Adam(l2=0.1)}, r"got optimizer Adam\(learning_rate=0.001, l2=0.0"),
+        (
+            {"augment": lambda: Augmentation(2, rng=8)},
+            r"augmentation Augmentation\(padding=2",
+        ),
+        ({"examples": SHUFFLED}, r"expected examples \w{16}, got examples \w{16}; "),
         ({"optimizer": RMSprop}, "expected vectors .*'s'.*, got vectors .*'m'"),
         ({"augment": None}, "expected 2 generators, got 3"),
         ({"batch_size": 8}, "expected losses float32 \\(16,\\), got losses float32 \\(32,\\)"),
@@ -296,13 +314,12 @@ def resume(path, net=None, optimizer=None, examples=IMAGES, augment=None, batch_
     ],
 )
 def test_a_checkpoint_of_another_training_is_refused(other, words, broken_off):
-    options = {"net": network, "optimizer": Adam, "augment": Augmentation(1)} | other
-    net = options.pop("net")()
-    theta = net.theta.copy()
-    options["optimizer"] = options["optimizer"]()
-    with pytest.raises(CheckpointError, match=f"is of another training: {words}.*--fresh"):
-        resume(broken_off[0], net, **options)
-    assert np.array_equal(net.theta, theta)
+    other = {name: value() if callable(value) else value for name, value in other.items()}
+    other.setdefault("net", network())
+    theta = other["net"].theta.copy()
+    with pytest.raises(CheckpointError, match=f"is of another training run: .*{words}.*--fresh"):
+        resume(broken_off[0], **other)
+    assert np.array_equal(other["net"].theta, theta)
 
 
 @pytest.mark.parametrize("name", ["losses", "hits"])
@@ -313,7 +330,7 @@ def test_arrays_of_another_form_change_nothing(name, wrong, broken_off):
     net = network()
     theta = net.theta.copy()
     with pytest.raises(CheckpointError, match=f"expected {name} float32"):
-        resume(broken_off[0], net, Adam(), augment=Augmentation(1))
+        resume(broken_off[0], net=net)
     assert np.array_equal(net.theta, theta)
 
 
@@ -323,7 +340,7 @@ def test_a_learning_rate_that_is_none_changes_nothing(broken_off):
     net = network()
     theta = net.theta.copy()
     with pytest.raises(CheckpointError, match="learning_rate of at least 0, got -1"):
-        resume(broken_off[0], net, Adam(), augment=Augmentation(1))
+        resume(broken_off[0], net=net)
     assert np.array_equal(net.theta, theta)
 
 
@@ -332,7 +349,7 @@ def test_an_order_that_is_none_is_refused(order, broken_off):
     saved = Checkpoint(broken_off[0])._saved
     write_sealed(broken_off[0], replace(saved, position=replace(saved.position, order=order)))
     with pytest.raises(CheckpointError, match="expected an order of 52 examples"):
-        resume(broken_off[0], network(), Adam(), augment=Augmentation(1))
+        resume(broken_off[0])
 
 
 def test_what_is_to_be_kept_must_be_in_it(broken_off):
@@ -344,8 +361,24 @@ def test_what_is_to_be_kept_must_be_in_it(broken_off):
 
 def test_another_kind_of_generator_is_refused(broken_off):
     order = np.random.Generator(np.random.MT19937(0))
-    with pytest.raises(CheckpointError, match="expected a learning rate and generators like these"):
+    with pytest.raises(CheckpointError, match="expected random generators"):
         train_once(Checkpoint(broken_off[0]), order=order)
+
+
+def test_back_under_the_first_software_it_says_so_once(tmp_path, monkeypatch, capsys):
+    now = Software.now()
+    other = Software(now.parts | {"NumPy": "1.0"})
+    for software, die in ((now, 2), (other, 2), (now, 2), (now, None)):
+        monkeypatch.setattr(Software, "now", lambda software=software: software)
+        checkpoint = Checkpoint(tmp_path / "a", every=1)
+        if die is None:
+            train_once(checkpoint)
+        else:
+            with pytest.raises(Killed):
+                train_once(checkpoint, die_before=die)
+    assert checkpoint.software() == [other, now]
+    said = capsys.readouterr().err
+    assert said.count("resumed with other software than before: NumPy") == 2
 
 
 def test_every_from_one(tmp_path):

@@ -239,6 +239,27 @@ def test_errors_say_what_was_expected(call, message):
         call()
 
 
+def test_the_digest_tells_all_that_a_batch_is_made_of():
+    images = np.arange(2 * 3 * 4, dtype=np.uint8).reshape(2, 3, 2, 2)
+    labels = np.array([0, 1])
+    half = (0.5,) * 3
+    known = Examples(images, labels)
+    assert (
+        known.digest()
+        == Examples(images.copy(order="F"), labels).digest()
+        != known.first(1).digest()
+    )
+    others = [
+        Examples(images + 1, labels),
+        Examples(images, labels[::-1]),
+        Examples(images, labels.astype(np.int32)),
+        Examples(images.reshape(2, 12), labels),
+        Examples(images, labels, divisor=2),
+        Examples(images, labels, mean=half, std=half),
+    ]
+    assert len({known.digest(), *(other.digest() for other in others)}) == 7
+
+
 def test_the_first_number_that_is_not_finite_is_named_wherever_it_lies(device, monkeypatch):
     monkeypatch.setattr("minidl.examples.AT_ONCE", 6)  # two rows are read together
     inputs, targets = np.zeros((7, 2, 3), np.float32), np.zeros(7)

@@ -1,6 +1,6 @@
 """Every gradient of minidl in one table, against finite differences, and some against PyTorch.
 
-The finite differences are minidl's own ``check_gradients`` (test_gradcheck.py plants errors to
+The finite differences are minidl's own ``check_gradients`` (gradcheck/ plants errors to
 show that it finds them); so that it is not the only judge, Dense is differentiated here once
 more with 40-digit arithmetic, and whole networks by PyTorch's autograd.
 """

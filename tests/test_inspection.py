@@ -11,6 +11,7 @@ from minidl import (
     Conv2D,
     Dense,
     Dropout,
+    Examples,
     Flatten,
     GlobalAveragePool2D,
     MaxPool2D,
@@ -19,7 +20,14 @@ from minidl import (
     SoftmaxCrossEntropy,
     probe,
 )
-from minidl.inspection import first_nonfinite, gradient_figures, unit_figures, update_ratio
+from minidl.backend import to_numpy
+from minidl.inspection import (
+    dead_units,
+    first_nonfinite,
+    gradient_figures,
+    unit_figures,
+    update_ratio,
+)
 
 
 def tiny(device="cpu") -> Network:
@@ -204,3 +212,21 @@ def test_where_a_value_first_is_not_finite(device):
     with np.errstate(invalid="ignore"):
         net.forward(x * math.nan)
     assert first_nonfinite(net) == "the input of the network"
+
+
+def test_dead_units_are_those_that_are_flat_for_every_example(device):
+    """Batch by batch, the last one smaller, against all examples at once."""
+    network = Network([Dense(6, 40, "relu"), Dense(40, 30, "sigmoid"), Dense(30, 3)], 6, rng=0,
+                      device=device)  # fmt: skip
+    network["dense_1"].b[:4] = -100
+    x = np.random.default_rng(1).normal(size=(25, 6)).astype(np.float32)
+    examples = Examples(x, np.zeros(25, int)).to(device)
+    found = dead_units(network, examples, batch_size=10)
+    network.forward(device.asarray(x))
+    assert list(found) == ["dense_1", "dense_2", "dense_3"]
+    dead = to_numpy(network["dense_1"].y == 0).all(axis=0)
+    assert dead[:4].all() and not dead.all()
+    assert np.array_equal(to_numpy(found["dense_1"]), dead)
+    assert not to_numpy(found["dense_2"]).any()
+    figures = {units.layer: units.dead for units in unit_figures(network)}
+    assert figures == {name: float(units.mean()) for name, units in found.items()}

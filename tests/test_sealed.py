@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from minidl.sealed import HEAD, DamagedFile, read_sealed, write_sealed
+from minidl.sealed import HEAD, VERSION, DamagedFile, read_sealed, write_sealed
 
 
 class Pair(NamedTuple):
@@ -114,7 +114,8 @@ def test_another_type_another_format_and_too_large(tmp_path):
         read_sealed(path, Kept)
     with pytest.raises(DamagedFile, match="expected at most 10 bytes, got"):
         read_sealed(path, Kept, limit=10)
-    path.write_bytes(HEAD.replace(b" 1\n", b" 2\n") + path.read_bytes()[len(HEAD) :])
+    newer = HEAD.replace(b"%d\n" % VERSION, b"%d\n" % (VERSION + 1))
+    path.write_bytes(newer + path.read_bytes()[len(HEAD) :])
     with pytest.raises(DamagedFile, match="another minidl wrote it"):
         read_sealed(path, Kept)
     path.write_bytes(b"PK\x03\x04 and so on, a zip file")

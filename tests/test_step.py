@@ -43,13 +43,6 @@ IMAGES = rng.integers(0, 256, (N, 2, 3, 3), dtype=np.uint8)
 LABELS = rng.integers(0, 4, N)
 
 
-@pytest.fixture
-def gpu(device):
-    if not device.is_cuda:
-        pytest.skip("a graph needs a GPU; the CPU is what it is compared with")
-    return device
-
-
 def network(device, f="tanh", dropout=False, dtype="float64"):
     noise = [Dropout(0.3)] * dropout
     layers = [Flatten(), Dense(18, 7, f), *noise, Dense(7, 6, f), Dense(6, 4)]

@@ -2,7 +2,8 @@
 
 A peer is made from a :class:`Problem` and has ``versions()``, ``run(rows)``, which
 does one training step for each row of ``rows`` ``(steps, N)`` and returns when
-all are done, and ``loss(rows)``, the mean loss of one batch. Where the device has
+all are done, ``steps()``, the updates that its optimizer itself has counted from the
+common start, and ``loss(rows)``, the mean loss of one batch. Where the device has
 a clock of its own, ``run`` returns the seconds by that clock.
 """
 
@@ -35,6 +36,7 @@ class Problem:
 class Peer(Protocol):
     def versions(self) -> dict[str, str]: ...
     def run(self, rows: np.ndarray) -> float | None: ...
+    def steps(self) -> int: ...
     def loss(self, rows: np.ndarray) -> float: ...
 
 
@@ -50,6 +52,8 @@ class Entry(NamedTuple):
 def _on_gpu(module: str, **options: Any) -> Entry:
     return Entry(module, options | {"device": "cuda"}, {}, "cuda")
 
+
+FIRST_STEPS = 10  # on one batch, before any timing: all must reach the same loss
 
 # The first of each device is the one that the others are compared with.
 PEERS = {

@@ -51,6 +51,9 @@ class JaxPeer:
             self.state = train_step(self.state, self.images, self.labels, batch, self.activation)
         jax.block_until_ready(self.state)
 
+    def steps(self):
+        return int(self.state[3])
+
     def loss(self, rows):
         rows = rows.astype("int32")
         return float(mean_loss(self.state[0], self.images, self.labels, rows, self.activation))

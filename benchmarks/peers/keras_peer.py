@@ -36,6 +36,9 @@ class KerasPeer:
         x, labels = self.x[rows], self.labels[rows]
         self.network.fit(x, labels, batch_size=self.batch_size, shuffle=False, verbose=0)
 
+    def steps(self):
+        return int(self.network.optimizer.iterations.numpy())
+
     def loss(self, rows):
         x, labels = self.x[rows], self.labels[rows]
         return float(self.network.evaluate(x, labels, batch_size=len(rows), verbose=0))

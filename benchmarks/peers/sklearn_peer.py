@@ -38,6 +38,9 @@ class SklearnPeer:
         for batch in rows:
             self.network.partial_fit(self._draw(batch), self.labels[batch])
 
+    def steps(self):
+        return self.network._optimizer.t
+
     def loss(self, rows):
         p = self.network.predict_proba(self._draw(rows))
         return float(-np.log(p[np.arange(len(rows)), self.labels[rows]]).mean())

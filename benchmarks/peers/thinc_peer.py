@@ -34,6 +34,9 @@ class ThincPeer:
             backprop((p - self.one_hot[self.labels[batch]]) / np.float32(len(batch)))
             self.network.finish_update(self.optimizer)
 
+    def steps(self):
+        return max(self.optimizer.nr_update.values())
+
     def loss(self, rows):
         p = self.network.predict(self._draw(rows))
         return float(-np.log(p[np.arange(len(rows)), self.labels[rows]]).mean())

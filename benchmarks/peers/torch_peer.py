@@ -92,6 +92,9 @@ class TorchPeer:
         end.synchronize()
         return start.elapsed_time(end) / 1e3
 
+    def steps(self):
+        return max(int(state["step"]) for state in self.optimizer.state.values())
+
     def loss(self, rows):
         with torch.no_grad():
             return float(self._mean_loss(torch.from_numpy(rows).to(self.device)))

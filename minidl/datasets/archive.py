@@ -11,7 +11,7 @@ from typing import IO, Any
 
 from minidl.datasets.dataset import CorruptDataset, DatasetError
 from minidl.datasets.turns import sole_writer
-from minidl.files import whole_file
+from minidl.files import open_to_read, whole_file
 
 BLOCK = 1 << 20  # bytes copied at a time
 MEMBERS = 1000  # the official archives hold fewer than ten
@@ -52,7 +52,8 @@ def extract(archive: Path, members: Mapping[str, int], folder: Path, say: bool =
     try:
         with (
             sole_writer([folder / name for name in members], say),
-            gzip.open(archive, "rb") as unpacked,
+            open_to_read(archive) as packed,
+            gzip.GzipFile(fileobj=packed, mode="rb") as unpacked,
             _open(archive, unpacked, limit) as tar,
         ):
             for number, member in enumerate(tar):

@@ -19,6 +19,7 @@ from minidl.datasets.dataset import CorruptDataset, Dataset, DatasetError
 from minidl.datasets.download import Published, fetch, verify
 from minidl.datasets.places import Places, cache, writable
 from minidl.examples import Examples
+from minidl.files import fill, open_to_read
 
 SHAPE = (3, 32, 32)  # channels, height, width
 PIXELS = 3 * 32 * 32  # bytes of an image
@@ -112,10 +113,10 @@ class Cifar:
         """Fill images (rows, 3072) and labels (rows,) block by block."""
         block = np.empty((BLOCK, self.record), np.uint8)
         try:
-            with open(path, "rb") as file:
+            with open_to_read(path) as file:
                 for start in range(0, len(images), BLOCK):
                     records = block[: len(images) - start]
-                    if file.readinto(records.data) != records.nbytes:
+                    if fill(records.reshape(-1).data, file) != records.nbytes:
                         raise CorruptDataset(f"{path}: truncated at record {start:,}")
                     self._check_labels(path, start, records)
                     part = slice(start, start + len(records))

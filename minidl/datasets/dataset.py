@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 from minidl.examples import Examples
@@ -47,6 +48,11 @@ class Dataset:
     classes: tuple[str, ...]
     source: str
     note: str = ""
+
+    def digest(self) -> str:
+        """The SHA-256 of all examples: where it is the same, the data are."""
+        parts = f"{self.train.digest()} {self.test.digest()}"
+        return hashlib.sha256(parts.encode()).hexdigest()
 
     @property
     def is_stand_in(self) -> bool:

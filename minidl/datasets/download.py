@@ -13,9 +13,10 @@ from typing import IO
 from urllib.parse import urlsplit
 
 from minidl.datasets.dataset import CorruptDataset, DatasetError, DatasetNotFound
+from minidl.datasets.places import own_mirror
 from minidl.datasets.transfer import MirrorError, blocks
 from minidl.datasets.turns import sole_writer
-from minidl.files import whole_file
+from minidl.files import open_to_read, whole_file
 
 PAUSES = (1.0, 4.0)  # seconds before a mirror is asked for the second and the third time
 BLOCK = 1 << 20  # bytes read at a time
@@ -23,37 +24,47 @@ BLOCK = 1 << 20  # bytes read at a time
 
 @dataclass(frozen=True)
 class Published:
-    """A file as its source publishes it: name, size in bytes, MD5, and where to get it."""
+    """A file as its source publishes it: size in bytes, MD5, and where to get it.
 
-    name: str
+    ``path`` is where it lies in a data folder, and below the address of a mirror of one's own.
+    """
+
+    path: str
     size: int
     md5: str
     urls: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        return self.path.rpartition("/")[2]
 
     def __str__(self) -> str:
         return f"{self.urls[0]} ({self.size:,} bytes, MD5 {self.md5})"
 
 
 def fetch(file: Published, folder: Path, progress: bool = True) -> Path:
-    """Download ``file`` into ``folder`` from the first mirror that gives the right bytes.
+    """Download ``file`` to its path in ``folder`` from the first mirror with the right bytes.
 
-    Mirrors whose fault may pass are asked again, twice, after ``PAUSES``. The file is
-    written beside its place and moved there once its size and MD5 are right, so that a
-    broken download leaves nothing. Of several processes one downloads; the others wait
-    and find the file.
+    The mirror that ``$MINIDL_MIRROR`` names is the first to be asked. Mirrors whose fault
+    may pass are asked again, twice, after ``PAUSES``. The file is written beside its place
+    and moved there once its size and MD5 are right, so that a broken download leaves
+    nothing. Of several processes one downloads; the others wait and find the file.
 
     Raises
     ------
     DatasetNotFound
         with what each mirror answered, or where ``folder`` cannot be written.
+    DatasetError
+        where ``$MINIDL_MIRROR`` is no address.
     """
-    path = folder / file.name
+    path = folder / file.path
+    mirrors = (*own_mirror(file.path), *file.urls)
     try:
         with sole_writer([path], say=progress):
             with suppress(DatasetError):  # another process may have got it while this one waited
                 verify(path, file)
                 return path
-            failures = _download(file, path, progress)
+            failures = _download(file, mirrors, path, progress)
     except OSError as error:
         raise DatasetNotFound(
             f"{path}: cannot be written: {error}; set MINIDL_DATA to a folder that can",
@@ -65,15 +76,16 @@ def fetch(file: Published, folder: Path, progress: bool = True) -> Path:
     short = ", ".join(f"{urlsplit(url).hostname}: {why}" for url, why in failures.items())
     raise DatasetNotFound(
         f"{file.name} could not be downloaded:{told}\nFetch {file} by other means and put it "
-        f"into {folder}, or name the folder that holds it (--data-dir, or MINIDL_DATA)",
+        f"into {path.parent}, or name the folder that holds it (--data-dir, or MINIDL_DATA)",
         f"{file.name} could not be downloaded ({short})",
     )
 
 
-def _download(file: Published, path: Path, progress: bool) -> dict[str, str]:
+def _download(
+    file: Published, mirrors: tuple[str, ...], path: Path, progress: bool
+) -> dict[str, str]:
     """Write ``file`` to ``path``; where no mirror gave it, what each answered last."""
     failures: dict[str, str] = {}
-    mirrors = file.urls
     for times, pause in enumerate((0.0, *PAUSES), 1):
         if mirrors and times > 1:
             for url in mirrors if progress else ():
@@ -141,7 +153,7 @@ def verify(path: Path, file: Published) -> None:
         if size != file.size:
             raise CorruptDataset(f"{path}: expected {file.size:,} bytes, got {size:,}; {advice}")
         digest = hashlib.md5(usedforsecurity=False)
-        with open(path, "rb") as opened:
+        with open_to_read(path) as opened:
             while block := opened.read(BLOCK):
                 digest.update(block)
     except OSError as error:

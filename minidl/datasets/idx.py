@@ -23,7 +23,7 @@ from minidl.datasets.dataset import CorruptDataset, Dataset, DatasetError
 from minidl.datasets.download import Published, fetch
 from minidl.datasets.places import Places
 from minidl.examples import Examples
-from minidl.files import fill
+from minidl.files import fill, open_to_read
 
 CLASSES = 10
 SIDE = 28  # pixels, each way
@@ -34,8 +34,8 @@ UNSIGNED_BYTE = 8  # the IDX type code
 class Mnist:
     """One of the two data sets: where its files are and how many images they hold.
 
-    ``folders`` are looked in, relative to the data folder, and the first is downloaded
-    into; ``installed`` is where a distribution's package puts it; ``label_md5`` are the
+    ``folders`` are looked in, relative to the data folder; the first is that of the paths of
+    ``files``. ``installed`` is where a distribution's package puts it; ``label_md5`` are the
     MD5 of the training and the test labels, by which neither is taken for the other.
     """
 
@@ -64,7 +64,7 @@ class Mnist:
         place = places.target / self.folders[0]
         for file in self.files:
             if not _find(place, file.name):
-                fetch(file, place, places.progress)
+                fetch(file, places.target, places.progress)
         return self.read(place)
 
     def read(self, place: Path) -> Dataset:
@@ -128,7 +128,7 @@ def read_idx(path: Path, shape: tuple[int, ...]) -> np.ndarray:
         size = path.stat().st_size
         if zipped and size > total + total // 100 + 4096:
             raise CorruptDataset(f"{path}: {size:,} bytes gzipped, for {total:,} unpacked")
-        with cast("IO[bytes]", gzip.open(path, "rb") if zipped else open(path, "rb")) as file:
+        with open_to_read(path) as plain, _unpacked(plain, zipped) as file:
             _check_header(path, file.read(header), shape)
             if not zipped and size != total:
                 raise CorruptDataset(
@@ -150,6 +150,10 @@ def read_idx(path: Path, shape: tuple[int, ...]) -> np.ndarray:
         ) from error
     except OSError as error:
         raise DatasetError(f"{path}: cannot be read: {error}") from error
+
+
+def _unpacked(file: IO[bytes], zipped: bool) -> IO[bytes]:
+    return cast("IO[bytes]", gzip.GzipFile(fileobj=file, mode="rb")) if zipped else file
 
 
 def _check_header(path: Path, header: bytes, shape: tuple[int, ...]) -> None:
@@ -177,7 +181,7 @@ def _by(shape: tuple[int, ...]) -> str:
 
 
 def _four_files(
-    sizes_and_md5: tuple[tuple[int, str], ...], mirrors: tuple[str, ...]
+    folder: str, sizes_and_md5: tuple[tuple[int, str], ...], mirrors: tuple[str, ...]
 ) -> tuple[Published, ...]:
     names = (
         "train-images-idx3-ubyte.gz",
@@ -186,7 +190,7 @@ def _four_files(
         "t10k-labels-idx1-ubyte.gz",
     )
     return tuple(
-        Published(name, size, md5, tuple(mirror + name for mirror in mirrors))
+        Published(f"{folder}/{name}", size, md5, tuple(mirror + name for mirror in mirrors))
         for name, (size, md5) in zip(names, sizes_and_md5, strict=True)
     )
 
@@ -197,6 +201,7 @@ MNIST = Mnist(
     folders=("MNIST/raw", "mnist", "."),
     installed=(),
     files=_four_files(
+        "MNIST/raw",
         (
             (9_912_422, "f68b3c2dcbeaaa9fbdd348bbdeb94873"),
             (28_881, "d53e105ee54ea40749a09fcbcd1e9432"),
@@ -220,6 +225,7 @@ FASHION_MNIST = Mnist(
     folders=("FashionMNIST/raw", "fashion-mnist", "."),
     installed=(Path("/usr/share/datasets/fashion-mnist"),),
     files=_four_files(
+        "FashionMNIST/raw",
         (
             (26_421_880, "8d4fb7e6c68d591d4c3dfef9ec88bf0d"),
             (29_515, "25c81989df183df01b3e8a0aad5dffbe"),
@@ -227,8 +233,8 @@ FASHION_MNIST = Mnist(
             (5_148, "bb300cfdad3c16e7a12a480ee83cd310"),
         ),
         (
-            "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
             "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
+            "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
         ),
     ),
     train=60_000,

@@ -1,12 +1,14 @@
-"""Where data sets are looked for, and where a downloaded one goes."""
+"""Where data sets are looked for, where from and where to they are downloaded."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote, urlsplit
 
-from minidl.datasets.dataset import DatasetNotFound
+from minidl.datasets.dataset import DatasetError, DatasetNotFound
+from minidl.printable import printable
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,32 @@ def places(data_dir: str | os.PathLike[str] | None, download: bool, progress: bo
         folders.insert(0, _folder(environment))
     target = next(filter(writable, folders), folders[0])
     return Places(tuple(folders), target if download else None, False, progress)
+
+
+def own_mirror(path: str) -> tuple[str, ...]:
+    """The address of the file ``path`` on the mirror that ``$MINIDL_MIRROR`` names, if it does.
+
+    Raises
+    ------
+    DatasetError
+        where it names no address of http or https, or one with a password, which messages
+        would show.
+    """
+    mirror = os.environ.get("MINIDL_MIRROR", "").strip()
+    if not mirror:
+        return ()
+    try:
+        parts = urlsplit(mirror)
+        good = parts.scheme in ("http", "https") and parts.hostname and "@" not in parts.netloc
+    except ValueError:
+        good = False
+    if not good or parts.query or parts.fragment:
+        shown = printable(mirror.rpartition("@")[2], limit=200)
+        raise DatasetError(
+            f"MINIDL_MIRROR: expected an address such as https://host/folder, got {shown!r}; a "
+            "password belongs in ~/.netrc, a folder of this machine in MINIDL_DATA"
+        )
+    return (f"{mirror.rstrip('/')}/{quote(path)}",)
 
 
 def _folder(name: str | os.PathLike[str]) -> Path:

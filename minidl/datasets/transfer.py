@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import queue
-import threading
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from minidl.printable import printable
@@ -54,32 +53,21 @@ def blocks(url: str) -> Generator[bytes, None, None]:
             yield block
 
 
-def _answer(url: str) -> Any:
-    """The answer, its contents still to be read.
+@contextmanager
+def _answer(url: str) -> Iterator[Any]:
+    """The answer, its contents still to be read."""
+    from minidl.datasets.answer import answer
 
-    It is waited for from outside: the time limits of requests are for each packet, and a server
-    may dribble its headers, or send one from address to address.
-    """
-    answers: queue.Queue[Any] = queue.Queue()
-
-    def ask() -> None:
-        import requests
-
+    with ExitStack() as stack:
         try:
             timeout = (CONNECT_TIMEOUT, READ_TIMEOUT)
-            headers = {"Accept-Encoding": "identity"}  # the bytes as published, not repacked
-            answers.put(requests.get(url, timeout=timeout, headers=headers, stream=True))
-        except Exception as error:  # noqa: BLE001 raised again by the thread that waits
-            answers.put(error)
-
-    threading.Thread(target=ask, daemon=True).start()
-    try:
-        answer = answers.get(timeout=ANSWER_TIMEOUT)
-    except queue.Empty:
-        raise MirrorError(f"no answer within {ANSWER_TIMEOUT:.0f} s", passing=True) from None
-    if isinstance(answer, Exception):
-        raise _mirror_error(answer) from answer
-    return answer
+            response = stack.enter_context(answer(url, ANSWER_TIMEOUT, timeout))
+        except TimeoutError:
+            message = f"no answer within {ANSWER_TIMEOUT:.0f} s"
+            raise MirrorError(message, passing=True) from None
+        except Exception as error:
+            raise _mirror_error(error) from error
+        yield response
 
 
 def _read(response: Any, received: int) -> bytes:
@@ -102,6 +90,11 @@ def _mirror_error(error: Exception) -> MirrorError:
         return MirrorError(f"no connection within {CONNECT_TIMEOUT:.0f} s")
     if isinstance(error, http.Timeout):
         return MirrorError(f"no answer within {READ_TIMEOUT:.0f} s", passing=True)
+    if isinstance(error, http.ProxyError):
+        return MirrorError("no connection through the proxy", passing=True)
+    if isinstance(error, http.SSLError):
+        hint = "REQUESTS_CA_BUNDLE names a file with certificates to trust"
+        return MirrorError(f"no secure connection ({hint})", passing=True)
     if isinstance(error, http.ConnectionError):
         reason = getattr(error.args[0], "reason", None) if error.args else None
         known = not isinstance(reason, NameResolutionError)  # else there is no network, as a rule

@@ -64,13 +64,13 @@ KERNELS: dict[str, tuple[str, str, str]] = {
             dlogits[i * C + j] = e;
             others += j == t ? T(0) : e;
         }
-        T total = others + dlogits[i * C + t];
+        T e_t = dlogits[i * C + t];
+        T total = others + e_t;
         dlogits[i * C + t] = -others;
         for (long long j = 0; j < C; ++j) {
             dlogits[i * C + j] = dlogits[i * C + j] / total;
         }
-        T z = logits[i * C + t] - m;
-        loss = log1p(others + expm1(z)) - z;
+        loss = log1p(others - (1 - e_t)) - (logits[i * C + t] - m);
         """,
     ),
     "largest_is_target": (

@@ -20,9 +20,12 @@ class Layer(Random):
 
     To write a layer of one's own:
 
-    - ``forward(x, training)`` keeps what ``backward`` reads and returns ``y``.
-    - ``backward(dy)`` *overwrites* the gradients of the parameters, never
-      changes ``dy``, may be called twice, and returns ``dx``.
+    - ``forward(x, training)`` keeps what ``backward`` reads, never changes ``x``, and
+      returns ``y``.  The batch may be of another size each time.
+    - ``backward(dy)`` *overwrites* the gradients of the parameters, never changes
+      ``dy``, may be called twice, and returns ``dx``, of the shape and type of ``x``.
+      It follows a forward in training or one in inference, and is the gradient of
+      that.  ``input_gradient=False`` asks for the gradients of the parameters alone.
     - ``parameter_shapes()`` names the parameters, say ``{"W": (3, 2)}``; the
       layer then has the arrays ``W`` and ``dW``, views into the two flat
       vectors of its network.  ``initialize(rng)`` fills them.

@@ -14,7 +14,8 @@ class Activate(Layer):
 
     Parameters
     ----------
-    activation : a name of :data:`minidl.activations.ACTIVATIONS`, or an instance
+    activation : a name of :data:`minidl.activations.ACTIVATIONS`, or an instance; softmax
+        is over the features of (N, K), and images (N, C, H, W) are refused
     """
 
     z: Array  # x by another name: the pre-activation of the last forward
@@ -34,6 +35,15 @@ class Activate(Layer):
 
     def backward(self, dy: Array, input_gradient: bool = True) -> Array | None:
         return self.f.backward(dy, self.z, self.y) if input_gradient else None
+
+    def expect_shape(self, shape: tuple[int | str, ...]) -> None:
+        """Raise ``ValueError`` for images, whose last axis are columns, if f is over that axis."""
+        if len(shape) == 4 and not self.f.elementwise:
+            raise ValueError(
+                f"{self!r}: expected input (N, K), got images ({', '.join(map(str, shape))}), of "
+                "which it would take the columns for classes; put Flatten or GlobalAveragePool2D "
+                "before it"
+            )
 
     def __repr__(self) -> str:
         return f"Activate({self.f!r})"

@@ -10,6 +10,7 @@ from minidl.files import whole_file
 from minidl.microscope.look_file import LookError
 from minidl.microscope.page import microscope_page
 from minidl.microscope.server import serve
+from minidl.output import dispensable_output
 
 LARGEST = 3_000_000  # bytes of a file
 
@@ -24,17 +25,18 @@ def main(arguments: list[str] | None = None) -> None:
     add("--export", type=Path, metavar="FILE.html", help="write the page to a file of its own")
     add("--port", type=_port, default=0, help="of this machine (default: one that is free)")
     chosen = parser.parse_args(arguments)
-    try:
-        if chosen.export is None:
-            serve(lambda: microscope_page(chosen.run).html(), chosen.port)
-        else:
-            around = len(microscope_page(chosen.run, room=0).html().encode())
-            with whole_file(chosen.export) as file:
-                file.write(microscope_page(chosen.run, room=LARGEST - around).html())
-    except (LookError, OSError) as error:
-        sys.exit(f"microscope: {error}")
-    except KeyboardInterrupt:
-        sys.exit(130)
+    with dispensable_output("microscope"):
+        try:
+            if chosen.export is None:
+                serve(lambda: microscope_page(chosen.run).html(), chosen.port)
+            else:
+                around = len(microscope_page(chosen.run, room=0).html().encode())
+                with whole_file(chosen.export) as file:
+                    file.write(microscope_page(chosen.run, room=LARGEST - around).html())
+        except (LookError, OSError) as error:
+            sys.exit(f"microscope: {error}")
+        except KeyboardInterrupt:
+            sys.exit(130)
 
 
 def _port(text: str) -> int:

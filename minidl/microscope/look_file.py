@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from minidl.backend import Array
-from minidl.files import remove_parts, whole_file
+from minidl.files import NotAPlainFile, open_to_read, own_folder, remove_parts, whole_file
 from minidl.losses import Loss
 from minidl.microscope.backward_signal import THROUGH, Stop
 from minidl.microscope.look import BINS, CURVE, LayerLook, Look, look_at, spread_out
@@ -23,6 +24,8 @@ from minidl.npz import NpzError, NpzReader
 # examples, units of a layer and numbers in a picture.
 MANIFEST, ENTRIES, SIZE = 1 << 20, 1000, 1 << 24
 
+FOLDER = "microscope"  # in that of a run; in it a folder for each network
+NAME = re.compile(r"epoch-\d{4,}\.npz", re.ASCII)
 TEXTS = ("name", "text", "activation", "formula", "derivative")
 
 
@@ -39,8 +42,8 @@ class Recorder:
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.folder = Path(folder)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        remove_parts(self.folder)
+        self.folder.parent.mkdir(parents=True, exist_ok=True)
+        remove_parts(own_folder(self.folder))
 
     def look(self, network: Network, loss: Loss, x: Array, targets: Array, epoch: int) -> None:
         """Look at ``network`` on a batch, as :func:`look_at` does, and keep the look.
@@ -55,8 +58,17 @@ class Recorder:
 
 
 def looks_in(folder: Path) -> list[Path]:
-    """The files in ``folder`` that are called like looks."""
-    return sorted(path for path in folder.glob("epoch-*.npz") if path.is_file())
+    """What is called like a look in ``folder``."""
+    return sorted(path for path in folder.iterdir() if NAME.fullmatch(path.name))
+
+
+def remove_looks(folder: Path) -> None:
+    """Remove the looks at every network of the run in ``folder``, and nothing else."""
+    looks = folder / FOLDER
+    for place in [] if looks.is_symlink() else looks.glob("*"):
+        if place.is_dir() and not place.is_symlink():
+            for path in looks_in(place):
+                path.unlink()
 
 
 def write_look(path: str | os.PathLike[str], look: Look) -> None:
@@ -98,13 +110,15 @@ def read_look(path: str | os.PathLike[str]) -> Look:
     Raises
     ------
     LookError
-        where the file is not a look, or is damaged.
+        where it is no plain file or not a look, or is damaged.
     OSError
         where it cannot be read.
     """
     try:
-        with open(path, "rb") as file:
+        with open_to_read(path) as file:
             return _read(NpzReader(file))
+    except NotAPlainFile as error:
+        raise LookError(f"{error}; delete it") from error
     except NpzError as error:
         raise LookError(
             f"{path}: expected a look as --record writes it: {error}; delete it"
@@ -114,6 +128,7 @@ def read_look(path: str | os.PathLike[str]) -> Look:
 def _read(file: NpzReader) -> Look:
     try:
         manifest = json.loads(file.text("manifest", MANIFEST))
+        json.dumps(manifest, ensure_ascii=False).encode()  # half a character cannot be shown
     except (ValueError, RecursionError) as error:
         raise NpzError(f"expected a manifest in JSON ({error})") from error
     match manifest:
@@ -136,16 +151,19 @@ def _read(file: NpzReader) -> Look:
             for entry in layers:
                 layer = _layer(file, entry, looked)
                 looked[layer.name] = layer
-            signal = [_stop(stop, norm) for stop, norm in zip(stops, norms, strict=True)]
+            signal = [_stop(*which) for which in zip(stops, norms, range(len(stops)), strict=True)]
             return Look(
                 epoch, examples, float(file.array("loss", (), float64)), signal, [*looked.values()]
             )
     raise NpzError(f"expected the manifest of a look of version 1, got {manifest!r:.100}")
 
 
-def _stop(entry: Any, norm: float) -> Stop:
+def _stop(entry: Any, norm: float, number: int) -> Stop:
+    begins = number == 0  # at the loss, where no other stop is
     match entry:
-        case [str(array), str(through), str(layer)] if through in THROUGH:
+        case [str(array), str(through), str(layer)] if (
+            through in THROUGH and (through == THROUGH[0]) == begins
+        ):
             return Stop(array, through, layer, norm)
     raise NpzError(f"expected a stop of the signal, got {entry!r:.100}")
 

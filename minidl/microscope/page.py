@@ -72,7 +72,7 @@ def microscope_page(folder: str | os.PathLike[str] | None, room: float = math.in
         opening=[signal_chart(networks)],
         sections=[
             Section("Layer by layer", [Prose([LAYERS, *looks.left_out()]), looks]),
-            Section("Epoch by epoch", [left_chart(networks), factor_chart(networks)]),
+            Section("Epoch by epoch", [left_chart(networks), *factor_charts(networks)]),
             steps,
         ],
         footer=FOOTER,
@@ -144,8 +144,8 @@ def left_chart(networks: Sequence[NetworkLooks]) -> Chart:
     )
 
 
-def factor_chart(networks: Sequence[NetworkLooks]) -> Chart:
-    """What each layer multiplies the signal by, by epoch."""
+def factor_charts(networks: Sequence[NetworkLooks]) -> list[Chart]:
+    """What each layer multiplies the signal by, by epoch; nothing where no layer hands it on."""
     series = []
     for network in networks:
         stops = network.looks[0].signal[1:]
@@ -162,7 +162,9 @@ def factor_chart(networks: Sequence[NetworkLooks]) -> Chart:
                     where={"factor of": FACTORS[stop.through]},
                 )
             )
-    return Chart(
+    if not series:
+        return []
+    chart = Chart(
         "What a layer multiplies the signal by",
         "Norm after over norm before. f′ alone can take it away: sigmoid's slope is never above "
         "0.25. The weights can give back what f′ took.",
@@ -170,6 +172,7 @@ def factor_chart(networks: Sequence[NetworkLooks]) -> Chart:
         "factor",
         sorted(series, key=lambda s: list(FACTORS.values()).index(s.where["factor of"])),
     )
+    return [chart]
 
 
 FACTORS = {"slope": "the slopes f′(z)", "weights": "the weights", "layer": "other layers"}

@@ -7,10 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from minidl.microscope.look import Look
-from minidl.microscope.look_file import LookError, looks_in, read_look
+from minidl.microscope.look_file import FOLDER, LookError, looks_in, read_look
 from minidl.printable import printable
-
-FOLDER = "microscope"  # in that of a run; in it a folder for each network
 
 
 @dataclass(frozen=True)

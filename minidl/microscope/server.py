@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import io
+import socket
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 from minidl.microscope.look_file import LookError
 
@@ -29,6 +33,8 @@ class PageServer(ThreadingHTTPServer):
     ``port`` 0 takes one that is free; ``address`` is where the page is.
     """
 
+    request_queue_size = 128  # connections that wait to be accepted
+
     def __init__(self, make: Callable[[], str], port: int = 0) -> None:
         super().__init__((LOOPBACK, port), Answer)
         self.make = make
@@ -38,12 +44,37 @@ class PageServer(ThreadingHTTPServer):
         self.address = f"http://{LOOPBACK}:{port}/"
 
 
+class _Request(io.RawIOBase):
+    """The bytes of a request, all of which must come in so many seconds.
+
+    The limit of a socket is for each packet: with a byte now and then it is never reached.
+    """
+
+    def __init__(self, connection: socket.socket, seconds: float) -> None:
+        self.connection = connection
+        self.end = time.monotonic() + seconds
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        left = self.end - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        self.connection.settimeout(left)
+        return self.connection.recv_into(buffer)
+
+
 class Answer(BaseHTTPRequestHandler):
     """One request."""
 
     server: PageServer
-    timeout = 10  # seconds in which a request must come in
+    timeout = 10  # seconds in which a request must have come in, and its answer been taken
     server_version, sys_version = "minidl", ""
+
+    def setup(self) -> None:
+        super().setup()
+        self.rfile = io.BufferedReader(_Request(self.connection, self.timeout))
 
     def do_GET(self) -> None:
         hosts = self.headers.get_all("Host", [])
@@ -63,6 +94,7 @@ class Answer(BaseHTTPRequestHandler):
 
     def _send(self, status: HTTPStatus, text: str, kind: str = "text/plain") -> None:
         body = text.encode("utf-8", "replace")
+        self.connection.settimeout(self.timeout)
         self.send_response(status)
         for name, value in HEADERS.items():
             self.send_header(name, value)

@@ -1,6 +1,6 @@
 """What a run leaves behind: figures, tables, statistics, and the folder they lie in."""
 
-from minidl.reporting.claims import NOT_REPORTED, Claim, Judged, judge, verdict
+from minidl.reporting.claims import NOT_REPORTED, Claim, Criterion, Evidence, Judged, count, judge
 from minidl.reporting.conditions import Conditions, DataUsed
 from minidl.reporting.folder import FolderInUse, RunFolder
 from minidl.reporting.statistics import PairedTest, Trend, paired_test, trend
@@ -10,16 +10,18 @@ __all__ = [
     "NOT_REPORTED",
     "Claim",
     "Conditions",
+    "Criterion",
     "DataUsed",
+    "Evidence",
     "FolderInUse",
     "Judged",
     "PairedTest",
     "RunFolder",
     "Trend",
+    "count",
     "judge",
     "markdown_table",
     "paired_test",
     "text_table",
     "trend",
-    "verdict",
 ]

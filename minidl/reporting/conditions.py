@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,8 +12,15 @@ import numpy as np
 from minidl.backend import Device
 from minidl.datasets import Dataset
 from minidl.printable import printable
-from minidl.reporting.environment import hardware, peak_memory_mb, today, versions
+from minidl.reporting.environment import (
+    hardware,
+    load_of_others,
+    peak_memory_mb,
+    today,
+    versions,
+)
 from minidl.reporting.markup import code, plain
+from minidl.software import Software
 
 
 @dataclass(frozen=True)
@@ -62,6 +70,9 @@ class Conditions:
     peak_memory_mb: float | None
     command: str
     done_before: int = 0  # networks that earlier starts of the command trained
+    threads: int | None = None  # of each training run; None: nothing was trained
+    software: Sequence[Mapping[str, str]] = ()  # that the results were computed with, each once
+    load_of_others: float | None = None  # processors that other programs kept busy meanwhile
 
     @classmethod
     def now(
@@ -72,6 +83,8 @@ class Conditions:
         command: str,
         start: float,
         done_before: int = 0,
+        threads: int | None = None,
+        software: Sequence[Software] = (),
     ) -> Conditions:
         """Those of this process at the end of its work, begun at ``time.perf_counter()`` start."""
         computed = device.describe() + (f", {precision} products" if device.is_cuda else "")
@@ -86,6 +99,9 @@ class Conditions:
             peak_memory_mb(),
             command,
             done_before,
+            threads,
+            [one.parts for one in software],
+            load_of_others(seconds),
         )
 
     def rows(self) -> list[list[str]]:
@@ -94,13 +110,31 @@ class Conditions:
         machine = ", ".join(f"{key.replace('_', ' ')}: {v}" for key, v in self.hardware.items())
         earlier = f"; {self.done_before} network(s) are of an earlier start of the command"
         time = f"{self.seconds:.0f} s{earlier if self.done_before else ''}"
+        threads = "" if self.threads is None else f", {self.threads} thread(s) for each"
+        others = (
+            "" if self.load_of_others is None else f", load of other work {self.load_of_others:.1f}"
+        )
         return [
-            ["device", f"{self.device}, {self.jobs} network(s) at a time"],
+            ["device", f"{self.device}, {self.jobs} network(s) at a time{threads}"],
             ["machine", plain(machine)],
             ["versions", ", ".join(f"{k} {v}" for k, v in self.versions.items())],
-            ["date, time, peak memory", f"{self.date}, {time}, {memory}"],
+            *self._mixture(),
+            ["date, time, peak memory", f"{self.date}, {time}, {memory}{others}"],
             ["command", code(self.command)],
         ]
+
+    def _mixture(self) -> list[list[str]]:
+        """A row where parts of the results were computed with other software than others."""
+        if len(self.software) < 2:
+            return []
+        names = dict.fromkeys(name for one in self.software for name in one)
+        differing = [n for n in names if len({one.get(n) for one in self.software}) > 1]
+        each = "; ".join(
+            ", ".join(f"{name} {one.get(name, 'none')}" for name in differing)
+            for one in self.software
+        )
+        told = f"with software that differs, so that the last digits may: {plain(each)}"
+        return [["computed in parts", told]]
 
     def as_dict(self) -> dict[str, Any]:
         """For ``summary.json``: all but the command."""

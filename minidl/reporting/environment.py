@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import datetime
 import importlib.metadata
+import os
 import platform
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +57,18 @@ def peak_memory_mb() -> float | None:
 
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
+
+
+def load_of_others(seconds: float) -> float | None:
+    """How many processors other programs kept busy during the last ``seconds``; None: unknown.
+
+    The system's load average over a minute, five or fifteen, the longest that lies within that
+    time, less what this process used.
+    """
+    if not hasattr(os, "getloadavg") or seconds < 60:
+        return None
+    window = 0 if seconds < 300 else 1 if seconds < 900 else 2
+    return max(0.0, os.getloadavg()[window] - time.process_time() / seconds)
 
 
 def today() -> str:

@@ -54,7 +54,7 @@ def draw_by_epoch(ax: Axes, series: ArrayLike, label: str, **style: Any) -> None
     series = np.asarray(series)
     ax.plot(np.arange(1, len(series) + 1), series, label=label, **options)
     ax.set_xlabel("epoch")
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))  # of one epoch, one
 
 
 def draw_trend_line(ax: Axes, series: ArrayLike, **style: Any) -> None:

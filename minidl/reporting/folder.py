@@ -1,4 +1,4 @@
-"""The folder of a run: every file in it is whole or not there."""
+"""The folder of a run: it says whose it is, and every file in it is whole or not there."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from minidl.files import remove_parts, try_lock, whole_file
+from minidl.files import is_part, own_folder, read_json, remove_parts, try_lock, whole_file
+from minidl.printable import printable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -20,18 +21,37 @@ if TYPE_CHECKING:
 PART = re.compile(r"\w[\w .+-]*", re.ASCII)
 
 
+MARKER = "minidl-run.json"  # makes a folder one that minidl writes to
+LOCK = ".lock"
+LARGEST = 1 << 16  # bytes of a marker
+
+
 class FolderInUse(RuntimeError):
     """Another process writes to this run folder."""
 
 
-class RunFolder:
-    """Where an experiment writes; made, with its parents, where it is not there.
+def study_of(path: Path) -> str | None:
+    """The study whose run lies in the folder ``path``, as its marker says; None without one."""
+    try:
+        found = read_json(path / MARKER, "what kind of run it is", LARGEST)
+    except FileNotFoundError:
+        return None
+    return printable(str(found.get("study")), 40)
 
-    As long as this object lives nobody else has the folder: the lock on its file
-    ``.lock`` is the system's, and goes with the process however that ends.
+
+class RunFolder:
+    """Where ``study`` writes; made, with its parents, where it is not there.
+
+    It is a folder of its own: one that is empty, or that an earlier run of the same study
+    has made, as its file ``minidl-run.json`` says.  As long as this object lives nobody else
+    has it: the lock on its file ``.lock`` is the system's, and goes with the process however
+    that ends.
 
     Raises
     ------
+    FileExistsError
+        for a folder of another study, or with files of somebody else; nothing in it is
+        changed.
     NotADirectoryError, PermissionError
         where it cannot be a folder to write in; tried at once, not after an
         hour of training.
@@ -39,7 +59,7 @@ class RunFolder:
         where another process has it.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], study: str) -> None:
         self.path = Path(path)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
@@ -47,8 +67,9 @@ class RunFolder:
             raise NotADirectoryError(
                 f"{self.path}: expected a folder for the results, got a file; choose another"
             ) from None
+        self._expect_own(study)
         try:
-            self._lock = try_lock(self.path / ".lock")
+            self._lock = try_lock(self.path / LOCK)
         except FileNotFoundError:
             raise PermissionError(
                 f"{self.path}: expected a folder to write in, got one that takes no files"
@@ -58,7 +79,10 @@ class RunFolder:
                 f"{self.path}: another process works in this folder; wait until it is done, "
                 "or choose another --output-dir"
             )
-        for folder in (self.path, *filter(Path.is_dir, self.path.iterdir())):
+        if not self._expect_own(study):  # asked again: it may have been another's until now
+            self.write_json(MARKER, {"format": "minidl-run", "study": study})
+        inside = [p for p in self.path.iterdir() if p.is_dir() and not p.is_symlink()]
+        for folder in (self.path, *inside):
             remove_parts(folder)
 
     def __truediv__(self, name: str) -> Path:
@@ -73,8 +97,25 @@ class RunFolder:
         if not parts or not all(map(PART.fullmatch, parts)):
             raise ValueError(f"expected the name of a file in {self.path}, got {name!r}")
         path = self.path / name
-        path.parent.mkdir(exist_ok=True)
+        if path.parent != self.path:
+            own_folder(path.parent)
         return path
+
+    def _expect_own(self, study: str) -> bool:
+        """Whether it says that it is a folder of ``study``; False where it is empty."""
+        there = [
+            path.name
+            for path in self.path.iterdir()
+            if path.name != LOCK and not is_part(path.name)  # what a start killed early leaves
+        ]
+        found = study_of(self.path)
+        if found == study or not there:
+            return found == study
+        got = f"a run of {found}" if found else f"a folder with {printable(min(there), 40)} in it"
+        raise FileExistsError(
+            f"{self.path}: expected an empty folder or a run of {study} (which has a file {MARKER} "
+            f"that says so), got {got}; choose another --output-dir"
+        )
 
     def write_text(self, name: str, text: str) -> None:
         with whole_file(self / name) as file:
@@ -95,10 +136,20 @@ class RunFolder:
             writer.writerows({k: "" if v != v else v for k, v in row.items()} for row in rows)
 
     def write_figure(self, name: str, figure: Figure) -> None:
-        """``name.png`` and ``name.svg``."""
-        for kind, metadata in (("png", {}), ("svg", {"Date": None})):
-            with whole_file(self / f"{name}.{kind}", "wb") as file:
-                figure.savefig(file, format=kind, metadata=metadata)
+        """``name.png`` and ``name.svg``.
+
+        The figure is laid out once, for the PNG; its layout engine is taken away then, since
+        matplotlib would draw the SVG twice to lay it out again.
+        """
+        from matplotlib.backend_bases import FigureCanvasBase
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+        with whole_file(self / f"{name}.png", "wb") as file:
+            FigureCanvasAgg(figure).print_png(file)
+        FigureCanvasBase(figure)  # takes the place of the one that keeps the pixels
+        figure.set_layout_engine(None)
+        with whole_file(self / f"{name}.svg", "wb") as file:
+            figure.savefig(file, format="svg", metadata={"Date": None})
 
 
 def _finite(data: Any) -> Any:

@@ -6,7 +6,7 @@ training; ``experiments/report_page.py`` does so.
 
 from __future__ import annotations
 
-import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from html import escape
@@ -14,18 +14,42 @@ from pathlib import Path
 from typing import Any
 
 from minidl import __version__
+from minidl.files import read_bytes, read_json
 from minidl.pages import Badge, Page, Part, Picture, Prose, Section, Table
-from minidl.reporting.claims import NOT_REPORTED, verdict
+from minidl.reporting.claims import FAILS, HOLDS, NOT_REPORTED, count, made
 from minidl.reporting.conditions import Conditions
 
 KIND = "minidl · report of a run"
 FOOTER = f"Made by minidl {__version__} from the summary of the run. The page asks for nothing: "
 FOOTER += "it can be kept, sent and opened without a network."
-BADGES = {True: "good", False: "bad", None: "open"}
+BADGES = {HOLDS: "good", FAILS: "bad"}
+
+
+# How verdicts come about; under the claims of every report.
+RULE = (
+    "One criterion is applied to the published figures and to ours. In brackets the 95% interval "
+    "of what the criterion is about (all of them at once where a claim is about several): the "
+    "claim holds where it lies above 0, does not hold where it lies below, and is not decided "
+    "where it holds 0. With one seed it knows the number of the images and the scatter of the "
+    "epochs, not what another seed would give; with several it is Student's, over the seeds. "
+    f'"{NOT_REPORTED.capitalize()}": the study claims it without a figure.'
+)
+
+
+LARGEST = 64 << 20  # bytes of a file that a page is made from
 
 
 def read_summary(folder: Path) -> dict[str, Any]:
-    return json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+    """``summary.json``; what JSON cannot hold as a number is NaN again in every list."""
+    return _with_nan(read_json(folder / "summary.json", "the summary of a run", LARGEST))
+
+
+def _with_nan(data: Any) -> Any:
+    if isinstance(data, dict):
+        return {key: _with_nan(value) for key, value in data.items()}
+    if isinstance(data, list):
+        return [math.nan if value is None else _with_nan(value) for value in data]
+    return data
 
 
 def report_page(
@@ -46,6 +70,7 @@ class Claims:
 
     set_ups: Mapping[str, Sequence[Mapping[str, Any]]]  # the same claims in each, by its title
     reasons: Sequence[str]  # one for each claim, empty where none is given
+    published: str = "published"  # and after which epoch
 
     def html(self) -> str:
         rows = zip(zip(*self.set_ups.values(), strict=True), self.reasons, strict=True)
@@ -54,36 +79,40 @@ class Claims:
     def _item(self, claims: Sequence[Mapping[str, Any]], reason: str) -> str:
         first = claims[0]
         ours = "".join(
-            f"<div><dt>{escape(title)} {Badge(verdict(c['holds']), BADGES[c['holds']]).html()}</dt>"
+            f"<div><dt>{escape(title)} {_badge(c['verdict'])}</dt>"
             f"<dd>{escape(c['measured'])}</dd></div>"
             for title, c in zip(self.set_ups, claims, strict=True)
         )
         return (
             f"<li><h3>{escape(first['claim'])}</h3>"
-            f'<dl class="figures"><div><dt>published</dt><dd>{escape(first["published"])}</dd>'
-            f"</div>{ours}</dl>"
+            f'<dl class="figures"><div><dt>{escape(self.published)}</dt>'
+            f"<dd>{escape(first['published'])}</dd></div>{ours}</dl>"
             + (f"<p>{escape(reason)}</p>" if reason else "")
             + f'<p class="criterion">Judged by: {escape(first["criterion"])}.</p></li>'
         )
 
 
+def _badge(verdict: str) -> str:
+    return Badge(verdict, BADGES.get(verdict, "open")).html()
+
+
 def held(claims: Sequence[Mapping[str, Any]]) -> str:
-    """``5 of 8 published claims``: those that hold, of those that the study made."""
-    made = [c for c in claims if not c["claim"].startswith("Beyond the study")]
-    return f"{sum(c['holds'] is True for c in made)} of {len(made)} published claims"
+    """``Of 8 published claims, 5 hold, 1 does not, 2 are not decided``."""
+    known = made(claims)
+    return f"Of {len(known)} published claims, {count(known)}"
 
 
 def claims_section(
-    set_ups: Mapping[str, Sequence[Mapping[str, Any]]], reasons: Sequence[str] = (), note: str = ""
+    set_ups: Mapping[str, Sequence[Mapping[str, Any]]],
+    reasons: Sequence[str] = (),
+    note: str = "",
+    published: str = "published",
 ) -> Section:
     """Every claim with its verdicts and the reason, where one is given."""
     claims = next(iter(set_ups.values()))
-    rule = (
-        "One criterion is applied to the published figures and to ours. "
-        f'"{NOT_REPORTED.capitalize()}": the study claims it without a figure. {note}'
-    )
     given = reasons or [""] * len(claims)
-    return Section("The claims", [Claims(set_ups, given), Prose([rule.strip()])])
+    shown = Claims(set_ups, given, published)
+    return Section("The claims", [shown, Prose([f"{RULE} {note}".strip()])])
 
 
 def set_up_section(rows: Sequence[Sequence[str]], summary: Mapping[str, Any]) -> Section:
@@ -102,7 +131,7 @@ def pictures(folder: Path, shown: Mapping[str, str]) -> list[Picture]:
     """The figures of the run that are there, of ``shown``: what each is, by its name."""
     paths = {name: folder / "figures" / f"{name}.png" for name in shown}
     return [
-        Picture(path.read_bytes(), shown[name], shown[name])
+        Picture(read_bytes(path, LARGEST), shown[name], shown[name])
         for name, path in paths.items()
         if path.exists()
     ]

@@ -17,6 +17,14 @@ def figure(value: float | None, digits: int = 4) -> str:
     return f"{value:.{digits}f}"
 
 
+def p_figure(p: float) -> str:
+    """A p-value in two digits, in more where two would hide on which side of 0.05 it lies."""
+    digits = 2
+    while p != 0.05 and float(f"{p:.{digits}g}") == 0.05:
+        digits += 1
+    return f"{p:.{digits}g}"
+
+
 def text_table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     """Columns lined up with spaces, the first to the left and the others to the right."""
     _expect_columns(head, rows)

@@ -31,7 +31,8 @@ NOWHERE = "http://127.0.0.1:9/"  # the discard port: refused
 @pytest.fixture(autouse=True)
 def small_and_offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Every data set with few images, no network, and a cache of the test's own."""
-    monkeypatch.delenv("MINIDL_DATA", raising=False)
+    for name in ("MINIDL_DATA", "MINIDL_MIRROR"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setattr(platformdirs, "user_cache_dir", lambda _: str(tmp_path / "cache"))
     monkeypatch.setattr(download, "PAUSES", (0.0, 0.0))
@@ -169,9 +170,10 @@ def cifar_archive(make_cifar, tmp_path: Path) -> tuple[bytes, Made]:
 class Server(ThreadingHTTPServer):
     """Serves ``files[path]``, and behaves for each path as ``behaviour[path]`` says.
 
-    That is a status such as 404, or "redirect PATH", "truncated", "reset" half-way, "silent",
-    "dribble" (a byte now and then), "slow head" (the headers so), or a list of these, one for
-    each time that it is asked.
+    That is a status such as 404, or "redirect PATH" (with a "long" body that only ends when
+    nobody takes it, or a "slow" one), "truncated", "reset" half-way, "silent", "dribble" (a byte
+    now and then), "slow head" (the headers so), or a list of these, one for each time that it is
+    asked.
     """
 
     daemon_threads = True
@@ -183,6 +185,7 @@ class Server(ThreadingHTTPServer):
         self.asked: list[str] = []
         self.started = threading.Event()  # half of a file that is "held" has been sent
         self.go_on = threading.Event()  # the other half may be
+        self.stopped = threading.Event()  # nobody took a "long" body any more
 
     def url(self, path: str) -> str:
         return f"http://127.0.0.1:{self.server_address[1]}/{path}"
@@ -211,10 +214,14 @@ class _Handler(BaseHTTPRequestHandler):
         if behaviour == "slow head":
             self._dribble(b"HTTP/1.1 200 OK\r\n" + b"X-Nothing: 1\r\n" * 20)
             return
-        if behaviour and behaviour.startswith("redirect "):
+        if behaviour and "redirect " in behaviour:
+            kind, _, place = behaviour.partition("redirect ")
+            threading.Event().wait(0.05 if kind == "slow " else 0)
             self.send_response(302)
-            self.send_header("Location", behaviour.removeprefix("redirect "))
+            self.send_header("Location", place)
             self.end_headers()
+            if kind == "long ":
+                self._send_for_ever()
             return
         self.send_response(200)
         self.send_header("Content-Length", str(len(content)))
@@ -237,6 +244,14 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(content[half:])
         else:
             self.wfile.write(content)
+
+    def _send_for_ever(self) -> None:
+        block = bytes(1 << 20)
+        try:
+            for _ in range(512):
+                self.wfile.write(block)
+        except OSError:
+            self.server.stopped.set()
 
     def _dribble(self, content: bytes) -> None:
         for at in range(min(len(content), 60)):

@@ -16,7 +16,15 @@ import pytest
 import requests
 
 from minidl import files
-from minidl.datasets import PUBLISHED, CorruptDataset, DatasetNotFound, download, load, transfer
+from minidl.datasets import (
+    PUBLISHED,
+    CorruptDataset,
+    DatasetError,
+    DatasetNotFound,
+    download,
+    load,
+    transfer,
+)
 from minidl.datasets.download import Published, fetch
 
 ARCHIVE = "cifar-100-binary.tar.gz"
@@ -116,6 +124,23 @@ def test_a_redirect_to_the_file_is_followed(server, tmp_path):
     assert fetch(published(server.url("moved")), tmp_path, False).read_bytes() == CONTENT
 
 
+def test_what_a_redirect_holds_is_not_read(server, tmp_path):
+    server.files["good"], server.behaviour["moved"] = CONTENT, "long redirect /good"
+    assert fetch(published(server.url("moved")), tmp_path, False).read_bytes() == CONTENT
+    assert server.stopped.wait(20), "it is still being read"
+
+
+@pytest.mark.parametrize("behaviour", ["slow head", "slow redirect /bad"])
+def test_nothing_is_left_that_still_waits_after_the_limit(behaviour, server, tmp_path, monkeypatch):
+    monkeypatch.setattr(transfer, "ANSWER_TIMEOUT", 0.3)
+    server.behaviour["bad"] = behaviour
+    before = set(threading.enumerate())
+    with pytest.raises(DatasetNotFound, match="no answer within 0 s"):
+        fetch(published(server.url("bad")), tmp_path, progress=False)
+    left = {thread.name for thread in set(threading.enumerate()) - before}
+    assert [name for name in left if "process_request_thread" not in name] == []  # the server's
+
+
 def test_bytes_come_as_published_whatever_the_server_calls_them(server, tmp_path, monkeypatch):
     """A .gz that is declared as a page compressed on the way is not unpacked."""
     content = gzip.compress(CONTENT)
@@ -163,11 +188,11 @@ def test_a_name_that_is_not_known_is_asked_for_once(tmp_path, monkeypatch):
 def test_no_connection_in_time_is_not_waited_for_again(tmp_path, monkeypatch):
     asked = {}
 
-    def get(url, **options):
-        asked.update(options)
+    def send(adapter, request, **options):
+        asked.update(options, headers=request.headers)
         raise requests.exceptions.ConnectTimeout
 
-    monkeypatch.setattr("requests.get", get)
+    monkeypatch.setattr("requests.adapters.HTTPAdapter.send", send)
     with pytest.raises(DatasetNotFound, match="no connection within 4 s\n"):
         fetch(published("http://x/"), tmp_path, progress=False)
     connect, read = asked["timeout"]
@@ -264,7 +289,7 @@ def test_mnist_only_what_is_missing(server, make_idx, leftovers, tmp_path, monke
         content = (tmp_path / "source" / file.name).read_bytes()
         server.files[file.name] = content
         md5 = hashlib.md5(content).hexdigest()
-        files.append(Published(file.name, len(content), md5, (server.url(file.name),)))
+        files.append(Published(file.path, len(content), md5, (server.url(file.name),)))
     monkeypatch.setitem(PUBLISHED, "mnist", replace(PUBLISHED["mnist"], files=tuple(files)))
     place = tmp_path / "cache" / "MNIST" / "raw"
     place.mkdir(parents=True)
@@ -273,6 +298,55 @@ def test_mnist_only_what_is_missing(server, make_idx, leftovers, tmp_path, monke
     made.check(load("mnist", progress=False))
     assert server.asked == [file.name for file in files[1:]]
     assert leftovers(place) == sorted([plain, *server.asked])
+
+
+def test_a_mirror_of_ones_own_is_a_copy_of_a_data_folder(server, make_idx, tmp_path, monkeypatch):
+    made = make_idx(tmp_path / "source", ".gz")
+    files = []
+    for file in PUBLISHED["mnist"].files:
+        content = (tmp_path / "source" / file.name).read_bytes()
+        server.files[f"copy/MNIST/raw/{file.name}"] = content
+        md5 = hashlib.md5(content).hexdigest()
+        files.append(replace(file, size=len(content), md5=md5))
+    monkeypatch.setitem(PUBLISHED, "mnist", replace(PUBLISHED["mnist"], files=tuple(files)))
+    monkeypatch.setenv("MINIDL_MIRROR", server.url("copy/"))
+    made.check(load("mnist", progress=False))
+    assert server.asked == [f"copy/MNIST/raw/{file.name}" for file in files]
+
+
+def test_ones_own_mirror_is_asked_first_and_not_believed(server, tmp_path, monkeypatch):
+    server.files |= {"own/file.gz": CONTENT[::-1], "good": CONTENT}
+    monkeypatch.setenv("MINIDL_MIRROR", server.url("own"))
+    path = fetch(published(server.url("good")), tmp_path, progress=False)
+    assert path.read_bytes() == CONTENT
+    assert server.asked == ["own/file.gz", "good"]
+
+
+@pytest.mark.parametrize(
+    "mirror",
+    ["/a/folder", "file:///a", "mirror.example", "http://", "http://[", "https://me:secret@host/"],
+)
+def test_a_mirror_that_is_no_address_is_refused_even_for_auto(mirror, monkeypatch):
+    monkeypatch.setenv("MINIDL_MIRROR", mirror)
+    with pytest.raises(DatasetError, match=r"^MINIDL_MIRROR: expected an address such as") as e:
+        load("auto", progress=False)
+    assert not isinstance(e.value, DatasetNotFound)
+    assert "secret" not in str(e.value)
+
+
+def test_a_proxy_is_asked_for_what_lies_elsewhere(server, tmp_path, monkeypatch):
+    """The server of the test as the proxy: it is asked with the whole address."""
+    server.files["http://data.example/file"] = CONTENT
+    monkeypatch.setenv("http_proxy", server.url(""))
+    path = fetch(published("http://data.example/file"), tmp_path, progress=False)
+    assert path.read_bytes() == CONTENT
+    assert server.asked == ["http://data.example/file"]
+
+
+def test_a_proxy_that_is_not_there_is_said(tmp_path, monkeypatch):
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    with pytest.raises(DatasetNotFound, match="file: no connection through the proxy"):
+        fetch(published("http://data.example/file"), tmp_path, progress=False)
 
 
 @pytest.mark.parametrize("name", ["cifar-100", "cifar-10", "mnist", "fashion-mnist"])
@@ -369,6 +443,8 @@ def test_published_sizes_and_sources():
     assert sum(file.size for file in FASHION_MNIST.files) == 30_878_645
     for file in all_files:
         assert all(url.endswith("/" + file.name) for url in file.urls)
+        assert file.urls[0].startswith("https://")
+    assert len({file.path for file in all_files}) == 10  # a mirror may hold all of them
 
 
 def test_whole_file_is_what_writes(server, tmp_path, monkeypatch):

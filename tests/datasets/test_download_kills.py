@@ -45,8 +45,9 @@ def test_the_campaign_sees_what_is_left_behind(tmp_path, monkeypatch):
 
 
 def test_only_parts_of_the_same_file_are_cleared_away(tmp_path):
-    theirs = (".b.gz.12-34.part", ".a.gz.part", "a.gz", "a.gz.12-34.part", ".aXgz.12-34.part")
-    for name in (*theirs, ".a.gz.12-34.part", ".a.gz.7-8.part"):
+    theirs = (".b.gz.minidl-12-34.part", ".a.gz.part", "a.gz", "a.gz.minidl-12-34.part")
+    theirs += (".aXgz.minidl-12-34.part", ".a.gz.12-34.part")
+    for name in (*theirs, ".a.gz.minidl-12-34.part", ".a.gz.minidl-7-8.part"):
         (tmp_path / name).touch()
     remove_parts(tmp_path, "a.gz")
     assert sorted(os.listdir(tmp_path)) == sorted(theirs)
@@ -75,13 +76,13 @@ def full_disk():
 def figure(folder):
     drawn, (ax,) = new_figure("title")
     draw_by_epoch(ax, [3.0, 1.0, 2.0], "series")
-    RunFolder(folder).write_figure("x", drawn)
+    RunFolder(folder, "test").write_figure("x", drawn)
 
 
 WRITERS = {
-    "text": ("x", lambda folder: RunFolder(folder).write_text("x", "σ" * 10_000)),
-    "json": ("x", lambda folder: RunFolder(folder).write_json("x", {"x": [0.5] * 10_000})),
-    "csv": ("x", lambda folder: RunFolder(folder).write_csv("x", [{"a": 1}] * 10_000)),
+    "text": ("x", lambda folder: RunFolder(folder, "test").write_text("x", "σ" * 10_000)),
+    "json": ("x", lambda folder: RunFolder(folder, "test").write_json("x", {"x": [0.5] * 10_000})),
+    "csv": ("x", lambda folder: RunFolder(folder, "test").write_csv("x", [{"a": 1}] * 10_000)),
     "figure": ("x.png", figure),
     "weights": ("x", lambda folder: Network([Dense(100, 100)], 100).save(folder / "x")),
 }
@@ -90,11 +91,12 @@ WRITERS = {
 @pytest.mark.parametrize("before", [None, b"before"])
 @pytest.mark.parametrize(("name", "write"), WRITERS.values(), ids=WRITERS)
 def test_a_full_disk_leaves_the_former_file_and_nothing_else(name, write, before, tmp_path):
+    RunFolder(tmp_path, "test")
     if before:
         (tmp_path / name).write_bytes(before)
     with full_disk(), pytest.raises(OSError, match="File too large"):
         write(tmp_path)
-    left = [one for one in os.listdir(tmp_path) if one != ".lock"]
+    left = [one for one in os.listdir(tmp_path) if one not in (".lock", "minidl-run.json")]
     assert left == ([name] if before else [])
     assert not before or (tmp_path / name).read_bytes() == before
     write(tmp_path)  # and there is nothing wrong with it otherwise
@@ -160,7 +162,7 @@ def test_a_read_only_folder_for_an_archive_and_for_results(tar_gz, tmp_path, rea
     with pytest.raises(DatasetError, match="cannot be unpacked into /proc/self: "):
         extract(tmp_path / "x.tar.gz", {"a.bin": len(CONTENT)}, read_only)
     with pytest.raises(OSError, match="/proc/self"):
-        RunFolder(read_only)
+        RunFolder(read_only, "test")
     with pytest.raises(OSError, match="/proc/self"):
         Network([Dense(2, 2)], 2).save(read_only / "w.npz")
     assert not (read_only / "w.npz").exists()

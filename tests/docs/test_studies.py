@@ -19,6 +19,14 @@ def test_each_report_has_its_verdict_on_the_page(report):
     assert verdicts.verdict(report) in report.read_text("utf-8")
 
 
+@pytest.mark.parametrize("report", REPORTS, ids=lambda path: path.parent.name)
+def test_the_readme_counts_the_verdicts_as_the_report_does(report):
+    readme = (DOCS.parent / "README.md").read_text("utf-8")
+    rows = [line for line in readme.splitlines() if f"(docs/{report.relative_to(DOCS)})" in line]
+    counted = verdicts.verdict(report).removeprefix("**Of").partition(".**")[0]
+    assert any(counted in row for row in rows)
+
+
 def test_no_other_report_is_asked_for():
     asked = verdicts.PLACE.findall(PAGE)
     assert sorted(asked) == [report.relative_to(DOCS).as_posix() for report in REPORTS]

@@ -84,7 +84,8 @@ def test_statements():
     *judged, cheaper = behaviour_claims()
     assert [claim.holds for claim in judged] == [True, True, True, False, True, True, False]
     assert "0.5" in judged[0].measured
-    assert cheaper.holds in (True, False)  # a matter of the machine
+    assert cheaper.verdict != "not judged"  # which one it is, is a matter of the machine
+    assert "tanh − relu, µs" in cheaper.measured or "sigmoid − relu, µs" in cheaper.measured
 
 
 def test_every_file(monkeypatch, tmp_path, capsys):

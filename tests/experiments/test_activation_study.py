@@ -34,11 +34,12 @@ from minidl import (
     SoftmaxCrossEntropy,
 )
 from minidl.backend import CPU
+from minidl.cells import Cell as KeptCell
 from minidl.checkpoint import Checkpoint
 from minidl.datasets import Dataset
 from minidl.microscope.run import looks_of
 from minidl.reporting import judge
-from minidl.sealed import read_sealed
+from minidl.sealed import decoded, read_sealed
 
 SHAPES = {"mnist": (1, 28, 28), "cifar-10": (3, 32, 32)}
 CLASSES = tuple("0123456789")
@@ -97,7 +98,8 @@ def test_every_file_and_key(run, capsys):
     assert summary["options"]["seed"] == 3
     assert len(summary["cells"]) == 20
     assert len(summary["claims"]["last"]) == len(summary["claims"]["best"]) == len(CLAIMS)
-    cell = read_sealed(folder / "cells/cifar-10-adam-elu.cell", CellData)
+    path = folder / "cells/cifar-10-adam-elu.cell"
+    cell = decoded(bytes(read_sealed(path, KeptCell).result), CellData, path)
     assert cell["images"] == [128, 32, 40]
     assert cell["epochs"] == 2
     for name in ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy"):
@@ -113,6 +115,7 @@ def test_every_file_and_key(run, capsys):
     assert "Not run" not in report
     for n in range(1, 9):
         assert f"Table {n}, " in report
+    assert "accuracy, %: published, up to 50 epochs" in report
     assert "| sigmoid | 94.22 | " in report  # the published accuracy
     assert "| sigmoid | 50 | 2 | " in report  # the published epochs
     out = capsys.readouterr().out
@@ -300,24 +303,35 @@ def judged(grid):
     return judge(CLAIMS, published(), [grid])
 
 
+def verdicts(grid):
+    return [claim.verdict for claim in judged(grid)]
+
+
 def test_criteria_on_the_published_figures():
+    """Most of the order of five functions is within chance in the study's own figures."""
     found = judged(published())
-    assert [claim.holds for claim in found] == [None, None] + [True] * 8
+    assert [claim.verdict for claim in found] == [
+        *["not judged"] * 2,
+        *["not decided"] * 3,
+        "holds",
+        *["not decided"] * 4,
+    ]
     assert found[2].published.startswith("MNIST + SGD: sigmoid 50, others 25–41; ")
-    assert found[3].published.endswith("ReLU +13.9, sigmoid +9.2 points")
+    assert "ReLU +13.9, sigmoid +9.2 points" in found[3].published
+    # of 63.70 and 62.88 on 10,000 images: 2.73 · √2 · 0.48 points (eight comparisons)
+    assert "elu − leaky_relu +0.82 (-1.04 to +2.68) (within chance)" in found[8].published
 
 
 def test_claims_are_judged_in_the_settings_that_were_run():
     part = {setting: networks for setting, networks in published().items() if setting[1] == "adam"}
     found = judged(part)
-    assert [claim.holds for claim in found] == [
-        *(None, None, True, True, True, None, True, None, True, True)
-    ]
-    assert found[2].measured == (
-        "MNIST + Adam: sigmoid 21, others 8–12; CIFAR-10 + Adam: sigmoid 40, others 12–14"
+    unjudged = [i for i, claim in enumerate(found) if claim.verdict == "not judged"]
+    assert unjudged == [0, 1, 5, 7]
+    assert found[2].measured.startswith(
+        "MNIST + Adam: sigmoid 21, others 8–12; CIFAR-10 + Adam: sigmoid 40, others 12–14; "
     )
     one = {("mnist", "adam"): part["mnist", "adam"]}
-    assert [claim.holds for claim in judged(one)][-2:] == [None, None]
+    assert verdicts(one)[-2:] == ["not judged"] * 2
 
 
 def with_gradients(norms):
@@ -334,41 +348,48 @@ def with_gradients(norms):
 
 
 def test_gradient_claims_by_hand():
-    norms = {name: ([3.0, 3.0], [4.0, 4.0]) for name in ACTIVATIONS}
-    small, vanishing = judged(with_gradients(norms | {"sigmoid": ([0.6, 1.2], [0.8, 1.6])}))[:2]
-    assert "MNIST + SGD: sigmoid 1.500, others 5.000–5.000" in small.measured
-    assert small.holds
+    norms = {name: ([3.0] * 3, [4.0] * 3) for name in ACTIVATIONS}
+    small, vanishing = judged(with_gradients(norms | {"sigmoid": ([0.6] * 3, [0.8] * 3)}))[:2]
+    assert "MNIST + SGD: sigmoid 1.000, others 5.000–5.000" in small.measured
+    assert small.verdict == "holds"
     assert "sigmoid 0.750, others 0.750–0.750" in vanishing.measured
-    small, vanishing = judged(with_gradients(norms | {"sigmoid": ([1.0, 1.0], [9.0, 9.0])}))[:2]
-    assert not small.holds
-    assert vanishing.holds
+    assert vanishing.verdict == "not decided"
+    small, vanishing = judged(with_gradients(norms | {"sigmoid": ([1.0] * 3, [9.0] * 3)}))[:2]
+    assert small.verdict == "does not hold"
+    assert vanishing.verdict == "holds"
+    noisy = {name: ([1.0, 9.0, 1.0, 9.0], [4.0] * 4) for name in ACTIVATIONS}
+    noisy |= {"sigmoid": ([0.9, 8.0, 1.0, 8.0], [4.0] * 4)}
+    assert verdicts(with_gradients(noisy))[:2] == ["not decided"] * 2
 
 
 @pytest.mark.parametrize(
     ("claim", "setting", "name", "change"),
     [
-        (2, ("mnist", "adam"), "selu", {"train_loss": np.ones(21)}),
+        (2, ("mnist", "adam"), "selu", {"train_loss": np.ones(40)}),
         (3, ("cifar-10", "adam"), "sigmoid", {"train_accuracy": 0.99}),
-        (4, ("mnist", "adam"), "elu", {"accuracy": 0.98}),
-        (5, ("mnist", "sgd"), "relu", {"train_loss": np.ones(50),
-                                       "validation_loss": np.arange(50, 0, -1)}),
+        (4, ("mnist", "adam"), "elu", {"accuracy": 0.97}),
         (5, ("mnist", "sgd"), "sigmoid", {"validation_loss": np.arange(50)}),
-        (6, ("cifar-10", "adam"), "elu", {"loss": 1.0}),
-        (7, ("cifar-10", "sgd"), "leaky_relu", {"loss": 1.05}),
-        (8, ("cifar-10", "adam"), "relu", {"accuracy": 0.64}),
+        (6, ("cifar-10", "adam"), "elu", {"loss": 0.5,
+                                          "validation_loss": np.full(12, 0.5)}),
+        (7, ("cifar-10", "sgd"), "leaky_relu", {"loss": 0.5,
+                                                "validation_loss": np.full(12, 0.5)}),
+        (8, ("cifar-10", "adam"), "relu", {"accuracy": 0.67}),
     ],
 )  # fmt: skip
 def test_one_figure_turned_around_does_not_hold(claim, setting, name, change):
     grid = published()
     grid[setting][name] = replace(grid[setting][name], **change)
-    assert judged(grid)[claim].holds is False
+    assert verdicts(grid)[claim] == "does not hold"
 
 
-def test_one_best_function_everywhere_does_not_hold():
+def test_one_clearly_best_function_everywhere_does_not_hold():
     grid = published()
     for networks in grid.values():
         networks["elu"] = replace(networks["elu"], accuracy=0.999)
-    assert judged(grid)[9].holds is False
+    assert verdicts(grid)[9] == "does not hold"
+    networks = grid["mnist", "sgd"]
+    networks["elu"] = replace(networks["elu"], accuracy=0.9)
+    assert verdicts(grid)[9] == "holds"
 
 
 def test_published_tables():

@@ -7,13 +7,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import activation_gallery
 import cifar100
 import numpy as np
 import pytest
-from cifar100_claims import Series, judge, published
+from cifar100_claims import judge, published
+from cifar100_units import explained, over_all_images
 
-from minidl import Network, get_device
+from minidl import Examples, Network, SoftmaxCrossEntropy, get_device, probe
+from minidl.checkpoint import CheckpointError
 from minidl.datasets import standin
+from minidl.software import Software
 
 SCRIPT = Path(cifar100.__file__)
 HIDDEN = ["--hidden", "16", "16", "16", "16"]
@@ -28,8 +32,9 @@ def small():
 def run(monkeypatch, tmp_path, small):
     """Run the experiment in this process and return its folder."""
 
-    def run(*arguments, title=None, name="stand-in"):
-        data = dataclasses.replace(small, name=name, title=title or small.title)
+    def run(*arguments, title=None, name="stand-in", train=None):
+        known = small if train is None else dataclasses.replace(small, train=train)
+        data = dataclasses.replace(known, name=name, title=title or small.title)
         monkeypatch.setattr(cifar100, "load", lambda *_, **__: data)
         cifar100.main([*arguments, "--device", "cpu", "--output-dir", str(tmp_path / "run")])
         return tmp_path / "run"
@@ -63,7 +68,7 @@ def test_every_file_and_key(run, capsys):
     assert set(found["paired_t_test"]) == {"statistic", "p_value", "degrees_of_freedom"}
     assert found["paired_t_test"]["degrees_of_freedom"] == 2
     for claim in found["claims"]:
-        assert {"claim", "published", "measured", "holds"} <= set(claim)
+        assert {"claim", "published", "measured", "verdict", "holds"} <= set(claim)
     assert len(rows(folder / "epochs.csv")) == 2 * 3
     gradients = rows(folder / "gradients.csv")
     assert len(gradients) == 3 * 2 * 5 * 2
@@ -76,7 +81,10 @@ def test_every_file_and_key(run, capsys):
     out = capsys.readouterr().out
     assert "stand-in" in out.splitlines()[0]
     assert "stand-in" in out.splitlines()[-1]
-    assert "Not CIFAR-100" in (folder / "report.md").read_text(encoding="utf-8")
+    report = (folder / "report.md").read_text(encoding="utf-8")
+    assert "Not CIFAR-100" in report
+    assert "| published, epoch 3 |" in report
+    assert "dead on all 300 training images" in report
 
 
 def test_same_seed_same_figures_and_weights(run, tmp_path):
@@ -89,9 +97,60 @@ def test_same_seed_same_figures_and_weights(run, tmp_path):
             return networks, weights["dense_1.W"]
 
     one, W = figures("--jobs", "1")
-    other, again = figures("--jobs", "2")
+    other, again = figures("--jobs", "2", "--fresh")
     assert one == other
     assert np.array_equal(W, again)
+
+
+def test_other_data_between_two_starts_are_refused(run, small):
+    run("--epochs", "1", "--quiet", *HIDDEN)
+    targets = small.train.targets.copy()
+    targets[0] = (targets[0] + 1) % 10
+    train = Examples(small.train.inputs, targets)
+    with pytest.raises(
+        CheckpointError, match=r'data stand-in "\w{64}", as in the run .*, got data'
+    ):
+        run("--epochs", "1", "--quiet", *HIDDEN, train=train)
+
+
+def test_another_number_of_threads_is_another_run_and_the_report_says_how_many(run):
+    folder = run("--epochs", "1", "--quiet", *HIDDEN)
+    assert summary(folder)["threads"] == 1
+    assert "network(s) at a time, 1 thread(s) for each" in (folder / "report.md").read_text("utf-8")
+    with pytest.raises(CheckpointError, match="expected threads 1, as in the run that lies there"):
+        run("--epochs", "1", "--quiet", "--threads", "2", *HIDDEN)
+
+
+def test_the_report_says_which_software_its_parts_were_computed_with(run, monkeypatch):
+    now = Software.now()
+    monkeypatch.setattr(Software, "now", lambda: Software(now.parts | {"NumPy": "1.0"}))
+    run("--epochs", "1", "--quiet", "--activations", "relu", "tanh", *HIDDEN)
+    monkeypatch.setattr(Software, "now", lambda: now)
+    folder = run("--epochs", "1", "--quiet", *HIDDEN)
+    assert [one["NumPy"] for one in summary(folder)["software"]] == ["1.0", np.__version__]
+    for name in ("report.md", "report.html"):
+        text = (folder / name).read_text("utf-8")
+        assert "computed in parts" in text
+        assert f"NumPy 1.0; NumPy {np.__version__}" in text
+
+
+def test_weights_that_are_gone_are_written_again(run, capsys):
+    folder = run("--epochs", "1", "--quiet", *HIDDEN)
+    path = folder / "weights/relu-seed0.npz"
+    before = path.read_bytes()
+    path.unlink()
+    capsys.readouterr()
+    run("--epochs", "1", "--quiet", *HIDDEN)
+    assert path.read_bytes() == before
+    assert capsys.readouterr().err == f"minidl: {path}: gone; written again\n"
+
+
+def test_another_study_does_not_write_here(run):
+    folder = run("--epochs", "1", "--quiet", *HIDDEN)
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    with pytest.raises(FileExistsError, match=r"run of activation_gallery .* run of cifar100;"):
+        activation_gallery.main(["--output-dir", str(folder)])
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
 
 
 def test_networks_start_alike_and_see_the_same_batches(small):
@@ -160,39 +219,103 @@ def test_every_optimizer_with_the_defaults_of_keras(name):
     assert getattr(optimizer, "epsilon", 1e-7) == 1e-7
 
 
+def verdicts(*pairs):
+    return {claim.claim: claim.verdict for claim in judge(list(pairs))}
+
+
 def test_criteria_on_the_published_figures():
     study = published()
-    claims = {c.claim: c for c in judge([(study["sigmoid"], study["relu"])])}
-    held = [claim for claim, c in claims.items() if c.holds]
-    assert [c for c in claims if c not in held and claims[c].holds is not None] == [
-        "Sigmoid's layers show no clear trend",
-        "ReLU's gradients ascend with the layers",
+    claims = judge([(study["sigmoid"], study["relu"])])
+    assert [claim.verdict for claim in claims] == [
+        "holds",
+        "holds",
+        "does not hold",  # layers 1 and 4 rise
+        "holds",
+        "does not hold",  # layer 3 lies below layer 2
+        "holds",
+        "holds",
+        "holds",
+        "not judged",
     ]
-    assert claims["ReLU is more accurate than sigmoid"].measured == "ReLU 0.4808, sigmoid 0.1703"
-    assert claims["Beyond the study: ReLU is more accurate on the test images"].holds is None
+    # 0.3105 and 1.96 √(0.48 · 0.52 / 50000 + 0.17 · 0.83 / 50000)
+    assert claims[0].measured == (
+        "ReLU 0.4808, sigmoid 0.1703; ReLU − sigmoid +0.310 (+0.305 to +0.316)"
+    )
+    assert "the study's test: t = -8.07, p = 1.5e-07" in claims[7].measured
 
 
 def test_claims_turned_around_do_not_hold():
     study = published()
-    claims = {c.claim: c.holds for c in judge([(study["relu"], study["sigmoid"])])}
-    assert not any(holds for holds in claims.values() if holds is not None)
+    turned = verdicts((study["relu"], study["sigmoid"]))
+    assert "holds" not in turned.values()
+    assert turned["ReLU is more accurate than sigmoid"] == "does not hold"
 
 
-def test_a_claim_holds_in_the_majority_of_the_seeds():
+def test_seeds_that_contradict_one_another_decide_nothing():
     study = published()
     pair, turned = (study["sigmoid"], study["relu"]), (study["relu"], study["sigmoid"])
-    assert judge([pair, pair, turned])[0].holds
-    assert judge([pair, turned, turned])[0].holds is False
-    assert "in 2 of 3 seeds" in judge([pair, pair, turned])[0].measured
+    claim = "ReLU is more accurate than sigmoid"
+    assert verdicts(pair, pair, pair)[claim] == "holds"
+    assert verdicts(pair, turned)[claim] == "not decided"
+    assert "first of 2 seeds" in judge([pair, turned])[0].measured
+
+
+def test_with_fewer_epochs_the_study_is_judged_after_as_many():
+    short = {name: series.until(6) for name, series in published().items()}
+    claims = judge([(short["sigmoid"], short["relu"])])
+    assert claims[0].published == "ReLU 0.2157, sigmoid 0.0990"
+    assert claims[5].published == "smallest in 6 of 6 epochs"
 
 
 def test_too_few_epochs_for_a_trend():
-    short = {
-        name: Series(s.accuracy[:4], s.gradients[:4], s.test_accuracy)
-        for name, s in published().items()
-    }
+    short = {name: series.until(4) for name, series in published().items()}
     claims = judge([(short["sigmoid"], short["relu"])])
-    assert [c.holds for c in claims[1:4]] == [None, None, None]
+    assert [claim.verdict for claim in claims[1:4]] == ["not judged"] * 3
+
+
+# -- dead units -------------------------------------------------------------------------------
+
+
+def test_dead_units_are_counted_over_all_images(small):
+    """Against all images at once, and the gradient of the living ones against their columns."""
+    network = cifar100.build_network("relu", cifar100.options(HIDDEN), small, 0, get_device("cpu"))
+    network["dense_1"].b[:5] = -100  # dead whatever comes in
+    found = over_all_images(network, small.train, SoftmaxCrossEntropy())
+    network.forward(small.train.batch(0, 300, network.dtype)[0])
+    layers = [network[f"dense_{i}"] for i in (1, 2, 3, 4)]
+    assert found.dead == [float((layer.y == 0).all(axis=0).mean()) for layer in layers]
+    assert found.dead[0] >= 5 / 16
+    x, targets = small.train.batch(0, 64, network.dtype)
+    probe(network, SoftmaxCrossEntropy(), x, targets, "sum")
+    dW = network["dense_1"].gradients()["W"]
+    assert not dW[:, :5].any()
+    assert found.live_gradients[0] == pytest.approx(
+        np.abs(dW).sum() / dW.shape[0] / (16 * (1 - found.dead[0])), rel=1e-4
+    )
+
+
+def units(gradients, dead, live):
+    block = {
+        "gradients": {"weights": [[*gradients, 1.0]]},
+        "all_images": {"dead": dead, "live_gradients": live},
+    }
+    return explained({"networks": {"relu": block}})
+
+
+@pytest.mark.parametrize(
+    ("gradients", "live", "said"),
+    [
+        ([1.0, 2.0, 3.0], [9.0, 3.0, 3.0], "is explained by its dead units"),
+        ([1.0, 2.0, 3.0], [2.0, 3.0, 4.0], "do not explain that the first layer lags"),
+        ([2.0, 1.0, 3.0], [9.0, 3.0, 3.0], "is not the smallest one."),
+        ([0.0, 1.0, 3.0], [float("nan"), 3.0, 3.0], "nothing to compare"),
+    ],
+)
+def test_whether_dead_units_explain_the_first_layer_follows_from_the_figures(gradients, live, said):
+    text = units(gradients, [0.9, 0.1, 0.2], live)
+    assert said in text
+    assert "90.0% of the units of ReLU's first layer are dead on all training images" in text
+    assert "10.0% to 20.0%" in text
 
 
 @pytest.mark.parametrize(
@@ -237,7 +360,8 @@ def test_help():
     command = [sys.executable, str(SCRIPT), "--help"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     options = """--epochs --batch-size --seed --seeds --activations --hidden --optimizer
-        --learning-rate --dataset --data-dir --limit --device --jobs --output-dir --quiet"""
+        --learning-rate --dataset --data-dir --limit --device --jobs --threads --output-dir
+        --quiet"""
     assert set(options.split()) <= set(done.stdout.replace(",", " ").split())
 
 

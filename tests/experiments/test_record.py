@@ -27,7 +27,7 @@ def run(monkeypatch, tmp_path):
     def run(name, *arguments):
         reported.clear()
         cifar100.main([*DENSE, *arguments, "--output-dir", str(tmp_path / name)])
-        return tmp_path / name, reported[0].histories
+        return tmp_path / name, reported[0].histories()
 
     return run
 
@@ -79,8 +79,16 @@ def test_a_run_that_was_broken_off_goes_on_with_its_looks(run, monkeypatch):
 
 def test_a_run_without_looks_is_not_taken_for_one_with(run):
     run("run")
-    with pytest.raises(CheckpointError, match="record False, as in the run that lies there, got"):
+    with pytest.raises(CheckpointError, match="record false, as in the run that lies there, got"):
         run("run", "--record")
+
+
+def test_looks_do_not_outlive_what_fresh_throws_away(run):
+    folder, _ = run("run", "--record")
+    (folder / "microscope/relu-seed0/notes.txt").write_text("mine")
+    run("run", "--fresh")
+    left = [path.name for path in (folder / "microscope").rglob("*") if path.is_file()]
+    assert left == ["notes.txt"]
 
 
 def test_the_microscope_opens_what_the_convolution_study_records(monkeypatch, tmp_path):

@@ -1,6 +1,10 @@
 """The report pages of the studies, in a browser: of a short run, and those in the docs."""
 
+import importlib
 import json
+import os
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,13 +14,16 @@ import cifar100_report
 import numpy as np
 import pytest
 from browser import serious_faults, sticks_out
+from fashion_mnist_page import PICTURES
 from report_page import PAGES, main
 
 from minidl.datasets import standin
+from minidl.reporting import count
 
 RESULTS = Path(__file__).parents[2] / "docs" / "results"
 SCRIPT = Path(cifar100.__file__).with_name("report_page.py")
 LIMIT = 3e6  # bytes
+NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
 
 
 @pytest.fixture(scope="module")
@@ -63,8 +70,8 @@ def assert_columns(figure, columns):
 
 def test_question_verdict_warning_and_picture_come_first(page, summary):
     assert page.locator(".question").inner_text().startswith("Does ReLU limit the vanishing")
-    held = sum(c["holds"] is True for c in summary["claims"][:8])
-    assert f"{held} of 8 published claims hold" in page.locator(".answer").inner_text()
+    counted = count(summary["claims"][:8])
+    assert f"Of 8 published claims, {counted}: " in page.locator(".answer").inner_text()
     warning = page.locator(".warning").inner_text()
     assert "dataset stand-in" in warning and "epochs 2 instead of 20" in warning
     assert page.locator(".opening figure.chart g.line path").count() == 4
@@ -73,11 +80,10 @@ def test_question_verdict_warning_and_picture_come_first(page, summary):
 def test_every_claim_of_the_summary_is_there_with_its_verdict(page, summary):
     items = page.locator(".claims > li").all()
     assert len(items) == len(summary["claims"])
-    words = {True: "holds", False: "does not hold", None: "not judged"}
     for item, claim in zip(items, summary["claims"], strict=True):
         assert item.locator("h3").inner_text() == claim["claim"]
         assert item.locator("dd").all_inner_texts() == [claim["published"], claim["measured"]]
-        assert item.locator(".badge").inner_text() == words[claim["holds"]]
+        assert item.locator(".badge").inner_text() == claim["verdict"]
 
 
 @pytest.mark.parametrize("what", ["accuracy", "loss"])
@@ -150,16 +156,102 @@ def test_a_folder_that_is_not_there_is_one_line(tmp_path):
     assert done.stderr.startswith("report_page: ") and done.stderr.count("\n") == 1
 
 
+def words_and_numbers(page):
+    """The contents of a page with # for each number, and the numbers.
+
+    Their last bits are those of the machine that the page was made on.
+    """
+    contents = page.partition("<main")[2].partition("</main>")[0]
+    return NUMBER.sub("#", contents), np.array(NUMBER.findall(contents), float)
+
+
+def changed(summary, kind):
+    """The text of a summary in which something is not as a run writes it."""
+    texts = {
+        "empty": "",
+        "no JSON": "{",
+        "a list": "[1, 2]",
+        "a number": "3",
+        "nothing": "{}",
+        "not UTF-8": b"{\xff}",
+        "deep": "[" * 100_000,
+        "long number": '{"epochs": ' + "1" * 5000 + "}",
+    }
+    network = summary["networks"]["relu"]
+    others = {
+        "networks a list": {"networks": [1]},
+        "networks none": {"networks": {}},
+        "epochs text": {"networks": {"relu": network | {"test_accuracy": "high"}}},
+        "no epoch": {"networks": {"relu": network | {"test_accuracy": []}}},
+        "claims text": {"claims": ["it holds"]},
+        "claim without verdict": {"claims": [{"claim": "it holds"}]},
+        "half a character": {"optimizer": "\ud800"},
+        "seeds a number": {"seeds": 3},
+        "hidden none": {"hidden": None},
+        "versions text": {"versions": "all"},
+    }
+    return texts[kind] if kind in texts else json.dumps(summary | others[kind])
+
+
+KINDS = (
+    *("empty", "no JSON", "a list", "a number", "nothing", "not UTF-8", "deep", "long number"),
+    *("networks a list", "networks none", "epochs text", "no epoch", "claims text"),
+    *("claim without verdict", "half a character", "seeds a number", "hidden none"),
+    "versions text",
+)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_malformed_summary_is_one_line(kind, summary, tmp_path):
+    text = changed(summary, kind)
+    text = text if isinstance(text, bytes) else text.encode()
+    (tmp_path / "summary.json").write_bytes(text)
+    with pytest.raises(ValueError, match=r"expected summary\.json .* cifar100") as error:
+        main(["cifar100", str(tmp_path)])
+    assert "\n" not in str(error.value)
+    str(error.value).encode()
+    assert not (tmp_path / "report.html").exists()
+
+
+@pytest.mark.parametrize("study", PAGES)
+def test_the_summary_of_another_study_is_one_line(study, summary, tmp_path):
+    other = next(name for name in PAGES if name != study)
+    shutil.copy(RESULTS / other / "summary.json", tmp_path)
+    with pytest.raises((ValueError, FileNotFoundError)) as error:  # one also reads epochs.csv
+        main([study, str(tmp_path)])
+    assert "\n" not in str(error.value)
+    (tmp_path / "minidl-run.json").write_text(json.dumps({"study": other}))
+    with pytest.raises(ValueError, match=f"expected a run of {study}, got one of {other}"):
+        main([study, str(tmp_path)])
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+@pytest.mark.parametrize("name", ["summary.json", "epochs.csv", f"figures/{min(PICTURES)}.png"])
+def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(name, tmp_path):
+    study = "fashion_mnist" if "figures" in name else "activation_study"
+    shutil.copytree(RESULTS / study, tmp_path / "run")
+    (tmp_path / "run" / name).unlink()
+    os.mkfifo(tmp_path / "run" / name)
+    with pytest.raises(OSError, match=f"{name}: expected a plain file, got a pipe"):
+        main([study, str(tmp_path / "run")])
+
+
 @pytest.mark.parametrize("study", PAGES)
 def test_the_page_in_the_docs_is_that_of_its_folder(study):
     path = RESULTS / study / "report.html"
     text = path.read_text("utf-8")
     assert path.stat().st_size < LIMIT
 
-    def content(page):
-        return page.partition("<main")[2].partition("</main>")[0]
+    words, numbers = words_and_numbers(text)
+    words_now, numbers_now = words_and_numbers(PAGES[study](path.parent).html())
+    assert words == words_now
+    np.testing.assert_allclose(numbers, numbers_now, rtol=1e-9, atol=1e-12)
 
-    assert content(text) == content(PAGES[study](path.parent).html())
+
+def test_words_and_numbers_of_a_page_are_told_apart():
+    words, numbers = words_and_numbers('<main>"y":[0.5,-1e-05,null], 3 of 4</main> 7')
+    assert words == '>"y":[#,#,null], # of #'
+    assert numbers.tolist() == [0.5, -1e-05, 3, 4]
 
 
 @pytest.mark.parametrize("study", PAGES)
@@ -172,3 +264,15 @@ def test_the_pages_in_the_docs_are_drawn_and_without_fault(watch, study):
     assert not any("no figures" in text for text in page.locator(".plot").evaluate_all(spoken))
     assert sticks_out(page) == 0
     assert serious_faults(page) == []
+
+
+OF_ONE_RUN = re.compile(
+    r"\bseeds?\b|\bthis run\b|\bin it\b|\d% (more|less)|\bours?\b (net|av)", re.I
+)
+
+
+@pytest.mark.parametrize("study", PAGES)
+def test_reasons_are_printed_for_any_run_and_tell_of_none(study):
+    reasons = importlib.import_module(f"{study}_claims").REASONS
+    for reason in reasons.values() if isinstance(reasons, dict) else reasons:
+        assert not OF_ONE_RUN.search(reason)

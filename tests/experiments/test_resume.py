@@ -23,8 +23,7 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has
 def start(folder: Path, *more: str) -> subprocess.Popen:
     command = [sys.executable, str(SCRIPT), *SMALL, "--output-dir", str(folder), *more]
     pipe = subprocess.PIPE
-    environment = os.environ | {"OPENBLAS_NUM_THREADS": "1"}
-    return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=environment)
+    return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True)
 
 
 def results(folder: Path) -> dict:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import zipfile
 
 import numpy as np
 import pytest
 
-from minidl import Conv2D, Dense, Flatten, Network, SoftmaxCrossEntropy
+from minidl import Conv2D, Dense, Flatten, Network, Residual, SoftmaxCrossEntropy
+from minidl.microscope.__main__ import main
 from minidl.microscope.look import LayerLook, Look, look_at
 from minidl.microscope.look_file import LookError, Recorder, read_look, write_look
 
@@ -217,3 +219,51 @@ def test_other_files_are_refused(tmp_path):
         read_look(text)
     with pytest.raises(FileNotFoundError):
         read_look(tmp_path / "none.npz")
+
+
+def test_a_look_of_a_network_with_one_stop_alone_makes_a_page(tmp_path):
+    """A residual block that comes first keeps its signal to itself."""
+    folder = tmp_path / "run/microscope/net"
+    folder.mkdir(parents=True)
+    one = look_of(Network([Residual([Dense(4, 4)])], 4))
+    assert len(one.signal) == 1
+    write_look(folder / "epoch-0000.npz", one)
+    main([str(tmp_path / "run"), "--export", str(tmp_path / "page.html")])
+    assert "Layer by layer" in (tmp_path / "page.html").read_text("utf-8")
+
+
+@pytest.mark.parametrize("where", ["text", "stop"])
+def test_half_a_character_is_refused(where, path):
+    known = manifest(path)
+    if where == "text":
+        known["layers"][0]["texts"][1] = "\ud800"
+    else:
+        known["signal"][1][0] = "\udfff"
+    rewritten(path, manifest=known)
+    with pytest.raises(LookError, match=r"expected a manifest in JSON .*surrogates not allowed"):
+        read_look(path)
+
+
+@pytest.mark.parametrize(("number", "through"), [(0, "slope"), (1, "loss"), (1, "nothing")])
+def test_the_signal_begins_at_the_loss_and_nowhere_else(number, through, path):
+    known = manifest(path)
+    known["signal"][number][1] = through
+    rewritten(path, manifest=known)
+    with pytest.raises(LookError, match="expected a stop of the signal, got"):
+        read_look(path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_in_the_place_of_a_look_is_not_waited_for(tmp_path, capsys):
+    folder = tmp_path / "microscope/net"
+    folder.mkdir(parents=True)
+    os.mkfifo(folder / "epoch-0000.npz")
+    with pytest.raises(SystemExit, match=r"epoch-0000\.npz: expected a plain file, got a pipe"):
+        main([str(tmp_path), "--export", str(tmp_path / "page.html")])
+
+
+def test_looks_are_not_kept_through_a_link(tmp_path):
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "net").symlink_to("theirs")
+    with pytest.raises(NotADirectoryError, match="net: expected a folder, got a symbolic link"):
+        Recorder(tmp_path / "net")

@@ -9,12 +9,14 @@ import socket
 import subprocess
 import sys
 import threading
+import time
+from contextlib import ExitStack, closing, suppress
 
 import pytest
 
 from minidl.microscope.__main__ import main
 from minidl.microscope.look_file import LookError
-from minidl.microscope.server import PageServer, serve
+from minidl.microscope.server import Answer, PageServer, serve
 
 
 class Counted:
@@ -124,6 +126,30 @@ def test_it_listens_on_the_loopback_address_alone(server):
             socket.create_connection((address, port), timeout=5).close()
 
 
+def test_a_request_that_drips_in_has_a_limit_as_a_whole(server, monkeypatch):
+    monkeypatch.setattr(Answer, "timeout", 0.5)
+    with socket.create_connection(server.server_address, timeout=10) as connection:
+        connection.sendall(b"GET / HTTP/1.0\r\nX: ")
+        connection.settimeout(0.05)
+        for _ in range(400):
+            with suppress(TimeoutError):
+                assert connection.recv(1) == b""
+                break
+            with suppress(ConnectionError):
+                connection.sendall(b"x")
+        else:
+            pytest.fail("400 bytes later it is still open")
+    assert server.make.times == 0
+    assert ask(server)[0] == 200
+
+
+def test_many_may_ask_at_once():
+    with PageServer(Counted()) as server, ExitStack() as all_of_them:  # nobody is answered yet
+        for _ in range(64):
+            connection = socket.create_connection(server.server_address, timeout=10)
+            all_of_them.enter_context(connection)
+
+
 def test_a_run_that_has_become_damaged_is_said(server):
     def damaged():
         raise LookError("<b>damaged</b>")
@@ -172,3 +198,31 @@ def test_the_command_says_where_the_page_is_and_ends_with_ctrl_c():
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=10) == 130
         assert process.stderr.read() == b""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Ctrl-C is sent as a signal")
+def test_the_page_is_served_though_nobody_reads_where_it_is():
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "minidl.microscope", "--port", str(port)]
+    with open(writer, "wb") as gone, subprocess.Popen(command, stdout=gone) as process:
+        try:
+            assert wait_for_answer(process, port) == 200
+            process.send_signal(signal.SIGINT)
+            assert process.wait(timeout=10) == 130
+        finally:
+            process.kill()
+
+
+def wait_for_answer(process, port):
+    """The status of the page, once the process serves it."""
+    while process.poll() is None:
+        with suppress(ConnectionRefusedError):
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+            with closing(connection):
+                connection.request("GET", "/")
+                return connection.getresponse().status
+        time.sleep(0.05)
+    return None

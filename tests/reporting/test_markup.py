@@ -95,13 +95,13 @@ def test_a_cell_cannot_break_out_of_a_markdown_table(text):
 )
 def test_a_name_that_leads_out_of_the_folder_is_refused(name, tmp_path):
     with pytest.raises(ValueError, match=r"expected the name of a file in .*run, got"):
-        RunFolder(tmp_path / "run").write_text(name, "x")
+        RunFolder(tmp_path / "run", "test").write_text(name, "x")
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
-    assert [path.name for path in (tmp_path / "run").iterdir()] == [".lock"]
+    assert [path.name for path in (tmp_path / "run").iterdir()] == [".lock", "minidl-run.json"]
 
 
 def test_names_that_studies_use_are_taken(tmp_path):
-    folder = RunFolder(tmp_path)
+    folder = RunFolder(tmp_path, "test")
     for name in ("report.md", "weights/leaky_relu-seed3.npz", "figures/a b.png"):
         folder.write_text(name, "x")
         assert (tmp_path / name).read_text() == "x"

@@ -2,10 +2,12 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from minidl.backend import get_device
 from minidl.reporting import Conditions
+from minidl.reporting.claims import VERDICTS
 from minidl.reporting.page import (
     claims_section,
     conditions,
@@ -22,9 +24,9 @@ CLAIMS = [
         "criterion": "last accuracy",
         "published": "0.4 & 0.5",
         "measured": "0.41",
-        "holds": holds,
+        "verdict": verdict,
     }
-    for holds in (True, False, None)
+    for verdict in VERDICTS[:3]
 ]
 
 
@@ -34,7 +36,7 @@ def test_each_claim_has_its_verdicts_and_the_reason():
     assert page.count("<dd>0.4 &amp; 0.5</dd>") == 3
     first = page.partition("</li>")[0]
     assert 'as run <span class="badge good">holds</span>' in first
-    assert 'as described <span class="badge open">not judged</span>' in first
+    assert 'as described <span class="badge open">not decided</span>' in first
     assert page.count("<p>why</p>") == 1
     assert "Judged by: last accuracy." in page
 
@@ -46,7 +48,9 @@ def test_a_claim_too_many_in_a_set_up_is_an_error():
 
 def test_what_holds_is_counted_without_what_the_study_did_not_claim():
     beyond = CLAIMS[0] | {"claim": "Beyond the study: more"}
-    assert held([*CLAIMS, beyond]) == "1 of 3 published claims"
+    assert held([*CLAIMS, beyond]) == (
+        "Of 3 published claims, 1 holds, 1 does not, 1 is not decided"
+    )
 
 
 def test_machine_and_versions_come_from_the_summary():
@@ -74,3 +78,15 @@ def test_a_warning_stands_above_the_question():
 def test_a_folder_without_a_summary_is_an_error(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"summary\.json"):
         read_summary(tmp_path)
+
+
+def test_published_figures_say_their_epoch():
+    page = claims_section({"run": CLAIMS}, published="published, epoch 3").html()
+    assert page.count("<dt>published, epoch 3</dt>") == 3
+
+
+def test_what_json_cannot_hold_is_no_number_again(tmp_path):
+    (tmp_path / "summary.json").write_text('{"a": [1.5, null], "b": null, "c": {"d": [[null]]}}')
+    found = read_summary(tmp_path)
+    assert found["a"][0] == 1.5 and np.isnan(found["a"][1]) and np.isnan(found["c"]["d"][0][0])
+    assert found["b"] is None

@@ -1,0 +1,154 @@
+"""Analytic against numeric: what counts as equal, and what explains a difference."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+
+from minidl.backend import Array
+from minidl.gradcheck.numeric import Numeric, directional_derivative, directions, jump
+from minidl.gradcheck.result import CheckedGradient, GradientCheck
+from minidl.gradcheck.subjects import Gradients, LayerSubject, Subject, described
+
+_SMALL_STEP = 1e-3  # below it rounding is large because a kink is near: another point may do
+_COARSE = 1e-3  # what rounding may hide of a gradient, as a share of it
+_NEARBY = 4  # points at which a gradient that may be zero is looked at again
+
+
+class Judge:
+    """Compares the gradients of subjects with numeric derivatives along directions."""
+
+    def __init__(
+        self, rng: np.random.Generator, directions: int, elementwise: bool, tolerance: float
+    ) -> None:
+        self.rng, self.tolerance = rng, tolerance
+        self.directions, self.elementwise = directions, elementwise
+
+    def settled(self, subjects: list[Subject], result: GradientCheck) -> bool:
+        """Add what is found to ``result``; False where a numeric derivative does not settle."""
+        settled = True
+        of_the_first: list[np.ndarray] = []
+        for subject in subjects:
+            problems: list[str] = []
+            try:
+                ways = subject.every_way(problems)
+            except Exception as error:  # in training it is the caller's to see
+                if subject is subjects[0]:
+                    raise
+                result.problems.append(
+                    "a forward in inference and a backward after it raised "
+                    f"{described(error)}; training=True leaves inference out"
+                )
+                continue
+            result.problems += [p + subject.mode for p in problems if p not in result.problems]
+            computed = [a for gradients in ways.values() for a in gradients.values()]
+            if isinstance(subject, LayerSubject) and subject.y is not None:
+                computed.append(subject.y)
+            if of_the_first and _identical(of_the_first, computed):
+                continue  # in inference it is the same function as in training
+            of_the_first = of_the_first or computed
+            for name, variable in subject.variables.items():
+                gradients = {way: found[name] for way, found in ways.items() if name in found}
+                if "" in gradients:
+                    settled &= self._variable(subject, name, variable, gradients, result)
+        return settled
+
+    def _variable(
+        self,
+        subject: Subject,
+        name: str,
+        variable: Array,
+        gradients: Gradients,
+        result: GradientCheck,
+    ) -> bool:
+        """Add the worst direction of one variable; False where nothing settles.
+
+        ``gradients`` are those of this variable by the way in which they were asked for.
+        """
+        for way, gradient in gradients.items():
+            if not np.isfinite(gradient).all():
+                text = f"the gradient of {name} is not written, or not finite"
+                if text not in result.problems:
+                    result.problems.append(text + (f" by {way}" if way else "") + subject.mode)
+        first = gradients[""]
+        # The typical size of ⟨g, u⟩ for a random u of length 1: a projection that happens to be
+        # much smaller is not to be judged by its own size.
+        typical = 0.0 if self.elementwise else float(np.sqrt(np.mean(np.square(first))))
+        settled = True
+        others: dict[str, None] = {}  # the ways that give another gradient
+        for where, u in directions(first.shape, self.rng, self.directions, self.elementwise):
+            numeric = directional_derivative(subject, variable, u)
+            # What rounding alone explains is no error: the scale is at least rounding / tolerance.
+            floor = max(abs(numeric.value), typical, numeric.rounding / self.tolerance)
+            errors = {}
+            for way, gradient in gradients.items():
+                errors[way] = _error(float(np.sum(gradient * u)), numeric.value, floor)
+                if errors[way] > self.tolerance >= errors[""]:
+                    others[way] = None
+            analytic = float(np.sum(first * u))
+            row = CheckedGradient(name, analytic, numeric.value, errors[""], where + subject.mode)
+            settled &= self._one(subject, variable, u, row, numeric, typical, result)
+        for way in others:
+            text = f"{way} gave another gradient of {name}"
+            if text not in result.problems:
+                result.problems.append(text + subject.mode)
+        return settled
+
+    def _one(
+        self,
+        subject: Subject,
+        variable: Array,
+        u: np.ndarray,
+        row: CheckedGradient,
+        numeric: Numeric,
+        typical: float,
+        result: GradientCheck,
+    ) -> bool:
+        """Add the row; False where the numeric derivative does not settle."""
+        scale = max(abs(row.analytic), abs(row.numeric), typical)
+        difference = abs(row.analytic - row.numeric)
+        explained = self.tolerance * scale < difference <= numeric.rounding
+        if explained and numeric.rounding <= _COARSE * scale:
+            row = replace(row, where=f"{row.where}, to {numeric.rounding / scale:.0e}")
+        result.add(row)
+        if numeric.doubt > 0.5 * max(self.tolerance * scale, numeric.rounding):  # NaN is no kink
+            return False
+        if math.inf > row.error > self.tolerance:
+            return jump(subject, variable, u) < difference
+        lost = explained and numeric.rounding > _COARSE * scale
+        if not lost or self._is_zero(subject, row, u):
+            return True
+        result.undecided = [r for r in result.undecided if not r.startswith(f"{row.name}: ")]
+        result.undecided.append(
+            f"{row.name}: a gradient of {scale:.1e} is lost in the rounding of φ, which sums terms "
+            f"of {numeric.magnitude:.1e}: any error up to {numeric.rounding:.1e} would pass; "
+            "rescale the input, the targets or the parameters to sizes around 1"
+        )
+        return numeric.step > _SMALL_STEP
+
+    def _is_zero(self, subject: Subject, row: CheckedGradient, u: np.ndarray) -> bool:
+        """Whether the gradient is 0 but for its own rounding, as that of a bias before BatchNorm.
+
+        Then none of its digits stays when the point moves by a billionth.  A gradient that
+        is small and right keeps almost all.
+        """
+        for _ in range(_NEARBY):
+            gradient = subject.nearby(self.rng).get(row.name)
+            if gradient is None:
+                return False
+            analytic = float(np.sum(gradient * u))
+            if abs(analytic - row.analytic) > 0.01 * max(abs(analytic), abs(row.analytic)):
+                return True
+        return False
+
+
+def _error(analytic: float, numeric: float, floor: float) -> float:
+    scale = max(abs(analytic), floor)
+    error = abs(analytic - numeric) / scale if scale != 0 else 0.0
+    return error if math.isfinite(error) else math.inf
+
+
+def _identical(some: list[np.ndarray], others: list[np.ndarray]) -> bool:
+    return len(some) == len(others) and all(map(np.array_equal, some, others))

@@ -1,0 +1,78 @@
+"""The point at which something is checked: away from where it starts, and put back after."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from minidl.backend import Array, namespace, to_numpy
+from minidl.layers import Layer
+
+MOVE = 0.02  # how far an input is moved, in standard deviations of a normal draw
+FACTORS = ((-1.5, 1.5), (0.5, 1.5))  # by which a parameter is multiplied
+STEPS = 3  # forwards in training that move the state
+
+
+@contextmanager
+def put_back(layer: Any) -> Iterator[None]:
+    """Parameters, state and generators of all layers inside end as they began, come what may."""
+    parts = list(layer.walk())
+    arrays = [a for part in parts for a in (*part.parameters().values(), *part.state().values())]
+    kept = [array.copy() for array in arrays]
+    drawn = [(bits, bits.state) for bits in generators(layer)]
+    try:
+        yield
+    finally:
+        for array, values in zip(arrays, kept, strict=True):
+            array[...] = values
+        for bits, state in drawn:
+            bits.state = state
+
+
+def door(layer: Any) -> Callable[[Array, bool], Array]:
+    """What takes a batch and checks it first, once for all that follows."""
+    return layer if isinstance(layer, Layer) else layer.forward
+
+
+def generators(layer: Any) -> list[np.random.BitGenerator]:
+    """Of every layer inside that draws in a step."""
+    return [part.rng.bit_generator for part in layer.walk() if part.rng is not None]
+
+
+def scatter(layer: Any, x: Array, mode: bool, rng: np.random.Generator) -> None:
+    """Move parameters and state from where they start: b = 0, γ = 1, β = 0 hide errors.
+
+    Every entry is multiplied by a number from −1.5 to 1.5 of its own; from 0.5 on where y is
+    not finite else, as with a parameter that has to be positive.  A zero becomes a number of
+    the size of the parameter's root mean square, or of 1 where all are zero.  The state
+    follows a few batches like ``x``, as it does in training.
+    """
+    values = [value for part in layer.walk() for value in part.parameters().values()]
+    starts = [to_numpy(value).copy() for value in values]
+    for low, high in FACTORS:
+        for value, start in zip(values, starts, strict=True):
+            factor = rng.uniform(low, high, start.shape)
+            size = np.sqrt(np.mean(np.square(start))) or 1.0
+            scattered = np.where(start == 0, size * (factor - (low + high) / 2), start * factor)
+            value[...] = namespace(value).asarray(scattered)
+        with np.errstate(all="ignore"):
+            y = door(layer)(x, mode)
+        if bool(namespace(y).isfinite(y).all()):
+            break
+    if any(part.state() for part in layer.walk()):
+        for _ in range(STEPS):
+            layer.forward(larger_batch(x, rng), True)
+
+
+def larger_batch(x: Array, rng: np.random.Generator) -> Array:
+    """Twice the examples of ``x``, all a little moved and none at its place."""
+    twice = namespace(x).concatenate([x[::-1], x])
+    return moved(twice, rng)
+
+
+def moved(x: Array, rng: np.random.Generator) -> Array:
+    """``x`` with a little noise."""
+    return x + namespace(x).asarray(MOVE * rng.standard_normal(x.shape))

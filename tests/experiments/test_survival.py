@@ -1,0 +1,184 @@
+"""A run of one epoch, of zeros and of what is no number is reported like any other."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+
+import activation_study
+import activation_study_claims
+import activation_study_report
+import adaptive_activations
+import adaptive_activations_report
+import cifar10_cnn
+import cifar10_cnn_claims
+import cifar10_cnn_report
+import cifar100
+import cifar100_claims
+import cifar100_report
+import fashion_mnist
+import fashion_mnist_claims
+import fashion_mnist_report
+import numpy as np
+import pytest
+from adaptive_activations_claims import CLAIMS as APL_CLAIMS
+from adaptive_activations_series import Figures
+from adaptive_activations_training import Size
+from report_page import PAGES
+
+from minidl import Examples
+from minidl.datasets import Dataset, standin
+from minidl.datasets.cifar import CIFAR_10
+from minidl.datasets.idx import FASHION_MNIST
+from minidl.reporting import judge
+from minidl.reporting.claims import VERDICTS
+from minidl.reporting.page import read_summary
+
+MODULES = {
+    "activation_study": (activation_study, activation_study_report),
+    "adaptive_activations": (adaptive_activations, adaptive_activations_report),
+    "cifar10_cnn": (cifar10_cnn, cifar10_cnn_report),
+    "cifar100": (cifar100, cifar100_report),
+    "fashion_mnist": (fashion_mnist, fashion_mnist_report),
+}
+MORE = {
+    "activation_study": ("--data-sets", "mnist", "--optimizers", "adam"),
+    "cifar10_cnn": ("--plateau-seeds", "0"),
+    "cifar100": ("--hidden", "8", "8", "8", "8", "--learning-rate", "1000"),
+    "fashion_mnist": ("--seeds", "1"),
+}
+
+
+def data(name: str, shape: tuple[int, ...], classes: tuple[str, ...]) -> Dataset:
+    rng = np.random.default_rng(0)
+
+    def part(n: int) -> Examples:
+        return Examples(rng.integers(0, 256, (n, *shape)).astype(np.uint8), np.arange(n) % 10)
+
+    return Dataset(name, name, part(80), part(40), classes, "generated here")
+
+
+DATA = {
+    "activation_study": data("mnist", (1, 28, 28), tuple("0123456789")),
+    "adaptive_activations": standin.generate(seed=0, train=40, test=20),
+    "cifar10_cnn": data("cifar-10", (3, 8, 8), CIFAR_10.classes),
+    "cifar100": standin.generate(seed=0, train=300, test=100),
+    "fashion_mnist": data("fashion-mnist", (1, 28, 28), FASHION_MNIST.classes),
+}
+
+
+@pytest.fixture(scope="module", params=MODULES)
+def run(request, tmp_path_factory):
+    """The study's name and the folder of its run of one epoch, without figures."""
+    name = request.param
+    script, report = MODULES[name]
+    folder = tmp_path_factory.mktemp(name)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(script, "load", lambda *_, **__: DATA[name])
+        patch.setattr(report, "all_figures", lambda *_: iter(()))
+        if name == "adaptive_activations":
+            tiny = Size(20, 10, 1, 10, (2, 3, 2), 4, 2, 16)
+            patch.setattr(adaptive_activations, "REDUCED", tiny)
+        options = ["--epochs", "1", "--device", "cpu", "--quiet", "--output-dir", str(folder)]
+        script.main([*MORE.get(name, ()), *options])
+    return name, folder
+
+
+def filled(value, number):
+    """The same with that number at every place of a list of numbers."""
+    if isinstance(value, dict):
+        return {key: filled(part, number) for key, part in value.items()}
+    if isinstance(value, list) and all(isinstance(v, float | None) for v in value):
+        return [number] * len(value)
+    return [filled(part, number) for part in value] if isinstance(value, list) else value
+
+
+def test_one_epoch_is_reported(run):
+    _, folder = run
+    assert (folder / "report.md").read_text("utf-8").startswith("# ")
+    assert "<main" in (folder / "report.html").read_text("utf-8")
+
+
+@pytest.mark.parametrize("number", [0.0, None])
+def test_a_page_is_made_of_any_numbers(run, number, tmp_path):
+    name, folder = run
+    summary = json.loads((folder / "summary.json").read_text("utf-8"))
+    (tmp_path / "summary.json").write_text(json.dumps(filled(summary, number)), "utf-8")
+    if name == "activation_study":
+        (tmp_path / "epochs.csv").write_bytes((folder / "epochs.csv").read_bytes())
+    assert "<main" in PAGES[name](tmp_path).html()
+
+
+@pytest.mark.parametrize("number", [0.0, None])
+def test_claims_are_judged_on_any_numbers(run, number, tmp_path):
+    """Where all is 0, or nothing is a number, chance decides: no claim on it holds or fails."""
+    name, folder = run
+    summary = json.loads((folder / "summary.json").read_text("utf-8"))
+    (tmp_path / "summary.json").write_text(json.dumps(filled(summary, number)), "utf-8")
+    summary = read_summary(tmp_path)
+    if name == "cifar100":
+        claims = cifar100_claims.judged(summary)
+    elif name == "cifar10_cnn":
+        claims = cifar10_cnn_claims.judged(summary)
+    elif name == "fashion_mnist":
+        block = summary["set_ups"]["as_run"]
+        claims = fashion_mnist_claims.judged(summary, block)
+    else:
+        pytest.skip("judged on its trainings, see below")
+    assert {claim.verdict for claim in claims} <= set(VERDICTS)
+    compared = [claim for claim in claims if "more accurate than sigmoid" in claim.claim]
+    assert {claim.verdict for claim in compared} == {"not decided"}
+
+
+@pytest.mark.parametrize("number", [0.0, math.nan, math.inf])
+@pytest.mark.parametrize("epochs", [1, 2, 3])
+def test_criteria_of_series_survive_any_numbers(number, epochs):
+    series = np.full(epochs, number)
+    cell = activation_study_claims.Series(
+        accuracy=0.1,
+        loss=number,
+        f1=0.1,
+        train_loss=series,
+        validation_loss=series,
+        train_accuracy=0.1,
+        limit=epochs,
+        seconds=1.0,
+        gradients={"first": series, "last": series},
+        tested=epochs - 1,
+    )
+    grid = {
+        setting: dict.fromkeys(networks, cell)
+        for setting, networks in activation_study_claims.published().items()
+    }
+    study = activation_study_claims.published()
+    for claim in judge(activation_study_claims.CLAIMS, study, [grid]):
+        assert claim.verdict != "holds"
+    one = adaptive_series(series)
+    names = ("apl", "relu", "leaky_relu")
+    figures = Figures(
+        dict.fromkeys((1, 2, 3, 4, 5, 10), one),
+        dict.fromkeys(names, one),
+        10,
+        {depth: dict.fromkeys(names, one) for depth in (3, 5, 7)},
+    )
+    for claim in judge(APL_CLAIMS, dataclasses.replace(figures, alone=True), [figures]):
+        assert claim.verdict in ("not decided", "not judged")
+
+
+@pytest.mark.parametrize("number", [0.0, math.nan, math.inf])
+@pytest.mark.parametrize("epochs", [1, 6])
+def test_criteria_of_the_gradients_survive_any_numbers(number, epochs):
+    accuracy, gradients = np.zeros(epochs), np.full((epochs, 4), number)
+    series = cifar100_claims.Series(accuracy, gradients, accuracy)
+    claims = cifar100_claims.judge([(series, series)] * 2)
+    assert claims[2].verdict in ("holds", "not judged", "not decided")  # a constant has no trend
+    for claim in (*claims[:2], *claims[4:]):
+        assert claim.verdict != "holds"
+
+
+def adaptive_series(series):
+    from adaptive_activations_series import Series
+
+    accuracy = np.zeros(len(series))  # a share is always a number
+    return Series(series, series, accuracy, seconds=np.full(len(series), 1.0))

@@ -1,0 +1,29 @@
+"""The JavaScript of others is what they published, byte for byte; ``sources.json`` says where."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+import pytest
+
+from minidl.pages.page import HERE, SCRIPTS
+
+VENDOR = HERE / "vendor"
+SOURCES = json.loads((VENDOR / "sources.json").read_text("utf-8"))
+
+
+def test_every_file_has_its_source_and_every_source_its_file():
+    licences = {source["licence_file"] for source in SOURCES.values()}
+    assert {path.name for path in VENDOR.iterdir()} == {"sources.json", *SOURCES, *licences}
+    used = {name.removeprefix("vendor/") for name in SCRIPTS if name.startswith("vendor/")}
+    assert used == set(SOURCES)
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_the_bytes_are_the_published_ones(name):
+    source = SOURCES[name]
+    assert hashlib.sha256((VENDOR / name).read_bytes()).hexdigest() == source["sha256"]
+    assert source["tarball"].startswith(f"https://registry.npmjs.org/{source['package']}/-/")
+    assert source["tarball"].endswith(f"-{source['version']}.tgz")
+    assert f"-{source['version']}." in name

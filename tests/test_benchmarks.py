@@ -1,0 +1,174 @@
+"""The benchmarks notice where the work that they time was not done.
+
+No test here looks at a time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import sys
+from argparse import Namespace
+from pathlib import Path
+
+import cifar100
+import floor
+import fuzz
+import pytest
+import scaling
+import tf32_gradients
+import whole_epoch
+from peers import FIRST_STEPS
+from processes import Worker, check_losses, dense, start_all, write_problem
+from whole_epoch import STEPS, Failed, check_work, measure_experiment, work_in
+
+from minidl import Dense, Flatten, Network
+from minidl.datasets import standin
+
+SMALL = standin.generate(seed=0, train=70, test=10)
+
+
+# -- one epoch as a process -------------------------------------------------------------------
+
+
+def work(**changed) -> dict[str, dict[str, float]]:
+    found = {"sigmoid": {"steps": STEPS, "loss": 4.37}, "relu": {"steps": STEPS, "loss": 4.06}}
+    found["relu"] |= changed
+    return found
+
+
+def test_the_work_of_an_experiment_is_that_of_this_start(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(cifar100, "load", lambda *_, **__: SMALL)
+    options = ["--epochs", "2", "--hidden", "8", "--device", "cpu", "--quiet"]
+    options += ["--output-dir", str(tmp_path)]
+    cifar100.main(options)
+    found = work_in(tmp_path)
+    assert {name: did["steps"] for name, did in found.items()} == {"sigmoid": 4, "relu": 4}
+    assert all(0 < did["loss"] < math.inf for did in found.values())
+    cifar100.main(options)  # finds both networks trained, and only draws the report again
+    with pytest.raises(Failed, match="2 networks were trained by an earlier start"):
+        work_in(tmp_path)
+
+
+def test_every_round_has_an_empty_folder_of_its_own(monkeypatch):
+    folders = []
+
+    def measure(command):
+        folders.append(Path(command[command.index("--output-dir") + 1]))
+        assert not list(folders[-1].iterdir())
+        networks = {"relu": {"train_loss": [4.0]}}
+        summary = {"done_before": 0, "train_images": 65, "batch_size": 64, "networks": networks}
+        (folders[-1] / "summary.json").write_text(json.dumps(summary))
+        return {"wall_s": 1.0}, ""
+
+    monkeypatch.setattr(whole_epoch, "measure", measure)
+    for _ in range(2):
+        assert measure_experiment("--jobs", "2")[1] == {"relu": {"steps": 2, "loss": 4.0}}
+    assert folders[0] != folders[1]
+
+
+@pytest.mark.parametrize(
+    "theirs",
+    [
+        work(steps=0),
+        work(steps=STEPS - 1),
+        work(loss=math.log(100)),  # nothing learned
+        work(loss=math.nan),
+        {"relu": work()["relu"]},
+    ],
+    ids=["no step", "a step too few", "nothing learned", "NaN", "one network only"],
+)
+def test_other_work_is_not_compared(theirs):
+    check_work("a peer", work(loss=4.1), work())
+    with pytest.raises(RuntimeError, match=r"a peer.*: expected"):
+        check_work("a peer", theirs, work())
+
+
+def test_a_process_that_fails_is_not_timed():
+    figures, line = whole_epoch.measure([sys.executable, "-c", "print('a'); print('b')"])
+    assert (line, set(figures)) == ("b", {"wall_s", "cpu_s", "peak_mb"})
+    with pytest.raises(Failed, match="ValueError: no data"):
+        whole_epoch.measure([sys.executable, "-c", "raise ValueError('no data')"])
+
+
+# -- peers in processes of their own ----------------------------------------------------------
+
+
+@pytest.fixture
+def problem(tmp_path):
+    images = SMALL.train.inputs.reshape(len(SMALL.train), -1)[:, :12]
+    path = tmp_path / "problem.npz"
+    write_problem(path, images, SMALL.train.targets, dense([12, 8, 100]), "relu", 4)
+    return path
+
+
+def test_the_steps_of_each_timing_are_counted_by_the_optimizer(problem, monkeypatch):
+    (worker,), missing = start_all(["minidl"], [sys.executable], problem, 1)
+    try:
+        assert not missing
+        check_losses([worker], 0, 0)
+        other = Namespace(
+            name="other", told=worker.told | {"loss": 0.0}, check_steps=lambda _: None
+        )
+        check_losses([worker, other], 0, after=None)
+        with pytest.raises(RuntimeError, match="other does other work"):
+            check_losses([worker, other], 0, 0.08)
+        other.told["loss"] = math.nan
+        with pytest.raises(RuntimeError, match="other does other work"):
+            check_losses([worker, other], 0, after=None)
+        worker.time(3)
+        worker.time(2)
+        assert worker.steps == FIRST_STEPS + 5
+        answer = worker._answer
+        monkeypatch.setattr(worker, "_answer", lambda: answer() | {"steps": worker.steps})
+        with pytest.raises(
+            RuntimeError, match="minidl: expected 16 steps of the optimizer, got 15"
+        ):
+            worker.time(1)
+    finally:
+        worker.close()
+
+
+def test_without_minidl_there_is_nothing_to_compare(problem, monkeypatch):
+    monkeypatch.setattr(Worker, "_answer", lambda _: {"missing": "No module named 'minidl'"})
+    with pytest.raises(RuntimeError, match="minidl: No module named 'minidl'"):
+        start_all(["minidl", "JAX jit"], [sys.executable], problem, 1)
+
+
+def test_scaling_compares_and_counts(capsys):
+    case = {"width": 8, "depth": 1, "batch size": 64, "threads": 1}
+    chosen = Namespace(interpreter=[sys.executable], rounds=1)
+    assert scaling.measure(case, SMALL, chosen)["minidl"]["ms"] > 0
+
+
+# -- what is timed or compared within the benchmark -------------------------------------------
+
+
+def test_the_floor_is_made_of_products_that_were_computed(monkeypatch):
+    assert floor.measure_floor((12, 8, 4), 4, threads=1, rounds=2).seconds > 0
+    monkeypatch.setattr(floor.np, "matmul", lambda x, y, out: out)
+    with pytest.raises(RuntimeError, match="the product was timed, but not computed"):
+        floor.gemm_seconds(4, 8, 12, rounds=1)
+
+
+def test_tf32_that_rounds_nothing_is_an_error(monkeypatch):
+    network = Network([Flatten(), Dense(3072, 8, "relu"), Dense(8, 100)], (3, 32, 32), rng=0)
+    assert min(tf32_gradients.compare(network, SMALL.train)) > 0
+    monkeypatch.setattr(tf32_gradients, "tf32_products", lambda _: contextlib.nullcontext())
+    with pytest.raises(RuntimeError, match="expected TF32 to change the gradient of each layer"):
+        tf32_gradients.compare(network, SMALL.train)
+
+
+def test_a_campaign_of_fuzzing_does_not_go_on_with_the_inputs_of_another(
+    monkeypatch, tmp_path, capsys
+):
+    (tmp_path / "idx").mkdir()
+    command = ["fuzz.py", "--targets", "idx", "--corpora", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", command)
+    with pytest.raises(SystemExit):
+        fuzz.main()
+    assert "a new campaign keeps its inputs in a new folder" in capsys.readouterr().err
+    monkeypatch.setattr(sys, "argv", [*command, "--replay"])
+    with pytest.raises(SystemExit, match="expected inputs of an earlier campaign"):
+        fuzz.main()

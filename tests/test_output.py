@@ -1,0 +1,92 @@
+"""Output that cannot be shown costs nothing but itself."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from minidl.output import dispensable_output
+
+PROGRAM = """
+import sys
+from pathlib import Path
+from minidl.output import dispensable_output
+
+with dispensable_output("program"):
+    print("σ" * 10_000, flush=True)
+    print("σ", file=sys.stderr, flush=True)
+    assert not sys.stderr.isatty()
+    Path(sys.argv[1]).write_text("the result")
+    print("buffered to the end")
+"""
+posix = pytest.mark.skipif(os.name != "posix", reason="descriptors as POSIX has them")
+
+
+def run(folder: Path, before: tuple[str, ...] = (), **options) -> subprocess.CompletedProcess:
+    """The program with its streams as the options say; it must end well and have its result."""
+    result = folder / "result"
+    command = [*before, sys.executable, "-c", PROGRAM, str(result)]
+    done = subprocess.run(command, check=False, timeout=60, **options)
+    assert done.returncode == 0, done.stderr
+    assert result.read_text() == "the result"
+    return done
+
+
+def test_what_can_be_shown_is(tmp_path):
+    done = run(tmp_path, capture_output=True, env=os.environ | {"PYTHONIOENCODING": "utf-8"})
+    assert done.stdout.decode().split() == ["σ" * 10_000, "buffered", "to", "the", "end"]
+    assert done.stderr.decode().split() == ["σ"]
+
+
+def test_characters_that_the_encoding_lacks_are_escaped(tmp_path):
+    done = run(tmp_path, capture_output=True, env=os.environ | {"PYTHONIOENCODING": "ascii"})
+    assert done.stdout.startswith(rb"\u03c3\u03c3")
+    assert done.stderr.strip() == rb"\u03c3"
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
+@pytest.mark.parametrize("streams", [("stdout",), ("stderr",), ("stdout", "stderr")])
+def test_a_full_disk(streams, tmp_path):
+    with open("/dev/full", "wb") as full:
+        others = dict.fromkeys({"stdout", "stderr"} - set(streams), subprocess.PIPE)
+        done = run(tmp_path, **dict.fromkeys(streams, full), **others)
+    if streams == ("stdout",):
+        said = done.stderr.decode()
+        assert "program: not all was shown on standard output: " in said
+        assert "No space left" in said
+        assert said.count("\n") == 2
+
+
+@posix
+@pytest.mark.parametrize("closing", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_streams(closing, tmp_path):
+    run(tmp_path, ("sh", "-c", f'exec "$@" {closing}', "sh"), stderr=subprocess.PIPE)
+
+
+@posix
+def test_a_pipe_whose_reader_has_gone(tmp_path):
+    reader, writer = os.pipe()
+    os.close(reader)
+    with open(writer, "wb") as pipe:
+        done = run(tmp_path, stdout=pipe, stderr=subprocess.PIPE)
+    assert b"not all was shown on standard output: " in done.stderr
+
+
+def test_the_streams_are_those_of_before_afterwards(monkeypatch):
+    out = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", out)
+
+    def fail() -> None:
+        with dispensable_output("a test"):
+            print("one line")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert sys.stdout is out
+    assert out.getvalue() == "one line\n"
