@@ -47,7 +47,6 @@ def loop(text: Callable[..., None]) -> Callable[..., None]:
     Every array must be used at ``i`` only, with ``for i in pieces(…)`` over that length.
     """
 
-    @fused
     @wraps(text)
     def run(*arguments: Any) -> None:
         if (compiled := _compiled(text)) is not None:
@@ -56,7 +55,9 @@ def loop(text: Callable[..., None]) -> Callable[..., None]:
         else:
             _in_parts(text, arguments)
 
-    return run
+    everywhere: Any = fused(run)
+    everywhere.__wrapped__ = text
+    return everywhere
 
 
 def engine() -> str:
@@ -108,17 +109,19 @@ def in_pieces(formula: Callable[..., Array], *arrays: Array) -> Array:
     first = arrays[0]
     step = piece(first)
     with np.errstate(over="ignore", under="ignore"):
-        if first.size <= 2 * step or any(a.strides != first.strides for a in arrays):
-            return formula(*arrays)
-        out = np.empty_like(first)
-        row, *rows = map(_as_row, (out, *arrays))
-        for start in range(0, first.size, step):
-            part = slice(start, start + step)
-            row[part] = formula(*[a[part] for a in rows])
-        return out
+        if first.size > 2 * step and all(a.strides == first.strides for a in arrays):
+            out = np.empty_like(first)
+            row, *rows = map(_as_row, (out, *arrays))
+            if rows[0] is not None:
+                for start in range(0, first.size, step):
+                    part = slice(start, start + step)
+                    row[part] = formula(*[a[part] for a in rows])
+                return out
+        return formula(*arrays)
 
 
-def _as_row(array: np.ndarray) -> np.ndarray:
-    """``array`` as one row in the order of memory: a view where it has no gaps, else a copy."""
+def _as_row(array: np.ndarray) -> Any:
+    """``array`` as one row in the order of memory, a view; None where it has gaps."""
     axes = sorted(range(array.ndim), key=lambda axis: -array.strides[axis])
-    return array.transpose(axes).reshape(-1)
+    laid_out = array.transpose(axes)
+    return laid_out.reshape(-1) if laid_out.flags.c_contiguous else None

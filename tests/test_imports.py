@@ -13,7 +13,7 @@ PACKAGE = Path(minidl.__file__).parent
 
 # From the bottom up: a module, or a package as one, imports what stands before it, and itself.
 ORDER = (
-    *("machine", "backend", "checks", "files", "printable", "output", "npz", "sealed"),
+    *("machine", "backend", "_blas", "checks", "files", "printable", "output", "npz", "sealed"),
     *("parallel", "loops", "software", "progress", "pages", "initializers", "schedules"),
     *("activations", "layers", "examples", "augmentation", "losses", "optimizers", "network"),
     *("early_stopping", "metrics", "inspection", "gradcheck", "step", "gpu", "microscope"),

@@ -17,7 +17,8 @@ import minidl
 from minidl import loops
 from minidl.backend import to_numpy
 from minidl.gpu.kernels import kernel_of
-from minidl.loops import IMAGE_PIECE, PIECE, in_pieces, loop
+from minidl.backend import IN_CACHE
+from minidl.loops import PIECE, in_pieces, loop
 from minidl.optimizers import adam, momentum, sgd
 from minidl.parallel import share_processors
 
@@ -269,7 +270,7 @@ def test_a_formula_in_pieces_gives_what_it_gives_on_the_whole(size, lay, is_row,
     found = in_pieces(formula, a, b)
     assert found.dtype == a.dtype
     np.testing.assert_array_equal(found, a * np.exp(b))
-    in_one = not is_row or a.size <= 2 * IMAGE_PIECE
+    in_one = not is_row or a.size <= 2 * IN_CACHE
     assert (len(sizes) == 1) == in_one
     assert sum(sizes) == a.size
     assert found.base is not a
@@ -284,7 +285,7 @@ def test_arrays_that_lie_in_different_ways_are_not_taken_apart():
 
 
 def test_an_overflow_in_a_formula_is_silent():
-    for size in (3, 3 * IMAGE_PIECE):
+    for size in (3, 3 * IN_CACHE):
         assert np.isinf(in_pieces(np.exp, np.full(size, 1e4))).all()
 
 

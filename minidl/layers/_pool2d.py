@@ -21,7 +21,7 @@ class Pool2D(Layer):
 
     def expect_shape(self, shape: tuple[int | str, ...]) -> None:
         expect_images(self, shape)
-        self.windows.places(self, *shape[2:])  # type: ignore[arg-type]  # two sizes
+        self.windows.places_in(self, *shape[2:])  # type: ignore[arg-type]  # two sizes
 
     def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
         self.expect_shape(("N", *input_shape))

@@ -25,6 +25,7 @@ from minidl import (
     SwiGLU,
     get_activation,
 )
+from minidl.activations import Activation
 
 LABELS = np.array([0, 3, 1, 1, 2])
 
