@@ -15,9 +15,8 @@ import pytest
 
 import minidl
 from minidl import loops
-from minidl.backend import to_numpy
+from minidl.backend import IN_CACHE, to_numpy
 from minidl.gpu.kernels import kernel_of
-from minidl.backend import IN_CACHE
 from minidl.loops import PIECE, in_pieces, loop
 from minidl.optimizers import adam, momentum, sgd
 from minidl.parallel import share_processors
