@@ -47,8 +47,10 @@ def directions(
             yield f"direction {number}", u / np.linalg.norm(u)
 
 
-def directional_derivative(subject: Subject, variable: Array, u: np.ndarray) -> Numeric:
-    """d/dt φ(v + t u) at 0.
+def directional_derivative(
+    subject: Subject, variable: Array, u: np.ndarray, largest: float = math.inf
+) -> Numeric:
+    """d/dt φ(v + t u) at 0, with steps up to ``largest``.
 
     Large steps first: they drown the rounding where φ is smooth.  Smaller ones
     follow where the estimate does not settle, which near a kink it does only
@@ -71,7 +73,7 @@ def directional_derivative(subject: Subject, variable: Array, u: np.ndarray) -> 
 
     best = Numeric(math.nan, math.inf, 0.0, math.inf, 0.0)
     try:
-        for step in _STEPS:
+        for step in (step for step in _STEPS if step <= largest):
             smallest, subject.magnitude = math.inf, 0.0
             with np.errstate(all="ignore"):  # a large step may leave where φ is defined
                 found = derivative(

@@ -147,7 +147,7 @@ def test_load_of_other_work_is_what_this_process_did_not_use(monkeypatch):
     assert environment.load_of_others(600) == pytest.approx(3 - 2)  # over five minutes
     assert environment.load_of_others(1000) == pytest.approx(2.5 - 1.2)  # over fifteen
     assert environment.load_of_others(100) == 0
-    conditions = Conditions("cpu", 1, {}, {}, "", 600.0, None, "x", 0, 1.0)
+    conditions = Conditions("cpu", 1, {}, {}, "", 600.0, None, "x", load_of_others=1.0)
     assert dict(conditions.rows())["date, time, peak memory"].endswith("load of other work 1.0")
 
 

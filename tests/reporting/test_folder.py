@@ -58,7 +58,7 @@ def test_each_file_of_a_figure_takes_one_drawing(tmp_path, monkeypatch):
     (line,) = ax.plot([1, 2], [3, 4])
     draw, drawings = line.draw, []
     monkeypatch.setattr(line, "draw", lambda renderer: drawings.append(1) or draw(renderer))
-    RunFolder(tmp_path).write_figure("one", drawn)
+    RunFolder(tmp_path, "cifar100").write_figure("one", drawn)
     assert len(drawings) == 2
 
 
