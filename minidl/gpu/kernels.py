@@ -147,7 +147,7 @@ def activation_backward(f: Any, dy: Array, z: Array, y: Array) -> Array:
 
 def softmax_cross_entropy(loss: Any, z: Array, t: Array) -> tuple[Array, Array]:
     """−log p_t of each example, and its gradient."""
-    losses, dz = namespace(z).empty(len(z), z.dtype), namespace(z).empty_like(z)
+    losses, dz = (namespace(z).empty(shape, z.dtype) for shape in (len(z), z.shape))
     _launch("softmax_cross_entropy", z, t, z.shape[1], losses, dz)
     return losses, dz
 

@@ -104,6 +104,7 @@ class Conv2D(Affine):
 
     def expect_shape(self, shape: tuple[int | str, ...]) -> None:
         expect_images(self, shape, self.channels_in)
+        self.windows.places_in(self, *shape[2:])  # type: ignore[arg-type]  # two sizes
 
     def __repr__(self) -> str:
         f = "" if self.f.name == "linear" else f", {self.f!r}"
