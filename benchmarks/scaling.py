@@ -58,7 +58,8 @@ def measure(case: dict[str, int], data: Any, chosen: argparse.Namespace) -> dict
         try:
             check_losses(workers, TOLERANCE_BEFORE, after=None)
             once = max(worker.time(1) for worker in workers)
-            steps = max(1, min(200, int(0.3 / once)))
+            epoch = len(data.train) // case["batch size"]
+            steps = max(1, min(200, epoch, int(0.3 / once)))
             times: dict[str, list[float]] = {worker.name: [] for worker in workers}
             for number in range(chosen.rounds):
                 time_round(workers, number, steps, times)

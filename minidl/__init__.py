@@ -1,7 +1,8 @@
 """minidl: a neural-network engine by hand, every backward pass written out.
 
-Read in this order: ``activations``, ``layers/dense``, ``layers/conv2d``, ``losses``, ``network``,
-``optimizers``, ``training``, ``inspection``, ``gradcheck``.
+Read in this order: ``activations``, ``layers`` (``dense``, ``conv2d``, …), ``losses``,
+``initializers``, ``network``, ``optimizers``, ``loops``, ``gradcheck``, ``inspection``,
+``metrics``, ``training``.
 """
 
 from minidl.activations import ACTIVATIONS, get_activation

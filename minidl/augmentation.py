@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from minidl import checks
-from minidl.backend import Array, Random, namespace, take_rows
+from minidl.backend import Array, Random, namespace
 
 
 class Augmentation(Random):
@@ -41,63 +41,43 @@ class Augmentation(Random):
         self.rng: np.random.Generator = checks.generator("Augmentation", rng)
 
     def __call__(self, images: Array) -> Array:
-        """Another view of each of ``images`` (N, C, H, W); the array is this object's own."""
-        self._prepare(images)
-        if not self.drawn:
-            self.draw()
-        self.drawn = False
-        return self._views(images)
+        """Another view of each of ``images`` (N, C, H, W)."""
+        self._check(images)
+        return self._views(images, *self.drawn((3, len(images)), like=images))
 
     def apply(self, images: Array, i: np.ndarray, j: np.ndarray, m: np.ndarray) -> Array:
         """The views of ``images`` (N, C, H, W) at i, j, mirrored where m is 1; (N,) each."""
-        self._prepare(images)
+        self._check(images)
         places = 2 * self.padding + 1
         chosen = []
         for name, given, count in (("i", i, places), ("j", j, places), ("m", m, 2)):
-            chosen.append(checks.indices("Augmentation.apply", name, given, count))
-            if len(chosen[-1]) != len(images):
+            found = checks.indices("Augmentation.apply", name, given, count)
+            if len(found) != len(images):
                 raise ValueError(
                     f"Augmentation.apply: expected {name} ({len(images)},), one for each image, "
-                    f"got ({len(chosen[-1])},)"
+                    f"got ({len(found)},)"
                 )
-        self._look_at(*chosen)
-        return self._views(images)
+            chosen.append(namespace(images).asarray(found))
+        return self._views(images, *chosen)
 
-    def choose(self, N: int) -> np.ndarray:
-        """i, j and m of N images, drawn.  (3, N)"""
+    def sample(self, shape: tuple[int, ...]) -> np.ndarray:
+        """i, j and m of N images.  (3, N)"""
         choices = [[2 * self.padding + 1], [2 * self.padding + 1], [1 + self.flip]]
-        return self.rng.integers(0, choices, (3, N))
+        return self.rng.integers(0, choices, shape)
 
-    def draw(self) -> None:
-        self._look_at(*self.choose(len(self.columns)))
-        self.drawn = True
-
-    def _prepare(self, images: Array) -> None:
+    def _check(self, images: Array) -> None:
         checks.array("Augmentation", "images", images)
         if images.ndim != 4:
             raise ValueError(f"Augmentation: expected images (N, C, H, W), got {images.shape}")
-        N, C, H, W = images.shape
-        # y[n, c, h, w] lies at lines[n, c, h] + columns[n, w] of the padded images, read as one row
-        self.lines = self.buffer("lines", (N, C, H), images, np.int64)
-        self.columns = self.buffer("columns", (N, W), images, np.int64)
 
-    def _look_at(self, i: np.ndarray, j: np.ndarray, m: np.ndarray) -> None:
-        (N, C, H), W = self.lines.shape, self.columns.shape[1]
-        height, width = H + 2 * self.padding, W + 2 * self.padding
-        lines = np.arange(N * C).reshape(N, C, 1) * (height * width)  # each image's channels
-        lines = lines + ((i[:, None] + np.arange(H)) * width)[:, None, :]  # (N, C, H)
-        w = np.arange(W)
-        columns = j[:, None] + np.where(m[:, None], W - 1 - w, w)  # (N, W)
-        asarray = namespace(self.lines).asarray
-        self.lines[...] = asarray(lines)
-        self.columns[...] = asarray(columns)
-
-    def _views(self, images: Array) -> Array:
-        N, C, H, W = images.shape
-        p = self.padding
-        padded = self.buffer("padded", (N, C, H + 2 * p, W + 2 * p), images)
-        padded[...] = 0
+    def _views(self, images: Array, i: Array, j: Array, m: Array) -> Array:
+        xp, (N, C, H, W), p = namespace(images), images.shape, self.padding
+        height, width = H + 2 * p, W + 2 * p
+        padded = xp.zeros((N, C, height, width), images.dtype)
         padded[:, :, p : p + H, p : p + W] = images
-        place = self.buffer("place", images.shape, images, np.int64)
-        np.add(self.lines[..., None], self.columns[:, None, None, :], out=place)
-        return take_rows(padded.reshape(-1), place, self.buffer("y", images.shape, images))
+        # y[n, c, h, w] is padded[n, c, i + h, j + w], or mirrored, of the pixels in one row
+        image = xp.arange(N * C).reshape(N, C, 1, 1) * (height * width)
+        line = (i[:, None] + xp.arange(H))[:, None, :, None] * width
+        w = xp.arange(W)
+        column = (j[:, None] + xp.where(m[:, None], W - 1 - w, w))[:, None, None, :]
+        return xp.take(padded.reshape(-1), image + line + column)

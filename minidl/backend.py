@@ -1,4 +1,4 @@
-"""NumPy or CuPy behind one name: devices, array modules and reusable buffers.
+"""NumPy or CuPy behind one name: devices, array modules, and where fused work runs.
 
 Every other file writes its mathematics once and asks here which array module
 computes it.  CuPy is imported only when a GPU is asked for, so that
@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, wraps
 from types import ModuleType
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -22,6 +22,10 @@ from minidl.machine import memory_limit
 
 # A NumPy or a CuPy array: CuPy offers the same interface, so one name serves for both.
 Array: TypeAlias = np.ndarray
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+IN_CACHE = 32 * 1024  # entries of an array, where a formula has several of that size
 
 
 class DeviceError(RuntimeError):
@@ -215,7 +219,7 @@ def set_precision(precision: str, device: Device) -> None:
 
 def namespace(array: Any) -> ModuleType:
     """The module that computes with ``array``: ``numpy`` or ``cupy``."""
-    if type(array).__module__.partition(".")[0] == "cupy":
+    if type(array) is not np.ndarray and type(array).__module__.partition(".")[0] == "cupy":
         return sys.modules["cupy"]
     return np
 
@@ -236,63 +240,53 @@ def to_numpy(array: Any) -> np.ndarray:
     return array if namespace(array) is np else array.get()
 
 
-def take_rows(array: Array, rows: Array, out: Array) -> Array:
-    """``out[i] = array[rows[i]]`` for rows that are known to exist."""
-    xp = namespace(array)
-    if xp is np:
-        # mode="raise" would make NumPy copy through a buffer
-        return np.take(array, rows, axis=0, out=out, mode="clip")
-    return xp.take(array, rows, axis=0, out=out)
+def is_array(value: Any) -> bool:
+    """Whether it is an array of NumPy or of CuPy."""
+    return isinstance(value, np.ndarray) or namespace(value) is not np
 
 
-class Workspace:
-    """Arrays that an object keeps from step to step, so that a step allocates nothing.
-
-    A buffer is made at the first batch and cut to a smaller one after that;
-    a larger batch makes a larger buffer.  Its contents last until the same
-    name is asked for again.
-    """
-
-    def buffer(self, name: str, shape: tuple[int, ...], like: Array, dtype: Any = None) -> Array:
-        """An uninitialised array of ``shape`` on the device of ``like``."""
-        buffers: dict[str, Array] = self.__dict__.setdefault("_buffers", {})
-        dtype = np.dtype(like.dtype if dtype is None else dtype)
-        kept = buffers.get(name)
-        if kept is not None and kept.dtype == dtype and type(kept) is type(like):
-            if kept.shape == shape:
-                return kept
-            rows = kept.ndim == len(shape) > 0 and kept.shape[1:] == shape[1:]
-            if rows and len(kept) > shape[0]:
-                return kept[: shape[0]]
-        buffers[name] = made = namespace(like).empty(shape, dtype=dtype)
-        return made
-
-    def workspaces(self) -> Iterator[Workspace]:
-        """This object and all others with buffers that it holds, say a layer's activation."""
-        yield self
-        for value in vars(self).values():
-            for held in value if isinstance(value, list | tuple) else [value]:
-                if isinstance(held, Workspace):
-                    yield from held.workspaces()
-
-    def arrays(self) -> dict[str, Array]:
-        """The arrays that are attributes of this object now, say ``x``, ``z``, ``y``."""
-        return {name: a for name, a in vars(self).items() if hasattr(a, "__array_ufunc__")}
-
-    def buffers(self) -> list[Array]:
-        """The buffers that were asked for so far."""
-        return list(self.__dict__.get("_buffers", {}).values())
+def piece(array: Array) -> int:
+    """How many entries of ``array`` to go through at a time: what fits the cache; all on a GPU."""
+    return IN_CACHE if namespace(array) is np else array.size
 
 
-class Random(Workspace):
-    """An object that draws random numbers in each training step.
+def fused(function: F) -> F:
+    """``function`` on the CPU; on a GPU what :mod:`minidl.gpu.kernels` has in its place."""
 
-    It does so by itself when the step comes to it, unless :meth:`draw` was called
+    @wraps(function)
+    def dispatched(*arguments: Any) -> Any:
+        if all(namespace(argument) is np for argument in arguments):
+            return function(*arguments)
+        from minidl.gpu import kernels
+
+        return kernels.run(function, arguments)
+
+    return dispatched  # type: ignore[return-value]
+
+
+class Random:
+    """An object that draws random numbers in each training step, always on the CPU.
+
+    It does so by itself when the step comes to it, unless :meth:`draw_ahead` was called
     before: a step that is replayed on a GPU cannot draw on the CPU.
     """
 
     rng: np.random.Generator | None = None  # None: it does not draw
-    drawn: bool = False  # whether it has drawn for the coming step
+    u: Array  # the numbers of the last step, where the batch was
+    is_ahead: bool = False  # whether they are those of the coming step
 
-    def draw(self) -> None:
-        """Draw for the coming step, a batch of the last size, and set ``drawn``."""
+    def sample(self, shape: tuple[int, ...]) -> np.ndarray:
+        """The numbers of one step, drawn from ``rng``."""
+        raise NotImplementedError
+
+    def drawn(self, shape: tuple[int, ...], like: Array) -> Array:
+        """The numbers of this step, on the device of ``like``."""
+        if not self.is_ahead:
+            self.u = namespace(like).asarray(self.sample(shape))
+        self.is_ahead = False
+        return self.u
+
+    def draw_ahead(self) -> None:
+        """Draw for the coming step, as many as in the last one, into the same array."""
+        self.u[...] = namespace(self.u).asarray(self.sample(self.u.shape))
+        self.is_ahead = True

@@ -24,7 +24,7 @@ from typing import Any, TypeVar
 import msgspec
 import numpy as np
 
-from minidl.backend import Random, to_numpy
+from minidl.backend import to_numpy
 from minidl.printable import printable
 from minidl.sealed import DamagedFile, decoded, encoded, read_sealed, write_sealed
 from minidl.software import Software, distinct
@@ -356,9 +356,9 @@ COUNTS = ("t", "drawn")  # what changes as an optimizer or an augmentation is us
 def _generators(step: TrainingStep, rng: np.random.Generator) -> Iterator[np.random.Generator]:
     """Every source of randomness of a training: order, dropout, augmentation."""
     yield rng
-    for owner in step.owners():
-        if isinstance(owner, Random) and owner.rng is not None:
-            yield owner.rng
+    for owner in step.drawing():
+        assert owner.rng is not None
+        yield owner.rng
 
 
 def _state_of(generator: np.random.Generator) -> str:

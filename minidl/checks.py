@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from minidl.backend import namespace, to_numpy
+from minidl.backend import is_array, namespace, to_numpy
 
 LARGEST = sys.float_info.max
 
@@ -110,6 +110,23 @@ def floats(owner: object, name: str, value: Any) -> None:
         )
 
 
+def like(owner: object, name: str, value: Any, other: Any) -> None:
+    """Raise ``TypeError`` unless the array is of the type of ``other`` and on the same device."""
+    if type(value) is not type(other):
+        here, there = (namespace(a).__name__ for a in (other, value))
+        raise TypeError(
+            f"{owner}: expected {name} as a {here} array, got {type(value).__name__} "
+            f"({there}); move it with device.asarray({name})"
+        )
+    if value.dtype != other.dtype:
+        got = value.dtype.name
+        build = f", or build with dtype={got!r}" if got in ("float32", "float64") else ""
+        raise TypeError(
+            f"{owner}: expected {name} of type {other.dtype}, got {got}; convert it "
+            f"with {name}.astype({other.dtype.name!r}){build}"
+        )
+
+
 def indices(owner: str, name: str, value: Any, count: int) -> np.ndarray:
     """``value`` as an array (n,) of whole numbers from 0 to ``count`` - 1.
 
@@ -124,10 +141,6 @@ def indices(owner: str, name: str, value: Any, count: int) -> np.ndarray:
             f"{owner}: expected {name} from 0 to {count - 1}, got {found.min()} to {found.max()}"
         )
     return found
-
-
-def is_array(value: Any) -> bool:
-    return isinstance(value, np.ndarray) or namespace(value) is not np
 
 
 def shown(value: Any) -> str:

@@ -8,13 +8,13 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from minidl import checks, kernels
-from minidl.backend import CPU, Array, Device, Workspace, get_device, namespace, take_rows, to_numpy
+from minidl import checks
+from minidl.backend import CPU, Array, Device, get_device, namespace, to_numpy
 
 AT_ONCE = 1 << 20  # numbers that are looked at together
 
 
-class Examples(Workspace):
+class Examples:
     """Inputs with their targets; a batch is turned into floats as it is drawn.
 
     Parameters
@@ -176,17 +176,10 @@ class Examples(Workspace):
         """The batch of the given rows: inputs ``(len(rows), …)`` as ``dtype``, and targets.
 
         ``augment`` changes the drawn inputs before they are scaled, say an
-        :class:`minidl.augmentation.Augmentation`.  Both arrays are this object's
-        own and last until the next draw.
+        :class:`minidl.augmentation.Augmentation`.
         """
-        shape = (len(rows), *self.targets.shape[1:])
-        targets = take_rows(self.targets, rows, self.buffer("targets", shape, self.targets))
-        shape = (len(rows), *self.input_shape)
-        if namespace(self.inputs) is not np and augment is None and self.mean is None:
-            x = self.buffer("x", shape, self.inputs, dtype)
-            kernels.take_scaled(self.inputs, rows, self.divisor, x)
-            return x, targets
-        raw = take_rows(self.inputs, rows, self.buffer("raw", shape, self.inputs))
+        targets = np.take(self.targets, rows, axis=0)
+        raw = np.take(self.inputs, rows, axis=0)
         return self._scale(raw if augment is None else augment(raw), dtype), targets
 
     def batch(self, start: int, stop: int, dtype: np.dtype) -> tuple[Array, Array]:
@@ -195,8 +188,7 @@ class Examples(Workspace):
         return self._scale(self.inputs[start:stop], dtype), self.targets[start:stop]
 
     def _scale(self, raw: Array, dtype: np.dtype) -> Array:
-        x = self.buffer("x", raw.shape, raw, dtype)
-        x[...] = raw
+        x = raw.astype(dtype)
         if self.divisor != 1.0:
             x /= self.divisor
         if self.mean is not None and self.std is not None:

@@ -13,20 +13,18 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from minidl import checks, kernels
+from minidl import checks
 from minidl.activations import sigmoid
-from minidl.backend import Array, Workspace, namespace
+from minidl.backend import Array, fused, namespace
 
 
-class Loss(Workspace):
-    """Base of all: checks, memory and the mean.  An instance keeps scratch arrays."""
+class Loss:
+    """Base of all: the checks and the mean.  A subclass writes ``each(z, t)``."""
 
     name: ClassVar[str] = "loss"
 
     def __call__(self, logits: Array, targets: Array, reduction: str = "mean") -> tuple[Any, Array]:
         """The value, a scalar on the device, and its gradient, the shape of ``logits``.
-
-        The gradient is this object's own array and lasts until the next call.
 
         Raises
         ------
@@ -57,25 +55,20 @@ class Loss(Workspace):
     def terms(self, logits: Array, targets: Array, divisor: int = 1) -> tuple[Array, Array]:
         """L_n of each example ``(N,)`` and the gradient of (1/divisor) Σ_n L_n; checks nothing.
 
-        Both arrays are this object's own.  On a GPU this waits for nothing.
+        On a GPU this waits for nothing.
         """
-        losses = self.buffer("losses", logits.shape[:1], logits)
-        dlogits = self.buffer("dlogits", logits.shape, logits)
         # A loss that is not finite is the caller's to report, with the place where it began.
         with np.errstate(all="ignore"):
-            self.each(logits, targets, divisor, losses, dlogits)
-        return losses, dlogits
+            losses, dlogits = self.each(logits, targets)
+            return losses, dlogits / divisor
 
-    def each(
-        self, logits: Array, targets: Array, divisor: int, losses: Array, dlogits: Array
-    ) -> None:
-        """Write L_n into ``losses`` and (1/divisor) ∂L_n/∂logits into ``dlogits``."""
+    def each(self, z: Array, t: Array) -> tuple[Array, Array]:
+        """L_n of each example ``(N,)``, and ∂L_n/∂z in the shape of the logits ``z``."""
         raise NotImplementedError
 
-    def hits(self, logits: Array, targets: Array, out: Array) -> Array:
-        """1 in ``out`` ``(N,)`` for each example answered right, else 0; NaN for a regression."""
-        out.fill(math.nan)
-        return out
+    def hits(self, logits: Array, targets: Array) -> Array:
+        """1 for each example that is answered right, else 0 ``(N,)``; NaN for a regression."""
+        return namespace(logits).full(len(logits), math.nan, logits.dtype)
 
     def check_shapes(self, shape: tuple[int, ...], targets: Array) -> None:
         """Raise ``ValueError`` where ``targets`` do not fit logits of ``shape`` (shape, type)."""
@@ -119,34 +112,22 @@ class SoftmaxCrossEntropy(Loss):
                 f"{self.name}: expected labels from 0 to {shape[1] - 1}, got {low} to {high}"
             )
 
-    def each(
-        self, logits: Array, targets: Array, divisor: int, losses: Array, dlogits: Array
-    ) -> None:
-        if namespace(logits) is not np:
-            kernels.softmax_cross_entropy(logits, targets, divisor, losses, dlogits)
-            return
-        row = np.arange(len(logits))
-        e = dlogits
-        np.subtract(logits, logits.max(axis=1, keepdims=True), out=e)  # z − m  (N, C)
-        z_t = e[row, targets]  # (N,)
-        np.exp(e, out=e)
-        e_t = e[row, targets]
-        e[row, targets] = 0
-        others = e.sum(axis=1)  # Σ_{i≠t} e^(z_i − m)  (N,)
+    @fused
+    def each(self, z: Array, t: Array) -> tuple[Array, Array]:
+        row = np.arange(len(z))
+        z = z - z.max(axis=1, keepdims=True)  # the same softmax, and no overflow  (N, C)
+        e = np.exp(z)
+        others = np.where(t[:, None] == np.arange(z.shape[1]), 0, e).sum(axis=1)  # Σ_{i≠t} e_i
+        e_t = e[row, t]  # (N,)
         total = others + e_t
-        e[row, targets] = -others
-        e /= total[:, None]  # p_i, and p_t − 1 for the target
-        e /= divisor
-        np.log1p(others - (1 - e_t), out=losses)  # log total
-        losses -= z_t
+        dz = e / total[:, None]  # p_i
+        dz[row, t] = -others / total  # p_t − 1
+        return np.log1p(others - (1 - e_t)) - z[row, t], dz  # log total − z_t
 
-    def hits(self, logits: Array, targets: Array, out: Array) -> Array:
-        """1 where the largest logit is the target's."""
-        if namespace(logits) is np:
-            np.equal(logits.argmax(axis=1), targets, out=out, casting="unsafe")
-        else:
-            kernels.largest_is_target(logits, targets, out)
-        return out
+    @fused
+    def hits(self, logits: Array, targets: Array) -> Array:
+        """1 where the largest logit is the target's, else 0."""
+        return (logits.argmax(axis=1) == targets).astype(logits.dtype)
 
 
 class MeanSquaredError(Loss):
@@ -159,16 +140,10 @@ class MeanSquaredError(Loss):
 
     name = "mean squared error"
 
-    def each(
-        self, logits: Array, targets: Array, divisor: int, losses: Array, dlogits: Array
-    ) -> None:
-        N = len(logits)
-        square = self.buffer("square", logits.shape, logits)
-        np.subtract(logits, targets, out=dlogits)  # y − t
-        np.multiply(dlogits, dlogits, out=square)
-        square.reshape(N, -1).mean(axis=1, out=losses)
-        dlogits *= 2 / logits[0].size
-        dlogits /= divisor
+    def each(self, z: Array, t: Array) -> tuple[Array, Array]:
+        difference = z - t
+        K = z[0].size
+        return _mean(difference**2), difference * (2 / K)
 
 
 class BinaryCrossEntropy(Loss):
@@ -186,30 +161,16 @@ class BinaryCrossEntropy(Loss):
         if not 0 <= low <= high <= 1:
             raise ValueError(f"{self.name}: expected targets from 0 to 1, got {low} to {high}")
 
-    def each(
-        self, logits: Array, targets: Array, divisor: int, losses: Array, dlogits: Array
-    ) -> None:
-        z, t = logits, targets
+    def each(self, z: Array, t: Array) -> tuple[Array, Array]:
         K = z[0].size
-        not_t = np.subtract(1, t, out=self.buffer("not_t", z.shape, z))  # 1 − t
-        minus_z = np.negative(z, out=self.buffer("minus_z", z.shape, z))
-        terms = self.buffer("terms", z.shape, z)
+        losses = t * np.logaddexp(0, -z) + (1 - t) * np.logaddexp(0, z)
+        return _mean(losses), ((1 - t) * sigmoid(z) - t * sigmoid(-z)) / K
 
-        np.logaddexp(0, minus_z, out=terms)  # −log σ(z)
-        terms *= t
-        np.logaddexp(0, z, out=dlogits)  # −log σ(−z)
-        dlogits *= not_t
-        terms += dlogits
-        terms.reshape(len(z), -1).mean(axis=1, out=losses)
-
-        sigmoid(z, dlogits)
-        dlogits *= not_t
-        sigmoid(minus_z, terms)
-        terms *= t
-        dlogits -= terms
-        dlogits /= K * divisor
-
-    def hits(self, logits: Array, targets: Array, out: Array) -> Array:
+    def hits(self, logits: Array, targets: Array) -> Array:
         """The share of an example's K answers with z > 0 exactly where t > ½."""
-        right = (logits > 0) == (targets > 0.5)
-        return right.reshape(len(right), -1).mean(axis=1, out=out)
+        return _mean(((logits > 0) == (targets > 0.5)).astype(logits.dtype))
+
+
+def _mean(values: Array) -> Array:
+    """The mean over all but the examples (N,)."""
+    return values.reshape(len(values), -1).mean(axis=1)

@@ -14,7 +14,7 @@ from minidl import checks
 from minidl.backend import Array, Device, get_device, to_numpy
 from minidl.files import NotAPlainFile, open_to_read, whole_file
 from minidl.layers import Chain, Layer
-from minidl.layers.base import name_layers
+from minidl.layers._base import name_layers
 from minidl.layers.chain import checked_layers
 from minidl.npz import NpzError, NpzReader
 from minidl.printable import printable
@@ -93,16 +93,14 @@ class Network:
     # -- forward, backward --------------------------------------------------------
 
     def forward(self, x: Array, training: bool = False) -> Array:
-        """The output of the last layer for the batch ``x`` ``(N, *input_shape)``.
-
-        The array is the last layer's own and lasts until the next forward.
-        """
+        """The output of the last layer for the batch ``x`` ``(N, *input_shape)``."""
         checks.array("Network", "x", x)
         if x.shape[1:] != self.input_shape or not len(x):
             raise ValueError(
                 f"Network: expected input (N, {', '.join(map(str, self.input_shape))}) "
                 f"with N of at least 1, got {x.shape}"
             )
+        checks.like("Network", "x", x, self.theta)
         return self._chain.forward(x, training)
 
     def backward(self, dy: Array, input_gradient: bool = False) -> Array | None:
@@ -110,6 +108,7 @@ class Network:
 
         The gradient of the input is computed and returned only where asked for.
         """
+        self.layers[-1].expect_dy(dy)
         return self._chain.backward(dy, input_gradient)
 
     def predict(self, x: Array, batch_size: int = 256) -> np.ndarray:
@@ -123,10 +122,6 @@ class Network:
             batch = self.device.asarray(x[start : start + batch_size], self.dtype)
             y[start : start + batch_size] = to_numpy(self.forward(batch))
         return y
-
-    def workspace_size(self) -> int:
-        """About how many numbers its layers keep in a training for each example of a batch."""
-        return self._chain.workspace_size(self.input_shape, input_gradient=False)
 
     # -- looking at it ----------------------------------------------------------------
 

@@ -1,10 +1,7 @@
 """Update rules on the two flat vectors: θ ← θ − step(∇θ).
 
-A rule is a few array lines on a piece of the vectors.  The base class cuts
-the vectors into pieces small enough to stay in the cache while the lines
-pass over them, and gives each processor its part of the pieces.  So each rule
-reads like its formula and needs no memory but a piece of scratch.  On a GPU a
-rule is one kernel over the whole vector.
+A rule is a loop of a few lines over the vectors (see :mod:`minidl.loops`), and a class with
+its numbers.
 """
 
 from __future__ import annotations
@@ -14,16 +11,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy import sqrt
 
-from minidl import checks, kernels
-from minidl.backend import Array, Workspace, namespace
-from minidl.parallel import split
-
-PIECE = 256 * 1024  # entries: smaller ones wait for Python's lock, larger ones for memory
+from minidl import checks
+from minidl.backend import Array, namespace
+from minidl.loops import loop, pieces
 
 
-class Optimizer(Workspace):
-    """Base of all rules: pieces, L2 penalty and clipping of the gradient's global norm.
+class Optimizer:
+    """Base of all rules: L2 penalty and clipping of the gradient's global norm.
 
     Parameters
     ----------
@@ -73,19 +69,7 @@ class Optimizer(Workspace):
             )
         self.t += 1
         now = self.coefficients(self.t) if coefficients is None else coefficients
-        clip = self._clip(dtheta)
-        size = PIECE if namespace(theta) is np else max(theta.size, 1)  # a GPU needs no pieces
-
-        def update_part(start: int, stop: int) -> None:
-            for at in range(start, stop, size):
-                piece = slice(at, min(at + size, stop))
-                # Parts are worked on side by side, so each has buffers of its own.
-                scratch = self.buffer(f"scratch of {start}", theta[piece].shape, theta)
-                g = self._gradient(theta[piece], dtheta[piece], clip, scratch, f"g of {start}")
-                kept = [getattr(self, name)[piece] for name in self.slots]
-                self.update(theta[piece], g, scratch, now, *kept)
-
-        split(update_part, theta.size, least=size)
+        self.update(theta, self._gradient(theta, dtheta), *now)
 
     def resume(self, theta: Array, t: int, slots: Mapping[str, Array]) -> None:
         """Go on after ``t`` steps on ``theta`` ``(P,)``; vectors not in ``slots`` are zeros."""
@@ -101,29 +85,37 @@ class Optimizer(Workspace):
         """The numbers of the rule that change with the step ``t``, from 1 on."""
         return (self.learning_rate,)
 
-    def update(
-        self, theta: Array, g: Array, scratch: Array, now: Sequence[Any], *kept: Array
-    ) -> None:
-        """The rule on one piece: change ``theta`` and the kept vectors, not ``g``.
-
-        ``now`` are the coefficients of this step.
-        """
+    def update(self, theta: Array, g: Array, *now: Any) -> None:
+        """Change ``theta`` and what is kept, not ``g``; ``now`` are the step's coefficients."""
         raise NotImplementedError
 
-    def _clip(self, dtheta: Array) -> Any:
-        """The factor on ∇θ: min(1, clip_norm / ‖∇θ‖); on a GPU it stays there."""
-        if self.clip_norm is None:
-            return None
-        with np.errstate(divide="ignore"):  # a gradient of zeros is not clipped
-            return np.minimum(1, self.clip_norm / np.sqrt(dtheta @ dtheta))
+    def _gradient(self, theta: Array, dtheta: Array) -> Array:
+        """g = c ∇θ + λ θ, c = min(1, clip_norm / ‖∇θ‖); ∇θ itself where neither is asked for."""
+        g = dtheta
+        if self.clip_norm is not None:
+            with np.errstate(divide="ignore"):  # a gradient of zeros is not clipped
+                g = g * np.minimum(1, self.clip_norm / np.sqrt(dtheta @ dtheta))
+        return g if self.l2 == 0.0 else g + self.l2 * theta
 
-    def _gradient(self, theta: Array, dtheta: Array, clip: Any, scratch: Array, name: str) -> Array:
-        """g = clip · ∇θ + λ θ, or ∇θ itself where neither is asked for."""
-        if clip is None and self.l2 == 0.0:
-            return dtheta
-        g = np.multiply(theta, self.l2, out=self.buffer(name, theta.shape, theta))
-        g += dtheta if clip is None else np.multiply(dtheta, clip, out=scratch)
-        return g
+
+@loop
+def sgd(theta, g, eta):
+    for i in pieces(theta.size):
+        theta[i] -= eta * g[i]
+
+
+@loop
+def momentum(theta, g, v, eta, mu):
+    for i in pieces(theta.size):
+        v[i] = mu * v[i] + g[i]
+        theta[i] -= eta * v[i]
+
+
+@loop
+def nesterov_momentum(theta, g, v, eta, mu):
+    for i in pieces(theta.size):
+        v[i] = mu * v[i] + g[i]
+        theta[i] -= eta * (mu * v[i] + g[i])
 
 
 class SGD(Optimizer):
@@ -132,6 +124,8 @@ class SGD(Optimizer):
     Source: Sutskever et al., ICML 2013, in the form of PyTorch, where η is
     outside of the velocity v.
     """
+
+    v: Array  # (P,) velocity, where there is momentum
 
     def __init__(
         self,
@@ -148,28 +142,20 @@ class SGD(Optimizer):
         if nesterov and momentum == 0:
             raise ValueError("SGD: expected a momentum above 0 with nesterov=True, got 0")
 
-    def update(
-        self, theta: Array, g: Array, scratch: Array, now: Sequence[Any], *kept: Array
-    ) -> None:
-        (eta,) = now
-        if namespace(theta) is not np:
-            if kept:
-                kernels.momentum(theta, g, kept[0], eta, self.momentum, self.nesterov)
-            else:
-                kernels.sgd(theta, g, eta)
-            return
-        v = g
-        if kept:
-            (v,) = kept
-            v *= self.momentum
-            v += g
-        if self.nesterov:
-            np.multiply(v, self.momentum, out=scratch)
-            scratch += g
-            scratch *= eta
+    def update(self, theta: Array, g: Array, *now: Any) -> None:
+        if not self.momentum:
+            sgd(theta, g, *now)
+        elif self.nesterov:
+            nesterov_momentum(theta, g, self.v, *now, self.momentum)
         else:
-            np.multiply(v, eta, out=scratch)
-        theta -= scratch
+            momentum(theta, g, self.v, *now, self.momentum)
+
+
+@loop
+def rmsprop(theta, g, s, eta, rho, one_minus_rho, epsilon):
+    for i in pieces(theta.size):
+        s[i] = rho * s[i] + one_minus_rho * (g[i] * g[i])
+        theta[i] -= eta * (g[i] / (sqrt(s[i]) + epsilon))
 
 
 class RMSprop(Optimizer):
@@ -180,6 +166,7 @@ class RMSprop(Optimizer):
     """
 
     slots = ("s",)
+    s: Array  # (P,)
 
     def __init__(
         self,
@@ -193,23 +180,16 @@ class RMSprop(Optimizer):
         self.rho = checks.below_one("RMSprop", "rho", rho)
         self.epsilon = checks.positive("RMSprop", "epsilon", epsilon)
 
-    def update(
-        self, theta: Array, g: Array, scratch: Array, now: Sequence[Any], *kept: Array
-    ) -> None:
-        (s,) = kept
-        (eta,) = now
-        if namespace(theta) is not np:
-            kernels.rmsprop(theta, g, s, eta, self.rho, self.epsilon)
-            return
-        np.multiply(g, g, out=scratch)
-        scratch *= 1 - self.rho
-        s *= self.rho
-        s += scratch
-        np.sqrt(s, out=scratch)
-        scratch += self.epsilon
-        np.divide(g, scratch, out=scratch)
-        scratch *= eta
-        theta -= scratch
+    def update(self, theta: Array, g: Array, *now: Any) -> None:
+        rmsprop(theta, g, self.s, *now, self.rho, 1 - self.rho, self.epsilon)
+
+
+@loop
+def adam(theta, g, m, v, eta, epsilon, beta1, beta2):
+    for i in pieces(theta.size):
+        m[i] = beta1 * m[i] + g[i]
+        v[i] = beta2 * v[i] + g[i] * g[i]
+        theta[i] -= eta * (m[i] / (sqrt(v[i]) + epsilon))
 
 
 class Adam(Optimizer):
@@ -231,6 +211,8 @@ class Adam(Optimizer):
     """
 
     slots = ("m", "v")
+    m: Array  # (P,)
+    v: Array  # (P,)
 
     def __init__(
         self,
@@ -255,24 +237,8 @@ class Adam(Optimizer):
         epsilon_t = self.epsilon * (1 / math.sqrt(1 - self.beta2) if self.epsilon_hat else c)
         return eta_t, epsilon_t
 
-    def update(
-        self, theta: Array, g: Array, scratch: Array, now: Sequence[Any], *kept: Array
-    ) -> None:
-        m, v = kept
-        eta_t, epsilon_t = now
-        if namespace(theta) is not np:
-            kernels.adam(theta, g, m, v, eta_t, epsilon_t, self.beta1, self.beta2)
-            return
-        m *= self.beta1
-        m += g
-        np.multiply(g, g, out=scratch)
-        v *= self.beta2
-        v += scratch
-        np.sqrt(v, out=scratch)
-        scratch += epsilon_t
-        np.divide(m, scratch, out=scratch)
-        scratch *= eta_t
-        theta -= scratch
+    def update(self, theta: Array, g: Array, *now: Any) -> None:
+        adam(theta, g, self.m, self.v, *now, self.beta1, self.beta2)
 
 
 class AdamW(Adam):
@@ -300,12 +266,10 @@ class AdamW(Adam):
     def coefficients(self, t: int) -> tuple[float, ...]:
         return *super().coefficients(t), 1 - self.learning_rate * self.weight_decay
 
-    def update(
-        self, theta: Array, g: Array, scratch: Array, now: Sequence[Any], *kept: Array
-    ) -> None:
+    def update(self, theta: Array, g: Array, *now: Any) -> None:
         *adam, decay = now
         theta *= decay
-        super().update(theta, g, scratch, adam, *kept)
+        super().update(theta, g, *adam)
 
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {

@@ -12,6 +12,7 @@ from minidl import checks
 from minidl.backend import Array, Device
 from minidl.checkpoint import Checkpoint, Position
 from minidl.examples import Examples
+from minidl.gpu.step import training_step
 from minidl.losses import Loss
 from minidl.network import Network
 from minidl.optimizers import Optimizer
@@ -106,7 +107,7 @@ def train(
     if isinstance(augment, type) or not (augment is None or callable(augment)):
         raise ValueError(f"train: expected augment as a function, got {checks.shown(augment)}")
     with network.device.enough_memory():
-        step = TrainingStep(network, examples, loss, optimizer, batch_size, augment, graph)
+        step = training_step(network, examples, loss, optimizer, batch_size, augment, graph)
     return _train(step, epochs, rng, progress, checkpoint, watch)
 
 
@@ -188,7 +189,7 @@ def evaluate(network: Network, examples: Examples, loss: Loss, batch_size: int =
         x, targets = examples.batch(start, start + batch_size, network.dtype)
         logits = network.forward(x)
         losses[batch], _ = loss.terms(logits, targets)
-        loss.hits(logits, targets, out=hits[batch])
+        hits[batch] = loss.hits(logits, targets)
     return Evaluation(float(losses.mean(dtype=np.float64)), float(hits.mean(dtype=np.float64)))
 
 

@@ -1,14 +1,16 @@
 """minidl's CUDA kernels compiled by the C++ compiler of this machine, to run them without a GPU.
 
-The body of an ``ElementwiseKernel`` is plain C++.  Here it gets a plain loop around it, so that the
-tests run the very text that CuPy would compile.  That the text is right is what they can show;
-how the GPU runs it they cannot.
+They are those that are written as CUDA, and those that are made from the loops.  The body of an
+``ElementwiseKernel`` is plain C++.  Here it gets a plain loop around it, so that the tests run the
+very text that CuPy would compile.  That the text is right is what they can show; how the GPU runs
+it they cannot.
 """
 
 from __future__ import annotations
 
 import ctypes
 import hashlib
+import inspect
 import itertools
 import os
 import shutil
@@ -20,7 +22,15 @@ from typing import Any
 
 import numpy as np
 
-from minidl.kernels import KERNELS
+from minidl import optimizers
+from minidl.gpu import kernels
+
+LOOPS = {  # every function that is decorated with @loop
+    name: value.__wrapped__
+    for name, value in vars(optimizers).items()
+    if hasattr(value, "__wrapped__") and inspect.getsource(value).startswith("@loop")
+}
+KERNELS = kernels.KERNELS | {name: kernels.kernel_of(text) for name, text in LOOPS.items()}
 
 COMPILER = shutil.which("c++") or shutil.which("g++") or shutil.which("clang++")
 C_TYPES = {

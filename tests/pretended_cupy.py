@@ -167,7 +167,27 @@ class ndarray(np.ndarray):  # noqa: N801 (CuPy's name)
         self[...] = value
 
     def argmax(self, *args: Any, **kwargs: Any) -> Any:
-        return _launch(lambda: _pretend(_plain(self).argmax(*args, **kwargs)))
+        return self._called("argmax", *args, **kwargs)
+
+    def astype(self, *args: Any, **kwargs: Any) -> Any:
+        return self._called("astype", *args, **kwargs)
+
+    def copy(self, *args: Any, **kwargs: Any) -> Any:
+        return self._called("copy", *args, **kwargs)
+
+    def reshape(self, *args: Any, **kwargs: Any) -> Any:
+        return self._called("reshape", *args, **kwargs)
+
+    def _called(self, method: str, *args: Any, **kwargs: Any) -> Any:
+        """A method of NumPy's arrays: a launch, unless it gives a view of this array."""
+
+        def compute() -> Any:
+            return getattr(_plain(self), method)(*_plain(args), **kwargs)
+
+        found = compute()
+        if isinstance(found, np.ndarray) and np.may_share_memory(found, _plain(self)):
+            return _pretend(found)
+        return _launch(lambda: _pretend(compute()))
 
     def __array_ufunc__(self, ufunc, method, *inputs, out=(), **kwargs):
         return _call(getattr(ufunc, method), inputs, kwargs | ({"out": out} if out else {}))
@@ -177,7 +197,7 @@ class ndarray(np.ndarray):  # noqa: N801 (CuPy's name)
 
     def __getitem__(self, key):
         _refuse_plain(key)
-        return _pretend(super().__getitem__(key))
+        return self._called("__getitem__", key)
 
     def __setitem__(self, key, value):
         _refuse_plain(key, value)
@@ -235,7 +255,7 @@ class _Device:
 
 
 class ElementwiseKernel:
-    """A kernel of minidl, by its name."""
+    """A kernel of minidl, by its name: one that is written as CUDA, or one of a loop."""
 
     def __init__(
         self, reads: str, writes: str, body: str, name: str, no_return: bool = False

@@ -319,9 +319,6 @@ def test_softmax_backward_is_its_jacobian_times_dy(z):
     np.testing.assert_allclose(jacobian.reshape(-1, *jacobian.shape[-2:])[0], by_hand, atol=1e-16)
     product = np.einsum("...ij,...i->...j", jacobian, dy)
     np.testing.assert_allclose(f.backward(dy, z, y), product, rtol=0, atol=1e-14)
-    out = np.empty_like(jacobian)
-    assert f.derivative(z, y, out=out) is out
-    np.testing.assert_array_equal(out, jacobian)
 
 
 # -- what every function promises -------------------------------------------------------------
@@ -381,7 +378,7 @@ def test_softmax_of_huge_values_and_of_nan():
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
 @both_types
-def test_type_kept_input_unchanged_out_used(name, dtype, device):
+def test_type_kept_input_unchanged_and_what_is_given_out_stays(name, dtype, device):
     f = get_activation(name)
     drawn = np.random.default_rng(1).standard_normal((2, 3, 4)).astype(dtype)
     z, dy = device.asarray(drawn[0].copy()), device.asarray(drawn[1].copy())
@@ -391,13 +388,10 @@ def test_type_kept_input_unchanged_out_used(name, dtype, device):
         assert array.dtype == dtype
         assert type(array) is type(z)
         assert array.shape[:2] == z.shape
-    for call, expected in (
-        (lambda out: f(z, out=out), y),
-        (lambda out: f.backward(dy, z, y, out=out), dz),
-    ):
-        out = device.xp.full_like(z, 7)
-        assert call(out) is out
-        assert bool((out == expected).all())
+    before = [to_numpy(array).copy() for array in (y, dz)]
+    f.backward(z, dy, f(dy))
+    for array, kept in zip((y, dz), before, strict=True):
+        np.testing.assert_array_equal(to_numpy(array), kept)
     np.testing.assert_array_equal([to_numpy(z), to_numpy(dy)], drawn)
 
 
@@ -412,7 +406,7 @@ def test_lists_integers_and_noncontiguous_arrays_are_accepted(name):
 
 @each
 def test_numbers_and_arrays_may_take_turns(f):
-    """An instance keeps scratch arrays: their shapes must not stand in the way of another."""
+    """An instance keeps nothing from call to call."""
     vector, table = np.array([-1.0, 0.5]), np.array([[-1.0, 0.5, 2.0]] * 3)
     for z in (0.5, vector, table, table[:2], -1, vector[:1], [table], 0.5):
         fresh = type(f)(**({"alpha": f.alpha} if f.name in ("elu", "leaky_relu") else {}))

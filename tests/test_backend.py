@@ -1,4 +1,4 @@
-"""Devices by name, the errors that say the way out, and the buffers that make a step free."""
+"""Devices by name, the errors that say the way out, random numbers, and what is fused."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ import minidl
 from minidl import DeviceError, backend, get_device
 from minidl.backend import (
     Device,
-    Workspace,
+    Random,
     _say_once,
+    fused,
     namespace,
     set_precision,
     special,
-    take_rows,
     to_numpy,
 )
+from minidl.gpu import kernels
 
 
 def no_cupy(monkeypatch):
@@ -150,14 +151,17 @@ def test_a_training_that_cannot_fit_is_refused_before_anything_is_copied(monkeyp
     network = minidl.Network([minidl.Dense(1000, 1000)], 1000, device="cuda")
     data = minidl.Examples(np.zeros((5000, 1000), np.uint8), np.zeros(5000, int))
     loss = minidl.SoftmaxCrossEntropy()
-    # 5 MB of bytes, 40 kB of labels, four vectors of 4 MB with Adam's; for each of 64 examples
-    # its bytes, then as floats x, y, z, dz
-    needed = 5_000_000 + 40_000 + 4 * 4_004_000 + 64 * (1000 + 4 * 1000 * 4)
+    # 5 MB of bytes, 40 kB of labels, three vectors of 4 MB with Adam's; for each of 64 examples
+    # as floats x, y, dy.  θ and ∇θ are there.
+    needed = 5_000_000 + 40_000 + 3 * 4_004_000 + 64 * 3 * 1000 * 4
     cupy.free = needed - 1
-    with pytest.raises(DeviceError, match="cuda:0: not enough memory: the training needs 22 MB"):
+    with pytest.raises(DeviceError, match="cuda:0: not enough memory: the training needs 18 MB"):
         minidl.train(network, data, loss, minidl.Adam(), epochs=1)
     cupy.free = needed
     minidl.train(network, data, loss, minidl.Adam(), epochs=1)
+    there = data.to("cuda")
+    cupy.free = needed - 5_040_000
+    minidl.train(network, there, loss, minidl.Adam(), epochs=1)
 
 
 def test_precision_is_explicit(monkeypatch):
@@ -189,47 +193,46 @@ def test_namespace_transfers_and_special_functions(device):
     assert to_numpy(there) is get_device("cpu").asarray(there) is there
 
 
-def test_take_rows(device):
-    array = device.asarray(np.arange(12, dtype=np.uint8).reshape(4, 3))
-    out = device.xp.empty((2, 3), np.uint8)
-    assert take_rows(array, device.asarray([3, 0]), out) is out
-    np.testing.assert_array_equal(to_numpy(out), [[9, 10, 11], [0, 1, 2]])
+class Dice(Random):
+    """Two throws in each step."""
+
+    def __init__(self, seed):
+        self.rng = np.random.default_rng(seed)
+
+    def sample(self, shape):
+        return self.rng.integers(1, 7, shape)
 
 
-def test_a_buffer_is_made_once_cut_for_less_and_made_anew_for_more(device):
-    work, like = Workspace(), device.asarray(np.zeros(1, np.float32))
-    a = work.buffer("a", (4, 3), like)
-    assert (a.shape, a.dtype, type(a)) == ((4, 3), np.float32, type(like))
-    assert work.buffer("a", (4, 3), like) is a
-    assert work.buffer("b", (4, 3), like) is not a
-    a[...] = 5
-    cut = work.buffer("a", (2, 3), like)
-    cut[...] = 7
-    assert float(a.sum()) == 2 * 3 * 7 + 2 * 3 * 5  # the first rows of the same memory
-    assert cut.flags.c_contiguous
-    assert work.buffer("a", (4, 3), like) is a
-    assert work.buffer("a", (5, 3), like).shape == (5, 3)
+def test_numbers_are_drawn_when_the_step_comes_to_it_or_ahead_of_it_but_not_twice(device):
+    like = device.asarray(np.zeros(1))
+    expected = np.random.default_rng(3)
+    dice = Dice(3)
+    first = dice.drawn((2,), like)
+    assert type(first) is type(like)
+    np.testing.assert_array_equal(to_numpy(first), expected.integers(1, 7, 2))
+    dice.draw_ahead()
+    ahead = to_numpy(dice.u).copy()
+    np.testing.assert_array_equal(ahead, expected.integers(1, 7, 2))
+    assert dice.u is first  # a graph has its address
+    assert dice.drawn((2,), like) is first
+    np.testing.assert_array_equal(to_numpy(first), ahead)
+    np.testing.assert_array_equal(to_numpy(dice.drawn((4,), like)), expected.integers(1, 7, 4))
 
 
-def test_a_buffer_of_another_width_type_or_number_of_axes_is_another_array():
-    work, like = Workspace(), np.zeros(1, np.float32)
-    shapes = [(4, 3), (4, 2), (4,), (3,), (), (2,), (2, 2, 2), (1, 2, 2), ()]
-    for shape in shapes:
-        for dtype in (None, bool, np.float64):
-            made = work.buffer("a", shape, like, dtype)
-            assert made.shape == shape
-            assert made.dtype == np.dtype(dtype or np.float32)
+def test_what_is_fused_runs_its_own_lines_on_the_cpu_and_a_kernel_on_a_gpu(device, monkeypatch):
+    @fused
+    def twice(x):
+        """Says what it does."""
+        return 2 * x
 
-
-def test_a_buffer_does_not_stay_on_another_device(monkeypatch):
-    cupy = pretended_cupy.install(monkeypatch)
-    work = Workspace()
-    assert type(work.buffer("a", (2,), np.zeros(1))) is np.ndarray
-    assert type(work.buffer("a", (2,), cupy.zeros(1))) is cupy.ndarray
+    assert twice.__doc__ == "Says what it does."
+    monkeypatch.setitem(kernels.FUSED, twice.__qualname__, lambda x: x + 5)
+    y = twice(device.asarray(np.ones(2)))
+    np.testing.assert_array_equal(to_numpy(y), [6, 6] if device.is_cuda else [2, 2])
 
 
 def test_import_minidl_imports_nothing_heavy():
-    heavy = "cupy", "matplotlib", "requests", "scipy", "torch", "tqdm"
+    heavy = "cupy", "matplotlib", "numba", "requests", "scipy", "torch", "tqdm"
     code = f"import sys, minidl; print(*set({heavy}).intersection(sys.modules))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == ""

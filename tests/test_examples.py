@@ -46,12 +46,18 @@ def test_floats_are_taken_as_they_are_or_divided_as_asked():
     np.testing.assert_array_equal(x, IMAGES[:1])
 
 
-def test_a_draw_reuses_its_memory():
-    examples = Examples(IMAGES, LABELS)
-    x, t = examples.draw(np.array([0, 1]), np.dtype("float32"))
-    again, labels = examples.draw(np.array([2, 3]), np.dtype("float32"))
-    assert again is x
-    assert labels is t
+def test_a_batch_belongs_to_whoever_drew_it():
+    """The next draw does not change it, and a change of it does not reach the examples."""
+    images, labels = IMAGES.astype(np.float32), LABELS.copy()
+    for examples in (Examples(images, labels), Examples(images, labels).first(4)):
+        for draw in (examples.draw, lambda rows, dtype, e=examples: e.batch(0, 2, dtype)):
+            x, t = draw(np.array([0, 1]), np.dtype("float32"))
+            kept = x.copy(), t.copy()
+            draw(np.array([2, 3]), np.dtype("float32"))
+            np.testing.assert_array_equal(x, kept[0])
+            np.testing.assert_array_equal(t, kept[1])
+            x += 1
+            np.testing.assert_array_equal(images, IMAGES)
 
 
 def test_the_first_examples_are_no_copy():

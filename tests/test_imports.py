@@ -11,128 +11,17 @@ import minidl
 
 PACKAGE = Path(minidl.__file__).parent
 
-# What each module of the engine may import of minidl: nothing that is not named here.
-MAY_IMPORT = {
-    "machine": set(),
-    "backend": {"machine"},
-    "checks": {"backend"},
-    "files": set(),
-    "printable": set(),
-    "output": set(),
-    "npz": {"files"},
-    "sealed": {"backend", "files"},
-    "parallel": set(),
-    "software": {"printable"},
-    "progress": set(),
-    "pages.parts": set(),
-    "pages.chart": {"pages.parts"},
-    "pages.page": {"pages.parts"},
-    "pages": {"pages.chart", "pages.page", "pages.parts"},
-    "initializers": set(),
-    "schedules": set(),
-    "kernels": {"backend"},
-    "activations.base": {"backend", "kernels"},
-    "activations.saturating": {"activations.base", "backend"},
-    "activations.rectifiers": {"activations.base", "activations.saturating", "backend"},
-    "activations.softmax": {"activations.base", "backend"},
-    "activations": {
-        *("activations.base", "activations.saturating", "activations.rectifiers"),
-        "activations.softmax",
-    },
-    "layers.base": {"backend"},
-    "layers.images": {"backend", "layers.base"},
-    "layers.affine": {"activations", "backend", "initializers", "layers.base"},
-    "layers.dense": {"activations", "backend", "initializers", "layers.affine"},
-    "layers.dropout": {"backend", "layers.base", "layers.images"},
-    "layers.flatten": {"backend", "layers.base"},
-    "layers.activate": {"activations", "backend", "layers.base", "layers.images"},
-    "layers.glu": {"activations", "backend", "layers.base", "layers.images"},
-    "layers.channelwise": {"backend", "layers.base"},
-    "layers.batch_norm": {"backend", "layers.channelwise", "layers.images"},
-    "layers.prelu": {"backend", "layers.channelwise", "layers.images"},
-    "layers.apl": {"backend", "layers.channelwise", "layers.images"},
-    "layers.chain": {"backend", "layers.base"},
-    "layers.residual": {"backend", "layers.base", "layers.chain", "layers.images"},
-    "layers.windows": {"backend", "layers.base", "layers.images"},
-    "layers.conv2d": {
-        *("activations", "backend", "initializers"),
-        *("layers.affine", "layers.images", "layers.windows"),
-    },
-    "layers.pool2d": {"backend", "layers.base", "layers.images", "layers.windows"},
-    "layers.max_pool": {"backend", "layers.images", "layers.pool2d", "layers.windows"},
-    "layers.average_pool": {
-        *("backend", "layers.base", "layers.images", "layers.pool2d", "layers.windows")
-    },
-    "layers": {
-        *("layers.base", "layers.dense", "layers.dropout", "layers.flatten"),
-        *("layers.activate", "layers.glu", "layers.batch_norm", "layers.prelu", "layers.apl"),
-        *("layers.chain", "layers.residual"),
-        *("layers.conv2d", "layers.max_pool", "layers.average_pool"),
-    },
-    "examples": {"backend", "kernels"},
-    "augmentation": {"backend"},
-    "losses": {"activations", "backend", "kernels"},
-    "optimizers": {"backend", "kernels", "parallel"},
-    "network": {
-        *("backend", "files", "layers", "layers.base", "layers.chain", "npz", "printable"),
-    },
-    "early_stopping": {"backend", "network"},
-    "metrics": {"backend", "examples", "network"},
-    "inspection": {"activations", "backend", "examples", "losses", "network"},
-    "gradcheck.result": set(),
-    "gradcheck.point": {"backend"},
-    "gradcheck.subjects": {"backend", "gradcheck.point", "layers"},
-    "gradcheck.numeric": {"backend", "gradcheck.subjects"},
-    "gradcheck.ties": {"backend", "gradcheck.numeric", "gradcheck.subjects"},
-    "gradcheck.judge": {
-        *("backend", "gradcheck.numeric", "gradcheck.result", "gradcheck.subjects"),
-    },
-    "gradcheck.check": {
-        *("activations", "backend", "layers", "gradcheck.judge", "gradcheck.point"),
-        *("gradcheck.result", "gradcheck.subjects", "gradcheck.ties"),
-    },
-    "gradcheck": {"gradcheck.check", "gradcheck.result"},
-    "graph": {"backend"},
-    "memory": {"backend", "examples", "network", "optimizers"},
-    "step": {
-        *("backend", "examples", "graph", "inspection", "kernels", "losses", "memory", "network"),
-        "optimizers",
-    },
-    "microscope.backward_signal": {"backend", "layers", "layers.affine", "network"},
-    "microscope.look": {
-        *("backend", "layers", "layers.affine", "losses", "microscope.backward_signal"),
-        "network",
-    },
-    "microscope.look_file": {
-        *("backend", "files", "losses", "microscope.backward_signal", "microscope.look"),
-        *("network", "npz"),
-    },
-    "microscope.walkthrough": {"activations", "layers", "losses", "network", "optimizers"},
-    "microscope.run": {"microscope.look", "microscope.look_file", "printable"},
-    "microscope.parts": {
-        *("microscope.backward_signal", "microscope.look", "microscope.run"),
-        *("microscope.walkthrough", "pages"),
-    },
-    "microscope.page": {
-        *("microscope.backward_signal", "microscope.parts", "microscope.run", "pages"),
-        "printable",
-    },
-    "microscope.server": {"microscope.look_file"},
-    "microscope.__main__": {
-        *("files", "microscope.look_file", "microscope.page", "microscope.server", "output")
-    },
-    "microscope": set(),
-    "checkpoint": {"backend", "printable", "sealed", "software", "step"},
-    "training": {
-        *("backend", "checkpoint", "examples", "losses", "network", "optimizers", "progress"),
-        "step",
-    },
-}
-# Arguments are checked where they enter, so this one may be imported by all above it.
-EVERYWHERE = {"checks"}
-# Of the rest: the part of the engine that must not know it.
-UPPER = ("datasets", "reporting", "recording", "cells", "training")
-HEAVY = {"cupy", "cupyx", "matplotlib", "requests", "tqdm", "scipy", "torch"}
+# From the bottom up: a module, or a package as one, imports what stands before it, and itself.
+ORDER = (
+    *("machine", "backend", "_blas", "checks", "files", "printable", "output", "npz", "sealed"),
+    *("parallel", "loops", "software", "progress", "pages", "initializers", "schedules"),
+    *("activations", "layers", "examples", "augmentation", "losses", "optimizers", "network"),
+    *("early_stopping", "metrics", "inspection", "gradcheck", "step", "gpu", "microscope"),
+    *("checkpoint", "training", "datasets", "recording", "cells", "reporting"),
+)
+# What it imports when it meets an array of a GPU, and no sooner.
+LAZILY = {"backend": {"gpu"}}
+HEAVY = {"cupy", "cupyx", "matplotlib", "numba", "requests", "tqdm", "scipy", "torch"}
 
 
 def modules() -> dict[str, Path]:
@@ -164,21 +53,17 @@ def within(names: set[str]) -> set[str]:
     return {name.removeprefix("minidl.") for name in names if name.startswith("minidl.")}
 
 
-@pytest.mark.parametrize("module", MAY_IMPORT)
-def test_the_engine_imports_downwards_only(module):
-    assert within(imports(modules()[module])) <= MAY_IMPORT[module] | EVERYWHERE
+def unit(module: str) -> str:
+    """The module itself, or the package that it belongs to."""
+    return module.partition(".")[0]
 
 
-def test_the_table_is_itself_in_order():
-    seen: set[str] = set()
-    for module, allowed in MAY_IMPORT.items():
-        assert allowed <= seen, module
-        seen.add(module)
-
-
-def test_every_module_of_the_engine_is_in_the_table():
-    engine = {m for m in modules() if m and m.split(".")[0] not in UPPER[:4]}
-    assert engine == set(MAY_IMPORT)
+@pytest.mark.parametrize("module", [name for name in modules() if name])
+def test_imports_run_downwards_only(module):
+    below = set(ORDER[: ORDER.index(unit(module)) + 1])
+    path = modules()[module]
+    assert {unit(name) for name in within(imports(path, everywhere=False))} <= below
+    assert {unit(name) for name in within(imports(path))} <= below | LAZILY.get(module, set())
 
 
 def test_nothing_imports_experiments_benchmarks_or_tests():
@@ -194,10 +79,12 @@ def test_reporting_is_on_top_and_data_sets_know_no_network():
             assert "reporting" not in used, module
         if module.split(".")[0] == "datasets":
             known = {"datasets", "examples", "files", "printable", "backend"}
-            assert used <= known | EVERYWHERE, module
+            assert used <= known | {"checks"}, module
 
 
-@pytest.mark.parametrize("module", MAY_IMPORT)
+@pytest.mark.parametrize(
+    "module", [m for m in modules() if unit(m) in ORDER[: ORDER.index("datasets")]]
+)
 def test_heavy_modules_are_imported_where_they_are_used(module):
     roots = {name.partition(".")[0] for name in imports(modules()[module], everywhere=False)}
     assert not roots & HEAVY

@@ -149,11 +149,11 @@ ERRORS = {
         r"\(N, C, height, width\), got \(N, 192\); put no Flatten before it",
     ),
     "vectors into the global mean": (
-        lambda: GlobalAveragePool2D().forward(np.ones((2, 3))),
+        lambda: GlobalAveragePool2D()(np.ones((2, 3))),
         r"GlobalAveragePool2D\(\): expected input \(N, C, height, width\), got \(2, 3\); put no",
     ),
     "too small": (
-        lambda: MaxPool2D(3).forward(np.ones((1, 1, 2, 5))),
+        lambda: MaxPool2D(3)(np.ones((1, 1, 2, 5))),
         r"MaxPool2D\(3x3\): expected images of at least 3x3 with their padding, got 2x5",
     ),
 }

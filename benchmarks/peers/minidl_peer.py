@@ -13,7 +13,7 @@ from minidl import (
     Network,
     SoftmaxCrossEntropy,
 )
-from minidl.step import TrainingStep
+from minidl.gpu.step import training_step
 
 
 def layers(problem):
@@ -36,7 +36,7 @@ class MinidlPeer:
         self.network.theta[...] = self.network.device.asarray(theta)
         self.loss_function = SoftmaxCrossEntropy()
         examples = Examples(problem.images, problem.labels)
-        self.step = TrainingStep(
+        self.step = training_step(
             self.network,
             examples,
             self.loss_function,

@@ -1,8 +1,8 @@
 """Activation functions: one class per function, f(z) and its analytic derivative f'(z).
 
 A function is used as ``y = f(z)``, ``f.derivative(z)`` and, in a backward
-pass, ``dz = f.backward(dy, z, y)``.  A subclass writes two methods: ``f(z, y)``
-fills ``y``, ``df(z, y, d)`` fills ``d`` with f'(z), where ``y`` holds f(z).
+pass, ``dz = f.backward(dy, z, y)``.  A subclass writes two formulas: ``f(z)``, and
+``slope(z, y)`` for f'(z) where y = f(z) is known already.
 
 The derivatives keep their *relative* precision in the tails.  ``y * (1 - y)``
 would be the textbook form of sigmoid's, but in float32 it is exactly 0 from

@@ -1,4 +1,4 @@
-"""What all activation functions share: checks, memory, and the chain rule."""
+"""What all activation functions share: the door, large arrays in pieces, and the chain rule."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ from typing import ClassVar
 
 import numpy as np
 
-from minidl import checks, kernels
-from minidl.backend import Array, Workspace, namespace
+from minidl import checks
+from minidl.backend import Array, fused, namespace
+from minidl.loops import in_pieces
 
 
-class Activation(Workspace):
-    """Base of all: checks, memory, and the chain rule for element-wise functions.
+class Activation:
+    """Base of all.  A subclass writes two formulas, ``f(z)`` and ``slope(z, y)``.
 
-    An instance keeps scratch arrays, so one instance serves one layer.
+    Both take arrays of any shape and give new ones; they are called through the methods
+    below, which also silence the overflow of e^z: the formulas are written so that
+    1/inf = 0 is right.
     """
 
     name: ClassVar[str]
@@ -25,58 +28,33 @@ class Activation(Workspace):
     max_slope: float = 1.0  # the supremum of |f'|
     elementwise: ClassVar[bool] = True
 
-    def __call__(self, z: Array, out: Array | None = None) -> Array:
-        """f(z), in ``out`` where given; ``z`` of any shape, left unchanged."""
-        z = as_floats(z)
-        y = namespace(z).empty_like(z) if out is None else out
-        self._expect_like(z, "out", y)
-        if kernels.has_kernel(self, z):
-            kernels.activation(self, z, y)
-            return y
-        # e^z may overflow to inf: the formulas below are written so that 1/inf = 0 is right.
-        with np.errstate(over="ignore", under="ignore"):
-            self.f(z, y)
-        return y
+    def f(self, z: Array) -> Array:
+        """f(z), a new array."""
+        raise NotImplementedError
 
-    def with_bias(self, z: Array, b: Array, out: Array) -> Array:
-        """z ← z + b, in place, and f(z) in ``out``; ``b`` has the shape of the last axes of z."""
-        if kernels.has_kernel(self, z):
-            kernels.bias_activation(self, z, b, out)
-            return out
-        z += b
-        return self(z, out)
+    def slope(self, z: Array, y: Array) -> Array:
+        """f'(z), a new array, where y = f(z) is known; truth values count as 0 and 1."""
+        raise NotImplementedError
 
-    def derivative(self, z: Array, y: Array | None = None, out: Array | None = None) -> Array:
+    @fused
+    def __call__(self, z: Array) -> Array:
+        """f(z) for ``z`` of any shape, which is left as it is."""
+        return in_pieces(self.f, as_floats(z))
+
+    def derivative(self, z: Array, y: Array | None = None) -> Array:
         """f'(z), same shape as ``z``; ``y`` is f(z) where it is known already."""
         z = as_floats(z)
         y = self(z) if y is None else y
-        d = namespace(z).empty_like(z) if out is None else out
         self._expect_like(z, "y", y)
-        self._expect_like(z, "out", d)
-        if kernels.has_kernel(self, z):
-            kernels.activation_slope(self, z, y, d)
-            return d
-        with np.errstate(over="ignore", under="ignore"):
-            self.df(z, y, d)
-        return d
+        return in_pieces(self.slope, z, y).astype(z.dtype, copy=False)
 
-    def backward(self, dy: Array, z: Array, y: Array, out: Array | None = None) -> Array:
+    @fused
+    def backward(self, dy: Array, z: Array, y: Array) -> Array:
         """dz = dy ∘ f'(z): the chain rule through y = f(z)."""
-        self._expect_like(z, "dy", dy)
-        if out is not None and kernels.has_kernel(self, z):
-            kernels.activation_backward(self, dy, z, y, out)
-            return out
-        dz = self.derivative(z, y, out)
-        dz *= dy
-        return dz
+        return in_pieces(self._backward, dy, z, y)
 
-    def f(self, z: Array, y: Array) -> None:
-        """Write f(z) into ``y``."""
-        raise NotImplementedError
-
-    def df(self, z: Array, y: Array, d: Array) -> None:
-        """Write f'(z) into ``d``; ``y`` holds f(z)."""
-        raise NotImplementedError
+    def _backward(self, dy: Array, z: Array, y: Array) -> Array:
+        return dy * self.slope(z, y)
 
     def _expect_like(self, z: Array, name: str, array: Array) -> None:
         """Raise unless it has the shape of ``z``: NumPy would stretch it in silence."""
@@ -108,8 +86,12 @@ class Linear(Activation):
     derivative_formula = "1"
     range = (-math.inf, math.inf)
 
-    def f(self, z: Array, y: Array) -> None:
-        y[...] = z
+    def __call__(self, z: Array) -> Array:
+        return as_floats(z)
 
-    def df(self, z: Array, y: Array, d: Array) -> None:
-        d[...] = 1
+    def slope(self, z: Array, y: Array) -> Array:
+        return np.ones_like(z)
+
+    def backward(self, dy: Array, z: Array, y: Array) -> Array:
+        """dz = dy, the array itself."""
+        return dy

@@ -9,7 +9,7 @@ import numpy as np
 from minidl import checks
 from minidl.activations.base import Activation
 from minidl.activations.saturating import sigmoid
-from minidl.backend import Array, namespace, special
+from minidl.backend import Array, special
 
 
 class ReLU(Activation):
@@ -24,11 +24,11 @@ class ReLU(Activation):
     range = (0.0, math.inf)
     kink = 0.0
 
-    def f(self, z: Array, y: Array) -> None:
-        np.maximum(z, 0, out=y)
+    def f(self, z: Array) -> Array:
+        return np.maximum(z, 0)
 
-    def df(self, z: Array, y: Array, d: Array) -> None:
-        np.greater(z, 0, out=d)
+    def slope(self, z: Array, y: Array) -> Array:
+        return z > 0
 
 
 class LeakyReLU(Activation):
@@ -47,13 +47,11 @@ class LeakyReLU(Activation):
     def __init__(self, alpha: float = 0.01) -> None:
         self.alpha = checks.share("leaky_relu", "alpha", alpha)
 
-    def f(self, z: Array, y: Array) -> None:
-        np.multiply(z, self.alpha, out=y)
-        np.maximum(z, y, out=y)
+    def f(self, z: Array) -> Array:
+        return np.maximum(self.alpha * z, z)
 
-    def df(self, z: Array, y: Array, d: Array) -> None:
-        np.greater(z, 0, out=d)
-        np.maximum(d, self.alpha, out=d)
+    def slope(self, z: Array, y: Array) -> Array:
+        return np.where(z > 0, 1, z.dtype.type(self.alpha))
 
     def __repr__(self) -> str:
         return f"{self.name}({self.alpha:g})"
@@ -72,13 +70,11 @@ class SquaredReLU(Activation):
     range = (0.0, math.inf)
     max_slope = math.inf
 
-    def f(self, z: Array, y: Array) -> None:
-        np.maximum(z, 0, out=y)
-        y *= y
+    def f(self, z: Array) -> Array:
+        return np.maximum(z, 0) ** 2
 
-    def df(self, z: Array, y: Array, d: Array) -> None:
-        np.maximum(z, 0, out=d)
-        d *= 2
+    def slope(self, z: Array, y: Array) -> Array:
+        return 2 * np.maximum(z, 0)
 
 
 class ELU(Activation):
@@ -99,22 +95,11 @@ class ELU(Activation):
         self.kink = None if self.alpha == 1 else 0.0
         self.max_slope = self.scale * max(1.0, self.alpha)
 
-    def f(self, z: Array, y: Array) -> None:
-        np.minimum(z, 0, out=y)
-        np.expm1(y, out=y)
-        y *= self.alpha
-        namespace(z).copyto(y, z, where=self._positive(z))
-        y *= self.scale
+    def f(self, z: Array) -> Array:
+        return self.scale * np.where(z > 0, z, self.alpha * np.expm1(np.minimum(z, 0)))
 
-    def df(self, z: Array, y: Array, d: Array) -> None:
-        np.minimum(z, 0, out=d)
-        np.exp(d, out=d)
-        d *= self.alpha
-        namespace(z).copyto(d, 1, where=self._positive(z))
-        d *= self.scale
-
-    def _positive(self, z: Array) -> Array:
-        return np.greater(z, 0, out=self.buffer("positive", z.shape, z, bool))
+    def slope(self, z: Array, y: Array) -> Array:
+        return self.scale * np.where(z > 0, 1, self.alpha * np.exp(np.minimum(z, 0)))
 
     def __repr__(self) -> str:
         return f"{self.name}({self.alpha:g})"
@@ -153,25 +138,17 @@ class GELU(Activation):
     range = (-0.16997120747990369, math.inf)
     max_slope = 1.1289041451512186  # at z = √2
 
-    def f(self, z: Array, y: Array) -> None:
-        self._normal_cdf(z, y)
-        y *= z
+    def f(self, z: Array) -> Array:
+        return z * self._normal_cdf(z)
 
-    def df(self, z: Array, y: Array, d: Array) -> None:
-        np.multiply(z, z, out=d)
-        d *= -0.5
-        np.exp(d, out=d)
-        d *= 1 / math.sqrt(2 * math.pi)  # φ(z)
-        d *= z
-        d += self._normal_cdf(z, self.buffer("cdf", z.shape, z))
+    def slope(self, z: Array, y: Array) -> Array:
+        density = np.exp(-z * z / 2) / math.sqrt(2 * math.pi)  # φ(z)
+        return self._normal_cdf(z) + z * density
 
     @staticmethod
-    def _normal_cdf(z: Array, out: Array) -> Array:
+    def _normal_cdf(z: Array) -> Array:
         """Φ(z) = ½ erfc(−z/√2): with erf in its place the left tail would cancel."""
-        np.multiply(z, -1 / math.sqrt(2), out=out)
-        special(z).erfc(out, out=out)
-        out *= 0.5
-        return out
+        return special(z).erfc(-z / math.sqrt(2)) / 2
 
 
 class Swish(Activation):
@@ -186,13 +163,8 @@ class Swish(Activation):
     range = (-0.27846454276107379, math.inf)
     max_slope = 1.0998393201307136  # at z = 2.3994
 
-    def f(self, z: Array, y: Array) -> None:
-        sigmoid(z, y)
-        y *= z
+    def f(self, z: Array) -> Array:
+        return z * sigmoid(z)
 
-    def df(self, z: Array, y: Array, d: Array) -> None:
-        np.exp(z, out=d)  # z σ(−z) = z / (1 + e^z)
-        d += 1
-        np.divide(z, d, out=d)
-        d += 1
-        d *= sigmoid(z, self.buffer("sigmoid", z.shape, z))
+    def slope(self, z: Array, y: Array) -> Array:
+        return sigmoid(z) * (1 + z / (1 + np.exp(z)))  # σ(−z) = 1 / (1 + e^z)

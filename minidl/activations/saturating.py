@@ -8,20 +8,17 @@ from minidl.activations.base import Activation
 from minidl.backend import Array
 
 
-def sigmoid(z: Array, y: Array) -> Array:
-    """y = σ(z) = 1 / (1 + e^(−z)).  The sum has no cancellation, so both tails are precise.
+def sigmoid(z: Array) -> Array:
+    """σ(z) = 1 / (1 + e^(−z)).  The sum has no cancellation, so both tails are precise.
 
-    For z below −88 in float32 (−709 in float64) e^(−z) overflows and y is 0; the
+    For z below −88 in float32 (−709 in float64) e^(−z) overflows and σ is 0; the
     caller silences that with ``np.errstate(over="ignore")``.
     """
-    np.negative(z, out=y)
-    np.exp(y, out=y)
-    y += 1
-    return np.reciprocal(y, out=y)
+    return 1 / (1 + np.exp(-z))
 
 
 class Sigmoid(Activation):
-    """f(z) = σ(z) = 1 / (1 + e^(−z)),  f'(z) = σ(z) σ(−z),  range (0, 1)."""
+    """f(z) = σ(z) = 1 / (1 + e^(−z)),  f'(z) = σ(z) σ(−z) = y / (1 + e^z),  range (0, 1)."""
 
     name = "sigmoid"
     formula = "1 / (1 + e^(−z))"
@@ -29,13 +26,11 @@ class Sigmoid(Activation):
     range = (0.0, 1.0)
     max_slope = 0.25
 
-    def f(self, z: Array, y: Array) -> None:
-        sigmoid(z, y)
+    def f(self, z: Array) -> Array:
+        return sigmoid(z)
 
-    def df(self, z: Array, y: Array, d: Array) -> None:
-        np.exp(z, out=d)  # σ(−z) = 1 / (1 + e^z)
-        d += 1
-        np.divide(y, d, out=d)
+    def slope(self, z: Array, y: Array) -> Array:
+        return y / (1 + np.exp(z))  # y (1 − y) would cancel where y is close to 1
 
 
 class Tanh(Activation):
@@ -46,13 +41,11 @@ class Tanh(Activation):
     derivative_formula = "1 / cosh²(z)"
     range = (-1.0, 1.0)
 
-    def f(self, z: Array, y: Array) -> None:
-        np.tanh(z, out=y)
+    def f(self, z: Array) -> Array:
+        return np.tanh(z)
 
-    def df(self, z: Array, y: Array, d: Array) -> None:
-        np.cosh(z, out=d)  # 1 − tanh² would cancel in the tails
-        np.reciprocal(d, out=d)
-        d *= d
+    def slope(self, z: Array, y: Array) -> Array:
+        return (1 / np.cosh(z)) ** 2  # 1 − y² would cancel in the tails, and cosh² overflows
 
 
 class PenalizedTanh(Tanh):
@@ -70,15 +63,8 @@ class PenalizedTanh(Tanh):
     range = (-alpha, 1.0)
     kink = 0.0
 
-    def f(self, z: Array, y: Array) -> None:
-        t = self.buffer("tanh", z.shape, z)
-        super().f(z, t)
-        np.multiply(t, self.alpha, out=y)
-        np.maximum(t, y, out=y)
+    def f(self, z: Array) -> Array:
+        return np.where(z > 0, 1, z.dtype.type(self.alpha)) * super().f(z)
 
-    def df(self, z: Array, y: Array, d: Array) -> None:
-        super().df(z, y, d)
-        share = self.buffer("share", z.shape, z)  # 1 or α
-        np.greater(z, 0, out=share)
-        np.maximum(share, self.alpha, out=share)
-        d *= share
+    def slope(self, z: Array, y: Array) -> Array:
+        return np.where(z > 0, 1, z.dtype.type(self.alpha)) * super().slope(z, y)

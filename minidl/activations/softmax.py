@@ -22,28 +22,21 @@ class Softmax(Activation):
     max_slope = 0.25
     elementwise = False
 
-    def f(self, z: Array, y: Array) -> None:
-        np.subtract(z, z.max(axis=-1, keepdims=True), out=y)  # the same value, and no overflow
-        np.exp(y, out=y)
-        y /= y.sum(axis=-1, keepdims=True)
+    def __call__(self, z: Array) -> Array:
+        with np.errstate(over="ignore"):  # −∞ in place of a sum that is too large is right
+            return self.f(as_floats(z))
 
-    def derivative(self, z: Array, y: Array | None = None, out: Array | None = None) -> Array:
+    def f(self, z: Array) -> Array:
+        e = np.exp(z - z.max(axis=-1, keepdims=True))  # the same value, and no overflow
+        return e / e.sum(axis=-1, keepdims=True)
+
+    def derivative(self, z: Array, y: Array | None = None) -> Array:
         """The Jacobian ∂y_i/∂z_j = y_i (δ_ij − y_j), shape ``(…, K, K)`` for ``z`` ``(…, K)``."""
         z = as_floats(z)
-        xp = namespace(z)
         y = self(z) if y is None else y
-        identity = xp.eye(z.shape[-1], dtype=z.dtype)
-        jacobian = y[..., :, None] * (identity - y[..., None, :])
-        if out is None:
-            return jacobian
-        out[...] = jacobian
-        return out
+        identity = namespace(z).eye(z.shape[-1], dtype=z.dtype)
+        return y[..., :, None] * (identity - y[..., None, :])
 
-    def backward(self, dy: Array, z: Array, y: Array, out: Array | None = None) -> Array:
+    def backward(self, dy: Array, z: Array, y: Array) -> Array:
         """dz = y ∘ (dy − ⟨dy, y⟩): the Jacobian–vector product without the Jacobian."""
-        dz = namespace(z).empty_like(z) if out is None else out
-        np.multiply(dy, y, out=dz)
-        inner = dz.sum(axis=-1, keepdims=True)  # ⟨dy, y⟩  (…, 1)
-        np.subtract(dy, inner, out=dz)
-        dz *= y
-        return dz
+        return y * (dy - (dy * y).sum(axis=-1, keepdims=True))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from minidl.backend import Array, namespace, to_numpy
+from minidl.layers import Layer
 
 MOVE = 0.02  # how far an input is moved, in standard deviations of a normal draw
 FACTORS = ((-1.5, 1.5), (0.5, 1.5))  # by which a parameter is multiplied
@@ -29,6 +30,11 @@ def put_back(layer: Any) -> Iterator[None]:
             array[...] = values
         for bits, state in drawn:
             bits.state = state
+
+
+def door(layer: Any) -> Callable[[Array, bool], Array]:
+    """What takes a batch and checks it first, once for all that follows."""
+    return layer if isinstance(layer, Layer) else layer.forward
 
 
 def generators(layer: Any) -> list[np.random.BitGenerator]:
@@ -53,7 +59,7 @@ def scatter(layer: Any, x: Array, mode: bool, rng: np.random.Generator) -> None:
             scattered = np.where(start == 0, size * (factor - (low + high) / 2), start * factor)
             value[...] = namespace(value).asarray(scattered)
         with np.errstate(all="ignore"):
-            y = layer.forward(x, mode)
+            y = door(layer)(x, mode)
         if bool(namespace(y).isfinite(y).all()):
             break
     if any(part.state() for part in layer.walk()):

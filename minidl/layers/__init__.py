@@ -1,9 +1,9 @@
 """Layers: one concept per file, forward and backward, nothing else."""
 
+from minidl.layers._base import Layer
 from minidl.layers.activate import Activate
 from minidl.layers.apl import APL
 from minidl.layers.average_pool import AveragePool2D, GlobalAveragePool2D
-from minidl.layers.base import Layer
 from minidl.layers.batch_norm import BatchNorm
 from minidl.layers.chain import Chain
 from minidl.layers.conv2d import Conv2D

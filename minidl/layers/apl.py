@@ -8,8 +8,7 @@ import numpy as np
 
 from minidl import checks
 from minidl.backend import Array, namespace
-from minidl.layers.channelwise import Channelwise
-from minidl.layers.images import buffer_like
+from minidl.layers._channelwise import Channelwise, blocks, empty_like, rows
 
 
 class APL(Channelwise):
@@ -51,41 +50,26 @@ class APL(Channelwise):
         self.b[...] = 0
 
     def forward(self, x: Array, training: bool = False) -> Array:
-        checks.array(self, "x", x)
-        self._expect_shape(x.shape)
-        self._expect_like("x", x, self._bound("a"))
         self.x = x  # (N, C, …)
-        self.y = y = buffer_like(self, "y", x)
-        np.maximum(x, 0, out=y)
-        hinge = buffer_like(self, "hinge", x)
-        for a, b in zip(self.a, self.b, strict=True):  # (C,) each
-            np.subtract(self._spread(b, x), x, out=hinge)
-            np.maximum(hinge, 0, out=hinge)
-            hinge *= self._spread(a, x)
-            y += hinge
-        return y
+        self.y, y = empty_like(x)
+        x = rows(x)  # (C, m)
+        for c in blocks(x):
+            y[c] = np.maximum(x[c], 0)
+            for a, b in zip(self.a[:, c, None], self.b[:, c, None], strict=True):  # (c, 1) each
+                y[c] += a * np.maximum(b - x[c], 0)
+        return self.y
 
     def backward(self, dy: Array, input_gradient: bool = True) -> Array | None:
-        self._expect_dy(dy)
-        hinge, open_ = (buffer_like(self, name, dy) for name in ("hinge", "open"))
-        dx = None
-        if input_gradient:
-            dx = buffer_like(self, "dx", dy)
-            np.greater(self.x, 0, out=dx)
-            dx *= dy
-        for a, b, da, db in zip(self.a, self.b, self.da, self.db, strict=True):
-            np.subtract(self._spread(b, dy), self.x, out=hinge)
-            np.maximum(hinge, 0, out=hinge)
-            np.greater(hinge, 0, out=open_)  # [x < b_s]
-            hinge *= dy
-            self._sum(hinge, out=da)
-            open_ *= dy
-            self._sum(open_, out=db)
-            db *= a
-            if dx is not None:
-                open_ *= self._spread(a, dy)
-                dx -= open_
-        return dx
+        dx, dx_rows = empty_like(dy)
+        x, dy = rows(self.x), rows(dy)
+        for c in blocks(x):
+            dx_rows[c] = dy[c] * (x[c] > 0)
+            for s, (a, b) in enumerate(zip(self.a[:, c, None], self.b[:, c, None], strict=True)):
+                self.da[s, c] = (dy[c] * np.maximum(b - x[c], 0)).sum(axis=1)
+                passed = dy[c] * (x[c] < b)
+                self.db[s, c] = a[:, 0] * passed.sum(axis=1)
+                dx_rows[c] -= a * passed
+        return dx if input_gradient else None
 
     def __repr__(self) -> str:
         return f"APL({self.channels}, hinges={self.hinges})"

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from typing import Any
 
-import numpy as np
-
-from minidl import checks
 from minidl.backend import Array, namespace
-from minidl.layers.base import Layer
-from minidl.layers.images import batch_first, expect_images, flat_buffer
-from minidl.layers.pool2d import Pool2D
-from minidl.layers.windows import Pair
+from minidl.layers._base import Layer
+from minidl.layers._images import batch_first, batch_last, expect_images
+from minidl.layers._pool2d import Pool2D
+from minidl.layers._windows import Pair
 
 
 class AveragePool2D(Pool2D):
@@ -29,17 +26,22 @@ class AveragePool2D(Pool2D):
     def __init__(self, size: int | Pair, stride: int | Pair | None = None) -> None:
         super().__init__(size, stride)
 
-    def pool(self, xs: Iterable[Array], y: Array) -> None:
-        y[...] = 0
-        for x in xs:
-            y += x
-        y /= math.prod(self.windows.size)
+    def forward(self, x: Array, training: bool = False) -> Array:
+        self.x = x  # (N, C, height, width)
+        K = math.prod(self.windows.size)
+        frame = self.windows.frame(x)
+        mean: Any = sum(self.windows.views(frame)) / K
+        self.y = batch_first(mean)  # (N, C, down, across)
+        return self.y
 
-    def spread(self, dy: Array, y: Array, xs: Iterable[Array], dxs: Iterable[Array]) -> None:
-        part = flat_buffer(self, "part", y.shape, y)
-        np.divide(dy, math.prod(self.windows.size), out=part)
-        for dx in dxs:
-            dx += part
+    def backward(self, dy: Array, input_gradient: bool = True) -> Array | None:
+        if not input_gradient:
+            return None
+        K = math.prod(self.windows.size)
+        frame = self.windows.zero_frame(self.x)
+        for dx_k in self.windows.views(frame):
+            dx_k += batch_last(dy) / K
+        return batch_first(self.windows.inside(frame))
 
 
 class GlobalAveragePool2D(Layer):
@@ -49,22 +51,21 @@ class GlobalAveragePool2D(Layer):
     Network, ICLR 2014, section 3.2.
     """
 
+    def expect_shape(self, shape: tuple[int | str, ...]) -> None:
+        expect_images(self, shape)
+
     def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
-        expect_images(self, ("N", *input_shape))
+        self.expect_shape(("N", *input_shape))
         return (input_shape[0],)
 
     def forward(self, x: Array, training: bool = False) -> Array:
-        checks.floats(self, "x", x)
-        expect_images(self, x.shape)
         self.x = x  # (N, C, height, width)
-        self.y = namespace(x).mean(x, axis=(2, 3), out=self.buffer("y", x.shape[:2], x))  # (N, C)
+        self.y = x.mean(axis=(2, 3))  # (N, C)
         return self.y
 
     def backward(self, dy: Array, input_gradient: bool = True) -> Array | None:
-        self._expect_dy(dy)
         if not input_gradient:
             return None
-        N, C, height, width = self.x.shape
-        dx = flat_buffer(self, "dx", (C, height, width, N), dy)
-        np.divide(dy.T[:, None, None, :], height * width, out=dx)
-        return batch_first(dx)
+        dx = namespace(dy).empty_like(self.x)
+        dx[...] = dy[:, :, None, None] / math.prod(self.x.shape[2:])
+        return dx

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from minidl import checks
 from minidl.backend import Array
-from minidl.layers.channelwise import Channelwise
-from minidl.layers.images import buffer_like
+from minidl.layers._channelwise import Channelwise, blocks, empty_like, rows
 
 
 class BatchNorm(Channelwise):
@@ -58,6 +55,7 @@ class BatchNorm(Channelwise):
     running_mean: Array  # (C,)
     running_variance: Array  # (C,)
     x_hat: Array  # (N, C, …) x̂ of the last forward
+    s: Array  # (C,) √(v + ε) of the last forward
     training: bool  # of the last forward
 
     def __init__(self, channels: int, momentum: float = 0.9, epsilon: float = 1e-5) -> None:
@@ -71,9 +69,6 @@ class BatchNorm(Channelwise):
     def state_shapes(self) -> dict[str, tuple[int, ...]]:
         return {"running_mean": (self.channels,), "running_variance": (self.channels,)}
 
-    def workspace_size(self, input_shape: tuple[int, ...], input_gradient: bool = True) -> int:
-        return 3 * math.prod(input_shape)  # x_hat, y, dx
-
     def initialize(self, rng: np.random.Generator) -> None:
         self.gamma[...] = 1
         self.beta[...] = 0
@@ -81,74 +76,61 @@ class BatchNorm(Channelwise):
         self.running_variance[...] = 1
 
     def forward(self, x: Array, training: bool = False) -> Array:
-        gamma = self._bound("gamma")
-        checks.array(self, "x", x)
-        self._expect_shape(x.shape)
-        self._expect_like("x", x, gamma)
-        self.x = x  # (N, C, …)
-        self.training = training
-        self.x_hat = x_hat = buffer_like(self, "x_hat", x)
-        self.y = y = buffer_like(self, "y", x)
+        self.x, self.training = x, training  # (N, C, …)
+        self.x_hat, x_hat = empty_like(x)
+        self.y, y = empty_like(x)
+        x = rows(x)  # (C, m)
+        m = x.shape[1]
         if training:
-            m = self._values(x)
-            mean, variance = (self.buffer(name, (self.channels,), x) for name in ("mean", "v"))
-            self._sum(x, out=mean)
-            mean /= m
-            np.subtract(x, self._spread(mean, x), out=x_hat)
-            self._sum(np.multiply(x_hat, x_hat, out=y), out=variance)
-            variance /= m
-            self._follow(self.running_mean, mean, 1)
-            self._follow(self.running_variance, variance, m / (m - 1))
-        else:
-            mean, variance = self.running_mean, self.running_variance
-            np.subtract(x, self._spread(mean, x), out=x_hat)
-        self._one_over_s = s = self.buffer("1/s", (self.channels,), x)
-        np.add(variance, self.epsilon, out=s)
-        np.sqrt(s, out=s)
-        np.reciprocal(s, out=s)
-        x_hat *= self._spread(s, x)
-        np.multiply(x_hat, self._spread(gamma, x), out=y)
-        y += self._spread(self.beta, x)
-        return y
+            self._expect_several(m)
+        self.s = np.sqrt(self.running_variance + self.epsilon)  # (C,)
+        mean, variance, gamma, beta, s = _columns(
+            self.running_mean, self.running_variance, self.gamma, self.beta, self.s
+        )
+        for c in blocks(x):
+            if training:
+                mu = x[c].mean(axis=1, keepdims=True)
+                x_hat[c] = x[c] - mu
+                v = np.vecdot(x_hat[c], x_hat[c])[:, None] / m
+                s[c] = np.sqrt(v + self.epsilon)
+                self._follow(mean[c], mu)
+                self._follow(variance[c], v * (m / (m - 1)))
+            else:
+                x_hat[c] = x[c] - mean[c]
+            x_hat[c] *= 1 / s[c]
+            y[c] = gamma[c] * x_hat[c] + beta[c]
+        return self.y
 
     def backward(self, dy: Array, input_gradient: bool = True) -> Array | None:
-        self._expect_dy(dy)
-        dx = buffer_like(self, "dx", dy)
-        self._sum(np.multiply(dy, self.x_hat, out=dx), out=self.dgamma)
-        self._sum(dy, out=self.dbeta)
-        if not input_gradient:
-            return None
-        slope = self.buffer("slope", (self.channels,), dy)  # γ / √(v + ε)
-        np.multiply(self.gamma, self._one_over_s, out=slope)
-        if not self.training:
-            return np.multiply(dy, self._spread(slope, dy), out=dx)
-        m = self._values(dy)
-        share = self.buffer("share", (self.channels,), dy)
-        np.divide(self.dgamma, m, out=share)
-        np.multiply(self.x_hat, self._spread(share, dy), out=dx)
-        np.subtract(dy, dx, out=dx)
-        np.divide(self.dbeta, m, out=share)
-        dx -= self._spread(share, dy)
-        dx *= self._spread(slope, dy)
-        return dx
+        dx, dx_rows = empty_like(dy)
+        dy, x_hat = rows(dy), rows(self.x_hat)  # (C, m)
+        m = dy.shape[1]
+        gamma, s, dgamma, dbeta = _columns(self.gamma, self.s, self.dgamma, self.dbeta)
+        for c in blocks(dy):
+            dbeta[c] = dy[c].sum(axis=1, keepdims=True)
+            dgamma[c] = np.vecdot(dy[c], x_hat[c])[:, None]
+            if self.training:
+                dx_rows[c] = gamma[c] / s[c] * (dy[c] - dbeta[c] / m - x_hat[c] * (dgamma[c] / m))
+            else:
+                dx_rows[c] = gamma[c] / s[c] * dy[c]
+        return dx if input_gradient else None
 
-    def _values(self, x: Array) -> int:
-        """m, the values of one channel in the batch."""
-        m = x.size // self.channels
+    def _expect_several(self, m: int) -> None:
         if m < 2:
             raise ValueError(
-                f"{self!r}: expected more than one value of each channel while training, got "
-                f"input {x.shape}; choose a batch size that leaves no batch of one"
+                f"{self!r}: expected more than one value of each channel while training, got {m}; "
+                "choose a batch size that leaves no batch of one"
             )
-        return m
 
-    def _follow(self, running: Array, batch: Array, factor: float) -> None:
-        step = self.buffer("step", batch.shape, batch)
-        np.multiply(batch, (1 - self.momentum) * factor, out=step)
-        running *= self.momentum
-        running += step
+    def _follow(self, running: Array, batch: Array) -> None:
+        running[...] = self.momentum * running + (1 - self.momentum) * batch
 
     def __repr__(self) -> str:
         options = "" if self.momentum == 0.9 else f", momentum={self.momentum:g}"
         options += "" if self.epsilon == 1e-5 else f", epsilon={self.epsilon:g}"
         return f"BatchNorm({self.channels}{options})"
+
+
+def _columns(*vectors: Array) -> list[Array]:
+    """(C, 1) views, to be combined with the rows of the channels."""
+    return [vector[:, None] for vector in vectors]

@@ -7,7 +7,7 @@ from typing import Any
 
 from minidl import checks
 from minidl.backend import Array
-from minidl.layers.base import Layer
+from minidl.layers._base import Layer
 
 
 class Chain(Layer):
@@ -39,6 +39,9 @@ class Chain(Layer):
         self.shapes = shapes
         return shape
 
+    def expect_shape(self, shape: tuple[int | str, ...]) -> None:
+        self.output_shape(shape[1:])  # type: ignore[arg-type]  # sizes, but for the batch
+
     def with_shapes(self) -> Iterator[tuple[Layer, tuple[int, ...]]]:
         """Each layer with what it gives, and after it those of the chains inside of it."""
         for layer, shape in zip(self.layers, self.shapes, strict=True):
@@ -46,14 +49,6 @@ class Chain(Layer):
             for inside in layer.layers:
                 if isinstance(inside, Chain):
                     yield from inside.with_shapes()
-
-    def workspace_size(self, input_shape: tuple[int, ...], input_gradient: bool = True) -> int:
-        self.output_shape(input_shape)
-        inputs = [input_shape, *self.shapes]
-        return sum(
-            layer.workspace_size(inputs[i], input_gradient or i > self._first)
-            for i, layer in enumerate(self.layers)
-        )
 
     def forward(self, x: Array, training: bool = False) -> Array:
         self.x = x
@@ -66,6 +61,7 @@ class Chain(Layer):
         last = 0 if input_gradient else self._first
         upstream: Any = dy
         for layer in reversed(self.layers[last + 1 :]):
+            layer.expect_dy(upstream)
             upstream = layer.backward(upstream)
         return self.layers[last].backward(upstream, input_gradient)
 

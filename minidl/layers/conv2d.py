@@ -6,11 +6,13 @@ import math
 
 from minidl import checks
 from minidl.activations import Activation
-from minidl.backend import Array, namespace
+from minidl.backend import Array
 from minidl.initializers import Initializer
-from minidl.layers.affine import Affine
-from minidl.layers.images import batch_first, batch_last, expect_images, flat_buffer
-from minidl.layers.windows import Pair, Windows
+from minidl.layers._affine import Affine
+from minidl.layers._channelwise import rows
+from minidl.layers._columns import lay_out
+from minidl.layers._images import expect_images
+from minidl.layers._windows import Pair, Windows
 
 
 class Conv2D(Affine):
@@ -70,9 +72,9 @@ class Conv2D(Affine):
         pixels = math.prod(self.windows.size)
         connections = (pixels * self.channels_in, pixels * self.channels_out)
         super().__init__(connections, activation, weights, biases)
-        if not self.activation.elementwise:
+        if not self.f.elementwise:
             raise ValueError(
-                f"Conv2D: expected an element-wise activation, got {self.activation!r}; "
+                f"Conv2D: expected an element-wise activation, got {self.f!r}; "
                 "put it into a Dense layer"
             )
 
@@ -81,97 +83,30 @@ class Conv2D(Affine):
         return {"W": W, "b": (self.channels_out,)}
 
     def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
-        self._expect_shape(("N", *input_shape))
-        return (self.channels_out, *self.windows.places(self, *input_shape[1:]))
-
-    def workspace_size(self, input_shape: tuple[int, ...], input_gradient: bool = True) -> int:
-        (C, height, width), (p, q) = input_shape, self.windows.padding
-        _, across = self.windows.places(self, height, width)
-        frame = C * (height + 2 * p) * (width + 2 * q)
-        rows = C * (height + 2 * p) * self.windows.size[1] * across
-        size = super().workspace_size(input_shape, False) + rows + (frame if p or q else 0)
-        if input_gradient:  # drows, dX, dframe
-            size += rows + self.connections[0] * across + frame
-        return size
+        self.expect_shape(("N", *input_shape))
+        return (self.channels_out, *self.windows.places_in(self, *input_shape[1:]))
 
     def forward(self, x: Array, training: bool = False) -> Array:
-        self._receive(x)
-        xp = namespace(x)
-        down, across = self.windows.places(self, *x.shape[2:])
-        self.rows = self._lay_out(x, across)
-        W = self._matrix()
-        z = flat_buffer(self, "z", (self.channels_out, down, across, len(x)), x)
-        for r in range(down):
-            xp.matmul(W, self._under(r, self.rows), out=_flat(z[:, r]))
-        z += self.b[:, None, None, None]
-        y = self.activation(z, out=flat_buffer(self, "y", z.shape, x))
-        self.z, self.y = batch_first(z), batch_first(y)
+        self.x = x  # (N, C_in, height, width)
+        self.cols = lay_out(self.windows, x)
+        z = self.cols.times(self.W)  # W · cols  (C_out, places)
+        z += self.b[:, None]
+        self.z = self.cols.images(z)  # (N, C_out, down, across)
+        self.y = self.f(self.z)
         return self.y
 
     def backward(self, dy: Array, input_gradient: bool = True) -> Array | None:
-        self._expect_dy(dy)
-        xp = namespace(dy)
-        dy, z, y = batch_last(dy), batch_last(self.z), batch_last(self.y)
-        dz = flat_buffer(self, "dz", dy.shape, dy)  # (C_out, down, across, N)
-        dz = self.activation.backward(dy, z, y, out=dz)
-        self.dz = batch_first(dz)
-        xp.sum(_flat(dz), axis=1, out=self.db)
-        shape = (self.channels_out, self.connections[0])
-        dW, part = self.buffer("dW", shape, dz), self.buffer("part of dW", shape, dz)
-        dW[...] = 0
-        for r in range(dz.shape[1]):
-            dW += xp.matmul(_flat(dz[:, r]), self._under(r, self.rows).T, out=part)
-        kernel = self.dW.swapaxes(1, 2)  # (C_out, kh, C_in, kw)
-        kernel[...] = dW.reshape(kernel.shape)
-        return self._input_gradient(dz) if input_gradient else None
+        self.dz = self.f.backward(dy, self.z, self.y)  # dy ∘ f'(z)
+        dz = rows(self.dz)  # (C_out, places)
+        self.dW[...] = self.cols.gradient(dz)  # dz · colsᵀ
+        dz.sum(axis=1, out=self.db)
+        return self.cols.fold(self.W, dz) if input_gradient else None  # fold(Wᵀ dz)
 
-    def _input_gradient(self, dz: Array) -> Array:
-        """dX_r = Wᵀ dz_r added up: first over the rows r, then over the columns of the kernel."""
-        WT = self._matrix().T
-        drows = flat_buffer(self, "drows", self.rows.shape, dz)
-        drows[...] = 0
-        dX = flat_buffer(self, "dX", (len(WT), dz[0, 0].size), dz)
-        for r in range(dz.shape[1]):
-            dX_r = self._under(r, drows)
-            dX_r += namespace(dz).matmul(WT, _flat(dz[:, r]), out=dX)
-        dframe = self.windows.zero_frame(self, self.x)
-        for j, dx in enumerate(self.windows.columns(dframe, dz.shape[2])):
-            dx += drows[:, :, j].swapaxes(0, 1)
-        return batch_first(self.windows.inside(dframe))
-
-    def _lay_out(self, x: Array, across: int) -> Array:
-        """For each row of the image, with its border, the pixels under each column of the kernel.
-
-        Shape (height, C_in, kw, across, N).
-        """
-        frame = self.windows.frame(self, x)  # (C_in, height, width, N)
-        C, height, _, N = frame.shape
-        rows = flat_buffer(self, "rows", (height, C, self.windows.size[1], across, N), x)
-        for j, column in enumerate(self.windows.columns(frame, across)):
-            rows[:, :, j] = column.swapaxes(0, 1)
-        return rows
-
-    def _under(self, r: int, rows: Array) -> Array:
-        """X_r (kh·C_in·kw, P): what lies under the kernel at row r of its places."""
-        start = self.windows.stride[0] * r
-        return rows[start : start + self.windows.size[0]].reshape(self.connections[0], -1)
-
-    def _matrix(self) -> Array:
-        """W (C_out, kh·C_in·kw), a copy."""
-        W = self.W.swapaxes(1, 2)  # (C_out, kh, C_in, kw)
-        matrix = self.buffer("W", (len(W), self.connections[0]), W)
-        matrix.reshape(W.shape)[...] = W
-        return matrix
-
-    def _expect_shape(self, shape: tuple[int | str, ...]) -> None:
+    def expect_shape(self, shape: tuple[int | str, ...]) -> None:
         expect_images(self, shape, self.channels_in)
+        self.windows.places_in(self, *shape[2:])  # type: ignore[arg-type]  # two sizes
 
     def __repr__(self) -> str:
-        f = "" if self.activation.name == "linear" else f", {self.activation!r}"
+        f = "" if self.f.name == "linear" else f", {self.f!r}"
         kernel = self.windows.describe((1, 1))
         return f"Conv2D({self.channels_in} -> {self.channels_out}, {kernel}{f})"
-
-
-def _flat(array: Array) -> Array:
-    """All axes but the first laid out in one."""
-    return array.reshape(len(array), -1)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from minidl import checks
 from minidl.activations import Activation
-from minidl.backend import Array, namespace
+from minidl.backend import Array
 from minidl.initializers import Initializer
-from minidl.layers.affine import Affine
+from minidl.layers._affine import Affine
 
 
 class Dense(Affine):
@@ -54,30 +56,22 @@ class Dense(Affine):
         return {"W": (self.n_in, self.n_out), "b": (self.n_out,)}
 
     def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
-        self._expect_shape(("N", *input_shape))
+        self.expect_shape(("N", *input_shape))
         return (self.n_out,)
 
     def forward(self, x: Array, training: bool = False) -> Array:
-        W = self._receive(x)  # x (N, n_in)
-        N = len(x)
-        self.z = self.buffer("z", (N, self.n_out), x)  # (N, n_out)
-        namespace(x).matmul(x, W, out=self.z)
-        y = self.buffer("y", self.z.shape, x)  # (N, n_out)
-        self.y = self.activation.with_bias(self.z, self.b, out=y)
+        self.x = x  # (N, n_in)
+        self.z = x @ self.W + self.b  # (N, n_out)
+        self.y = self.f(self.z)
         return self.y
 
     def backward(self, dy: Array, input_gradient: bool = True) -> Array | None:
-        self._expect_dy(dy)
-        xp = namespace(dy)
-        dz = self.buffer("dz", dy.shape, dy)  # (N, n_out)
-        self.dz = dz = self.activation.backward(dy, self.z, self.y, out=dz)
-        xp.dot(self.x.T, dz, out=self.dW)  # matmul is slow for a batch of one
-        xp.sum(dz, axis=0, out=self.db)
-        if not input_gradient:
-            return None
-        return xp.matmul(dz, self.W.T, out=self.buffer("dx", self.x.shape, dy))
+        self.dz = self.f.backward(dy, self.z, self.y)  # dy ∘ f'(z)  (N, n_out)
+        np.dot(self.x.T, self.dz, out=self.dW)  # into ∇θ; matmul is slow for a batch of one
+        self.dz.sum(axis=0, out=self.db)
+        return self.dz @ self.W.T if input_gradient else None
 
-    def _expect_shape(self, shape: tuple[int | str, ...]) -> None:
+    def expect_shape(self, shape: tuple[int | str, ...]) -> None:
         if len(shape) == 2 and shape[1] == self.n_in:
             return
         way_out = "is n_in that of the layer before?"
@@ -89,5 +83,5 @@ class Dense(Affine):
         raise ValueError(f"{self!r}: expected input (N, {self.n_in}), got ({got}); {way_out}")
 
     def __repr__(self) -> str:
-        f = "" if self.activation.name == "linear" else f", {self.activation!r}"
+        f = "" if self.f.name == "linear" else f", {self.f!r}"
         return f"Dense({self.n_in} -> {self.n_out}{f})"

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from minidl import checks
-from minidl.backend import Array, namespace
-from minidl.layers.base import Layer
-from minidl.layers.images import buffer_like
+from minidl.backend import Array
+from minidl.layers._base import Layer
 
 
 class Dropout(Layer):
@@ -21,54 +18,36 @@ class Dropout(Layer):
     float32 whatever the network's type, so that all of them drop the same units.
     """
 
-    mask: Array | None = None  # m of the last training step, shape of x
-    u: Array  # uniform random numbers from 0 to 1, shape of x
+    mask: Array | None = None  # m of the last forward, shape of x; None in inference
 
     def __init__(self, rate: float) -> None:
         self.rate = checks.below_one("Dropout", "rate", rate)
-
-    def workspace_size(self, input_shape: tuple[int, ...], input_gradient: bool = True) -> int:
-        return (3 + input_gradient) * math.prod(input_shape)  # u, mask, y, dx
 
     def initialize(self, rng: np.random.Generator) -> None:
         self.rng = rng.spawn(1)[0]
 
     def forward(self, x: Array, training: bool = False) -> Array:
-        checks.floats(self, "x", x)
         self.x = x
-        if not training:
-            self.mask = None
-            self.y = x
-            return x
-        if not self.drawn:
-            self.u = self.buffer("u", x.shape, x, np.float32)
-            self.draw()
-        self.drawn = False
-        self.mask = buffer_like(self, "mask", x)
-        np.greater_equal(self.u, self.rate, out=self.mask)
-        self.mask *= 1 / (1 - self.rate)
-        self.y = np.multiply(x, self.mask, out=buffer_like(self, "y", x))
+        self.mask = self._draw_mask(x) if training else None
+        self.y = x if self.mask is None else x * self.mask
         return self.y
 
     def backward(self, dy: Array, input_gradient: bool = True) -> Array | None:
-        self._expect_dy(dy)
         if not input_gradient:
             return None
-        if self.mask is None:
-            return dy
-        return np.multiply(dy, self.mask, out=buffer_like(self, "dx", dy))
+        return dy if self.mask is None else dy * self.mask
 
-    def draw(self) -> None:
+    def _draw_mask(self, x: Array) -> Array:
+        u = self.drawn(x.shape, like=x)
+        return (u >= self.rate).astype(x.dtype) * (1 / (1 - self.rate))
+
+    def sample(self, shape: tuple[int, ...]) -> np.ndarray:
+        """Uniform numbers from 0 to 1."""
         if self.rng is None:
             raise RuntimeError(
                 f"{self!r}: has no generator yet; call build(rng), or make it part of a Network"
             )
-        if namespace(self.u) is np:
-            self.rng.random(dtype=np.float32, out=self.u)
-        else:
-            drawn = self.rng.random(self.u.shape, dtype=np.float32)
-            self.u[...] = namespace(self.u).asarray(drawn)
-        self.drawn = True
+        return self.rng.random(shape, dtype=np.float32)
 
     def __repr__(self) -> str:
         return f"Dropout({self.rate:g})"

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 
-from minidl import checks
 from minidl.backend import Array
-from minidl.layers.base import Layer
+from minidl.layers._base import Layer
 
 
 class Flatten(Layer):
@@ -18,17 +17,14 @@ class Flatten(Layer):
     def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
         return (math.prod(input_shape),)
 
-    def workspace_size(self, input_shape: tuple[int, ...], input_gradient: bool = True) -> int:
-        return 0
+    def expect_shape(self, shape: tuple[int | str, ...]) -> None:
+        if len(shape) < 2:
+            raise ValueError(f"{self!r}: expected input (N, …), got {shape}; add a batch axis")
 
     def forward(self, x: Array, training: bool = False) -> Array:
-        checks.floats(self, "x", x)
-        if x.ndim < 2:
-            raise ValueError(f"{self!r}: expected input (N, …), got {x.shape}; add a batch axis")
         self.x = x
         self.y = x.reshape(len(x), -1)
         return self.y
 
     def backward(self, dy: Array, input_gradient: bool = True) -> Array | None:
-        self._expect_dy(dy)
         return dy.reshape(self.x.shape) if input_gradient else None

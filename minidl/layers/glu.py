@@ -6,11 +6,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from minidl import checks
 from minidl.activations import Activation, Sigmoid, Swish
 from minidl.backend import Array
-from minidl.layers.base import Layer
-from minidl.layers.images import buffer_like
+from minidl.layers._base import Layer
 
 
 class GLU(Layer):
@@ -34,30 +32,24 @@ class GLU(Layer):
         self.f = self.function()
 
     def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
-        self._expect_shape(("N", *input_shape))
+        self.expect_shape(("N", *input_shape))
         return (input_shape[0] // 2, *input_shape[1:])
 
     def forward(self, x: Array, training: bool = False) -> Array:
-        checks.floats(self, "x", x)
-        self._expect_shape(x.shape)
         self.x = x  # (N, 2n, …)
         value, z = self._halves(x)  # (N, n, …) each
-        self.gate = self.f(z, out=buffer_like(self, "gate", z))  # f(z)
-        self.y = np.multiply(value, self.gate, out=buffer_like(self, "y", z))
+        self.gate = self.f(z)
+        self.y = value * self.gate
         return self.y
 
     def backward(self, dy: Array, input_gradient: bool = True) -> Array | None:
-        self._expect_dy(dy)
         if not input_gradient:
             return None
-        dx = buffer_like(self, "dx", self.x)
         value, z = self._halves(self.x)
-        dvalue, dz = self._halves(dx)
-        np.multiply(dy, self.gate, out=dvalue)
-        self.f.derivative(z, self.gate, out=dz)
-        dz *= value
-        dz *= dy
-        return dx
+        dvalue = dy * self.gate
+        dz = self.f.derivative(z, self.gate) * value * dy
+        halves = (dz, dvalue) if self.gate_first else (dvalue, dz)
+        return np.concatenate(halves, axis=1)
 
     def _halves(self, x: Array) -> tuple[Array, Array]:
         """The half that passes and the half that gates, as views."""
@@ -65,7 +57,7 @@ class GLU(Layer):
         first, second = x[:, :n], x[:, n:]
         return (second, first) if self.gate_first else (first, second)
 
-    def _expect_shape(self, shape: tuple[int | str, ...]) -> None:
+    def expect_shape(self, shape: tuple[int | str, ...]) -> None:
         features = shape[1] if len(shape) >= 2 else 1
         if isinstance(features, int) and features % 2 == 0:
             return

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 
 import numpy as np
 
-from minidl.backend import Array
-from minidl.layers.images import flat_buffer
-from minidl.layers.pool2d import Pool2D
-from minidl.layers.windows import Pair
+from minidl.backend import Array, namespace
+from minidl.layers._images import batch_first, batch_last
+from minidl.layers._pool2d import Pool2D
+from minidl.layers._windows import Pair
 
 
 class MaxPool2D(Pool2D):
@@ -19,36 +18,42 @@ class MaxPool2D(Pool2D):
     Backward: dy goes to the pixel that is the largest; to the first of them,
     row by row, where several are (as in PyTorch).
 
+    ``winner`` says which, from 0.
+
     Parameters
     ----------
     size, stride, padding : a number, or one for rows and one for columns; ``stride``
         is ``size`` unless given, the border counts as −∞
     """
 
-    border = -math.inf
-
     def __init__(
         self, size: int | Pair, stride: int | Pair | None = None, padding: int | Pair = 0
     ) -> None:
         super().__init__(size, stride, padding)
+        if math.prod(self.windows.size) > 256:
+            raise ValueError(f"{self!r}: expected a window of at most 256 pixels")
         if any(2 * p > n for p, n in zip(self.windows.padding, self.windows.size, strict=True)):
             raise ValueError(
                 f"{self!r}: expected a padding of at most half the window, so that each "
                 "window sees a pixel; use a smaller one"
             )
 
-    def pool(self, xs: Iterable[Array], y: Array) -> None:
-        y[...] = -math.inf
-        for x in xs:
-            np.maximum(y, x, out=y)
+    def forward(self, x: Array, training: bool = False) -> Array:
+        self.x = x  # (N, C, height, width)
+        frame = self.windows.frame(x, border=-math.inf)
+        x_1, *others = self.windows.views(frame)  # (C, down, across, N) each
+        y, self.winner = x_1, namespace(x).zeros(x_1.shape, np.uint8)
+        for k, x_k in enumerate(others, 1):
+            larger = x_k > y  # strictly: of equal ones the first stays
+            self.winner = np.maximum(self.winner, larger * np.uint8(k))
+            y = np.maximum(y, x_k)
+        self.y = batch_first(y)  # (N, C, down, across)
+        return self.y
 
-    def spread(self, dy: Array, y: Array, xs: Iterable[Array], dxs: Iterable[Array]) -> None:
-        largest = flat_buffer(self, "largest", y.shape, y, bool)
-        waiting = flat_buffer(self, "waiting", y.shape, y, bool)  # windows still to give their dy
-        part = flat_buffer(self, "part", y.shape, y)
-        waiting[...] = True
-        for x, dx in zip(xs, dxs, strict=True):
-            np.equal(x, y, out=largest)
-            largest &= waiting
-            waiting ^= largest
-            dx += np.multiply(dy, largest, out=part)
+    def backward(self, dy: Array, input_gradient: bool = True) -> Array | None:
+        if not input_gradient:
+            return None
+        frame = self.windows.zero_frame(self.x)
+        for k, dx_k in enumerate(self.windows.views(frame)):
+            dx_k += batch_last(dy) * (self.winner == k)
+        return batch_first(self.windows.inside(frame))

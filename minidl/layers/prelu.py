@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from minidl import checks
 from minidl.backend import Array
-from minidl.layers.channelwise import Channelwise
-from minidl.layers.images import buffer_like
+from minidl.layers._channelwise import Channelwise, blocks, empty_like, rows
 
 
 class PReLU(Channelwise):
@@ -36,31 +34,17 @@ class PReLU(Channelwise):
         self.alpha[...] = 0.25
 
     def forward(self, x: Array, training: bool = False) -> Array:
-        alpha = self._bound("alpha")
-        checks.array(self, "x", x)
-        self._expect_shape(x.shape)
-        self._expect_like("x", x, alpha)
         self.x = x  # (N, C, …)
-        self.y = y = buffer_like(self, "y", x)
-        left = buffer_like(self, "left", x)
-        np.minimum(x, 0, out=left)
-        left *= self._spread(alpha, x)
-        np.maximum(x, 0, out=y)
-        y += left
-        return y
+        self.y, y = empty_like(x)
+        x, alpha = rows(x), self.alpha[:, None]
+        for c in blocks(x):
+            y[c] = np.maximum(x[c], 0) + alpha[c] * np.minimum(x[c], 0)
+        return self.y
 
     def backward(self, dy: Array, input_gradient: bool = True) -> Array | None:
-        self._expect_dy(dy)
-        left = buffer_like(self, "left", dy)
-        np.minimum(self.x, 0, out=left)
-        left *= dy
-        self._sum(left, out=self.dalpha)
-        if not input_gradient:
-            return None
-        dx = buffer_like(self, "dx", dy)
-        np.greater(self.x, 0, out=dx)
-        dx *= dy  # dy where x > 0
-        np.subtract(dy, dx, out=left)  # dy elsewhere
-        left *= self._spread(self.alpha, dy)
-        dx += left
-        return dx
+        dx, dx_rows = empty_like(dy)
+        x, dy, alpha, dalpha = rows(self.x), rows(dy), self.alpha[:, None], self.dalpha[:, None]
+        for c in blocks(x):
+            dalpha[c] = (dy[c] * np.minimum(x[c], 0)).sum(axis=1, keepdims=True)
+            dx_rows[c] = np.where(x[c] > 0, dy[c], alpha[c] * dy[c])
+        return dx if input_gradient else None

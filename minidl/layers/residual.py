@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-
-import numpy as np
+from typing import Any
 
 from minidl.backend import Array
-from minidl.layers.base import Layer
+from minidl.layers._base import Layer
 from minidl.layers.chain import Chain
-from minidl.layers.images import buffer_like
 
 
 class Residual(Layer):
@@ -44,25 +42,20 @@ class Residual(Layer):
         self._expect_same(F, S)
         return F
 
-    def workspace_size(self, input_shape: tuple[int, ...], input_gradient: bool = True) -> int:
-        inside = sum(chain.workspace_size(input_shape, input_gradient) for chain in self.layers)
-        return inside + super().workspace_size(input_shape, input_gradient)
+    def expect_shape(self, shape: tuple[int | str, ...]) -> None:
+        self.output_shape(shape[1:])  # type: ignore[arg-type]  # sizes, but for the batch
 
     def forward(self, x: Array, training: bool = False) -> Array:
         self.x = x
         F = self.branch.forward(x, training)
         S = x if self.shortcut is None else self.shortcut.forward(x, training)
-        self._expect_same(F.shape[1:], S.shape[1:])
-        self.y = np.add(F, S, out=buffer_like(self, "y", F))
+        self.y = F + S
         return self.y
 
     def backward(self, dy: Array, input_gradient: bool = True) -> Array | None:
-        self._expect_dy(dy)
-        dF = self.branch.backward(dy, input_gradient)
+        dF: Any = self.branch.backward(dy, input_gradient)
         dS = dy if self.shortcut is None else self.shortcut.backward(dy, input_gradient)
-        if dF is None or dS is None:
-            return None
-        return np.add(dF, dS, out=buffer_like(self, "dx", self.x))
+        return dF + dS if input_gradient else None
 
     def _expect_same(self, F: tuple[int, ...], S: tuple[int, ...]) -> None:
         if F != S:

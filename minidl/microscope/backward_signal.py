@@ -10,7 +10,7 @@ import numpy as np
 
 from minidl.backend import Array, namespace
 from minidl.layers import Activate
-from minidl.layers.affine import Affine
+from minidl.layers._affine import Affine
 from minidl.network import Network
 
 # What the signal went through to reach a stop: the loss, f' of a layer, its weights, or, where

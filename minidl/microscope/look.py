@@ -13,7 +13,7 @@ import numpy as np
 
 from minidl.backend import Array, namespace, to_numpy
 from minidl.layers import Conv2D, Flatten, Layer
-from minidl.layers.affine import Affine
+from minidl.layers._affine import Affine
 from minidl.losses import Loss
 from minidl.microscope.backward_signal import Stop, backward_signal
 from minidl.network import Network

@@ -88,7 +88,9 @@ ALL = [mutation for page in CHAPTERS for mutation in mutations(page)]
 def copy(tmp_path):
     """The package with its tests, to be broken."""
     for folder in ("minidl", "tests", "experiments"):
-        half_written = shutil.ignore_patterns("*.pyc.*")  # by the tests that run beside this one
+        half_written = shutil.ignore_patterns(
+            "*.pyc.*", "*.tmp.*"
+        )  # by the tests that run beside this one
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=half_written)
     shutil.copy(ROOT / "setup.cfg", tmp_path)
     return tmp_path

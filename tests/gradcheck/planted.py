@@ -25,6 +25,7 @@ from minidl import (
     SwiGLU,
     get_activation,
 )
+from minidl.activations import Activation
 
 LABELS = np.array([0, 3, 1, 1, 2])
 
@@ -321,22 +322,34 @@ class ForgetsAPiece(Conv2D):
 ARGUMENTS["Conv2D: a row of places forgotten"] = lambda: (ForgetsAPiece(2, 3, 3), (3, 2, 5, 5))
 
 
-class OverwritesOverlaps(MaxPool2D):
+def windows(layer, *arrays):
+    """Views of the arrays under each window of a pool with its place: (r, s), (N, C, h, w) each."""
+    (height, width), (down, across) = layer.windows.size, layer.windows.stride
+    for r, s in np.ndindex(layer.y.shape[2:]):
+        rows = slice(down * r, down * r + height)
+        yield (r, s), *(a[:, :, rows, across * s : across * s + width] for a in arrays)
+
+
+def overlaps_overwritten(layer, dy, dx):
     """A pixel under several windows keeps what the last of them gives it."""
+    dx = np.zeros_like(layer.x)
+    for (r, s), x, dx_k in windows(layer, layer.x, dx):
+        largest = x == layer.y[:, :, r : r + 1, s : s + 1]
+        np.copyto(dx_k, dy[:, :, r : r + 1, s : s + 1], where=largest)
+    return dx
 
-    def spread(self, dy, y, xs, dxs):
-        for x, dx in zip(xs, dxs, strict=True):
-            np.copyto(dx, dy, where=x == y)
 
-
-class SpreadsEvenly(MaxPool2D):
-    spread = AveragePool2D.spread
+def spread_evenly(layer, dy, dx):
+    dx = np.zeros_like(layer.x)
+    for (r, s), dx_k in windows(layer, dx):
+        dx_k += dy[:, :, r : r + 1, s : s + 1] / dx_k[0, 0].size
+    return dx
 
 
 for name, make in {
     "nothing is wrong": lambda: after(MaxPool2D, lambda la, dy, dx: dx)(3, 2),
-    "overlaps overwritten": lambda: OverwritesOverlaps(3, 1),
-    "spread evenly": lambda: SpreadsEvenly(3, 2),
+    "overlaps overwritten": lambda: after(MaxPool2D, overlaps_overwritten)(3, 1),
+    "spread evenly": lambda: after(MaxPool2D, spread_evenly)(3, 2),
     "to the mirrored pixel": lambda: after(MaxPool2D, lambda la, dy, dx: dx[:, :, ::-1])(3, 2),
     "rows and columns exchanged": lambda: after(MaxPool2D, lambda la, dy, dx: dx.swapaxes(2, 3))(
         3, 2
@@ -371,9 +384,10 @@ def perturbed(cls, change):
     """The function with ``change(z, d)`` in the place of its derivative d."""
 
     class Mutant(cls):
-        def df(self, z, y, d):
-            super().df(z, y, d)
-            d[...] = change(z, d.copy())
+        backward = Activation.backward  # linear's own does not need its slope
+
+        def slope(self, z, y):
+            return change(z, super().slope(z, y).astype(z.dtype))
 
     return Mutant()
 
@@ -396,12 +410,12 @@ def softmax(backward):
 
 
 for name, backward in {
-    "nothing is wrong": lambda dy, z, y, out=None: get_activation("softmax").backward(dy, z, y),
-    "zeros": lambda dy, z, y, out=None: y * 0,
-    "only the diagonal": lambda dy, z, y, out=None: dy * y * (1 - y),
-    "⟨dy, y⟩ left out": lambda dy, z, y, out=None: dy * y,
-    "⟨dy, y⟩ averaged": lambda dy, z, y, out=None: y * (dy - (dy * y).mean(-1, keepdims=True)),
-    "summed over the batch": lambda dy, z, y, out=None: y * (dy - (dy * y).sum(0)),
+    "nothing is wrong": lambda dy, z, y: get_activation("softmax").backward(dy, z, y),
+    "zeros": lambda dy, z, y: y * 0,
+    "only the diagonal": lambda dy, z, y: dy * y * (1 - y),
+    "⟨dy, y⟩ left out": lambda dy, z, y: dy * y,
+    "⟨dy, y⟩ averaged": lambda dy, z, y: y * (dy - (dy * y).mean(-1, keepdims=True)),
+    "summed over the batch": lambda dy, z, y: y * (dy - (dy * y).sum(0)),
 }.items():
     ARGUMENTS[f"softmax: {name}"] = lambda b=backward: (softmax(b), (4, 5))
 

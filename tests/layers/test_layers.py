@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pretended_cupy
 import pytest
 
-from minidl import Dense, Dropout, Flatten, Layer
+from minidl import (
+    APL,
+    GLU,
+    Activate,
+    AveragePool2D,
+    BatchNorm,
+    Conv2D,
+    Dense,
+    Dropout,
+    Flatten,
+    GlobalAveragePool2D,
+    Layer,
+    MaxPool2D,
+    PReLU,
+    Residual,
+)
 from minidl.backend import namespace, to_numpy
+from minidl.layers import Chain
 
 
 def dense(**options) -> Dense:
@@ -59,20 +77,86 @@ def test_no_input_gradient_is_computed_unless_asked_for():
     layer = dense()
     layer.forward(x)
     assert layer.backward(dy, input_gradient=False) is None
-    assert "dx" not in layer._buffers
     assert layer.dW.any()
     for other in (Dropout(0.5).build(), Flatten()):
         other.forward(x, training=True)
         assert other.backward(x, input_gradient=False) is None
 
 
+EACH = {  # and the shape of an example
+    "Dense": (lambda: Dense(8, 5, "tanh"), (8,)),
+    "Dense, linear": (lambda: Dense(8, 5), (8,)),
+    "Dense, softmax": (lambda: Dense(8, 5, "softmax"), (8,)),
+    "Conv2D": (lambda: Conv2D(4, 3, 3, padding=1, activation="relu"), (4, 6, 6)),
+    "Conv2D 1x1": (lambda: Conv2D(4, 3, 1), (4, 6, 6)),
+    "MaxPool2D": (lambda: MaxPool2D(3, 2), (4, 6, 6)),
+    "AveragePool2D": (lambda: AveragePool2D(2), (4, 6, 6)),
+    "GlobalAveragePool2D": (GlobalAveragePool2D, (4, 6, 6)),
+    "BatchNorm": (lambda: BatchNorm(4), (4, 6, 6)),
+    "PReLU": (lambda: PReLU(4), (4, 6, 6)),
+    "APL": (lambda: APL(4, 2), (4, 6, 6)),
+    "GLU": (GLU, (4, 6, 6)),
+    "Activate": (lambda: Activate("elu"), (4, 6, 6)),
+    "Dropout": (lambda: Dropout(0.5), (8,)),
+    "Flatten": (Flatten, (4, 6, 6)),
+    "Residual": (lambda: Residual([Dense(8, 8, "relu"), Dense(8, 8)]), (8,)),
+    "Chain": (lambda: Chain([Dense(8, 8, "relu"), Dense(8, 3)]), (8,)),
+}
+
+
+@pytest.mark.parametrize(("make", "shape"), EACH.values(), ids=EACH)
+def test_what_a_layer_hands_out_is_not_changed_by_the_next_call(make, shape, device):
+    layer, rng = make().build(device=device), np.random.default_rng(2)
+    kept, copies = [], []
+    for _ in range(3):
+        x = device.asarray(rng.standard_normal((5, *shape), np.float32))
+        y = layer(x, training=True)
+        dy = device.asarray(rng.standard_normal(y.shape, np.float32))
+        dx = layer.backward(dy)
+        assert (y.dtype, dx.dtype, dx.shape) == (x.dtype, x.dtype, x.shape)
+        for array in (x, y, dy, dx):
+            kept.append(array)
+            copies.append(to_numpy(array).copy())
+    for array, copy in zip(kept, copies, strict=True):
+        np.testing.assert_array_equal(to_numpy(array), copy)
+
+
+def peaks(layer, x, dy):
+    """The most memory that forward and backward take, in bytes."""
+    layer.backward(0 * layer(x, training=True))  # compiles the loops
+    found = []
+    for call in (lambda: layer(x, training=True), lambda: layer.backward(dy)):
+        tracemalloc.start()
+        try:
+            call()
+            found.append(tracemalloc.get_traced_memory()[1])
+        finally:
+            tracemalloc.stop()
+    return np.array(found)
+
+
+@pytest.mark.parametrize("name", [name for name in EACH if name != "Flatten"])
+def test_float32_takes_half_the_memory_of_float64(name):
+    """So nothing is converted on the way.  Masks and winners are as large in both."""
+    make, shape = EACH[name]
+    shape = (shape[0], *[64 for _ in shape[1:]])
+    rng = np.random.default_rng(0)
+    found = {}
+    for dtype in ("float32", "float64"):
+        layer = make().build(dtype=dtype)
+        x = rng.standard_normal((64 if len(shape) > 1 else 8192, *shape)).astype(dtype)
+        dy = np.ones((len(x), *layer.output_shape(shape)), dtype)
+        found[dtype] = peaks(layer, x, dy)
+    share = 0.62 if name in ("MaxPool2D", "AveragePool2D", "Dropout") else 0.52
+    assert (found["float32"] <= share * found["float64"] + 8192).all()
+
+
 def test_a_smaller_and_a_larger_batch_after_the_first():
-    layer, fresh = dense(), dense()
+    layer = dense()
     rng = np.random.default_rng(0)
     for N in (4, 2, 7, 1, 7):
         x, dy = rng.standard_normal((N, 2)), rng.standard_normal((N, 3))
-        fresh._buffers = {}
-        fresh.activation._buffers = {}
+        fresh = dense()
         for one in (layer, fresh):
             one.forward(x)
         np.testing.assert_array_equal(layer.y, fresh.y)
@@ -89,7 +173,7 @@ def test_flatten_keeps_the_order_of_the_values_and_gives_the_shape_back(device):
     np.testing.assert_array_equal(to_numpy(layer.backward(y)), to_numpy(x))
     assert layer.output_shape((2, 3, 4)) == (24,)
     with pytest.raises(ValueError, match=r"Flatten\(\): expected input \(N, …\), got \(3,\)"):
-        layer.forward(np.zeros(3))
+        layer(np.zeros(3))
 
 
 # -- dropout ----------------------------------------------------------------------------------
@@ -161,54 +245,54 @@ def forward_first(layer, x):
 X = np.ones((2, 2))
 NOT_BUILT = r"Dense\(2 -> 3\): has no W yet; call build\(rng\), or make it part of a Network"
 ERRORS = {
-    "not built": (lambda: Dense(2, 3).forward(X), RuntimeError, NOT_BUILT),
+    "not built": (lambda: Dense(2, 3)(X), RuntimeError, NOT_BUILT),
     "no parameters yet": (lambda: Dense(2, 3).parameters(), RuntimeError, NOT_BUILT),
     "no gradients yet": (lambda: Dense(2, 3).gradients(), RuntimeError, "has no dW yet"),
     "dropout not built": (
-        lambda: Dropout(0.5).forward(X, training=True),
+        lambda: Dropout(0.5)(X, training=True),
         RuntimeError,
         r"Dropout\(0.5\): has no generator yet; call build\(rng\)",
     ),
     "backward first": (
-        lambda: dense().backward(X),
+        lambda: dense().expect_dy(X),
         RuntimeError,
         r"Dense\(2 -> 3, relu\): backward before forward; call forward\(x\) first",
     ),
     "width": (
-        lambda: dense().forward(np.ones((64, 784))),
+        lambda: dense()(np.ones((64, 784))),
         ValueError,
         r"expected input \(N, 2\), got \(64, 784\); is n_in that of the layer before\?",
     ),
     "images": (
-        lambda: dense().forward(np.ones((5, 1, 2))),
+        lambda: dense()(np.ones((5, 1, 2))),
         ValueError,
         r"expected input \(N, 2\), got \(5, 1, 2\); put a Flatten layer before it",
     ),
-    "no batch axis": (lambda: dense().forward(np.ones(2)), ValueError, r"got \(2,\)"),
+    "no batch axis": (lambda: dense()(np.ones(2)), ValueError, r"got \(2,\)"),
     "float32 for float64": (
-        lambda: dense().forward(X.astype(np.float32)),
+        lambda: dense()(X.astype(np.float32)),
         TypeError,
         r"expected x of type float64, got float32; .*x.astype\('float64'\).*dtype='float32'",
     ),
-    "bytes": (lambda: dense().forward(X.astype(np.uint8)), TypeError, "got uint8"),
-    "a list": (lambda: dense()._expect_like("x", [[1, 2]], X), TypeError, "got list"),
+    "bytes": (lambda: dense()(X.astype(np.uint8)), ValueError, "got uint8"),
+    "a list": (lambda: dense()([[1.0, 2.0]]), ValueError, "got list"),
     "dy of another shape": (
-        lambda: forward_first(dense(), X).backward(X),
+        lambda: forward_first(dense(), X).expect_dy(X),
         ValueError,
         r"expected dy \(2, 3\) like the last output, got \(2, 2\)",
     ),
     "dy of another type": (
-        lambda: forward_first(dense(), X).backward(np.ones((2, 3), np.float32)),
+        lambda: forward_first(dense(), X).expect_dy(np.ones((2, 3), np.float32)),
         TypeError,
         "expected dy of type float64, got float32",
     ),
     "dropout's dy": (
-        lambda: forward_first(Dropout(0.5), X).backward(X[:1]),
+        lambda: forward_first(Dropout(0.5), X).expect_dy(X[:1]),
         ValueError,
         r"expected dy \(2, 2\)",
     ),
     "flatten's dy": (
-        lambda: forward_first(Flatten(), X).backward(X[:1]),
+        lambda: forward_first(Flatten(), X).expect_dy(X[:1]),
         ValueError,
         r"expected dy \(2, 2\)",
     ),
@@ -228,10 +312,10 @@ def test_each_error_says_what_was_expected_and_the_way_out(call, kind, message):
 def test_an_array_on_another_device_is_named(monkeypatch):
     cupy = pretended_cupy.install(monkeypatch)
     with pytest.raises(TypeError, match=r"as a numpy array, got ndarray \(cupy\); move it with"):
-        dense().forward(cupy.ones((2, 2)))
+        dense()(cupy.ones((2, 2)))
     layer = dense(device="cuda")
     with pytest.raises(TypeError, match="as a cupy array"):
-        layer.forward(X)
+        layer(X)
 
 
 def test_parameters_are_views_and_the_layer_says_what_it_is():

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from minidl import checks
-from minidl.backend import Array, Device, Random, get_device, namespace
+from minidl.backend import Array, Device, Random, get_device
 
 LayerT = TypeVar("LayerT", bound="Layer")
 
@@ -35,11 +35,11 @@ class Layer(Random):
       a third flat vector, which only ``forward`` in training changes.
     - A layer made of layers has them in ``layers``, in the order of its forward.
 
-    The arrays that ``forward`` and ``backward`` return are the layer's own and
-    last until it is called again.  A layer works outside any network too::
+    ``forward`` and ``backward`` check nothing: inside a network the shapes are settled
+    when it is built.  From outside, a layer is called, and checks what it is given::
 
         layer = Dense(3, 2, "tanh").build(rng=0, dtype="float64")
-        y = layer.forward(x)
+        y = layer(x)
     """
 
     is_built: bool = False  # whether the parameters exist
@@ -58,16 +58,35 @@ class Layer(Random):
 
     def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
         """The shape of one example's output; raises ``ValueError`` where the input does not fit."""
+        self.expect_shape(("N", *input_shape))
         return input_shape
 
-    def workspace_size(self, input_shape: tuple[int, ...], input_gradient: bool = True) -> int:
-        """About how many numbers a training keeps here for each example: y and dx, at least."""
-        return math.prod(self.output_shape(input_shape)) + input_gradient * math.prod(input_shape)
+    def expect_shape(self, shape: tuple[int | str, ...]) -> None:
+        """Raise ``ValueError`` unless the layer takes input of this shape, batch axis and all."""
 
     def initialize(self, rng: np.random.Generator) -> None:
         """Draw the parameters from ``rng``; those of the layers inside, too."""
         for layer in self.layers:
             layer.initialize(rng)
+
+    def __call__(self, x: Array, training: bool = False) -> Array:
+        """``forward(x, training)``, once ``x`` is known to fit.
+
+        Raises
+        ------
+        RuntimeError
+            where the layer has no parameters yet.
+        ValueError
+            where ``x`` is no array, or of a shape that the layer does not take.
+        TypeError
+            where ``x`` is of another type than the parameters, or on another device.
+        """
+        checks.floats(self, "x", x)
+        self.expect_shape(x.shape)
+        for layer in self.walk():
+            for value in layer.parameters().values():
+                checks.like(self, "x", x, value)
+        return self.forward(x, training)
 
     def forward(self, x: Array, training: bool = False) -> Array:
         """y for the batch ``x``; ``training`` where learning and inference differ."""
@@ -152,23 +171,7 @@ class Layer(Random):
                 f"{self!r}: has no {name} yet; call build(rng), or make it part of a Network"
             ) from None
 
-    def _expect_like(self, what: str, array: Array, like: Array) -> None:
-        """Raise unless ``array`` has the type of ``like`` and lies on the same device."""
-        if type(array) is not type(like):
-            here, there = (namespace(a).__name__ for a in (like, array))
-            raise TypeError(
-                f"{self!r}: expected {what} as a {here} array, got {type(array).__name__} "
-                f"({there}); move it with device.asarray({what})"
-            )
-        if array.dtype != like.dtype:
-            name = array.dtype.name
-            build = f", or build with dtype={name!r}" if name in ("float32", "float64") else ""
-            raise TypeError(
-                f"{self!r}: expected {what} of type {like.dtype}, got {name}; convert it "
-                f"with {what}.astype({like.dtype.name!r}){build}"
-            )
-
-    def _expect_dy(self, dy: Array) -> None:
+    def expect_dy(self, dy: Array) -> None:
         """Raise unless ``dy`` fits the output of the last forward."""
         if not hasattr(self, "y"):
             raise RuntimeError(f"{self!r}: backward before forward; call forward(x) first")
@@ -177,7 +180,7 @@ class Layer(Random):
             raise ValueError(
                 f"{self!r}: expected dy {self.y.shape} like the last output, got {dy.shape}"
             )
-        self._expect_like("dy", dy, self.y)
+        checks.like(self, "dy", dy, self.y)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"

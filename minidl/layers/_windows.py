@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from minidl import checks
-from minidl.backend import Array
-from minidl.layers.base import Layer
-from minidl.layers.images import batch_last, flat_buffer
+from minidl.backend import Array, namespace
+from minidl.layers._base import Layer
+from minidl.layers._images import batch_last
 
 Pair = tuple[int, int]
 
@@ -28,21 +28,25 @@ class Windows:
         self.stride = _pair(layer, "stride", stride, 1)
         self.padding = _pair(layer, "padding", padding, 0)
 
-    def places(self, layer: Layer, height: int, width: int) -> Pair:
-        """How many places the window has in images of that size."""
+    def places_in(self, layer: Layer, height: int, width: int) -> Pair:
+        """How many places the window has in images of that size, once the border is around them."""
         around = [n + 2 * p for n, p in zip((height, width), self.padding, strict=True)]
         if any(n < size for n, size in zip(around, self.size, strict=True)):
             raise ValueError(
                 f"{layer!r}: expected images of at least {by(self.size)} with their padding, "
                 f"got {height}x{width}; use a smaller window, or padding"
             )
+        return self.places(*around)
+
+    def places(self, height: int, width: int) -> Pair:
+        """The same in images of that size with their border."""
         down, across = (
             (n - size) // stride + 1
-            for n, size, stride in zip(around, self.size, self.stride, strict=True)
+            for n, size, stride in zip((height, width), self.size, self.stride, strict=True)
         )
         return down, across
 
-    def frame(self, layer: Layer, x: Array, border: float = 0.0) -> Array:
+    def frame(self, x: Array, border: float = 0.0) -> Array:
         """``x`` ``(N, C, height, width)`` with the batch last and ``border`` around it.
 
         Shape (C, height + 2 padding, width + 2 padding, N); a view of ``x``
@@ -51,45 +55,42 @@ class Windows:
         x = batch_last(x)
         if not any(self.padding) and x.flags.c_contiguous:
             return x
-        frame = self._frame_buffer(layer, "frame", x)
-        if any(self.padding):
-            frame[...] = border
+        frame = self._frame(x, border)
         self.inside(frame)[...] = x
         return frame
 
-    def zero_frame(self, layer: Layer, x: Array) -> Array:
+    def zero_frame(self, x: Array) -> Array:
         """Zeros of the shape of ``frame``, to add the gradients of all windows up in."""
-        frame = self._frame_buffer(layer, "dframe", batch_last(x))
-        frame[...] = 0
-        return frame
+        return self._frame(batch_last(x), 0.0)
 
-    def _frame_buffer(self, layer: Layer, name: str, x: Array) -> Array:
+    def _frame(self, x: Array, border: float) -> Array:
         C, height, width, N = x.shape
         shape = (C, height + 2 * self.padding[0], width + 2 * self.padding[1], N)
-        return flat_buffer(layer, name, shape, x)
+        return namespace(x).full(shape, border, x.dtype)
 
     def inside(self, frame: Array) -> Array:
         """The part of a frame within its border."""
         p, q = self.padding
         return frame[:, p : frame.shape[1] - p, q : frame.shape[2] - q]
 
-    def columns(self, frame: Array, across: int) -> Iterator[Array]:
+    def columns(self, frame: Array) -> Iterator[Array]:
         """For each column j of the window what lies under it at all places in a row.
 
         Shape (C, height + 2 padding, across, N).
         """
-        step = self.stride[1]
+        (_, step), (_, across) = self.stride, self.places(*frame.shape[1:3])
         for j in range(self.size[1]):
             yield frame[:, :, j : j + step * across : step]
 
-    def views(self, frame: Array, down: int, across: int) -> Iterator[Array]:
+    def views(self, frame: Array) -> Iterator[Array]:
         """For each pixel (i, j) of the window what lies under it at all places, row by row.
 
         Shape (C, down, across, N).
         """
-        step = self.stride[0]
+        (step, _), (down, _) = self.stride, self.places(*frame.shape[1:3])
         for i in range(self.size[0]):
-            yield from self.columns(frame[:, i : i + step * down : step], across)
+            for column in self.columns(frame):
+                yield column[:, i : i + step * down : step]
 
     def describe(self, usual_stride: Pair) -> str:
         """3x3, and stride and padding where they are not the usual ones."""

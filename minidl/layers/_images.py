@@ -8,11 +8,8 @@ Either form is a view of the other.  Images that lie otherwise are copied once.
 
 from __future__ import annotations
 
-import math
-from typing import Any
-
 from minidl.backend import Array
-from minidl.layers.base import Layer
+from minidl.layers._base import Layer
 
 
 def batch_last(images: Array) -> Array:
@@ -23,20 +20,6 @@ def batch_last(images: Array) -> Array:
 def batch_first(images: Array) -> Array:
     """(C, height, width, N) seen as (N, C, height, width)."""
     return images.transpose(3, 0, 1, 2)
-
-
-def flat_buffer(
-    layer: Layer, name: str, shape: tuple[int, ...], like: Array, dtype: Any = None
-) -> Array:
-    """``layer.buffer``, cut for a smaller batch without gaps, although the batch comes last."""
-    return layer.buffer(name, (math.prod(shape),), like, dtype).reshape(shape)
-
-
-def buffer_like(layer: Layer, name: str, x: Array) -> Array:
-    """``layer.buffer`` of the shape of ``x``, which lies in memory as ``x`` does."""
-    if x.ndim == 4 and batch_last(x).flags.c_contiguous:
-        return batch_first(flat_buffer(layer, name, batch_last(x).shape, x))
-    return layer.buffer(name, x.shape, x)
 
 
 def expect_images(layer: Layer, shape: tuple[int | str, ...], channels: int | None = None) -> None:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
-from minidl import checks
 from minidl.activations import Activation, get_activation
 from minidl.backend import Array, namespace
 from minidl.initializers import Initializer, get_initializer
-from minidl.layers.base import Layer
+from minidl.layers._base import Layer
 
 
 class Affine(Layer):
@@ -35,7 +32,7 @@ class Affine(Layer):
         biases: str | Initializer,
     ) -> None:
         self.connections = connections
-        self.activation = get_activation(activation)
+        self.f = get_activation(activation)
         self.weights = get_initializer(weights)
         self.biases = get_initializer(biases)
 
@@ -52,19 +49,7 @@ class Affine(Layer):
                 )
             array[...] = namespace(array).asarray(values)
 
-    def workspace_size(self, input_shape: tuple[int, ...], input_gradient: bool = True) -> int:
-        outputs = math.prod(self.output_shape(input_shape))
-        return super().workspace_size(input_shape, input_gradient) + 2 * outputs  # z, dz
-
-    def _receive(self, x: Array) -> Array:
-        """Keep the input, once it is known to fit; returns W."""
-        W = self._bound("W")
-        checks.array(self, "x", x)
-        self._expect_shape(x.shape)
-        self._expect_like("x", x, W)
-        self.x = x
-        return W
-
-    def _expect_shape(self, shape: tuple[int | str, ...]) -> None:
-        """Raise ``ValueError`` unless the layer takes input of this shape."""
-        raise NotImplementedError
+    @property
+    def activation(self) -> Activation:
+        """f, the activation function."""
+        return self.f

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from minidl.backend import Array, Device, Workspace
+from minidl.backend import Array, Device
 
 
 class GraphError(RuntimeError):
@@ -26,11 +26,11 @@ class Graph:
     Parameters
     ----------
     device : the GPU
-    owners : the objects whose arrays the work reads and writes.  The graph keeps these
-        arrays alive when an owner has replaced them, say by larger ones for a larger batch.
+    owners : the objects that the work leaves arrays in, to be looked at or read later.  The
+        graph keeps these arrays alive when an owner has replaced them by others.
     """
 
-    def __init__(self, device: Device, owners: Iterable[Workspace]) -> None:
+    def __init__(self, device: Device, owners: Iterable[object]) -> None:
         cuda = device.xp.cuda
         self.device = device
         self.owners = list(owners)
@@ -38,7 +38,6 @@ class Graph:
         self.memory = cuda.MemoryPool()
         self.launches: Any = None  # cupy.cuda.Graph
         self._arrays: list[dict[str, Array]] = []  # of each owner
-        self._buffers: list[list[Array]] = []  # only kept alive
 
     @contextmanager
     def current(self) -> Iterator[None]:
@@ -77,8 +76,7 @@ class Graph:
                     "to the CPU nor copy from there in a step. graph=False launches step by step"
                 ) from error
             self.launches = self.stream.end_capture()
-        self._arrays = [owner.arrays() for owner in self.owners]
-        self._buffers = [owner.buffers() for owner in self.owners]
+        self._arrays = [arrays_of(owner) for owner in self.owners]
 
     def _give_up(self) -> None:
         with suppress(Exception):  # it says again what went wrong
@@ -92,3 +90,8 @@ class Graph:
     def replay(self) -> None:
         """Launch all of it."""
         self.launches.launch(self.stream)
+
+
+def arrays_of(owner: object) -> dict[str, Array]:
+    """The arrays that are attributes of an object now, say ``x``, ``z``, ``y`` of a layer."""
+    return {name: a for name, a in vars(owner).items() if hasattr(a, "__array_ufunc__")}

@@ -11,11 +11,12 @@ arrays (``cupy.ElementwiseKernel``); ``T`` is float or double.
 
 from __future__ import annotations
 
+import ast
+import inspect
+from collections.abc import Callable
 from functools import cache
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
-
-import numpy as np
 
 from minidl.backend import Array, namespace
 
@@ -47,13 +48,8 @@ FUNCTIONS["SELU"] = FUNCTIONS["ELU"]  # with its own alpha and scale
 
 # What a kernel reads, what it writes, its body.
 KERNELS: dict[str, tuple[str, str, str]] = {
-    "take_scaled": (
-        "raw S inputs, raw int64 rows, int64 size, T divisor",
-        "T x",
-        "x = T(inputs[rows[i / size] * size + i % size]) / divisor;",
-    ),
     "softmax_cross_entropy": (  # one thread for each example: C is small
-        "raw T logits, raw L targets, int64 C, T divisor",
+        "raw T logits, raw L targets, int64 C",
         "T loss, raw T dlogits",
         """
         T m = logits[i * C];
@@ -72,7 +68,7 @@ KERNELS: dict[str, tuple[str, str, str]] = {
         T total = others + e_t;
         dlogits[i * C + t] = -others;
         for (long long j = 0; j < C; ++j) {
-            dlogits[i * C + j] = dlogits[i * C + j] / total / divisor;
+            dlogits[i * C + j] = dlogits[i * C + j] / total;
         }
         loss = log1p(others - (1 - e_t)) - (logits[i * C + t] - m);
         """,
@@ -87,22 +83,6 @@ KERNELS: dict[str, tuple[str, str, str]] = {
         }
         hit = best == (long long)targets[i];
         """,
-    ),
-    "sgd": ("T g, T eta", "T theta", "theta -= eta * g;"),
-    "momentum": (
-        "T g, T eta, T mu, bool nesterov",
-        "T theta, T v",
-        "v = mu * v + g; theta -= eta * (nesterov ? g + mu * v : v);",
-    ),
-    "rmsprop": (
-        "T g, T eta, T rho, T epsilon",
-        "T theta, T s",
-        "s = rho * s + (1 - rho) * (g * g); theta -= eta * (g / (sqrt(s) + epsilon));",
-    ),
-    "adam": (
-        "T g, T eta, T epsilon, T beta1, T beta2",
-        "T theta, T m, T v",
-        "m = beta1 * m + g; v = beta2 * v + g * g; theta -= eta * (m / (sqrt(v) + epsilon));",
     ),
     # The graph's own: what changes from step to step is read from tables at a place on the device.
     "fetch": (
@@ -120,8 +100,6 @@ for _name, (_f, _df) in FUNCTIONS.items():
     _given = "T alpha, T scale"
     KERNELS |= {
         f"{_name}.f": (f"T z, {_given}", "T y", _f),
-        f"{_name}.bias_f": (f"T b, {_given}", "T z, T y", f"z = z + b; {_f}"),
-        f"{_name}.df": (f"T z, T y, {_given}", "T d", _df),
         f"{_name}.backward": (f"T dy, T z, T y, {_given}", "T dz", f"T d; {_df} dz = dy * d;"),
     }
 
@@ -139,81 +117,93 @@ def _launch(name: str, *arguments: Any) -> None:
     _compiled(namespace(arguments[-1]), name)(*arguments)
 
 
-# -- activation functions: the lines are f, df, with_bias and backward in activations/ ------
+# -- what stands in for the lines of the CPU, by their qualified name ------------------------
 
 
-def has_kernel(f: Any, array: Array) -> bool:
-    """Whether ``array`` is on a GPU and the activation function ``f`` is one of minidl's own."""
-    if namespace(array) is np:
-        return False
+def _has_kernel(f: Any) -> bool:
+    """Whether the activation function is one of minidl's own."""
     return type(f).__module__.startswith("minidl.activations.") and type(f).__name__ in FUNCTIONS
 
 
-def _activation(kernel: str, f: Any, reads: tuple[Array, ...], writes: tuple[Array, ...]) -> None:
+def _activation(kernel: str, f: Any, *arrays: Array) -> Array:
+    """The last of ``arrays``, filled from the others."""
+    *reads, out = arrays
     given = getattr(f, "alpha", 0.0), getattr(f, "scale", 1.0)
-    _launch(f"{type(f).__name__}.{kernel}", *reads, *given, *writes)
+    _launch(f"{type(f).__name__}.{kernel}", *reads, *given, out)
+    return out
 
 
-def activation(f: Any, z: Array, y: Array) -> None:
+def activation(f: Any, z: Array) -> Array:
     """y = f(z)."""
-    _activation("f", f, (z,), (y,))
+    return _activation("f", f, z, namespace(z).empty_like(z)) if _has_kernel(f) else f.f(z)
 
 
-def bias_activation(f: Any, z: Array, b: Array, y: Array) -> None:
-    """z ← z + b,  y = f(z)."""
-    _activation("bias_f", f, (b,), (z, y))
-
-
-def activation_slope(f: Any, z: Array, y: Array, d: Array) -> None:
-    """d = f'(z), given y = f(z)."""
-    _activation("df", f, (z, y), (d,))
-
-
-def activation_backward(f: Any, dy: Array, z: Array, y: Array, dz: Array) -> None:
+def activation_backward(f: Any, dy: Array, z: Array, y: Array) -> Array:
     """dz = dy ∘ f'(z), given y = f(z)."""
-    _activation("backward", f, (dy, z, y), (dz,))
+    if not _has_kernel(f):
+        return dy * f.slope(z, y)
+    return _activation("backward", f, dy, z, y, namespace(z).empty_like(z))
 
 
-# -- batch and loss: the lines are in examples.py and losses.py -------------------------------
+def softmax_cross_entropy(loss: Any, z: Array, t: Array) -> tuple[Array, Array]:
+    """−log p_t of each example, and its gradient."""
+    losses, dz = (namespace(z).empty(shape, z.dtype) for shape in (len(z), z.shape))
+    _launch("softmax_cross_entropy", z, t, z.shape[1], losses, dz)
+    return losses, dz
 
 
-def take_scaled(inputs: Array, rows: Array, divisor: float, x: Array) -> None:
-    """x_i = inputs_(rows_i) / divisor: ``Examples.draw``."""
-    _launch("take_scaled", inputs, rows, inputs[0].size, divisor, x)
-
-
-def softmax_cross_entropy(
-    logits: Array, targets: Array, divisor: float, losses: Array, dlogits: Array
-) -> None:
-    """−log p_t of each example, and its gradient / divisor: ``SoftmaxCrossEntropy.each``."""
-    C = logits.shape[1]
-    _launch("softmax_cross_entropy", logits, targets, C, divisor, losses, dlogits)
-
-
-def largest_is_target(logits: Array, targets: Array, hits: Array) -> None:
-    """1 where the largest logit is the target's, else 0: ``SoftmaxCrossEntropy.hits``."""
+def largest_is_target(loss: Any, logits: Array, targets: Array) -> Array:
+    """1 where the largest logit is the target's, else 0."""
+    hits = namespace(logits).empty(len(logits), logits.dtype)
     _launch("largest_is_target", logits, targets, logits.shape[1], hits)
+    return hits
 
 
-# -- update rules: the lines are the methods ``update`` in optimizers.py ----------------------
+# What is called in place of a function of the CPU that is marked as ``fused``.
+FUSED: dict[str, Callable[..., Any]] = {
+    "Activation.__call__": activation,
+    "Activation.backward": activation_backward,
+    "SoftmaxCrossEntropy.each": softmax_cross_entropy,
+    "SoftmaxCrossEntropy.hits": largest_is_target,
+}
 
 
-def sgd(theta: Array, g: Array, eta: Any) -> None:
-    _launch("sgd", g, eta, theta)
+# -- loops: the lines themselves are the body -------------------------------------------------
 
 
-def momentum(theta: Array, g: Array, v: Array, eta: Any, mu: float, nesterov: bool) -> None:
-    _launch("momentum", g, eta, mu, nesterov, theta, v)
+def run(function: Any, arguments: tuple[Any, ...]) -> Any:
+    """What stands in for ``function`` on a GPU: one of ``FUSED``, or the kernel of a loop."""
+    if function.__qualname__ in FUSED:
+        return FUSED[function.__qualname__](*arguments)
+    return _run_loop(function.__wrapped__, arguments)
 
 
-def rmsprop(theta: Array, g: Array, s: Array, eta: Any, rho: float, epsilon: float) -> None:
-    _launch("rmsprop", g, eta, rho, epsilon, theta, s)
+def _run_loop(text: FunctionType, arguments: tuple[Any, ...]) -> None:
+    reads, writes, _ = kernel_of(text)
+    given = dict(zip(inspect.signature(text).parameters, arguments, strict=True))
+    names = [part.split()[-1] for part in f"{reads}, {writes}".split(",")]
+    _compiled_loop(namespace(arguments[0]), text)(*[given[name] for name in names])
 
 
-def adam(
-    theta: Array, g: Array, m: Array, v: Array, eta: Any, epsilon: Any, beta1: float, beta2: float
-) -> None:
-    _launch("adam", g, eta, epsilon, beta1, beta2, theta, m, v)
+@cache
+def _compiled_loop(cupy: ModuleType, text: FunctionType) -> Any:
+    name = f"minidl_{text.__name__}"
+    return cupy.ElementwiseKernel(*kernel_of(text), name, no_return=True)
+
+
+@cache
+def kernel_of(text: FunctionType) -> tuple[str, str, str]:
+    """What the kernel of a loop reads, what it writes, its body: ``x[i]`` is ``x`` to CUDA."""
+    (function,) = ast.parse(inspect.getsource(text)).body
+    assert isinstance(function, ast.FunctionDef)
+    (lines,) = [node for node in function.body if isinstance(node, ast.For)]
+    body = "; ".join(map(ast.unparse, lines.body)).replace("[i]", "") + ";"
+    parameters = [argument.arg for argument in function.args.args]
+    stores = [node for node in ast.walk(lines) if isinstance(node, ast.Subscript)]
+    written = {ast.unparse(node.value) for node in stores if isinstance(node.ctx, ast.Store)}
+    reads = ", ".join(f"T {name}" for name in parameters if name not in written)
+    writes = ", ".join(f"T {name}" for name in parameters if name in written)
+    return reads, writes, body
 
 
 # -- tables of an epoch: step.py --------------------------------------------------------------

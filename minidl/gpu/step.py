@@ -1,0 +1,139 @@
+"""A training step on a GPU: the plain one, recorded once as a CUDA graph and replayed.
+
+What changes from step to step (rows, coefficients of the rule, where losses go) is read
+from tables on the device, so that a replay needs nothing from the CPU.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+
+from minidl.backend import Array, to_numpy
+from minidl.examples import Examples
+from minidl.gpu import kernels
+from minidl.gpu.graph import Graph
+from minidl.losses import Loss
+from minidl.network import Network
+from minidl.optimizers import Optimizer
+from minidl.step import TrainingStep
+
+WARM_UP = 2  # steps launched one by one before the graph is recorded: they make arrays and kernels
+
+
+def training_step(
+    network: Network,
+    examples: Examples,
+    loss: Loss,
+    optimizer: Optimizer,
+    batch_size: int,
+    augment: Callable[[Array], Array] | None = None,
+    graph: bool = True,
+) -> TrainingStep:
+    """The step on the network's device; ``graph=False`` launches kernel by kernel on a GPU, too."""
+    parts = (network, examples, loss, optimizer, batch_size, augment)
+    return CudaStep(*parts, graph) if network.device.is_cuda else TrainingStep(*parts)
+
+
+class CudaStep(TrainingStep):
+    """The same step on a GPU, which is waited for at the end of an epoch only."""
+
+    def __init__(
+        self,
+        network: Network,
+        examples: Examples,
+        loss: Loss,
+        optimizer: Optimizer,
+        batch_size: int,
+        augment: Callable[[Array], Array] | None = None,
+        graph: bool = True,
+    ) -> None:
+        super().__init__(network, examples, loss, optimizer, batch_size, augment)
+        self._warm = 0  # full batches launched one by one
+        self.graph: Graph | None = None
+        if graph:
+            self._prepare_graph()
+
+    def _prepare_graph(self) -> None:
+        """Tables of the epoch on the device, the place in them, and arrays for one batch.
+
+        A replay reads what changes from step to step at ``_place``, and moves it on.
+        """
+        network, n = self.network, len(self.examples)
+        xp = network.device.xp
+        self._width = len(self.optimizer.coefficients(1))
+        self._order = xp.zeros(n, np.int64)
+        self._coefficients = xp.empty(self.steps * self._width, network.dtype)
+        self._place = xp.zeros(1, np.int64)  # examples of the epoch done so far
+        self._rows = xp.zeros(self.batch_size, np.int64)
+        self._now = xp.empty(self._width, network.dtype)
+        self._batch_losses = xp.empty(self.batch_size, network.dtype)
+        self._batch_hits = xp.empty(self.batch_size, network.dtype)
+        self._random = self.drawing()
+        self.graph = Graph(network.device, dict.fromkeys([*network.walk(), *self._random]))
+
+    @contextmanager
+    def epoch(self, order: np.ndarray, done: int = 0) -> Iterator[None]:
+        device = self.network.device
+        with super().epoch(order, done):
+            if self.graph is None:
+                yield
+                device.synchronize()
+            else:
+                t = self.optimizer.t - done
+                table = [self.optimizer.coefficients(t + i + 1) for i in range(self.steps)]
+                self._order[...] = self.order
+                numbers = device.asarray(np.array(table).ravel(), self.network.dtype)
+                self._coefficients[...] = numbers
+                self._place.fill(done * self.batch_size)
+                with self.graph.current():
+                    yield
+        self._check_epoch()
+
+    def __call__(self) -> None:
+        left = len(self.examples) - self.done * self.batch_size
+        if self.graph is None or left < self.batch_size:
+            self._warm = min(self._warm, WARM_UP - 1)  # arrays of the graph's size come first
+            super().__call__()
+        else:
+            self._launch(self.graph)
+            self.done += 1
+
+    def _launch(self, graph: Graph) -> None:
+        if self._warm < WARM_UP:
+            self._warm += 1
+            with graph.own_memory():
+                self._one_of_graph()
+            return
+        if graph.launches is not None:
+            graph.hold_arrays()  # other work may have replaced them since
+            self.optimizer.t += 1
+        for owner in self._random:
+            owner.draw_ahead()
+        if graph.launches is None:
+            graph.record(self._one_of_graph)
+        graph.replay()
+        for owner in self._random:
+            owner.is_ahead = False
+
+    def _one_of_graph(self) -> None:
+        kernels.fetch(self._order, self._place, 1, 1, self._rows)
+        kernels.fetch(self._coefficients, self._place, self._width, self.batch_size, self._now)
+        now = [self._now[i : i + 1] for i in range(self._width)]
+        self._compute(self._rows, self._batch_losses, self._batch_hits, now)
+        kernels.store(self._batch_losses, self._batch_hits, self._place, self.losses, self.hits)
+        self._place += self.batch_size
+
+    def _check(self, rows: Array, losses: Array, state: Array) -> None:
+        """A GPU is not waited for: see _check_epoch."""
+
+    def _check_epoch(self) -> None:
+        losses = to_numpy(self.losses[: self.done * self.batch_size])
+        bad = np.flatnonzero(~np.isfinite(losses))
+        if len(bad):
+            step = int(bad[0]) // self.batch_size
+            batch = slice(step * self.batch_size, (step + 1) * self.batch_size)
+            where = "found at the end of the epoch, when all parameters have changed"
+            self._report(step, losses[batch], where, self._bad_examples(self.order[batch]))

@@ -1,0 +1,295 @@
+"""One text for each loop: NumPy on slices, Numba and the kernel made from it give the same."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import host_kernels
+import numpy as np
+import pytest
+
+import minidl
+from minidl import loops
+from minidl.backend import IN_CACHE, to_numpy
+from minidl.gpu.kernels import kernel_of
+from minidl.loops import PIECE, in_pieces, loop
+from minidl.optimizers import adam, momentum, sgd
+from minidl.parallel import share_processors
+
+ROOT = Path(__file__).parents[1]
+LOOPS = host_kernels.LOOPS
+compiled = pytest.mark.skipif(
+    loops.engine() == "numpy", reason="Numba is not installed, or switched off"
+)
+each = pytest.mark.parametrize("text", LOOPS.values(), ids=LOOPS)
+both_types = pytest.mark.parametrize("dtype", ["float32", "float64"])
+
+
+def arguments(text, size, dtype, seed=0):
+    """Arrays for what the text reads at i, numbers for the rest; all above 0, for the roots."""
+    rng = np.random.default_rng(seed)
+    arrays = set(re.findall(r"(\w+)\[i\]", inspect.getsource(text)))
+    names = text.__code__.co_varnames[: text.__code__.co_argcount]
+    assert arrays < set(names)
+    return [rng.random(size).astype(dtype) if n in arrays else float(rng.random()) for n in names]
+
+
+def after(run, given):
+    """The arrays after ``run(*given)``, which has copies of them."""
+    copies = [a.copy() if isinstance(a, np.ndarray) else a for a in given]
+    run(*copies)
+    return [a for a in copies if isinstance(a, np.ndarray)]
+
+
+@pytest.fixture
+def in_numpy(monkeypatch):
+    """Loops run in NumPy, whether or not Numba is there."""
+    monkeypatch.setattr(loops, "_compiled", lambda text: None)
+
+
+def assert_same_bits(found, expected):
+    for a, b in zip(found, expected, strict=True):
+        assert a.dtype == b.dtype
+        np.testing.assert_array_equal(a, b)
+
+
+# -- NumPy ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [0, 1, PIECE - 1, PIECE, PIECE + 1, 2 * PIECE, 3 * PIECE + 7])
+def test_pieces_cover_everything_once_and_fit_the_cache(size):
+    slices = list(loops.pieces(size))
+    assert [i for s in slices for i in (s.start, s.stop)] == sorted(
+        [*range(0, size, PIECE), *range(PIECE, size, PIECE), *[size] * (size > 0)]
+    )
+    assert all(0 < s.stop - s.start <= PIECE for s in slices)
+
+
+@both_types
+@each
+def test_pieces_and_threads_give_the_bits_of_the_whole_vector(text, dtype, in_numpy, monkeypatch):
+    given = arguments(text, 1003, dtype)
+    whole = after(text, given)
+    assert any((a != b).any() for a, b in zip(whole, after(lambda *_: None, given), strict=True))
+    for piece in (64, 333, 1003):
+        monkeypatch.setattr(loops, "PIECE", piece)
+        for count in (1, 2, 5):
+            with share_processors(count):
+                assert_same_bits(after(loop(text), given), whole)
+
+
+def test_each_processor_has_a_part(in_numpy):
+    seen = []
+
+    @loop
+    def noted(x):
+        seen.append(len(x))
+
+    with share_processors(3):
+        noted(np.zeros(4 * PIECE))
+    assert sum(seen) == 4 * PIECE
+    assert len(seen) == 3
+
+
+def test_a_loop_is_still_called_by_its_name():
+    assert adam.__name__ == "adam"
+    assert adam.__wrapped__ is LOOPS["adam"]
+
+
+# -- Numba ------------------------------------------------------------------------------------
+
+
+@compiled
+@both_types
+@each
+def test_numba_gives_the_bits_of_numpy(text, dtype, monkeypatch):
+    for size in (1, 7, 64, PIECE - 1, PIECE, PIECE + 1, 2 * PIECE + 7):
+        given = arguments(text, size, dtype, seed=size)
+        found = after(loop(text), given)
+        with monkeypatch.context() as patch:
+            patch.setattr(loops, "_compiled", lambda text: None)
+            for count in (1, 3):
+                with share_processors(count):
+                    assert_same_bits(found, after(loop(text), given))
+
+
+@compiled
+def test_views_of_a_vector_and_read_only_gradients_are_taken():
+    vector, g = np.zeros(40, np.float32), np.ones(20, np.float32)
+    g.flags.writeable = False
+    sgd(vector[10:30], g, 0.5)
+    np.testing.assert_array_equal(vector, [0] * 10 + [-0.5] * 20 + [0] * 10)
+
+
+# -- the kernel -------------------------------------------------------------------------------
+
+
+def test_the_kernel_is_the_text_itself():
+    assert kernel_of(LOOPS["sgd"]) == ("T g, T eta", "T theta", "theta -= eta * g;")
+    assert kernel_of(LOOPS["adam"]) == (
+        "T g, T eta, T epsilon, T beta1, T beta2",
+        "T theta, T m, T v",
+        "m = beta1 * m + g; v = beta2 * v + g * g; theta -= eta * (m / (sqrt(v) + epsilon));",
+    )
+
+
+@both_types
+@each
+def test_the_kernel_as_cpp_gives_the_bits_of_numpy(text, dtype):
+    if host_kernels.COMPILER is None:
+        pytest.skip("no C++ compiler")
+    given = arguments(text, 1003, dtype)
+    reads, writes, _ = kernel_of(text)
+    names = text.__code__.co_varnames[: text.__code__.co_argcount]
+    in_order = [name for _, _, name in host_kernels.parameters(f"{reads}, {writes}")]
+
+    def run(*arrays):
+        by_name = dict(zip(names, arrays, strict=True))
+        host_kernels.run(text.__name__, tuple(by_name[name] for name in in_order))
+
+    assert_same_bits(after(run, given), after(text, given))
+
+
+@both_types
+@each
+def test_a_loop_on_a_gpu_runs_as_its_kernel(text, dtype, device):
+    given = arguments(text, 1003, dtype)
+    expected = after(text, given)
+    there = [device.asarray(a) if isinstance(a, np.ndarray) else a for a in given]
+    as_arrays = [a if np.ndim(a) else device.asarray(np.array([a], dtype)) for a in there]
+    # Numbers may lie on the GPU: a step that is replayed reads them there.
+    for numbers in (there, as_arrays) if device.is_cuda else (there,):
+        copies = [a.copy() if np.shape(a) == (1003,) else a for a in numbers]
+        loop(text)(*copies)
+        found = [to_numpy(a) for a in copies if np.shape(a) == (1003,)]
+        for a, b in zip(found, expected, strict=True):  # a GPU may fuse a product and a sum
+            np.testing.assert_allclose(a, b, rtol={"float32": 1e-5, "float64": 1e-13}[dtype])
+
+
+def test_every_loop_is_among_those_that_are_tested():
+    package = Path(minidl.__file__).parent
+    found = [
+        name
+        for path in package.rglob("*.py")
+        for name in re.findall(r"^@loop\ndef (\w+)", path.read_text("utf-8"), re.MULTILINE)
+    ]
+    assert sorted(found) == sorted(LOOPS)
+
+
+# -- which engine -----------------------------------------------------------------------------
+
+RUN = (
+    "import numpy as np; from minidl import loops; from minidl.optimizers import adam, sgd;"
+    "theta, g = np.zeros(3), np.ones(3); sgd(theta, g, 0.5); sgd(theta, g, 0.5);"
+    "adam(theta, g, g.copy(), g.copy(), 0.0, 1.0, 0.9, 0.9);"
+    "print(loops.engine(), theta.tolist())"
+)
+
+
+def process(code, **environment):
+    environment = {"PYTHONPATH": str(ROOT)} | environment
+    kept = {k: v for k, v in os.environ.items() if k != "NUMBA_DISABLE_JIT"}
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=kept | environment
+    )
+
+
+def test_without_numba_loops_run_in_numpy_and_nothing_is_said():
+    done = process("import sys; sys.modules['numba'] = None;" + RUN)
+    assert (done.stdout, done.stderr) == ("numpy [-1.0, -1.0, -1.0]\n", "")
+
+
+@compiled
+def test_numbas_own_switch_keeps_to_numpy_and_nothing_is_said():
+    done = process(RUN, NUMBA_DISABLE_JIT="1")
+    assert (done.stdout, done.stderr) == ("numpy [-1.0, -1.0, -1.0]\n", "")
+
+
+def test_a_numba_that_cannot_be_imported_is_named_once(tmp_path):
+    (tmp_path / "numba.py").write_text("raise ImportError('Numba needs NumPy 2.2 or less')")
+    done = process(RUN, PYTHONPATH=f"{tmp_path}{os.pathsep}{ROOT}")
+    assert done.stdout == "numpy [-1.0, -1.0, -1.0]\n"
+    assert done.stderr == (
+        "minidl: Numba cannot be used (Numba needs NumPy 2.2 or less); loops run in NumPy\n"
+    )
+
+
+@compiled
+def test_what_was_compiled_is_read_from_disk_by_the_next_process(tmp_path):
+    code = RUN + (
+        "; stats = [loops._compiled(f.__wrapped__).stats for f in (adam, sgd)];"
+        "print([sum(s.cache_hits.values()) for s in stats])"
+    )
+    for hits in ("[0, 0]", "[1, 1]"):
+        done = process(code, NUMBA_CACHE_DIR=str(tmp_path))
+        assert done.stderr == ""
+        assert done.stdout == f"numba [-1.0, -1.0, -1.0]\n{hits}\n"
+
+
+# -- formulas of arrays -----------------------------------------------------------------------
+
+
+def gap(array):
+    """The same values with gaps between them in memory."""
+    wide = np.empty((*array.shape[:-1], 2 * array.shape[-1]), array.dtype)
+    wide[..., ::2] = array
+    return wide[..., ::2]
+
+
+LAYOUTS = {  # and whether it is one row in memory
+    "as usual": (lambda a: a, True),
+    "batch last": (
+        lambda a: np.ascontiguousarray(a.transpose(1, 2, 3, 0)).transpose(3, 0, 1, 2),
+        True,
+    ),
+    "backwards": (lambda a: a[::-1], False),
+    "with gaps": (gap, False),
+    "transposed": (lambda a: a.T, True),
+}
+
+
+@pytest.mark.parametrize(("lay", "is_row"), LAYOUTS.values(), ids=LAYOUTS)
+@pytest.mark.parametrize("size", [1, 50])  # of the batch: within the cache, and beyond it
+@both_types
+def test_a_formula_in_pieces_gives_what_it_gives_on_the_whole(size, lay, is_row, dtype):
+    a, b = (
+        lay(v) for v in np.random.default_rng(0).standard_normal((2, size, 8, 20, 20)).astype(dtype)
+    )
+    sizes = []
+
+    def formula(a, b):
+        sizes.append(a.size)
+        return a * np.exp(b)
+
+    found = in_pieces(formula, a, b)
+    assert found.dtype == a.dtype
+    np.testing.assert_array_equal(found, a * np.exp(b))
+    in_one = not is_row or a.size <= 2 * IN_CACHE
+    assert (len(sizes) == 1) == in_one
+    assert sum(sizes) == a.size
+    assert found.base is not a
+    if is_row:
+        assert found.strides == a.strides
+
+
+def test_arrays_that_lie_in_different_ways_are_not_taken_apart():
+    a = np.arange(3 * 200 * 200.0).reshape(3, 200, 200)
+    b = a.transpose(0, 2, 1).copy().transpose(0, 2, 1)
+    np.testing.assert_array_equal(in_pieces(np.subtract, a, b), 0 * a)
+
+
+def test_an_overflow_in_a_formula_is_silent():
+    for size in (3, 3 * IN_CACHE):
+        assert np.isinf(in_pieces(np.exp, np.full(size, 1e4))).all()
+
+
+def test_a_momentum_by_hand():
+    """v = 0.5 · 2 + 4 = 5,  θ = 1 − 0.1 · 5."""
+    theta, v = np.array([1.0]), np.array([2.0])
+    momentum(theta, np.array([4.0]), v, 0.1, 0.5)
+    assert (v[0], theta[0]) == (5, 0.5)
