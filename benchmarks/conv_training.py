@@ -20,10 +20,10 @@ import numpy as np
 from processes import check_losses, start_all, time_round, write_problem
 
 from minidl import Conv2D, Dense, Flatten, MaxPool2D, Network
-from minidl.datasets import standin
-from minidl.parallel import processors
-from minidl.reporting import RunFolder, text_table
-from minidl.reporting.environment import hardware, today, versions
+from minidl.backend.threads import processors
+from minidl.data import standin
+from minidl.study import RunFolder, text_table
+from minidl.study.environment import hardware, today, versions
 
 PEERS = ("minidl", "minidl, BLAS spins 2^19", "PyTorch eager", "PyTorch fused Adam")
 STEPS = 20  # in one round

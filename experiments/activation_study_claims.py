@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from activation_study_training import ACTIVATIONS, EPOCHS, PATIENCE
 
-from minidl.reporting import Criterion, Evidence, Judged
-from minidl.reporting.estimates import Estimate, exactly, over_epochs, share
+from minidl.study import Criterion, Evidence, Judged
+from minidl.study.estimates import Estimate, exactly, over_epochs, share
 
 PUBLISHED_FILE = Path(__file__).parent / "published" / "activation_study_cnn.json"
 

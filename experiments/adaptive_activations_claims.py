@@ -9,15 +9,15 @@ import numpy as np
 from adaptive_activations_series import Figures, Series, last, shape
 from adaptive_activations_training import FUNCTIONS
 
-from minidl.reporting import Criterion, Evidence, Judged
-from minidl.reporting.estimates import (
+from minidl.study import Criterion, Evidence, Judged
+from minidl.study.estimates import (
     NOT_KNOWN,
     Estimate,
     at_the_start,
     over_epochs,
     share,
 )
-from minidl.reporting.tables import p_figure
+from minidl.study.tables import p_figure
 
 LEFT = -2  # where the left side of a learned function is looked at
 MANY, FEW = 10, 1  # hinges

@@ -15,16 +15,16 @@ from adaptive_activations_series import PUBLISHED_FILE, Figures, last, published
 from adaptive_activations_summary import SET_UPS, Trained, summarise
 from adaptive_activations_training import DEPTHS, FULL, FUNCTIONS, HINGES, Size
 
-from minidl.reporting import (
+from minidl.study import (
     Conditions,
     DataUsed,
     RunFolder,
     count,
     markdown_table,
 )
-from minidl.reporting.claims import published_title
-from minidl.reporting.histories import epoch_rows
-from minidl.reporting.page import RULE
+from minidl.study.claims import published_title
+from minidl.study.histories import epoch_rows
+from minidl.study.page import RULE
 
 
 def write_report(

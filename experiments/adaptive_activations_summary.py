@@ -10,9 +10,9 @@ from adaptive_activations_claims import CLAIMS
 from adaptive_activations_series import Figures, published
 from adaptive_activations_training import FULL, Outcome, Size
 
-from minidl.recording import History
-from minidl.reporting import Conditions, DataUsed, judge
-from minidl.reporting.histories import by_epoch, by_layer
+from minidl.study import Conditions, DataUsed, judge
+from minidl.study.histories import by_epoch, by_layer
+from minidl.study.recording import History
 
 SET_UPS = {"as_run": "as run", "as_described": "as described"}
 Trained = Mapping[int, Mapping[tuple[str, str], Outcome]]  # by seed; by group and name

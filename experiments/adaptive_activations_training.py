@@ -26,11 +26,11 @@ from minidl import (
     Network,
     SoftmaxCrossEntropy,
 )
-from minidl.augmentation import Augmentation
 from minidl.backend import Device, to_numpy
-from minidl.checkpoint import Checkpoint
+from minidl.data.augmentation import Augmentation
 from minidl.microscope.look_file import Recorder
-from minidl.recording import History, record
+from minidl.study.recording import History, record
+from minidl.training.checkpoint import Checkpoint
 
 FUNCTIONS = ("apl", "relu", "leaky_relu")
 HINGES = (1, 2, 3, 4, 5, 10)  # the values of S in table 21

@@ -9,7 +9,7 @@ import numpy as np
 from cifar100_claims import Series
 
 from minidl import get_activation
-from minidl.reporting.figures import (
+from minidl.study.figures import (
     COLOURS,
     LAYER_COLOURS,
     draw_published,

@@ -13,9 +13,9 @@ import pair
 from cifar10_cnn_training import CHANCE, EPOCHS
 from pair import GAP, PROBED
 
-from minidl.reporting import Claim, Criterion, Evidence, Judged, judge
-from minidl.reporting.estimates import Estimate, at_the_end, over_epochs, share
-from minidl.reporting.tables import figure
+from minidl.study import Claim, Criterion, Evidence, Judged, judge
+from minidl.study.estimates import Estimate, at_the_end, over_epochs, share
+from minidl.study.tables import figure
 
 PUBLISHED_FILE = Path(__file__).parent / "published" / "cifar10_cnn.json"
 GAIN = 0.02  # of sigmoid's test accuracy, without which there is no improvement

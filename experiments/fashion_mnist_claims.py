@@ -12,8 +12,8 @@ import numpy as np
 import pair
 from fashion_mnist_training import EPOCHS
 
-from minidl.reporting import Claim, Criterion, Evidence, Judged, judge
-from minidl.reporting.estimates import share
+from minidl.study import Claim, Criterion, Evidence, Judged, judge
+from minidl.study.estimates import share
 
 PUBLISHED_FILE = Path(__file__).parent / "published" / "fashion_mnist_dense.json"
 ALIKE = ("Pullover", "Shirt")  # the classes that the study names as hard to tell apart

@@ -13,19 +13,19 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from minidl._output import dispensable_output
+from minidl._printable import printable
 from minidl.backend import PRECISIONS, Device, DeviceError, get_device, set_precision
-from minidl.cells import Cells, Interrupted
-from minidl.checkpoint import Checkpoint, CheckpointError
-from minidl.datasets import Dataset, DatasetError
-from minidl.files import own_folder
+from minidl.backend.threads import processors
+from minidl.data import Dataset, DatasetError
 from minidl.microscope.look_file import FOLDER as LOOKS
 from minidl.microscope.look_file import Recorder, remove_looks
 from minidl.optimizers import OPTIMIZERS, Optimizer
-from minidl.output import dispensable_output
-from minidl.parallel import processors
-from minidl.printable import printable
-from minidl.reporting import Conditions, DataUsed, FolderInUse, RunFolder
+from minidl.storage.files import own_folder
+from minidl.study import Conditions, DataUsed, FolderInUse, RunFolder
+from minidl.study.cells import Cells, Interrupted
 from minidl.training import NonFiniteLoss
+from minidl.training.checkpoint import Checkpoint, CheckpointError
 
 T = TypeVar("T")
 

@@ -6,10 +6,9 @@ Read in this order: ``activations``, ``layers`` (``dense``, ``conv2d``, …), ``
 """
 
 from minidl.activations import ACTIVATIONS, get_activation
-from minidl.augmentation import Augmentation
 from minidl.backend import DeviceError, get_device
-from minidl.early_stopping import EarlyStopping
-from minidl.examples import Examples
+from minidl.data.augmentation import Augmentation
+from minidl.data.examples import Examples
 from minidl.gradcheck import assert_gradients, check_gradients
 from minidl.inspection import probe
 from minidl.layers import (
@@ -34,8 +33,9 @@ from minidl.losses import BinaryCrossEntropy, MeanSquaredError, SoftmaxCrossEntr
 from minidl.metrics import ClassReport, class_report, confusion_matrix, predicted_labels
 from minidl.network import Network, WeightsError
 from minidl.optimizers import SGD, Adam, AdamW, RMSprop
-from minidl.schedules import CosineAnnealing, StepDecay
 from minidl.training import NonFiniteLoss, evaluate, train
+from minidl.training.early_stopping import EarlyStopping
+from minidl.training.schedules import CosineAnnealing, StepDecay
 
 __version__ = "0.1.0"
 

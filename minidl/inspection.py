@@ -9,10 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from minidl import checks
 from minidl.activations import Activation
-from minidl.backend import Array, namespace
-from minidl.examples import Examples
+from minidl.backend import Array, checks, namespace
+from minidl.data.examples import Examples
 from minidl.losses import Loss
 from minidl.network import Network
 

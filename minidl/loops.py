@@ -30,7 +30,7 @@ from typing import Any
 import numpy as np
 
 from minidl.backend import Array, fused, piece
-from minidl.parallel import split
+from minidl.backend.threads import split
 
 PIECE = 128 * 1024  # entries of a vector at a time: fewer wait for the GIL, more for memory
 

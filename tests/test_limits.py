@@ -36,7 +36,7 @@ from minidl import (
     backend,
     train,
 )
-from minidl.step import _memory
+from minidl.training.step import _memory
 
 PAGE = (Path(__file__).parents[1] / "docs" / "limits.md").read_text(encoding="utf-8")
 SET_UP = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)[0]
@@ -47,8 +47,8 @@ EXEMPT = set(
 
 # Where the names that users call come from.
 PUBLIC = (
-    *("minidl", "minidl.activations", "minidl.datasets", "minidl.gradcheck"),
-    *("minidl.initializers", "minidl.inspection", "minidl.recording", "minidl.reporting"),
+    *("minidl", "minidl.activations", "minidl.data", "minidl.gradcheck"),
+    *("minidl.initializers", "minidl.inspection", "minidl.study.recording", "minidl.study"),
     "minidl.training",
 )
 # Classes whose methods users call, too; those of a layer are one contract for all layers.

@@ -16,10 +16,10 @@ import pytest
 import minidl
 from minidl import loops
 from minidl.backend import IN_CACHE, to_numpy
+from minidl.backend.threads import share_processors
 from minidl.gpu.kernels import kernel_of
 from minidl.loops import PIECE, in_pieces, loop
 from minidl.optimizers import adam, momentum, sgd
-from minidl.parallel import share_processors
 
 ROOT = Path(__file__).parents[1]
 LOOPS = host_kernels.LOOPS

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from minidl import checks
-from minidl.backend import Array, namespace, piece
+from minidl.backend import Array, checks, namespace, piece
 from minidl.layers._base import Layer
 
 

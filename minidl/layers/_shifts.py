@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from minidl._blas import AS_IS, ROW_MAJOR, TRANSPOSED, gemm
+from minidl.backend.blas import AS_IS, ROW_MAJOR, TRANSPOSED, gemm
 from minidl.layers._images import batch_first, batch_last
 from minidl.layers._windows import Windows
 

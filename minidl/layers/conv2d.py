@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 
-from minidl import checks
 from minidl.activations import Activation
-from minidl.backend import Array
+from minidl.backend import Array, checks
 from minidl.initializers import Initializer
 from minidl.layers._affine import Affine
 from minidl.layers._channelwise import rows
