@@ -13,7 +13,7 @@ PACKAGE = Path(minidl.__file__).parent
 
 # From the bottom up: a module, or a package as one, imports what stands before it, and itself.
 ORDER = (
-    *("_printable", "backend", "storage", "_output", "loops", "pages", "initializers"),
+    *("_moved", "_printable", "backend", "storage", "_output", "loops", "pages", "initializers"),
     *("activations", "layers", "data", "losses", "optimizers", "network", "metrics"),
     *("inspection", "gradcheck", "training", "gpu", "microscope", "study"),
 )

@@ -33,7 +33,6 @@ from minidl import (
     PReLU,
     Residual,
     SoftmaxCrossEntropy,
-    backend,
     train,
 )
 from minidl.training.step import _memory
@@ -75,7 +74,7 @@ def names():
 
 @pytest.fixture(autouse=True)
 def _sixteen_gigabytes(monkeypatch):
-    monkeypatch.setattr(backend, "memory_limit", lambda: 16_000_000_000)
+    monkeypatch.setattr("minidl.backend.device.memory_limit", lambda: 16_000_000_000)
     monkeypatch.chdir(Path(__file__).parents[1])
 
 

@@ -1,4 +1,4 @@
-"""Data sets from their official binary files, each byte checked; one generated stand-in.
+"""Examples in memory, augmentation, and data sets from their official files; a stand-in.
 
 No pickle is read anywhere.  See ``docs/data.md`` for the folders and layouts.
 """
@@ -9,17 +9,21 @@ import os
 from dataclasses import replace
 
 from minidl.data import standin
+from minidl.data.augmentation import Augmentation
 from minidl.data.cifar import CIFAR_10, CIFAR_100, Cifar
 from minidl.data.dataset import CorruptDataset, Dataset, DatasetError, DatasetNotFound
+from minidl.data.examples import Examples
 from minidl.data.idx import FASHION_MNIST, MNIST, Mnist
 from minidl.data.places import places
 
 __all__ = [
     "NAMES",
+    "Augmentation",
     "CorruptDataset",
     "Dataset",
     "DatasetError",
     "DatasetNotFound",
+    "Examples",
     "load",
 ]
 

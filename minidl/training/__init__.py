@@ -1,6 +1,5 @@
 """Training: the loop over epochs, one step, evaluation, and what goes with them."""
 
-from minidl.training.checkpoint import Checkpoint, CheckpointError, Stopped
 from minidl.training.early_stopping import EarlyStopping
 from minidl.training.evaluation import Evaluation, evaluate
 from minidl.training.loop import Epoch, train
@@ -8,15 +7,12 @@ from minidl.training.schedules import CosineAnnealing, StepDecay
 from minidl.training.step import NonFiniteLoss
 
 __all__ = [
-    "Checkpoint",
-    "CheckpointError",
     "CosineAnnealing",
     "EarlyStopping",
     "Epoch",
     "Evaluation",
     "NonFiniteLoss",
     "StepDecay",
-    "Stopped",
     "evaluate",
     "train",
 ]

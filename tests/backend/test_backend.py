@@ -10,17 +10,17 @@ import pretended_cupy
 import pytest
 
 import minidl
-from minidl import DeviceError, backend, get_device
+from minidl import DeviceError, get_device
 from minidl.backend import (
     Device,
     Random,
-    _say_once,
     fused,
     namespace,
     set_precision,
     special,
     to_numpy,
 )
+from minidl.backend.device import _say_once
 from minidl.gpu import kernels
 
 
@@ -136,11 +136,13 @@ def test_too_little_memory_says_how_much_is_there(monkeypatch):
         raise pretended_cupy.OutOfMemoryError("Out of memory allocating 7 bytes")
     cpu = get_device("cpu")
     cpu.require_memory(2**20, "it")
-    monkeypatch.setattr(backend, "memory_limit", lambda: 5_000_000)
+    monkeypatch.setattr("minidl.backend.device.memory_limit", lambda: 5_000_000)
     cpu.require_memory(5_000_000, "it")
     with pytest.raises(DeviceError, match="cpu: not enough memory: it needs 6 MB, 5 MB is all"):
         cpu.require_memory(6_000_000, "it")
-    monkeypatch.setattr(backend, "memory_limit", lambda: None)  # a system that does not say
+    monkeypatch.setattr(
+        "minidl.backend.device.memory_limit", lambda: None
+    )  # a system that does not say
     cpu.require_memory(2**60, "it")
     with pytest.raises(MemoryError, match="of the CPU"), cpu.enough_memory():
         raise MemoryError("of the CPU")
