@@ -106,6 +106,14 @@ def started(path: Path, steps: Path) -> int:
     return child
 
 
+def load_loops() -> None:
+    """Have the compiled loops here, for the processes that are forked.
+
+    Otherwise each loads its compiler first, and one that is killed soon never trains.
+    """
+    Adam().step(np.zeros(1, np.float32), np.zeros(1, np.float32))
+
+
 def undisturbed(folder: Path) -> tuple[dict[str, bytes], float]:
     """The outcome of a run that nobody disturbs, and how many seconds it takes."""
     path, steps = folder / "whole", folder / "whole.steps"
@@ -149,6 +157,7 @@ def kill_campaign(kills: int, seed: int, folder: Path) -> Counter[str]:
     """Kill and start again until ``kills`` processes were killed; what was seen, counted."""
     rng = random.Random(seed)
     counted = Counter[str]()
+    load_loops()
     expected, seconds = undisturbed(folder)
     run = 0
     while counted["killed"] < kills:

@@ -303,3 +303,60 @@ def test_a_dy_that_does_not_fit():
     layer.forward(np.ones((1, 3, 5, 4), np.float32))
     with pytest.raises(ValueError, match=r"expected dy \(1, 8, 3, 2\) .*, got \(1, 8, 2, 3\)"):
         layer.expect_dy(np.ones((1, 8, 2, 3), np.float32))
+
+
+# -- two ways of laying out the pixels ----------------------------------------------------------
+
+
+def batch_last(a):
+    """The same values with the batch last in memory."""
+    return np.ascontiguousarray(a.transpose(1, 2, 3, 0)).transpose(3, 0, 1, 2)
+
+
+def rows_of_larger(a):
+    """The same values as a part of a larger array."""
+    return batch_last(np.pad(a, ((0, 0), (0, 0), (1, 1), (0, 0))))[:, :, 1:-1]
+
+
+LAID_OUT = {
+    "batch last": batch_last,
+    "rows of a larger array": rows_of_larger,
+    "channels backwards": lambda a: batch_last(a[:, ::-1])[:, ::-1],
+    "images backwards": lambda a: batch_last(a[::-1])[::-1],
+    "by columns": np.asfortranarray,
+}
+
+
+@pytest.mark.parametrize("lay", LAID_OUT.values(), ids=LAID_OUT)
+@pytest.mark.parametrize("channels", [2, 20])
+@pytest.mark.parametrize("options", [(3, 1, 1), (3, 2, 1), (1, 1, 0), ((3, 2), (1, 3), (0, 2))])
+def test_x_and_dy_may_lie_as_they_like(options, channels, lay):
+    layer = Conv2D(channels, 5, *options).build(dtype="float64")
+    x = np.random.default_rng(1).standard_normal((4, channels, 7, 8))
+    dy = np.random.default_rng(2).standard_normal(layer(x).shape)
+    expected = [layer.y, layer.backward(dy), layer.dW.copy(), layer.db.copy()]
+    y, dx = layer(lay(x)), layer.backward(lay(dy))
+    for a, b in zip((y, dx, layer.dW, layer.db), expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-12)
+    one = np.broadcast_to(dy[:1, :1, :1, :1], dy.shape)
+    dx, dW = layer.backward(one), layer.dW.copy()
+    np.testing.assert_allclose(dx, layer.backward(one.copy()), rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(dW, layer.dW, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("options", [(3, 1, 1), (3, 2, 1), (1, 1, 0), ((3, 2), (1, 3), (0, 2))])
+def test_without_blas_of_its_own_numpy_gives_the_same(options, dtype, monkeypatch):
+    """Where NumPy has another BLAS than OpenBLAS, columns are laid out."""
+    x = np.random.default_rng(1).standard_normal((4, 20, 7, 8)).astype(dtype)
+    found = []
+    for there in (True, False):
+        if not there:
+            monkeypatch.setattr("minidl.layers._columns.gemm", lambda array: None)
+        layer = Conv2D(20, 5, *options, activation="tanh").build(rng=3, dtype=dtype)
+        y = layer(x)
+        found.append([y, layer.backward(y), layer.dW.copy(), layer.db.copy()])
+    for a, b in zip(*found, strict=True):
+        assert a.dtype == b.dtype == dtype
+        rtol = {"float32": 1e-4, "float64": 1e-11}[dtype]
+        np.testing.assert_allclose(a, b, rtol=rtol, atol=rtol * np.abs(b).max())
