@@ -31,6 +31,8 @@ DTYPES |= {"|b1", "|i1", "|u1"}
 
 # msgspec 0.22 learns a type at its first use, and crashes where two threads do so at once.
 _decoding = threading.Lock()
+# Training runs side by side end their epochs together: one copy of a state in memory at a time.
+_encoding = threading.Lock()
 
 
 class DamagedFile(ValueError):
@@ -39,11 +41,12 @@ class DamagedFile(ValueError):
 
 def write_sealed(path: str | os.PathLike[str], value: Any) -> None:
     """Write ``value``, whole or not at all: numbers, text, lists, dicts, arrays, dataclasses."""
-    contents = encoded(value)
-    with whole_file(path, "wb") as file:
-        file.write(HEAD)
-        file.write(hashlib.sha256(contents).digest())
-        file.write(contents)
+    with _encoding:
+        contents = encoded(value)
+        with whole_file(path, "wb") as file:
+            file.write(HEAD)
+            file.write(hashlib.sha256(contents).digest())
+            file.write(contents)
 
 
 def read_sealed(path: str | os.PathLike[str], kind: Any, limit: int = LIMIT) -> Any:
@@ -86,9 +89,11 @@ def decoded(contents: bytes, kind: Any, path: Path) -> Any:
         raise DamagedFile(f"{path}: expected {_name(kind)}, got something else: {error}") from error
 
 
-def encoded(value: Any) -> bytes:
+def encoded(value: Any) -> bytearray:
     """``value`` as the contents of a sealed file."""
-    return msgspec.msgpack.encode(value, enc_hook=_encoded)
+    buffer = bytearray()  # that of ``encode`` doubles until it is large enough, and is copied
+    msgspec.msgpack.Encoder(enc_hook=_encoded).encode_into(value, buffer)
+    return buffer
 
 
 def _encoded(value: Any) -> Any:
