@@ -371,8 +371,8 @@ REASONS = (
     "The published distance of ReLU from the next is 0.01 points on MNIST and 0.06 points on "
     "CIFAR-10: one image and six images of 10,000.",
     "",
-    "The networks are tested five epochs after their best one, and the loss of those that learn "
-    "fast can rise in the meantime; the study presumes the initial weights. The column of the best "
+    "Early stopping ends a training five epochs after its best one, and in the meantime the loss of "
+    "those that learn fast can rise; the study presumes the initial weights. The column of the best "
     "weights shows what remains.",
     "",
     "",

@@ -258,7 +258,7 @@ CLAIMS: list[tuple[str, str, Criterion[Figures]]] = [
 
 # What there is to say to a claim, whatever a run shows; in the order of the claims.
 REASONS = (
-    "As run, S stands for the time trained: ten epochs more with each value.",
+    "As run, S stands for the time trained: each value begins where the one before it ended.",
     "As run, the network with five hinges has been trained for five times as long as that with "
     "one.",
     "Six points. As run, the accuracy follows the epochs.",

@@ -26,14 +26,16 @@ def summarise(
     runs: Mapping[str, Sequence[Figures]],
 ) -> dict[str, Any]:
     """``summary.json``: the claims in both set-ups, and every training by epoch."""
-    study = published(size.epochs)
+    study, whole = published(size.epochs), published()
     return {
         "dataset": data.name,
         "size": asdict(size),
         "is_full_size": size == FULL,
         "seeds": list(trained),
         **conditions.as_dict(),
-        "claims": {key: [c.as_dict() for c in judge(CLAIMS, study, runs[key])] for key in SET_UPS},
+        "claims": {
+            key: [c.as_dict() for c in judge(CLAIMS, study, runs[key], whole)] for key in SET_UPS
+        },
         "runs": [
             {
                 "seed": seed,

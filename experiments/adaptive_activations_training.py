@@ -153,7 +153,7 @@ class Training:
         return {("hinges_as_described", str(hinges)): outcome}
 
     def function(self, name: str) -> Outcomes:
-        """Table 22 as described; as run the ReLU network is shown in its second ten epochs."""
+        """Table 22 as described; as run the ReLU network is shown after a first training."""
         rng = self.rng()
         network = build_network(self, name, dense_too=True)
         outcomes = {("functions_as_described", name): self.run(network, rng, name)}

@@ -84,8 +84,11 @@ def judged(summary: Mapping[str, Any]) -> list[Claim]:
 
 def judge(runs: list[Pair]) -> list[Claim]:
     """Every claim, judged on our runs and on the study's figures after as many epochs."""
-    study = published(len(runs[0][0].accuracy))
-    return reporting.judge(CLAIMS, (study["sigmoid"], study["relu"]), runs)
+    study, whole = (
+        (found["sigmoid"], found["relu"])
+        for found in (published(len(runs[0][0].accuracy)), published())
+    )
+    return reporting.judge(CLAIMS, study, runs, whole)
 
 
 def more_accurate(pair: Pair) -> Judged:

@@ -1,15 +1,17 @@
 """The answer behind one URL: redirects followed, and all of it within one time limit.
 
-The limits of requests are for each packet, and a server may dribble its headers or send one from
-address to address. So the connections can be hung up from outside, by a timer.
+The limits of requests are for each packet, and a server may dribble its headers, or the sizes
+between the chunks of its contents, or send one from address to address. So the connections are
+cut from outside, by a thread that watches the clock.
 """
 
 from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from typing import Any
 from urllib.parse import urljoin
 
@@ -21,8 +23,10 @@ HEADERS = {"Accept-Encoding": "identity"}  # the bytes as published, not repacke
 
 
 @contextmanager
-def answer(url: str, seconds: float, timeout: tuple[float, float]) -> Iterator[requests.Response]:
-    """The answer, its contents still to be read; closed in the end.
+def answer(
+    url: str, seconds: float, timeout: tuple[float, float]
+) -> Iterator[tuple[requests.Response, Lines]]:
+    """The answer, its contents still to be read, and its connections; closed in the end.
 
     ``timeout`` is for a connection and for each packet, ``seconds`` for all until the contents
     begin. Proxies, certificates and passwords are those of the environment, as requests
@@ -35,12 +39,12 @@ def answer(url: str, seconds: float, timeout: tuple[float, float]) -> Iterator[r
     requests.RequestException
         for whatever else goes wrong.
     """
-    with requests.Session() as session:
-        lines = Lines()
+    end = time.monotonic() + seconds
+    with requests.Session() as session, closing(Lines()) as lines:
         for scheme in ("http://", "https://"):
             session.mount(scheme, _Adapter(lines))
         try:
-            with lines.cut_after(seconds):
+            with lines.cut_at(lambda: end):
                 response = _ask(session, url, timeout)
         except Exception as error:
             if lines.late:
@@ -49,7 +53,7 @@ def answer(url: str, seconds: float, timeout: tuple[float, float]) -> Iterator[r
         with response:
             if lines.late:  # headers that were cut look like the last ones
                 raise TimeoutError
-            yield response
+            yield response, lines
 
 
 def _ask(session: requests.Session, url: str, timeout: tuple[float, float]) -> requests.Response:
@@ -85,17 +89,30 @@ class Lines:
             self._cut()
 
     @contextmanager
-    def cut_after(self, seconds: float) -> Iterator[None]:
-        """Within it, after ``seconds`` it is ``late`` and all connections are cut."""
-        timer = threading.Timer(seconds, self._cut)
-        timer.start()
+    def cut_at(self, end: Callable[[], float]) -> Iterator[None]:
+        """Within it, once ``time.monotonic()`` has reached ``end()`` it is ``late``, and all is cut.
+
+        The end may move away meanwhile.
+        """
+        done = threading.Event()
+
+        def watch() -> None:
+            while (left := end() - time.monotonic()) > 0:
+                if done.wait(left):
+                    return
+            self._cut()
+
+        thread = threading.Thread(target=watch, daemon=True)
+        thread.start()
         try:
             yield
         finally:
-            timer.cancel()
-            timer.join()
-            for handle in self._handles:
-                handle.close()
+            done.set()
+            thread.join()
+
+    def close(self) -> None:
+        for handle in self._handles:
+            handle.close()
 
     def _cut(self) -> None:
         self.late = True

@@ -40,46 +40,51 @@ def blocks(url: str) -> Generator[bytes, None, None]:
         for any other answer than the contents, none in time, or one that breaks off or
         comes too slowly.
     """
-    with _answer(url) as response:
+    with _answer(url) as (response, lines):
         if response.status_code != 200:
             status = response.status_code
             raise MirrorError(f"HTTP status {status}", status in PASSING)
         start, received = time.monotonic(), 0
-        while block := _read(response, received):
-            received += len(block)
-            seconds = time.monotonic() - start
-            if seconds > PATIENCE and received < SLOWEST * seconds:
-                raise MirrorError(f"too slow, {received:,} bytes in {seconds:.0f} s")
-            yield block
+        with lines.cut_at(lambda: start + max(PATIENCE, received / SLOWEST)):
+            while block := _read(response, lines, received):
+                received += len(block)
+                yield block
+    if lines.late:
+        seconds = time.monotonic() - start
+        raise MirrorError(f"too slow, {received:,} bytes in {seconds:.0f} s")
 
 
 @contextmanager
-def _answer(url: str) -> Iterator[Any]:
-    """The answer, its contents still to be read."""
+def _answer(url: str) -> Iterator[tuple[Any, Any]]:
+    """The answer, its contents still to be read, and its connections."""
     from minidl.data.answer import answer
 
     with ExitStack() as stack:
         try:
             timeout = (CONNECT_TIMEOUT, READ_TIMEOUT)
-            response = stack.enter_context(answer(url, ANSWER_TIMEOUT, timeout))
+            found = stack.enter_context(answer(url, ANSWER_TIMEOUT, timeout))
         except TimeoutError:
             message = f"no answer within {ANSWER_TIMEOUT:.0f} s"
             raise MirrorError(message, passing=True) from None
         except Exception as error:
             raise _mirror_error(error) from error
-        yield response
+        yield found
 
 
-def _read(response: Any, received: int) -> bytes:
-    """The next bytes, as soon as there are any; nothing at the end."""
+def _read(response: Any, lines: Any, received: int) -> bytes:
+    """The next bytes, as soon as there are any; nothing at the end, or once the line is cut."""
     from urllib3.exceptions import HTTPError, ReadTimeoutError
 
     try:
         return response.raw.read1(BLOCK, decode_content=False)
-    except ReadTimeoutError as error:
-        raise MirrorError(f"nothing more within {READ_TIMEOUT:.0f} s", passing=True) from error
     except (HTTPError, OSError, ValueError) as error:
-        raise MirrorError(f"broke off after {received:,} bytes", passing=True) from error
+        if lines.late:
+            return b""
+        if isinstance(error, ReadTimeoutError):
+            message = f"nothing more within {READ_TIMEOUT:.0f} s"
+        else:
+            message = f"broke off after {received:,} bytes"
+        raise MirrorError(message, passing=True) from error
 
 
 def _mirror_error(error: Exception) -> MirrorError:

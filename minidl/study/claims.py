@@ -19,6 +19,7 @@ import numpy as np
 from minidl.study.estimates import Estimate, Interval, over_seeds
 
 NOT_REPORTED = "not reported"
+TOO_EARLY = "no figure after so few epochs"
 BEYOND = "Beyond the study"  # how a claim begins that the study did not make
 
 HOLDS = "holds"
@@ -69,19 +70,25 @@ class Claim:
 
 
 def judge(
-    claims: Sequence[tuple[str, str, Criterion[R]]], study: R, runs: Sequence[R]
+    claims: Sequence[tuple[str, str, Criterion[R]]],
+    study: R,
+    runs: Sequence[R],
+    whole_study: R | None = None,
 ) -> list[Claim]:
     """Every ``(claim, criterion, test)``, tested on the study's figures and on our runs.
 
-    ``runs`` has one run for each seed.  What is infinite or no number makes a claim undecided,
+    ``runs`` has one run for each seed.  Where it is shorter than the study, ``study`` has the
+    figures after as many epochs and ``whole_study`` those after all of them.  What is infinite or no number makes a claim undecided,
     without a warning.
     """
     judged = []
     for claim, criterion, test in claims:
         with np.errstate(all="ignore"):
             theirs = test(study)
+            later = test(whole_study) if theirs is None and whole_study is not None else None
             ours = [found for found in map(test, runs) if found is not None]
-        judged.append(Claim(claim, criterion, _published(theirs), measured(ours), verdict(ours)))
+        published = _published(theirs) if later is None else TOO_EARLY
+        judged.append(Claim(claim, criterion, published, measured(ours), verdict(ours)))
     return judged
 
 

@@ -30,6 +30,11 @@ COLOURS = {
 LAYER_COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#555555")
 
 
+def colour_of(name: str) -> str:
+    """The colour of an activation function; black for one without a colour of its own."""
+    return COLOURS.get(name, "#000000")
+
+
 def new_figure(title: str, panels: Sequence[str] = ("",)) -> tuple[Figure, list[Axes]]:
     """A figure with its panels side by side on a common scale, each with its own small title."""
     from matplotlib.figure import Figure

@@ -172,8 +172,8 @@ class Server(ThreadingHTTPServer):
 
     That is a status such as 404, or "redirect PATH" (with a "long" body that only ends when
     nobody takes it, or a "slow" one), "truncated", "reset" half-way, "silent", "dribble" (a byte
-    now and then), "slow head" (the headers so), or a list of these, one for each time that it is
-    asked.
+    now and then), "slow head" (the headers so), "slow chunk" (what comes before a chunk of the
+    contents so), or a list of these, one for each time that it is asked.
     """
 
     daemon_threads = True
@@ -213,6 +213,10 @@ class _Handler(BaseHTTPRequestHandler):
             return
         if behaviour == "slow head":
             self._dribble(b"HTTP/1.1 200 OK\r\n" + b"X-Nothing: 1\r\n" * 20)
+            return
+        if behaviour == "slow chunk":
+            self.wfile.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;")
+            self._dribble(b"a" * 60)
             return
         if behaviour and "redirect " in behaviour:
             kind, _, place = behaviour.partition("redirect ")

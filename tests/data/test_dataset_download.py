@@ -63,6 +63,7 @@ FAILURES = {
     "too many": (CONTENT, 429, r"HTTP status 429 \(asked 3 times\)", 3),
     "silent": (CONTENT, "silent", "no answer within 1 s", 3),
     "a byte now and then": (CONTENT, "dribble", "too slow, [0-9]+ bytes in", 1),
+    "a chunk's size now and then": (CONTENT, "slow chunk", "too slow, 0 bytes in", 1),
     "a header now and then": (CONTENT, "slow head", "no answer within 1 s", 3),
     "redirected in a circle": (CONTENT, "redirect /bad", "redirected in a circle", 31),
     "redirected to a page": (CONTENT, "redirect /page", "sent 6 bytes", 1),
@@ -76,7 +77,8 @@ def test_failure_leaves_nothing_and_the_next_mirror_is_asked(
     case, server, leftovers, tmp_path, monkeypatch
 ):
     server.files["bad"], behaviour, message, times = FAILURES[case]
-    limits = {"silent": "READ_TIMEOUT", "dribble": "PATIENCE", "slow head": "ANSWER_TIMEOUT"}
+    limits = {"silent": "READ_TIMEOUT", "dribble": "PATIENCE", "slow chunk": "PATIENCE"}
+    limits["slow head"] = "ANSWER_TIMEOUT"
     if behaviour in limits:  # the others keep theirs, on however slow a machine
         monkeypatch.setattr(transfer, limits[behaviour], 0.6)
     server.files |= {"good": CONTENT, "page": b"<html>"}
@@ -212,7 +214,7 @@ def test_former_file_survives_a_failure(server, tmp_path):
 def test_interrupt_leaves_nothing(server, leftovers, tmp_path, monkeypatch):
     server.files["good"] = CONTENT
 
-    def interrupt(response, received):
+    def interrupt(response, lines, received):
         if received:
             raise KeyboardInterrupt
         return CONTENT[:1000]

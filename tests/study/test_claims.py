@@ -38,6 +38,14 @@ def test_claims_are_judged_on_the_studys_figures_and_on_ours():
     assert never.measured == "cannot be judged in this set-up"
 
 
+def test_what_the_study_has_for_later_epochs_only_is_not_called_unreported():
+    later = [("late", "", lambda run: large(run) if run > 5 else None)]
+    assert judge(later, 5, [20])[0].published == "not reported"
+    assert judge(later, 5, [20], 5)[0].published == "not reported"
+    assert judge(later, 5, [20], 30)[0].published == "no figure after so few epochs"
+    assert judge(later, 20, [20], 30)[0].published == "20"
+
+
 def test_within_chance_it_is_not_decided_and_the_interval_is_shown():
     (found, _) = judge(CLAIMS, 11, [9])
     assert (found.verdict, found.holds) == (OPEN, None)
