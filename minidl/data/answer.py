@@ -90,7 +90,7 @@ class Lines:
 
     @contextmanager
     def cut_at(self, end: Callable[[], float]) -> Iterator[None]:
-        """Within it, once ``time.monotonic()`` has reached ``end()`` it is ``late``, and all is cut.
+        """Within it, once ``time.monotonic()`` reaches ``end()``, it is ``late`` and all is cut.
 
         The end may move away meanwhile.
         """
