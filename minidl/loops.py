@@ -61,8 +61,8 @@ def loop(text: Callable[..., None]) -> Callable[..., None]:
 
 
 def engine() -> str:
-    """``"numba"`` where loops are compiled in this process, else ``"numpy"``."""
-    return "numpy" if _numba() is None else "numba"
+    """What runs them in this process: ``"numpy"``, or ``"numba"`` with its version."""
+    return "numpy" if _numba() is None else f"numba {_numba().__version__}"
 
 
 @cache

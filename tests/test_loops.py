@@ -187,7 +187,7 @@ RUN = (
     "import numpy as np; from minidl import loops; from minidl.optimizers import adam, sgd;"
     "theta, g = np.zeros(3), np.ones(3); sgd(theta, g, 0.5); sgd(theta, g, 0.5);"
     "adam(theta, g, g.copy(), g.copy(), 0.0, 1.0, 0.9, 0.9);"
-    "print(loops.engine(), theta.tolist())"
+    "print(loops.engine().split()[0], theta.tolist())"
 )
 
 

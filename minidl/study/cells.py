@@ -23,7 +23,6 @@ from typing import Any, TypeVar
 import msgspec
 
 from minidl._printable import printable
-from minidl.backend.software import Software, distinct
 from minidl.backend.threads import using_threads
 from minidl.storage.files import own_folder, read_bytes, read_json, whole_file
 from minidl.storage.sealed import LIMIT, DamagedFile, decoded, encoded, read_sealed, write_sealed
@@ -36,6 +35,7 @@ from minidl.training.checkpoint import (
     difference,
     of_another,
 )
+from minidl.training.software import Software, distinct
 
 T = TypeVar("T")
 

@@ -11,7 +11,6 @@ import numpy as np
 
 from minidl._printable import printable
 from minidl.backend import Device
-from minidl.backend.software import Software
 from minidl.data import Dataset
 from minidl.study.environment import (
     hardware,
@@ -21,6 +20,7 @@ from minidl.study.environment import (
     versions,
 )
 from minidl.study.markup import code, plain
+from minidl.training.software import Software
 
 
 @dataclass(frozen=True)

@@ -26,8 +26,8 @@ import numpy as np
 
 from minidl._printable import printable
 from minidl.backend import to_numpy
-from minidl.backend.software import Software, distinct
 from minidl.storage.sealed import DamagedFile, decoded, encoded, read_sealed, write_sealed
+from minidl.training.software import Software, distinct
 from minidl.training.step import TrainingStep
 
 T = TypeVar("T")

@@ -15,9 +15,9 @@ from cifar100_claims import judge, published
 from cifar100_units import explained, over_all_images
 
 from minidl import ACTIVATIONS, Examples, Network, SoftmaxCrossEntropy, get_device, probe
-from minidl.backend.software import Software
 from minidl.data import standin
 from minidl.training.checkpoint import CheckpointError
+from minidl.training.software import Software
 
 SCRIPT = Path(cifar100.__file__)
 HIDDEN = ["--hidden", "16", "16", "16", "16"]

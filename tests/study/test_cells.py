@@ -13,12 +13,12 @@ import pytest
 from threadpoolctl import threadpool_info
 
 from minidl import Adam, Dense, Examples, Network, SoftmaxCrossEntropy
-from minidl.backend.software import Software
 from minidl.backend.threads import processors, share
 from minidl.storage.sealed import read_sealed, write_sealed
 from minidl.study.cells import Cell, Cells, Interrupted, stop_on_signals
 from minidl.study.recording import History, record
 from minidl.training.checkpoint import CheckpointError, Stopped
+from minidl.training.software import Software
 
 
 def counting(calls, name, result):

@@ -29,10 +29,10 @@ from minidl import (
     train,
 )
 from minidl.backend import CPU, Device, to_numpy
-from minidl.backend.software import Software
 from minidl.storage.sealed import write_sealed
 from minidl.study.recording import History, record
 from minidl.training.checkpoint import Checkpoint, CheckpointError, Stopped
+from minidl.training.software import Software
 
 RNG = np.random.default_rng(5)
 IMAGES = Examples(RNG.integers(0, 256, (52, 2, 6, 6), dtype=np.uint8), RNG.integers(0, 4, 52))

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from minidl import loops
 from minidl._printable import printable
 
 
@@ -38,6 +39,7 @@ class Software:
         )
         threads = ", ".join(str(one["num_threads"]) for one in ours)
         parts = {"BLAS": kernels or "unknown", "BLAS threads": threads or "unknown"}
+        parts["loops"] = loops.engine()
         if (cupy := sys.modules.get("cupy")) is not None:
             parts["CuPy"] = str(getattr(cupy, "__version__", "unknown"))
         return cls(_fixed() | parts)

@@ -6,8 +6,9 @@ import platform
 
 import numpy as np
 
-from minidl.backend.software import Software, distinct
 from minidl.backend.threads import using_threads
+from minidl.loops import engine
+from minidl.training.software import Software, distinct
 
 
 def test_versions_kernels_and_threads_are_known():
@@ -15,6 +16,7 @@ def test_versions_kernels_and_threads_are_known():
     assert now == Software.now()
     assert now.parts["Python"] == platform.python_version()
     assert now.parts["NumPy"] == np.__version__
+    assert now.parts["loops"] == engine()
     assert now.parts["minidl"].startswith("0.") and "source" in now.parts["minidl"]
     assert all(isinstance(value, str) and value for value in now.parts.values())
     with using_threads(1):
