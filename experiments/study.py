@@ -16,7 +16,6 @@ import numpy as np
 from minidl._output import dispensable_output
 from minidl._printable import printable
 from minidl.backend import PRECISIONS, Device, DeviceError, get_device, set_precision
-from minidl.backend.threads import processors
 from minidl.data import Dataset, DatasetError
 from minidl.microscope.look_file import FOLDER as LOOKS
 from minidl.microscope.look_file import Recorder, remove_looks
@@ -125,7 +124,7 @@ def device_of(chosen: argparse.Namespace) -> Device:
 
 def jobs_on(device: Device, jobs: int | None, threads: int) -> int:
     """How many networks are trained side by side."""
-    return jobs or (1 if device.is_cuda else max(1, min(2, processors() // threads)))
+    return jobs or device.side_by_side(threads)
 
 
 # Options that change nothing about the training of a network, not even its last bits.

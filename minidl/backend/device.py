@@ -19,6 +19,7 @@ import numpy as np
 
 from minidl.backend.arrays import Array, to_numpy
 from minidl.backend.memory import memory_limit
+from minidl.backend.threads import processors
 
 
 class DeviceError(RuntimeError):
@@ -57,13 +58,18 @@ class Device:
         if self.is_cuda:
             self.xp.cuda.get_current_stream().synchronize()
 
-    def describe(self) -> str:
-        """``"cpu"``, or the name and memory of the GPU as well."""
+    def describe(self, precision: str | None = None) -> str:
+        """``"cpu"``, or the name and memory of the GPU as well, and how it multiplies."""
         if not self.is_cuda:
             return self.name
         runtime = self.xp.cuda.runtime
         model = runtime.getDeviceProperties(int(self.name.partition(":")[2]))["name"]
-        return f"{self} ({model.decode()}, {runtime.memGetInfo()[1] / 2**30:.0f} GiB)"
+        described = f"{self} ({model.decode()}, {runtime.memGetInfo()[1] / 2**30:.0f} GiB)"
+        return described if precision is None else f"{described}, {precision} products"
+
+    def side_by_side(self, threads: int) -> int:
+        """How many training runs of so many threads to compute at a time: one on a GPU."""
+        return 1 if self.is_cuda else max(1, min(2, processors() // threads))
 
     def require_memory(self, size: int, what: str) -> None:
         """Raise :class:`DeviceError` where ``size`` bytes for ``what`` cannot fit.

@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from minidl.backend import namespace, to_numpy
+from minidl.backend import is_array, to_numpy
 from minidl.storage.files import NotAPlainFile, open_to_read, whole_file
 
 MAGIC, VERSION = b"minidl sealed file, version ", 2
@@ -99,7 +99,7 @@ def encoded(value: Any) -> bytearray:
 def _encoded(value: Any) -> Any:
     if isinstance(value, np.generic):
         return value.item()
-    if isinstance(value, np.ndarray) or namespace(value) is not np:
+    if is_array(value):
         array = np.ascontiguousarray(to_numpy(value))
         return array.dtype.str, value.shape, array.data.cast("B") if array.size else b""
     raise TypeError(f"expected numbers, text and arrays, got {type(value).__name__}")

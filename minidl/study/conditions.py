@@ -87,7 +87,7 @@ class Conditions:
         software: Sequence[Software] = (),
     ) -> Conditions:
         """Those of this process at the end of its work, begun at ``time.perf_counter()`` start."""
-        computed = device.describe() + (f", {precision} products" if device.is_cuda else "")
+        computed = device.describe(precision)
         seconds = time.perf_counter() - start
         return cls(
             computed,
