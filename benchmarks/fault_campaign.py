@@ -108,6 +108,9 @@ def started(path: Path, steps: Path) -> int:
 
 def undisturbed(folder: Path) -> tuple[dict[str, bytes], float]:
     """The outcome of a run that nobody disturbs, and how many seconds it takes."""
+    # Here once, so that no child has to load what is loaded late (Numba takes half a second): a
+    # process that is killed before its first checkpoint gets nowhere, however often it is started.
+    study(folder / "loaded", folder / "loaded.steps")
     path, steps = folder / "whole", folder / "whole.steps"
     start = time.perf_counter()
     _, status = os.waitpid(started(path, steps), 0)
