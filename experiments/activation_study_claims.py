@@ -371,9 +371,9 @@ REASONS = (
     "The published distance of ReLU from the next is 0.01 points on MNIST and 0.06 points on "
     "CIFAR-10: one image and six images of 10,000.",
     "",
-    "Early stopping ends a training five epochs after its best one, and in the meantime the loss of "
-    "those that learn fast can rise; the study presumes the initial weights. The column of the best "
-    "weights shows what remains.",
+    "Early stopping ends a training five epochs after its best one, and in the meantime the loss "
+    "of those that learn fast can rise; the study presumes the initial weights. The column of the "
+    "best weights shows what remains.",
     "",
     "",
     "With five functions that lie close, chance alone puts different ones first.",

@@ -177,8 +177,8 @@ def _functions(runs: Mapping[str, Sequence[Figures]]) -> str:
     return markdown_table(["", "published", *SET_UPS.values()], rows) + (
         "\n\nTraining loss of the first epoch, test loss and test accuracy of the last. As run, "
         "ReLU is shown in the second half of its epochs, leaky ReLU is the network of the other "
-        "column, and APL is the new network with S = 5 above. As described, nothing differs but the "
-        "function, which all three have after their dense layers, too. The study's table has "
+        "column, and APL is the new network with S = 5 above. As described, nothing differs but "
+        "the function, which all three have after their dense layers, too. The study's table has "
         "60.25% for ReLU where its log ends with 60.75%; the claims are judged on the log.\n"
     )
 

@@ -305,4 +305,3 @@ def stop_on_signals() -> Iterator[tuple[threading.Event, list[int]]]:
 
 def _texts(options: Mapping[str, Any]) -> dict[str, str]:
     return {name: json.dumps(value) for name, value in options.items()}
-

@@ -78,8 +78,8 @@ def judge(
     """Every ``(claim, criterion, test)``, tested on the study's figures and on our runs.
 
     ``runs`` has one run for each seed.  Where it is shorter than the study, ``study`` has the
-    figures after as many epochs and ``whole_study`` those after all of them.  What is infinite or no number makes a claim undecided,
-    without a warning.
+    figures after as many epochs and ``whole_study`` those after all of them.  What is
+    infinite or no number makes a claim undecided, without a warning.
     """
     judged = []
     for claim, criterion, test in claims:
