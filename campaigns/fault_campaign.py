@@ -116,6 +116,9 @@ def load_loops() -> None:
 
 def undisturbed(folder: Path) -> tuple[dict[str, bytes], float]:
     """The outcome of a run that nobody disturbs, and how many seconds it takes."""
+    # Here once, so that no child has to load what is loaded late (Numba takes half a second): a
+    # process that is killed before its first checkpoint gets nowhere, however often it is started.
+    study(folder / "loaded", folder / "loaded.steps")
     path, steps = folder / "whole", folder / "whole.steps"
     start = time.perf_counter()
     _, status = os.waitpid(started(path, steps), 0)

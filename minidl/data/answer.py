@@ -90,9 +90,9 @@ class Lines:
 
     @contextmanager
     def cut_at(self, end: Callable[[], float]) -> Iterator[None]:
-        """Within it, once ``time.monotonic()`` reaches ``end()``, it is ``late`` and all is cut.
+        """Within it, once ``time.monotonic()`` has reached ``end()``, all connections are cut.
 
-        The end may move away meanwhile.
+        It is ``late`` then.  The end may move away meanwhile.
         """
         done = threading.Event()
 

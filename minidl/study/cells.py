@@ -28,6 +28,7 @@ from minidl.storage.files import own_folder, read_bytes, read_json, whole_file
 from minidl.storage.sealed import LIMIT, DamagedFile, decoded, encoded, read_sealed, write_sealed
 from minidl.study.recording import side_by_side
 from minidl.training.checkpoint import (
+    DATA,
     WAY_OUT,
     Checkpoint,
     CheckpointError,
@@ -44,7 +45,6 @@ LARGEST = 1 << 20  # bytes of a configuration
 CELL = ".cell"
 # What is called so in the folder of the cells, minidl has written.
 OURS = re.compile(r"(?P<name>[^.]+)\.(cell|([^.]+\.)?checkpoint(\.previous)?)")
-DATA = "data "  # before the name of a data set, in a configuration
 
 
 class Interrupted(Exception):
@@ -107,22 +107,16 @@ class Cells:
         self._software: list[Software] = []
         self._options = _texts({**configuration, "threads": threads})
         self._data = _texts({DATA + name: digest for name, digest in (data or {}).items()})
-        path = folder / CONFIGURATION
+        self._configuration = folder / CONFIGURATION
         if fresh:
             self._remove_all()
-            path.unlink(missing_ok=True)
-        now = self._options | self._data
-        kept = _read_configuration(path) if os.path.lexists(path) else now
-        if other := difference(*_comparable(kept, now)):
+            self._configuration.unlink(missing_ok=True)
+        if other := difference(self._earlier(), self._options | self._data):
             theirs, ours = (printable(told, 2000) for told in other)
             raise CheckpointError(
                 f"{folder}: expected {theirs}, as in the run that lies there, got {ours}; "
                 "choose another --output-dir, or start over with --fresh"
             )
-        if kept != kept | now or not path.exists():
-            found = {name: json.loads(value) for name, value in (kept | now).items()}
-            with whole_file(path) as file:
-                file.write(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
 
     @property
     def software(self) -> list[Software]:
@@ -155,13 +149,16 @@ class Cells:
             kept = {name: self.read(name, kind, weights) for name in tasks}
             done = [name for name, result in kept.items() if result is not None]
             self.done_before += len(done)
-            self._remove_checkpoints(done)
-            self._say_other_software()
             to_do = {
-                name: functools.partial(self._make, name, task, stop, weights)
+                name: functools.partial(
+                    self._make, name, task, self._checkpoint(name, stop), weights
+                )
                 for name, task in tasks.items()
                 if kept[name] is None
             }
+            self._write_configuration()  # nothing here is of another one
+            self._remove_checkpoints(done)
+            self._say_other_software()
             try:
                 made = side_by_side(list(to_do.values()), jobs, stop)
             except Stopped:
@@ -180,7 +177,7 @@ class Cells:
             return None
         except DamagedFile as error:
             raise CheckpointError(f"{error}; {WAY_OUT}") from error
-        if other := difference(*_comparable(self._of(name) | self._data, cell.of)):
+        if other := difference(self._of(name), cell.of):
             raise of_another(path, *other)
         if weights:
             if cell.weights is None:
@@ -190,14 +187,11 @@ class Cells:
         return result
 
     def _make(
-        self, name: str, task: Callable[[Checkpoint], T], stop: threading.Event, weights: bool
+        self, name: str, task: Callable[[Checkpoint], T], checkpoint: Checkpoint, weights: bool
     ) -> T:
-        checkpoint = Checkpoint(
-            self.folder / f"{name}.checkpoint", self.every, stop, self._of(name)
-        )
         result = task(checkpoint)
         cell = Cell(
-            self._of(name) | self._data,
+            self._of(name),
             checkpoint.software() or [Software.now()],
             msgspec.Raw(encoded(result)),
             read_bytes(self.weights_of(name), LIMIT) if weights else None,
@@ -206,6 +200,25 @@ class Cells:
         checkpoint.remove()
         self._software.extend(cell.software)
         return result
+
+    def _earlier(self) -> dict[str, str]:
+        """The configuration of an earlier start, each value as a text; ours where none is kept."""
+        path = self._configuration
+        if not os.path.lexists(path):
+            return self._options | self._data
+        try:
+            return _texts(read_json(path, "the configuration of a run", LARGEST))
+        except (OSError, ValueError) as error:
+            raise CheckpointError(f"{error}; {WAY_OUT}") from error
+
+    def _write_configuration(self) -> None:
+        """Keep ours, beside the data sets that an earlier start has used."""
+        earlier, path = self._earlier(), self._configuration
+        now = earlier | self._options | self._data
+        if now != earlier or not path.exists():
+            found = {name: json.loads(value) for name, value in now.items()}
+            with whole_file(path) as file:
+                file.write(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
 
     def _put_back(self, name: str, contents: bytes) -> None:
         """Write the weights file of a training run again, unless it is what was written."""
@@ -249,11 +262,15 @@ class Cells:
 
     def _ours(self) -> list[tuple[Path, str]]:
         """The files in the folder that minidl has written, and whose each is."""
-        found = [(path, OURS.fullmatch(path.name)) for path in self.folder.iterdir()]
+        files = [path for path in self.folder.iterdir() if not path.is_dir() or path.is_symlink()]
+        found = [(path, OURS.fullmatch(path.name)) for path in files]
         return [(path, match["name"]) for path, match in found if match is not None]
 
     def _of(self, name: str) -> dict[str, str]:
-        return {"name": name} | self._options
+        return {"name": name} | self._options | self._data
+
+    def _checkpoint(self, name: str, stop: threading.Event) -> Checkpoint:
+        return Checkpoint(self.folder / f"{name}.checkpoint", self.every, stop, self._of(name))
 
     def _path(self, name: str) -> Path:
         return self.folder / f"{name}{CELL}"
@@ -286,21 +303,5 @@ def stop_on_signals() -> Iterator[tuple[threading.Event, list[int]]]:
         restore()
 
 
-def _read_configuration(path: Path) -> dict[str, str]:
-    """The configuration as it was written, each value as a text."""
-    try:
-        return _texts(read_json(path, "the configuration of a run", LARGEST))
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{error}; {WAY_OUT}") from error
-
-
 def _texts(options: Mapping[str, Any]) -> dict[str, str]:
     return {name: json.dumps(value) for name, value in options.items()}
-
-
-def _comparable(one: Mapping[str, str], other: Mapping[str, str]) -> list[dict[str, str]]:
-    """Both without the data sets that only one of them has used."""
-    return [
-        {n: v for n, v in some.items() if n in one.keys() & other.keys() or not n.startswith(DATA)}
-        for some in (one, other)
-    ]

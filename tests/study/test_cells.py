@@ -47,8 +47,8 @@ def test_what_is_done_is_not_done_again(jobs, tmp_path):
 
 
 def test_another_configuration_is_an_error_with_the_difference(tmp_path):
-    Cells(tmp_path, {"epochs": 3, "hidden": (8, 8), "device": "cpu"})
-    Cells(tmp_path, {"epochs": 3, "hidden": (8, 8), "device": "cpu"})
+    for _ in range(2):
+        Cells(tmp_path, {"epochs": 3, "hidden": (8, 8), "device": "cpu"}).train({}, list, 1)
     with pytest.raises(CheckpointError) as error:
         Cells(tmp_path, {"epochs": 4, "hidden": (8, 8), "limit": 5, "device": "cpu"})
     assert str(error.value) == (
@@ -145,6 +145,14 @@ def test_other_data_are_refused_and_other_data_sets_are_not(tmp_path):
         trained(tmp_path, data={"mnist": "b3"})
 
 
+def test_a_start_that_is_refused_leaves_the_run_as_it_was(tmp_path):
+    trained(tmp_path, {"optimizer": "adam"})
+    (tmp_path / "configuration.json").unlink()
+    with pytest.raises(CheckpointError, match="is of another training run"):
+        trained(tmp_path, {"optimizer": "sgd"})
+    assert trained(tmp_path, {"optimizer": "adam"})[0].done_before == 2
+
+
 TRAIN = Examples(np.random.default_rng(0).normal(size=(40, 300)).astype("f4"), np.arange(40) % 4)
 
 
@@ -177,14 +185,16 @@ def test_a_checkpoint_of_another_training_run_is_refused_by_name(tmp_path):
         raise RuntimeError("killed")
 
     with pytest.raises(RuntimeError, match="killed"):
-        Cells(tmp_path, {}).train({"a": broken_off}, History, 1)
+        Cells(tmp_path, {}, {"mnist": "b2"}).train({"a": broken_off}, History, 1)
+    (tmp_path / "configuration.json").unlink()
+    with pytest.raises(CheckpointError, match=r'expected data mnist "b3", got data mnist "b2"'):
+        Cells(tmp_path, {}, {"mnist": "b3"}).train({"a": broken_off}, History, 1)
     for end in ("", ".previous"):
         (tmp_path / f"cells/a.checkpoint{end}").rename(tmp_path / f"cells/bb.checkpoint{end}")
     with pytest.raises(
         CheckpointError, match=r"bb\.checkpoint: is of another .* expected name bb, got name a"
     ):
         study(tmp_path, threads=1)
-    (tmp_path / "configuration.json").unlink()
     with pytest.raises(CheckpointError, match="name bb, threads 2, got name a, threads 1"):
         study(tmp_path, names=["bb"], threads=2)
 
@@ -277,9 +287,11 @@ def test_fresh_removes_what_minidl_wrote_and_nothing_else(tmp_path):
     theirs += [tmp_path / "weights/mine.npz"]
     for path in theirs:
         path.write_text("mine")
+    (tmp_path / "cells/folder.cell").mkdir()
     Cells(tmp_path, {"epochs": 4}, fresh=True)
     left = {p for p in tmp_path.rglob("*") if p.is_file() and p.name != "configuration.json"}
     assert left == set(theirs)
+    assert (tmp_path / "cells/folder.cell").is_dir()
 
 
 @pytest.mark.parametrize("fresh", [True, False])
