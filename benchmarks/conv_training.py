@@ -2,36 +2,38 @@
 
     python benchmarks/conv_training.py [--interpreter PYTHON ...]
 
-The two networks of the published CIFAR-10 studies. A step draws the batch from uint8 images, goes
-forward, computes the loss, goes backward and updates by Adam. Both libraries run in processes of
-their own and take turns; before the clock starts they train ten steps from the same weights and
-must reach the same loss; after each timing, their optimizers must have counted every step.
+The two networks of the published CIFAR-10 studies, and a small ResNet in two widths. A step draws
+the batch from uint8 images, goes forward, computes the loss, goes backward and updates by Adam.
+Both libraries run in processes of their own and take turns; before the clock starts they train ten
+steps from the same weights and must reach the same loss; after each timing, their optimizers must
+have counted every step.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from peers import minidl_peer
 from processes import check_losses, start_all, time_round, write_problem
 
 from minidl import Conv2D, Dense, Flatten, MaxPool2D, Network
-from minidl.datasets import standin
-from minidl.parallel import processors
-from minidl.reporting import RunFolder, text_table
-from minidl.reporting.environment import hardware, today, versions
+from minidl.backend.threads import processors
+from minidl.data import standin
+from minidl.study import RunFolder, text_table
+from minidl.study.environment import hardware, today, versions
 
 PEERS = ("minidl", "minidl, BLAS spins 2^19", "PyTorch eager", "PyTorch fused Adam")
-STEPS = 20  # in one round
 # Relative, on the loss before and after ten steps on one batch; see dense_training.py.
 TOLERANCE_BEFORE, TOLERANCE_AFTER = 1e-5, 0.08
 
 # The activation functions are those of the problem.
-NETWORKS = {
+PLAIN = {
     "conv 3x3 to 32, dense 128, 10": lambda: Network(
         [Conv2D(3, 32, 3), MaxPool2D(2), Flatten(), Dense(32 * 15 * 15, 128), Dense(128, 10)],
         (3, 32, 32),
@@ -44,6 +46,13 @@ NETWORKS = {
         (3, 32, 32),
     ),
 }
+RESIDUAL = {
+    f"ResNet of three blocks, {width}-{2 * width}-{4 * width}": functools.partial(
+        lambda width: Network(list(minidl_peer.residual(width, "linear")), (3, 32, 32)), width
+    )
+    for width in (16, 64)
+}
+NETWORKS = PLAIN | RESIDUAL
 
 
 def compare(
@@ -53,15 +62,16 @@ def compare(
     with tempfile.TemporaryDirectory() as folder:
         problem = Path(folder) / "problem.npz"
         network = NETWORKS[name]()
-        write_problem(problem, images, labels, network, activation, chosen.batch_size)
+        kind = "residual" if name in RESIDUAL else "plain"
+        write_problem(problem, images, labels, network, activation, chosen.batch_size, kind)
         workers, missing = start_all(PEERS, chosen.interpreter, problem, chosen.threads)
         try:
             check_losses(workers, TOLERANCE_BEFORE, TOLERANCE_AFTER)
             for worker in workers:
-                worker.time(STEPS)  # warm-up
+                worker.time(chosen.steps)  # warm-up
             times: dict[str, list[float]] = {worker.name: [] for worker in workers}
             for number in range(chosen.rounds):
-                time_round(workers, number, STEPS, times)
+                time_round(workers, number, chosen.steps, times)
         finally:
             for worker in workers:
                 worker.close()
@@ -104,6 +114,7 @@ def main() -> None:
     add("--activations", nargs="+", default=["relu"], choices=["relu", "sigmoid"])
     add("--batch-size", type=int, default=64)
     add("--rounds", type=int, default=15, help="counted rounds, each peer once in each")
+    add("--steps", type=int, default=20, help="in one round")
     add("--threads", type=int, default=processors(), help="of every library")
     add("--interpreter", nargs="+", default=[sys.executable], metavar="PYTHON")
     add("--output-dir", type=Path, default=Path("runs/benchmark"))

@@ -24,10 +24,10 @@ from processes import check_losses, dense, start_all, time_round, write_problem
 from threadpoolctl import threadpool_limits
 
 from minidl.backend import DeviceError, get_device
-from minidl.datasets import load
-from minidl.parallel import processors
-from minidl.reporting import RunFolder, text_table
-from minidl.reporting.environment import hardware, today, versions
+from minidl.backend.threads import processors
+from minidl.data import load
+from minidl.study import RunFolder, text_table
+from minidl.study.environment import hardware, today, versions
 
 SIZES = (3072, 512, 512, 512, 512, 100)
 STEPS = {  # in one round

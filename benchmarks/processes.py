@@ -81,6 +81,7 @@ def write_problem(
     network: Network,
     activation: str,
     batch_size: int,
+    kind: str = "plain",
 ) -> None:
     """What a peer is to train, with the weights that all of them start from."""
     weights = {f"weight{i}": value for i, (_, _, value, _) in enumerate(network.parameters())}
@@ -89,6 +90,7 @@ def write_problem(
         images=images,
         labels=labels,
         activation=np.array(activation),
+        kind=np.array(kind),
         batch_size=np.array(batch_size),
         count=np.array(len(weights)),
         **weights,

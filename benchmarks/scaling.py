@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 from processes import check_losses, dense, start_all, time_round, write_problem
 
-from minidl.datasets import standin
-from minidl.parallel import processors
-from minidl.reporting import RunFolder, text_table
-from minidl.reporting.environment import hardware, today, versions
+from minidl.backend.threads import processors
+from minidl.data import standin
+from minidl.study import RunFolder, text_table
+from minidl.study.environment import hardware, today, versions
 
 PEERS = ("minidl", "PyTorch fused Adam")
 COLOURS = {"minidl": "#d55e00", "PyTorch fused Adam": "#56697d"}

@@ -21,8 +21,8 @@ import numpy as np
 
 from minidl import Adam, Dense, Examples, Flatten, Network, SoftmaxCrossEntropy, train
 from minidl.backend import Device, get_device, set_precision, to_numpy
-from minidl.datasets import load
-from minidl.reporting import text_table
+from minidl.data import load
+from minidl.study import text_table
 
 SIZES = (3072, 512, 512, 512, 512, 100)
 

@@ -26,8 +26,8 @@ from typing import Any
 
 import numpy as np
 
-from minidl.reporting import RunFolder, text_table
-from minidl.reporting.environment import hardware, today
+from minidl.study import RunFolder, text_table
+from minidl.study.environment import hardware, today
 
 HERE = Path(__file__).parent
 EXPERIMENT = HERE.parent / "experiments" / "cifar100.py"

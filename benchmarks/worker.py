@@ -33,6 +33,7 @@ def read_problem(path: str) -> Problem:
             weights,
             str(file["activation"]),
             int(file["batch_size"]),
+            str(file["kind"]),
         )
 
 

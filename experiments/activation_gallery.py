@@ -20,8 +20,8 @@ from activation_gallery_page import page
 from study import command_line, folder_name, new_parser, run_script
 
 from minidl.backend import CPU
-from minidl.reporting import Claim, Conditions, RunFolder, count, markdown_table
-from minidl.reporting.figures import COLOURS, new_figure
+from minidl.study import Claim, Conditions, RunFolder, count, markdown_table
+from minidl.study.figures import COLOURS, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

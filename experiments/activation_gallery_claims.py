@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from minidl import get_activation
-from minidl.reporting import NOT_REPORTED, Claim, Evidence
-from minidl.reporting.claims import FAILS, HOLDS, measured, verdict
-from minidl.reporting.estimates import Estimate, exactly
+from minidl.study import NOT_REPORTED, Claim, Evidence
+from minidl.study.claims import FAILS, HOLDS, measured, verdict
+from minidl.study.estimates import Estimate, exactly
 
 PUBLISHED_FILE = Path(__file__).parent / "published" / "activation_values.json"
 BETWEEN = np.linspace(-10, 10, 20001)

@@ -10,10 +10,10 @@ from activation_gallery_claims import REASONS
 from activation_gallery_entries import Entry, gallery
 
 from minidl.pages import Chart, Page, Section, Series, Table
-from minidl.reporting.figures import COLOURS
-from minidl.reporting.page import claims_section, held, read_summary, report_page
-from minidl.reporting.page_charts import function_colour
-from minidl.reporting.tables import figure
+from minidl.study.figures import COLOURS
+from minidl.study.page import claims_section, held, read_summary, report_page
+from minidl.study.page_charts import function_colour
+from minidl.study.tables import figure
 
 CURVE = np.round(np.linspace(-4, 4, 161), 2)
 

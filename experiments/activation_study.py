@@ -34,8 +34,8 @@ from study import (
     whole,
 )
 
-from minidl.cells import Cells
-from minidl.datasets import load
+from minidl.data import load
+from minidl.study.cells import Cells
 
 
 def options(arguments: list[str] | None = None) -> argparse.Namespace:

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from activation_study_training import ACTIVATIONS, EPOCHS, PATIENCE
 
-from minidl.reporting import Criterion, Evidence, Judged
-from minidl.reporting.estimates import Estimate, exactly, over_epochs, share
+from minidl.study import Criterion, Evidence, Judged
+from minidl.study.estimates import Estimate, exactly, over_epochs, share
 
 PUBLISHED_FILE = Path(__file__).parent / "published" / "activation_study_cnn.json"
 
@@ -371,9 +371,9 @@ REASONS = (
     "The published distance of ReLU from the next is 0.01 points on MNIST and 0.06 points on "
     "CIFAR-10: one image and six images of 10,000.",
     "",
-    "The networks are tested five epochs after their best one, and the loss of those that learn "
-    "fast can rise in the meantime; the study presumes the initial weights. The column of the best "
-    "weights shows what remains.",
+    "Early stopping ends a training five epochs after its best one, and in the meantime the loss "
+    "of those that learn fast can rise; the study presumes the initial weights. The column of the "
+    "best weights shows what remains.",
     "",
     "",
     "With five functions that lie close, chance alone puts different ones first.",

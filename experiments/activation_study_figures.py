@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from activation_study_claims import TABLES, Grid, Networks, title
 
-from minidl.reporting.figures import COLOURS, draw_by_epoch, draw_published, new_figure
+from minidl.study.figures import COLOURS, draw_by_epoch, draw_published, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

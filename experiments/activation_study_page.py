@@ -20,9 +20,9 @@ from activation_study_claims import (
 from activation_study_figures import LAYERS
 from activation_study_training import BATCH_SIZE, EPOCHS, SET_UPS
 
-from minidl.files import read_bytes
 from minidl.pages import Chart, Page, Section, Series
-from minidl.reporting.page import (
+from minidl.storage.files import read_bytes
+from minidl.study.page import (
     LARGEST,
     claims_section,
     held,
@@ -30,7 +30,7 @@ from minidl.reporting.page import (
     report_page,
     set_up_section,
 )
-from minidl.reporting.page_charts import (
+from minidl.study.page_charts import (
     Group,
     layer_colour,
     learning_charts,

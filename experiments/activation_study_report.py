@@ -23,14 +23,14 @@ from activation_study_claims import (
 from activation_study_figures import LAYERS, all_figures
 from activation_study_training import BATCH_SIZE, EPOCHS, PIXELS, SET_UPS, CellData
 
-from minidl.reporting import (
+from minidl.study import (
     Conditions,
     RunFolder,
     judge,
     markdown_table,
     text_table,
 )
-from minidl.reporting.page import RULE, held
+from minidl.study.page import RULE, held
 
 Kept = Mapping[Setting, Mapping[str, CellData]]  # by activation
 WEIGHTS = ("last", "best")  # after the last epoch, and at the lowest validation loss

@@ -28,13 +28,13 @@ from minidl import (
     train,
 )
 from minidl.backend import Device
-from minidl.checkpoint import Checkpoint
-from minidl.datasets import Dataset
+from minidl.data import Dataset
 from minidl.initializers import Initializer, constant
 from minidl.inspection import gradient_figures
 from minidl.layers import Layer
 from minidl.microscope.look_file import Recorder
 from minidl.optimizers import Optimizer
+from minidl.training.checkpoint import Checkpoint
 
 ACTIVATIONS = ("sigmoid", "relu", "leaky_relu", "elu", "selu")
 OPTIMIZERS = ("sgd", "adam")

@@ -37,8 +37,8 @@ from study import (
     whole,
 )
 
-from minidl.checkpoint import Checkpoint
-from minidl.datasets import Dataset, load
+from minidl.data import Dataset, load
+from minidl.training.checkpoint import Checkpoint
 
 Task = Callable[[Training], Outcomes]
 

@@ -9,15 +9,15 @@ import numpy as np
 from adaptive_activations_series import Figures, Series, last, shape
 from adaptive_activations_training import FUNCTIONS
 
-from minidl.reporting import Criterion, Evidence, Judged
-from minidl.reporting.estimates import (
+from minidl.study import Criterion, Evidence, Judged
+from minidl.study.estimates import (
     NOT_KNOWN,
     Estimate,
     at_the_start,
     over_epochs,
     share,
 )
-from minidl.reporting.tables import p_figure
+from minidl.study.tables import p_figure
 
 LEFT = -2  # where the left side of a learned function is looked at
 MANY, FEW = 10, 1  # hinges
@@ -258,7 +258,7 @@ CLAIMS: list[tuple[str, str, Criterion[Figures]]] = [
 
 # What there is to say to a claim, whatever a run shows; in the order of the claims.
 REASONS = (
-    "As run, S stands for the time trained: ten epochs more with each value.",
+    "As run, S stands for the time trained: each value begins where the one before it ended.",
     "As run, the network with five hinges has been trained for five times as long as that with "
     "one.",
     "Six points. As run, the accuracy follows the epochs.",

@@ -9,7 +9,7 @@ import numpy as np
 from adaptive_activations_series import Figures, Series, shape
 from adaptive_activations_training import Shapes
 
-from minidl.reporting.figures import (
+from minidl.study.figures import (
     COLOURS,
     LAYER_COLOURS,
     draw_published,

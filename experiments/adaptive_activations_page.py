@@ -13,15 +13,15 @@ from adaptive_activations_summary import SET_UPS
 from adaptive_activations_training import DEPTHS, FULL, FUNCTIONS, HINGES, S
 
 from minidl.pages import Chart, Page, Part, Section, Series
-from minidl.reporting.claims import count, published_title
-from minidl.reporting.page import (
+from minidl.study.claims import count, published_title
+from minidl.study.page import (
     claims_section,
     pictures,
     read_summary,
     report_page,
     set_up_section,
 )
-from minidl.reporting.page_charts import (
+from minidl.study.page_charts import (
     Block,
     Group,
     function_colour,

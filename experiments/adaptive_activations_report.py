@@ -15,16 +15,16 @@ from adaptive_activations_series import PUBLISHED_FILE, Figures, last, published
 from adaptive_activations_summary import SET_UPS, Trained, summarise
 from adaptive_activations_training import DEPTHS, FULL, FUNCTIONS, HINGES, Size
 
-from minidl.reporting import (
+from minidl.study import (
     Conditions,
     DataUsed,
     RunFolder,
     count,
     markdown_table,
 )
-from minidl.reporting.claims import published_title
-from minidl.reporting.histories import epoch_rows
-from minidl.reporting.page import RULE
+from minidl.study.claims import published_title
+from minidl.study.histories import epoch_rows
+from minidl.study.page import RULE
 
 
 def write_report(
@@ -176,10 +176,10 @@ def _functions(runs: Mapping[str, Sequence[Figures]]) -> str:
         rows.append([name, *cells])
     return markdown_table(["", "published", *SET_UPS.values()], rows) + (
         "\n\nTraining loss of the first epoch, test loss and test accuracy of the last. As run, "
-        "ReLU is shown in its second ten epochs, leaky ReLU is the network of the other column, "
-        "and APL is that of S = 5 above. As described, nothing differs but the function, which all "
-        "three have after their dense layers, too. The study's table has 60.25% for ReLU where its "
-        "log ends with 60.75%; the claims are judged on the log.\n"
+        "ReLU is shown in the second half of its epochs, leaky ReLU is the network of the other "
+        "column, and APL is the new network with S = 5 above. As described, nothing differs but "
+        "the function, which all three have after their dense layers, too. The study's table has "
+        "60.25% for ReLU where its log ends with 60.75%; the claims are judged on the log.\n"
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from adaptive_activations_training import DEPTHS, FULL, FUNCTIONS, Outcome, S, Shapes
 
-from minidl.recording import History
+from minidl.study.recording import History
 
 PUBLISHED_FILE = Path(__file__).parent / "published" / "adaptive_activations.json"
 

@@ -10,9 +10,9 @@ from adaptive_activations_claims import CLAIMS
 from adaptive_activations_series import Figures, published
 from adaptive_activations_training import FULL, Outcome, Size
 
-from minidl.recording import History
-from minidl.reporting import Conditions, DataUsed, judge
-from minidl.reporting.histories import by_epoch, by_layer
+from minidl.study import Conditions, DataUsed, judge
+from minidl.study.histories import by_epoch, by_layer
+from minidl.study.recording import History
 
 SET_UPS = {"as_run": "as run", "as_described": "as described"}
 Trained = Mapping[int, Mapping[tuple[str, str], Outcome]]  # by seed; by group and name
@@ -26,14 +26,16 @@ def summarise(
     runs: Mapping[str, Sequence[Figures]],
 ) -> dict[str, Any]:
     """``summary.json``: the claims in both set-ups, and every training by epoch."""
-    study = published(size.epochs)
+    study, whole = published(size.epochs), published()
     return {
         "dataset": data.name,
         "size": asdict(size),
         "is_full_size": size == FULL,
         "seeds": list(trained),
         **conditions.as_dict(),
-        "claims": {key: [c.as_dict() for c in judge(CLAIMS, study, runs[key])] for key in SET_UPS},
+        "claims": {
+            key: [c.as_dict() for c in judge(CLAIMS, study, runs[key], whole)] for key in SET_UPS
+        },
         "runs": [
             {
                 "seed": seed,

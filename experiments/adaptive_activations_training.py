@@ -26,11 +26,11 @@ from minidl import (
     Network,
     SoftmaxCrossEntropy,
 )
-from minidl.augmentation import Augmentation
 from minidl.backend import Device, to_numpy
-from minidl.checkpoint import Checkpoint
+from minidl.data.augmentation import Augmentation
 from minidl.microscope.look_file import Recorder
-from minidl.recording import History, record
+from minidl.study.recording import History, record
+from minidl.training.checkpoint import Checkpoint
 
 FUNCTIONS = ("apl", "relu", "leaky_relu")
 HINGES = (1, 2, 3, 4, 5, 10)  # the values of S in table 21
@@ -153,7 +153,7 @@ class Training:
         return {("hinges_as_described", str(hinges)): outcome}
 
     def function(self, name: str) -> Outcomes:
-        """Table 22 as described; as run the ReLU network is shown in its second ten epochs."""
+        """Table 22 as described; as run the ReLU network is shown after a first training."""
         rng = self.rng()
         network = build_network(self, name, dense_too=True)
         outcomes = {("functions_as_described", name): self.run(network, rng, name)}

@@ -35,11 +35,11 @@ from study import (
 
 from minidl import ACTIVATIONS, Dense, Flatten, Network, SoftmaxCrossEntropy
 from minidl.backend import Device
-from minidl.checkpoint import Checkpoint
-from minidl.datasets import NAMES, Dataset, load
+from minidl.data import NAMES, Dataset, load
 from minidl.microscope.look_file import Recorder
 from minidl.optimizers import OPTIMIZERS, Optimizer
-from minidl.recording import record
+from minidl.study.recording import record
+from minidl.training.checkpoint import Checkpoint
 
 
 def options(arguments: list[str] | None = None) -> argparse.Namespace:

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from minidl import reporting
-from minidl.reporting import Claim, Criterion, Evidence, Judged, paired_test
-from minidl.reporting.estimates import Estimate, over_epochs, rank_trend, share
-from minidl.reporting.tables import figure, p_figure
+from minidl import study as reporting
+from minidl.study import Claim, Criterion, Evidence, Judged, paired_test
+from minidl.study.estimates import Estimate, over_epochs, rank_trend, share
+from minidl.study.tables import figure, p_figure
 
 FEWEST_EPOCHS = 5  # with fewer no trend can be clear
 NO_TREND = 0.5  # |τ| below it
@@ -84,8 +84,11 @@ def judged(summary: Mapping[str, Any]) -> list[Claim]:
 
 def judge(runs: list[Pair]) -> list[Claim]:
     """Every claim, judged on our runs and on the study's figures after as many epochs."""
-    study = published(len(runs[0][0].accuracy))
-    return reporting.judge(CLAIMS, (study["sigmoid"], study["relu"]), runs)
+    study, whole = (
+        (found["sigmoid"], found["relu"])
+        for found in (published(len(runs[0][0].accuracy)), published())
+    )
+    return reporting.judge(CLAIMS, study, runs, whole)
 
 
 def more_accurate(pair: Pair) -> Judged:

@@ -9,9 +9,9 @@ import numpy as np
 from cifar100_claims import Series
 
 from minidl import get_activation
-from minidl.reporting.figures import (
-    COLOURS,
+from minidl.study.figures import (
     LAYER_COLOURS,
+    colour_of,
     draw_published,
     draw_runs,
     draw_trend_line,
@@ -48,9 +48,9 @@ def curves(names: Sequence[str], title: str) -> Figure:
     z = np.linspace(-6, 6, 601)
     for name in names:
         f = get_activation(name)
-        ax.plot(z, f(z), color=COLOURS[name], label=f"{name}: f(z) = {f.formula}")
+        ax.plot(z, f(z), color=colour_of(name), label=f"{name}: f(z) = {f.formula}")
         label = f"f'(z) = {f.derivative_formula}"
-        ax.plot(z, f.derivative(z), "--", color=COLOURS[name], label=label, linewidth=1.2)
+        ax.plot(z, f.derivative(z), "--", color=colour_of(name), label=label, linewidth=1.2)
     ax.set_xlabel("z")
     ax.set_ylim(-1.1 if "tanh" in names else -0.1, 3.1 if "relu" in names else 1.1)
     ax.legend(fontsize=8)
@@ -90,10 +90,10 @@ def average_gradients(runs: Runs, study: Mapping[str, Series], title: str) -> Fi
     """The mean over the hidden layers by epoch."""
     figure, (ax,) = new_figure(title)
     for name, series in runs.items():
-        draw_runs(ax, [s.average for s in series], name, COLOURS[name])
+        draw_runs(ax, [s.average for s in series], name, colour_of(name))
     for name in runs:
         if name in study:
-            draw_published(ax, study[name].average, name, COLOURS[name])
+            draw_published(ax, study[name].average, name, colour_of(name))
     ax.set_ylabel(f"average over the hidden layers of\n{GRADIENT}")
     ax.set_ylim(bottom=0)
     ax.legend(fontsize=8)
@@ -106,9 +106,9 @@ def accuracies(runs: Runs, study: Mapping[str, Series], title: str) -> Figure:
     for name, series in runs.items():
         panels = ([s.accuracy for s in series], [s.test_accuracy for s in series])
         for ax, shown in zip(axes, panels, strict=True):
-            draw_runs(ax, shown, name, COLOURS[name])
+            draw_runs(ax, shown, name, colour_of(name))
         if name in study:
-            draw_published(axes[0], study[name].accuracy, name, COLOURS[name])
+            draw_published(axes[0], study[name].accuracy, name, colour_of(name))
     axes[0].set_ylabel("accuracy")
     axes[0].set_ylim(bottom=0)
     for ax in axes:

@@ -11,15 +11,15 @@ from cifar100_claims import EPOCHS, REASONS, published
 from cifar100_units import explained, unit_rows, units_head
 
 from minidl.pages import Chart, Page, Prose, Section, Series, Table
-from minidl.reporting.claims import published_title
-from minidl.reporting.page import (
+from minidl.study.claims import published_title
+from minidl.study.page import (
     claims_section,
     held,
     read_summary,
     report_page,
     set_up_section,
 )
-from minidl.reporting.page_charts import (
+from minidl.study.page_charts import (
     Group,
     function_colour,
     layer_charts,
@@ -27,7 +27,7 @@ from minidl.reporting.page_charts import (
     published_series,
     runs_series,
 )
-from minidl.reporting.tables import figure
+from minidl.study.tables import figure
 
 AS_PUBLISHED: dict[str, Any] = {
     "dataset_title": "CIFAR-100",

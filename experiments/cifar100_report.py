@@ -13,8 +13,7 @@ from cifar100_figures import all_figures
 from cifar100_page import departures, page
 from cifar100_units import Trained, explained, unit_rows, units_head
 
-from minidl.recording import History
-from minidl.reporting import (
+from minidl.study import (
     Conditions,
     DataUsed,
     PairedTest,
@@ -23,11 +22,12 @@ from minidl.reporting import (
     paired_test,
     text_table,
 )
-from minidl.reporting.claims import published_title
-from minidl.reporting.histories import by_epoch, by_layer, epoch_rows, mean_of
-from minidl.reporting.markup import plain
-from minidl.reporting.page import RULE, held
-from minidl.reporting.tables import figure, p_figure
+from minidl.study.claims import published_title
+from minidl.study.histories import by_epoch, by_layer, epoch_rows, mean_of
+from minidl.study.markup import plain
+from minidl.study.page import RULE, held
+from minidl.study.recording import History
+from minidl.study.tables import figure, p_figure
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minidl import Network
-from minidl.examples import Examples
+from minidl.data.examples import Examples
 from minidl.inspection import dead_units, probe
 from minidl.losses import Loss
-from minidl.recording import History
-from minidl.reporting.tables import figure
+from minidl.study.recording import History
+from minidl.study.tables import figure
 
 PROBED = 64  # training images that gradients are those of
 BATCH = 1000  # images at a time on the way through all of them

@@ -35,8 +35,8 @@ from study import (
     whole,
 )
 
-from minidl.checkpoint import Checkpoint
-from minidl.datasets import load
+from minidl.data import load
+from minidl.training.checkpoint import Checkpoint
 
 Task = Callable[[Checkpoint], Outcome]
 

@@ -13,9 +13,9 @@ import pair
 from cifar10_cnn_training import CHANCE, EPOCHS
 from pair import GAP, PROBED
 
-from minidl.reporting import Claim, Criterion, Evidence, Judged, judge
-from minidl.reporting.estimates import Estimate, at_the_end, over_epochs, share
-from minidl.reporting.tables import figure
+from minidl.study import Claim, Criterion, Evidence, Judged, judge
+from minidl.study.estimates import Estimate, at_the_end, over_epochs, share
+from minidl.study.tables import figure
 
 PUBLISHED_FILE = Path(__file__).parent / "published" / "cifar10_cnn.json"
 GAIN = 0.02  # of sigmoid's test accuracy, without which there is no improvement
@@ -69,12 +69,14 @@ def published(epochs: int = EPOCHS) -> dict[str, Series]:
 
 def judged(summary: Mapping[str, Any]) -> list[Claim]:
     """Every claim on the networks of a summary, beside the study's after as many epochs."""
-    study = published(summary["epochs"])
+    study, whole = (
+        (found["sigmoid"], found["relu"]) for found in (published(summary["epochs"]), published())
+    )
     more = {key: summary[key] for key in ("train_images", "test_images")}
     more["alone"] = pair.alone(summary)
     networks = summary["networks"]
     ours = [Series.of(networks[name], **more) for name in ("sigmoid", "relu")]
-    return judge(CLAIMS, (study["sigmoid"], study["relu"]), [(ours[0], ours[1])])
+    return judge(CLAIMS, study, [(ours[0], ours[1])], whole)
 
 
 def starts_at_chance(pair: Pair) -> Judged:

@@ -10,7 +10,7 @@ from cifar10_cnn_claims import Series
 from cifar10_cnn_training import GENTLE, LayerLook, Look, Outcome, Run
 
 from minidl import Examples
-from minidl.reporting.figures import (
+from minidl.study.figures import (
     LAYER_COLOURS,
     image_rows,
     learning_curves,

@@ -10,8 +10,8 @@ from cifar10_cnn_claims import REASONS, published
 from cifar10_cnn_training import EPOCHS, GENTLE, LEARNING_RATE
 
 from minidl.pages import Chart, Page, Section, Series, Table
-from minidl.reporting.claims import published_title
-from minidl.reporting.page import (
+from minidl.study.claims import published_title
+from minidl.study.page import (
     claims_section,
     held,
     pictures,
@@ -19,7 +19,7 @@ from minidl.reporting.page import (
     report_page,
     set_up_section,
 )
-from minidl.reporting.page_charts import (
+from minidl.study.page_charts import (
     Group,
     function_colour,
     layer_charts,

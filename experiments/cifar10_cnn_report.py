@@ -12,10 +12,10 @@ from cifar10_cnn_summary import ROW_HEAD, row_of, summarise
 from cifar10_cnn_training import CHANCE, EPOCHS, GENTLE, JUDGED, LEARNING_RATE, Outcome, Run
 
 from minidl import Examples
-from minidl.reporting import Conditions, DataUsed, RunFolder, markdown_table
-from minidl.reporting.claims import published_title
-from minidl.reporting.histories import epoch_rows
-from minidl.reporting.page import RULE, held
+from minidl.study import Conditions, DataUsed, RunFolder, markdown_table
+from minidl.study.claims import published_title
+from minidl.study.histories import epoch_rows
+from minidl.study.page import RULE, held
 
 CAPTIONS = {
     "accuracy": "Dashed: published.",

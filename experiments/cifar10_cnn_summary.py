@@ -20,10 +20,10 @@ from cifar10_cnn_training import (
     plateau,
 )
 
-from minidl.reporting import Conditions, DataUsed, text_table
-from minidl.reporting.claims import published_title
-from minidl.reporting.histories import by_epoch, by_layer
-from minidl.reporting.tables import figure
+from minidl.study import Conditions, DataUsed, text_table
+from minidl.study.claims import published_title
+from minidl.study.histories import by_epoch, by_layer
+from minidl.study.tables import figure
 
 NETWORK = (
     "Conv2D 3 -> 32, 3×3 (valid), activation; MaxPool2D 2×2; Flatten; Dense 128, activation; "

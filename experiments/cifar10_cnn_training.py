@@ -24,11 +24,11 @@ from minidl import (
     probe,
 )
 from minidl.backend import Array, Device, namespace, to_numpy
-from minidl.checkpoint import Checkpoint
 from minidl.losses import Loss
 from minidl.microscope.look_file import Recorder
 from minidl.optimizers import Optimizer
-from minidl.recording import History, record
+from minidl.study.recording import History, record
+from minidl.training.checkpoint import Checkpoint
 
 ACTIVATIONS = ("sigmoid", "relu")
 EPOCHS = 10  # in the study

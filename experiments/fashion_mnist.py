@@ -25,7 +25,7 @@ from study import (
     whole,
 )
 
-from minidl.datasets import load
+from minidl.data import load
 
 
 def options(arguments: list[str] | None = None) -> argparse.Namespace:

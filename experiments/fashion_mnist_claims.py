@@ -12,8 +12,8 @@ import numpy as np
 import pair
 from fashion_mnist_training import EPOCHS
 
-from minidl.reporting import Claim, Criterion, Evidence, Judged, judge
-from minidl.reporting.estimates import share
+from minidl.study import Claim, Criterion, Evidence, Judged, judge
+from minidl.study.estimates import share
 
 PUBLISHED_FILE = Path(__file__).parent / "published" / "fashion_mnist_dense.json"
 ALIKE = ("Pullover", "Shirt")  # the classes that the study names as hard to tell apart
@@ -57,7 +57,10 @@ def published(epochs: int = EPOCHS) -> dict[str, dict[str, Series]]:
 
 def judged(summary: Mapping[str, Any], set_up: Mapping[str, Any]) -> list[Claim]:
     """Every claim in a set-up of a summary, beside the published figures, those of the run."""
-    study = published(summary["epochs"])["as_run"]
+    study, whole = (
+        (found["as_run"]["sigmoid"], found["as_run"]["relu"])
+        for found in (published(summary["epochs"]), published())
+    )
     sizes = {key: set_up[key] for key in ("train_images", "test_images")}
 
     def series(block: dict[str, Any]) -> Series:
@@ -72,7 +75,7 @@ def judged(summary: Mapping[str, Any], set_up: Mapping[str, Any]) -> list[Claim]
         (series(run["networks"]["sigmoid"]), series(run["networks"]["relu"]))
         for run in set_up["runs"]
     ]
-    return judge(CLAIMS, (study["sigmoid"], study["relu"]), runs)
+    return judge(CLAIMS, study, runs, whole)
 
 
 def tells_alike_apart(pair: Pair) -> Judged:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from fashion_mnist_claims import Series
 from fashion_mnist_training import SET_UPS, Mistake
 
-from minidl.recording import History
-from minidl.reporting.figures import image_rows, learning_curves
+from minidl.study.figures import image_rows, learning_curves
+from minidl.study.recording import History
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

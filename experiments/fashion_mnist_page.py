@@ -10,15 +10,15 @@ from fashion_mnist_claims import REASONS, published
 from fashion_mnist_training import EPOCHS, SET_UPS
 
 from minidl.pages import Chart, Page, Section, Series, Table
-from minidl.reporting.claims import count, published_title
-from minidl.reporting.page import (
+from minidl.study.claims import count, published_title
+from minidl.study.page import (
     claims_section,
     pictures,
     read_summary,
     report_page,
     set_up_section,
 )
-from minidl.reporting.page_charts import (
+from minidl.study.page_charts import (
     Group,
     function_colour,
     layer_charts,

@@ -12,10 +12,10 @@ from fashion_mnist_page import page
 from fashion_mnist_summary import Runs, both, summarise
 from fashion_mnist_training import ACTIVATIONS, EPOCHS, SET_UPS
 
-from minidl.reporting import Conditions, DataUsed, RunFolder, count, markdown_table
-from minidl.reporting.claims import published_title
-from minidl.reporting.histories import epoch_rows
-from minidl.reporting.page import RULE
+from minidl.study import Conditions, DataUsed, RunFolder, count, markdown_table
+from minidl.study.claims import published_title
+from minidl.study.histories import epoch_rows
+from minidl.study.page import RULE
 
 
 def write_report(

@@ -10,10 +10,10 @@ from fashion_mnist_claims import judged, published
 from fashion_mnist_training import EPOCHS, SET_UPS, Outcome, SetUp
 from study import LEARNING_RATES
 
-from minidl.reporting import Conditions, DataUsed, text_table
-from minidl.reporting.claims import published_title
-from minidl.reporting.histories import by_epoch, by_layer, mean_of
-from minidl.reporting.tables import figure
+from minidl.study import Conditions, DataUsed, text_table
+from minidl.study.claims import published_title
+from minidl.study.histories import by_epoch, by_layer, mean_of
+from minidl.study.tables import figure
 
 
 @dataclass(frozen=True)

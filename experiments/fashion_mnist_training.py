@@ -22,9 +22,9 @@ from minidl import (
     predicted_labels,
 )
 from minidl.backend import Device
-from minidl.checkpoint import Checkpoint
 from minidl.microscope.look_file import Recorder
-from minidl.recording import History, record
+from minidl.study.recording import History, record
+from minidl.training.checkpoint import Checkpoint
 
 ACTIVATIONS = ("sigmoid", "relu")
 EPOCHS = 10  # in the study

@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from minidl.reporting import Evidence, Judged
-from minidl.reporting.estimates import NOT_KNOWN, Estimate, over_epochs, share
-from minidl.reporting.tables import figure
+from minidl.study import Evidence, Judged
+from minidl.study.estimates import NOT_KNOWN, Estimate, over_epochs, share
+from minidl.study.tables import figure
 
 S = TypeVar("S", bound="Series")
 

@@ -19,9 +19,9 @@ import cifar100_page
 import fashion_mnist_page
 from study import run_script
 
-from minidl.files import whole_file
-from minidl.printable import printable
-from minidl.reporting.folder import study_of
+from minidl._printable import printable
+from minidl.storage.files import whole_file
+from minidl.study.folder import study_of
 
 PAGES = {
     "activation_gallery": activation_gallery_page.page,

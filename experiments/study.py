@@ -13,19 +13,18 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from minidl._output import dispensable_output
+from minidl._printable import printable
 from minidl.backend import PRECISIONS, Device, DeviceError, get_device, set_precision
-from minidl.cells import Cells, Interrupted
-from minidl.checkpoint import Checkpoint, CheckpointError
-from minidl.datasets import Dataset, DatasetError
-from minidl.files import own_folder
+from minidl.data import Dataset, DatasetError
 from minidl.microscope.look_file import FOLDER as LOOKS
 from minidl.microscope.look_file import Recorder, remove_looks
 from minidl.optimizers import OPTIMIZERS, Optimizer
-from minidl.output import dispensable_output
-from minidl.parallel import processors
-from minidl.printable import printable
-from minidl.reporting import Conditions, DataUsed, FolderInUse, RunFolder
+from minidl.storage.files import own_folder
+from minidl.study import Conditions, DataUsed, FolderInUse, RunFolder
+from minidl.study.cells import Cells, Interrupted
 from minidl.training import NonFiniteLoss
+from minidl.training.checkpoint import Checkpoint, CheckpointError
 
 T = TypeVar("T")
 
@@ -125,7 +124,7 @@ def device_of(chosen: argparse.Namespace) -> Device:
 
 def jobs_on(device: Device, jobs: int | None, threads: int) -> int:
     """How many networks are trained side by side."""
-    return jobs or (1 if device.is_cuda else max(1, min(2, processors() // threads)))
+    return jobs or device.side_by_side(threads)
 
 
 # Options that change nothing about the training of a network, not even its last bits.

@@ -5,11 +5,10 @@ Read in this order: ``activations``, ``layers`` (``dense``, ``conv2d``, …), ``
 ``metrics``, ``training``.
 """
 
+from minidl import _moved
 from minidl.activations import ACTIVATIONS, get_activation
-from minidl.augmentation import Augmentation
 from minidl.backend import DeviceError, get_device
-from minidl.early_stopping import EarlyStopping
-from minidl.examples import Examples
+from minidl.data import Augmentation, Examples
 from minidl.gradcheck import assert_gradients, check_gradients
 from minidl.inspection import probe
 from minidl.layers import (
@@ -34,10 +33,18 @@ from minidl.losses import BinaryCrossEntropy, MeanSquaredError, SoftmaxCrossEntr
 from minidl.metrics import ClassReport, class_report, confusion_matrix, predicted_labels
 from minidl.network import Network, WeightsError
 from minidl.optimizers import SGD, Adam, AdamW, RMSprop
-from minidl.schedules import CosineAnnealing, StepDecay
-from minidl.training import NonFiniteLoss, evaluate, train
+from minidl.training import (
+    CosineAnnealing,
+    EarlyStopping,
+    NonFiniteLoss,
+    StepDecay,
+    evaluate,
+    train,
+)
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
+
+_moved.install()
 
 __all__ = [
     "ACTIVATIONS",

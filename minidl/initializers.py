@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from minidl import checks
+from minidl.backend import checks
 
 Initializer: TypeAlias = Callable[[np.random.Generator, tuple[int, ...], int, int], np.ndarray]
 

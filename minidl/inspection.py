@@ -9,10 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from minidl import checks
 from minidl.activations import Activation
-from minidl.backend import Array, namespace
-from minidl.examples import Examples
+from minidl.backend import Array, checks, namespace, piece
+from minidl.data.examples import Examples
 from minidl.losses import Loss
 from minidl.network import Network
 
@@ -117,7 +116,7 @@ def _sizes(g: Array) -> tuple[float, float, float, float, float]:
     """mean |g|, RMS, L2 norm, max |g|, share of zeros; sums in float64."""
     xp = namespace(g)
     size = xp.abs(g)
-    square_sum = float(xp.sum(xp.square(size, dtype=np.float64)))
+    square_sum = _square_sum(g)
     return (
         float(size.mean(dtype=np.float64)),
         math.sqrt(square_sum / g.size),
@@ -129,10 +128,15 @@ def _sizes(g: Array) -> tuple[float, float, float, float, float]:
 
 def update_ratio(value: Array, update: Array) -> float:
     """‖Δθ‖ / ‖θ‖ of one parameter; NaN where θ is all zeros."""
-    xp = namespace(value)
-    norm = math.sqrt(float(xp.sum(xp.square(value, dtype=np.float64))))
-    step = math.sqrt(float(xp.sum(xp.square(update, dtype=np.float64))))
+    norm, step = math.sqrt(_square_sum(value)), math.sqrt(_square_sum(update))
     return step / norm if norm > 0 else math.nan
+
+
+def _square_sum(array: Array) -> float:
+    """Σ a² in float64, which a copy of the whole array would take twice its memory for."""
+    xp, row, step = namespace(array), array.reshape(-1), max(piece(array), 1)
+    parts = (row[i : i + step] for i in range(0, row.size, step))
+    return sum(float(xp.sum(xp.square(part, dtype=np.float64))) for part in parts)
 
 
 def unit_figures(network: Network) -> list[UnitFigures]:
@@ -143,7 +147,7 @@ def unit_figures(network: Network) -> list[UnitFigures]:
     ]
 
 
-def dead_units(network: Network, examples: Examples, batch_size: int = 1000) -> dict[str, Array]:
+def dead_units(network: Network, examples: Examples, batch_size: int = 256) -> dict[str, Array]:
     """Which units have a flat slope for every one of the examples: (units,) bool by layer.
 
     All examples go forward, ``batch_size`` at a time, as in inference.  On a few dozen

@@ -30,7 +30,7 @@ from typing import Any
 import numpy as np
 
 from minidl.backend import Array, fused, piece
-from minidl.parallel import split
+from minidl.backend.threads import split
 
 PIECE = 128 * 1024  # entries of a vector at a time: fewer wait for the GIL, more for memory
 
@@ -61,8 +61,8 @@ def loop(text: Callable[..., None]) -> Callable[..., None]:
 
 
 def engine() -> str:
-    """``"numba"`` where loops are compiled in this process, else ``"numpy"``."""
-    return "numpy" if _numba() is None else "numba"
+    """What runs them in this process: ``"numpy"``, or ``"numba"`` with its version."""
+    return "numpy" if _numba() is None else f"numba {_numba().__version__}"
 
 
 @cache
@@ -88,7 +88,11 @@ def _compiled(text: Callable[..., None]) -> Callable[..., None] | None:
     # compiler, which then does not vectorise.
     with_range = FunctionType(text.__code__, {**text.__globals__, "pieces": range}, text.__name__)
     with_range.__module__, with_range.__qualname__ = text.__module__, text.__qualname__
-    return numba.njit(nogil=True, cache=True, error_model="numpy")(with_range)
+    options = {"nogil": True, "error_model": "numpy"}
+    try:
+        return numba.njit(cache=True, **options)(with_range)
+    except RuntimeError:  # no folder to cache in can be written: compiled anew in each process
+        return numba.njit(**options)(with_range)
 
 
 def _in_parts(text: Callable[..., None], arguments: tuple[Any, ...]) -> None:

@@ -13,9 +13,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from minidl import checks
 from minidl.activations import sigmoid
-from minidl.backend import Array, fused, namespace
+from minidl.backend import Array, checks, fused, namespace
 
 
 class Loss:

@@ -8,9 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minidl import checks
-from minidl.backend import Array, to_numpy
-from minidl.examples import Examples
+from minidl.backend import Array, checks, to_numpy
+from minidl.data.examples import Examples
 from minidl.network import Network
 
 

@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from minidl import checks
-from minidl.backend import Array, Device, get_device, to_numpy
-from minidl.files import NotAPlainFile, open_to_read, whole_file
+from minidl.backend import Array, Device, checks, get_device, to_numpy
 from minidl.layers import Chain, Layer
 from minidl.layers._base import name_layers
 from minidl.layers.chain import checked_layers
-from minidl.npz import NpzError, NpzReader
-from minidl.printable import printable
+from minidl.storage import weights
+from minidl.storage.weights import WeightsError
 
-FORMAT, FORMAT_VERSION = "minidl-network", 1
-MANIFEST = 1_000_000  # characters at most; a layer takes about a hundred
-
-
-class WeightsError(ValueError):
-    """A weights file that cannot be read or does not fit the network."""
+__all__ = ["Network", "WeightsError"]
 
 
 class Network:
@@ -178,11 +169,7 @@ class Network:
         and so on, and a manifest in JSON; ``np.load(path)["dense_1.W"]`` reads one
         without minidl.
         """
-        arrays: dict[str, Any] = {name: to_numpy(value) for name, value in self._saved()}
-        manifest = {"format": FORMAT, "version": FORMAT_VERSION, "layers": self._manifest()}
-        arrays["manifest"] = np.array(json.dumps(manifest))
-        with whole_file(path, "wb") as file:
-            np.savez(file, **arrays)
+        weights.save(path, list(self.walk()))
 
     def load(self, path: str | os.PathLike[str]) -> None:
         """Read parameters and state that :meth:`save` wrote for a network of the same layers.
@@ -198,79 +185,8 @@ class Network:
         WeightsError
             where it is no plain file or not a weights file, is damaged, or is of another network.
         """
-        path = Path(path)
-        try:
-            with open_to_read(path) as file:
-                values = self._read(NpzReader(file))
-        except NotAPlainFile as error:
-            raise WeightsError(str(error)) from error
-        except NpzError as error:
-            raise WeightsError(
-                f"{path}: expected a weights file whole and as Network.save writes it: {error}; "
-                "use another copy"
-            ) from error
-        except WeightsError as error:
-            raise WeightsError(f"{path}: {error}") from None
+        found = weights.load(path, list(self.walk()))
         with np.errstate(over="ignore"):  # a float64 beyond float32 becomes infinite
-            values = [self.device.asarray(value, self.dtype) for value in values]
-        for (_, array), value in zip(self._saved(), values, strict=True):
-            array[...] = value
-
-    def _saved(self) -> Iterator[tuple[str, Array]]:
-        """``("dense_1.W", W)`` and so on: every parameter and every array of the state."""
-        for layer in self.walk():
-            for name, value in (layer.parameters() | layer.state()).items():
-                yield f"{layer.name}.{name}", value
-
-    def _manifest(self) -> list[list[Any]]:
-        return [
-            [
-                layer.name,
-                repr(layer),
-                {name: list(shape) for name, shape in _shapes(layer).items()},
-            ]
-            for layer in self.walk()
-        ]
-
-    def _read(self, file: NpzReader) -> list[np.ndarray]:
-        """Everything that is saved, of the right shapes, if the file is of this network."""
-        self._check_manifest(_json(file.text("manifest", MANIFEST)))
-        shapes = {name: value.shape for name, value in self._saved()}
-        if surplus := file.names - {"manifest", *shapes}:
-            raise NpzError(f"expected the network's arrays alone, got {min(surplus)!r} besides")
-        return [file.floats(name, shape) for name, shape in shapes.items()]
-
-    def _check_manifest(self, manifest: Any) -> None:
-        if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-            raise WeightsError(f"expected a manifest of format {FORMAT!r}, got another")
-        if manifest.get("version") != FORMAT_VERSION:
-            raise WeightsError(
-                f"expected format version {FORMAT_VERSION}, got "
-                f"{manifest.get('version')!r:.100}; a newer minidl wrote it"
-            )
-        ours, theirs = self._manifest(), manifest.get("layers")
-        if theirs != ours:
-            raise WeightsError(
-                "holds the weights of another network\n"
-                f"  expected {_one_line(ours)}\n  got      {_one_line(theirs)}"
-            )
-
-
-def _json(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise NpzError(f"expected a manifest in JSON ({error})") from error
-
-
-def _shapes(layer: Layer) -> dict[str, tuple[int, ...]]:
-    return layer.parameter_shapes() | layer.state_shapes()
-
-
-def _one_line(layers: Any) -> str:
-    """The layers of a manifest as one line of an error message, whatever is in them."""
-    try:
-        text = ", ".join(f"{name}: {layer}" for name, layer, _ in layers)
-    except (TypeError, ValueError, RecursionError):
-        text = f"no list of layers, but a {type(layers).__name__}"
-    return printable(text, limit=2000)
+            fitting = [(array, self.device.asarray(v, self.dtype)) for array, v in found]
+        for array, values in fitting:
+            array[...] = values

@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 from numpy import sqrt
 
-from minidl import checks
-from minidl.backend import Array, namespace
+from minidl.backend import Array, checks, namespace
 from minidl.loops import loop, pieces
 
 

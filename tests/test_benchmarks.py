@@ -24,7 +24,7 @@ from processes import Worker, check_losses, dense, start_all, write_problem
 from whole_epoch import STEPS, Failed, check_work, measure_experiment, work_in
 
 from minidl import Dense, Flatten, Network
-from minidl.datasets import standin
+from minidl.data import standin
 
 SMALL = standin.generate(seed=0, train=70, test=10)
 

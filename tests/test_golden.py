@@ -6,10 +6,10 @@ import functools
 import json
 import math
 
+import make_images
 import numpy as np
 import pytest
-from golden import make_images
-from golden.make_golden import BATCH, CASES, PLACE, STEPS, batches, problem, pytorch_losses
+from make_golden import BATCH, CASES, PLACE, STEPS, batches, problem, pytorch_losses
 
 from minidl import SoftmaxCrossEntropy
 from minidl.backend import CPU, Device, to_numpy

@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 import pytest
-from golden.make_layers import LAYERS, PLACE, STEPS, build, cut, pytorch_steps, steps
+from make_layers import LAYERS, PLACE, STEPS, build, cut, pytorch_steps, steps
 
 from minidl.backend import CPU, Device, to_numpy
 

@@ -13,14 +13,12 @@ PACKAGE = Path(minidl.__file__).parent
 
 # From the bottom up: a module, or a package as one, imports what stands before it, and itself.
 ORDER = (
-    *("machine", "backend", "_blas", "checks", "files", "printable", "output", "npz", "sealed"),
-    *("parallel", "loops", "software", "progress", "pages", "initializers", "schedules"),
-    *("activations", "layers", "examples", "augmentation", "losses", "optimizers", "network"),
-    *("early_stopping", "metrics", "inspection", "gradcheck", "step", "gpu", "microscope"),
-    *("checkpoint", "training", "datasets", "recording", "cells", "reporting"),
+    *("_moved", "_printable", "backend", "storage", "_output", "loops", "pages", "initializers"),
+    *("activations", "layers", "data", "losses", "optimizers", "network", "metrics"),
+    *("inspection", "gradcheck", "training", "gpu", "microscope", "study"),
 )
-# What it imports when it meets an array of a GPU, and no sooner.
-LAZILY = {"backend": {"gpu"}}
+# What they import when they meet an array of a GPU, and no sooner.
+LAZILY = {"backend.fused": {"gpu"}, "training.loop": {"gpu"}}
 HEAVY = {"cupy", "cupyx", "matplotlib", "numba", "requests", "tqdm", "scipy", "torch"}
 
 
@@ -72,19 +70,11 @@ def test_nothing_imports_experiments_benchmarks_or_tests():
         assert not roots & {"experiments", "benchmarks", "tests"}, path.name
 
 
-def test_reporting_is_on_top_and_data_sets_know_no_network():
-    for module, path in modules().items():
-        used = {name.split(".")[0] for name in within(imports(path))}
-        if module.split(".")[0] != "reporting":
-            assert "reporting" not in used, module
-        if module.split(".")[0] == "datasets":
-            known = {"datasets", "examples", "files", "printable", "backend"}
-            assert used <= known | {"checks"}, module
+# A download starts with this one, which is itself imported no sooner.
+ENGINE = [m for m in modules() if unit(m) in ORDER[: ORDER.index("microscope")]]
 
 
-@pytest.mark.parametrize(
-    "module", [m for m in modules() if unit(m) in ORDER[: ORDER.index("datasets")]]
-)
+@pytest.mark.parametrize("module", [m for m in ENGINE if m != "data.answer"])
 def test_heavy_modules_are_imported_where_they_are_used(module):
     roots = {name.partition(".")[0] for name in imports(modules()[module], everywhere=False)}
     assert not roots & HEAVY

@@ -33,10 +33,9 @@ from minidl import (
     PReLU,
     Residual,
     SoftmaxCrossEntropy,
-    backend,
     train,
 )
-from minidl.step import _memory
+from minidl.training.step import _memory
 
 PAGE = (Path(__file__).parents[1] / "docs" / "limits.md").read_text(encoding="utf-8")
 SET_UP = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)[0]
@@ -47,8 +46,8 @@ EXEMPT = set(
 
 # Where the names that users call come from.
 PUBLIC = (
-    *("minidl", "minidl.activations", "minidl.datasets", "minidl.gradcheck"),
-    *("minidl.initializers", "minidl.inspection", "minidl.recording", "minidl.reporting"),
+    *("minidl", "minidl.activations", "minidl.data", "minidl.gradcheck"),
+    *("minidl.initializers", "minidl.inspection", "minidl.study.recording", "minidl.study"),
     "minidl.training",
 )
 # Classes whose methods users call, too; those of a layer are one contract for all layers.
@@ -75,7 +74,7 @@ def names():
 
 @pytest.fixture(autouse=True)
 def _sixteen_gigabytes(monkeypatch):
-    monkeypatch.setattr(backend, "memory_limit", lambda: 16_000_000_000)
+    monkeypatch.setattr("minidl.backend.device.memory_limit", lambda: 16_000_000_000)
     monkeypatch.chdir(Path(__file__).parents[1])
 
 

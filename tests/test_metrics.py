@@ -6,9 +6,9 @@ import json
 
 import numpy as np
 import pytest
-from golden.make_learning import PLACE, REPORTS, answers, sklearn_report
 from hypothesis import given
 from hypothesis import strategies as st
+from make_learning import PLACE, REPORTS, answers, sklearn_report
 
 from minidl import (
     Dense,

@@ -331,7 +331,7 @@ def test_a_file_cut_off_anywhere_is_refused(tiny):
 
 
 def test_a_flipped_bit_is_refused_or_changes_no_number(tiny):
-    """One bit of every byte, each of the eight in turn; ``benchmarks/fuzz.py`` flips them all.
+    """One bit of every byte, each of the eight in turn; ``campaigns/fuzz.py`` flips them all.
 
     Dates, attributes and the like carry nothing: the file may load then, with the same numbers.
     """

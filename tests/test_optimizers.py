@@ -9,9 +9,9 @@ import pytest
 
 from minidl import SGD, Adam, AdamW, RMSprop
 from minidl.backend import to_numpy
+from minidl.backend.threads import share_processors
 from minidl.loops import PIECE
 from minidl.optimizers import OPTIMIZERS, Optimizer
-from minidl.parallel import share_processors
 
 THETA, G = np.array([1.0, -2.0]), np.array([0.5, 4.0])
 G2 = np.array([-1.0, 2.0])

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from minidl.output import dispensable_output
+from minidl._output import dispensable_output
 
 PROGRAM = """
 import sys
 from pathlib import Path
-from minidl.output import dispensable_output
+from minidl._output import dispensable_output
 
 with dispensable_output("program"):
     print("σ" * 10_000, flush=True)

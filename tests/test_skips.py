@@ -30,7 +30,7 @@ def run(folder: Path, tests: str) -> list[str]:
     """The lines that pytest prints about these tests."""
     (folder / "test_some.py").write_text(tests)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "skips", "-p", "no:cacheprovider"]
-    path = str(Path(__file__).parent)
+    path = str(Path(__file__).parent / "support")
     done = subprocess.run(
         [*command, "-c", os.devnull, "--rootdir", str(folder), str(folder)],
         env={**os.environ, "PYTHONPATH": path},

@@ -11,8 +11,8 @@ import matplotlib
 import numpy as np
 
 from minidl import Dense, Flatten, Network, SoftmaxCrossEntropy, get_activation
-from minidl.datasets.standin import generate
-from minidl.reporting.figures import COLOURS, new_figure
+from minidl.data.standin import generate
+from minidl.study.figures import COLOURS, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -19,9 +19,10 @@ import numpy as np
 class Problem:
     """What every peer is given, so that all do the same work.
 
-    The weights tell the network: a W of four axes is a convolution without padding, followed by
-    the activation and a maximum over 2x2; a W of two axes is a dense layer. The last has no
-    activation. minidl and PyTorch know convolutions here, the other peers dense layers only.
+    The weights tell a "plain" network: a W of four axes is a convolution without padding, followed
+    by the activation and a maximum over 2x2; a W of two axes is a dense layer. The last has no
+    activation. A "residual" network is the small ResNet of ``conv_training.py``, as wide as its
+    first W. minidl and PyTorch know these, the other peers dense layers only.
     """
 
     images: np.ndarray  # (examples, n_in), or (examples, C, height, width); uint8
@@ -31,6 +32,7 @@ class Problem:
     ]  # W, b of each layer; W (n_in, n_out) or (C_out, C_in, kh, kw); float32
     activation: str  # "relu" or "sigmoid"
     batch_size: int
+    kind: str = "plain"  # or "residual"
 
 
 class Peer(Protocol):

@@ -4,20 +4,46 @@ import numpy as np
 
 import minidl
 from minidl import (
+    Activate,
     Adam,
+    BatchNorm,
     Conv2D,
     Dense,
     Examples,
     Flatten,
+    GlobalAveragePool2D,
     MaxPool2D,
     Network,
+    Residual,
     SoftmaxCrossEntropy,
 )
 from minidl.gpu.step import training_step
 
 
+def block(n_in, n_out, stride, f):
+    """branch(x) + shortcut(x), two convolutions of 3x3 beside the identity or one of 1x1."""
+    branch = [
+        *[Conv2D(n_in, n_out, 3, stride, 1), BatchNorm(n_out), Activate(f)],
+        *[Conv2D(n_out, n_out, 3, 1, 1), BatchNorm(n_out)],
+    ]
+    shortcut = [Conv2D(n_in, n_out, 1, stride), BatchNorm(n_out)] if stride > 1 else None
+    return Residual(branch, shortcut)
+
+
+def residual(width, f):
+    """A small ResNet for images of 32x32: three blocks, each but the first half as large."""
+    yield from (Conv2D(3, width, 3, 1, 1), BatchNorm(width), Activate(f))
+    yield from (block(width, width, 1, f), Activate(f))
+    yield from (block(width, 2 * width, 2, f), Activate(f))
+    yield from (block(2 * width, 4 * width, 2, f), Activate(f))
+    yield from (GlobalAveragePool2D(), Dense(4 * width, 10))
+
+
 def layers(problem):
     f = problem.activation
+    if problem.kind == "residual":
+        yield from residual(len(problem.weights[0]), f)
+        return
     convolutions = [W for W in problem.weights if W.ndim == 4]
     *hidden, last = [W for W in problem.weights if W.ndim == 2]
     for W in convolutions:
@@ -79,7 +105,8 @@ class MinidlPeer:
     def loss(self, rows):
         examples, device = self.step.examples, self.network.device
         x, labels = examples.draw(device.asarray(rows), self.network.dtype)
-        return float(self.loss_function(self.network.forward(x), labels)[0])
+        logits = self.network.forward(x, training=True)  # BatchNorm as in a step
+        return float(self.loss_function(logits, labels)[0])
 
 
 make = MinidlPeer

@@ -4,8 +4,36 @@ import torch
 from torch import nn
 
 
+class Block(nn.Module):
+    """branch(x) + shortcut(x), two convolutions of 3x3 beside the identity or one of 1x1."""
+
+    def __init__(self, n_in, n_out, stride, activation):
+        super().__init__()
+        self.branch = nn.Sequential(
+            *[nn.Conv2d(n_in, n_out, 3, stride, 1), nn.BatchNorm2d(n_out), activation()],
+            *[nn.Conv2d(n_out, n_out, 3, 1, 1), nn.BatchNorm2d(n_out)],
+        )
+        self.shortcut = nn.Identity()
+        if stride > 1:
+            self.shortcut = nn.Sequential(nn.Conv2d(n_in, n_out, 1, stride), nn.BatchNorm2d(n_out))
+
+    def forward(self, x):
+        return self.branch(x) + self.shortcut(x)
+
+
+def residual(width, activation):
+    yield from (nn.Conv2d(3, width, 3, 1, 1), nn.BatchNorm2d(width), activation())
+    yield from (Block(width, width, 1, activation), activation())
+    yield from (Block(width, 2 * width, 2, activation), activation())
+    yield from (Block(2 * width, 4 * width, 2, activation), activation())
+    yield from (nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4 * width, 10))
+
+
 def layers(problem):
     activation = {"relu": nn.ReLU, "sigmoid": nn.Sigmoid}[problem.activation]
+    if problem.kind == "residual":
+        yield from residual(len(problem.weights[0]), activation)
+        return
     convolutions = [W for W in problem.weights if W.ndim == 4]
     *hidden, last = [W for W in problem.weights if W.ndim == 2]
     for W in convolutions:

@@ -12,11 +12,11 @@ that is an artefact.
 
 from __future__ import annotations
 
-from minidl import checks
-from minidl.activations.base import Activation, Linear
+from minidl.activations._base import Activation, Linear
 from minidl.activations.rectifiers import ELU, GELU, SELU, LeakyReLU, ReLU, SquaredReLU, Swish
 from minidl.activations.saturating import PenalizedTanh, Sigmoid, Tanh, sigmoid
 from minidl.activations.softmax import Softmax
+from minidl.backend import checks
 
 __all__ = [
     "ACTIVATIONS",

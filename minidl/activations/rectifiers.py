@@ -6,10 +6,9 @@ import math
 
 import numpy as np
 
-from minidl import checks
-from minidl.activations.base import Activation
+from minidl.activations._base import Activation
 from minidl.activations.saturating import sigmoid
-from minidl.backend import Array, special
+from minidl.backend import Array, checks, special
 
 
 class ReLU(Activation):

@@ -12,13 +12,13 @@ from contextlib import contextmanager
 import numpy as np
 
 from minidl.backend import Array, to_numpy
-from minidl.examples import Examples
+from minidl.data.examples import Examples
 from minidl.gpu import kernels
 from minidl.gpu.graph import Graph
 from minidl.losses import Loss
 from minidl.network import Network
 from minidl.optimizers import Optimizer
-from minidl.step import TrainingStep
+from minidl.training.step import TrainingStep
 
 WARM_UP = 2  # steps launched one by one before the graph is recorded: they make arrays and kernels
 

@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from minidl import checks
 from minidl.activations import Activation
-from minidl.backend import Array, Device, get_device, namespace
+from minidl.backend import Array, Device, checks, get_device, namespace
 from minidl.gradcheck.judge import Judge
 from minidl.gradcheck.point import moved, put_back, scatter
 from minidl.gradcheck.result import GradientCheck, GradientError

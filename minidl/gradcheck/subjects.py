@@ -14,8 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from minidl import checks
-from minidl.backend import Array, namespace, to_numpy
+from minidl.backend import Array, checks, namespace, to_numpy
 from minidl.gradcheck.point import door, generators, larger_batch
 from minidl.layers import Layer
 

@@ -9,8 +9,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from minidl import checks
-from minidl.backend import Array, Device, Random, get_device
+from minidl.backend import Array, Device, Random, checks, get_device
 
 LayerT = TypeVar("LayerT", bound="Layer")
 

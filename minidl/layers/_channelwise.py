@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from minidl import checks
-from minidl.backend import Array, namespace, piece
+from minidl.backend import Array, checks, namespace, piece
 from minidl.layers._base import Layer
 
 
@@ -53,3 +52,8 @@ def blocks(x: Array) -> Iterator[slice]:
     step = max(1, piece(x) // m)
     for start in range(0, C, step):
         yield slice(start, start + step)
+
+
+def dots(a: Array, b: Array) -> Array:
+    """Σ a ∘ b of each channel, in one pass: (c, 1) for two arrays (c, m)."""
+    return (a[:, None, :] @ b[:, :, None])[:, 0]

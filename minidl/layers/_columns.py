@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from minidl._blas import gemm
 from minidl.backend import Array, namespace
+from minidl.backend.blas import gemm
 from minidl.layers._images import batch_first
 from minidl.layers._shifts import Shifts
 from minidl.layers._windows import Windows

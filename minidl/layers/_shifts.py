@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from minidl._blas import AS_IS, ROW_MAJOR, TRANSPOSED, gemm
+from minidl.backend.blas import AS_IS, ROW_MAJOR, TRANSPOSED, gemm
 from minidl.layers._images import batch_first, batch_last
 from minidl.layers._windows import Windows
 
@@ -55,6 +55,7 @@ class Shifts:
         """dz Xᵀ  (C_out, C, kh, kw)."""
         kh, kw = self.windows.size
         O, C = len(dz), self.shape[1]
+        dz = np.ascontiguousarray(dz)  # BLAS is given addresses
         dW = np.zeros((kh, kw, O, C), dz.dtype)
         product, size, P = self._gemm, dz.itemsize, self.across * self.shape[0]
         dW_0, ldz = dW.ctypes.data, dz.shape[1]
@@ -65,6 +66,7 @@ class Shifts:
 
     def fold(self, W: np.ndarray, dz: np.ndarray) -> np.ndarray:
         """Wᵀ dz, each entry added to the pixel that it belongs to  (N, C, height, width)."""
+        dz = np.ascontiguousarray(dz)
         dframe = self._zeros(dz.dtype)
         W, product, (O, C) = _by_pixel(W), self._gemm, W.shape[:2]
         size, P, ldz = dz.itemsize, self.across * self.shape[0], dz.shape[1]

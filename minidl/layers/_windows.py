@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from minidl import checks
-from minidl.backend import Array, namespace
+from minidl.backend import Array, checks, namespace
 from minidl.layers._base import Layer
 from minidl.layers._images import batch_last
 

@@ -6,8 +6,7 @@ import math
 
 import numpy as np
 
-from minidl import checks
-from minidl.backend import Array, namespace
+from minidl.backend import Array, checks, namespace
 from minidl.layers._channelwise import Channelwise, blocks, empty_like, rows
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from minidl import checks
-from minidl.backend import Array
-from minidl.layers._channelwise import Channelwise, blocks, empty_like, rows
+from minidl.backend import Array, checks
+from minidl.layers._channelwise import Channelwise, blocks, dots, empty_like, rows
 
 
 class BatchNorm(Channelwise):
@@ -91,7 +90,7 @@ class BatchNorm(Channelwise):
             if training:
                 mu = x[c].mean(axis=1, keepdims=True)
                 x_hat[c] = x[c] - mu
-                v = np.vecdot(x_hat[c], x_hat[c])[:, None] / m
+                v = dots(x_hat[c], x_hat[c]) / m
                 s[c] = np.sqrt(v + self.epsilon)
                 self._follow(mean[c], mu)
                 self._follow(variance[c], v * (m / (m - 1)))
@@ -108,7 +107,7 @@ class BatchNorm(Channelwise):
         gamma, s, dgamma, dbeta = _columns(self.gamma, self.s, self.dgamma, self.dbeta)
         for c in blocks(dy):
             dbeta[c] = dy[c].sum(axis=1, keepdims=True)
-            dgamma[c] = np.vecdot(dy[c], x_hat[c])[:, None]
+            dgamma[c] = dots(dy[c], x_hat[c])
             if self.training:
                 dx_rows[c] = gamma[c] / s[c] * (dy[c] - dbeta[c] / m - x_hat[c] * (dgamma[c] / m))
             else:

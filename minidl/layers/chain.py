@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from minidl import checks
-from minidl.backend import Array
+from minidl.backend import Array, checks
 from minidl.layers._base import Layer
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 
-from minidl import checks
 from minidl.activations import Activation
-from minidl.backend import Array
+from minidl.backend import Array, checks
 from minidl.initializers import Initializer
 from minidl.layers._affine import Affine
 from minidl.layers._channelwise import rows
@@ -21,21 +20,20 @@ class Conv2D(Affine):
     (A cross-correlation, as in every framework.)  With a stride the kernel stands at
     r · stride, with padding the image has a border of zeros.
 
-    The pixels under the kernel make one column for each of its places; those of row r of
-    the places, in all images, are the matrix X_r (kh·C_in·kw, P), P = across·N.  With W as a
-    matrix (C_out, kh·C_in·kw), forward and backward are those of a dense layer::
+    The pixels under the kernel, at one of its places in one image, make one column of the
+    matrix cols (C_in·kh·kw, places).  With W as a matrix (C_out, C_in·kh·kw), forward and
+    backward are those of a dense layer::
 
-        z_r  = W X_r + b
-        dz   = dy ∘ f'(z)
-        dW   = Σ_r dz_r X_rᵀ
-        db   = Σ_r Σ_p dz_rp
-        dX_r = Wᵀ dz_r,   and dx adds up for each pixel what the dX_r have for it
+        z  = W cols + b
+        dz = dy ∘ f'(z)
+        dW = dz colsᵀ
+        db = Σ_places dz
+        dx = fold(Wᵀ dz)      each entry is added to the pixel that it belongs to
 
-    X_r and X_(r+1) have most of their image rows in common.  So the columns of
-    the kernel are laid out once for each image row, in ``rows`` (height, C_in, kw, P),
-    and X_r is the view rows[stride · r : stride · r + kh].
+    No such matrix is ever whole in memory: ``_columns.py`` and ``_shifts.py`` say how each of
+    these products is made of smaller ones.
 
-    Source: Chellapilla, Puri and Simard, IWFHR 2006, for one matrix X of all places.
+    Source: Chellapilla, Puri and Simard, IWFHR 2006.
 
     Parameters
     ----------

@@ -6,9 +6,8 @@ import math
 
 import numpy as np
 
-from minidl import checks
 from minidl.activations import Activation
-from minidl.backend import Array
+from minidl.backend import Array, checks
 from minidl.initializers import Initializer
 from minidl.layers._affine import Affine
 

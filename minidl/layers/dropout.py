@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from minidl import checks
-from minidl.backend import Array
+from minidl.backend import Array, checks
 from minidl.layers._base import Layer
 
 

@@ -6,11 +6,11 @@ import argparse
 import sys
 from pathlib import Path
 
-from minidl.files import whole_file
+from minidl._output import dispensable_output
 from minidl.microscope.look_file import LookError
 from minidl.microscope.page import microscope_page
 from minidl.microscope.server import serve
-from minidl.output import dispensable_output
+from minidl.storage.files import whole_file
 
 LARGEST = 3_000_000  # bytes of a file
 

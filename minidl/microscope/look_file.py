@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 
 from minidl.backend import Array
-from minidl.files import NotAPlainFile, open_to_read, own_folder, remove_parts, whole_file
 from minidl.losses import Loss
 from minidl.microscope.backward_signal import THROUGH, Stop
 from minidl.microscope.look import BINS, CURVE, LayerLook, Look, look_at, spread_out
 from minidl.network import Network
-from minidl.npz import NpzError, NpzReader
+from minidl.storage.files import NotAPlainFile, open_to_read, own_folder, remove_parts, whole_file
+from minidl.storage.npz import NpzError, NpzReader
 
 # A look that claims more is refused: characters of the manifest, entries of its lists, epochs,
 # examples, units of a layer and numbers in a picture.

@@ -7,11 +7,11 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from minidl._printable import printable
 from minidl.microscope.backward_signal import Stop, factors
 from minidl.microscope.parts import LooksPart, StepsPart
 from minidl.microscope.run import NetworkLooks, looks_of
 from minidl.pages import Chart, Page, Prose, Section, Series
-from minidl.printable import printable
 
 ASSETS = Path(__file__).parent / "assets"
 SCRIPTS = ("reader.js", "pictures.js", "histograms.js", "microscope.js", "steps.js")

@@ -6,9 +6,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from minidl._printable import printable
 from minidl.microscope.look import Look
 from minidl.microscope.look_file import FOLDER, LookError, looks_in, read_look
-from minidl.printable import printable
 
 
 @dataclass(frozen=True)

@@ -87,7 +87,7 @@ ALL = [mutation for page in CHAPTERS for mutation in mutations(page)]
 @pytest.fixture
 def copy(tmp_path):
     """The package with its tests, to be broken."""
-    for folder in ("minidl", "tests", "experiments"):
+    for folder in ("minidl", "tests", "tools", "experiments"):
         half_written = shutil.ignore_patterns(
             "*.pyc.*", "*.tmp.*"
         )  # by the tests that run beside this one

@@ -34,12 +34,12 @@ from minidl import (
     SoftmaxCrossEntropy,
 )
 from minidl.backend import CPU
-from minidl.cells import Cell as KeptCell
-from minidl.checkpoint import Checkpoint
-from minidl.datasets import Dataset
+from minidl.data import Dataset
 from minidl.microscope.run import looks_of
-from minidl.reporting import judge
-from minidl.sealed import decoded, read_sealed
+from minidl.storage.sealed import decoded, read_sealed
+from minidl.study import judge
+from minidl.study.cells import Cell as KeptCell
+from minidl.training.checkpoint import Checkpoint
 
 SHAPES = {"mnist": (1, 28, 28), "cifar-10": (3, 32, 32)}
 CLASSES = tuple("0123456789")

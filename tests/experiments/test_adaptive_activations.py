@@ -28,10 +28,10 @@ from adaptive_activations_training import (
 
 from minidl import APL, Activate, Dense, Examples
 from minidl.backend import CPU
-from minidl.datasets import standin
+from minidl.data import standin
 from minidl.microscope.run import looks_of
-from minidl.recording import History
-from minidl.reporting import judge
+from minidl.study import judge
+from minidl.study.recording import History
 
 TINY = Size(20, 10, 1, 10, (2, 3, 2), 4, 2, 16)
 DATA = standin.generate(seed=0, train=40, test=20)

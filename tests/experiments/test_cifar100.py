@@ -14,10 +14,10 @@ import pytest
 from cifar100_claims import judge, published
 from cifar100_units import explained, over_all_images
 
-from minidl import Examples, Network, SoftmaxCrossEntropy, get_device, probe
-from minidl.checkpoint import CheckpointError
-from minidl.datasets import standin
-from minidl.software import Software
+from minidl import ACTIVATIONS, Examples, Network, SoftmaxCrossEntropy, get_device, probe
+from minidl.data import standin
+from minidl.training.checkpoint import CheckpointError
+from minidl.training.software import Software
 
 SCRIPT = Path(cifar100.__file__)
 HIDDEN = ["--hidden", "16", "16", "16", "16"]
@@ -198,6 +198,12 @@ def test_other_activations_have_no_claims(run, capsys):
     assert "epoch 1/1" not in capsys.readouterr().out
 
 
+def test_every_activation_has_its_report(run):
+    names = [name for name in ACTIVATIONS if name != "softmax"]
+    folder = run("--epochs", "1", "--hidden", "8", "8", "--activations", *names)
+    assert set(summary(folder)["networks"]) == set(names)
+
+
 def test_a_run_on_cifar_100_is_not_called_a_stand_in(run, capsys):
     folder = run("--epochs", "1", *HIDDEN, name="cifar-100", title="CIFAR-100")
     report = (folder / "report.md").read_text(encoding="utf-8")
@@ -271,6 +277,7 @@ def test_too_few_epochs_for_a_trend():
     short = {name: series.until(4) for name, series in published().items()}
     claims = judge([(short["sigmoid"], short["relu"])])
     assert [claim.verdict for claim in claims[1:4]] == ["not judged"] * 3
+    assert {claim.published for claim in claims[1:4]} == {"no figure after so few epochs"}
 
 
 # -- dead units -------------------------------------------------------------------------------

@@ -15,13 +15,13 @@ from cifar10_cnn_summary import moment, network_block
 from cifar10_cnn_training import LayerLook, Look, Outcome, build_network, one_sign, plateau
 from study import batches_rng, keras_optimizer
 
-from minidl import Conv2D, Dense, Examples, SoftmaxCrossEntropy, evaluate, probe, recording, train
+from minidl import Conv2D, Dense, Examples, SoftmaxCrossEntropy, evaluate, probe, train
 from minidl.backend import CPU, to_numpy
-from minidl.checkpoint import Checkpoint
-from minidl.datasets import Dataset
-from minidl.datasets.cifar import CIFAR_10
-from minidl.recording import History
-from minidl.reporting import judge
+from minidl.data import Dataset
+from minidl.data.cifar import CIFAR_10
+from minidl.study import judge, recording
+from minidl.study.recording import History
+from minidl.training.checkpoint import Checkpoint
 
 CLASSES = CIFAR_10.classes
 

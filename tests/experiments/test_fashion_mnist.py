@@ -15,10 +15,10 @@ from study import keras_optimizer
 
 from minidl import SGD, Adam, Dropout, Examples, class_report, predicted_labels
 from minidl.backend import CPU
-from minidl.datasets import Dataset
-from minidl.datasets.idx import FASHION_MNIST
+from minidl.data import Dataset
+from minidl.data.idx import FASHION_MNIST
 from minidl.microscope.run import looks_of
-from minidl.reporting import judge
+from minidl.study import judge
 
 CLASSES = FASHION_MNIST.classes
 

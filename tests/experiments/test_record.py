@@ -7,10 +7,10 @@ import cifar100
 import numpy as np
 import pytest
 
-from minidl.checkpoint import CheckpointError
-from minidl.datasets import standin
+from minidl.data import standin
 from minidl.microscope.__main__ import main
 from minidl.microscope.run import looks_of
+from minidl.training.checkpoint import CheckpointError
 
 SMALL = standin.generate(seed=0, train=100, test=50)
 DENSE = ["--hidden", "16", "16", "16", "16", "--epochs", "2", "--quiet", "--device", "cpu"]

@@ -17,8 +17,8 @@ from browser import serious_faults, sticks_out
 from fashion_mnist_page import PICTURES
 from report_page import PAGES, main
 
-from minidl.datasets import standin
-from minidl.reporting import count
+from minidl.data import standin
+from minidl.study import count
 
 RESULTS = Path(__file__).parents[2] / "docs" / "results"
 SCRIPT = Path(cifar100.__file__).with_name("report_page.py")

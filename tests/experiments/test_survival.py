@@ -28,12 +28,12 @@ from adaptive_activations_training import Size
 from report_page import PAGES
 
 from minidl import Examples
-from minidl.datasets import Dataset, standin
-from minidl.datasets.cifar import CIFAR_10
-from minidl.datasets.idx import FASHION_MNIST
-from minidl.reporting import judge
-from minidl.reporting.claims import VERDICTS
-from minidl.reporting.page import read_summary
+from minidl.data import Dataset, standin
+from minidl.data.cifar import CIFAR_10
+from minidl.data.idx import FASHION_MNIST
+from minidl.study import judge
+from minidl.study.claims import VERDICTS
+from minidl.study.page import read_summary
 
 MODULES = {
     "activation_study": (activation_study, activation_study_report),

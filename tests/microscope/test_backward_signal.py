@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import math
 
+import make_microscope
 import numpy as np
 import pytest
-from golden import make_microscope
 
 from minidl import (
     Activate,

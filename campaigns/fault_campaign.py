@@ -1,0 +1,307 @@
+"""Kill trainings at random instants, thousands of times, and count what was lost.
+
+``python campaigns/fault_campaign.py --kills 1000`` starts two small trainings side by side in a
+process of its own, with a checkpoint after every step, and ends it with SIGKILL at a random
+instant.  After each kill every file in the run folder is read: one that is half-written, or that
+is there under its own name and does not read, is counted.  The same command is started again and
+killed again until the trainings are done; then parameters, histories and weights files are
+compared, bit for bit, with those of a run that nobody disturbed.  Each step that begins is
+counted, in a file beside the run folder: a training that starts over, where it should resume,
+reaches the same results, but is seen there.  With ``--full-disks`` the same on a file system with
+too little room, which grows after each failure (Linux, as root).  The status is 1 where anything
+was lost.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import functools
+import io
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+
+from minidl import Adam, Dense, Dropout, Examples, Network, SoftmaxCrossEntropy
+from minidl.storage.files import whole_file
+from minidl.storage.sealed import DamagedFile, read_sealed
+from minidl.study import RunFolder
+from minidl.study.cells import Cell, Cells
+from minidl.study.recording import History, record
+from minidl.training.checkpoint import Checkpoint, CheckpointError, Saved
+
+RNG = np.random.default_rng(0)
+TRAIN = Examples(RNG.integers(0, 256, (500, 48), dtype=np.uint8), RNG.integers(0, 10, 500))
+TEST = TRAIN.first(50)
+TRAININGS, EPOCHS, BATCH_SIZE = 2, 4, 50
+STEPS = TRAININGS * EPOCHS * len(TRAIN) // BATCH_SIZE  # of a run that nobody disturbs
+LOST = (
+    *("files half-written", "results that differ", "parts left behind", "runs that started over"),
+    *("starts that failed", "other failures", "accepted", "not even the one before was used"),
+)
+KINDS = {".cell": Cell, ".checkpoint": Saved, ".previous": Saved, ".json": dict}
+
+
+def one_training(seed: int, steps: Path, weights: Path, checkpoint: Checkpoint) -> History:
+    network = Network([Dense(48, 64, "relu"), Dropout(0.2), Dense(64, 10)], 48, rng=seed)
+    history = record(
+        network,
+        TRAIN,
+        TEST,
+        SoftmaxCrossEntropy(),
+        Adam(),
+        epochs=EPOCHS,
+        batch_size=BATCH_SIZE,
+        rng=seed,
+        progress=False,
+        checkpoint=checkpoint,
+        watch=lambda epoch, step: count_step(steps),
+    )
+    network.save(weights)
+    return history
+
+
+def count_step(steps: Path) -> None:
+    """One byte more in that file, there even if the process is killed the next moment."""
+    file = os.open(steps, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    os.write(file, b".")
+    os.close(file)
+
+
+def study(path: Path, steps: Path) -> None:
+    """What is killed: two trainings, and a file that says what came out."""
+    folder = RunFolder(path, "fault_campaign")
+    cells = Cells(path, {"epochs": EPOCHS}, every=1)
+    tasks = {
+        f"seed{n}": functools.partial(one_training, n, steps, cells.weights_of(f"seed{n}"))
+        for n in range(TRAININGS)
+    }
+    histories = cells.train(tasks, History, jobs=2, weights=True)
+    found = [[h.train_loss, h.test_loss, [p.mean_abs() for p in h.probes]] for h in histories]
+    folder.write_json("result.json", {"histories": found})
+
+
+def started(path: Path, steps: Path) -> int:
+    """The number of a process that runs :func:`study` in ``path``; 0 ends one that succeeded."""
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            study(path, steps)
+            status = 0
+        except OSError as error:
+            status = 2 if error.errno == 28 else 1  # no space left
+        finally:
+            os._exit(status)
+    return child
+
+
+def load_loops() -> None:
+    """Have the compiled loops here, for the processes that are forked.
+
+    Otherwise each loads its compiler first, and one that is killed soon never trains.
+    """
+    Adam().step(np.zeros(1, np.float32), np.zeros(1, np.float32))
+
+
+def undisturbed(folder: Path) -> tuple[dict[str, bytes], float]:
+    """The outcome of a run that nobody disturbs, and how many seconds it takes."""
+    # Here once, so that no child has to load what is loaded late (Numba takes half a second): a
+    # process that is killed before its first checkpoint gets nowhere, however often it is started.
+    study(folder / "loaded", folder / "loaded.steps")
+    path, steps = folder / "whole", folder / "whole.steps"
+    start = time.perf_counter()
+    _, status = os.waitpid(started(path, steps), 0)
+    seconds = time.perf_counter() - start
+    done = steps.stat().st_size if steps.exists() else 0
+    if status or done != STEPS:
+        raise RuntimeError(f"expected {STEPS} steps of two trainings, got {done}, status {status}")
+    return outcome(path), seconds
+
+
+def outcome(path: Path) -> dict[str, bytes]:
+    """All that a run leaves that does not tell the time."""
+    return {
+        name: (path / name).read_bytes()
+        for name in ("result.json", "weights/seed0.npz", "weights/seed1.npz")
+    }
+
+
+def damaged(path: Path) -> list[str]:
+    """Files that stand under their own names and are not whole."""
+    found = []
+    for file in path.rglob("*"):
+        if not file.is_file() or file.suffix in (".part", "") or file.name == ".lock":
+            continue
+        try:
+            if file.suffix == ".json":
+                json.loads(file.read_text(encoding="utf-8"))
+            elif file.suffix == ".npz":
+                with np.load(file) as arrays:
+                    [arrays[name] for name in arrays]
+            else:
+                read_sealed(file, KINDS[file.suffix])
+        except (DamagedFile, ValueError, OSError, EOFError):
+            found.append(file.name)
+    return found
+
+
+def kill_campaign(kills: int, seed: int, folder: Path) -> Counter[str]:
+    """Kill and start again until ``kills`` processes were killed; what was seen, counted."""
+    rng = random.Random(seed)
+    counted = Counter[str]()
+    load_loops()
+    expected, seconds = undisturbed(folder)
+    run = 0
+    while counted["killed"] < kills:
+        run += 1
+        path, steps = folder / f"run{run}", folder / f"run{run}.steps"
+        before = counted["killed"]
+        while True:
+            child = started(path, steps)
+            time.sleep(rng.uniform(0, 0.5 * seconds))
+            ended, status = os.waitpid(child, os.WNOHANG)
+            if not ended:
+                os.kill(child, signal.SIGKILL)
+                _, status = os.waitpid(child, 0)
+            if os.WIFSIGNALED(status):
+                counted["killed"] += 1
+                counted["while a file was being written"] += bool(list(path.rglob("*.part")))
+                counted["files half-written"] += len(damaged(path))
+            else:
+                break
+        if os.WEXITSTATUS(status) == 0:
+            counted["trainings resumed to the end"] += TRAININGS
+            counted["results that differ"] += outcome(path) != expected
+            counted["parts left behind"] += len(list(path.rglob("*.part")))
+            count_repeated(steps, counted["killed"] - before, counted)
+        else:
+            counted["starts that failed"] += 1
+        shutil.rmtree(path)
+    return counted
+
+
+def count_repeated(steps: Path, stops: int, counted: Counter[str]) -> None:
+    """The steps that were done again: after each stop, at most the last one of each training."""
+    again = steps.stat().st_size - STEPS
+    counted["steps done again"] += again
+    counted["runs that started over"] += not 0 <= again <= TRAININGS * stops
+
+
+def full_disk_campaign(rounds: int, seed: int, folder: Path) -> Counter[str]:
+    """Trainings on a file system that is full again and again, and grows a little each time."""
+    rng = random.Random(seed)
+    counted = Counter[str]()
+    expected, _ = undisturbed(folder)
+    for number in range(rounds):
+        disk, steps = folder / f"disk{number}", folder / f"disk{number}.steps"
+        disk.mkdir()
+        size = rng.randrange(8, 120) * 1024
+        mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(disk)]
+        subprocess.run(mount, check=True)
+        try:
+            stops = 0
+            while True:
+                _, status = os.waitpid(started(disk / "run", steps), 0)
+                if os.WEXITSTATUS(status) == 0:
+                    break
+                counted["starts that ended with 'no space left'"] += os.WEXITSTATUS(status) == 2
+                counted["other failures"] += os.WEXITSTATUS(status) == 1
+                counted["files half-written"] += len(damaged(disk))
+                counted["parts left behind"] += len(list(disk.rglob("*.part")))
+                stops += 1
+                size += rng.randrange(4, 60) * 1024
+                grow = ["mount", "-o", f"remount,size={size}", str(disk)]
+                subprocess.run(grow, check=True)
+            counted["trainings resumed to the end"] += TRAININGS
+            counted["results that differ"] += outcome(disk / "run") != expected
+            count_repeated(steps, stops, counted)
+        finally:
+            subprocess.run(["umount", str(disk)], check=True)
+    return counted
+
+
+def damage_campaign(folder: Path) -> Counter[str]:
+    """A checkpoint cut off at every length, and with every bit flipped: never accepted."""
+    counted = Counter[str]()
+    path = folder / "damage" / "a.checkpoint"
+    path.parent.mkdir()
+    two_checkpoints(path)
+    good, previous = path.read_bytes(), path.with_name("a.checkpoint.previous")
+    cut = (good[:n] for n in range(len(good)))
+    flipped = (
+        good[: bit // 8] + bytes([good[bit // 8] ^ 1 << bit % 8]) + good[bit // 8 + 1 :]
+        for bit in range(8 * len(good))
+    )
+    before = read_sealed(previous, Saved).t
+    for kind, variants in (("cut off", cut), ("with a flipped bit", flipped)):
+        for contents in variants:
+            path.write_bytes(contents)
+            counted[f"checkpoints {kind}"] += 1
+            try:
+                with contextlib.redirect_stderr(io.StringIO()):  # it says so each time
+                    saved = Checkpoint(path)._saved
+                counted["the one before was used"] += saved is not None and saved.t == before
+                counted["accepted"] += saved is None or saved.t != before
+            except CheckpointError:
+                counted["not even the one before was used"] += 1
+    return counted
+
+
+def two_checkpoints(path: Path) -> None:
+    """Two checkpoints of a training as small as can be."""
+    network = Network([Dense(2, 2)], 2)
+    examples = Examples(np.ones((4, 2), np.float32), np.zeros(4, np.int64))
+    record(
+        network,
+        examples,
+        examples,
+        SoftmaxCrossEntropy(),
+        Adam(),
+        epochs=2,
+        progress=False,
+        checkpoint=Checkpoint(path),
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--kills", type=int, default=1000, help="processes to kill")
+    parser.add_argument("--full-disks", type=int, default=0, metavar="N", help="file systems")
+    parser.add_argument("--damage", action="store_true", help="every length, every flipped bit")
+    parser.add_argument("--seed", type=int, default=0, help="of the instants")
+    parser.add_argument("--output", type=Path, help="file for the counts, in JSON")
+    chosen = parser.parse_args()
+    counts = {}
+    for name, campaign in (
+        ("kill -9", functools.partial(kill_campaign, chosen.kills, chosen.seed)),
+        ("full disk", functools.partial(full_disk_campaign, chosen.full_disks, chosen.seed)),
+        *([("damage", damage_campaign)] if chosen.damage else []),
+    ):
+        with tempfile.TemporaryDirectory() as folder:
+            start = time.perf_counter()
+            counts[name] = dict(campaign(Path(folder)))
+            counts[name]["seconds"] = round(time.perf_counter() - start)
+        print(name)
+        for what, count in counts[name].items():
+            print(f"  {what:<42}{count:>8,}", flush=True)
+    if chosen.output is not None:
+        with whole_file(chosen.output) as file:
+            file.write(json.dumps(counts, indent=1) + "\n")
+    sys.exit(any(campaign.get(what) for campaign in counts.values() for what in LOST))
+
+
+if __name__ == "__main__":
+    if not hasattr(os, "fork"):
+        sys.exit("fault_campaign: expected a system with fork, such as Linux or macOS")
+    main()

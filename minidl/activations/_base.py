@@ -1,0 +1,96 @@
+"""What all activation functions share: the door, large arrays in pieces, and the chain rule."""
+
+from __future__ import annotations
+
+import math
+from typing import ClassVar
+
+import numpy as np
+
+from minidl.backend import Array, checks, fused, namespace
+from minidl.loops import in_pieces
+
+
+class Activation:
+    """Base of all.  A subclass writes two formulas, ``f(z)`` and ``slope(z, y)``.
+
+    Both take arrays of any shape and give new ones; they are called through the methods
+    below, which also silence the overflow of e^z: the formulas are written so that
+    1/inf = 0 is right.
+    """
+
+    name: ClassVar[str]
+    formula: ClassVar[str]  # f(z), for tables and figures
+    derivative_formula: ClassVar[str]
+    range: tuple[float, float]  # infimum and supremum of f
+    kink: float | None = None  # where f' jumps; f' there is the value from the left
+    max_slope: float = 1.0  # the supremum of |f'|
+    elementwise: ClassVar[bool] = True
+
+    def f(self, z: Array) -> Array:
+        """f(z), a new array."""
+        raise NotImplementedError
+
+    def slope(self, z: Array, y: Array) -> Array:
+        """f'(z), a new array, where y = f(z) is known; truth values count as 0 and 1."""
+        raise NotImplementedError
+
+    @fused
+    def __call__(self, z: Array) -> Array:
+        """f(z) for ``z`` of any shape, which is left as it is."""
+        return in_pieces(self.f, as_floats(z))
+
+    def derivative(self, z: Array, y: Array | None = None) -> Array:
+        """f'(z), same shape as ``z``; ``y`` is f(z) where it is known already."""
+        z = as_floats(z)
+        y = self(z) if y is None else y
+        self._expect_like(z, "y", y)
+        return in_pieces(self.slope, z, y).astype(z.dtype, copy=False)
+
+    @fused
+    def backward(self, dy: Array, z: Array, y: Array) -> Array:
+        """dz = dy ∘ f'(z): the chain rule through y = f(z)."""
+        return in_pieces(self._backward, dy, z, y)
+
+    def _backward(self, dy: Array, z: Array, y: Array) -> Array:
+        return dy * self.slope(z, y)
+
+    def _expect_like(self, z: Array, name: str, array: Array) -> None:
+        """Raise unless it has the shape of ``z``: NumPy would stretch it in silence."""
+        if getattr(array, "shape", None) != z.shape:
+            raise ValueError(
+                f"{self.name}: expected {name} as an array {z.shape} like z, "
+                f"got {checks.shown(array)}"
+            )
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+def as_floats(z: Array) -> Array:
+    """``z`` itself if it is a floating-point array, else as float64 (lists, integers)."""
+    if getattr(getattr(z, "dtype", None), "kind", "") == "f":
+        return z
+    numbers = namespace(z).asarray(z)
+    if numbers.dtype.kind not in "biuf":
+        raise ValueError(f"activation: expected z as real numbers, got {checks.shown(z)}")
+    return numbers.astype(float)
+
+
+class Linear(Activation):
+    """f(z) = z,  f'(z) = 1,  range (−∞, ∞)."""
+
+    name = "linear"
+    formula = "z"
+    derivative_formula = "1"
+    range = (-math.inf, math.inf)
+
+    def __call__(self, z: Array) -> Array:
+        return as_floats(z)
+
+    def slope(self, z: Array, y: Array) -> Array:
+        return np.ones_like(z)
+
+    def backward(self, dy: Array, z: Array, y: Array) -> Array:
+        """dz = dy, the array itself."""
+        return dy

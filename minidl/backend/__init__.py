@@ -1,0 +1,24 @@
+"""Device, arrays, threads: the only place, beside ``gpu/``, that asks where something runs."""
+
+from minidl.backend.arrays import IN_CACHE, Array, is_array, namespace, piece, special, to_numpy
+from minidl.backend.device import CPU, PRECISIONS, Device, DeviceError, get_device, set_precision
+from minidl.backend.fused import fused
+from minidl.backend.random import Random
+
+__all__ = [
+    "CPU",
+    "IN_CACHE",
+    "PRECISIONS",
+    "Array",
+    "Device",
+    "DeviceError",
+    "Random",
+    "fused",
+    "get_device",
+    "is_array",
+    "namespace",
+    "piece",
+    "set_precision",
+    "special",
+    "to_numpy",
+]

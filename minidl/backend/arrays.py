@@ -1,0 +1,50 @@
+"""NumPy's and CuPy's arrays behind one name: which module computes, and where.
+
+CuPy offers NumPy's interface, so every other file writes its mathematics once.
+"""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+from typing import Any, TypeAlias
+
+import numpy as np
+
+# A NumPy or a CuPy array: one name serves for both.
+Array: TypeAlias = np.ndarray
+
+IN_CACHE = 32 * 1024  # entries of an array, where a formula has several of that size
+
+
+def namespace(array: Any) -> ModuleType:
+    """The module that computes with ``array``: ``numpy`` or ``cupy``."""
+    if type(array) is not np.ndarray and type(array).__module__.partition(".")[0] == "cupy":
+        return sys.modules["cupy"]
+    return np
+
+
+def special(array: Any) -> ModuleType:
+    """SciPy's special functions for ``array``: ``scipy.special`` or CuPy's copy of it."""
+    if namespace(array) is np:
+        import scipy.special
+
+        return scipy.special
+    import cupyx.scipy.special
+
+    return cupyx.scipy.special
+
+
+def to_numpy(array: Any) -> np.ndarray:
+    """``array`` in the memory of the CPU (itself, if it is there already)."""
+    return array if namespace(array) is np else array.get()
+
+
+def is_array(value: Any) -> bool:
+    """Whether it is an array of NumPy or of CuPy."""
+    return isinstance(value, np.ndarray) or namespace(value) is not np
+
+
+def piece(array: Array) -> int:
+    """How many entries of ``array`` to go through at a time: what fits the cache; all on a GPU."""
+    return IN_CACHE if namespace(array) is np else array.size

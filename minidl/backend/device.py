@@ -1,0 +1,216 @@
+"""Devices by name: the CPU, or a GPU through CuPy.
+
+CuPy is imported only when a GPU is asked for, so that ``import minidl`` needs neither
+CuPy nor a driver.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from minidl.backend.arrays import Array, to_numpy
+from minidl.backend.memory import memory_limit
+from minidl.backend.threads import processors
+
+
+class DeviceError(RuntimeError):
+    """A device that was asked for by name cannot be had."""
+
+
+@dataclass(frozen=True)
+class Device:
+    """Where arrays live.  ``xp`` is the array module: ``numpy`` or ``cupy``."""
+
+    name: str  # "cpu" or "cuda:0", "cuda:1", …
+    reason: str  # why this one was taken, in one clause
+
+    @property
+    def is_cuda(self) -> bool:
+        return self.name != "cpu"
+
+    @property
+    def xp(self) -> ModuleType:
+        if not self.is_cuda:
+            return np
+        import cupy
+
+        # CuPy allocates on the current GPU of the calling thread.
+        cupy.cuda.Device(int(self.name.partition(":")[2])).use()
+        return cupy
+
+    def asarray(self, array: Any, dtype: Any = None) -> Array:
+        """``array`` on this device, copied only where it is not there already."""
+        if not self.is_cuda:
+            return np.asarray(to_numpy(array), dtype=dtype)
+        return self.xp.asarray(array, dtype=dtype)
+
+    def synchronize(self) -> None:
+        """Wait until everything launched on this device is done (a no-op on the CPU)."""
+        if self.is_cuda:
+            self.xp.cuda.get_current_stream().synchronize()
+
+    def describe(self, precision: str | None = None) -> str:
+        """``"cpu"``, or the name and memory of the GPU as well, and how it multiplies."""
+        if not self.is_cuda:
+            return self.name
+        runtime = self.xp.cuda.runtime
+        model = runtime.getDeviceProperties(int(self.name.partition(":")[2]))["name"]
+        described = f"{self} ({model.decode()}, {runtime.memGetInfo()[1] / 2**30:.0f} GiB)"
+        return described if precision is None else f"{described}, {precision} products"
+
+    def side_by_side(self, threads: int) -> int:
+        """How many training runs of so many threads to compute at a time: one on a GPU."""
+        return 1 if self.is_cuda else max(1, min(2, processors() // threads))
+
+    def require_memory(self, size: int, what: str) -> None:
+        """Raise :class:`DeviceError` where ``size`` bytes for ``what`` cannot fit.
+
+        On a GPU they must be free now; on the CPU they must not be more than this
+        process can have at all, for what is free there changes with every program.
+        """
+        needed = f"{what} needs {size / 1e6:,.0f} MB"
+        if self.is_cuda:
+            if size > self.xp.cuda.runtime.memGetInfo()[0]:
+                raise self._no_memory(needed)
+            return
+        limit = memory_limit()
+        if limit is not None and size > limit:
+            raise DeviceError(
+                f"cpu: not enough memory: {needed}, {limit / 1e6:,.0f} MB is all this process can "
+                "have; use a smaller batch size, or a smaller network"
+            )
+
+    @contextmanager
+    def enough_memory(self) -> Iterator[None]:
+        """Within it, memory that cannot be had on this GPU is a :class:`DeviceError`."""
+        try:
+            yield
+        except MemoryError as error:
+            if not self.is_cuda:
+                raise
+            raise self._no_memory(str(error)) from error
+
+    def _no_memory(self, why: str) -> DeviceError:
+        free, total = (size / 1e6 for size in self.xp.cuda.runtime.memGetInfo())
+        return DeviceError(
+            f"{self}: not enough memory: {why}, {free:,.0f} of {total:,.0f} MB are free; use a "
+            "smaller batch size, fewer or smaller examples, another GPU (cuda:1), or device 'cpu'"
+        )
+
+    def __str__(self) -> str:
+        return self.name
+
+
+CPU = Device("cpu", "asked for")
+
+
+def get_device(device: str | Device = "auto") -> Device:
+    """The device called ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:1"``.
+
+    ``auto`` takes the first GPU that works and else the CPU, and says once on
+    standard error which and why; ``reason`` of the device says so, too.  An
+    explicit ``cuda`` never falls back.
+
+    Raises
+    ------
+    ValueError
+        for any other name.
+    DeviceError
+        when the GPU asked for cannot be had, with the way out.
+    """
+    if isinstance(device, Device):
+        return device
+    if device == "cpu":
+        return CPU
+    if device == "auto":
+        try:
+            chosen = _cuda_device(0, "a GPU answers")
+        except DeviceError as error:
+            chosen = Device("cpu", str(error).partition(";")[0])
+        _say_once(f"minidl: device auto is {chosen} ({chosen.reason})")
+        return chosen
+    match = re.fullmatch(r"cuda(?::(\d+))?", device) if isinstance(device, str) else None
+    if match is None:
+        raise ValueError(
+            f"device: expected 'auto', 'cpu', 'cuda' or 'cuda:<number>', got {device!r}"
+        )
+    return _cuda_device(int(match.group(1) or 0), "asked for")
+
+
+@cache
+def _say_once(text: str) -> None:
+    print(text, file=sys.stderr)
+
+
+def _cuda_device(index: int, reason: str) -> Device:
+    """GPU number ``index``, tried with one small computation."""
+    name = f"cuda:{index}"
+    try:
+        import cupy
+    except ImportError as error:
+        raise DeviceError(
+            f"{name}: CuPy cannot be imported ({error}); install it with "
+            "pip install 'minidl[cuda12]' or 'minidl[cuda13]' (nvidia-smi shows the "
+            "CUDA version), or choose device 'cpu'"
+        ) from error
+    try:
+        count = cupy.cuda.runtime.getDeviceCount()
+        if index < count:
+            with cupy.cuda.Device(index):
+                square = cupy.ones((2, 2), np.float32)
+                (square @ square).sum().item()  # a kernel is compiled, and cuBLAS is loaded
+    except Exception as error:  # CuPy raises another class for each cause
+        raise DeviceError(
+            f"{name}: CuPy is installed but cannot compute ({error}); check the driver with "
+            "nvidia-smi and that CuPy's wheel (cuda12 or cuda13) fits it, or choose device 'cpu'"
+        ) from error
+    if index >= count:
+        there = ", ".join(f"cuda:{i}" for i in range(count)) or "no GPU"
+        raise DeviceError(f"{name}: no such GPU; there is {there}, or choose device 'cpu'")
+    return Device(name, reason)
+
+
+PRECISIONS = ("float32", "tf32")
+
+
+def set_precision(precision: str, device: Device) -> None:
+    """How a GPU multiplies matrices of float32 from now on, in the whole process.
+
+    ``"float32"``, as without this call, or ``"tf32"``: tensor cores that round both
+    factors to 10 bits after the point and add in float32.
+
+    Raises
+    ------
+    ValueError
+        for another precision.
+    DeviceError
+        for ``"tf32"`` on a CPU or on a GPU that is older than Ampere.
+    """
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision: expected one of {', '.join(PRECISIONS)}, got {precision!r}")
+    tf32 = precision == "tf32"
+    if not device.is_cuda:
+        if tf32:
+            raise DeviceError(
+                f"precision tf32 is for GPUs, and the device is {device}; choose float32"
+            )
+        return
+    capability = device.xp.cuda.Device().compute_capability
+    if tf32 and int(capability) < 80:
+        raise DeviceError(
+            f"{device}: expected compute capability 8.0 (Ampere) or more for precision tf32, got "
+            f"{int(capability) / 10}; choose float32"
+        )
+    from cupy._core import _routines_linalg as products
+
+    wanted = products.COMPUTE_TYPE_TF32 if tf32 else products.COMPUTE_TYPE_DEFAULT
+    products.set_compute_type(np.float32, wanted)

@@ -1,0 +1,264 @@
+"""Examples in memory: images stay bytes until the batch that needs them is drawn."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from minidl.backend import CPU, Array, Device, checks, get_device, namespace, to_numpy
+
+AT_ONCE = 1 << 20  # numbers that are looked at together
+
+
+class Examples:
+    """Inputs with their targets; a batch is turned into floats as it is drawn.
+
+    Parameters
+    ----------
+    inputs : (N, …) array, ``uint8`` or floating point
+    targets : (N,) integer class labels, or (N, …) floats
+    divisor : the batch is ``inputs / divisor``; 255 for bytes and 1 for floats
+        unless given
+    mean, std : of images (N, C, H, W), one number for each of the C channels in
+        units of ``inputs / divisor``; the batch is then
+        ``(inputs / divisor - mean) / std``
+
+    Raises
+    ------
+    ValueError
+        for empty arrays, lengths that differ, types that are neither, or a mean
+        and std that do not fit the channels.
+    """
+
+    def __init__(
+        self,
+        inputs: Array,
+        targets: Array,
+        divisor: float | None = None,
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
+    ) -> None:
+        for name, given in (("inputs", inputs), ("targets", targets)):
+            checks.array("Examples", name, given)
+        if inputs.ndim < 1 or targets.ndim < 1 or len(inputs) != len(targets) or not len(inputs):
+            raise ValueError(
+                "Examples: expected as many targets as inputs and at least one, got "
+                f"inputs {inputs.shape} and targets {targets.shape}"
+            )
+        if inputs.dtype != np.uint8 and inputs.dtype.kind != "f":
+            raise ValueError(
+                f"Examples: expected uint8 or floating-point inputs, got {inputs.dtype}; "
+                "convert them with inputs.astype('float32')"
+            )
+        if targets.dtype.kind not in "iuf":
+            raise ValueError(
+                f"Examples: expected integer labels or floating-point targets, got {targets.dtype}"
+            )
+        self.inputs = inputs  # (N, …)
+        self.targets = targets  # (N,) or (N, …)
+        if divisor is None:
+            divisor = 255.0 if inputs.dtype == np.uint8 else 1.0
+        self.divisor = checks.positive("Examples", "divisor", divisor)
+        self.mean = None if mean is None else _numbers("mean", mean)  # (C,)
+        self.std = None if std is None else _numbers("std", std)  # (C,)
+        if self.mean is not None or self.std is not None:
+            self._check_normalisation()
+
+    def _check_normalisation(self) -> None:
+        channels = self.inputs.shape[1] if self.inputs.ndim == 4 else 0
+        mean, std = self.mean or (), self.std or ()
+        if not len(mean) == len(std) == channels:
+            raise ValueError(
+                "Examples: expected images (N, C, H, W) and a mean and a std for each of the C "
+                f"channels, got inputs {self.inputs.shape}, mean {self.mean}, std {self.std}"
+            )
+        if not all(map(math.isfinite, mean)) or not all(0 < s < math.inf for s in std):
+            raise ValueError(
+                f"Examples: expected finite means and stds above 0, got mean {mean}, std {std}"
+            )
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """The shape of one example's input."""
+        return tuple(self.inputs.shape[1:])
+
+    def digest(self) -> str:
+        """The SHA-256 of all that a batch is made of: other examples have another."""
+        digest = hashlib.sha256()
+        for array in map(to_numpy, (self.inputs, self.targets)):
+            digest.update(f"{array.dtype.str} {array.shape}\0".encode())
+            digest.update(np.ascontiguousarray(array).data)
+        digest.update(repr((self.divisor, self.mean, self.std)).encode())
+        return digest.hexdigest()
+
+    def first(self, n: int) -> Examples:
+        """The first ``n`` examples (all, where there are fewer), without a copy."""
+        n = checks.whole("Examples.first", "n", n)
+        return self._with(self.inputs[:n], self.targets[:n])
+
+    def to(self, device: str | Device = CPU) -> Examples:
+        """The same examples in the memory of ``device``, still as bytes."""
+        device = get_device(device)
+        return self._with(device.asarray(self.inputs), device.asarray(self.targets))
+
+    def take(self, rows: np.ndarray) -> Examples:
+        """The examples with these row numbers, in this order, copied as they are (bytes stay)."""
+        rows = checks.indices("Examples.take", "rows", rows, len(self))
+        rows = namespace(self.inputs).asarray(rows)
+        return self._with(self.inputs[rows], self.targets[rows])
+
+    def split(
+        self, n: int, rng: np.random.Generator | int = 0, stratify: bool = False
+    ) -> tuple[Examples, Examples]:
+        """All but ``n`` examples, and the ``n`` that ``rng`` draws; both in their old order.
+
+        With ``stratify`` each class gives the same share of its examples: of N_c,
+        ⌊n N_c / N⌋, and one more in the classes with the largest remainders (the
+        lower label where they are equal) until there are ``n``.
+
+        Raises
+        ------
+        ValueError
+            unless both parts get an example, and where there are no labels to stratify by.
+        """
+        if checks.whole("Examples.split", "n", n) >= len(self):
+            raise ValueError(f"Examples.split: expected n from 1 to {len(self) - 1}, got {n}")
+        rng = checks.generator("Examples.split", rng)
+        checks.flag("Examples.split", "stratify", stratify)
+        order = rng.permutation(len(self))
+        if stratify:
+            self._check_integers()
+            labels = to_numpy(self.targets)[order]
+            drawn = np.zeros(len(self), bool)
+            for label, count in _shares(labels, n):
+                drawn[np.flatnonzero(labels == label)[:count]] = True
+        else:
+            drawn = np.arange(len(self)) < n
+        return self.take(np.sort(order[~drawn])), self.take(np.sort(order[drawn]))
+
+    def joined(self, other: Examples) -> Examples:
+        """These examples and, after them, the ``other`` ones, which are scaled alike."""
+        checks.instance("Examples.joined", "other", other, Examples)
+        ours, theirs = (
+            (e.inputs.dtype, e.input_shape, e.divisor, e.mean, e.std) for e in (self, other)
+        )
+        if ours != theirs:
+            raise ValueError(
+                "Examples.joined: expected examples of the same type, shape and scaling, "
+                f"got {ours} and {theirs}"
+            )
+        a, b = ((e.targets.dtype.kind, e.targets.shape[1:]) for e in (self, other))
+        if a != b:
+            raise ValueError(
+                "Examples.joined: expected targets of the same kind and shape, got "
+                f"{self.targets.dtype} {self.targets.shape} and "
+                f"{other.targets.dtype} {other.targets.shape}"
+            )
+        concatenate = namespace(self.inputs).concatenate
+        return self._with(
+            concatenate([self.inputs, other.inputs]), concatenate([self.targets, other.targets])
+        )
+
+    def _with(self, inputs: Array, targets: Array) -> Examples:
+        """Other arrays, turned into floats in the same way."""
+        return Examples(inputs, targets, self.divisor, self.mean, self.std)
+
+    def draw(
+        self, rows: Array, dtype: np.dtype, augment: Callable[[Array], Array] | None = None
+    ) -> tuple[Array, Array]:
+        """The batch of the given rows: inputs ``(len(rows), …)`` as ``dtype``, and targets.
+
+        ``augment`` changes the drawn inputs before they are scaled, say an
+        :class:`minidl.data.augmentation.Augmentation`.
+        """
+        targets = np.take(self.targets, rows, axis=0)
+        raw = np.take(self.inputs, rows, axis=0)
+        return self._scale(raw if augment is None else augment(raw), dtype), targets
+
+    def batch(self, start: int, stop: int, dtype: np.dtype) -> tuple[Array, Array]:
+        """The batch of rows ``start`` to ``stop`` in their own order, as :meth:`draw` gives it."""
+        dtype = checks.float_type("Examples.batch", dtype)
+        return self._scale(self.inputs[start:stop], dtype), self.targets[start:stop]
+
+    def _scale(self, raw: Array, dtype: np.dtype) -> Array:
+        x = raw.astype(dtype)
+        if self.divisor != 1.0:
+            x /= self.divisor
+        if self.mean is not None and self.std is not None:
+            for channel, (mean, std) in enumerate(zip(self.mean, self.std, strict=True)):
+                x[:, channel] -= mean
+                x[:, channel] /= std
+        return x
+
+    def check_labels(self, classes: int) -> None:
+        """Raise ``ValueError`` unless every target is an integer label in ``0 … classes - 1``."""
+        checks.whole("Examples.check_labels", "classes", classes)
+        self._check_integers()
+        labels = to_numpy(self.targets)
+        if labels.min() < 0 or labels.max() >= classes:
+            raise ValueError(
+                f"Examples: expected labels from 0 to {classes - 1}, "
+                f"got {labels.min()} to {labels.max()}"
+            )
+
+    def first_nonfinite(self, rows: np.ndarray, dtype: np.dtype) -> str | None:
+        """``"inputs[17, 0, 3] is nan"``: what is not finite in the given rows; None if nothing.
+
+        A number that ``dtype`` does not reach is not finite either.  The inputs come before the
+        targets; all rows are read, a few at a time.
+        """
+        for name, array in (("inputs", self.inputs), ("targets", self.targets)):
+            if array.dtype.kind == "f":
+                found = _first_nonfinite(array, rows, dtype)
+                if found is not None:
+                    index, value = found
+                    beyond = f", which {dtype} cannot hold" if math.isfinite(value) else ""
+                    return f"{name}[{', '.join(map(str, index))}] is {value}{beyond}"
+        return None
+
+    def _check_integers(self) -> None:
+        if self.targets.dtype.kind not in "iu" or self.targets.ndim != 1:
+            raise ValueError(
+                "Examples: expected integer labels (N,), "
+                f"got {self.targets.dtype} {self.targets.shape}"
+            )
+
+
+def _first_nonfinite(
+    array: Array, rows: np.ndarray, dtype: np.dtype
+) -> tuple[list[int], float] | None:
+    """Index and value of the first number in these rows that is not finite as ``dtype``."""
+    at_once = AT_ONCE // max(1, math.prod(array.shape[1:])) + 1
+    for start in range(0, len(rows), at_once):
+        some = rows[start : start + at_once]
+        piece = to_numpy(array[namespace(array).asarray(some)])
+        with np.errstate(over="ignore"):
+            bad = np.argwhere(~np.isfinite(piece.astype(dtype)))
+        if len(bad):
+            row, *place = bad[0].tolist()
+            return [int(some[row]), *place], float(piece[tuple(bad[0])])
+    return None
+
+
+def _numbers(name: str, values: Sequence[float]) -> tuple[float, ...]:
+    given = np.asarray(values)
+    if given.ndim != 1 or given.dtype.kind not in "iuf":
+        raise ValueError(
+            f"Examples: expected {name} as one number for each channel, got {checks.shown(values)}"
+        )
+    return tuple(map(float, values))
+
+
+def _shares(labels: np.ndarray, n: int) -> list[tuple[int, int]]:
+    """``(label, count)``: how many of ``n`` examples each class gives, by largest remainder."""
+    present, sizes = np.unique(labels, return_counts=True)
+    counts, remainders = np.divmod(n * sizes, len(labels))
+    more = np.argsort(-remainders, kind="stable")[: n - counts.sum()]
+    counts[more] += 1
+    return list(zip(present.tolist(), counts.tolist(), strict=True))

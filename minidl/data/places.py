@@ -1,0 +1,94 @@
+"""Where data sets are looked for, where from and where to they are downloaded."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+from minidl._printable import printable
+from minidl.data.dataset import DatasetError, DatasetNotFound
+
+
+@dataclass(frozen=True)
+class Places:
+    """The folders to look in, in order, and the one to download into.
+
+    ``target`` is ``None`` where nothing may be downloaded, because the user ``named``
+    the one folder, or else switched downloading off.
+    """
+
+    folders: tuple[Path, ...]
+    target: Path | None
+    named: bool
+    progress: bool
+
+    def not_found(self, title: str, files: str, source: str) -> DatasetNotFound:
+        """The error for a data set that is in none of the folders and may not be downloaded."""
+        where = " or ".join(
+            f"{f}{'' if os.path.isdir(f) else ' (no such folder)'}" for f in self.folders
+        )
+        way_out = (
+            "Leave the folder away (no --data-dir) to have it downloaded"
+            if self.named
+            else "Allow downloading (it is switched off)"
+        )
+        return DatasetNotFound(
+            f"{title} is not in {where}: expected {files}. {way_out}, or put there {source}",
+            f"{title} is not in {where} and downloading is switched off",
+        )
+
+
+def places(data_dir: str | os.PathLike[str] | None, download: bool, progress: bool) -> Places:
+    """``data_dir`` and nothing else where given; else ``$MINIDL_DATA`` and the user's cache."""
+    if data_dir is not None:
+        return Places((_folder(data_dir),), None, True, progress)
+    folders = [cache()]
+    if environment := os.environ.get("MINIDL_DATA"):
+        folders.insert(0, _folder(environment))
+    target = next(filter(writable, folders), folders[0])
+    return Places(tuple(folders), target if download else None, False, progress)
+
+
+def own_mirror(path: str) -> tuple[str, ...]:
+    """The address of the file ``path`` on the mirror that ``$MINIDL_MIRROR`` names, if it does.
+
+    Raises
+    ------
+    DatasetError
+        where it names no address of http or https, or one with a password, which messages
+        would show.
+    """
+    mirror = os.environ.get("MINIDL_MIRROR", "").strip()
+    if not mirror:
+        return ()
+    try:
+        parts = urlsplit(mirror)
+        good = parts.scheme in ("http", "https") and parts.hostname and "@" not in parts.netloc
+    except ValueError:
+        good = False
+    if not good or parts.query or parts.fragment:
+        shown = printable(mirror.rpartition("@")[2], limit=200)
+        raise DatasetError(
+            f"MINIDL_MIRROR: expected an address such as https://host/folder, got {shown!r}; a "
+            "password belongs in ~/.netrc, a folder of this machine in MINIDL_DATA"
+        )
+    return (f"{mirror.rstrip('/')}/{quote(path)}",)
+
+
+def _folder(name: str | os.PathLike[str]) -> Path:
+    return Path(os.path.expanduser(name))
+
+
+def cache() -> Path:
+    """The user's cache folder for minidl."""
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("minidl"))
+
+
+def writable(folder: Path) -> bool:
+    """Whether files can be put into ``folder``, or it can be made."""
+    there = next((path for path in (folder, *folder.parents) if os.path.exists(path)), folder)
+    return os.access(there, os.W_OK | os.X_OK)

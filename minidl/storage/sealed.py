@@ -1,0 +1,121 @@
+"""Files with a checksum, whose contents are of known types: read whole and as written, or refused.
+
+A file is a line that says what it is, the SHA-256 of the rest, and the value in
+MessagePack.  Reading checks all of it before a value is made, and makes nothing but
+numbers, text, arrays, and the dataclasses that the caller names: a file cannot run code.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from minidl.backend import is_array, to_numpy
+from minidl.storage.files import NotAPlainFile, open_to_read, whole_file
+
+MAGIC, VERSION = b"minidl sealed file, version ", 2
+HEAD = MAGIC + b"%d\n" % VERSION
+DIGEST = hashlib.sha256().digest_size  # bytes
+LIMIT = 1 << 30  # bytes: no file of minidl is larger
+AXES = 16  # no array of minidl has more
+# By name: np.dtype would evaluate text that is no name.
+DTYPES = {f"{order}{kind}{size}" for order in "<>" for kind in "iuf" for size in (2, 4, 8)}
+DTYPES |= {"|b1", "|i1", "|u1"}
+
+# msgspec 0.22 learns a type at its first use, and crashes where two threads do so at once.
+_decoding = threading.Lock()
+# Training runs side by side end their epochs together: one copy of a state in memory at a time.
+_encoding = threading.Lock()
+
+
+class DamagedFile(ValueError):
+    """A sealed file that is not what was written."""
+
+
+def write_sealed(path: str | os.PathLike[str], value: Any) -> None:
+    """Write ``value``, whole or not at all: numbers, text, lists, dicts, arrays, dataclasses."""
+    with _encoding:
+        contents = encoded(value)
+        with whole_file(path, "wb") as file:
+            file.write(HEAD)
+            file.write(hashlib.sha256(contents).digest())
+            file.write(contents)
+
+
+def read_sealed(path: str | os.PathLike[str], kind: Any, limit: int = LIMIT) -> Any:
+    """The value of type ``kind`` that :func:`write_sealed` wrote.
+
+    Raises
+    ------
+    FileNotFoundError
+        where there is no such file.
+    DamagedFile
+        for what is no plain file, for a file of more than ``limit`` bytes, of another format
+        or version, with another checksum than it says, or whose value is not of that type.
+    """
+    path = Path(path)
+    try:
+        file = open_to_read(path)
+    except NotAPlainFile as error:
+        raise DamagedFile(str(error)) from error
+    with file:
+        size = os.fstat(file.fileno()).st_size
+        if size > limit:
+            raise DamagedFile(f"{path}: expected at most {limit:,} bytes, got {size:,}")
+        head, digest = file.read(len(HEAD)), file.read(DIGEST)
+        contents = file.read(limit)
+    if head != HEAD:
+        is_other = head.startswith(MAGIC)
+        what = "another minidl wrote it" if is_other else "it is something else, or damaged"
+        raise DamagedFile(f"{path}: expected {HEAD!r} at its beginning, got {head!r}; {what}")
+    if hashlib.sha256(contents).digest() != digest:
+        raise DamagedFile(f"{path}: damaged: its contents do not have the checksum it says")
+    return decoded(contents, kind, path)
+
+
+def decoded(contents: bytes, kind: Any, path: Path) -> Any:
+    """The value in ``contents``, which came from ``path``."""
+    try:
+        with _decoding:
+            return msgspec.msgpack.decode(contents, type=kind, dec_hook=_decoded)
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        raise DamagedFile(f"{path}: expected {_name(kind)}, got something else: {error}") from error
+
+
+def encoded(value: Any) -> bytearray:
+    """``value`` as the contents of a sealed file."""
+    buffer = bytearray()  # that of ``encode`` doubles until it is large enough, and is copied
+    msgspec.msgpack.Encoder(enc_hook=_encoded).encode_into(value, buffer)
+    return buffer
+
+
+def _encoded(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        return value.item()
+    if is_array(value):
+        array = np.ascontiguousarray(to_numpy(value))
+        return array.dtype.str, value.shape, array.data.cast("B") if array.size else b""
+    raise TypeError(f"expected numbers, text and arrays, got {type(value).__name__}")
+
+
+def _decoded(kind: type, value: Any) -> Any:
+    if kind is not np.ndarray:
+        raise TypeError(f"expected arrays, got {kind}")
+    name, shape, numbers = msgspec.convert(value, tuple[str, tuple[int, ...], bytes])
+    if name not in DTYPES or len(shape) > AXES or any(n < 0 for n in shape):
+        raise ValueError(f"expected an array of numbers, got {name[:20]!r} with {len(shape)} axes")
+    dtype = np.dtype(name)
+    if math.prod(shape) * dtype.itemsize != len(numbers):
+        raise ValueError(f"expected {shape} numbers of {dtype}, got {len(numbers)} bytes")
+    return np.frombuffer(numbers, dtype).reshape(shape).copy()
+
+
+def _name(kind: Any) -> str:
+    return getattr(kind, "__name__", str(kind))

@@ -1,0 +1,123 @@
+"""The weights of a network in one file: an array for each parameter, and what they are of.
+
+Layers come in as a list, those inside of others before the one around them; each has a
+``name``, ``parameters()``, ``state()`` and their shapes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minidl._printable import printable
+from minidl.backend import Array, to_numpy
+from minidl.storage.files import NotAPlainFile, open_to_read, whole_file
+from minidl.storage.npz import NpzError, NpzReader
+
+FORMAT, FORMAT_VERSION = "minidl-network", 1
+MANIFEST = 1_000_000  # characters at most; a layer takes about a hundred
+
+
+class WeightsError(ValueError):
+    """A weights file that cannot be read or does not fit the network."""
+
+
+def save(path: str | os.PathLike[str], layers: Sequence[Any]) -> None:
+    """Write parameters and state to ``path``, whole or not at all."""
+    arrays: dict[str, Any] = {name: to_numpy(value) for name, value in _saved(layers)}
+    manifest = {"format": FORMAT, "version": FORMAT_VERSION, "layers": _manifest(layers)}
+    arrays["manifest"] = np.array(json.dumps(manifest))
+    with whole_file(path, "wb") as file:
+        np.savez(file, **arrays)
+
+
+def load(path: str | os.PathLike[str], layers: Sequence[Any]) -> list[tuple[Array, np.ndarray]]:
+    """Each array of the layers with the values that the file has for it; nothing is changed.
+
+    Raises
+    ------
+    OSError, WeightsError
+        as :meth:`minidl.Network.load` does.
+    """
+    path = Path(path)
+    try:
+        with open_to_read(path) as file:
+            values = _read(NpzReader(file), layers)
+    except NotAPlainFile as error:
+        raise WeightsError(str(error)) from error
+    except NpzError as error:
+        raise WeightsError(
+            f"{path}: expected a weights file whole and as Network.save writes it: {error}; "
+            "use another copy"
+        ) from error
+    except WeightsError as error:
+        raise WeightsError(f"{path}: {error}") from None
+    return [(array, value) for (_, array), value in zip(_saved(layers), values, strict=True)]
+
+
+def _saved(layers: Sequence[Any]) -> Iterator[tuple[str, Array]]:
+    """``("dense_1.W", W)`` and so on: every parameter and every array of the state."""
+    for layer in layers:
+        for name, value in (layer.parameters() | layer.state()).items():
+            yield f"{layer.name}.{name}", value
+
+
+def _manifest(layers: Sequence[Any]) -> list[list[Any]]:
+    return [
+        [
+            layer.name,
+            repr(layer),
+            {name: list(shape) for name, shape in _shapes(layer).items()},
+        ]
+        for layer in layers
+    ]
+
+
+def _shapes(layer: Any) -> dict[str, tuple[int, ...]]:
+    return layer.parameter_shapes() | layer.state_shapes()
+
+
+def _read(file: NpzReader, layers: Sequence[Any]) -> list[np.ndarray]:
+    """Everything that is saved, of the right shapes, if the file is of these layers."""
+    _check_manifest(_json(file.text("manifest", MANIFEST)), _manifest(layers))
+    shapes = {name: value.shape for name, value in _saved(layers)}
+    if surplus := file.names - {"manifest", *shapes}:
+        raise NpzError(f"expected the network's arrays alone, got {min(surplus)!r} besides")
+    return [file.floats(name, shape) for name, shape in shapes.items()]
+
+
+def _check_manifest(manifest: Any, ours: list[list[Any]]) -> None:
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        raise WeightsError(f"expected a manifest of format {FORMAT!r}, got another")
+    if manifest.get("version") != FORMAT_VERSION:
+        raise WeightsError(
+            f"expected format version {FORMAT_VERSION}, got "
+            f"{manifest.get('version')!r:.100}; a newer minidl wrote it"
+        )
+    theirs = manifest.get("layers")
+    if theirs != ours:
+        raise WeightsError(
+            "holds the weights of another network\n"
+            f"  expected {_one_line(ours)}\n  got      {_one_line(theirs)}"
+        )
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise NpzError(f"expected a manifest in JSON ({error})") from error
+
+
+def _one_line(layers: Any) -> str:
+    """The layers of a manifest as one line of an error message, whatever is in them."""
+    try:
+        text = ", ".join(f"{name}: {layer}" for name, layer, _ in layers)
+    except (TypeError, ValueError, RecursionError):
+        text = f"no list of layers, but a {type(layers).__name__}"
+    return printable(text, limit=2000)

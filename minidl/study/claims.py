@@ -1,0 +1,185 @@
+"""Published claims, each judged by one criterion on the study's own figures and on ours.
+
+A criterion turns a run into figures and into numbers that are above 0 where the claim is right.
+Each number has a 95% interval.  The claim holds where all intervals lie above 0, it does not hold
+where one lies below, and otherwise chance can have it either way: it is not decided.  With one
+seed an interval knows what is uncertain within a training (the number of test images, the scatter
+of the epochs); with several it is Student's, over the seeds.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, TypeVar
+
+import numpy as np
+
+from minidl.study.estimates import Estimate, Interval, over_seeds
+
+NOT_REPORTED = "not reported"
+TOO_EARLY = "no figure after so few epochs"
+BEYOND = "Beyond the study"  # how a claim begins that the study did not make
+
+HOLDS = "holds"
+FAILS = "does not hold"
+OPEN = "not decided"
+UNJUDGED = "not judged"
+VERDICTS = (HOLDS, FAILS, OPEN, UNJUDGED)
+
+R = TypeVar("R")  # what a run is, as far as the claims are about it
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a criterion finds in a run: the figures for the reader, the numbers for the verdict."""
+
+    said: str
+    numbers: Mapping[str, Estimate]  # by what they are; above 0 where the claim is right
+    within: float | None = None  # the claim is that each is 0: less than so far from it
+    together: int = field(default=0)  # comparisons that a number was chosen from; 0: all given
+
+    @property
+    def comparisons(self) -> int:
+        return self.together or len(self.numbers)
+
+
+Judged = Evidence | None  # None: cannot be judged
+Criterion = Callable[[R], Judged]
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A published claim and what became of it."""
+
+    claim: str
+    criterion: str
+    published: str  # the study's own figures under the criterion
+    measured: str  # ours
+    verdict: str  # one of VERDICTS
+
+    @property
+    def holds(self) -> bool | None:
+        """None where it is not decided, or cannot be judged."""
+        return {HOLDS: True, FAILS: False}.get(self.verdict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For ``summary.json``."""
+        return asdict(self) | {"holds": self.holds}
+
+
+def judge(
+    claims: Sequence[tuple[str, str, Criterion[R]]],
+    study: R,
+    runs: Sequence[R],
+    whole_study: R | None = None,
+) -> list[Claim]:
+    """Every ``(claim, criterion, test)``, tested on the study's figures and on our runs.
+
+    ``runs`` has one run for each seed.  Where it is shorter than the study, ``study`` has the
+    figures after as many epochs and ``whole_study`` those after all of them.  What is infinite
+    or no number makes a claim undecided, without a warning.
+    """
+    judged = []
+    for claim, criterion, test in claims:
+        with np.errstate(all="ignore"):
+            theirs = test(study)
+            later = test(whole_study) if theirs is None and whole_study is not None else None
+            ours = [found for found in map(test, runs) if found is not None]
+        published = _published(theirs) if later is None else TOO_EARLY
+        judged.append(Claim(claim, criterion, published, measured(ours), verdict(ours)))
+    return judged
+
+
+def verdict(found: Sequence[Evidence]) -> str:
+    """What the evidence of all seeds comes to."""
+    if not found:
+        return UNJUDGED
+    first, numbers = found[0], _over_seeds(found)
+    intervals = [number.interval(first.comparisons) for number in numbers.values()]
+    clear = [low > 0 or high < 0 for low, high in intervals]
+    if first.within is not None:
+        if any(clear):
+            return FAILS
+        near = [-first.within < low and high < first.within for low, high in intervals]
+        return HOLDS if all(near) else OPEN
+    if any(high < 0 for _, high in intervals):
+        return FAILS
+    return HOLDS if all(clear) else OPEN
+
+
+def count(claims: Sequence[Mapping[str, Any]]) -> str:
+    """``4 hold, 1 does not, 3 are not decided``: of the claims of a summary."""
+    given = [claim["verdict"] for claim in claims]
+    hold, fail, open_, unjudged = (given.count(verdict) for verdict in VERDICTS)
+    said = [
+        f"{hold} hold" + ("s" if hold == 1 else ""),
+        f"{fail} " + ("does not" if fail == 1 else "do not"),
+        f"{open_} {'is' if open_ == 1 else 'are'} not decided",
+    ]
+    return ", ".join([*said, f"{unjudged} cannot be judged"] if unjudged else said)
+
+
+def published_title(epochs: int, theirs: int) -> str:
+    """``published``, and after which epoch, where a run is not as long as the study's."""
+    return "published" if epochs == theirs else f"published, epoch {min(epochs, theirs)}"
+
+
+def made(claims: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The claims of a summary that the study made, without what we ask beyond it."""
+    return [claim for claim in claims if not claim["claim"].startswith(BEYOND)]
+
+
+def _over_seeds(found: Sequence[Evidence]) -> dict[str, Estimate]:
+    """The numbers that all seeds have."""
+    names = [n for n in found[0].numbers if all(n in one.numbers for one in found)]
+    together = found[0].comparisons
+    return {name: over_seeds([one.numbers[name] for one in found], together) for name in names}
+
+
+def _published(judged: Judged) -> str:
+    if judged is None:
+        return NOT_REPORTED
+    shown = _shown([judged])
+    notes = {HOLDS: "", FAILS: " (does not meet the criterion)", OPEN: f"{shown} (within chance)"}
+    return judged.said + notes[verdict([judged])]
+
+
+def measured(ours: Sequence[Evidence]) -> str:
+    """The figures of the first seed, and the number of all that the verdict hangs on."""
+    if not ours:
+        return "cannot be judged in this set-up"
+    several = f" (first of {len(ours)} seeds)" if len(ours) > 1 else ""
+    return ours[0].said + several + _shown(ours)
+
+
+def _shown(ours: Sequence[Evidence]) -> str:
+    """The number that the verdict hangs on, with its interval; nothing where there is no chance."""
+    first = ours[0]
+    numbers = {name: number for name, number in _over_seeds(ours).items() if number.error != 0}
+    if not numbers:
+        return ""
+    if first.within is None:
+        name = min(numbers, key=lambda name: _distance(numbers[name]))
+    else:
+        name = max(numbers, key=lambda name: abs(_distance(numbers[name])))
+    low, high = numbers[name].interval(first.comparisons)
+    if not math.isfinite(high - low):
+        return f"; {name}: uncertain by an unknown amount"
+    value, *ends = _rounded(numbers[name].value, (low, high))
+    return f"; {name} {value} ({' to '.join(ends)})"
+
+
+def _distance(number: Estimate) -> float:
+    """From 0, in standard errors."""
+    known = math.isfinite(number.value) and math.isfinite(number.error)
+    return number.value / number.error if known else 0.0
+
+
+def _rounded(value: float, interval: Interval) -> tuple[str, str, str]:
+    """With as many digits as the width of the interval gives sense to."""
+    width = interval[1] - interval[0]
+    digits = max(2, 1 - math.floor(math.log10(width))) if 0 < width < 100 else 0
+    low, high = interval
+    return f"{value:+.{digits}f}", f"{low:+.{digits}f}", f"{high:+.{digits}f}"

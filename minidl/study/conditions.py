@@ -1,0 +1,143 @@
+"""What a run was made with: the data set, and the machine, software and command."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from minidl._printable import printable
+from minidl.backend import Device
+from minidl.data import Dataset
+from minidl.study.environment import (
+    hardware,
+    load_of_others,
+    peak_memory_mb,
+    today,
+    versions,
+)
+from minidl.study.markup import code, plain
+from minidl.training.software import Software
+
+
+@dataclass(frozen=True)
+class DataUsed:
+    """What the report says of the data set, without its images."""
+
+    name: str
+    title: str
+    note: str
+    is_stand_in: bool
+    train_images: int
+    test_images: int
+    inputs: int  # numbers in one image
+    classes: tuple[str, ...]
+
+    @classmethod
+    def of(cls, data: Dataset) -> DataUsed:
+        return cls(
+            data.name,
+            data.title,
+            printable(data.note),
+            data.is_stand_in,
+            len(data.train),
+            len(data.test),
+            int(np.prod(data.train.input_shape)),
+            data.classes,
+        )
+
+    def __str__(self) -> str:
+        note = f" ({self.note})" if self.note else ""
+        return (
+            f"data: {self.title}, {self.train_images:,} training and "
+            f"{self.test_images:,} test images{note}"
+        )
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """Machine and software, and how long it took."""
+
+    device: str
+    jobs: int
+    hardware: dict[str, Any]
+    versions: dict[str, str]
+    date: str
+    seconds: float
+    peak_memory_mb: float | None
+    command: str
+    done_before: int = 0  # networks that earlier starts of the command trained
+    threads: int | None = None  # of each training run; None: nothing was trained
+    software: Sequence[Mapping[str, str]] = ()  # that the results were computed with, each once
+    load_of_others: float | None = None  # processors that other programs kept busy meanwhile
+
+    @classmethod
+    def now(
+        cls,
+        device: Device,
+        precision: str,
+        jobs: int,
+        command: str,
+        start: float,
+        done_before: int = 0,
+        threads: int | None = None,
+        software: Sequence[Software] = (),
+    ) -> Conditions:
+        """Those of this process at the end of its work, begun at ``time.perf_counter()`` start."""
+        computed = device.describe(precision)
+        seconds = time.perf_counter() - start
+        return cls(
+            computed,
+            jobs,
+            hardware(),
+            versions(),
+            today(),
+            seconds,
+            peak_memory_mb(),
+            command,
+            done_before,
+            threads,
+            [one.parts for one in software],
+            load_of_others(seconds),
+        )
+
+    def rows(self) -> list[list[str]]:
+        """For the table of the set-up."""
+        memory = "unknown" if self.peak_memory_mb is None else f"{self.peak_memory_mb:.0f} MB"
+        machine = ", ".join(f"{key.replace('_', ' ')}: {v}" for key, v in self.hardware.items())
+        earlier = f"; {self.done_before} network(s) are of an earlier start of the command"
+        time = f"{self.seconds:.0f} s{earlier if self.done_before else ''}"
+        threads = "" if self.threads is None else f", {self.threads} thread(s) for each"
+        others = (
+            "" if self.load_of_others is None else f", load of other work {self.load_of_others:.1f}"
+        )
+        return [
+            ["device", f"{self.device}, {self.jobs} network(s) at a time{threads}"],
+            ["machine", plain(machine)],
+            ["versions", ", ".join(f"{k} {v}" for k, v in self.versions.items())],
+            *self._mixture(),
+            ["date, time, peak memory", f"{self.date}, {time}, {memory}{others}"],
+            ["command", code(self.command)],
+        ]
+
+    def _mixture(self) -> list[list[str]]:
+        """A row where parts of the results were computed with other software than others."""
+        if len(self.software) < 2:
+            return []
+        names = dict.fromkeys(name for one in self.software for name in one)
+        differing = [n for n in names if len({one.get(n) for one in self.software}) > 1]
+        each = "; ".join(
+            ", ".join(f"{name} {one.get(name, 'none')}" for name in differing)
+            for one in self.software
+        )
+        told = f"with software that differs, so that the last digits may: {plain(each)}"
+        return [["computed in parts", told]]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For ``summary.json``: all but the command."""
+        known = asdict(self)
+        del known["command"]
+        return known

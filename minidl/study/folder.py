@@ -1,0 +1,163 @@
+"""The folder of a run: it says whose it is, and every file in it is whole or not there."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from minidl._printable import printable
+from minidl.storage.files import is_part, own_folder, read_json, remove_parts, try_lock, whole_file
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+# A file or folder that is written; ".." and "/" are none, nor is a name of one system only.
+PART = re.compile(r"\w[\w .+-]*", re.ASCII)
+
+
+MARKER = "minidl-run.json"  # makes a folder one that minidl writes to
+LOCK = ".lock"
+LARGEST = 1 << 16  # bytes of a marker
+
+
+class FolderInUse(RuntimeError):
+    """Another process writes to this run folder."""
+
+
+def study_of(path: Path) -> str | None:
+    """The study whose run lies in the folder ``path``, as its marker says; None without one."""
+    try:
+        found = read_json(path / MARKER, "what kind of run it is", LARGEST)
+    except FileNotFoundError:
+        return None
+    return printable(str(found.get("study")), 40)
+
+
+class RunFolder:
+    """Where ``study`` writes; made, with its parents, where it is not there.
+
+    It is a folder of its own: one that is empty, or that an earlier run of the same study
+    has made, as its file ``minidl-run.json`` says.  As long as this object lives nobody else
+    has it: the lock on its file ``.lock`` is the system's, and goes with the process however
+    that ends.
+
+    Raises
+    ------
+    FileExistsError
+        for a folder of another study, or with files of somebody else; nothing in it is
+        changed.
+    NotADirectoryError, PermissionError
+        where it cannot be a folder to write in; tried at once, not after an
+        hour of training.
+    FolderInUse
+        where another process has it.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], study: str) -> None:
+        self.path = Path(path)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError):
+            raise NotADirectoryError(
+                f"{self.path}: expected a folder for the results, got a file; choose another"
+            ) from None
+        self._expect_own(study)
+        try:
+            self._lock = try_lock(self.path / LOCK)
+        except FileNotFoundError:
+            raise PermissionError(
+                f"{self.path}: expected a folder to write in, got one that takes no files"
+            ) from None
+        if self._lock is None:
+            raise FolderInUse(
+                f"{self.path}: another process works in this folder; wait until it is done, "
+                "or choose another --output-dir"
+            )
+        if not self._expect_own(study):  # asked again: it may have been another's until now
+            self.write_json(MARKER, {"format": "minidl-run", "study": study})
+        inside = [p for p in self.path.iterdir() if p.is_dir() and not p.is_symlink()]
+        for folder in (self.path, *inside):
+            remove_parts(folder)
+
+    def __truediv__(self, name: str) -> Path:
+        """The path of the file ``name`` in the folder; its own folder is made.
+
+        Raises
+        ------
+        ValueError
+            for a name that leads out of the folder or that not every system can take.
+        """
+        parts = PurePosixPath(name).parts
+        if not parts or not all(map(PART.fullmatch, parts)):
+            raise ValueError(f"expected the name of a file in {self.path}, got {name!r}")
+        path = self.path / name
+        if path.parent != self.path:
+            own_folder(path.parent)
+        return path
+
+    def _expect_own(self, study: str) -> bool:
+        """Whether it says that it is a folder of ``study``; False where it is empty."""
+        there = [
+            path.name
+            for path in self.path.iterdir()
+            if path.name != LOCK and not is_part(path.name)  # what a start killed early leaves
+        ]
+        found = study_of(self.path)
+        if found == study or not there:
+            return found == study
+        got = f"a run of {found}" if found else f"a folder with {printable(min(there), 40)} in it"
+        raise FileExistsError(
+            f"{self.path}: expected an empty folder or a run of {study} (which has a file {MARKER} "
+            f"that says so), got {got}; choose another --output-dir"
+        )
+
+    def write_text(self, name: str, text: str) -> None:
+        with whole_file(self / name) as file:
+            file.write(text)
+
+    def write_json(self, name: str, data: Mapping[str, Any]) -> None:
+        """``data`` as JSON; NaN and infinity, which JSON does not have, as ``null``."""
+        text = json.dumps(_finite(data), indent=1, ensure_ascii=False, allow_nan=False)
+        self.write_text(name, text + "\n")
+
+    def write_csv(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Rows with the same keys, which become the head; NaN as an empty cell."""
+        if not rows:
+            raise ValueError(f"{name}: expected at least one row, got none")
+        with whole_file(self / name) as file:
+            writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+            writer.writeheader()
+            writer.writerows({k: "" if v != v else v for k, v in row.items()} for row in rows)
+
+    def write_figure(self, name: str, figure: Figure) -> None:
+        """``name.png`` and ``name.svg``.
+
+        The figure is laid out once, for the PNG; its layout engine is taken away then, since
+        matplotlib would draw the SVG twice to lay it out again.
+        """
+        from matplotlib.backend_bases import FigureCanvasBase
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+        with whole_file(self / f"{name}.png", "wb") as file:
+            FigureCanvasAgg(figure).print_png(file)
+        FigureCanvasBase(figure)  # takes the place of the one that keeps the pixels
+        figure.set_layout_engine(None)
+        with whole_file(self / f"{name}.svg", "wb") as file:
+            figure.savefig(file, format="svg", metadata={"Date": None})
+
+
+def _finite(data: Any) -> Any:
+    """``data`` with every NaN and infinity as None."""
+    if isinstance(data, Mapping):
+        return {str(key): _finite(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [_finite(value) for value in data]
+    if isinstance(data, float):
+        return data if math.isfinite(data) else None
+    return data

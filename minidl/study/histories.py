@@ -1,0 +1,73 @@
+"""The figures of trainings as data, for ``summary.json`` and ``epochs.csv``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from minidl.study.recording import History
+
+
+def by_epoch(history: History) -> dict[str, list[float]]:
+    """A list over the epochs for each figure of a training."""
+    return {
+        "train_accuracy": history.train_accuracy,
+        "train_loss": history.train_loss,
+        "test_accuracy": history.test_accuracy,
+        "test_loss": history.test_loss,
+        "seconds": history.seconds,
+    }
+
+
+def by_layer(history: History) -> dict[str, Any]:
+    """For each figure of the layers a list over the epochs, of lists over the layers.
+
+    ``gradients`` (mean |∂L/∂θ|) and ``update_ratios`` (‖Δθ‖ / ‖θ‖ of the epoch's last step; NaN
+    for zeros) are those of ``weights`` and ``biases``; ``units`` has the shares of ``dead`` ones
+    and of ``saturated`` slopes in the hidden layers with an activation function.
+    """
+    parameters = {"weights": "W", "biases": "b"}
+    hidden = [probe.units[:-1] for probe in history.probes]
+    return {
+        "gradients": {
+            key: [probe.mean_abs(name) for probe in history.probes]
+            for key, name in parameters.items()
+        },
+        "update_ratios": {
+            key: [
+                [g.update_ratio for g in probe.gradients if g.parameter == name]
+                for probe in history.probes
+            ]
+            for key, name in parameters.items()
+        },
+        "units": {
+            "dead": [[unit.dead for unit in units] for units in hidden],
+            "saturated": [[unit.saturated for unit in units] for units in hidden],
+        },
+    }
+
+
+def epoch_rows(seed: int, network: str, history: History) -> list[dict[str, Any]]:
+    """One row per epoch."""
+    return [
+        {
+            "seed": seed,
+            "epoch": epoch + 1,
+            "network": network,
+            "train_loss": history.train_loss[epoch],
+            "train_accuracy": history.train_accuracy[epoch],
+            "test_loss": history.test_loss[epoch],
+            "test_accuracy": history.test_accuracy[epoch],
+            "seconds": history.seconds[epoch],
+        }
+        for epoch in range(len(history.seconds))
+    ]
+
+
+def mean_of(blocks: Sequence[Any]) -> Any:
+    """The mean, say over seeds, of numbers, lists or dictionaries of the same keys and lengths."""
+    if isinstance(blocks[0], dict):
+        return {key: mean_of([block[key] for block in blocks]) for key in blocks[0]}
+    return np.mean(blocks, axis=0).tolist()

@@ -1,0 +1,125 @@
+"""Train networks and keep what a study of them needs, epoch by epoch."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextvars import copy_context
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import numpy as np
+
+from minidl.backend import Array, checks
+from minidl.data.examples import Examples
+from minidl.inspection import Probe, probe
+from minidl.losses import Loss
+from minidl.microscope.look_file import Recorder
+from minidl.network import Network
+from minidl.optimizers import Optimizer
+from minidl.training import evaluate, train
+from minidl.training.checkpoint import Checkpoint
+
+T = TypeVar("T")
+
+
+@dataclass
+class History:
+    """One training, a list over its epochs for each figure."""
+
+    train_loss: list[float] = field(default_factory=list)  # running, over the epoch
+    train_accuracy: list[float] = field(default_factory=list)
+    test_loss: list[float] = field(default_factory=list)  # after the epoch
+    test_accuracy: list[float] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)  # of training alone
+    probes: list[Probe] = field(default_factory=list)  # after the epoch
+
+
+def record(
+    network: Network,
+    train_examples: Examples,
+    test_examples: Examples,
+    loss: Loss,
+    optimizer: Optimizer,
+    *,
+    epochs: int,
+    batch_size: int = 64,
+    rng: np.random.Generator | int = 0,
+    augment: Callable[[Array], Array] | None = None,
+    probe_size: int = 64,
+    progress: bool | str = True,
+    graph: bool = True,
+    checkpoint: Checkpoint | None = None,
+    recorder: Recorder | None = None,
+    watch: Callable[[int, int], None] | None = None,
+    after: Callable[[History], bool] | None = None,
+) -> History:
+    """Train ``network`` and, after each epoch, evaluate it on the test examples and probe it.
+
+    The probe looks at the gradient of the loss *summed* over the first
+    ``probe_size`` training examples, with the update of the epoch's last step.
+    Parameters are those of :func:`minidl.training.train`; a ``checkpoint`` holds the
+    history as well.  A ``recorder`` looks at the examples that are probed, before the first
+    epoch and after each one.  ``after`` is given the history after each epoch and says
+    whether that was the last one.
+    """
+    history = History() if checkpoint is None else checkpoint.keep("history", History())
+    probed = train_examples.first(probe_size).to(network.device)
+    if recorder is not None and not history.seconds:
+        recorder.look(network, loss, *probed.batch(0, probe_size, network.dtype), epoch=0)
+    for epoch in train(
+        network,
+        train_examples,
+        loss,
+        optimizer,
+        epochs=epochs,
+        batch_size=batch_size,
+        rng=rng,
+        augment=augment,
+        progress=progress,
+        graph=graph,
+        checkpoint=checkpoint,
+        watch=watch,
+    ):
+        tested = evaluate(network, test_examples, loss)
+        x, targets = probed.batch(0, probe_size, network.dtype)
+        history.train_loss.append(epoch.train_loss)
+        history.train_accuracy.append(epoch.train_accuracy)
+        history.test_loss.append(tested.loss)
+        history.test_accuracy.append(tested.accuracy)
+        history.seconds.append(epoch.seconds)
+        history.probes.append(probe(network, loss, x, targets, "sum", epoch.update))
+        if recorder is not None:
+            recorder.look(network, loss, x, targets, epoch.number)
+        if after is not None and after(history):
+            break
+    return history
+
+
+def side_by_side(
+    tasks: Sequence[Callable[[], T]], jobs: int, stop: threading.Event | None = None
+) -> list[T]:
+    """The results of all tasks, ``jobs`` of them at a time, in their order.
+
+    The tasks are threads of this process: NumPy computes outside of Python's
+    lock, and all of them read the same images.  Each uses as many threads as its
+    caller may (see :func:`minidl.backend.threads.using_threads`), however many run beside it,
+    so its results do not depend on ``jobs``.  When one fails, ``stop`` is set, and the
+    others, which watch it, are waited for.
+    """
+    jobs = checks.whole("side_by_side", "jobs", jobs)
+    jobs = min(jobs, len(tasks))
+    if jobs <= 1:
+        return [task() for task in tasks]
+    with ThreadPoolExecutor(jobs) as pool:
+        futures = [pool.submit(copy_context().run, task) for task in tasks]
+        try:
+            for future in wait(futures, return_when=FIRST_EXCEPTION).done:
+                future.result()  # raises, where it failed
+        except BaseException:
+            if stop is not None:
+                stop.set()
+            pool.shutdown(cancel_futures=True)
+            raise
+    return [future.result() for future in futures]

@@ -1,0 +1,18 @@
+"""Training: the loop over epochs, one step, evaluation, and what goes with them."""
+
+from minidl.training.early_stopping import EarlyStopping
+from minidl.training.evaluation import Evaluation, evaluate
+from minidl.training.loop import Epoch, train
+from minidl.training.schedules import CosineAnnealing, StepDecay
+from minidl.training.step import NonFiniteLoss
+
+__all__ = [
+    "CosineAnnealing",
+    "EarlyStopping",
+    "Epoch",
+    "Evaluation",
+    "NonFiniteLoss",
+    "StepDecay",
+    "evaluate",
+    "train",
+]

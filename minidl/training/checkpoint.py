@@ -1,0 +1,380 @@
+"""Checkpoints: a training between two steps in a file, to go on from there bit for bit.
+
+What the next step depends on is little: θ and the layers' state, the optimizer's
+vectors and its count of steps, every random generator, and how far the epoch is.
+A step resumed from it computes what it would have computed, to the last bit, on the
+same device with the same software and number of threads.
+
+A checkpoint also knows which training run it belongs to, and what it was computed with:
+another run's is refused, other software is named.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+import numpy as np
+
+from minidl._printable import printable
+from minidl.backend import to_numpy
+from minidl.storage.sealed import DamagedFile, decoded, encoded, read_sealed, write_sealed
+from minidl.training.software import Software, distinct
+from minidl.training.step import TrainingStep
+
+T = TypeVar("T")
+
+
+WAY_OUT = "remove it (--fresh) to train from the start, or choose another folder"
+
+
+class CheckpointError(RuntimeError):
+    """A checkpoint that is of another training, or that cannot be read any more."""
+
+
+class Stopped(Exception):
+    """A training was asked to stop; where it has a checkpoint, that is written."""
+
+
+@dataclass(frozen=True)
+class Position:
+    """How far a training is."""
+
+    epochs: int = 0  # done
+    steps: int = 0  # done of the next epoch
+    order: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))  # its rows (n,)
+    seconds: float = 0.0  # spent on it so far
+
+
+@dataclass(frozen=True)
+class Saved:
+    """The contents of a checkpoint."""
+
+    of: dict[str, str]  # the training run, as its study names it
+    start: dict[str, str]  # what the run began with
+    software: list[Software]  # that its steps were computed with, each once, the last one last
+    network: str
+    position: Position
+    losses: np.ndarray  # of the examples seen in the epoch
+    hits: np.ndarray
+    theta: np.ndarray  # (P,)
+    state: np.ndarray  # (S,)
+    t: int  # steps of the optimizer
+    learning_rate: float
+    slots: dict[str, np.ndarray]  # the optimizer's vectors, (P,) each; none before its first step
+    generators: list[str]  # JSON, whose whole numbers may have 128 bits
+    kept: dict[str, msgspec.Raw]
+
+
+class Checkpoint:
+    """The checkpoint of one training, and the wish that it should stop::
+
+        checkpoint = Checkpoint("runs/relu.checkpoint")
+        history = checkpoint.keep("history", History())
+        for epoch in train(network, examples, loss, Adam(), epochs=20, checkpoint=checkpoint):
+            history.train_loss.append(epoch.train_loss)
+        checkpoint.remove()
+
+    Run once, killed, and run again, it does the epochs that are missing and ends with the
+    same ``network`` and ``history``.  The file is written when the loop asks for the
+    next epoch, so what it did with the last one is in it.  The file before it is
+    kept as ``….previous``, and used, with a line on standard error, should the newer one
+    be damaged.
+
+    Parameters
+    ----------
+    path : of the file; its folder must exist
+    every : also write after so many steps of the optimizer; ``None`` only after epochs
+    stop : once it is set, the training writes the checkpoint after its step and raises
+        :class:`Stopped`
+    of : what the training run is called and which options it has, by name: a checkpoint
+        with other values is refused.  Whatever this says, one is refused that began with
+        other examples, parameters, random generators or settings than the run that it is
+        to resume.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        every: int | None = None,
+        stop: threading.Event | None = None,
+        of: Mapping[str, str] | None = None,
+    ) -> None:
+        if every is not None and every < 1:
+            raise ValueError(f"Checkpoint: expected every of at least 1 step, got {every}")
+        self.path = Path(path)
+        self.previous = self.path.with_name(self.path.name + ".previous")
+        self.every = every
+        self.stop = threading.Event() if stop is None else stop
+        self.of = dict(of or {})
+        self._start: dict[str, str] = {}
+        self._software: list[Software] = []
+        self._kept: dict[str, Any] = {}
+        self._parts: list[Checkpoint] = []
+        self._is_whole = False  # whether the file at ``path`` is
+        self._saved: Saved | None = self._newest()
+
+    def part(self, name: str) -> Checkpoint:
+        """The checkpoint of another training of the same task, which ends or fails with it."""
+        path = self.path.with_name(f"{self.path.stem}.{name}{self.path.suffix}")
+        self._parts.append(Checkpoint(path, self.every, self.stop, self.of | {"part": name}))
+        return self._parts[-1]
+
+    def keep(self, name: str, value: T, kind: Any = None) -> T:
+        """``value`` as it was when the checkpoint was written, or as given where there is none.
+
+        From now on the object that is returned is written with each checkpoint.  It
+        is made of numbers, text, lists, dicts, arrays and dataclasses of these; ``kind``,
+        say ``list[Probe]``, is its type where ``type(value)`` does not say it all.
+        """
+        if self._saved is not None:
+            if name not in self._saved.kept:
+                raise CheckpointError(f"{self.path}: expected {name} in it; {WAY_OUT}")
+            value = decoded(bytes(self._saved.kept[name]), kind or type(value), self.path)
+        self._kept[name] = value
+        return value
+
+    def restore(self, step: TrainingStep, rng: np.random.Generator) -> Position:
+        """Put the training back to where the checkpoint was written; that place.
+
+        Raises
+        ------
+        CheckpointError
+            where it is the checkpoint of another network, optimizer or data set.
+        """
+        saved, now = self._saved, Software.now()
+        generators = list(_generators(step, rng))
+        self._start = _start(step, generators)
+        earlier = saved.software if saved is not None else []
+        self._software = [*(one for one in earlier if one != now), now]
+        if saved is None:
+            return Position()
+        network, optimizer = step.network, step.optimizer
+        self._check(saved, step, len(generators))
+        self._check_start(saved, now)
+        try:
+            optimizer.learning_rate = saved.learning_rate
+            for generator, state in zip(generators, saved.generators, strict=True):
+                generator.bit_generator.state = json.loads(state)
+        except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
+            raise self._of_another(
+                "a learning rate and generators like these", repr(error)
+            ) from error
+        for array, value in ((network.theta, saved.theta), (network.state, saved.state)):
+            array[...] = network.device.asarray(value)
+        optimizer.resume(network.theta, saved.t, saved.slots)
+        for array, value in ((step.losses, saved.losses), (step.hits, saved.hits)):
+            array[: len(value)] = network.device.asarray(value)
+        if saved.software[-1:] != [now]:
+            before = saved.software[-1] if saved.software else Software({})
+            print(
+                f"minidl: {self.path.name}: resumed with other software than before: "
+                f"{now.difference(before)}",
+                file=sys.stderr,
+                flush=True,
+            )
+        return saved.position
+
+    def save(self, step: TrainingStep, rng: np.random.Generator, position: Position) -> None:
+        """Write the training as it is now, at ``position``; the file before is kept.
+
+        Raises
+        ------
+        Stopped
+            once it is written, where ``stop`` is set.
+        """
+        network, optimizer = step.network, step.optimizer
+        seen = slice(position.steps * step.batch_size)
+        saved = Saved(
+            of=self.of,
+            start=self._start,
+            software=self._software,
+            network=repr(network),
+            position=position,
+            losses=step.losses[seen],
+            hits=step.hits[seen],
+            theta=network.theta,
+            state=network.state,
+            t=optimizer.t,
+            learning_rate=optimizer.learning_rate,
+            slots={name: getattr(optimizer, name) for name in optimizer.slots if optimizer.t},
+            generators=[_state_of(generator) for generator in _generators(step, rng)],
+            kept={name: msgspec.Raw(encoded(value)) for name, value in self._kept.items()},
+        )
+        if self._is_whole:
+            os.replace(self.path, self.previous)
+        write_sealed(self.path, saved)
+        self._is_whole = True
+        if self.stop.is_set():
+            raise Stopped
+
+    def is_due(self, t: int) -> bool:
+        """Whether to write after the optimizer's step ``t``."""
+        return self.stop.is_set() or (self.every is not None and t % self.every == 0)
+
+    def software(self) -> list[Software]:
+        """What the run was computed with so far, its parts included, each once."""
+        parts = [one for part in self._parts for one in part.software()]
+        return distinct([*self._software, *parts])
+
+    def remove(self) -> None:
+        """Remove the files, and those of its parts: what was trained is kept elsewhere."""
+        for path in (self.path, self.previous):
+            path.unlink(missing_ok=True)
+        for part in self._parts:
+            part.remove()
+
+    def _newest(self) -> Saved | None:
+        """The newest contents that are whole; ``None`` where nothing was ever written."""
+        damage = []
+        for path in (self.path, self.previous):
+            try:
+                saved = read_sealed(path, Saved)
+            except FileNotFoundError:
+                continue
+            except DamagedFile as error:
+                damage.append(str(error))
+                continue
+            if other := difference(self.of, saved.of):
+                raise self._of_another(*other, path)
+            self._is_whole = path == self.path
+            if damage:
+                print(f"minidl: {damage[0]}; {path.name} is used", file=sys.stderr, flush=True)
+            return saved
+        if damage:
+            raise CheckpointError(f"{'; '.join(damage)}; {WAY_OUT}")
+        return None
+
+    def _check(self, saved: Saved, step: TrainingStep, generators: int) -> None:
+        """Refuse what does not fit, before anything is changed."""
+        network, n, position = step.network, len(step.examples), saved.position
+        seen = position.steps * step.batch_size
+        slots = {name: _form(network.theta) for name in step.optimizer.slots if saved.t}
+        for expected, got in (
+            (repr(network), saved.network),
+            (f"parameters {_form(network.theta)}", f"parameters {_form(saved.theta)}"),
+            (f"state {_form(network.state)}", f"state {_form(saved.state)}"),
+            (f"vectors {slots}", f"vectors { {k: _form(v) for k, v in saved.slots.items()} }"),
+            (f"{generators} generators", f"{len(saved.generators)} generators"),
+            (f"losses {network.dtype} {(seen,)}", f"losses {_form(saved.losses)}"),
+            (f"hits {network.dtype} {(seen,)}", f"hits {_form(saved.hits)}"),
+        ):
+            if expected != got:
+                raise self._of_another(expected, got)
+        if not 0 <= position.steps < step.steps or min(position.epochs, saved.t) < 0:
+            raise self._of_another(f"a step below {step.steps}", f"{position.steps}")
+        if position.steps:
+            order = position.order
+            is_order = order.dtype.kind == "i" and np.array_equal(np.sort(order, None), range(n))
+            if not is_order or order.ndim != 1:
+                raise self._of_another(f"an order of {n} examples", _form(order))
+
+    def _check_start(self, saved: Saved, now: Software) -> None:
+        """Refuse what began otherwise; nothing has been changed yet.
+
+        Other software may round the first parameters otherwise, so they say nothing then.
+        """
+        ours, theirs = self._start, saved.start
+        if saved.software[-1:] != [now]:
+            ours, theirs = ({k: v for k, v in one.items() if k != DRAWN} for one in (ours, theirs))
+        if other := difference(ours, theirs):
+            raise self._of_another(*other)
+
+    def _of_another(self, expected: str, got: str, path: Path | None = None) -> CheckpointError:
+        return of_another(path or self.path, expected, got)
+
+
+def of_another(path: Path, expected: str, got: str) -> CheckpointError:
+    """The error for a file that holds another training run, or a part of it, than is expected."""
+    expected, got = printable(expected, 2000), printable(got, 2000)
+    return CheckpointError(
+        f"{path}: is of another training run: expected {expected}, got {got}; {WAY_OUT}"
+    )
+
+
+DATA = "data "  # before the name of a data set
+
+
+def difference(expected: Mapping[str, str], got: Mapping[str, str]) -> tuple[str, str] | None:
+    """What is expected and what came, of all that differs; None where nothing does.
+
+    Data sets that only one of them has used are not compared.
+    """
+    missing = "not there"
+    names = [
+        name
+        for name in sorted({*expected, *got})
+        if not name.startswith(DATA) or (name in expected and name in got)
+    ]
+    other = [n for n in names if expected.get(n) != got.get(n)]
+    if not other:
+        return None
+    ours, theirs = (
+        ", ".join(f"{name} {some.get(name, missing)}" for name in other) for some in (expected, got)
+    )
+    return ours, theirs
+
+
+DRAWN = "first parameters"
+
+
+def _start(step: TrainingStep, generators: list[np.random.Generator]) -> dict[str, str]:
+    """What makes a training run the one that it is, as it is before its first step."""
+    network = step.network
+    states = [_state_of(generator).encode() for generator in generators]
+    return {
+        DRAWN: _digest(*(to_numpy(array).tobytes() for array in (network.theta, network.state))),
+        "random generators": _digest(*states),
+        "examples": step.examples.digest()[:SHORT],
+        "batch size": str(step.batch_size),
+        "loss": _settings(step.loss),
+        "optimizer": _settings(step.optimizer),
+        "augmentation": "none" if step.augment is None else _settings(step.augment),
+    }
+
+
+SHORT = 16  # digits of a digest that are shown and compared
+
+
+def _digest(*contents: bytes) -> str:
+    return hashlib.sha256(b"".join(contents)).hexdigest()[:SHORT]
+
+
+def _settings(owner: Any) -> str:
+    """The class of an optimizer, loss or augmentation, with its options."""
+    found = {n: v for n, v in getattr(owner, "__dict__", {}).items() if not n.startswith("_")}
+    if hasattr(owner, "learning_rate"):  # a property
+        found = {"learning_rate": owner.learning_rate} | found
+    options = ", ".join(
+        f"{name}={value.item() if isinstance(value, np.generic) else value!r}"
+        for name, value in found.items()
+        if isinstance(value, bool | int | float | str | np.generic | None) and name not in COUNTS
+    )
+    return f"{type(owner).__name__}({options})"
+
+
+COUNTS = ("t", "drawn")  # what changes as an optimizer or an augmentation is used
+
+
+def _generators(step: TrainingStep, rng: np.random.Generator) -> Iterator[np.random.Generator]:
+    """Every source of randomness of a training: order, dropout, augmentation."""
+    yield rng
+    for owner in step.drawing():
+        assert owner.rng is not None
+        yield owner.rng
+
+
+def _state_of(generator: np.random.Generator) -> str:
+    return json.dumps(generator.bit_generator.state, default=lambda array: array.tolist())
+
+
+def _form(array: Any) -> str:
+    return f"{to_numpy(array).dtype} {array.shape}"

@@ -1,0 +1,84 @@
+"""Stop once a validation loss no longer falls, and go back to the best weights."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from numbers import Real
+
+import numpy as np
+
+from minidl.backend import checks, to_numpy
+from minidl.network import Network
+
+
+@dataclass
+class EarlyStopping:
+    """Watch a loss after each epoch, keep the best weights, say when to stop::
+
+        stopping = EarlyStopping(patience=5)
+        for epoch in train(network, examples, loss, Adam(), epochs=50):
+            if stopping.update(network, evaluate(network, validation, loss).loss):
+                break
+        stopping.restore(network)
+
+    An epoch improves where ``value + min_delta`` is below the best value so far
+    (the first epoch does).  :meth:`update` is true at the
+    ``patience``-th epoch in a row that does not: with 5 and the best value in
+    epoch 3, after epoch 8.  So it is in Keras's
+    ``EarlyStopping(restore_best_weights=True)``, which also gives the best weights
+    back where no stop was called for.  Unlike there, NaN and ∞ are never an
+    improvement, not even in the first epoch.  Make a new object for each training; a
+    checkpoint keeps it (``checkpoint.keep("stopping", EarlyStopping(5))``).
+
+    Parameters
+    ----------
+    patience : epochs in a row without an improvement, at least 1
+    min_delta : by how much a value has to be smaller than the best, at least 0
+    """
+
+    patience: int
+    min_delta: float = 0.0
+    best: float = math.inf  # the smallest value so far
+    best_epoch: int = 0  # from 1; 0 before the first improvement
+    epoch: int = 0  # how many values have come
+    kept: list[np.ndarray] = field(default_factory=list)  # θ and the layers' state at the best
+
+    def __post_init__(self) -> None:
+        self.patience = checks.whole("EarlyStopping", "patience", self.patience)
+        self.min_delta = checks.not_negative("EarlyStopping", "min_delta", self.min_delta)
+
+    def update(self, network: Network, value: float) -> bool:
+        """Take in the value after an epoch; whether training is to stop now."""
+        checks.instance("EarlyStopping.update", "network", network, Network)
+        if not isinstance(value, Real):
+            raise ValueError(
+                f"EarlyStopping.update: expected value as a number, got {checks.shown(value)}"
+            )
+        self.epoch += 1
+        if value + self.min_delta < self.best:  # false for NaN
+            self.best = float(value)
+            self.best_epoch = self.epoch
+            self.kept = [to_numpy(array).copy() for array in (network.theta, network.state)]
+        return self.epoch - self.best_epoch >= self.patience
+
+    def restore(self, network: Network) -> None:
+        """Put the weights of the best epoch back into ``network``.
+
+        Raises
+        ------
+        RuntimeError
+            where no finite value has come yet.
+        """
+        if not self.kept:
+            raise RuntimeError(
+                "EarlyStopping: expected a finite value before restore, got none; "
+                "call update(network, value) after each epoch"
+            )
+        if network.theta.shape != self.kept[0].shape:
+            raise ValueError(
+                f"EarlyStopping: expected the network of update, with {self.kept[0].size:,} "
+                f"parameters, got one with {network.theta.size:,}"
+            )
+        for array, kept in zip((network.theta, network.state), self.kept, strict=True):
+            array[...] = network.device.asarray(kept)

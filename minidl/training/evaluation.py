@@ -1,0 +1,51 @@
+"""How well a network does on examples, as in inference."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from minidl.backend import checks
+from minidl.data.examples import Examples
+from minidl.losses import Loss
+from minidl.network import Network
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Mean loss over all examples, and the share of right answers (NaN for a regression)."""
+
+    loss: float
+    accuracy: float
+
+
+def evaluate(network: Network, examples: Examples, loss: Loss, batch_size: int = 256) -> Evaluation:
+    """Mean loss and accuracy over ``examples`` as in inference, batch by batch, in order."""
+    batch_size = checks.whole("evaluate", "batch_size", batch_size)
+    check_parts("evaluate", network, examples, loss)
+    examples = examples.to(network.device)
+    shape = (len(examples), *network.shapes[-1])
+    loss.check_shapes(shape, examples.targets)
+    loss.check_values(shape, examples.targets)
+    losses = network.device.xp.empty(len(examples), network.dtype)
+    hits = network.device.xp.empty(len(examples), network.dtype)
+    for start in range(0, len(examples), batch_size):
+        batch = slice(start, start + batch_size)
+        x, targets = examples.batch(start, start + batch_size, network.dtype)
+        logits = network.forward(x)
+        losses[batch], _ = loss.terms(logits, targets)
+        hits[batch] = loss.hits(logits, targets)
+    return Evaluation(float(losses.mean(dtype=np.float64)), float(hits.mean(dtype=np.float64)))
+
+
+def check_parts(owner: str, network: Network, examples: Examples, loss: Loss) -> None:
+    """Raise ``ValueError`` unless they are what they are called, and the examples fit."""
+    checks.instance(owner, "network", network, Network)
+    checks.instance(owner, "examples", examples, Examples)
+    checks.instance(owner, "loss", loss, Loss)
+    if examples.input_shape != network.input_shape:
+        raise ValueError(
+            f"{owner}: expected examples of shape {network.input_shape} like the network's input, "
+            f"got {examples.input_shape}"
+        )

@@ -1,0 +1,165 @@
+"""Training as a generator of epochs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from minidl.backend import Array, Device, checks
+from minidl.data.examples import Examples
+from minidl.losses import Loss
+from minidl.network import Network
+from minidl.optimizers import Optimizer
+from minidl.training.checkpoint import Checkpoint, Position
+from minidl.training.evaluation import check_parts
+from minidl.training.progress import Progress
+from minidl.training.step import NonFiniteLoss, TrainingStep
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What one pass over the training examples gave.
+
+    Loss and accuracy are running ones: each batch is judged by the network as
+    it was when the batch came, and dropout is on.
+    """
+
+    number: int  # from 1
+    train_loss: float  # mean over the examples
+    train_accuracy: float  # share of right answers, NaN for a regression
+    steps: int
+    seconds: float  # of training alone
+    images_per_second: float
+    update: Array  # Δθ (P,) of the last step; lasts until the next epoch
+
+
+def train(
+    network: Network,
+    examples: Examples,
+    loss: Loss,
+    optimizer: Optimizer,
+    *,
+    epochs: int,
+    batch_size: int = 64,
+    rng: np.random.Generator | int = 0,
+    augment: Callable[[Array], Array] | None = None,
+    progress: bool | str = True,
+    graph: bool = True,
+    checkpoint: Checkpoint | None = None,
+    watch: Callable[[int, int], None] | None = None,
+) -> Iterator[Epoch]:
+    """Train, and yield one :class:`Epoch` after each pass over ``examples``.
+
+    What happens between epochs is code in the loop::
+
+        for epoch in train(network, examples, loss, Adam(), epochs=20):
+            print(probe(network, loss, x, labels, update=epoch.update))
+
+    Every epoch takes the examples in a new order drawn from ``rng``; the last
+    batch is smaller where ``batch_size`` does not divide their number.
+    ``augment``, say an :class:`minidl.data.augmentation.Augmentation`, changes the
+    images of each batch before they are scaled.
+    ``progress`` shows a bar on a terminal and a line per epoch elsewhere; a
+    string is shown in front.  On a GPU the step is a CUDA graph, unless ``graph``
+    is false (see :mod:`minidl.gpu.step`).  With a ``checkpoint`` the training resumes where that
+    was written, and yields the epochs from there on (see :mod:`minidl.training.checkpoint`).
+    ``watch(epoch, step)`` is called before each step, both counted from 0, to look at the
+    network; its time is not the epoch's.
+
+    Raises
+    ------
+    ValueError
+        for arguments of another kind or out of range, examples that do not fit the
+        network, or targets that do not fit the loss (docs/limits.md lists them).
+    NonFiniteLoss
+        where the loss of a step is NaN or infinite, with epoch, step and the
+        first layer in which it appears; where the examples hold NaN or infinity,
+        with the index of the first.  Parameters and state stay as they were
+        before that step.  On a GPU it is found at the end of the epoch only.
+    DeviceError
+        where the GPU, or this machine, has too little memory.
+    GraphError
+        where a layer does in a step what a graph cannot hold.
+    CheckpointError
+        where the checkpoint is of another training.
+    Stopped
+        where the checkpoint's ``stop`` is set, once that is written.
+    """
+    from minidl.gpu.step import training_step
+
+    epochs = checks.whole("train", "epochs", epochs)
+    batch_size = checks.whole("train", "batch_size", batch_size)
+    rng = checks.generator("train", rng)
+    check_parts("train", network, examples, loss)
+    checks.instance("train", "optimizer", optimizer, Optimizer)
+    if isinstance(augment, type) or not (augment is None or callable(augment)):
+        raise ValueError(f"train: expected augment as a function, got {checks.shown(augment)}")
+    with network.device.enough_memory():
+        step = training_step(network, examples, loss, optimizer, batch_size, augment, graph)
+    return _train(step, epochs, rng, progress, checkpoint, watch)
+
+
+def _train(
+    step: TrainingStep,
+    epochs: int,
+    rng: np.random.Generator,
+    progress: bool | str,
+    checkpoint: Checkpoint | None,
+    watch: Callable[[int, int], None] | None,
+) -> Iterator[Epoch]:
+    theta, n = step.network.theta, len(step.examples)
+    device = step.network.device
+    update = device.xp.empty_like(theta)
+    at = Position() if checkpoint is None else checkpoint.restore(step, rng)
+    with Progress(progress, epochs, step.steps) as shown, device.enough_memory():
+        shown.skip(at.epochs, at.steps)
+        for number in range(at.epochs + 1, epochs + 1):
+            start = time.perf_counter() - at.seconds
+            order = at.order if at.steps else rng.permutation(n)
+            try:
+                with step.epoch(order, at.steps):
+                    for i in range(at.steps, step.steps):
+                        if watch is not None:
+                            start += _watched(watch, number - 1, i, device)
+                        if i == step.steps - 1:
+                            update[...] = theta
+                        step()
+                        shown.step()
+                        if checkpoint is not None and step.done < step.steps:
+                            seconds = time.perf_counter() - start
+                            _write_if_due(checkpoint, step, rng, number - 1, order, seconds)
+                    np.subtract(theta, update, out=update)
+            except NonFiniteLoss as error:
+                raise NonFiniteLoss(f"epoch {number}, {error}") from None
+            seconds = time.perf_counter() - start
+            loss, accuracy = step.figures()
+            shown.epoch(number, loss, accuracy, seconds, n)
+            yield Epoch(number, loss, accuracy, step.steps, seconds, n / seconds, update)
+            at = Position(number)
+            if checkpoint is not None:
+                checkpoint.save(step, rng, at)
+
+
+def _write_if_due(
+    checkpoint: Checkpoint,
+    step: TrainingStep,
+    rng: np.random.Generator,
+    epochs: int,
+    order: np.ndarray,
+    seconds: float,
+) -> None:
+    """Write within an epoch; an epoch that is complete is written with what became of it."""
+    if checkpoint.is_due(step.optimizer.t):
+        step.network.device.synchronize()
+        checkpoint.save(step, rng, Position(epochs, step.done, order, seconds))
+
+
+def _watched(watch: Callable[[int, int], None], epoch: int, i: int, device: Device) -> float:
+    """The seconds that it took."""
+    device.synchronize()
+    start = time.perf_counter()
+    watch(epoch, i)
+    return time.perf_counter() - start

@@ -1,0 +1,89 @@
+"""What the last bits of a training run depend on besides its options: versions and kernels."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from minidl import loops
+from minidl._printable import printable
+
+
+@dataclass(frozen=True)
+class Software:
+    """What a part of a training run was computed with.
+
+    Under another version, or another kernel chosen for another processor, sums may be rounded
+    differently: the same training run, but not the same bits.
+    """
+
+    parts: dict[str, str]  # what each is, by its name
+
+    @classmethod
+    def now(cls) -> Software:
+        """Of this process, with the number of threads that it has at this moment."""
+        from threadpoolctl import threadpool_info
+
+        blas = [one for one in threadpool_info() if one["user_api"] == "blas"]
+        ours = [one for one in blas if "numpy" in one["filepath"]] or blas
+        kernels = ", ".join(
+            f"{one['internal_api']} {one['version']} {one.get('architecture', '')}".strip()
+            for one in ours
+        )
+        threads = ", ".join(str(one["num_threads"]) for one in ours)
+        parts = {"BLAS": kernels or "unknown", "BLAS threads": threads or "unknown"}
+        parts["loops"] = loops.engine()
+        if (cupy := sys.modules.get("cupy")) is not None:
+            parts["CuPy"] = str(getattr(cupy, "__version__", "unknown"))
+        return cls(_fixed() | parts)
+
+    def difference(self, other: Software) -> str:
+        """What is different here, and what ``other`` has: ``numpy 2.4.6 (2.3.0)``."""
+        missing = "none"
+        told = ", ".join(
+            f"{name} {self.parts.get(name, missing)} ({other.parts.get(name, missing)})"
+            for name in self.parts | other.parts
+            if self.parts.get(name) != other.parts.get(name)
+        )
+        return printable(told, 1000)  # one of them may come from a file
+
+
+def distinct(found: Iterable[Software]) -> list[Software]:
+    """Each once, in the order in which they come."""
+    kept: list[Software] = []
+    for one in found:
+        if one not in kept:
+            kept.append(one)
+    return kept
+
+
+@cache
+def _fixed() -> dict[str, str]:
+    """What stays as it is as long as the process lives."""
+    from minidl import __version__
+
+    simd = np.show_config(mode="dicts").get("SIMD Extensions", {})
+    found = [*simd.get("baseline", []), *simd.get("found", [])]
+    return {
+        "minidl": f"{__version__}, source {_source_digest()}",
+        "Python": platform.python_version(),
+        "NumPy": np.__version__,
+        "NumPy's kernels": found[-1] if found else "unknown",
+    }
+
+
+def _source_digest() -> str:
+    """Of minidl's own source: its version does not change with every line of it."""
+    root = Path(__file__).parent
+    digest = hashlib.sha256()
+    for path in sorted(root.rglob("*.py")):
+        digest.update(f"{path.relative_to(root).as_posix()}\0".encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]

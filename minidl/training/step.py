@@ -1,0 +1,144 @@
+"""One training step, an epoch of them: batch, forward, loss, backward, update.
+
+A step is the lines of :meth:`TrainingStep._compute`.  On a GPU
+:class:`minidl.gpu.step.CudaStep` records the same lines as a CUDA graph.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from minidl.backend import Array, Random, namespace, to_numpy
+from minidl.data.examples import Examples
+from minidl.inspection import INPUT, first_nonfinite
+from minidl.losses import Loss
+from minidl.network import Network
+from minidl.optimizers import Optimizer
+
+
+class NonFiniteLoss(FloatingPointError):
+    """The loss of a training step became NaN or infinite."""
+
+
+class TrainingStep:
+    """The steps of a training, and the loss of each example as its batch was judged."""
+
+    def __init__(
+        self,
+        network: Network,
+        examples: Examples,
+        loss: Loss,
+        optimizer: Optimizer,
+        batch_size: int,
+        augment: Callable[[Array], Array] | None = None,
+    ) -> None:
+        self.network = network
+        network.device.require_memory(
+            _memory(network, examples, optimizer, batch_size), "the training"
+        )
+        self.examples = examples.to(network.device)
+        self.loss = loss
+        self.optimizer = optimizer
+        self.batch_size = batch_size
+        self.augment = augment
+        self.steps = math.ceil(len(examples) / batch_size)  # of an epoch
+        outputs = network.shapes[-1]
+        loss.check_shapes((len(examples), *outputs), self.examples.targets)
+        loss.check_values((len(examples), *outputs), self.examples.targets)
+
+        xp = network.device.xp
+        self.losses = xp.empty(len(examples), network.dtype)  # in the order of the epoch
+        self.hits = xp.empty(len(examples), network.dtype)
+        self.done = 0  # steps of this epoch
+
+    @contextmanager
+    def epoch(self, order: np.ndarray, done: int = 0) -> Iterator[None]:
+        """Within it, call the step up to ``steps`` times; ``order`` ``(n,)`` are the rows.
+
+        The first ``done`` steps of the epoch lie behind, see :mod:`minidl.training.checkpoint`.
+        At its end everything is computed, and a loss that is not finite is reported.
+        """
+        self.order = self.network.device.asarray(order)
+        self.done = done
+        yield
+
+    def __call__(self) -> None:
+        """The next step of the epoch."""
+        batch = slice(self.done * self.batch_size, (self.done + 1) * self.batch_size)
+        self._compute(self.order[batch], self.losses[batch], self.hits[batch])
+        self.done += 1
+
+    def drawing(self) -> list[Random]:
+        """All that draws random numbers in a step: layers in the order of forward, augmentation."""
+        owners: list[Any] = [*self.network.walk(), self.augment]
+        return [o for o in owners if isinstance(o, Random) and o.rng is not None]
+
+    def figures(self) -> tuple[float, float]:
+        """Mean loss and share of hits so far in the epoch; each batch as it was when it came."""
+        seen = slice(self.done * self.batch_size)
+        return (
+            float(self.losses[seen].mean(dtype=np.float64)),
+            float(self.hits[seen].mean(dtype=np.float64)),
+        )
+
+    def _compute(
+        self, rows: Array, losses: Array, hits: Array, now: Sequence[Any] | None = None
+    ) -> None:
+        """The step on the examples of ``rows``; loss and hit of each go to ``losses``, ``hits``."""
+        network, loss = self.network, self.loss
+        x, targets = self.examples.draw(rows, network.dtype, self.augment)
+        state = network.state.copy()  # running means follow each batch
+        # An overflow is reported by the check, with the place where it began.
+        with np.errstate(over="ignore", invalid="ignore"):
+            logits = network.forward(x, training=True)
+            losses[...], dlogits = loss.terms(logits, targets, divisor=len(rows))
+            hits[...] = loss.hits(logits, targets)
+            self._check(rows, losses, state)
+            network.backward(dlogits)
+            self.optimizer.step(network.theta, network.dtheta, now)
+
+    # -- a loss that is not finite --------------------------------------------------
+
+    def _check(self, rows: Array, losses: Array, state: Array) -> None:
+        """Report a loss that is not finite, and leave the network as it was before the step."""
+        if not np.isfinite(losses).all():
+            place = first_nonfinite(self.network) or "the loss itself, all layers are finite"
+            self.network.state[...] = state
+            way_out = self._bad_examples(rows)
+            if way_out is None and place == INPUT:
+                way_out = "the examples are finite, so augment or their scaling makes it so"
+            self._report(self.done, losses, f"which first appears in {place}", way_out)
+
+    def _bad_examples(self, rows: Array) -> str | None:
+        """What is not finite in the data: of this batch, or of an earlier one that let it in."""
+        for some in (to_numpy(rows), np.arange(len(self.examples))):
+            found = self.examples.first_nonfinite(some, self.network.dtype)
+            if found is not None:
+                return f"{found}: put a finite number there, or leave that example out"
+        return None
+
+    def _report(self, step: int, losses: np.ndarray, where: str, way_out: str | None) -> None:
+        way_out = way_out or "try a smaller learning_rate, or clip_norm=1.0"
+        raise NonFiniteLoss(f"step {step + 1}: the loss is {losses.mean()}, {where}; {way_out}")
+
+
+def _memory(network: Network, examples: Examples, optimizer: Optimizer, batch_size: int) -> int:
+    """The bytes of the arrays of a training run, roughly: too few rather than too many.
+
+    Vectors of the size of θ: the last update and what the optimizer keeps.  For each example
+    of a batch its input, and what each layer with parameters gives, and its gradient.  The
+    examples, where they have to be brought to the device.
+    """
+    vectors = 1 + len(optimizer.slots)
+    outputs = zip(network.layers, network.shapes, strict=True)
+    numbers = sum(2 * math.prod(shape) for layer, shape in outputs if layer.size)
+    numbers += math.prod(network.input_shape)
+    batch = min(batch_size, len(examples)) * numbers * network.dtype.itemsize
+    there = namespace(examples.inputs) is network.device.xp
+    data = 0 if there else examples.inputs.nbytes + examples.targets.nbytes
+    return vectors * network.theta.nbytes + batch + data

@@ -1,0 +1,460 @@
+"""Downloads from a server on this machine: the right bytes, or nothing."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import os
+import re
+import socket
+import subprocess
+import sys
+import threading
+from dataclasses import replace
+
+import pytest
+import requests
+
+from minidl.data import (
+    PUBLISHED,
+    CorruptDataset,
+    DatasetError,
+    DatasetNotFound,
+    download,
+    load,
+    transfer,
+)
+from minidl.data.download import Published, fetch
+from minidl.storage import files
+
+ARCHIVE = "cifar-100-binary.tar.gz"
+CONTENT = bytes(range(256)) * 2000
+
+
+def published(*urls, content=CONTENT):
+    return Published("file.gz", len(content), hashlib.md5(content).hexdigest(), urls)
+
+
+def test_good(server, leftovers, tmp_path):
+    server.files["good"] = CONTENT
+    path = fetch(published(server.url("good")), tmp_path / "new" / "folder", progress=False)
+    assert path == tmp_path / "new" / "folder" / "file.gz"
+    assert path.read_bytes() == CONTENT
+    assert leftovers(tmp_path) == ["new/folder/file.gz"]
+    if os.name == "posix":  # readable by whom the user's other files are
+        (tmp_path / "other").touch()
+        assert path.stat().st_mode == (tmp_path / "other").stat().st_mode
+
+
+# What the server sends, how it behaves, what the error says, how often it is asked.
+FAILURES = {
+    "truncated": (CONTENT, "truncated", "broke off after 256,000 bytes", 3),
+    "reset": (CONTENT, "reset", "broke off after", 3),
+    "short": (CONTENT[:-1], None, "sent 511,999 bytes, expected 512,000", 1),
+    "empty": (b"", None, "sent 0 bytes", 1),
+    "wrong bytes": (CONTENT[::-1], None, "sent other bytes: MD5 .*, expected", 1),
+    "login page": (b"<html>", None, "sent 6 bytes", 1),
+    "endless": (CONTENT * 3, None, "sent more than the expected 512,000 bytes", 1),
+    "absent": (CONTENT, 404, "HTTP status 404$", 1),
+    "forbidden": (CONTENT, 403, "HTTP status 403$", 1),
+    "no contents": (CONTENT, 204, "HTTP status 204$", 1),
+    "overloaded": (CONTENT, 503, r"HTTP status 503 \(asked 3 times\)", 3),
+    "broken": (CONTENT, 500, r"HTTP status 500 \(asked 3 times\)", 3),
+    "too many": (CONTENT, 429, r"HTTP status 429 \(asked 3 times\)", 3),
+    "silent": (CONTENT, "silent", "no answer within 1 s", 3),
+    "a byte now and then": (CONTENT, "dribble", "too slow, [0-9]+ bytes in", 1),
+    "a chunk's size now and then": (CONTENT, "slow chunk", "too slow, 0 bytes in", 1),
+    "a header now and then": (CONTENT, "slow head", "no answer within 1 s", 3),
+    "redirected in a circle": (CONTENT, "redirect /bad", "redirected in a circle", 31),
+    "redirected to a page": (CONTENT, "redirect /page", "sent 6 bytes", 1),
+    "redirected to a file": (CONTENT, "redirect file:///etc/passwd", "InvalidSchema", 1),
+    "redirected to rubbish": (CONTENT, "redirect http://[", "InvalidURL|URLError|ValueError", 1),
+}
+
+
+@pytest.mark.parametrize("case", FAILURES)
+def test_failure_leaves_nothing_and_the_next_mirror_is_asked(
+    case, server, leftovers, tmp_path, monkeypatch
+):
+    server.files["bad"], behaviour, message, times = FAILURES[case]
+    limits = {"silent": "READ_TIMEOUT", "dribble": "PATIENCE", "slow chunk": "PATIENCE"}
+    limits["slow head"] = "ANSWER_TIMEOUT"
+    if behaviour in limits:  # the others keep theirs, on however slow a machine
+        monkeypatch.setattr(transfer, limits[behaviour], 0.6)
+    server.files |= {"good": CONTENT, "page": b"<html>"}
+    server.behaviour["bad"] = behaviour
+    with pytest.raises(DatasetNotFound) as e:
+        fetch(published(server.url("bad")), tmp_path, progress=False)
+    told = next(line for line in str(e.value).splitlines() if server.url("bad") in line)
+    assert re.search(message, told)
+    assert "127.0.0.1: " in e.value.reason
+    assert "\n" not in e.value.reason
+    assert leftovers(tmp_path) == []
+    assert server.asked.count("bad") == times
+
+    server.asked.clear()
+    urls = server.url("bad"), server.url("good"), server.url("not asked")
+    assert fetch(published(*urls), tmp_path, progress=False).read_bytes() == CONTENT
+    assert server.asked[-1] == "good"
+    assert server.asked.count("bad") <= 31  # once, with its redirects
+    assert leftovers(tmp_path) == ["file.gz"]
+
+
+@pytest.mark.parametrize("faults", [[503], ["reset", 500], ["truncated", "truncated"], ["silent"]])
+def test_a_fault_that_passes_is_waited_out(faults, server, leftovers, tmp_path, monkeypatch):
+    monkeypatch.setattr(transfer, "READ_TIMEOUT", 0.4)
+    pauses = []
+    monkeypatch.setattr(download, "PAUSES", (1.0, 4.0))
+    monkeypatch.setattr(download.time, "sleep", pauses.append)
+    server.files["good"], server.behaviour["good"] = CONTENT, list(faults)
+    path = fetch(published(server.url("good")), tmp_path, progress=False)
+    assert path.read_bytes() == CONTENT
+    assert leftovers(tmp_path) == ["file.gz"]
+    assert len(server.asked) == len(faults) + 1
+    assert pauses == [1.0, 4.0][: len(faults)]
+
+
+def test_every_mirror_is_asked_before_one_is_asked_again(server, tmp_path):
+    server.behaviour |= {"a": 503, "b": 404, "c": [500]}
+    server.files["c"] = CONTENT
+    fetch(published(*map(server.url, "abc")), tmp_path, progress=False)
+    assert server.asked == ["a", "b", "c", "a", "c"]
+
+
+def test_a_redirect_to_the_file_is_followed(server, tmp_path):
+    server.files["good"], server.behaviour["moved"] = CONTENT, "redirect /good"
+    assert fetch(published(server.url("moved")), tmp_path, False).read_bytes() == CONTENT
+
+
+def test_what_a_redirect_holds_is_not_read(server, tmp_path):
+    server.files["good"], server.behaviour["moved"] = CONTENT, "long redirect /good"
+    assert fetch(published(server.url("moved")), tmp_path, False).read_bytes() == CONTENT
+    assert server.stopped.wait(20), "it is still being read"
+
+
+@pytest.mark.parametrize("behaviour", ["slow head", "slow redirect /bad"])
+def test_nothing_is_left_that_still_waits_after_the_limit(behaviour, server, tmp_path, monkeypatch):
+    monkeypatch.setattr(transfer, "ANSWER_TIMEOUT", 0.3)
+    server.behaviour["bad"] = behaviour
+    before = set(threading.enumerate())
+    with pytest.raises(DatasetNotFound, match="no answer within 0 s"):
+        fetch(published(server.url("bad")), tmp_path, progress=False)
+    left = {thread.name for thread in set(threading.enumerate()) - before}
+    assert [name for name in left if "process_request_thread" not in name] == []  # the server's
+
+
+def test_bytes_come_as_published_whatever_the_server_calls_them(server, tmp_path, monkeypatch):
+    """A .gz that is declared as a page compressed on the way is not unpacked."""
+    content = gzip.compress(CONTENT)
+    server.files["x"] = content
+    handler = server.RequestHandlerClass
+    end = handler.end_headers
+
+    def declare(self):
+        self.send_header("Content-Encoding", "gzip")
+        end(self)
+
+    monkeypatch.setattr(handler, "end_headers", declare)
+    file = published(server.url("x"), content=content)
+    assert fetch(file, tmp_path, progress=False).read_bytes() == content
+
+
+def test_a_server_cannot_command_a_terminal(server, tmp_path):
+    server.behaviour["bad"] = "redirect gopher://\x1b]0;x\x07/"
+    with pytest.raises(DatasetNotFound) as e:
+        fetch(published(server.url("bad")), tmp_path, progress=False)
+    assert all(line.isprintable() for line in str(e.value).splitlines())
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9/x", "http://", "gopher://x/"])
+def test_no_connection(url, leftovers, tmp_path):
+    with pytest.raises(DatasetNotFound, match=r"file\.gz could not be downloaded"):
+        fetch(published(url), tmp_path, progress=False)
+    assert leftovers(tmp_path) == []
+
+
+def test_a_name_that_is_not_known_is_asked_for_once(tmp_path, monkeypatch):
+    """There is no network then, as a rule, and nothing to wait for."""
+    asked = []
+
+    def unknown(host, *rest, **options):
+        asked.append(host)
+        raise socket.gaierror(-2, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    with pytest.raises(DatasetNotFound, match=r"http://nowhere/x: server not found\n"):
+        fetch(published("http://nowhere/x"), tmp_path, progress=False)
+    assert asked == ["nowhere"]
+
+
+def test_no_connection_in_time_is_not_waited_for_again(tmp_path, monkeypatch):
+    asked = {}
+
+    def send(adapter, request, **options):
+        asked.update(options, headers=request.headers)
+        raise requests.exceptions.ConnectTimeout
+
+    monkeypatch.setattr("requests.adapters.HTTPAdapter.send", send)
+    with pytest.raises(DatasetNotFound, match="no connection within 4 s\n"):
+        fetch(published("http://x/"), tmp_path, progress=False)
+    connect, read = asked["timeout"]
+    assert 0 < connect <= 5
+    assert 0 < read <= 20
+    assert asked["headers"]["Accept-Encoding"] == "identity"
+
+
+def test_former_file_survives_a_failure(server, tmp_path):
+    server.files["bad"] = b"other"
+    (tmp_path / "file.gz").write_bytes(b"former")
+    with pytest.raises(DatasetNotFound):
+        fetch(published(server.url("bad")), tmp_path, progress=False)
+    assert (tmp_path / "file.gz").read_bytes() == b"former"
+
+
+def test_interrupt_leaves_nothing(server, leftovers, tmp_path, monkeypatch):
+    server.files["good"] = CONTENT
+
+    def interrupt(response, lines, received):
+        if received:
+            raise KeyboardInterrupt
+        return CONTENT[:1000]
+
+    monkeypatch.setattr(transfer, "_read", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        fetch(published(server.url("good")), tmp_path, progress=False)
+    assert leftovers(tmp_path) == []
+
+
+def test_folder_that_cannot_be_written(server, tmp_path):
+    server.files["good"] = CONTENT
+    (tmp_path / "file").touch()
+    with pytest.raises(DatasetNotFound, match=r"cannot be written.*MINIDL_DATA"):
+        fetch(published(server.url("good")), tmp_path / "file", progress=False)
+    assert server.asked == []
+
+
+def test_progress(server, tmp_path, capsys, monkeypatch):
+    server.files["good"] = CONTENT
+    fetch(published(server.url("good")), tmp_path / "a", progress=False)
+    assert capsys.readouterr() == ("", "")
+    fetch(published(server.url("good")), tmp_path / "b")
+    assert capsys.readouterr() == ("", f"downloading {server.url('good')} (0.5 MB)\n")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    fetch(published(server.url("good")), tmp_path / "c")
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "file.gz: 100%" in err
+    server.behaviour["good"] = [503]
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: False, raising=False)
+    fetch(published(server.url("good")), tmp_path / "d")
+    said = capsys.readouterr().err.splitlines()
+    assert said[1] == f"{server.url('good')}: HTTP status 503; asked again in 0 s"
+    assert said[0] == said[2] == f"downloading {server.url('good')} (0.5 MB)"
+
+
+def test_cifar_into_the_cache_once(server, cifar_archive, publish, leftovers, tmp_path):
+    content, made = cifar_archive
+    publish(content, server.url("archive"))
+    server.files["archive"] = content
+    dataset = load("cifar-100", progress=False)
+    made.check(dataset)
+    assert dataset.source == str(tmp_path / "cache" / "cifar-100-binary")
+    made.check(load("cifar-100", progress=False))
+    made.check(load("auto", progress=False))
+    assert server.asked == ["archive"]
+    assert ARCHIVE in leftovers(tmp_path / "cache")
+
+
+def test_environment_variable_names_the_folder(
+    server, cifar_archive, publish, leftovers, tmp_path, monkeypatch
+):
+    content, made = cifar_archive
+    publish(content, server.url("archive"))
+    server.files["archive"] = content
+    folder = tmp_path / "chosen"
+    monkeypatch.setenv("MINIDL_DATA", str(folder))
+    dataset = load("cifar-100", progress=False)
+    made.check(dataset)
+    assert dataset.source == str(folder / "cifar-100-binary")
+    assert not (tmp_path / "cache").exists()
+    monkeypatch.setattr(os, "access", lambda path, mode: os.fspath(path) != str(folder))
+    folder.joinpath("cifar-100-binary", "test.bin").unlink()
+    folder.joinpath(ARCHIVE).unlink()
+    made.check(load("cifar-100", progress=False))  # it cannot be written: the cache, then
+    assert ARCHIVE in leftovers(tmp_path / "cache")
+
+
+def test_mnist_only_what_is_missing(server, make_idx, leftovers, tmp_path, monkeypatch):
+    made = make_idx(tmp_path / "source", ".gz")
+    files = []
+    for file in PUBLISHED["mnist"].files:
+        content = (tmp_path / "source" / file.name).read_bytes()
+        server.files[file.name] = content
+        md5 = hashlib.md5(content).hexdigest()
+        files.append(Published(file.path, len(content), md5, (server.url(file.name),)))
+    monkeypatch.setitem(PUBLISHED, "mnist", replace(PUBLISHED["mnist"], files=tuple(files)))
+    place = tmp_path / "cache" / "MNIST" / "raw"
+    place.mkdir(parents=True)
+    plain = files[0].name.removesuffix(".gz")
+    (place / plain).write_bytes(gzip.decompress(server.files[files[0].name]))
+    made.check(load("mnist", progress=False))
+    assert server.asked == [file.name for file in files[1:]]
+    assert leftovers(place) == sorted([plain, *server.asked])
+
+
+def test_a_mirror_of_ones_own_is_a_copy_of_a_data_folder(server, make_idx, tmp_path, monkeypatch):
+    made = make_idx(tmp_path / "source", ".gz")
+    files = []
+    for file in PUBLISHED["mnist"].files:
+        content = (tmp_path / "source" / file.name).read_bytes()
+        server.files[f"copy/MNIST/raw/{file.name}"] = content
+        md5 = hashlib.md5(content).hexdigest()
+        files.append(replace(file, size=len(content), md5=md5))
+    monkeypatch.setitem(PUBLISHED, "mnist", replace(PUBLISHED["mnist"], files=tuple(files)))
+    monkeypatch.setenv("MINIDL_MIRROR", server.url("copy/"))
+    made.check(load("mnist", progress=False))
+    assert server.asked == [f"copy/MNIST/raw/{file.name}" for file in files]
+
+
+def test_ones_own_mirror_is_asked_first_and_not_believed(server, tmp_path, monkeypatch):
+    server.files |= {"own/file.gz": CONTENT[::-1], "good": CONTENT}
+    monkeypatch.setenv("MINIDL_MIRROR", server.url("own"))
+    path = fetch(published(server.url("good")), tmp_path, progress=False)
+    assert path.read_bytes() == CONTENT
+    assert server.asked == ["own/file.gz", "good"]
+
+
+@pytest.mark.parametrize(
+    "mirror",
+    ["/a/folder", "file:///a", "mirror.example", "http://", "http://[", "https://me:secret@host/"],
+)
+def test_a_mirror_that_is_no_address_is_refused_even_for_auto(mirror, monkeypatch):
+    monkeypatch.setenv("MINIDL_MIRROR", mirror)
+    with pytest.raises(DatasetError, match=r"^MINIDL_MIRROR: expected an address such as") as e:
+        load("auto", progress=False)
+    assert not isinstance(e.value, DatasetNotFound)
+    assert "secret" not in str(e.value)
+
+
+def test_a_proxy_is_asked_for_what_lies_elsewhere(server, tmp_path, monkeypatch):
+    """The server of the test as the proxy: it is asked with the whole address."""
+    server.files["http://data.example/file"] = CONTENT
+    monkeypatch.setenv("http_proxy", server.url(""))
+    path = fetch(published("http://data.example/file"), tmp_path, progress=False)
+    assert path.read_bytes() == CONTENT
+    assert server.asked == ["http://data.example/file"]
+
+
+def test_a_proxy_that_is_not_there_is_said(tmp_path, monkeypatch):
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    with pytest.raises(DatasetNotFound, match="file: no connection through the proxy"):
+        fetch(published("http://data.example/file"), tmp_path, progress=False)
+
+
+@pytest.mark.parametrize("name", ["cifar-100", "cifar-10", "mnist", "fashion-mnist"])
+def test_a_named_data_set_never_falls_back(name):
+    with pytest.raises(DatasetNotFound, match="could not be downloaded"):
+        load(name, progress=False)
+
+
+def test_wrong_archive_in_the_cache_is_an_error_even_for_auto(
+    server, cifar_archive, publish, tmp_path
+):
+    content, _ = cifar_archive
+    publish(content, server.url("archive"))
+    server.files["archive"] = content
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / ARCHIVE).write_bytes(content[:-5])
+    with pytest.raises(CorruptDataset, match=ARCHIVE):
+        load("auto", progress=False)
+    assert server.asked == []
+
+
+SECOND_PROCESS = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+from minidl.data.cifar import CIFAR_100
+from minidl.data.download import Published
+from minidl.data.places import Places
+
+folder, url, size, md5 = sys.argv[1:]
+archive = Published("cifar-100-binary.tar.gz", int(size), md5, (url,))
+small = replace(CIFAR_100, train={"train.bin": 1200}, test={"test.bin": 100}, archive=archive)
+folder = Path(folder)
+places = Places((folder,), folder, named=False, progress=True)
+print(small.load(places).train.targets.sum())
+"""
+
+
+def test_two_processes_at_once(server, cifar_archive, publish, leftovers, tmp_path):
+    content, made = cifar_archive
+    server.files["archive"] = content
+    server.behaviour["archive"] = "held"
+    archive = publish(content, server.url("archive"))
+    folder = tmp_path / "shared"
+    arguments = [str(folder), archive.urls[0], str(archive.size), archive.md5]
+    running = [
+        subprocess.Popen(
+            [sys.executable, "-W", "error", "-c", SECOND_PROCESS, *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    assert server.started.wait(60)
+    said = []
+    readers = [
+        threading.Thread(target=lambda p=p: said.append(p.stderr.readline())) for p in running
+    ]
+    for reader in readers:
+        reader.start()
+    for reader in readers:  # one says that it downloads, the other that it waits
+        reader.join(60)
+    server.go_on.set()
+    for process in running:
+        out, err = process.communicate(timeout=60)
+        assert process.returncode == 0, err
+        assert all(line.startswith("waiting for another process") for line in err.splitlines())
+        assert int(out) == made.train[1].sum(dtype=int)
+    assert sorted(said) == [
+        f"downloading {archive.urls[0]} ({archive.size / 1e6:.1f} MB)\n",
+        f"waiting for another process that writes {folder / archive.name}\n",
+    ]
+    assert server.asked == ["archive"]
+    assert leftovers(folder) == [
+        "cifar-100-binary.tar.gz",
+        "cifar-100-binary/test.bin",
+        "cifar-100-binary/train.bin",
+    ]
+    made.check(load("cifar-100", folder))
+
+
+def test_published_sizes_and_sources():
+    """As their sources publish them; a slip here would refuse every good download."""
+    from minidl.data.cifar import CIFAR_10, CIFAR_100
+    from minidl.data.idx import FASHION_MNIST, MNIST
+
+    all_files = [CIFAR_10.archive, CIFAR_100.archive, *MNIST.files, *FASHION_MNIST.files]
+    assert len({file.md5 for file in all_files}) == 10
+    assert {len(file.md5) for file in all_files} == {32}
+    assert CIFAR_100.archive.size == 168_513_733
+    assert CIFAR_10.archive.size == 170_052_171
+    assert sum(file.size for file in MNIST.files) == 11_594_722
+    assert sum(file.size for file in FASHION_MNIST.files) == 30_878_645
+    for file in all_files:
+        assert all(url.endswith("/" + file.name) for url in file.urls)
+        assert file.urls[0].startswith("https://")
+    assert len({file.path for file in all_files}) == 10  # a mirror may hold all of them
+
+
+def test_whole_file_is_what_writes(server, tmp_path, monkeypatch):
+    """Flushed to the disk before it takes its place."""
+    server.files["good"] = CONTENT
+    events = []
+    fsync, rename = os.fsync, os.replace
+    monkeypatch.setattr(files.os, "fsync", lambda fd: events.append("fsync") or fsync(fd))
+    monkeypatch.setattr(files.os, "replace", lambda a, b: events.append("move") or rename(a, b))
+    fetch(published(server.url("good")), tmp_path, progress=False)
+    assert events[:2] == ["fsync", "move"]

@@ -1,0 +1,165 @@
+"""load(): names, the fallback of "auto", and the official files where they are at hand."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from minidl.data import (
+    NAMES,
+    PUBLISHED,
+    CorruptDataset,
+    DatasetError,
+    DatasetNotFound,
+    cifar,
+    idx,
+    load,
+    standin,
+)
+
+REAL = os.environ.get("MINIDL_DATA", "")
+GENERATE = standin.generate
+
+
+@pytest.fixture(autouse=True)
+def few_generated(monkeypatch):
+    monkeypatch.setattr(standin, "generate", lambda seed: GENERATE(seed, 10, 5))
+
+
+def test_names():
+    assert NAMES == ("auto", "cifar-100", "cifar-10", "mnist", "fashion-mnist", "stand-in")
+
+
+@pytest.mark.parametrize("name", ["cifar", "CIFAR-100", "", "../cifar-100", None])
+def test_unknown_name(name, tmp_path):
+    with pytest.raises(DatasetError, match="unknown data set") as e:
+        load(name, tmp_path)
+    for known in NAMES:
+        assert known in str(e.value)
+
+
+def test_auto_is_cifar_100_where_it_is_at_hand(make_cifar, tmp_path, monkeypatch):
+    made = make_cifar("cifar-100", tmp_path / "data")
+    monkeypatch.setenv("MINIDL_DATA", str(tmp_path / "data"))
+    for dataset in (load("auto"), load("auto", tmp_path / "data"), load("auto", download=False)):
+        made.check(dataset)
+        assert dataset.name == "cifar-100"
+        assert dataset.note == ""
+
+
+def test_environment_variable_before_the_cache(make_cifar, tmp_path, monkeypatch):
+    make_cifar("cifar-100", tmp_path / "cache" / "cifar-100-binary")
+    assert load("cifar-100").source == str(tmp_path / "cache" / "cifar-100-binary")
+    monkeypatch.setenv("MINIDL_DATA", str(tmp_path / "data"))
+    assert load("cifar-100").source == str(tmp_path / "cache" / "cifar-100-binary")
+    make_cifar("cifar-100", tmp_path / "data")
+    assert load("cifar-100").source == str(tmp_path / "data")
+    monkeypatch.setenv("MINIDL_DATA", "")
+    assert load("cifar-100").source == str(tmp_path / "cache" / "cifar-100-binary")
+
+
+def test_auto_without_a_network():
+    dataset = load("auto", progress=False, seed=3)
+    assert dataset.is_stand_in
+    assert dataset.source == "generated, seed 3"
+    assert (
+        "cifar-100-binary.tar.gz could not be downloaded (127.0.0.1: no connection" in dataset.note
+    )
+    assert "\n" not in dataset.note
+    assert dataset.note.endswith(".")
+    assert "not CIFAR-100" in dataset.title
+
+
+def test_auto_without_download(tmp_path):
+    dataset = load("auto", download=False)
+    assert dataset.is_stand_in
+    assert f"CIFAR-100 is not in {tmp_path / 'cache'}" in dataset.note
+    assert "downloading is switched off" in dataset.note
+
+
+@pytest.mark.parametrize("name", ["cifar-100", "cifar-10", "mnist", "fashion-mnist"])
+def test_without_download(name, tmp_path):
+    with pytest.raises(DatasetNotFound, match="switched off") as e:
+        load(name, download=False)
+    assert str(tmp_path / "cache") in str(e.value)
+    assert "http://127.0.0.1" in str(e.value)
+
+
+def test_auto_does_not_pass_over_a_corrupt_file(make_cifar, tmp_path, monkeypatch):
+    make_cifar("cifar-100", tmp_path)
+    (tmp_path / "test.bin").write_bytes(b"short")
+    monkeypatch.setenv("MINIDL_DATA", str(tmp_path))
+    with pytest.raises(CorruptDataset, match=r"test\.bin"):
+        load("auto")
+
+
+def test_auto_with_a_named_folder_never_falls_back(tmp_path):
+    with pytest.raises(DatasetNotFound, match=f"CIFAR-100 is not in {tmp_path}"):
+        load("auto", tmp_path)
+
+
+def test_stand_in_by_name():
+    dataset = load("stand-in", seed=5)
+    assert dataset.is_stand_in
+    assert dataset.note == ""
+    assert dataset.source == "generated, seed 5"
+
+
+def test_import_brings_no_network_library():
+    code = (
+        "import sys, minidl.data; "
+        "print([m for m in ('filelock', 'requests', 'tqdm') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("[]\n", "")
+
+
+def real(known, folders):
+    """The folder with the official files, or a skip that says what is missing."""
+    if not REAL or not any((Path(REAL) / folder).is_dir() for folder in folders):
+        pytest.skip(f"MINIDL_DATA names no folder with the official files of {known.title}")
+    return Path(REAL)
+
+
+@pytest.mark.parametrize("known", [cifar.CIFAR_100, cifar.CIFAR_10], ids=lambda k: k.name)
+def test_official_cifar(known, monkeypatch):
+    folder = real(known, [known.folder])
+    monkeypatch.setitem(PUBLISHED, known.name, known)
+    start = time.perf_counter()
+    dataset = load(known.name, folder)
+    assert time.perf_counter() - start < 10
+    classes = len(known.classes)
+    for split, count, mean in ((dataset.train, 50_000, 0.48), (dataset.test, 10_000, 0.48)):
+        assert split.inputs.shape == (count, 3, 32, 32)
+        assert (np.bincount(split.targets, minlength=classes) == count // classes).all()
+        assert abs(split.inputs[::10].mean() / 255 - mean) < 0.01
+    # Published channel means of the training images, red above green above blue.
+    red, green, blue = dataset.train.inputs.mean(axis=(0, 2, 3)) / 255
+    expected = (0.5071, 0.4866, 0.4409) if classes == 100 else (0.4914, 0.4822, 0.4465)
+    np.testing.assert_allclose((red, green, blue), expected, atol=2e-4)
+
+
+@pytest.mark.parametrize("known", [idx.MNIST, idx.FASHION_MNIST], ids=lambda k: k.name)
+def test_official_mnist(known, monkeypatch):
+    folder = real(known, known.folders[:2])
+    monkeypatch.setitem(PUBLISHED, known.name, known)
+    dataset = load(known.name, folder)
+    assert dataset.train.inputs.shape == (60_000, 1, 28, 28)
+    assert dataset.test.inputs.shape == (10_000, 1, 28, 28)
+    first = [5, 0, 4, 1, 9] if known.name == "mnist" else [9, 0, 0, 3, 0]
+    assert dataset.train.targets[:5].tolist() == first
+    mean = 0.1307 if known.name == "mnist" else 0.2860
+    assert abs(dataset.train.inputs.mean() / 255 - mean) < 1e-4
+
+
+def test_official_files_of_the_other(monkeypatch, tmp_path):
+    folder = real(idx.FASHION_MNIST, idx.FASHION_MNIST.folders[:1]) / "FashionMNIST" / "raw"
+    monkeypatch.setitem(PUBLISHED, "mnist", idx.MNIST)
+    with pytest.raises(CorruptDataset, match="labels of MNIST, got those of Fashion-MNIST"):
+        load("mnist", folder)

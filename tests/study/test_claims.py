@@ -1,0 +1,178 @@
+"""Claims judged on published figures and on ours, and the figures of trainings as data."""
+
+import time
+
+import numpy as np
+import pytest
+
+from minidl import get_device
+from minidl.study import Conditions, Evidence, count, environment, judge
+from minidl.study.claims import FAILS, HOLDS, OPEN, UNJUDGED, published_title, verdict
+from minidl.study.estimates import NOT_KNOWN, Estimate, exactly, share
+from minidl.study.figures import draw_published, draw_runs, image_rows, new_figure
+from minidl.study.histories import by_epoch, epoch_rows, mean_of
+from minidl.study.recording import History
+
+
+def large(run):
+    return Evidence(f"{run}", {"above 10": Estimate(run - 10, 1.0)})
+
+
+CLAIMS = [("large", "above 10", large), ("never told", "above nothing", lambda run: None)]
+
+
+def weighed(*numbers, **more):
+    """The verdict of one seed with these numbers."""
+    named = {str(i): number for i, number in enumerate(numbers)}
+    return verdict([Evidence("", named, **more)])
+
+
+def test_claims_are_judged_on_the_studys_figures_and_on_ours():
+    found, never = judge(CLAIMS, 5, [20])
+    assert (found.claim, found.criterion) == ("large", "above 10")
+    assert found.published == "5 (does not meet the criterion)"
+    assert found.measured == "20; above 10 +10.00 (+8.04 to +11.96)"
+    assert (found.verdict, found.holds) == (HOLDS, True)
+    assert found.as_dict()["verdict"] == "holds"
+    assert (never.published, never.verdict, never.holds) == ("not reported", UNJUDGED, None)
+    assert never.measured == "cannot be judged in this set-up"
+
+
+def test_what_the_study_has_for_later_epochs_only_is_not_called_unreported():
+    later = [("late", "", lambda run: large(run) if run > 5 else None)]
+    assert judge(later, 5, [20])[0].published == "not reported"
+    assert judge(later, 5, [20], 5)[0].published == "not reported"
+    assert judge(later, 5, [20], 30)[0].published == "no figure after so few epochs"
+    assert judge(later, 20, [20], 30)[0].published == "20"
+
+
+def test_within_chance_it_is_not_decided_and_the_interval_is_shown():
+    (found, _) = judge(CLAIMS, 11, [9])
+    assert (found.verdict, found.holds) == (OPEN, None)
+    assert found.measured == "9; above 10 -1.00 (-2.96 to +0.96)"
+    assert found.published == "11; above 10 +1.00 (-0.96 to +2.96) (within chance)"
+
+
+def test_several_seeds_are_judged_by_their_t_interval():
+    (found, _) = judge(CLAIMS, 20, [18, 20, 22])
+    # 10 ± 4.303 · 2 / √3
+    assert found.measured == "18 (first of 3 seeds); above 10 +10.00 (+5.03 to +14.97)"
+    assert found.verdict == HOLDS
+    assert judge(CLAIMS, 20, [12, 20, 40])[0].verdict == OPEN
+    assert judge(CLAIMS, 20, [20, 1])[0].verdict == OPEN  # one for, one against
+    assert judge(CLAIMS, 20, [1, 2])[0].verdict == FAILS
+
+
+def test_seeds_that_agree_by_chance_are_as_uncertain_as_each_of_them():
+    assert judge(CLAIMS, 20, [11, 11])[0].verdict == OPEN
+    assert judge(CLAIMS, 20, [12, 12])[0].verdict == HOLDS  # 2 ± 1.96 / √2
+
+
+def test_all_numbers_must_lie_above_0_and_one_below_is_enough_to_refute():
+    above, below, open_ = Estimate(5, 1), Estimate(-5, 1), Estimate(0.1, 1)
+    assert weighed(above, above) == HOLDS
+    assert weighed(above, open_) == OPEN
+    assert weighed(above, open_, below) == FAILS
+
+
+def test_more_comparisons_ask_for_more():
+    number = Estimate(2.1, 1)
+    assert weighed(number) == HOLDS
+    assert weighed(number, Estimate(9, 1)) == OPEN  # Bonferroni: 2.24
+    assert weighed(number, together=2) == OPEN
+
+
+def test_what_is_not_known_decides_nothing():
+    assert weighed(NOT_KNOWN) == weighed(Estimate(5)) == OPEN
+    assert weighed(Estimate(0.0, 0.0)) == OPEN  # 0 to 0
+    assert (weighed(exactly(True)), weighed(exactly(False))) == (HOLDS, FAILS)
+    assert weighed(share(1, 2) - 0.5) == OPEN  # two of two
+    found = judge([("time", "less", lambda run: Evidence("2 s", {"time": NOT_KNOWN}))], 0, [0])
+    assert found[0].measured == "2 s; time: uncertain by an unknown amount"
+
+
+def test_that_there_is_nothing_must_be_shown_and_is_refuted_by_something():
+    assert weighed(Estimate(0.1, 0.1), within=0.5) == HOLDS
+    assert weighed(Estimate(0.1, 0.3), within=0.5) == OPEN
+    assert weighed(Estimate(0.3, 0.1), within=0.5) == FAILS
+    assert weighed(Estimate(-0.3, 0.1), within=0.5) == FAILS
+
+
+def test_the_count_has_three_kinds_and_what_cannot_be_judged():
+    def some(*verdicts):
+        return [{"verdict": given} for given in verdicts]
+
+    assert count(some(HOLDS, FAILS, OPEN, OPEN)) == "1 holds, 1 does not, 2 are not decided"
+    assert count(some(HOLDS, HOLDS)) == "2 hold, 0 do not, 0 are not decided"
+    assert count(some(OPEN, UNJUDGED)).endswith("1 is not decided, 1 cannot be judged")
+
+
+def test_published_figures_are_those_of_the_same_epoch():
+    assert published_title(10, 10) == "published"
+    assert published_title(3, 10) == "published, epoch 3"
+    assert published_title(30, 10) == "published, epoch 10"
+
+
+def test_means_of_blocks():
+    blocks = [{"a": [1, 2], "b": {"c": 3}}, {"a": [3, 6], "b": {"c": 4}}]
+    assert mean_of(blocks) == {"a": [2, 4], "b": {"c": 3.5}}
+
+
+def test_histories_as_data():
+    history = History([3.0, 2.0], [0.1, 0.2], [3.5, 2.5], [0.3, 0.4], [1.0, 1.5])
+    assert by_epoch(history)["test_accuracy"] == [0.3, 0.4]
+    rows = epoch_rows(7, "relu", history)
+    assert rows[1] == {
+        "seed": 7,
+        "epoch": 2,
+        "network": "relu",
+        "train_loss": 2.0,
+        "train_accuracy": 0.2,
+        "test_loss": 2.5,
+        "test_accuracy": 0.4,
+        "seconds": 1.5,
+    }
+    assert {k: [row[k] for row in rows] for k in by_epoch(history)} == by_epoch(history)
+
+
+def test_conditions():
+    start = time.perf_counter() - 12.3
+    found = Conditions.now(get_device("cpu"), "float32", 2, "python x.py", start)
+    rows = dict(found.rows())
+    assert rows["device"] == "cpu, 2 network(s) at a time"
+    assert rows["command"] == "`python x.py`"
+    assert ", 12 s, " in rows["date, time, peak memory"]
+    assert 12.3 <= found.as_dict()["seconds"] < 12.49
+    assert "command" not in found.as_dict()
+    assert found.load_of_others is None  # too short for a load average
+    assert "load of other work" not in rows["date, time, peak memory"]
+
+
+def test_load_of_other_work_is_what_this_process_did_not_use(monkeypatch):
+    monkeypatch.setattr(environment.os, "getloadavg", lambda: (9.0, 3.0, 2.5), raising=False)
+    monkeypatch.setattr(environment.time, "process_time", lambda: 1200.0)
+    assert environment.load_of_others(59) is None
+    assert environment.load_of_others(600) == pytest.approx(3 - 2)  # over five minutes
+    assert environment.load_of_others(1000) == pytest.approx(2.5 - 1.2)  # over fifteen
+    assert environment.load_of_others(100) == 0
+    conditions = Conditions("cpu", 1, {}, {}, "", 600.0, None, "x", load_of_others=1.0)
+    assert dict(conditions.rows())["date, time, peak memory"].endswith("load of other work 1.0")
+
+
+def test_runs_are_drawn_as_their_mean_and_the_band_they_lie_in():
+    _, (ax,) = new_figure("title")
+    draw_runs(ax, [[1, 2], [3, 6]], "ours", "#000000")
+    draw_published(ax, [5, 5], "theirs", "#000000")
+    assert ax.lines[0].get_ydata().tolist() == [2, 4]
+    assert len(ax.collections) == 1
+    assert [line.get_label() for line in ax.lines] == ["ours", "theirs, published"]
+    draw_runs(ax, [[1, 2]], "alone", "#000000")
+    assert len(ax.collections) == 1  # one run has no band
+
+
+@pytest.mark.parametrize("shape", [(4, 4), (4, 4, 3)])
+def test_images_in_rows(shape):
+    image = np.zeros(shape, np.uint8)
+    figure = image_rows("title", {"one": [(image, "a → b")] * 3, "other": [(image, "c")]})
+    assert len(figure.axes) == 6
+    assert [ax.get_title() for ax in figure.axes] == ["a → b"] * 3 + ["c", "", ""]

@@ -1,0 +1,412 @@
+"""A training that is broken off anywhere and goes on ends as if it had not been."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from minidl import (
+    SGD,
+    Adam,
+    AdamW,
+    Augmentation,
+    BatchNorm,
+    Conv2D,
+    CosineAnnealing,
+    Dense,
+    Dropout,
+    EarlyStopping,
+    Examples,
+    Flatten,
+    Network,
+    NonFiniteLoss,
+    RMSprop,
+    SoftmaxCrossEntropy,
+    evaluate,
+    train,
+)
+from minidl.backend import CPU, Device, to_numpy
+from minidl.storage.sealed import write_sealed
+from minidl.study.recording import History, record
+from minidl.training.checkpoint import Checkpoint, CheckpointError, Stopped
+from minidl.training.software import Software
+
+RNG = np.random.default_rng(5)
+IMAGES = Examples(RNG.integers(0, 256, (52, 2, 6, 6), dtype=np.uint8), RNG.integers(0, 4, 52))
+TEST = IMAGES.first(20)
+STEPS = 4  # of an epoch: batches of 16, the last of 4
+EPOCHS = 3
+
+
+def network(device: Device = CPU, units: int = 4, rng=0) -> Network:
+    layers = [
+        *(Conv2D(2, 3, 3, activation="relu"), BatchNorm(3), Flatten()),
+        *(Dense(48, 8, "tanh"), Dropout(0.5), Dense(8, units)),
+    ]
+    return Network(layers, (2, 6, 6), rng=rng, device=device)
+
+
+OPTIMIZERS = {
+    "sgd": lambda: SGD(0.1),
+    "momentum": lambda: SGD(0.1, momentum=0.9),
+    "rmsprop": RMSprop,
+    "adam": Adam,
+    "adamw": AdamW,
+}
+
+
+class Killed(Exception):
+    """What ends a training in these tests; nothing is written when it comes."""
+
+
+def train_once(
+    checkpoint: Checkpoint | None,
+    optimizer: str = "adam",
+    device: Device = CPU,
+    die_before: int | None = None,
+    order: np.random.Generator | int = 3,
+    graph: bool = True,
+):
+    """All that a training leaves: parameters, state, and what was seen of its epochs."""
+    net = network(device)
+    kept = History()
+    if checkpoint is not None:
+        kept = checkpoint.keep("history", kept)
+    steps = 0
+
+    def watch(epoch: int, step: int) -> None:
+        nonlocal steps
+        if steps == die_before:
+            raise Killed
+        steps += 1
+
+    rule = OPTIMIZERS[optimizer]()
+    schedule = CosineAnnealing(rule.learning_rate, epochs=EPOCHS)
+    for epoch in train(
+        net,
+        IMAGES,
+        SoftmaxCrossEntropy(),
+        rule,
+        epochs=EPOCHS,
+        batch_size=16,
+        rng=order,
+        augment=Augmentation(1, rng=8),
+        progress=False,
+        graph=graph,
+        checkpoint=checkpoint,
+        watch=watch,
+    ):
+        kept.train_loss.append(epoch.train_loss)
+        kept.train_accuracy.append(epoch.train_accuracy)
+        kept.test_loss.append(float(np.abs(to_numpy(epoch.update)).sum(dtype=np.float64)))
+        rule.learning_rate = schedule(epoch.number)
+    figures = kept.train_loss, kept.train_accuracy, kept.test_loss
+    return to_numpy(net.theta).tobytes(), to_numpy(net.state).tobytes(), figures
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_killed_after_any_step_with_a_checkpoint_at_each(optimizer, tmp_path):
+    whole = train_once(None, optimizer)
+    for die in range(STEPS * EPOCHS):
+        path = tmp_path / f"{die}.checkpoint"
+        with pytest.raises(Killed):
+            train_once(Checkpoint(path, every=1), optimizer, die_before=die)
+        assert train_once(Checkpoint(path, every=1), optimizer) == whole
+
+
+@pytest.mark.parametrize("every", [None, 3])
+def test_killed_twice_and_killed_again(every, tmp_path):
+    whole = train_once(None)
+    path = tmp_path / "a.checkpoint"
+    deaths = 0
+    for die in (2, 5, 3, 6, 4):
+        try:
+            assert train_once(Checkpoint(path, every), die_before=die) == whole
+        except Killed:
+            deaths += 1
+    assert deaths >= 3
+    assert train_once(Checkpoint(path, every)) == whole
+    assert train_once(Checkpoint(path, every)) == whole  # nothing left to do
+
+
+@pytest.mark.parametrize("graph", [True, False])
+def test_on_every_device(device, graph, tmp_path):
+    whole = train_once(None, device=device, graph=graph)
+    for die in (1, 3, 6, 9):  # in the first epoch, before its short batch, later
+        path = tmp_path / f"{die}.checkpoint"
+        with pytest.raises(Killed):
+            train_once(Checkpoint(path, 1), device=device, die_before=die, graph=graph)
+        assert train_once(Checkpoint(path, 1), device=device, graph=graph) == whole
+
+
+@pytest.mark.parametrize("kind", ["MT19937", "PCG64DXSM", "Philox", "SFC64"])
+def test_any_generator_of_numpy(kind, tmp_path):
+    def order() -> np.random.Generator:
+        return np.random.Generator(getattr(np.random, kind)(9))
+
+    whole = train_once(None, order=order())
+    path = tmp_path / "a.checkpoint"
+    with pytest.raises(Killed):
+        train_once(Checkpoint(path, every=2), order=order(), die_before=7)
+    assert train_once(Checkpoint(path, every=2), order=order()) == whole
+
+
+def test_stop_ends_after_the_step_and_writes(tmp_path):
+    whole = train_once(None)
+    stop = threading.Event()
+    stop.set()
+    path = tmp_path / "a.checkpoint"
+    for _ in range(STEPS * EPOCHS):  # one step for each start
+        with pytest.raises(Stopped):
+            train_once(Checkpoint(path, stop=stop))
+    assert train_once(Checkpoint(path)) == whole
+
+
+def test_early_stopping_goes_on_with_its_best_weights(tmp_path):
+    values = [3.0, 1.0, 2.0, 1.5, 1.2]
+
+    def run(checkpoint: Checkpoint, epochs: int) -> tuple[bytes, int]:
+        net = network()
+        stopping = checkpoint.keep("stopping", EarlyStopping(3))
+        loss = SoftmaxCrossEntropy()
+        options = {"epochs": epochs, "progress": False, "checkpoint": checkpoint}
+        for epoch in train(net, IMAGES, loss, Adam(), **options):
+            if stopping.update(net, values[epoch.number - 1]):
+                break
+        stopping.restore(net)
+        return net.theta.tobytes(), stopping.epoch
+
+    whole = run(Checkpoint(tmp_path / "whole"), 9)
+    assert whole[1] == 5
+    for epochs in range(1, 5):
+        run(Checkpoint(tmp_path / str(epochs)), epochs)
+        assert run(Checkpoint(tmp_path / str(epochs)), 9) == whole
+
+
+def test_record_keeps_its_history(tmp_path):
+    def run(checkpoint: Checkpoint | None, epochs: int = 3) -> History:
+        options = {"epochs": epochs, "batch_size": 16, "progress": False}
+        net, loss = network(), SoftmaxCrossEntropy()
+        return record(net, IMAGES, TEST, loss, Adam(), checkpoint=checkpoint, **options)
+
+    whole = run(None)
+    run(Checkpoint(tmp_path / "a"), 2)
+    found = run(Checkpoint(tmp_path / "a"))
+    assert found.test_loss == whole.test_loss
+    assert found.probes == whole.probes
+
+
+def test_trainings_of_one_task_have_parts(tmp_path):
+    whole = Checkpoint(tmp_path / "a.checkpoint")
+    first, second = whole.part("first"), whole.part("second")
+    assert first.path == tmp_path / "a.first.checkpoint"
+    train_once(first)
+    assert train_once(second) == train_once(None)
+    assert {path.name for path in tmp_path.iterdir()} == {
+        f"a.{part}.checkpoint{end}" for part in ("first", "second") for end in ("", ".previous")
+    }
+    first.remove()
+    assert {path.name.split(".")[1] for path in tmp_path.iterdir()} == {"second"}
+
+
+# -- damage -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def broken_off(tmp_path):
+    """The path of a checkpoint after six steps, and of the one before it."""
+    with pytest.raises(Killed):
+        train_once(Checkpoint(tmp_path / "a", every=1), die_before=6)
+    return tmp_path / "a", tmp_path / "a.previous"
+
+
+@pytest.mark.parametrize("damage", ["truncated", "flipped", "empty", "gone"])
+def test_a_damaged_checkpoint_is_not_used_but_the_one_before(damage, broken_off, capsys):
+    path, previous = broken_off
+    contents = path.read_bytes()
+    if damage == "gone":  # killed between the two renamings
+        path.unlink()
+    else:
+        middle = len(contents) // 2
+        flipped = contents[:middle] + bytes([contents[middle] ^ 4]) + contents[middle + 1 :]
+        bad = {"truncated": contents[:middle], "flipped": flipped, "empty": b""}
+        path.write_bytes(bad[damage])
+    before = previous.read_bytes()
+    assert Checkpoint(path)._saved.t == 5
+    assert previous.read_bytes() == before
+    assert train_once(Checkpoint(path)) == train_once(None)
+    said = capsys.readouterr().err
+    assert ("a.previous is used" in said) is (damage != "gone")
+
+
+def test_both_damaged_is_an_error_with_the_way_out(broken_off):
+    for path in broken_off:
+        path.write_bytes(b"rubbish")
+    with pytest.raises(CheckpointError, match=r"a: expected .*; .*a\.previous: expected .*--fresh"):
+        Checkpoint(broken_off[0])
+
+
+def test_a_damaged_file_never_becomes_the_previous_one(broken_off):
+    path, previous = broken_off
+    path.write_bytes(b"rubbish")
+    good = previous.read_bytes()
+    with pytest.raises(Killed):
+        train_once(Checkpoint(path, every=1), die_before=1)
+    assert previous.read_bytes() == good
+    path.write_bytes(b"rubbish again")
+    assert train_once(Checkpoint(path)) == train_once(None)
+
+
+def test_no_memory_on_the_disk_leaves_what_was_there(broken_off, monkeypatch):
+    path, previous = broken_off
+    kept = path.read_bytes()
+
+    def full(fd):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        train_once(Checkpoint(path, every=1))
+    monkeypatch.undo()
+    assert kept in (path.read_bytes() if path.exists() else b"", previous.read_bytes())
+    assert {p.name for p in path.parent.iterdir()} <= {"a", "a.previous"}
+    assert train_once(Checkpoint(path)) == train_once(None)
+
+
+# -- of another training ----------------------------------------------------------------------
+
+
+def resume(path, **other):
+    """Resume the training run of :func:`train_once`, or one that differs from it in something."""
+    options = {"net": network(), "optimizer": Adam(), "examples": IMAGES, "rng": 3} | other
+    options = {"augment": Augmentation(1, rng=8), "batch_size": 16, "loss": LOSS} | options
+    parts = [options.pop(name) for name in ("net", "examples", "loss", "optimizer")]
+    list(train(*parts, epochs=3, progress=False, checkpoint=Checkpoint(path), **options))
+
+
+LOSS = SoftmaxCrossEntropy()
+SHUFFLED = Examples(IMAGES.inputs[::-1], IMAGES.targets)
+
+
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [
+        ({"net": lambda: network(units=5)}, r"expected Network\(.*Dense\(8 -> 5.*got Network"),
+        ({"net": lambda: network(rng=1)}, r"expected first parameters \w{16}, .* got first param"),
+        ({"rng": 4}, r"expected random generators \w{16}, got random generators \w{16}; "),
+        (
+            {"optimizer": lambda: Adam(0.01)},
+            r"optimizer Adam\(learning_rate=0.01, .*got optimizer Adam\(learning_rate=0.001",
+        ),
+        ({"optimizer": lambda: Adam(l2=0.1)}, r"got optimizer Adam\(learning_rate=0.001, l2=0.0"),
+        (
+            {"augment": lambda: Augmentation(2, rng=8)},
+            r"augmentation Augmentation\(padding=2",
+        ),
+        ({"examples": SHUFFLED}, r"expected examples \w{16}, got examples \w{16}; "),
+        ({"optimizer": RMSprop}, "expected vectors .*'s'.*, got vectors .*'m'"),
+        ({"augment": None}, "expected 2 generators, got 3"),
+        ({"batch_size": 8}, "expected losses float32 \\(16,\\), got losses float32 \\(32,\\)"),
+        ({"examples": IMAGES.first(50)}, "expected an order of 50 examples"),
+    ],
+)
+def test_a_checkpoint_of_another_training_is_refused(other, words, broken_off):
+    other = {name: value() if callable(value) else value for name, value in other.items()}
+    other.setdefault("net", network())
+    theta = other["net"].theta.copy()
+    with pytest.raises(CheckpointError, match=f"is of another training run: .*{words}.*--fresh"):
+        resume(broken_off[0], **other)
+    assert np.array_equal(other["net"].theta, theta)
+
+
+@pytest.mark.parametrize("name", ["losses", "hits"])
+@pytest.mark.parametrize("wrong", [np.zeros((32, 1), np.float32), np.float32(1), np.zeros(32)])
+def test_arrays_of_another_form_change_nothing(name, wrong, broken_off):
+    saved = replace(Checkpoint(broken_off[0])._saved, **{name: np.asarray(wrong)})
+    write_sealed(broken_off[0], saved)
+    net = network()
+    theta = net.theta.copy()
+    with pytest.raises(CheckpointError, match=f"expected {name} float32"):
+        resume(broken_off[0], net=net)
+    assert np.array_equal(net.theta, theta)
+
+
+def test_a_learning_rate_that_is_none_changes_nothing(broken_off):
+    saved = Checkpoint(broken_off[0])._saved
+    write_sealed(broken_off[0], replace(saved, learning_rate=-1.0))
+    net = network()
+    theta = net.theta.copy()
+    with pytest.raises(CheckpointError, match="learning_rate of at least 0, got -1"):
+        resume(broken_off[0], net=net)
+    assert np.array_equal(net.theta, theta)
+
+
+@pytest.mark.parametrize("order", [np.zeros(52, int), np.arange(52.0), np.arange(52)[:, None]])
+def test_an_order_that_is_none_is_refused(order, broken_off):
+    saved = Checkpoint(broken_off[0])._saved
+    write_sealed(broken_off[0], replace(saved, position=replace(saved.position, order=order)))
+    with pytest.raises(CheckpointError, match="expected an order of 52 examples"):
+        resume(broken_off[0])
+
+
+def test_what_is_to_be_kept_must_be_in_it(broken_off):
+    with pytest.raises(CheckpointError, match="expected stopping in it"):
+        Checkpoint(broken_off[0]).keep("stopping", EarlyStopping(3))
+    with pytest.raises(ValueError, match="expected EarlyStopping"):
+        Checkpoint(broken_off[0]).keep("history", EarlyStopping(3))
+
+
+def test_another_kind_of_generator_is_refused(broken_off):
+    order = np.random.Generator(np.random.MT19937(0))
+    with pytest.raises(CheckpointError, match="expected random generators"):
+        train_once(Checkpoint(broken_off[0]), order=order)
+
+
+def test_back_under_the_first_software_it_says_so_once(tmp_path, monkeypatch, capsys):
+    now = Software.now()
+    other = Software(now.parts | {"NumPy": "1.0"})
+    for software, die in ((now, 2), (other, 2), (now, 2), (now, None)):
+        monkeypatch.setattr(Software, "now", lambda software=software: software)
+        checkpoint = Checkpoint(tmp_path / "a", every=1)
+        if die is None:
+            train_once(checkpoint)
+        else:
+            with pytest.raises(Killed):
+                train_once(checkpoint, die_before=die)
+    assert checkpoint.software() == [other, now]
+    said = capsys.readouterr().err
+    assert said.count("resumed with other software than before: NumPy") == 2
+
+
+def test_every_from_one(tmp_path):
+    with pytest.raises(ValueError, match="every of at least 1 step, got 0"):
+        Checkpoint(tmp_path / "a", every=0)
+
+
+def test_looking_does_not_disturb(tmp_path):
+    """Evaluations between the epochs draw nothing, so they may differ from start to start."""
+    whole = train_once(None)
+    path = tmp_path / "a"
+    with pytest.raises(Killed):
+        train_once(Checkpoint(path), die_before=6)
+    evaluate(network(), TEST, SoftmaxCrossEntropy())
+    assert train_once(Checkpoint(path)) == whole
+
+
+def test_a_training_that_diverges_leaves_its_last_finite_checkpoint(tmp_path):
+    def run() -> None:
+        net, rule, loss = network(), SGD(0.1), SoftmaxCrossEntropy()
+        checkpoint = Checkpoint(tmp_path / "a")
+        options = {"epochs": 3, "batch_size": 16, "progress": False, "checkpoint": checkpoint}
+        for _ in train(net, IMAGES, loss, rule, **options):
+            rule.learning_rate = 1e38
+
+    for _ in range(2):  # started again, it says the same again
+        with pytest.raises(NonFiniteLoss, match="epoch 2, step 2: the loss is"):
+            run()
+    saved = Checkpoint(tmp_path / "a")._saved
+    assert saved.position.epochs == 1
+    assert np.isfinite(saved.theta).all()

@@ -1,0 +1,124 @@
+"""When training stops, and which weights come back: as Keras does it."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from make_learning import PLACE, STOPPINGS
+
+from minidl import (
+    Adam,
+    Dense,
+    EarlyStopping,
+    Examples,
+    Network,
+    SoftmaxCrossEntropy,
+    evaluate,
+    train,
+)
+from minidl.backend import to_numpy
+
+GOLDEN = json.loads(PLACE.read_text("utf-8"))["EarlyStopping"]
+
+
+def run(stopping, losses, network):
+    """The epoch after which it stops, or None; θ is the number of the epoch."""
+    for epoch, loss in enumerate(losses, 1):
+        network.theta[...] = epoch
+        if stopping.update(network, loss):
+            return epoch
+    return None
+
+
+@pytest.mark.parametrize("name", STOPPINGS)
+def test_stops_and_restores_as_keras_does(name, device):
+    patience, min_delta, losses = STOPPINGS[name]
+    network = Network([Dense(2, 3)], 2, device=device)
+    stopping = EarlyStopping(patience, min_delta)
+    assert run(stopping, losses, network) == GOLDEN[name]["stopped"]
+    stopping.restore(network)
+    assert (to_numpy(network.theta) == GOLDEN[name]["restored"]).all()
+    assert stopping.best_epoch == GOLDEN[name]["restored"]
+    assert stopping.best == losses[stopping.best_epoch - 1]
+
+
+def test_nan_and_infinity_are_never_the_best():
+    """Keras takes the first value whatever it is, and NaN is then never beaten."""
+    network = Network([Dense(1, 1)], 1)
+    stopping = EarlyStopping(3)
+    assert run(stopping, [math.nan, math.inf, 2.0, math.nan, 3.0, math.nan], network) == 6
+    stopping.restore(network)
+    assert (network.theta == 3).all()
+    assert run(EarlyStopping(2), [math.nan] * 5, network) == 2
+
+
+def test_the_kept_weights_are_a_copy_each_time():
+    network = Network([Dense(1, 1)], 1)
+    stopping = EarlyStopping(2)
+    run(stopping, [3, 2, 1, 5], network)
+    theta = network.theta
+    network.theta[...] = -1
+    stopping.restore(network)
+    assert network.theta is theta  # the layers' views stay what they are
+    assert network["dense_1"].W[0, 0] == 3
+    network.theta[...] = -1
+    stopping.restore(network)
+    assert (network.theta == 3).all()
+
+
+@given(st.lists(st.floats(0, 5), min_size=1, max_size=20), st.integers(1, 4))
+def test_laws(losses, patience):
+    network = Network([Dense(1, 1)], 1)
+    stopping = EarlyStopping(patience)
+    stopped = run(stopping, losses, network)
+    seen = losses[:stopped]
+    assert stopping.best == min(seen)
+    assert seen.index(min(seen)) == stopping.best_epoch - 1  # the first of equal ones
+    assert stopped is None or stopped == stopping.best_epoch + patience
+
+
+def test_in_the_loop():
+    """Random labels cannot be foreseen: the validation loss rises, and the best weights return."""
+    rng = np.random.default_rng(0)
+    training, validation = (Examples(rng.random((40, 6)), rng.integers(0, 3, 40)) for _ in range(2))
+    network, loss = Network([Dense(6, 30, "relu"), Dense(30, 3)], 6, rng=1), SoftmaxCrossEntropy()
+    stopping, losses = EarlyStopping(patience=5), []
+    for _ in train(network, training, loss, Adam(0.03), epochs=200, progress=False):
+        losses.append(evaluate(network, validation, loss).loss)
+        if stopping.update(network, losses[-1]):
+            break
+    assert len(losses) == stopping.best_epoch + 5 < 200
+    assert losses[-1] > min(losses)
+    stopping.restore(network)
+    assert evaluate(network, validation, loss).loss == min(losses) == stopping.best
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            lambda: EarlyStopping(0),
+            "expected patience as a whole number from 1, got 0",
+        ),
+        (lambda: EarlyStopping(1, -0.1), "EarlyStopping: expected min_delta of at least 0, got -0"),
+        (lambda: EarlyStopping(1, math.nan), "expected min_delta of at least 0, got nan"),
+    ],
+)
+def test_errors(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_nothing_to_restore():
+    network, stopping = Network([Dense(1, 1)], 1), EarlyStopping(1)
+    message = r"expected a finite value before restore, got none; call update\(network, value\)"
+    with pytest.raises(RuntimeError, match=message):
+        stopping.restore(network)
+    stopping.update(network, math.nan)
+    with pytest.raises(RuntimeError, match=message):
+        stopping.restore(network)

@@ -1,0 +1,70 @@
+"""A bar on a terminal, a line per epoch elsewhere, nothing where nothing is wanted."""
+
+from __future__ import annotations
+
+import io
+import sys
+
+import pytest
+
+from minidl.training.progress import Progress
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def terminal(monkeypatch) -> Terminal:
+    """Within the test: pytest sets its own sys.stderr after the fixtures."""
+    made = Terminal()
+    monkeypatch.setattr(sys, "stderr", made)
+    return made
+
+
+def show(what, accuracy=0.5):
+    with Progress(what, epochs=2, steps=3) as progress:
+        for number in (1, 2):
+            for _ in range(3):
+                progress.step()
+            progress.epoch(number, 1.25, accuracy, 2.0, 5000)
+    return progress
+
+
+LINE = "epoch 1/2  loss 1.2500  accuracy 0.5000  2.0 s  2,500 images/s\n"
+
+
+def test_lines(capsys):
+    assert show(True).bar is None
+    out = capsys.readouterr().out
+    assert out == LINE + LINE.replace("1/2", "2/2")
+    show("tanh")
+    assert capsys.readouterr().out.startswith("tanh  " + LINE)
+
+
+def test_no_accuracy_where_there_is_none(capsys):
+    show(True, accuracy=float("nan"))
+    assert "accuracy" not in capsys.readouterr().out
+
+
+def test_a_bar_on_a_terminal_with_the_lines_above_it(monkeypatch, capsys):
+    stderr = terminal(monkeypatch)
+    progress = show("sigmoid")
+    assert (progress.bar.total, progress.bar.n) == (6, 6)
+    assert "sigmoid" in stderr.getvalue()
+    assert capsys.readouterr().out.count("sigmoid  epoch") == 2
+    assert progress.bar.disable  # closed
+
+
+def test_a_bar_is_closed_after_an_error(monkeypatch):
+    terminal(monkeypatch)
+    progress = Progress(True, 1, 1)
+    with pytest.raises(KeyboardInterrupt), progress:
+        raise KeyboardInterrupt
+    assert progress.bar.disable
+
+
+def test_silence(monkeypatch, capsys):
+    stderr = terminal(monkeypatch)
+    assert show(False).bar is None
+    assert capsys.readouterr().out == stderr.getvalue() == ""

@@ -1,0 +1,177 @@
+"""Write layers.json: what PyTorch's layers and autograd give for the inputs drawn here.
+
+    python tools/make_layers.py
+
+Everything is in float64.  PyTorch has no adaptive piecewise linear units: APL is written
+with its elementary functions and differentiated by its autograd.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minidl import APL, GLU, Activate, BatchNorm, Dense, Layer, PReLU, Residual, SwiGLU
+from minidl.backend import namespace
+
+PLACE = Path(__file__).parents[1] / "tests" / "golden" / "layers.json"
+STEPS = 2  # training steps before the one in inference
+
+UNITS, MAPS = (5, 4), (3, 4, 2, 3)  # (N, C) and (N, C, H, W)
+LAYERS: dict[str, tuple[Callable[[], Layer], tuple[int, ...]]] = {
+    "batch norm of units": (lambda: BatchNorm(4), UNITS),
+    "batch norm of maps": (lambda: BatchNorm(4, momentum=0.7, epsilon=1e-3), MAPS),
+    "prelu of units": (lambda: PReLU(4), UNITS),
+    "prelu of maps": (lambda: PReLU(4), MAPS),
+    "apl of units": (lambda: APL(4, hinges=1), UNITS),
+    "apl of maps": (lambda: APL(4, hinges=5), MAPS),
+    "glu of units": (GLU, UNITS),
+    "glu of maps": (GLU, MAPS),
+    "swiglu of units": (SwiGLU, UNITS),
+    "swiglu of maps": (SwiGLU, MAPS),
+    "squared relu": (lambda: Activate("squared_relu"), MAPS),
+    "penalized tanh": (lambda: Activate("penalized_tanh"), MAPS),
+    "residual with identity": (
+        lambda: Residual([Dense(4, 3, "tanh"), BatchNorm(3), Dense(3, 4)]),
+        UNITS,
+    ),
+    "residual with shortcut": (
+        lambda: Residual([Dense(4, 3), BatchNorm(3), Activate("relu")], [Dense(4, 3)]),
+        UNITS,
+    ),
+}
+
+
+def build(name: str, device: Any = "cpu") -> Layer:
+    """The layer with parameters that are all different, none of them where it starts."""
+    layer = LAYERS[name][0]().build(dtype="float64", device=device)
+    rng = _generator(name)
+    for part in layer.walk():
+        for value in part.parameters().values():
+            value[...] = namespace(value).asarray(rng.normal(0.2, 0.7, value.shape))
+    return layer
+
+
+def steps(name: str) -> list[tuple[np.ndarray, np.ndarray, bool]]:
+    """x, a draw that is cut to dy, and whether the step is one of training."""
+    rng = _generator(name + " data")
+    shape = LAYERS[name][1]
+    return [
+        (rng.normal(0.3, 1.5, shape), rng.standard_normal(shape), step < STEPS)
+        for step in range(STEPS + 1)
+    ]
+
+
+def cut(drawn: np.ndarray, y: Any) -> np.ndarray:
+    """As much of the draw as y is long: GLU halves its input."""
+    return drawn[:, : y.shape[1]]
+
+
+def _generator(name: str) -> np.random.Generator:
+    return np.random.default_rng(zlib.crc32(name.encode()))
+
+
+def in_torch(layer: Layer, p: dict[str, Any]) -> Callable[[Any, bool], Any]:
+    """The same layer in PyTorch; ``p`` are its parameters and state as tensors, by full name."""
+    import torch
+
+    F = torch.nn.functional
+    names = list(layer.parameter_shapes()) + list(layer.state_shapes())
+    at = layer.name + "." if layer.name else ""
+    own = [p[at + name] for name in names]
+
+    def spread(v: Any, x: Any) -> Any:
+        return v.reshape(-1, *[1] * (x.ndim - 2))
+
+    def batch_norm(x: Any, training: bool) -> Any:
+        gamma, beta, mean, variance = own
+        momentum = 1 - layer.momentum
+        return F.batch_norm(x, mean, variance, gamma, beta, training, momentum, layer.epsilon)
+
+    def apl(x: Any, training: bool) -> Any:
+        a, b = own
+        hinges = (
+            spread(a_s, x) * torch.relu(spread(b_s, x) - x) for a_s, b_s in zip(a, b, strict=True)
+        )
+        return torch.relu(x) + sum(hinges)
+
+    def residual(x: Any, training: bool) -> Any:
+        ends = [x, x]
+        for i, row in enumerate(layer.layers):
+            for inside in row.layers:
+                ends[i] = in_torch(inside, p)(ends[i], training)
+        return ends[0] + ends[1]
+
+    def swiglu(x: Any, training: bool) -> Any:
+        a, b = x.chunk(2, dim=1)
+        return F.silu(a) * b
+
+    functions = {
+        "squared_relu": lambda x: torch.relu(x).square(),
+        "penalized_tanh": lambda x: torch.where(x > 0, 1.0, 0.25) * torch.tanh(x),
+        "tanh": torch.tanh,
+        "relu": torch.relu,
+        "linear": lambda x: x,
+    }
+    return {
+        BatchNorm: batch_norm,
+        PReLU: lambda x, training: F.prelu(x, *own),
+        APL: apl,
+        GLU: lambda x, training: F.glu(x, dim=1),
+        SwiGLU: swiglu,
+        Activate: lambda x, training: functions[layer.activation.name](x),
+        Dense: lambda x, training: functions[layer.activation.name](x @ own[0] + own[1]),
+        Residual: residual,
+    }[type(layer)]
+
+
+def pytorch_steps(name: str) -> list[dict[str, list[float]]]:
+    """y, dx, the gradients and the state of each step, as flat lists."""
+    import torch
+
+    layer = build(name)
+    parameters, state = {}, {}
+    for part in layer.walk():
+        at = part.name + "." if part.name else ""
+        for key, value in part.parameters().items():
+            parameters[at + key] = torch.tensor(value, requires_grad=True)
+        for key, value in part.state().items():
+            state[at + key] = torch.tensor(value)
+    function = in_torch(layer, parameters | state)
+    found = []
+    for drawn_x, drawn_dy, training in steps(name):
+        x = torch.tensor(drawn_x, requires_grad=True)
+        y = function(x, training)
+        y.backward(torch.tensor(cut(drawn_dy, y)))
+        arrays = {"y": y.detach(), "dx": x.grad}
+        for key, value in parameters.items():
+            arrays["d " + key] = value.grad.clone()
+            value.grad = None
+        arrays |= {key: value.clone() for key, value in state.items()}
+        found.append({key: value.numpy().ravel().tolist() for key, value in arrays.items()})
+    return found
+
+
+def main() -> None:
+    import torch
+
+    lines = [
+        '"made by": "tools/make_layers.py"',
+        f'"python": "{platform.python_version()}"',
+        f'"numpy": "{np.__version__}"',
+        f'"torch": "{torch.__version__}"',
+    ]
+    for name in LAYERS:
+        rows = ",\n  ".join(json.dumps(step) for step in pytorch_steps(name))
+        lines.append(f'"{name}": [\n  {rows}\n ]')
+    PLACE.write_text("{\n " + ",\n ".join(lines) + "\n}\n", "utf-8")
+
+
+if __name__ == "__main__":
+    main()
