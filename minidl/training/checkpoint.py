@@ -361,7 +361,7 @@ def _settings(owner: Any) -> str:
     return f"{type(owner).__name__}({options})"
 
 
-COUNTS = ("t", "drawn")  # what changes as an optimizer or an augmentation is used
+COUNTS = ("t", "is_ahead")  # what changes as an optimizer or an augmentation is used
 
 
 def _generators(step: TrainingStep, rng: np.random.Generator) -> Iterator[np.random.Generator]:

@@ -31,7 +31,7 @@ from minidl import (
 from minidl.backend import CPU, Device, to_numpy
 from minidl.storage.sealed import write_sealed
 from minidl.study.recording import History, record
-from minidl.training.checkpoint import Checkpoint, CheckpointError, Stopped
+from minidl.training.checkpoint import Checkpoint, CheckpointError, Stopped, _settings
 from minidl.training.software import Software
 
 RNG = np.random.default_rng(5)
@@ -410,3 +410,11 @@ def test_a_training_that_diverges_leaves_its_last_finite_checkpoint(tmp_path):
     saved = Checkpoint(tmp_path / "a")._saved
     assert saved.position.epochs == 1
     assert np.isfinite(saved.theta).all()
+
+
+def test_the_settings_of_an_augmentation_are_the_same_once_it_has_drawn():
+    augment = Augmentation(1, rng=8)
+    before = _settings(augment)
+    augment(np.zeros((2, 3, 4, 4), np.uint8))
+    assert vars(augment).keys() > {"is_ahead", "u"}
+    assert _settings(augment) == before
