@@ -99,7 +99,6 @@ class Network:
 
         The gradient of the input is computed and returned only where asked for.
         """
-        self.layers[-1].expect_dy(dy)
         return self._chain.backward(dy, input_gradient)
 
     def predict(self, x: Array, batch_size: int = 256) -> np.ndarray:

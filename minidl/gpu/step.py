@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 
@@ -34,23 +35,14 @@ def training_step(
 ) -> TrainingStep:
     """The step on the network's device; ``graph=False`` launches kernel by kernel on a GPU, too."""
     parts = (network, examples, loss, optimizer, batch_size, augment)
-    return CudaStep(*parts, graph) if network.device.is_cuda else TrainingStep(*parts)
+    return CudaStep(*parts, graph=graph) if network.device.is_cuda else TrainingStep(*parts)
 
 
 class CudaStep(TrainingStep):
     """The same step on a GPU, which is waited for at the end of an epoch only."""
 
-    def __init__(
-        self,
-        network: Network,
-        examples: Examples,
-        loss: Loss,
-        optimizer: Optimizer,
-        batch_size: int,
-        augment: Callable[[Array], Array] | None = None,
-        graph: bool = True,
-    ) -> None:
-        super().__init__(network, examples, loss, optimizer, batch_size, augment)
+    def __init__(self, *parts: Any, graph: bool = True) -> None:
+        super().__init__(*parts)
         self._warm = 0  # full batches launched one by one
         self.graph: Graph | None = None
         if graph:

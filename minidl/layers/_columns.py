@@ -32,10 +32,6 @@ class Columns:
         for j, column in enumerate(windows.columns(frame)):
             self.rows[:, :, j] = column.swapaxes(0, 1)
 
-    def images(self, z: Array) -> Array:
-        """(C_out, places) as images (N, C_out, down, across), a view."""
-        return batch_first(z.reshape(len(z), self.down, self.across, -1))
-
     def times(self, W: Array) -> Array:
         """W X for W (C_out, C, kh, kw)  (C_out, places)."""
         z = namespace(W).empty((len(W), self.down, self.across * len(self.x)), W.dtype)

@@ -22,6 +22,11 @@ def batch_first(images: Array) -> Array:
     return images.transpose(3, 0, 1, 2)
 
 
+def places_as_images(z: Array, down: int, across: int) -> Array:
+    """(C, places) as images (N, C, down, across), a view."""
+    return batch_first(z.reshape(len(z), down, across, -1))
+
+
 def expect_images(layer: Layer, shape: tuple[int | str, ...], channels: int | None = None) -> None:
     """Raise ``ValueError`` unless ``shape`` is that of images, with so many channels if given."""
     if len(shape) == 4 and channels in (None, shape[1]):

@@ -36,10 +36,6 @@ class Shifts:
         for inside, columns in self._columns(self.frame, batch_last(x)):
             inside[...] = columns
 
-    def images(self, z: np.ndarray) -> np.ndarray:
-        """(C_out, places) as images (N, C_out, down, across), a view."""
-        return batch_first(z.reshape(len(z), self.down, self.across, -1))
-
     def times(self, W: np.ndarray) -> np.ndarray:
         """W X for W (C_out, C, kh, kw)  (C_out, places)."""
         z = np.empty((len(W), self.down, self.across * self.shape[0]), W.dtype)
@@ -80,11 +76,8 @@ class Shifts:
         return batch_first(dx)
 
     def _zeros(self, dtype: np.dtype) -> np.ndarray:
-        (N, C, height, width), (p, q), step = (
-            self.shape,
-            self.windows.padding,
-            self.windows.stride[1],
-        )
+        (N, C, height, width), (p, q) = self.shape, self.windows.padding
+        step = self.windows.stride[1]
         frame = np.zeros((C, height + 2 * p, step, -(-(width + 2 * q) // step), N), dtype)
         self._ld = frame[0].size  # entries from one channel to the next
         return frame

@@ -108,6 +108,8 @@ class BatchNorm(Channelwise):
         for c in blocks(dy):
             dbeta[c] = dy[c].sum(axis=1, keepdims=True)
             dgamma[c] = dots(dy[c], x_hat[c])
+            if not input_gradient:
+                continue
             if self.training:
                 dx_rows[c] = gamma[c] / s[c] * (dy[c] - dbeta[c] / m - x_hat[c] * (dgamma[c] / m))
             else:

@@ -62,6 +62,7 @@ class Chain(Layer):
         for layer in reversed(self.layers[last + 1 :]):
             layer.expect_dy(upstream)
             upstream = layer.backward(upstream)
+        self.layers[last].expect_dy(upstream)
         return self.layers[last].backward(upstream, input_gradient)
 
     def __repr__(self) -> str:

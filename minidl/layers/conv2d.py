@@ -10,7 +10,7 @@ from minidl.initializers import Initializer
 from minidl.layers._affine import Affine
 from minidl.layers._channelwise import rows
 from minidl.layers._columns import lay_out
-from minidl.layers._images import expect_images
+from minidl.layers._images import expect_images, places_as_images
 from minidl.layers._windows import Pair, Windows
 
 
@@ -89,7 +89,7 @@ class Conv2D(Affine):
         self.cols = lay_out(self.windows, x)
         z = self.cols.times(self.W)  # W · cols  (C_out, places)
         z += self.b[:, None]
-        self.z = self.cols.images(z)  # (N, C_out, down, across)
+        self.z = places_as_images(z, self.cols.down, self.cols.across)  # (N, C_out, down, across)
         self.y = self.f(self.z)
         return self.y
 

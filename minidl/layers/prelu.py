@@ -46,5 +46,6 @@ class PReLU(Channelwise):
         x, dy, alpha, dalpha = rows(self.x), rows(dy), self.alpha[:, None], self.dalpha[:, None]
         for c in blocks(x):
             dalpha[c] = (dy[c] * np.minimum(x[c], 0)).sum(axis=1, keepdims=True)
-            dx_rows[c] = np.where(x[c] > 0, dy[c], alpha[c] * dy[c])
+            if input_gradient:
+                dx_rows[c] = np.where(x[c] > 0, dy[c], alpha[c] * dy[c])
         return dx if input_gradient else None
