@@ -1,6 +1,6 @@
 """Kill trainings at random instants, thousands of times, and count what was lost.
 
-``python campaigns/fault_campaign.py --kills 1000`` starts two small trainings side by side in a
+``python campaigns/fault_campaign.py --kills 1000`` starts two small training runs side by side in a
 process of its own, with a checkpoint after every step, and ends it with SIGKILL at a random
 instant.  After each kill every file in the run folder is read: one that is half-written, or that
 is there under its own name and does not read, is counted.  The same command is started again and
@@ -43,8 +43,8 @@ from minidl.training.checkpoint import Checkpoint, CheckpointError, Saved
 RNG = np.random.default_rng(0)
 TRAIN = Examples(RNG.integers(0, 256, (500, 48), dtype=np.uint8), RNG.integers(0, 10, 500))
 TEST = TRAIN.first(50)
-TRAININGS, EPOCHS, BATCH_SIZE = 2, 4, 50
-STEPS = TRAININGS * EPOCHS * len(TRAIN) // BATCH_SIZE  # of a run that nobody disturbs
+RUNS, EPOCHS, BATCH_SIZE = 2, 4, 50
+STEPS = RUNS * EPOCHS * len(TRAIN) // BATCH_SIZE  # of a run that nobody disturbs
 LOST = (
     *("files half-written", "results that differ", "parts left behind", "runs that started over"),
     *("starts that failed", "other failures", "accepted", "not even the one before was used"),
@@ -84,7 +84,7 @@ def study(path: Path, steps: Path) -> None:
     cells = Cells(path, {"epochs": EPOCHS}, every=1)
     tasks = {
         f"seed{n}": functools.partial(one_training, n, steps, cells.weights_of(f"seed{n}"))
-        for n in range(TRAININGS)
+        for n in range(RUNS)
     }
     histories = cells.train(tasks, History, jobs=2, weights=True)
     found = [[h.train_loss, h.test_loss, [p.mean_abs() for p in h.probes]] for h in histories]
@@ -181,7 +181,7 @@ def kill_campaign(kills: int, seed: int, folder: Path) -> Counter[str]:
             else:
                 break
         if os.WEXITSTATUS(status) == 0:
-            counted["trainings resumed to the end"] += TRAININGS
+            counted["training runs resumed to the end"] += RUNS
             counted["results that differ"] += outcome(path) != expected
             counted["parts left behind"] += len(list(path.rglob("*.part")))
             count_repeated(steps, counted["killed"] - before, counted)
@@ -195,7 +195,7 @@ def count_repeated(steps: Path, stops: int, counted: Counter[str]) -> None:
     """The steps that were done again: after each stop, at most the last one of each training."""
     again = steps.stat().st_size - STEPS
     counted["steps done again"] += again
-    counted["runs that started over"] += not 0 <= again <= TRAININGS * stops
+    counted["runs that started over"] += not 0 <= again <= RUNS * stops
 
 
 def full_disk_campaign(rounds: int, seed: int, folder: Path) -> Counter[str]:
@@ -223,7 +223,7 @@ def full_disk_campaign(rounds: int, seed: int, folder: Path) -> Counter[str]:
                 size += rng.randrange(4, 60) * 1024
                 grow = ["mount", "-o", f"remount,size={size}", str(disk)]
                 subprocess.run(grow, check=True)
-            counted["trainings resumed to the end"] += TRAININGS
+            counted["training runs resumed to the end"] += RUNS
             counted["results that differ"] += outcome(disk / "run") != expected
             count_repeated(steps, stops, counted)
         finally:

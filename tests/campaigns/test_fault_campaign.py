@@ -10,7 +10,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from fault_campaign import LOST, STEPS, TRAININGS, count_repeated
+from fault_campaign import LOST, RUNS, STEPS, count_repeated
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="the campaign forks")
 CAMPAIGN = Path(__file__).parents[2] / "campaigns" / "fault_campaign.py"
@@ -25,7 +25,7 @@ def test_nothing_is_lost_in_a_short_campaign(tmp_path):
     counts = json.loads(output.read_text())
     kills, damage = counts["kill -9"], counts["damage"]
     assert kills["killed"] >= 20
-    assert kills["trainings resumed to the end"] >= 2
+    assert kills["training runs resumed to the end"] >= 2
     for lost in LOST:
         assert kills.get(lost, 0) == 0
     tried = damage["checkpoints cut off"] + damage["checkpoints with a flipped bit"]
@@ -37,7 +37,7 @@ def test_nothing_is_lost_in_a_short_campaign(tmp_path):
 def test_a_training_that_starts_over_or_does_too_little_is_counted(again, wrong, tmp_path):
     steps, counted = tmp_path / "steps", Counter()
     steps.write_bytes(b"." * (STEPS + again))
-    count_repeated(steps, 6 // TRAININGS, counted)
+    count_repeated(steps, 6 // RUNS, counted)
     assert counted == {"steps done again": again, "runs that started over": wrong}
 
 
