@@ -9,30 +9,30 @@ What only goes through memory, entry by entry, is written once, as a loop::
             theta[i] -= eta * v[i]
 
 With NumPy alone ``pieces`` yields slices that fit the cache: the lines are array expressions,
-each processor has its part of the vectors, and a piece stays in the cache while the lines pass
-over it.  Where Numba is installed (``pip install 'minidl[fast]'``) ``pieces`` is ``range``, and the
-same lines are compiled to one pass over memory on one thread, without the GIL.  On a GPU the
-kernel of that name in :mod:`minidl.gpu` runs.  All three do the same operations on each entry
-in the same order, so NumPy and Numba give the same bits.
+and a piece stays in the cache while they pass over it.  Where Numba is installed
+(``pip install 'minidl[fast]'``) ``pieces`` is ``range``, and the same lines are compiled to one
+pass over memory, without the GIL; within :func:`minidl.backend.pool.one_pool` it is ``prange``,
+and the pool's threads share the pass.  On a GPU the kernel of that name in :mod:`minidl.gpu`
+runs.  All do the same operations on each entry in the same order, so NumPy and Numba give the
+same bits.
 
 Numba's own variable ``NUMBA_DISABLE_JIT=1`` keeps to NumPy.
 """
 
 from __future__ import annotations
 
-import importlib.util
-import sys
+import ast
+import inspect
 from collections.abc import Callable, Iterator
 from functools import cache, wraps
-from types import FunctionType
 from typing import Any
 
 import numpy as np
 
-from minidl.backend import Array, fused, piece
-from minidl.backend.threads import split
+from minidl.backend import Array, fused, piece, pool
+from minidl.backend.compiler import compiled, numba
 
-PIECE = 128 * 1024  # entries of a vector at a time: fewer wait for the GIL, more for memory
+PIECE = 64 * 1024  # entries of a vector at a time
 
 
 def pieces(size: int) -> Iterator[slice]:
@@ -49,11 +49,12 @@ def loop(text: Callable[..., None]) -> Callable[..., None]:
 
     @wraps(text)
     def run(*arguments: Any) -> None:
-        if (compiled := _compiled(text)) is not None:
-            number = arguments[0].dtype.type  # Numba would compute with float64 for Python's floats
-            compiled(*[a if isinstance(a, np.ndarray) else number(a) for a in arguments])
+        if numba() is None:
+            _in_numpy(text)(*arguments)
         else:
-            _in_parts(text, arguments)
+            number = arguments[0].dtype.type  # Numba would compute with float64 for Python's floats
+            numbers = [a if isinstance(a, np.ndarray) else number(a) for a in arguments]
+            _compiled(text, pool.threads() > 1)(*numbers)
 
     everywhere: Any = fused(run)
     everywhere.__wrapped__ = text
@@ -62,66 +63,103 @@ def loop(text: Callable[..., None]) -> Callable[..., None]:
 
 def engine() -> str:
     """What runs them in this process: ``"numpy"``, or ``"numba"`` with its version."""
-    return "numpy" if _numba() is None else f"numba {_numba().__version__}"
+    return "numpy" if numba() is None else f"numba {numba().__version__}"
 
 
 @cache
-def _numba() -> Any:
-    """The module; ``None`` where it is not installed, switched off or broken, which is said."""
-    if importlib.util.find_spec("numba") is None:
-        return None
-    try:
-        import numba
-    except ImportError as error:
-        print(f"minidl: Numba cannot be used ({error}); loops run in NumPy", file=sys.stderr)
-        return None
-    return None if numba.config.DISABLE_JIT else numba  # type: ignore[attr-defined]
+def _compiled(text: Callable[..., None], parallel: bool) -> Callable[..., None]:
+    # range or prange itself, among the globals: behind a function of its own, i might be negative
+    # to the compiler, which then does not vectorise.
+    return compiled(text, parallel, pieces=numba().prange if parallel else range)
 
 
 @cache
-def _compiled(text: Callable[..., None]) -> Callable[..., None] | None:
-    """``text`` with ``range`` for ``pieces``, compiled at its first call, or read from disk."""
-    numba = _numba()
-    if numba is None:
-        return None
-    # range itself, among the globals: behind a function of its own, i might be negative to the
-    # compiler, which then does not vectorise.
-    with_range = FunctionType(text.__code__, {**text.__globals__, "pieces": range}, text.__name__)
-    with_range.__module__, with_range.__qualname__ = text.__module__, text.__qualname__
-    options = {"nogil": True, "error_model": "numpy"}
+def _in_numpy(text: Callable[..., None]) -> Callable[..., None]:
+    """``text`` with ``x[i] = a * x[i] + b`` as ``x[i] *= a`` and ``x[i] += b``.
+
+    The numbers are the same, and two arrays of a piece's size are not made.  A text without a
+    file, or within another function, is taken as it is.
+    """
     try:
-        return numba.njit(cache=True, **options)(with_range)
-    except RuntimeError:  # no folder to cache in can be written: compiled anew in each process
-        return numba.njit(**options)(with_range)
+        tree = ast.parse(inspect.getsource(text))
+    except (OSError, IndentationError):
+        return text
+    (function,) = tree.body
+    assert isinstance(function, ast.FunctionDef)
+    function.decorator_list = []
+    names = dict(text.__globals__)
+    exec(compile(_InPlace().visit(tree), text.__code__.co_filename, "exec"), names)
+    return names[text.__name__]
 
 
-def _in_parts(text: Callable[..., None], arguments: tuple[Any, ...]) -> None:
-    """``text`` on equal parts of the arrays, one for each processor."""
+class _InPlace(ast.NodeTransformer):
+    def visit_Assign(self, line: ast.Assign) -> Any:
+        (x,) = line.targets
+        match line.value:
+            case ast.BinOp(ast.BinOp(a, ast.Mult(), same), ast.Add(), b) if _alike(same, x):
+                steps = (ast.Mult(), a), (ast.Add(), b)
+                lines = [ast.AugAssign(x, how, value) for how, value in steps]  # type: ignore[arg-type]
+                return [ast.copy_location(one, line) for one in lines]
+        return line
 
-    def part(start: int, stop: int) -> None:
-        text(*[a[start:stop] if isinstance(a, np.ndarray) else a for a in arguments])
 
-    split(part, arguments[0].size, least=PIECE)
+def _alike(a: ast.AST, b: ast.AST) -> bool:
+    return ast.unparse(a) == ast.unparse(b)
 
 
-def in_pieces(formula: Callable[..., Array], *arrays: Array) -> Array:
-    """``formula(*arrays)``, element-wise and of the first array's shape and type.
+def by_entry(formula: Callable[..., Any]) -> Callable[..., Any]:
+    """Mark a method, a formula of array entries that reads no attribute, for the compiler.
+
+    It pays for what a processor computes in one or two instructions; NumPy's e^z is faster
+    than a compiled one.
+    """
+    formula.by_entry = True  # type: ignore[attr-defined]
+    return formula
+
+
+def in_pieces(formula: Callable[..., Array], *arrays: Array, factor: Array | None = None) -> Array:
+    """``formula(*arrays)``, element-wise and of the first array's shape and type; times ``factor``.
 
     Arrays too large for the cache are gone through in pieces of it, so that what the
-    formula allocates on its way stays there.
+    formula allocates on its way stays there.  A formula marked by :func:`by_entry` is compiled.
     """
+
+    def product(factor: Array, *arrays: Array) -> Array:
+        return factor * formula(*arrays)
+
     first = arrays[0]
+    given, whole = (arrays, formula) if factor is None else ((factor, *arrays), product)
     step = piece(first)
     with np.errstate(over="ignore", under="ignore"):
-        if first.size > 2 * step and all(a.strides == first.strides for a in arrays):
+        if first.size > 2 * step and all(a.strides == first.strides for a in given):
             out = np.empty_like(first)
-            row, *rows = map(_as_row, (out, *arrays))
+            row, *rows = map(_as_row, (out, *given))
             if rows[0] is not None:
+                if hasattr(formula, "by_entry") and numba() is not None:
+                    _by_entry(formula.__func__, factor is not None, pool.threads() > 1)(row, *rows)  # type: ignore[attr-defined]
+                    return out
                 for start in range(0, first.size, step):
                     part = slice(start, start + step)
-                    row[part] = formula(*[a[part] for a in rows])
+                    row[part] = whole(*[a[part] for a in rows])
                 return out
-        return formula(*arrays)
+        return whole(*given)
+
+
+@cache
+def _by_entry(formula: Any, times_factor: bool, parallel: bool) -> Callable[..., None]:
+    text = _product_of_each if times_factor else _each
+    loop = numba().prange if parallel else range
+    return compiled(text, parallel, pieces=loop, formula=formula)
+
+
+def _each(out, z):  # type: ignore[no-untyped-def]
+    for i in pieces(out.size):
+        out[i] = formula(None, z[i])  # type: ignore[name-defined]  # noqa: F821  # by _by_entry
+
+
+def _product_of_each(out, dy, z, y):  # type: ignore[no-untyped-def]
+    for i in pieces(out.size):
+        out[i] = dy[i] * formula(None, z[i], y[i])  # type: ignore[name-defined]  # noqa: F821
 
 
 def _as_row(array: np.ndarray) -> Any:

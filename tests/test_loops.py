@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import os
 import re
@@ -16,9 +17,9 @@ import pytest
 import minidl
 from minidl import loops
 from minidl.backend import IN_CACHE, to_numpy
-from minidl.backend.threads import share_processors
+from minidl.backend.pool import one_pool
 from minidl.gpu.kernels import kernel_of
-from minidl.loops import PIECE, in_pieces, loop
+from minidl.loops import PIECE, in_pieces, loop, pieces
 from minidl.optimizers import adam, momentum, sgd
 
 ROOT = Path(__file__).parents[1]
@@ -49,7 +50,7 @@ def after(run, given):
 @pytest.fixture
 def in_numpy(monkeypatch):
     """Loops run in NumPy, whether or not Numba is there."""
-    monkeypatch.setattr(loops, "_compiled", lambda text: None)
+    monkeypatch.setattr(loops, "numba", lambda: None)
 
 
 def assert_same_bits(found, expected):
@@ -72,28 +73,40 @@ def test_pieces_cover_everything_once_and_fit_the_cache(size):
 
 @both_types
 @each
-def test_pieces_and_threads_give_the_bits_of_the_whole_vector(text, dtype, in_numpy, monkeypatch):
+def test_pieces_give_the_bits_of_the_whole_vector(text, dtype, in_numpy, monkeypatch):
     given = arguments(text, 1003, dtype)
     whole = after(text, given)
     assert any((a != b).any() for a, b in zip(whole, after(lambda *_: None, given), strict=True))
     for piece in (64, 333, 1003):
         monkeypatch.setattr(loops, "PIECE", piece)
-        for count in (1, 2, 5):
-            with share_processors(count):
-                assert_same_bits(after(loop(text), given), whole)
+        assert_same_bits(after(loop(text), given), whole)
 
 
-def test_each_processor_has_a_part(in_numpy):
-    seen = []
+def test_a_sum_with_itself_is_made_in_place():
+    source = "x[i] = a * x[i] + b[i]\ny[i] = a * x[i] + b[i]\nx[i] = x[i] * a + b[i]"
+    lines = ast.unparse(loops._InPlace().visit(ast.parse(source))).splitlines()
+    assert lines == [
+        "x[i] *= a",
+        "x[i] += b[i]",
+        "y[i] = a * x[i] + b[i]",
+        "x[i] = x[i] * a + b[i]",
+    ]
+
+
+def test_a_text_within_a_function_or_without_a_file_is_taken_as_it_is(in_numpy):
+    two = 2
 
     @loop
-    def noted(x):
-        seen.append(len(x))
+    def within(x):
+        for i in pieces(x.size):
+            x[i] = two * x[i] + 1
 
-    with share_processors(3):
-        noted(np.zeros(4 * PIECE))
-    assert sum(seen) == 4 * PIECE
-    assert len(seen) == 3
+    names = {"loop": loop, "pieces": pieces}
+    exec("@loop\ndef without(x):\n    for i in pieces(x.size):\n        x[i] = 2 * x[i] + 1", names)
+    for run in (within, names["without"]):
+        x = np.arange(3.0)
+        run(x)
+        assert x.tolist() == [1, 3, 5]
 
 
 def test_a_loop_is_still_called_by_its_name():
@@ -112,10 +125,10 @@ def test_numba_gives_the_bits_of_numpy(text, dtype, monkeypatch):
         given = arguments(text, size, dtype, seed=size)
         found = after(loop(text), given)
         with monkeypatch.context() as patch:
-            patch.setattr(loops, "_compiled", lambda text: None)
-            for count in (1, 3):
-                with share_processors(count):
-                    assert_same_bits(found, after(loop(text), given))
+            patch.setattr(loops, "numba", lambda: None)
+            assert_same_bits(found, after(loop(text), given))
+        with one_pool():
+            assert_same_bits(found, after(loop(text), given))
 
 
 @compiled
@@ -222,7 +235,7 @@ def test_a_numba_that_cannot_be_imported_is_named_once(tmp_path):
 @compiled
 def test_what_was_compiled_is_read_from_disk_by_the_next_process(tmp_path):
     code = RUN + (
-        "; stats = [loops._compiled(f.__wrapped__).stats for f in (adam, sgd)];"
+        "; stats = [loops._compiled(f.__wrapped__, False).stats for f in (adam, sgd)];"
         "print([sum(s.cache_hits.values()) for s in stats])"
     )
     for hits in ("[0, 0]", "[1, 1]"):

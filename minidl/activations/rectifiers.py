@@ -9,6 +9,7 @@ import numpy as np
 from minidl.activations._base import Activation
 from minidl.activations.saturating import sigmoid
 from minidl.backend import Array, checks, special
+from minidl.loops import by_entry
 
 
 class ReLU(Activation):
@@ -23,9 +24,11 @@ class ReLU(Activation):
     range = (0.0, math.inf)
     kink = 0.0
 
+    @by_entry
     def f(self, z: Array) -> Array:
         return np.maximum(z, 0)
 
+    @by_entry
     def slope(self, z: Array, y: Array) -> Array:
         return z > 0
 
@@ -69,9 +72,11 @@ class SquaredReLU(Activation):
     range = (0.0, math.inf)
     max_slope = math.inf
 
+    @by_entry
     def f(self, z: Array) -> Array:
         return np.maximum(z, 0) ** 2
 
+    @by_entry
     def slope(self, z: Array, y: Array) -> Array:
         return 2 * np.maximum(z, 0)
 

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache, wraps
+from types import FunctionType
+from typing import Any
 
-from minidl.backend import Array, checks, namespace, piece
+import numpy as np
+
+from minidl.backend import Array, checks, namespace, piece, pool
+from minidl.backend.compiler import compiled, numba
 from minidl.layers._base import Layer
 
 
@@ -54,6 +60,54 @@ def blocks(x: Array) -> Iterator[slice]:
         yield slice(start, start + step)
 
 
-def dots(a: Array, b: Array) -> Array:
+def by_channel(text: Callable[..., None]) -> Callable[..., None]:
+    """``text`` as a function of rows (C, m), vectors (C,) and numbers, for every engine.
+
+    It is a loop ``for c in channels(C)``, in it ``for i in places(m)`` around what is
+    element-wise.  In NumPy c are as many channels as fit the cache, i all places, and vectors
+    are columns, so that all lines are array expressions.  Where Numba is installed, c and i are
+    numbers, and the lines are compiled; the pool's threads share the channels.
+    """
+
+    @wraps(text)
+    def run(*arguments: Any) -> None:
+        rows = [a for a in arguments if getattr(a, "ndim", 0) == 2]
+        number = rows[0].dtype.type
+        if numba() is not None and all(_is_in_rows(a) for a in rows):
+            given = [a if isinstance(a, np.ndarray) else number(a) for a in arguments]
+            _compiled(text, pool.threads() > 1)(*given)
+        else:
+            in_numpy = {"channels": lambda C: blocks(rows[0]), "places": lambda m: [slice(None)]}
+            given = [a[:, None] if getattr(a, "ndim", 0) == 1 else a for a in arguments]
+            FunctionType(text.__code__, text.__globals__ | in_numpy)(*given)
+
+    return run
+
+
+def total(a: Array) -> Array:
+    """Σ a of each channel."""
+    return a.sum(axis=1, keepdims=True)
+
+
+def dot(a: Array, b: Array) -> Array:
     """Σ a ∘ b of each channel, in one pass: (c, 1) for two arrays (c, m)."""
     return (a[:, None, :] @ b[:, :, None])[:, 0]
+
+
+def channels(C: int) -> Any:
+    """Those to be computed at a time; known within :func:`by_channel`."""
+
+
+places = channels
+
+
+def _is_in_rows(a: Any) -> bool:
+    return namespace(a) is np and a.flags.c_contiguous
+
+
+@cache
+def _compiled(text: Callable[..., None], parallel: bool) -> Callable[..., None]:
+    from minidl.backend.machine import dot, total
+
+    loop = numba().prange if parallel else range
+    return compiled(text, parallel, channels=loop, places=range, total=total, dot=dot)

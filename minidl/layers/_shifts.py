@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
 
-from minidl.backend.blas import AS_IS, ROW_MAJOR, TRANSPOSED, gemm
+from minidl.backend.blas import AS_IS, TRANSPOSED, Matrices, add_products, blocks_of
 from minidl.layers._images import batch_first, batch_last
 from minidl.layers._windows import Windows
 
@@ -31,44 +32,40 @@ class Shifts:
         self.windows, self.shape = windows, x.shape  # (N, C, height, width)
         (height, width), (p, q) = x.shape[2:], windows.padding
         self.down, self.across = windows.places(height + 2 * p, width + 2 * q)
-        self._gemm = gemm(x)
+        self._P = self.across * len(x)  # places in one row of all images
+        self._pixels = math.prod(windows.size)
         self.frame = self._zeros(x.dtype)
         for inside, columns in self._columns(self.frame, batch_last(x)):
             inside[...] = columns
 
     def times(self, W: np.ndarray) -> np.ndarray:
         """W X for W (C_out, C, kh, kw)  (C_out, places)."""
-        z = np.empty((len(W), self.down, self.across * self.shape[0]), W.dtype)
-        W, product, (O, C) = _by_pixel(W), self._gemm, W.shape[:2]
-        size, P, ldz = z.itemsize, z.shape[2], z[0].size
-        for ij, z_r, X in self._views(z, self.frame):
-            beta = 0.0 if ij == 0 else 1.0
-            W_ij = W.ctypes.data + ij * O * C * size
-            product(ROW_MAJOR, AS_IS, AS_IS, O, P, C, 1, W_ij, C, X, self._ld, beta, z_r, ldz)
-        return z.reshape(O, -1)
+        (O, C), P = W.shape[:2], self._P
+        z = np.empty((O, self.down * P), W.dtype)
+        W = _by_pixel(W)
+        (all_rows,) = blocks_of(self.down)
+        X = self._under(self.frame)
+        add_products(z, (O, P, C), self.down, all_rows, _each(W), X, self._at(z), beta=0)
+        return z
 
     def gradient(self, dz: np.ndarray) -> np.ndarray:
         """dz Xᵀ  (C_out, C, kh, kw)."""
-        kh, kw = self.windows.size
-        O, C = len(dz), self.shape[1]
+        (O, C), P = (len(dz), self.shape[1]), self._P
         dz = np.ascontiguousarray(dz)  # BLAS is given addresses
-        dW = np.zeros((kh, kw, O, C), dz.dtype)
-        product, size, P = self._gemm, dz.itemsize, self.across * self.shape[0]
-        dW_0, ldz = dW.ctypes.data, dz.shape[1]
-        for ij, dz_r, X in self._views(dz.reshape(O, self.down, -1), self.frame):
-            dW_ij = dW_0 + ij * O * C * size
-            product(ROW_MAJOR, AS_IS, TRANSPOSED, O, C, P, 1, dz_r, ldz, X, self._ld, 1, dW_ij, C)
-        return dW.transpose(2, 3, 0, 1)
+        (all_rows,) = blocks_of(self.down)
+        dW = np.zeros((all_rows.blocks, *self.windows.size, O, C), dz.dtype)  # of each block
+        XT, dWs = self._under(self.frame, TRANSPOSED), _each(dW[0])._replace(block=dW[0].nbytes)
+        add_products(dz, (O, C, P), self.down, all_rows, self._at(dz), XT, dWs, beta=1)
+        return dW.sum(axis=0).transpose(2, 3, 0, 1)
 
     def fold(self, W: np.ndarray, dz: np.ndarray) -> np.ndarray:
         """Wᵀ dz, each entry added to the pixel that it belongs to  (N, C, height, width)."""
-        dz = np.ascontiguousarray(dz)
+        (O, C), P = W.shape[:2], self._P
+        W, dz = _by_pixel(W), np.ascontiguousarray(dz)
         dframe = self._zeros(dz.dtype)
-        W, product, (O, C) = _by_pixel(W), self._gemm, W.shape[:2]
-        size, P, ldz = dz.itemsize, self.across * self.shape[0], dz.shape[1]
-        for ij, dz_r, dX in self._views(dz.reshape(O, self.down, -1), dframe):
-            W_ij = W.ctypes.data + ij * O * C * size
-            product(ROW_MAJOR, TRANSPOSED, AS_IS, C, P, O, 1, W_ij, C, dz_r, ldz, 1, dX, self._ld)
+        WT, dX = _each(W, TRANSPOSED), self._under(dframe)
+        for rows in blocks_of(self.down, apart=self.windows.size[0] - 1):
+            add_products(dz, (C, P, O), self.down, rows, WT, self._at(dz), dX, beta=1)
         N, _, height, width = self.shape
         dx = np.empty((C, height, width, N), dz.dtype)
         for inside, columns in self._columns(dframe, dx):
@@ -78,9 +75,7 @@ class Shifts:
     def _zeros(self, dtype: np.dtype) -> np.ndarray:
         (N, C, height, width), (p, q) = self.shape, self.windows.padding
         step = self.windows.stride[1]
-        frame = np.zeros((C, height + 2 * p, step, -(-(width + 2 * q) // step), N), dtype)
-        self._ld = frame[0].size  # entries from one channel to the next
-        return frame
+        return np.zeros((C, height + 2 * p, step, -(-(width + 2 * q) // step), N), dtype)
 
     def _columns(self, frame: np.ndarray, x: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """For each remainder its columns inside the border of the frame, and in the images."""
@@ -92,22 +87,30 @@ class Shifts:
             start = (first + q) // step
             yield frame[:, p : p + height, k, start : start + columns.shape[2]], columns
 
-    def _views(self, z: np.ndarray, frame: np.ndarray) -> Iterator[tuple[int, int, int]]:
-        """For each row r and pixel: its number, the address of z_r and that of X_rij."""
-        z_0, X_0 = z.ctypes.data, frame.ctypes.data
+    def _under(self, frame: np.ndarray, form: int = AS_IS) -> Matrices:
+        """X_rij (C, P) for each row r and pixel, in a frame."""
         _, row, remainder, column, _ = frame.strides
         (kh, kw), (down, across) = self.windows.size, self.windows.stride
-        shifts = [
-            (i * kw + j, i * row + j % across * remainder + j // across * column)
+        pixels = [
+            i * row + j % across * remainder + j // across * column
             for i in range(kh)
             for j in range(kw)
         ]
-        for r in range(self.down):
-            z_r, X_r = z_0 + r * z.strides[1], X_0 + r * down * row
-            for ij, shift in shifts:
-                yield ij, z_r, X_r + shift
+        columns = frame[0].size
+        return Matrices(frame.ctypes.data, columns, form, down * row, np.array(pixels))
+
+    def _at(self, z: np.ndarray) -> Matrices:
+        """z_r (C_out, P) for each row r, whatever the pixel."""
+        row = self._P * z.itemsize
+        return Matrices(z.ctypes.data, z.shape[1], AS_IS, row, np.zeros(self._pixels, int))
 
 
 def _by_pixel(W: np.ndarray) -> np.ndarray:
     """W_ij (C_out, C) for each pixel of the kernel, one after the other."""
     return np.ascontiguousarray(W.transpose(2, 3, 0, 1))
+
+
+def _each(W: np.ndarray, form: int = AS_IS) -> Matrices:
+    """W_ij (C_out, C) for each pixel, whatever the row."""
+    kh, kw, O, C = W.shape
+    return Matrices(W.ctypes.data, C, form, 0, np.arange(kh * kw) * O * C * W.itemsize)

@@ -3,9 +3,49 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy import sqrt
 
-from minidl.backend import Array, checks
-from minidl.layers._channelwise import Channelwise, blocks, dots, empty_like, rows
+from minidl.backend import Array, checks, namespace
+from minidl.layers._channelwise import (
+    Channelwise,
+    by_channel,
+    channels,
+    dot,
+    empty_like,
+    places,
+    rows,
+    total,
+)
+
+
+@by_channel
+def batch_norm(x, x_hat, y, gamma, beta, mu, v, s, m, epsilon, training):
+    for c in channels(len(x)):
+        if training:
+            mu[c] = total(x[c]) / m
+        for i in places(m):
+            x_hat[c, i] = x[c, i] - mu[c]
+        if training:
+            v[c] = dot(x_hat[c], x_hat[c]) / m
+        s[c] = sqrt(v[c] + epsilon)
+        for i in places(m):
+            x_hat[c, i] /= s[c]
+            y[c, i] = gamma[c] * x_hat[c, i] + beta[c]
+
+
+@by_channel
+def batch_norm_backward(dy, x_hat, dx, gamma, s, dgamma, dbeta, m, training, input_gradient):
+    for c in channels(len(dy)):
+        dbeta[c] = total(dy[c])
+        dgamma[c] = dot(dy[c], x_hat[c])
+        if input_gradient and training:
+            for i in places(m):
+                dx[c, i] = (
+                    gamma[c] / s[c] * (dy[c, i] - dbeta[c] / m - x_hat[c, i] * (dgamma[c] / m))
+                )
+        elif input_gradient:
+            for i in places(m):
+                dx[c, i] = gamma[c] / s[c] * dy[c, i]
 
 
 class BatchNorm(Channelwise):
@@ -80,40 +120,24 @@ class BatchNorm(Channelwise):
         self.y, y = empty_like(x)
         x = rows(x)  # (C, m)
         m = x.shape[1]
+        self.s, mu, v = namespace(x).empty((3, self.channels), x.dtype)
         if training:
             self._expect_several(m)
-        self.s = np.sqrt(self.running_variance + self.epsilon)  # (C,)
-        mean, variance, gamma, beta, s = _columns(
-            self.running_mean, self.running_variance, self.gamma, self.beta, self.s
-        )
-        for c in blocks(x):
-            if training:
-                mu = x[c].mean(axis=1, keepdims=True)
-                x_hat[c] = x[c] - mu
-                v = dots(x_hat[c], x_hat[c]) / m
-                s[c] = np.sqrt(v + self.epsilon)
-                self._follow(mean[c], mu)
-                self._follow(variance[c], v * (m / (m - 1)))
-            else:
-                x_hat[c] = x[c] - mean[c]
-            x_hat[c] *= 1 / s[c]
-            y[c] = gamma[c] * x_hat[c] + beta[c]
+        else:
+            mu, v = self.running_mean, self.running_variance
+        numbers = m, self.epsilon, training
+        batch_norm(x, x_hat, y, self.gamma, self.beta, mu, v, self.s, *numbers)
+        if training:
+            self._follow(self.running_mean, mu)
+            self._follow(self.running_variance, v * (m / (m - 1)))
         return self.y
 
     def backward(self, dy: Array, input_gradient: bool = True) -> Array | None:
         dx, dx_rows = empty_like(dy)
         dy, x_hat = rows(dy), rows(self.x_hat)  # (C, m)
-        m = dy.shape[1]
-        gamma, s, dgamma, dbeta = _columns(self.gamma, self.s, self.dgamma, self.dbeta)
-        for c in blocks(dy):
-            dbeta[c] = dy[c].sum(axis=1, keepdims=True)
-            dgamma[c] = dots(dy[c], x_hat[c])
-            if not input_gradient:
-                continue
-            if self.training:
-                dx_rows[c] = gamma[c] / s[c] * (dy[c] - dbeta[c] / m - x_hat[c] * (dgamma[c] / m))
-            else:
-                dx_rows[c] = gamma[c] / s[c] * dy[c]
+        numbers = dy.shape[1], self.training, input_gradient
+        vectors = self.gamma, self.s, self.dgamma, self.dbeta  # (C,)
+        batch_norm_backward(dy, x_hat, dx_rows, *vectors, *numbers)
         return dx if input_gradient else None
 
     def _expect_several(self, m: int) -> None:
@@ -130,8 +154,3 @@ class BatchNorm(Channelwise):
         options = "" if self.momentum == 0.9 else f", momentum={self.momentum:g}"
         options += "" if self.epsilon == 1e-5 else f", epsilon={self.epsilon:g}"
         return f"BatchNorm({self.channels}{options})"
-
-
-def _columns(*vectors: Array) -> list[Array]:
-    """(C, 1) views, to be combined with the rows of the channels."""
-    return [vector[:, None] for vector in vectors]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from contextvars import copy_context
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -113,7 +112,7 @@ def side_by_side(
     if jobs <= 1:
         return [task() for task in tasks]
     with ThreadPoolExecutor(jobs) as pool:
-        futures = [pool.submit(copy_context().run, task) for task in tasks]
+        futures = [pool.submit(task) for task in tasks]
         try:
             for future in wait(futures, return_when=FIRST_EXCEPTION).done:
                 future.result()  # raises, where it failed

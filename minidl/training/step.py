@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from minidl.backend import Array, Random, namespace, to_numpy
+from minidl.backend.pool import one_pool
 from minidl.data.examples import Examples
 from minidl.inspection import INPUT, first_nonfinite
 from minidl.losses import Loss
@@ -65,7 +66,8 @@ class TrainingStep:
         """
         self.order = self.network.device.asarray(order)
         self.done = done
-        yield
+        with one_pool():
+            yield
 
     def __call__(self) -> None:
         """The next step of the epoch."""

@@ -13,7 +13,6 @@ import pytest
 from threadpoolctl import threadpool_info
 
 from minidl import Adam, Dense, Examples, Network, SoftmaxCrossEntropy
-from minidl.backend.threads import processors, share
 from minidl.storage.sealed import read_sealed, write_sealed
 from minidl.study.cells import Cell, Cells, Interrupted, stop_on_signals
 from minidl.study.recording import History, record
@@ -219,15 +218,14 @@ def test_each_has_its_number_of_threads_wherever_it_is_trained(jobs, threads, tm
         return {one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas"}
 
     def task(checkpoint):
-        return [share(), *blas()]
+        return list(blas())
 
     before = blas()
     for names in (["a", "b"], ["a", "b", "c"]):  # side by side, and what is left alone
         cells = Cells(tmp_path, {}, threads=threads)
         found = cells.train(dict.fromkeys(names, task), list[int], jobs)
-        assert found == [[threads, threads]] * len(names)
+        assert found == [[threads]] * len(names)
     assert blas() == before
-    assert share() == processors()
 
 
 # -- what it was computed with --------------------------------------------------------------------

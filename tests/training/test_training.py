@@ -29,7 +29,6 @@ from minidl import (
     train,
 )
 from minidl.backend import to_numpy
-from minidl.backend.threads import share_processors
 from minidl.optimizers import OPTIMIZERS, Optimizer
 from minidl.training.step import TrainingStep
 
@@ -409,8 +408,7 @@ def peaks(layers, shape, rule, dtype, steps):
     loss, optimizer = SoftmaxCrossEntropy(), OPTIMIZERS[rule](clip_norm=1e-6)
     step = TrainingStep(net, data, loss, optimizer, 64)
     found = []
-    # One processor: the pieces of two threads meet or do not.
-    with share_processors(1), step.epoch(np.arange(len(data))):
+    with step.epoch(np.arange(len(data))):
         step()  # compiles the loops
         tracemalloc.start()
         try:

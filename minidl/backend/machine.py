@@ -1,0 +1,172 @@
+"""What Python cannot say and machine code can: calls of functions by their address.
+
+Imported where Numba is installed, and only once it is needed.
+"""
+
+# mypy: ignore-errors
+# Numba compiles these functions from what they do with types of its own.
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from typing import Any
+
+import numba
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+from minidl.backend.blas import ROW_MAJOR
+from minidl.backend.compiler import OPTIONS, kept
+
+
+def _call(builder: Any, address: Any, arguments: list[Any]) -> None:
+    kind = ir.FunctionType(ir.VoidType(), [argument.type for argument in arguments])
+    builder.call(builder.inttoptr(address, kind.as_pointer()), arguments)
+
+
+# -- OpenBLAS's jobs on Numba's threads -------------------------------------------------------
+
+
+@intrinsic
+def _do(context, job, number, data, position):
+    """job(number, data, position): one of the jobs that a product is made of."""
+
+    def code(context, builder, signature, arguments):
+        _call(builder, arguments[0], list(arguments[1:]))
+        return context.get_dummy_value()
+
+    return types.void(types.uint64, types.int32, types.uint64, types.int32), code
+
+
+@intrinsic
+def _do_elsewhere(context, run, job, count, size, data, position):
+    """run(job, count, size, data, position): all of them."""
+
+    def code(context, builder, signature, arguments):
+        _call(builder, arguments[0], list(arguments[1:]))
+        return context.get_dummy_value()
+
+    address, i = types.uint64, types.int32
+    return types.void(address, address, i, address, address, i), code
+
+
+@intrinsic
+def _lock(context, function, mutex):
+    """function(mutex): pthread_mutex_lock, or pthread_mutex_unlock."""
+
+    def code(context, builder, signature, arguments):
+        _call(builder, arguments[0], [arguments[1]])
+        return context.get_dummy_value()
+
+    return types.void(types.uint64, types.uint64), code
+
+
+JOB = ctypes.CFUNCTYPE(None, ctypes.c_int32, ctypes.c_uint64, ctypes.c_int32)
+ALL_JOBS = ctypes.CFUNCTYPE(
+    None, ctypes.c_uint64, ctypes.c_int32, ctypes.c_uint64, ctypes.c_uint64, ctypes.c_int32
+)
+
+
+@ALL_JOBS
+def _do_all_in_new_threads(job: int, count: int, size: int, data: int, position: int) -> None:
+    """For more jobs than Numba has threads, where somebody has set that many for BLAS."""
+    do = JOB(job)
+    threads = [
+        threading.Thread(target=do, args=(i, data + i * size, position)) for i in range(count)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def _address(function: Any) -> int:
+    return int(ctypes.cast(function, ctypes.c_void_p).value or 0)
+
+
+_libc = ctypes.CDLL(None)
+LOCK, UNLOCK = _address(_libc.pthread_mutex_lock), _address(_libc.pthread_mutex_unlock)
+_unlocked = ctypes.create_string_buffer(64)  # zeros: PTHREAD_MUTEX_INITIALIZER
+MUTEX = ctypes.addressof(_unlocked)
+IN_NEW_THREADS = _address(_do_all_in_new_threads)
+MOST = numba.config.NUMBA_NUM_THREADS
+
+
+@kept(numba.njit, parallel=True, **OPTIONS)
+def _do_all(job, count, size, data, position):
+    for i in numba.prange(count):
+        _do(job, np.int32(i), data + np.uint64(i) * size, position)
+
+
+@numba.cfunc("void(i4, u8, i4, u8, u8, i4)")
+def run_jobs(together, job, count, size, data, position):
+    """OpenBLAS's callback.
+
+    The jobs wait for each other, so each needs a thread of its own; and their number is that of
+    the memory that they work in, so the jobs of one product are done before those of another.
+    """
+    _lock(LOCK, MUTEX)
+    if count > MOST:
+        _do_elsewhere(IN_NEW_THREADS, job, count, size, data, position)
+    else:
+        mask = numba.get_num_threads()
+        numba.set_num_threads(count)
+        _do_all(job, count, size, data, position)
+        numba.set_num_threads(mask)
+    _lock(UNLOCK, MUTEX)
+
+
+@kept(numba.njit, parallel=True, **OPTIONS)
+def note_threads(threads):
+    """The number of the thread that does each of so many jobs."""
+    for i in numba.prange(len(threads)):
+        threads[i] = numba.get_thread_id()
+
+
+# -- products -----------------------------------------------------------------------------------
+
+
+@intrinsic
+def multiply(context, gemm, ta, tb, M, N, K, A, lda, B, ldb, beta, C, ldc):
+    """:func:`minidl.backend.blas.multiply` in machine code; ``gemm`` is an address."""
+    given = (gemm, ta, tb, M, N, K, A, lda, B, ldb, beta, C, ldc)
+
+    def code(context, builder, signature, arguments):
+        i, address = types.int32, types.uint64
+        wanted = (address, i, i, i, i, i, address, i, address, i, beta, address, i)
+        gemm, ta, tb, M, N, K, A, lda, B, ldb, factor, C, ldc = (
+            context.cast(builder, *one) for one in zip(arguments, given, wanted, strict=True)
+        )
+        order, alpha = ir.Constant(ir.IntType(32), ROW_MAJOR), ir.Constant(factor.type, 1)
+        _call(builder, gemm, [order, ta, tb, M, N, K, alpha, A, lda, B, ldb, factor, C, ldc])
+        return context.get_dummy_value()
+
+    return types.void(*given), code
+
+
+# -- sums ---------------------------------------------------------------------------------------
+
+# In another order than one after the other: in as many parts as fit the processor's registers,
+# which is faster, and more precise.
+_reordered = numba.njit(fastmath={"reassoc", "nsz"}, **OPTIONS)
+
+
+@_reordered
+def total(a):
+    """Σ a for a row of numbers."""
+    s = a.dtype.type(0)
+    for i in range(len(a)):
+        s += a[i]
+    return s
+
+
+@_reordered
+def dot(a, b):
+    """Σ a ∘ b for two rows."""
+    s = a.dtype.type(0)
+    for i in range(len(a)):
+        s += a[i] * b[i]
+    return s

@@ -1,0 +1,228 @@
+"""One pool of threads: the same numbers as without it, and nothing left behind."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import subprocess
+import sys
+import threading
+import warnings
+from contextlib import nullcontext, suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+from threadpoolctl import threadpool_info
+
+from minidl import (
+    Adam,
+    BatchNorm,
+    Conv2D,
+    Dense,
+    Examples,
+    Flatten,
+    Network,
+    SoftmaxCrossEntropy,
+    check_gradients,
+    train,
+)
+from minidl.backend import pool
+from minidl.backend.pool import one_pool
+from minidl.backend.threads import using_threads
+
+ROOT = Path(__file__).parents[2]
+RNG = np.random.default_rng(0)
+
+
+def counts():
+    return [one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas"]
+
+
+@pytest.fixture(autouse=True)
+def there():
+    """Skipped where there is no pool; two threads, whatever this machine has."""
+    if pool._pool() is None:
+        pytest.skip("no pool: it takes Linux, Numba with OpenMP, NumPy's and SciPy's own OpenBLAS")
+    if pool._pool().most < 2:
+        pytest.skip("Numba has one thread here")
+    with using_threads(2):
+        yield
+
+
+def test_products_have_the_bits_of_blas_with_its_own_threads():
+    for M, K, N in ((64, 3072, 512), (300, 200, 100), (1, 512, 512), (513, 65, 67)):
+        for dtype in (np.float32, np.float64):
+            A, B = RNG.standard_normal((M, K)).astype(dtype), RNG.standard_normal((K, N))
+            B = B.astype(dtype)
+            expected = A @ B
+            with one_pool():
+                np.testing.assert_array_equal(A @ B, expected)
+
+
+def test_each_job_has_a_thread_of_its_own():
+    from minidl.backend.machine import note_threads
+
+    with one_pool():
+        assert pool.threads() == 2
+        found = np.full(2, -1)
+        note_threads(found)
+        assert len(set(found)) == 2
+    assert pool.threads() == 1
+
+
+def test_it_ends_with_its_last_block_and_leaves_everything_as_it_was():
+    before = counts()
+    with suppress(KeyError), one_pool():
+        with one_pool():
+            assert pool.threads() == 2
+        assert pool.threads() == 2
+        assert pool.product("f") != pool.product("d")
+        assert sorted(set(counts())) == [1, 2]  # SciPy's computes on the thread that calls it
+        raise KeyError
+    assert pool.threads() == 1
+    assert pool.product("f") is None
+    assert counts() == before
+
+
+def test_with_one_thread_of_blas_there_is_one_thread():
+    with using_threads(1), one_pool():
+        assert pool.threads() == 1
+        A = RNG.standard_normal((300, 300))
+        np.testing.assert_allclose(A @ np.eye(300), A)
+
+
+def test_blas_may_have_more_threads_than_numba():
+    most = pool._pool().most
+    with using_threads(most + 3), one_pool():
+        assert pool.threads() == most
+        A = RNG.standard_normal((300, 300))
+        np.testing.assert_allclose(A @ np.eye(300), A)
+
+
+def test_products_of_several_threads_at_once():
+    """Within and beside it, also products so thin that OpenBLAS does not put them in a row."""
+    A, x = RNG.standard_normal((700, 700)), RNG.standard_normal(700)
+    expected, found = (A @ A, A @ x), []
+
+    def multiply(within):
+        for _ in range(30):
+            with within():
+                found.append((A @ A, A @ x))
+
+    others = [threading.Thread(target=multiply, args=[w]) for w in [one_pool, nullcontext] * 2]
+    for thread in others:
+        thread.start()
+    for thread in others:
+        thread.join()
+    assert len(found) == 120
+    for product in found:
+        for a, b in zip(product, expected, strict=True):
+            np.testing.assert_array_equal(a, b)
+    assert pool.threads() == 1
+
+
+def test_a_thread_that_numba_masks_still_gets_its_product():
+    """Jobs of a product wait for each other; on one thread they would wait for ever."""
+    import numba
+
+    A = RNG.standard_normal((400, 400))
+    with one_pool():
+        mask = numba.get_num_threads()
+        numba.set_num_threads(1)
+        np.testing.assert_allclose(A @ np.eye(400), A)
+        numba.set_num_threads(mask)
+
+
+# -- layers -----------------------------------------------------------------------------------
+
+LAYERS = {
+    "conv 3x3": (lambda: Conv2D(16, 8, 3, 1, 1, "tanh"), (5, 16, 7, 6)),
+    "conv 3x3, one row": (lambda: Conv2D(16, 8, 3), (5, 16, 3, 6)),
+    "conv 3x3, stride 2": (lambda: Conv2D(17, 5, 3, 2, 1), (5, 17, 8, 9)),
+    "conv 5x3, stride (1, 3)": (lambda: Conv2D(20, 5, (5, 3), (1, 3), (2, 0)), (3, 20, 9, 8)),
+    "conv 5x5, stride 4": (lambda: Conv2D(16, 5, 5, 4, 2), (3, 16, 13, 13)),
+    "conv 1x1": (lambda: Conv2D(16, 7, 1), (5, 16, 4, 5)),
+    "batch norm of images": (lambda: BatchNorm(3), (4, 3, 5, 6)),
+    "batch norm of units": (lambda: BatchNorm(3), (8, 3)),
+}
+each = pytest.mark.parametrize(("make", "shape"), LAYERS.values(), ids=LAYERS)
+
+
+@each
+@pytest.mark.parametrize("training", [True, False])
+def test_the_gradients_of_a_layer(make, shape, training):
+    with one_pool():
+        check_gradients(make().build(1, "float64"), RNG.standard_normal(shape), training=training)
+
+
+@each
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_layer_gives_what_it_gives_without_it(make, shape, dtype):
+    x, found = RNG.standard_normal(shape).astype(dtype), []
+    for within in (nullcontext, one_pool):
+        with within():
+            layer = make().build(1, dtype)
+            y = layer.forward(x, training=True)
+            dx = layer.backward(np.cos(y))
+            found.append([y, dx, *layer.gradients().values()])
+    for a, b in zip(*found, strict=True):
+        assert a.dtype == b.dtype == dtype
+        rtol = {"float32": 1e-4, "float64": 1e-11}[dtype]
+        np.testing.assert_allclose(a, b, rtol=rtol, atol=rtol * np.abs(b).max())
+
+
+# -- forks ------------------------------------------------------------------------------------
+
+
+def trained():
+    layers = [Conv2D(16, 8, 3, 1, 1, "relu"), BatchNorm(8), Flatten(), Dense(512, 3)]
+    network = Network(layers, (16, 8, 8), rng=0)
+    data = Examples(RNG.random((8, 16, 8, 8)).astype(np.float32), np.arange(8) % 3)
+    for _ in train(network, data, SoftmaxCrossEntropy(), Adam(), epochs=1, progress=False):
+        pass
+    return network.theta
+
+
+def send(connection):
+    A = np.ones((400, 400))
+    connection.send((trained(), (A @ A)[0, 0]))
+
+
+@pytest.mark.parametrize("within", [nullcontext, one_pool], ids=["after", "within"])
+def test_the_child_of_a_fork_trains_and_multiplies(within):
+    """OpenMP ends a process that forks and then asks for threads."""
+    trained()  # the parent has threads from here on
+    receiver, sender = multiprocessing.Pipe(duplex=False)
+    child = multiprocessing.get_context("fork").Process(target=send, args=(sender,))
+    with warnings.catch_warnings(), within():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of Python 3.12: a fork with threads
+        child.start()
+    try:
+        assert receiver.poll(60), "the child hangs, or has ended"
+        theta, product = receiver.recv()
+        assert np.isfinite(theta).all()
+        assert product == 400
+        child.join(60)
+        assert child.exitcode == 0
+    finally:
+        child.kill()
+
+
+@pytest.mark.parametrize(
+    "environment", [{"NUMBA_THREADING_LAYER": "workqueue"}, {"OMP_THREAD_LIMIT": "1"}]
+)
+def test_threads_that_do_not_run_at_the_same_time_are_not_taken(environment):
+    code = (
+        "import numpy as np; from minidl.backend import pool\n"
+        "with pool.one_pool(): print(pool.threads(), (np.ones((400, 400)) @ np.ones(400))[0])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | environment | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.stdout == "1 400.0\n", done.stderr
