@@ -1,14 +1,14 @@
 """Reading an ``.npz`` file without trusting it: arrays by name, each of the size that it may have.
 
 ``np.load`` makes room for whatever a header claims, and inflates what is compressed.  Here nothing
-in the file says how much is read: the caller does.  A member is read by ``numpy.lib.format`` once it
-is stored uncompressed, begins with the header that ``np.save`` writes for the array that is expected,
-byte for byte, and has the size of that array; all its bytes are under the zip's CRC-32.
+in the file says how much is read: the caller does.  A member is read by ``numpy.lib.format`` once
+it is stored uncompressed, begins with the header that ``np.save`` writes for the array that is
+expected, byte for byte, and has the size of that array; all its bytes are under the zip's CRC-32.
 
-``read_array_header_1_0`` would do for the comparison, too, but it evaluates the text of the header
-and hands parts of it to ``np.dtype``, which evaluates it as well: from bytes that are no header come
-a ``SyntaxError``, a ``MemoryError``, a warning.  And ``zipfile`` makes room for whatever size of its
-directory the file claims, hence ``_Bounded``.
+``read_array_header_1_0`` is not used to compare: it evaluates the text of the header and hands
+parts of it to ``np.dtype``, which evaluates them as well, so bytes that are no header may end in a
+``SyntaxError``, a ``MemoryError`` or a warning.  And ``zipfile`` makes room for whatever size of
+its directory the file claims, hence ``_Bounded``.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class NpzReader:
 
     def array(self, name: str, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
         """The array ``name``, which must be of ``shape`` and of this type, in any byte order."""
-        orders = [dtype.newbyteorder(order).str for order in "<>"]
+        orders = dtype.newbyteorder("<").str, dtype.newbyteorder(">").str
         return self._array(name, shape, orders, str(dtype))
 
     def text(self, name: str, limit: int) -> str:
