@@ -146,7 +146,8 @@ def test_every_epoch_takes_each_example_once_in_a_new_order():
 def test_update_is_theta_after_less_theta_before_the_last_step():
     net = network()
     watching = Watching(net)
-    for e, epoch in enumerate(run(net, watching)):
+    epochs = list(run(net, watching))  # each with an update of its own
+    for e, epoch in enumerate(epochs):
         last = 5 * e + 4
         expected = watching.after[last] - watching.before[last]
         np.testing.assert_array_equal(epoch.update, expected)
