@@ -73,7 +73,7 @@ def train(
     ------
     ValueError
         for arguments of another kind or out of range, examples that do not fit the
-        network, or targets that do not fit the loss (docs/limits.md lists them).
+        network, or targets that do not fit the loss.
     NonFiniteLoss
         where the loss of a step is NaN or infinite, with epoch, step and the
         first layer in which it appears; where the examples hold NaN or infinity,
