@@ -296,6 +296,26 @@ def test_an_input_that_is_not_finite_is_named_with_its_example(value):
     np.testing.assert_array_equal(net.theta, watching.after[-1])
 
 
+@pytest.mark.parametrize("value", [math.inf, math.nan])
+@pytest.mark.parametrize("where", ["inputs", "targets"])
+def test_evaluation_names_the_example_that_is_not_finite(where, value):
+    net, loss = network("relu"), MeanSquaredError()
+    parts = {"inputs": IMAGES / 255.0, "targets": np.zeros((N, 3))}
+    parts[where].reshape(N, -1)[7, 2] = value
+    index = "7, 0, 2" if where == "inputs" else "7, 2"
+    message = (
+        rf"^evaluate: the loss is (nan|inf); {where}\[{index}\] is {value}: put a finite number"
+    )
+    with pytest.raises(NonFiniteLoss, match=message):
+        evaluate(net, Examples(**parts), loss, batch_size=5)
+
+
+def test_a_network_that_is_not_finite_gives_a_loss_that_is_not():
+    net = network("relu")
+    broken_bias(net)
+    assert math.isnan(evaluate(net, Examples(IMAGES, LABELS), SoftmaxCrossEntropy()).loss)
+
+
 def test_a_target_that_is_not_finite_is_named_with_its_example():
     targets = np.zeros((N, 3))
     row = np.random.default_rng(7).permutation(N)[BATCH]
