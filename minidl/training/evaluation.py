@@ -30,8 +30,8 @@ def evaluate(network: Network, examples: Examples, loss: Loss, batch_size: int =
     ValueError
         for arguments of another kind or out of range, and examples that do not fit.
     NonFiniteLoss
-        where the examples hold NaN or infinity, with the index of the first.  Of finite examples
-        a network that has NaN in its parameters makes a loss of NaN, which is returned.
+        where the loss is not finite and the examples hold NaN or infinity, with the index of the
+        first.  A loss that is not finite for examples that are is returned.
     """
     batch_size = checks.whole("evaluate", "batch_size", batch_size)
     check_parts("evaluate", network, examples, loss)
