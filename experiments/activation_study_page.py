@@ -36,6 +36,7 @@ from minidl.study.page_charts import (
     learning_charts,
     runs_series,
 )
+from minidl.study.tables import counted
 
 PARTS = {"train": "training images (running)", "validation": "validation images"}
 ByEpoch = Mapping[Setting, Mapping[str, Mapping[str, list[float]]]]  # by setting and function
@@ -109,7 +110,8 @@ def _warning(summary: Mapping[str, Any]) -> str:
     if missing:
         said += "The verdicts are about the other settings. "
     if summary["options"]["epochs"] != EPOCHS:
-        said += f"At most {summary['options']['epochs']} epochs instead of the study's {EPOCHS}."
+        epochs = counted(summary["options"]["epochs"], "epoch")
+        said += f"At most {epochs} instead of the study's {EPOCHS}."
     return said
 
 

@@ -31,6 +31,7 @@ from minidl.study import (
     text_table,
 )
 from minidl.study.page import RULE, held
+from minidl.study.tables import counted
 
 Kept = Mapping[Setting, Mapping[str, CellData]]  # by activation
 WEIGHTS = ("last", "best")  # after the last epoch, and at the lowest validation loss
@@ -155,8 +156,9 @@ def _opening(options: Mapping[str, Any], kept: Kept, claims: Sequence[Mapping[st
         said += f"**Not run: {', '.join(missing)}. The verdicts are about the other settings.** "
     if options["epochs"] != EPOCHS:
         said += (
-            f"**At most {options['epochs']} epochs instead of the study's {EPOCHS}.** The study "
-            "tested its networks at the end only, so its figures are those of its own last epoch. "
+            f"**At most {counted(options['epochs'], 'epoch')} instead of the study's {EPOCHS}.** "
+            "The study tested its networks at the end only, so its figures are those of its own "
+            "last epoch. "
         )
     return (
         (f"{said}\n\n" if said else "")

@@ -27,7 +27,7 @@ from minidl.study.histories import by_epoch, by_layer, epoch_rows, mean_of
 from minidl.study.markup import plain
 from minidl.study.page import RULE, held
 from minidl.study.recording import History
-from minidl.study.tables import figure, p_figure
+from minidl.study.tables import counted, figure, p_figure
 
 
 @dataclass(frozen=True)
@@ -221,7 +221,7 @@ def _opening(set_up: SetUp, summary: dict[str, Any]) -> str:
         f"{n['test_accuracy'][-1]:.4f} on the test images"
         for name, n in summary["networks"].items()
     ]
-    lines.append(f"After {set_up.epochs} epochs: " + "; ".join(accuracy) + ".\n")
+    lines.append(f"After {counted(set_up.epochs, 'epoch')}: " + "; ".join(accuracy) + ".\n")
     return "\n".join(lines)
 
 

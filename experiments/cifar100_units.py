@@ -16,7 +16,6 @@ from minidl.study.recording import History
 from minidl.study.tables import figure
 
 PROBED = 64  # training images that gradients are those of
-BATCH = 1000  # images at a time on the way through all of them
 
 
 class AllImages(NamedTuple):
@@ -36,7 +35,7 @@ class Trained(NamedTuple):
 def over_all_images(network: Network, examples: Examples, loss: Loss) -> AllImages:
     """All training images forward; then the gradients of the loss that is probed, unit by unit."""
     examples = examples.to(network.device)
-    dead = dict(list(dead_units(network, examples, BATCH).items())[:-1])  # but the output layer
+    dead = dict(list(dead_units(network, examples).items())[:-1])  # but the output layer
     probe(network, loss, *examples.first(PROBED).batch(0, PROBED, network.dtype), "sum")
     gradients = []
     for name, units in dead.items():

@@ -28,6 +28,7 @@ from minidl.study.page_charts import (
     published_series,
     runs_series,
 )
+from minidl.study.tables import counted
 
 LAYERS = {"conv2d_1": "convolution", "dense_1": "dense, hidden", "dense_2": "dense, output"}
 FIGURES = {
@@ -65,7 +66,7 @@ def page(folder: Path) -> Page:
             Section("Pictures", pictures(folder, PICTURES)),
             set_up_section(_set_up(summary), summary),
         ],
-        "" if epochs == EPOCHS else f"{epochs} epochs instead of the study's {EPOCHS}.",
+        "" if epochs == EPOCHS else f"{counted(epochs, 'epoch')} instead of the study's {EPOCHS}.",
     )
 
 

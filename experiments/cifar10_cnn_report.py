@@ -16,6 +16,7 @@ from minidl.study import Conditions, DataUsed, RunFolder, markdown_table
 from minidl.study.claims import published_title
 from minidl.study.histories import epoch_rows
 from minidl.study.page import RULE, held
+from minidl.study.tables import counted
 
 CAPTIONS = {
     "accuracy": "Dashed: published.",
@@ -126,7 +127,7 @@ def _opening(summary: Mapping[str, Any]) -> str:
     accuracy = {name: network["test_accuracy"][-1] for name, network in networks.items()}
     study = published(epochs)
     theirs = " and ".join(f"{study[f].test_accuracy[-1]:.4f}" for f in ("relu", "sigmoid"))
-    other = f"**{epochs} epochs instead of the study's {EPOCHS}.**\n\n"
+    other = f"**{counted(epochs, 'epoch')} instead of the study's {EPOCHS}.**\n\n"
     as_run, *others, gentle = summary["plateaus"]
     lasted = ", ".join(_lasted(row) for row in [as_run, *others])
     last = networks["sigmoid"]["first_steps"][-1]

@@ -26,6 +26,7 @@ from minidl.study.page_charts import (
     published_series,
     runs_series,
 )
+from minidl.study.tables import counted
 
 OPENING = ("as_run", "as_run_adam", "as_described")  # the set-ups that tell the story
 NOT_CLASSES = ("macro avg", "weighted avg")
@@ -53,7 +54,7 @@ def page(folder: Path) -> Page:
             Section("The four set-ups", [_set_ups(set_ups)]),
             set_up_section(_set_up(summary), summary),
         ],
-        "" if epochs == EPOCHS else f"{epochs} epochs instead of the study's {EPOCHS}.",
+        "" if epochs == EPOCHS else f"{counted(epochs, 'epoch')} instead of the study's {EPOCHS}.",
     )
 
 

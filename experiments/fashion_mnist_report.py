@@ -16,6 +16,7 @@ from minidl.study import Conditions, DataUsed, RunFolder, count, markdown_table
 from minidl.study.claims import published_title
 from minidl.study.histories import epoch_rows
 from minidl.study.page import RULE
+from minidl.study.tables import counted
 
 
 def write_report(
@@ -95,7 +96,7 @@ def _opening(summary: Mapping[str, Any]) -> str:
     }
     study = published(epochs)["as_run"]
     theirs = " and ".join(f"{study[f].test_accuracy[-1]:.4f}" for f in ("relu", "sigmoid"))
-    other = f"**{epochs} epochs instead of the study's {EPOCHS}.**\n\n"
+    other = f"**{counted(epochs, 'epoch')} instead of the study's {EPOCHS}.**\n\n"
     return ("" if epochs == EPOCHS else other) + (
         "Does ReLU learn Fashion-MNIST better than sigmoid? A published study trained two dense "
         "networks that differ in nothing else and said yes, by 21.6 points. Its text describes "

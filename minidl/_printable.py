@@ -7,7 +7,7 @@ def printable(text: str, limit: int | None = None) -> str:
     """``text`` with whatever does not print as its escape, cut after ``limit`` characters.
 
     A terminal takes control characters for commands, a new line for the next message;
-    signs that turn the direction of writing make text look like other text; a file name
+    characters that turn the direction of writing make text look like other text; a file name
     that is not UTF-8 cannot be written to a UTF-8 file at all.
     """
     shown = text if limit is None or len(text) <= limit else text[:limit] + "…"

@@ -1,4 +1,4 @@
-"""docs/limits.md: every call in it is refused in those words, and no public name is missing."""
+"""What docs/limits.md and refusals.md list is refused in those words; no public name is missing."""
 
 from __future__ import annotations
 
@@ -37,12 +37,13 @@ from minidl import (
 )
 from minidl.training.step import _memory
 
-PAGE = (Path(__file__).parents[1] / "docs" / "limits.md").read_text(encoding="utf-8")
-SET_UP = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)[0]
-ROWS = re.findall(r"^\| `(.+?)` \| (?:.+?) \| `(.+?)` \|$", PAGE, re.MULTILINE)
-EXEMPT = set(
-    re.findall(r"`(\w+)`", PAGE.partition("### With nothing to refuse")[2].partition("\n## ")[0])
-)
+ROOT = Path(__file__).parents[1]
+PATHS = ROOT / "docs" / "limits.md", ROOT / "tests" / "refusals.md"
+PAGES = [path.read_text(encoding="utf-8") for path in PATHS]
+SET_UP = [re.findall(r"```python\n(.*?)```", page, re.DOTALL)[0] for page in PAGES]
+ROW = re.compile(r"^\| `(.+?)` \| (?:.+?) \| `(.+?)` \|$", re.MULTILINE)
+ROWS = [row for page in PAGES for row in ROW.findall(page)]
+EXEMPT = set(re.findall(r"`(\w+)`", PAGES[1].partition("## With nothing to refuse")[2]))
 
 # Where the names that users call come from.
 PUBLIC = (
@@ -66,16 +67,16 @@ INTERNAL = {
 
 
 def names():
-    """What the lines before the list define."""
+    """What the lines before the lists define."""
     found = {}
-    exec(SET_UP, found)
+    exec("".join(SET_UP), found)
     return found
 
 
 @pytest.fixture(autouse=True)
 def _sixteen_gigabytes(monkeypatch):
     monkeypatch.setattr("minidl.backend.device.memory_limit", lambda: 16_000_000_000)
-    monkeypatch.chdir(Path(__file__).parents[1])
+    monkeypatch.chdir(ROOT)
 
 
 @pytest.mark.parametrize(("call", "error"), ROWS, ids=[call for call, _ in ROWS])
@@ -87,14 +88,15 @@ def test_each_call_of_the_list_is_refused_in_these_words(call, error):
     assert re.fullmatch(pattern, f"{type(refused.value).__name__}: {said}")
 
 
-def test_the_list_was_found():
-    lines = re.findall(r"^\| `.*", PAGE, re.MULTILINE)
+def test_the_lists_were_found():
+    lines = [line for page in PAGES for line in re.findall(r"^\| `.*", page, re.MULTILINE)]
     assert len(ROWS) == len(lines) > 150
+    assert len({call for call, _ in ROWS}) == len(ROWS)  # each call once
 
 
 @functools.cache
 def called():
-    """Every name that is called in the list: functions, classes and methods."""
+    """Every name that is called in the lists: functions, classes and methods."""
     found = set()
     for call, _ in ROWS:
         for node in ast.walk(ast.parse(call)):
@@ -118,7 +120,7 @@ def parameters(function):
 
 
 def missing(found, listed):
-    """The names of all that takes parameters and is not in the list."""
+    """The names of all that takes parameters and is in no list."""
     return sorted(
         name
         for name, value in found

@@ -2,7 +2,8 @@
 
 Each check gives the value back as a plain Python number, or raises ``ValueError`` with
 what was expected and what came.  NumPy's numbers are as good as Python's; a boolean is
-none, and a number of float type is not whole.  docs/limits.md lists all that is refused.
+none, and a number of float type is not whole.  docs/limits.md and tests/refusals.md list
+what is refused.
 """
 
 from __future__ import annotations

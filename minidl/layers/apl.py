@@ -62,12 +62,14 @@ class APL(Channelwise):
         dx, dx_rows = empty_like(dy)
         x, dy = rows(self.x), rows(dy)
         for c in blocks(x):
-            dx_rows[c] = dy[c] * (x[c] > 0)
+            if input_gradient:
+                dx_rows[c] = dy[c] * (x[c] > 0)
             for s, (a, b) in enumerate(zip(self.a[:, c, None], self.b[:, c, None], strict=True)):
                 self.da[s, c] = (dy[c] * np.maximum(b - x[c], 0)).sum(axis=1)
                 passed = dy[c] * (x[c] < b)
                 self.db[s, c] = a[:, 0] * passed.sum(axis=1)
-                dx_rows[c] -= a * passed
+                if input_gradient:
+                    dx_rows[c] -= a * passed
         return dx if input_gradient else None
 
     def __repr__(self) -> str:

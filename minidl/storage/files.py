@@ -101,6 +101,12 @@ def own_folder(path: Path) -> Path:
     return path
 
 
+def expect_no_folder(path: Path) -> None:
+    """Raise ``NotAPlainFile`` where a folder lies in the place of a file that is to be written."""
+    if path.is_dir() and not path.is_symlink():  # a link is replaced
+        raise NotAPlainFile(f"{path}: expected a place for a file, got a folder; move it away")
+
+
 @contextmanager
 def whole_file(path: str | os.PathLike[str], mode: str = "w") -> Iterator[IO[Any]]:
     """A file to write that takes its place at ``path`` only once it is complete.
@@ -108,10 +114,16 @@ def whole_file(path: str | os.PathLike[str], mode: str = "w") -> Iterator[IO[Any
     It is written beside ``path``, flushed to the disk and renamed; after an
     error nothing is left, and a former file at ``path`` is untouched.  ``mode``
     is ``"w"`` (UTF-8 text) or ``"wb"``.
+
+    Raises
+    ------
+    FileNotFoundError, NotAPlainFile
+        where there is no folder for it, or a folder in its place.
     """
     path = Path(path)
     if not path.parent.is_dir():
         raise FileNotFoundError(f"{path}: there is no folder {path.parent}; make it first")
+    expect_no_folder(path)
     beside = path.with_name(f".{path.name}.minidl-{os.getpid()}-{threading.get_ident()}.part")
     try:
         text = {} if "b" in mode else {"encoding": "utf-8", "newline": ""}

@@ -1,29 +1,31 @@
 """Reading an ``.npz`` file without trusting it: arrays by name, each of the size that it may have.
 
 ``np.load`` makes room for whatever a header claims, and inflates what is compressed.  Here nothing
-in the file says how much is read: the caller does.  Only what ``np.savez`` writes is taken: one
-uncompressed member per array, in C order; every byte of an array is under the zip's CRC-32.
+in the file says how much is read: the caller does.  A member is read by ``numpy.lib.format`` once
+it is stored uncompressed, begins with the header that ``np.save`` writes for the array that is
+expected, byte for byte, and has the size of that array; all its bytes are under the zip's CRC-32.
+
+``read_array_header_1_0`` is not used to compare: it evaluates the text of the header and hands
+parts of it to ``np.dtype``, which evaluates them as well, so bytes that are no header may end in a
+``SyntaxError``, a ``MemoryError`` or a warning.  And ``zipfile`` makes room for whatever size of
+its directory the file claims, hence ``_Bounded``.
 """
 
 from __future__ import annotations
 
 import errno
+import io
 import math
-import re
 import struct
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import IO
 
 import numpy as np
 
-from minidl.storage.files import fill
-
 DIRECTORY = 4 << 20  # bytes of the zip's directory at most; an array takes about a hundred
-HEADER = 1024  # bytes of an array's header at most; np.save writes 118
 FLOATS = ("<f4", "<f8", ">f4", ">f8")
-TEXT = re.compile(r"\{'descr': '([<>])U(\d{1,9})', 'fortran_order': False, 'shape': \(\), \}")
 
 
 class NpzError(ValueError):
@@ -58,62 +60,55 @@ class NpzReader:
 
     def array(self, name: str, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
         """The array ``name``, which must be of ``shape`` and of this type, in any byte order."""
-        orders = dtype.newbyteorder("<"), dtype.newbyteorder(">")
-        return self._array(name, shape, {order.str for order in orders}, str(dtype))
-
-    def _array(
-        self, name: str, shape: tuple[int, ...], descrs: Iterable[str], expected: str
-    ) -> np.ndarray:
-        dtypes = {_header(descr, shape): np.dtype(descr) for descr in descrs}
-        with self._open(name) as (file, header, left):
-            if header not in dtypes:
-                raise NpzError(f"expected {name} as {expected} {shape} in C order, got {header!r}")
-            dtype = dtypes[header]
-            _check_size(name, left, math.prod(shape) * dtype.itemsize)
-            values = np.empty(shape, dtype)
-            fill(values.reshape(-1).view(np.uint8).data, file)
-        return values
+        orders = dtype.newbyteorder("<").str, dtype.newbyteorder(">").str
+        return self._array(name, shape, orders, str(dtype))
 
     def text(self, name: str, limit: int) -> str:
         """The array ``name``, which must be one string of at most ``limit`` characters."""
-        with self._open(name) as (file, header, left):
-            found = TEXT.fullmatch(header)
-            if found is None or int(found[2]) > limit:
-                raise NpzError(f"expected {name} as text of up to {limit:,}, got {header!r}")
-            _check_size(name, left, 4 * int(found[2]))
-            encoding = "utf-32-le" if found[1] == "<" else "utf-32-be"
-            return file.read(left).decode(encoding).rstrip("\0")
+        length = (self._member(name).file_size - len(_header("<U1", ()))) // 4
+        if length > limit:
+            raise NpzError(f"expected {name} as text of up to {limit:,}, got {length:,} characters")
+        text = self._array(name, (), [f"<U{length}", f">U{length}"], "text")
+        with _as_npz_error():  # NumPy takes any number for a character, this decoder does not
+            return text.astype(f"<U{length}").tobytes().decode("utf-32-le").rstrip("\0")
 
-    @contextmanager
-    def _open(self, name: str) -> Iterator[tuple[IO[bytes], str, int]]:
-        """The member behind its header, the header, and how many bytes follow it.
+    def _array(
+        self, name: str, shape: tuple[int, ...], descrs: Sequence[str], expected: str
+    ) -> np.ndarray:
+        headers = {_header(descr, shape): descr for descr in descrs}
+        length = len(_header(descrs[0], shape))
+        with self._open(name) as file:
+            header = file.read(length)
+        if header not in headers:
+            raise NpzError(f"expected {name} as {expected} {shape} in C order, got {header!r}")
+        size = self._member(name).file_size - length
+        right = math.prod(shape) * np.dtype(headers[header]).itemsize
+        if size != right:
+            raise NpzError(f"expected {name} with {right:,} bytes of values, got {size:,}")
+        with self._open(name) as file:
+            return np.lib.format.read_array(file, allow_pickle=False)
 
-        With the last of them zipfile compares the CRC.
-        """
+    def _member(self, name: str) -> zipfile.ZipInfo:
         if name not in self._members:
             raise NpzError(f"expected an array {name} in it, found none")
         info = self._members[name]
         if info.compress_type != zipfile.ZIP_STORED or info.compress_size != info.file_size:
             raise NpzError(f"expected {name} stored as it is, got it compressed")
-        with _as_npz_error(), self._zip.open(info) as file:
-            start = file.read(10)
-            if len(start) < 10 or start[:8] != b"\x93NUMPY\1\0":
-                raise NpzError(f"expected {name} as an array of format 1.0, got {start!r}")
-            (length,) = struct.unpack("<H", start[8:])
-            if length > HEADER:
-                raise NpzError(f"expected {name} with a header of up to {HEADER}, got {length:,}")
-            header = file.read(length).decode("latin-1").rstrip(" \n")
-            yield file, header, info.file_size - 10 - length
+        return info
+
+    @contextmanager
+    def _open(self, name: str) -> Iterator[IO[bytes]]:
+        """The member as a file; with the last of its bytes zipfile compares the CRC."""
+        with _as_npz_error(), self._zip.open(self._member(name)) as file:
+            yield file
 
 
-def _header(descr: str, shape: tuple[int, ...]) -> str:
-    """As ``np.save`` writes it, but for the blanks after it; so nothing of it has to be parsed."""
-    return f"{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}"
-
-
-def _check_size(name: str, size: int, expected: int) -> None:
-    if size != expected:
-        raise NpzError(f"expected {name} with {expected:,} bytes of values, got {size:,}")
+def _header(descr: str, shape: tuple[int, ...]) -> bytes:
+    """What ``np.save`` writes before the values of such an array."""
+    held = io.BytesIO()
+    fields = {"descr": descr, "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(held, fields)
+    return held.getvalue()
 
 
 class _Bounded:

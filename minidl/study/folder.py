@@ -12,7 +12,15 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from minidl._printable import printable
-from minidl.storage.files import is_part, own_folder, read_json, remove_parts, try_lock, whole_file
+from minidl.storage.files import (
+    expect_no_folder,
+    is_part,
+    own_folder,
+    read_json,
+    remove_parts,
+    try_lock,
+    whole_file,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -22,6 +30,9 @@ PART = re.compile(r"\w[\w .+-]*", re.ASCII)
 
 
 MARKER = "minidl-run.json"  # makes a folder one that minidl writes to
+# What runs write into it.
+FILES = ("summary.json", "report.md", "report.html", "epochs.csv", "gradients.csv", "looks.csv")
+FOLDERS = ("cells", "weights", "figures", "microscope")
 LOCK = ".lock"
 LARGEST = 1 << 16  # bytes of a marker
 
@@ -31,12 +42,24 @@ class FolderInUse(RuntimeError):
 
 
 def study_of(path: Path) -> str | None:
-    """The study whose run lies in the folder ``path``, as its marker says; None without one."""
+    """The study whose run lies in the folder ``path``, as its marker says; None without one.
+
+    Raises
+    ------
+    ValueError, OSError
+        where the marker does not say it, or cannot be read.
+    """
+    marker = path / MARKER
     try:
-        found = read_json(path / MARKER, "what kind of run it is", LARGEST)
+        found = read_json(marker, "what kind of run it is", LARGEST)
     except FileNotFoundError:
         return None
-    return printable(str(found.get("study")), 40)
+    study = found.get("study")
+    if not isinstance(study, str):
+        raise ValueError(
+            f"{marker}: expected the name of a study in it, got none; choose another folder"
+        )
+    return printable(study, 40)
 
 
 class RunFolder:
@@ -53,8 +76,10 @@ class RunFolder:
         for a folder of another study, or with files of somebody else; nothing in it is
         changed.
     NotADirectoryError, PermissionError
-        where it cannot be a folder to write in; tried at once, not after an
-        hour of training.
+        where it cannot be a folder to write in, or a file, or a link, lies where a folder in
+        it belongs; tried at once, not after an hour of training.
+    NotAPlainFile
+        where a folder lies where a file in it belongs.
     FolderInUse
         where another process has it.
     """
@@ -79,6 +104,11 @@ class RunFolder:
                 f"{self.path}: another process works in this folder; wait until it is done, "
                 "or choose another --output-dir"
             )
+        for name in FILES:
+            expect_no_folder(self.path / name)
+        for name in FOLDERS:
+            if os.path.lexists(self.path / name):
+                own_folder(self.path / name)
         if not self._expect_own(study):  # asked again: it may have been another's until now
             self.write_json(MARKER, {"format": "minidl-run", "study": study})
         inside = [p for p in self.path.iterdir() if p.is_dir() and not p.is_symlink()]

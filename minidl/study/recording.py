@@ -91,6 +91,7 @@ def record(
         history.probes.append(probe(network, loss, x, targets, "sum", epoch.update))
         if recorder is not None:
             recorder.look(network, loss, x, targets, epoch.number)
+        del epoch  # with its Δθ, as large as θ
         if after is not None and after(history):
             break
     return history

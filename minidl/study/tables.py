@@ -17,6 +17,11 @@ def figure(value: float | None, digits: int = 4) -> str:
     return f"{value:.{digits}f}"
 
 
+def counted(n: int, noun: str) -> str:
+    """``1 epoch``, ``20 epochs``."""
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
+
+
 def p_figure(p: float) -> str:
     """A p-value in two digits, in more where two would hide on which side of 0.05 it lies."""
     digits = 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,7 @@ from minidl.backend import checks
 from minidl.data.examples import Examples
 from minidl.losses import Loss
 from minidl.network import Network
+from minidl.training.step import NonFiniteLoss, bad_example
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,16 @@ class Evaluation:
 
 
 def evaluate(network: Network, examples: Examples, loss: Loss, batch_size: int = 256) -> Evaluation:
-    """Mean loss and accuracy over ``examples`` as in inference, batch by batch, in order."""
+    """Mean loss and accuracy over ``examples`` as in inference, batch by batch, in order.
+
+    Raises
+    ------
+    ValueError
+        for arguments of another kind or out of range, and examples that do not fit.
+    NonFiniteLoss
+        where the loss is not finite and the examples hold NaN or infinity, with the index of the
+        first.  A loss that is not finite for examples that are is returned.
+    """
     batch_size = checks.whole("evaluate", "batch_size", batch_size)
     check_parts("evaluate", network, examples, loss)
     examples = examples.to(network.device)
@@ -30,13 +41,17 @@ def evaluate(network: Network, examples: Examples, loss: Loss, batch_size: int =
     loss.check_values(shape, examples.targets)
     losses = network.device.xp.empty(len(examples), network.dtype)
     hits = network.device.xp.empty(len(examples), network.dtype)
-    for start in range(0, len(examples), batch_size):
-        batch = slice(start, start + batch_size)
-        x, targets = examples.batch(start, start + batch_size, network.dtype)
-        logits = network.forward(x)
-        losses[batch], _ = loss.terms(logits, targets)
-        hits[batch] = loss.hits(logits, targets)
-    return Evaluation(float(losses.mean(dtype=np.float64)), float(hits.mean(dtype=np.float64)))
+    with np.errstate(over="ignore", invalid="ignore"):  # it shows in the loss
+        for start in range(0, len(examples), batch_size):
+            batch = slice(start, start + batch_size)
+            x, targets = examples.batch(start, start + batch_size, network.dtype)
+            logits = network.forward(x)
+            losses[batch], _ = loss.terms(logits, targets)
+            hits[batch] = loss.hits(logits, targets)
+    mean = float(losses.mean(dtype=np.float64))
+    if not math.isfinite(mean) and (found := bad_example(examples, network.dtype)):
+        raise NonFiniteLoss(f"evaluate: the loss is {mean}; {found}")
+    return Evaluation(mean, float(hits.mean(dtype=np.float64)))
 
 
 def check_parts(owner: str, network: Network, examples: Examples, loss: Loss) -> None:

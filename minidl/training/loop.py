@@ -33,7 +33,7 @@ class Epoch:
     steps: int
     seconds: float  # of training alone
     images_per_second: float
-    update: Array  # Δθ (P,) of the last step; lasts until the next epoch
+    update: Array  # Δθ (P,) of the last step
 
 
 def train(
@@ -73,7 +73,7 @@ def train(
     ------
     ValueError
         for arguments of another kind or out of range, examples that do not fit the
-        network, or targets that do not fit the loss (docs/limits.md lists them).
+        network, or targets that do not fit the loss.
     NonFiniteLoss
         where the loss of a step is NaN or infinite, with epoch, step and the
         first layer in which it appears; where the examples hold NaN or infinity,
@@ -112,7 +112,6 @@ def _train(
 ) -> Iterator[Epoch]:
     theta, n = step.network.theta, len(step.examples)
     device = step.network.device
-    update = device.xp.empty_like(theta)
     at = Position() if checkpoint is None else checkpoint.restore(step, rng)
     with Progress(progress, epochs, step.steps) as shown, device.enough_memory():
         shown.skip(at.epochs, at.steps)
@@ -125,7 +124,7 @@ def _train(
                         if watch is not None:
                             start += _watched(watch, number - 1, i, device)
                         if i == step.steps - 1:
-                            update[...] = theta
+                            update = theta.copy()
                         step()
                         shown.step()
                         if checkpoint is not None and step.done < step.steps:
@@ -138,6 +137,7 @@ def _train(
             loss, accuracy = step.figures()
             shown.epoch(number, loss, accuracy, seconds, n)
             yield Epoch(number, loss, accuracy, step.steps, seconds, n / seconds, update)
+            del update  # as large as θ
             at = Position(number)
             if checkpoint is not None:
                 checkpoint.save(step, rng, at)

@@ -118,15 +118,19 @@ class TrainingStep:
 
     def _bad_examples(self, rows: Array) -> str | None:
         """What is not finite in the data: of this batch, or of an earlier one that let it in."""
-        for some in (to_numpy(rows), np.arange(len(self.examples))):
-            found = self.examples.first_nonfinite(some, self.network.dtype)
-            if found is not None:
-                return f"{found}: put a finite number there, or leave that example out"
-        return None
+        dtype = self.network.dtype
+        found = bad_example(self.examples, dtype, to_numpy(rows))
+        return found or bad_example(self.examples, dtype)
 
     def _report(self, step: int, losses: np.ndarray, where: str, way_out: str | None) -> None:
         way_out = way_out or "try a smaller learning_rate, or clip_norm=1.0"
         raise NonFiniteLoss(f"step {step + 1}: the loss is {losses.mean()}, {where}; {way_out}")
+
+
+def bad_example(examples: Examples, dtype: np.dtype, rows: np.ndarray | None = None) -> str | None:
+    """What is not finite in these rows, or in all, and the way out; None where nothing is."""
+    found = examples.first_nonfinite(np.arange(len(examples)) if rows is None else rows, dtype)
+    return found and f"{found}: put a finite number there, or leave that example out"
 
 
 def _memory(network: Network, examples: Examples, optimizer: Optimizer, batch_size: int) -> int:

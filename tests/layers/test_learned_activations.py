@@ -43,6 +43,20 @@ def test_apl_by_hand(device):
     np.testing.assert_array_equal(to_numpy(dx), [[-2 + 1, -0.5], [-20, -5], [5, 7]])
 
 
+@pytest.mark.parametrize("layer", [PReLU(2), APL(2, 2)])
+def test_no_dx_is_computed_where_nobody_asks_for_it(layer, monkeypatch):
+    def read_only(x):
+        dx = np.empty(x.shape)
+        dx.flags.writeable = False
+        return dx, dx.T
+
+    build(layer).forward(X)
+    monkeypatch.setattr(f"{type(layer).__module__}.empty_like", read_only)
+    assert layer.backward(np.ones_like(X), input_gradient=False) is None
+    with pytest.raises(ValueError, match="read-only"):
+        layer.backward(np.ones_like(X))
+
+
 @pytest.mark.parametrize("shape", [(6, 3), (4, 3, 2, 5)])
 def test_prelu_and_apl_contain_leaky_relu(shape):
     """max(0, x) − α max(0, −x) is leaky ReLU: at the kink, too."""

@@ -105,11 +105,14 @@ BAD = {
         zipped(("a.npy", npy(VALUES) + b"x")),
         "expected a with 160 bytes of values, got 161",
     ),
-    "another format": (zipped(("a.npy", b"\x93NUMPY\2\0" + bytes(200))), "an array of format 1.0"),
-    "no array": (zipped(("a.npy", b"x")), "an array of format 1.0, got b'x'"),
+    "another format": (
+        zipped(("a.npy", b"\x93NUMPY\2\0" + bytes(200))),
+        r"expected a as float32 or float64 .*NUMPY\\x02",
+    ),
+    "no array": (zipped(("a.npy", b"x")), "in C order, got b'x'$"),
     "a long header": (
         zipped(("a.npy", b"\x93NUMPY\1\0\xff\xff" + b"(" * 65535)),
-        "a header of up to 1024, got 65,535",
+        r"in C order, got b.*xff\({118}'$",
     ),
 }
 
@@ -123,7 +126,7 @@ def test_anything_else_is_refused(content, message):
 @pytest.mark.parametrize(
     ("array", "message"),
     [
-        (np.array("x" * 11), "expected a as text of up to 10, got .*<U11"),
+        (np.array("x" * 11), "expected a as text of up to 10, got 11 characters"),
         (np.array(["x"]), "expected a as text"),
         (VALUES, "expected a as text"),
     ],

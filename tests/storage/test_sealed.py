@@ -6,6 +6,7 @@ import hashlib
 import math
 import subprocess
 import sys
+import tracemalloc
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -56,6 +57,16 @@ def test_every_array_of_numbers_comes_back(tmp_path_factory, data):
     write_sealed(path, array)
     found = read_sealed(path, np.ndarray)
     assert (found.dtype, found.shape, found.tobytes()) == (dtype, array.shape, array.tobytes())
+
+
+def test_writing_takes_no_second_copy_of_the_arrays(tmp_path):
+    state = {"theta": np.zeros(3_000_000, np.float32), "slots": [np.zeros(3_000_000, np.float32)]}
+    tracemalloc.start()
+    write_sealed(tmp_path / "a", state)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2 << 20
+    assert (tmp_path / "a").stat().st_size > 24_000_000
 
 
 def test_objects_are_not_written(tmp_path):

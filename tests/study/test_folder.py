@@ -155,10 +155,19 @@ def test_a_start_that_was_killed_before_the_marker_does_not_lock_the_folder_out(
     assert {path.name for path in tmp_path.iterdir()} == {".lock", "minidl-run.json"}
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"study": null}', '{"study": "\\ud800"}'])
-def test_a_marker_that_is_none_is_refused(text, tmp_path):
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "minidl-run.json: expected what kind of run it is in JSON, got Expecting value"),
+        ("[]", "minidl-run.json: expected what kind of run it is in JSON, got list"),
+        ("{}", "minidl-run.json: expected the name of a study in it, got none"),
+        ('{"study": null}', "minidl-run.json: expected the name of a study in it, got none"),
+        ('{"study": "\\ud800"}', r"got a run of \\ud800"),
+    ],
+)
+def test_a_marker_that_is_none_is_refused(text, words, tmp_path):
     (tmp_path / "minidl-run.json").write_text(text)
-    with pytest.raises((ValueError, FileExistsError)) as error:
+    with pytest.raises((ValueError, FileExistsError), match=words) as error:
         RunFolder(tmp_path, "test")
     assert "\n" not in str(error.value)
     str(error.value).encode()
@@ -171,6 +180,23 @@ def test_nothing_is_written_through_a_link(tmp_path):
     with pytest.raises(NotADirectoryError, match="figures: expected a folder, got a symbolic link"):
         folder.write_text("figures/a.txt", "")
     assert not list((tmp_path / "theirs").iterdir())
+
+
+def test_what_lies_where_a_run_writes_is_found_before_it_begins(tmp_path):
+    RunFolder(tmp_path / "run", "test")
+    (tmp_path / "theirs").mkdir()
+    figures = tmp_path / "run/figures"
+    figures.symlink_to(tmp_path / "theirs")
+    with pytest.raises(NotADirectoryError, match="figures: expected a folder, got a symbolic link"):
+        RunFolder(tmp_path / "run", "test")
+    figures.unlink()
+    figures.touch()
+    with pytest.raises(NotADirectoryError, match="figures: expected a folder, got a file"):
+        RunFolder(tmp_path / "run", "test")
+    figures.unlink()
+    (tmp_path / "run/report.md").mkdir()
+    with pytest.raises(OSError, match=r"report\.md: expected a place for a file, got a folder"):
+        RunFolder(tmp_path / "run", "test")
 
 
 def test_a_folder_belongs_to_one_at_a_time(tmp_path):

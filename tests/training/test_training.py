@@ -145,7 +145,8 @@ def test_every_epoch_takes_each_example_once_in_a_new_order():
 def test_update_is_theta_after_less_theta_before_the_last_step():
     net = network()
     watching = Watching(net)
-    for e, epoch in enumerate(run(net, watching)):
+    epochs = list(run(net, watching))  # each with an update of its own
+    for e, epoch in enumerate(epochs):
         last = 5 * e + 4
         expected = watching.after[last] - watching.before[last]
         np.testing.assert_array_equal(epoch.update, expected)
@@ -292,6 +293,26 @@ def test_an_input_that_is_not_finite_is_named_with_its_example(value):
     assert str(caught.value) == message
     assert len(watching.after) == 2
     np.testing.assert_array_equal(net.theta, watching.after[-1])
+
+
+@pytest.mark.parametrize("value", [math.inf, math.nan])
+@pytest.mark.parametrize("where", ["inputs", "targets"])
+def test_evaluation_names_the_example_that_is_not_finite(where, value):
+    net, loss = network("relu"), MeanSquaredError()
+    parts = {"inputs": IMAGES / 255.0, "targets": np.zeros((N, 3))}
+    parts[where].reshape(N, -1)[7, 2] = value
+    index = "7, 0, 2" if where == "inputs" else "7, 2"
+    message = (
+        rf"^evaluate: the loss is (nan|inf); {where}\[{index}\] is {value}: put a finite number"
+    )
+    with pytest.raises(NonFiniteLoss, match=message):
+        evaluate(net, Examples(**parts), loss, batch_size=5)
+
+
+def test_a_network_that_is_not_finite_gives_a_loss_that_is_not():
+    net = network("relu")
+    broken_bias(net)
+    assert math.isnan(evaluate(net, Examples(IMAGES, LABELS), SoftmaxCrossEntropy()).loss)
 
 
 def test_a_target_that_is_not_finite_is_named_with_its_example():
