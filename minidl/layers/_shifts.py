@@ -25,7 +25,8 @@ class Shifts:
 
     BLAS adds up what it multiplies.  With a stride, a view takes every stride-th column, and
     BLAS wants them side by side: the frame has the columns by their remainder modulo the
-    stride, (C, height, stride, columns, N).
+    stride, (C, height, stride, columns, N).  Without a border and such a stride the images are
+    their own frame.
     """
 
     def __init__(self, windows: Windows, x: np.ndarray) -> None:
@@ -34,9 +35,14 @@ class Shifts:
         self.down, self.across = windows.places(height + 2 * p, width + 2 * q)
         self._P = self.across * len(x)  # places in one row of all images
         self._pixels = math.prod(windows.size)
-        self.frame = self._zeros(x.dtype)
-        for inside, columns in self._columns(self.frame, batch_last(x)):
-            inside[...] = columns
+        images = batch_last(x)  # (C, height, width, N)
+        self._is_frame = not any(windows.padding) and windows.stride[1] == 1
+        if self._is_frame and images.flags.c_contiguous:
+            self.frame = images[:, :, None]
+        else:
+            self.frame = self._zeros(x.dtype)
+            for inside, columns in self._columns(self.frame, images):
+                inside[...] = columns
 
     def times(self, W: np.ndarray) -> np.ndarray:
         """W X for W (C_out, C, kh, kw)  (C_out, places)."""
@@ -66,6 +72,8 @@ class Shifts:
         WT, dX = _each(W, TRANSPOSED), self._under(dframe)
         for rows in blocks_of(self.down, apart=self.windows.size[0] - 1):
             add_products(dz, (C, P, O), self.down, rows, WT, self._at(dz), dX, beta=1)
+        if self._is_frame:
+            return batch_first(dframe[:, :, 0])
         N, _, height, width = self.shape
         dx = np.empty((C, height, width, N), dz.dtype)
         for inside, columns in self._columns(dframe, dx):
