@@ -117,49 +117,44 @@ def by_entry(formula: Callable[..., Any]) -> Callable[..., Any]:
     return formula
 
 
-def in_pieces(formula: Callable[..., Array], *arrays: Array, factor: Array | None = None) -> Array:
-    """``formula(*arrays)``, element-wise and of the first array's shape and type; times ``factor``.
+def in_pieces(formula: Callable[..., Array], *arrays: Array) -> Array:
+    """``formula(*arrays)``, element-wise and of the first array's shape and type.
 
     Arrays too large for the cache are gone through in pieces of it, so that what the
     formula allocates on its way stays there.  A formula marked by :func:`by_entry` is compiled.
     """
-
-    def product(factor: Array, *arrays: Array) -> Array:
-        return factor * formula(*arrays)
-
     first = arrays[0]
-    given, whole = (arrays, formula) if factor is None else ((factor, *arrays), product)
     step = piece(first)
     with np.errstate(over="ignore", under="ignore"):
-        if first.size > 2 * step and all(a.strides == first.strides for a in given):
+        if first.size > 2 * step and all(a.strides == first.strides for a in arrays):
             out = np.empty_like(first)
-            row, *rows = map(_as_row, (out, *given))
+            row, *rows = map(_as_row, (out, *arrays))
             if rows[0] is not None:
                 if hasattr(formula, "by_entry") and numba() is not None:
-                    _by_entry(formula.__func__, factor is not None, pool.threads() > 1)(row, *rows)  # type: ignore[attr-defined]
+                    _by_entry(formula.__func__, len(rows), pool.threads() > 1)(row, *rows)  # type: ignore[attr-defined]
                     return out
                 for start in range(0, first.size, step):
                     part = slice(start, start + step)
-                    row[part] = whole(*[a[part] for a in rows])
+                    row[part] = formula(*[a[part] for a in rows])
                 return out
-        return whole(*given)
+        return formula(*arrays)
 
 
 @cache
-def _by_entry(formula: Any, times_factor: bool, parallel: bool) -> Callable[..., None]:
-    text = _product_of_each if times_factor else _each
+def _by_entry(formula: Any, arrays: int, parallel: bool) -> Callable[..., None]:
+    text: Any = {1: _of_one, 3: _of_three}[arrays]
     loop = numba().prange if parallel else range
     return compiled(text, parallel, pieces=loop, formula=formula)
 
 
-def _each(out, z):  # type: ignore[no-untyped-def]
+def _of_one(out, a):  # type: ignore[no-untyped-def]
     for i in pieces(out.size):
-        out[i] = formula(None, z[i])  # type: ignore[name-defined]  # noqa: F821  # by _by_entry
+        out[i] = formula(None, a[i])  # type: ignore[name-defined]  # noqa: F821  # by _by_entry
 
 
-def _product_of_each(out, dy, z, y):  # type: ignore[no-untyped-def]
+def _of_three(out, a, b, c):  # type: ignore[no-untyped-def]
     for i in pieces(out.size):
-        out[i] = dy[i] * formula(None, z[i], y[i])  # type: ignore[name-defined]  # noqa: F821
+        out[i] = formula(None, a[i], b[i], c[i])  # type: ignore[name-defined]  # noqa: F821
 
 
 def _as_row(array: np.ndarray) -> Any:

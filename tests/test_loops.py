@@ -16,6 +16,7 @@ import pytest
 
 import minidl
 from minidl import loops
+from minidl.activations import ReLU
 from minidl.backend import IN_CACHE, to_numpy
 from minidl.backend.pool import one_pool
 from minidl.gpu.kernels import kernel_of
@@ -264,6 +265,20 @@ LAYOUTS = {  # and whether it is one row in memory
     "with gaps": (gap, False),
     "transposed": (lambda a: a.T, True),
 }
+
+
+@compiled
+@both_types
+def test_a_formula_by_entry_gives_the_bits_of_numpy(dtype, monkeypatch):
+    dy, z = np.random.default_rng(0).standard_normal((2, 300, 1000)).astype(dtype)
+    z[0, :9] = [0, -0.0, np.inf, -np.inf, np.nan, 1e-38, -1e-38, 1, -1]
+    f = ReLU()
+    formulas = (lambda: f(z), lambda: f.backward(dy, z, f(z)), lambda: f.derivative(z))
+    found = [formula() for formula in formulas]
+    with one_pool():
+        assert_same_bits([formula() for formula in formulas], found)
+    monkeypatch.setattr(loops, "numba", lambda: None)
+    assert_same_bits(found, [formula() for formula in formulas])
 
 
 @pytest.mark.parametrize(("lay", "is_row"), LAYOUTS.values(), ids=LAYOUTS)

@@ -50,7 +50,10 @@ class Activation:
     @fused
     def backward(self, dy: Array, z: Array, y: Array) -> Array:
         """dz = dy ∘ f'(z): the chain rule through y = f(z)."""
-        return in_pieces(self.slope, z, y, factor=dy)
+        return in_pieces(self._backward, dy, z, y)
+
+    def _backward(self, dy: Array, z: Array, y: Array) -> Array:
+        return dy * self.slope(z, y)
 
     def _expect_like(self, z: Array, name: str, array: Array) -> None:
         """Raise unless it has the shape of ``z``: NumPy would stretch it in silence."""

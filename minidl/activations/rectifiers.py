@@ -28,9 +28,12 @@ class ReLU(Activation):
     def f(self, z: Array) -> Array:
         return np.maximum(z, 0)
 
-    @by_entry
     def slope(self, z: Array, y: Array) -> Array:
         return z > 0
+
+    @by_entry
+    def _backward(self, dy: Array, z: Array, y: Array) -> Array:
+        return dy * (z > 0)
 
 
 class LeakyReLU(Activation):
@@ -72,11 +75,9 @@ class SquaredReLU(Activation):
     range = (0.0, math.inf)
     max_slope = math.inf
 
-    @by_entry
     def f(self, z: Array) -> Array:
         return np.maximum(z, 0) ** 2
 
-    @by_entry
     def slope(self, z: Array, y: Array) -> Array:
         return 2 * np.maximum(z, 0)
 

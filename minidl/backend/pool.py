@@ -58,14 +58,14 @@ def one_pool() -> Iterator[None]:
     NumPy and SciPy ship, nothing changes: loops run on one thread, BLAS on its own.
     """
     global _inside
-    pool = _pool()
+    with _lock:
+        pool = _pool()
+        if pool is not None and _inside == 0:
+            pool.open()
+        _inside += pool is not None
     if pool is None:
         yield
         return
-    with _lock:
-        if _inside == 0:
-            pool.open()
-        _inside += 1
     mask = numba().get_num_threads()
     numba().set_num_threads(pool.threads)  # of this thread's loops
     try:

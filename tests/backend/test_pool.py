@@ -35,6 +35,17 @@ ROOT = Path(__file__).parents[2]
 RNG = np.random.default_rng(0)
 
 
+def run(code, environment):
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | environment | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
 def counts():
     return [one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas"]
 
@@ -120,6 +131,24 @@ def test_products_of_several_threads_at_once():
         for a, b in zip(product, expected, strict=True):
             np.testing.assert_array_equal(a, b)
     assert pool.threads() == 1
+
+
+def test_several_threads_may_be_the_first():
+    """In a process of its own, since there is one pool for each."""
+    code = (
+        "import threading, time\n"
+        "from minidl.backend import pool\n"
+        "together = threading.Barrier(4)\n"
+        "def use():\n"
+        "    together.wait()\n"
+        "    with pool.one_pool(): time.sleep(0.1)\n"
+        "threads = [threading.Thread(target=use) for _ in range(4)]\n"
+        "[thread.start() for thread in threads]\n"
+        "[thread.join() for thread in threads]\n"
+        "print(pool._inside, pool._pool.cache_info().misses)"
+    )
+    done = run(code, {})
+    assert (done.stdout, done.stderr) == ("0 1\n", "")
 
 
 def test_a_thread_that_numba_masks_still_gets_its_product():
@@ -217,12 +246,5 @@ def test_threads_that_do_not_run_at_the_same_time_are_not_taken(environment):
         "import numpy as np; from minidl.backend import pool\n"
         "with pool.one_pool(): print(pool.threads(), (np.ones((400, 400)) @ np.ones(400))[0])"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        env=os.environ | environment | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
+    done = run(code, environment)
     assert done.stdout == "1 400.0\n", done.stderr
