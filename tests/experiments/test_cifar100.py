@@ -371,6 +371,8 @@ def test_help():
         --learning-rate --dataset --data-dir --limit --device --jobs --threads --output-dir
         --quiet"""
     assert set(options.split()) <= set(done.stdout.replace(",", " ").split())
+    assert "None" not in done.stdout  # an option without a default does not say one
+    assert "(default: 20)" in done.stdout
 
 
 def test_on_a_gpu_it_comes_to_the_same(device, small, monkeypatch, tmp_path):
