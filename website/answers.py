@@ -1,17 +1,19 @@
-"""What a study has answered, taken out of its report for the site.
+"""The answers of the reports in the pages that list the studies.
 
-A page has the line ``<!-- answer of results/cifar100/report.md -->``, which the code host does not
-show; on the site the answer stands in its place.  MkDocs calls ``on_page_markdown``.
+``python website/answers.py`` puts them there.
+
+A page has them between ``<!-- answer of results/cifar100/report.md -->`` and ``<!-- / -->``, which
+neither the code host nor the site shows.
 """
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
 
 DOCS = Path(__file__).parents[1] / "docs"
-PLACE = re.compile(r"^<!-- answer of (\S+) -->$", re.MULTILINE)
+PAGES = (DOCS.parent / "README.md", DOCS / "studies.md")
+PLACE = re.compile(r"(<!-- answer of (\S+) -->)(.*?)(<!-- / -->)", re.DOTALL)
 ANSWER = re.compile(r"^\*\*((?:Yes|No).*)\*\*$", re.MULTILINE)
 
 
@@ -21,5 +23,15 @@ def answer(report: Path) -> str:
     return str(found)
 
 
-def on_page_markdown(markdown: str, **kwargs: Any) -> str:
-    return PLACE.sub(lambda place: f"> **{answer(DOCS / place[1])}**", markdown)
+def filled(text: str) -> str:
+    """The text of a page with the answers as the reports give them now."""
+    return PLACE.sub(lambda place: f"{place[1]}{answer(DOCS / place[2])}{place[4]}", text)
+
+
+def main() -> None:
+    for page in PAGES:
+        page.write_text(filled(page.read_text("utf-8")), "utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,4 +1,4 @@
-"""The pages that list the studies have all of them, with the answer of each report."""
+"""The pages that list the studies have all of them, each with the answer of its report."""
 
 from __future__ import annotations
 
@@ -7,36 +7,31 @@ import pytest
 from docs_text import DOCS
 from report_page import STUDIES, study
 
-PAGE = (DOCS / "studies.md").read_text("utf-8")
-README = (DOCS.parent / "README.md").read_text("utf-8")
-REPORTS = sorted(DOCS.glob("results/*/report.md"))
+REPORTS = sorted(report.relative_to(DOCS).as_posix() for report in DOCS.glob("results/*/report.md"))
+pages = pytest.mark.parametrize("page", answers.PAGES, ids=lambda path: path.name)
 
 
-@pytest.mark.parametrize("report", REPORTS, ids=lambda path: path.parent.name)
-def test_each_report_has_its_answer_on_the_page(report):
-    path = report.relative_to(DOCS).as_posix()
-    assert f"]({path})" in PAGE
-    shown = answers.on_page_markdown(f"before\n<!-- answer of {path} -->\nafter")
-    assert shown == f"before\n> **{answers.answer(report)}**\nafter"
+@pages
+def test_each_report_is_linked_and_answers_as_it_does_now(page):
+    text = page.read_text("utf-8")
+    assert answers.filled(text) == text, "python website/answers.py"
+    assert sorted(place[2] for place in answers.PLACE.finditer(text)) == REPORTS
+    for report in REPORTS:
+        assert f"{report})" in text
 
 
-@pytest.mark.parametrize("report", REPORTS, ids=lambda path: path.parent.name)
-def test_the_readme_answers_as_the_report_does(report):
-    rows = [line for line in README.splitlines() if f"(docs/{report.relative_to(DOCS)})" in line]
-    assert any(answers.answer(report) in row for row in rows)
-
-
+@pages
 @pytest.mark.parametrize("name", STUDIES)
-def test_the_published_work_is_named(name):
-    work = study(name).work
-    for text in (README, PAGE):
-        assert work.title in text and work.authors in text
-        assert f"]({work.link})" in text or not work.link
+def test_the_published_work_is_named(name, page):
+    work, text = study(name).work, page.read_text("utf-8")
+    assert work.title in text and work.authors in text
+    assert f"]({work.link})" in text or not work.link
 
 
-def test_no_other_report_is_asked_for():
-    asked = answers.PLACE.findall(PAGE)
-    assert sorted(asked) == [report.relative_to(DOCS).as_posix() for report in REPORTS]
+def test_an_answer_that_has_changed_is_put_in():
+    path = REPORTS[0]
+    shown = answers.filled(f"a <!-- answer of {path} -->No longer so.<!-- / --> b")
+    assert shown == f"a <!-- answer of {path} -->{answers.answer(DOCS / path)}<!-- / --> b"
 
 
 def test_a_report_without_an_answer_is_an_error(tmp_path):
