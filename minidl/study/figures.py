@@ -57,15 +57,19 @@ def new_figure(title: str, panels: Sequence[str] = ("",)) -> tuple[Figure, list[
 # -- charts -----------------------------------------------------------------------------------
 
 
-def drawn(chart: Chart) -> Figure:
-    """The chart as its page draws it: a row for each choice, a column for each panel."""
+def drawn(chart: Chart, stamp: str = "") -> Figure:
+    """The chart as its page draws it: a row for each choice, a column for each panel.
+
+    ``stamp`` is a second line of the title: what whoever sees the figure alone must know.
+    """
     choices = [dict(where) for where in {tuple(s.where.items()): None for s in chart.series}]
     panels = list({s.panel: None for s in chart.series})
     size = (6.4, 3.7) if len(panels) == 1 else (4.2 if len(panels) == 2 else 3.3, 2.9)
     # many panels of the only choice stand in several rows
     columns = min(len(panels), MOST_COLUMNS) if len(choices) == 1 else len(panels)
     rows = len(choices) * -(-len(panels) // columns)
-    figure, axes = new_grid(chart.title, rows, columns, size, sharey=False)
+    title = f"{chart.title}\n{stamp}" if stamp else chart.title
+    figure, axes = new_grid(title, rows, columns, size, sharey=False)
     places = axes.reshape(len(choices), -1)
     for ax in places[:, len(panels) :].flat:
         ax.set_axis_off()

@@ -101,6 +101,7 @@ class Report:
     counted: str
     sections: Sequence[Section]
     warning: str | Told = ""
+    stamp: str = ""  # in the title of each figure: that the data are not the study's
 
     def _opening(self) -> list[Told]:
         return [*self.opening, Prose([f"{self.counted}.", f"Published: {self.work}."])]
@@ -134,7 +135,7 @@ class Report:
         for text in texts.values():
             text.encode()  # half a character cannot be written
         for chart in self.charts():
-            write_figure(own_folder(folder / "figures") / chart.file, drawn(chart))
+            write_figure(own_folder(folder / "figures") / chart.file, drawn(chart, self.stamp))
         for name, text in texts.items():
             with whole_file(folder / name) as file:
                 file.write(text)

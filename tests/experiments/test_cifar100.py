@@ -83,6 +83,7 @@ def test_every_file_and_key(run, capsys):
     assert "stand-in" in out.splitlines()[-1]
     report = (folder / "report.md").read_text(encoding="utf-8")
     assert "Not CIFAR-100" in report
+    assert STUDY.report_of(folder).stamp == "stand-in (generated images, not CIFAR-100)"
     assert "| published, epoch 3 |" in report
     for name in charts:
         assert f"(figures/{name}.png)" in report

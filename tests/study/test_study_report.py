@@ -151,6 +151,11 @@ def test_a_report_is_written_with_a_picture_of_each_chart(tmp_path):
     assert names == ["figures/accuracy.png", "figures/accuracy.svg", "report.html", "report.md"]
 
 
+def test_the_stamp_stands_in_each_figure(tmp_path):
+    report(stamp="generated images").write(tmp_path)
+    assert "generated images" in (tmp_path / "figures/accuracy.svg").read_text("utf-8")
+
+
 def test_half_a_character_costs_no_file(tmp_path):
     with pytest.raises(UnicodeEncodeError):
         report(warning="\ud800").write(tmp_path)

@@ -26,7 +26,7 @@ def without_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     """No chart and no picture is drawn: that takes longer than all the rest of a small run."""
     for module in ("report", "folder"):
         monkeypatch.setattr(f"minidl.study.{module}.write_figure", lambda path, figure: None)
-    monkeypatch.setattr("minidl.study.report.drawn", lambda chart: None)
+    monkeypatch.setattr("minidl.study.report.drawn", lambda chart, stamp: None)
 
 
 def run(study: Study, folder: Path, *arguments: str) -> Path:

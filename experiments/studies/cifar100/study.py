@@ -225,6 +225,7 @@ class Cifar100(TrainedStudy):
             held(claims) if claims else "The claims are about sigmoid and ReLU, not both trained",
             sections,
             _warning(summary),
+            "" if summary["dataset"] == "cifar-100" else summary["dataset_title"],
         )
 
 
