@@ -22,6 +22,7 @@ from minidl.storage.files import own_folder, read_bytes, read_json, whole_file
 from minidl.study.claims import FAILS, HOLDS, NOT_REPORTED, OPEN, Statement, count, made
 from minidl.study.conditions import Conditions
 from minidl.study.figures import drawn, write_figure
+from minidl.study.tables import counted
 
 KIND = "minidl · report of a run"
 FOOTER = f"Made by minidl {__version__} from the summary of the run. The page asks for nothing: "
@@ -227,6 +228,13 @@ def in_both(run: str, described: str) -> str:
 def sentence(text: str) -> str:
     """``text`` with a capital."""
     return text[:1].upper() + text[1:]
+
+
+def shorter(epochs: int, published: int) -> str:
+    """Said above a report whose run has another number of epochs than the published one."""
+    if epochs == published:
+        return ""
+    return f"{counted(epochs, 'epoch')} instead of the study's {published}."
 
 
 def percent(share: float, digits: int = 1) -> str:

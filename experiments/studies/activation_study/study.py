@@ -20,6 +20,7 @@ from minidl.study.charts import PER_CENT, Group, learning_charts, runs_series
 from minidl.study.claims import FAILS, HOLDS
 from minidl.study.options import whole
 from minidl.study.report import claims_section, held, percent, read_rows, set_up_section
+from minidl.study.tables import counted
 from studies.activation_study.claims import (
     CLAIMS,
     NONE_IS_BEST,
@@ -65,7 +66,6 @@ IN_DEPTH = Work(
     2024,
     "https://github.com/gaeun0112/aisystem_project",
 )
-from minidl.study.tables import counted
 
 
 class ActivationStudy(TrainedStudy):
@@ -263,8 +263,9 @@ def _warning(summary: Mapping[str, Any], kept: Kept) -> str:
     if missing:
         said += "The verdicts are about the other settings. "
     if summary["options"]["epochs"] != EPOCHS:
+        epochs = counted(summary["options"]["epochs"], "epoch")
         said += (
-            f"At most {counted(summary['options']['epochs'], 'epoch')} instead of the study's {EPOCHS}. The "
+            f"At most {epochs} instead of the study's {EPOCHS}. The "
             "study tested its networks at the end only, so its figures are those of its own last "
             "epoch."
         )

@@ -325,9 +325,10 @@ def _answer(summary: Mapping[str, Any]) -> str:
         else f"{figure(relu)} in the mean, sigmoid's {figure(sigmoid)}"
     )
     verdict = both(word(claims, SMALLER), word(claims, ON_TEST))
+    epochs = counted(summary["epochs"], "epoch")
     return (
         f"{sentence(verdict)}: the gradients of ReLU's hidden layers are {times}, and after "
-        f"{counted(summary['epochs'], 'epoch')} it recognises {tested['relu']} of the test images, sigmoid "
+        f"{epochs} it recognises {tested['relu']} of the test images, sigmoid "
         f"{tested['sigmoid']}."
     )
 

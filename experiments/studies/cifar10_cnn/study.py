@@ -23,6 +23,7 @@ from minidl.study.report import (
     read_rows,
     sentence,
     set_up_section,
+    shorter,
     word,
 )
 from minidl.study.tables import counted, figure
@@ -173,9 +174,7 @@ class Cifar10Cnn(TrainedStudy):
                 Section("Pictures", pictures(folder, PICTURES)),
                 set_up_section(_set_up(summary), summary, note=NOTE),
             ],
-            ""
-            if epochs == EPOCHS
-            else f"{counted(epochs, 'epoch')} instead of the study's {EPOCHS}.",
+            shorter(epochs, EPOCHS),
         )
 
 
@@ -198,9 +197,9 @@ def _answer(summary: Mapping[str, Any]) -> str:
     judged = {c["claim"]: c["verdict"] for c in claims}[SATURATES]
     told = {HOLDS: f"since {flat} are flat", FAILS: f"though only {flat} are flat"}
     gentle = f"with a tenth of the learning rate for {_lasted(summary['plateaus'][-1])}"
+    epochs = counted(summary["epochs"], "epoch")
     return (
-        f"{sentence(word(claims, MORE_ACCURATE))}: after {counted(summary['epochs'], 'epoch')} ReLU "
-        f"recognises {relu} of the test images and sigmoid {sigmoid}, which stays at chance for "
+        f"{sentence(word(claims, MORE_ACCURATE))}: after {epochs} ReLU recognises {relu} of the test images and sigmoid {sigmoid}, which stays at chance for "
         f"{_lasted(summary['plateaus'][0])} epochs, {told.get(judged, f'while {flat} are flat')} "
         f"after {last['step']} steps; {gentle}."
     )

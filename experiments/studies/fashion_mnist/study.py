@@ -24,6 +24,7 @@ from minidl.study.report import (
     pictures,
     sentence,
     set_up_section,
+    shorter,
     word,
 )
 from minidl.training.checkpoint import Checkpoint
@@ -111,7 +112,7 @@ class FashionMnist(PairStudy):
         epochs, set_ups = summary["epochs"], summary["set_ups"]
         groups = self.groups(summary)
         claims = {SET_UPS[key].title: block["claims"] for key, block in set_ups.items()}
-        counted = {SET_UPS[k].title: set_ups[k]["claims"] for k in ("as_run", "as_described")}
+        about_both = {SET_UPS[k].title: set_ups[k]["claims"] for k in ("as_run", "as_described")}
         classes: list[Told] = [_f1(groups), *pictures(folder, PICTURES), *_class_tables(summary)]
         return Report(
             "Sigmoid against ReLU on Fashion-MNIST: as run and as described",
@@ -120,7 +121,7 @@ class FashionMnist(PairStudy):
             "its text describes another network and another optimizer than its run.",
             _answer(summary),
             [_opening(groups)],
-            held_in(counted),
+            held_in(about_both),
             [
                 claims_section(claims, CLAIMS, published=published_title(epochs, EPOCHS)),
                 Section("Accuracy and loss", [*learning_charts(groups), *_last_epoch(summary)]),
@@ -128,9 +129,7 @@ class FashionMnist(PairStudy):
                 Section("Class by class", classes),
                 set_up_section(_set_up(summary), summary, [_set_ups(set_ups)], NOTE),
             ],
-            ""
-            if epochs == EPOCHS
-            else f"{counted(epochs, 'epoch')} instead of the study's {EPOCHS}.",
+            shorter(epochs, EPOCHS),
         )
 
 
