@@ -199,7 +199,8 @@ def _answer(summary: Mapping[str, Any]) -> str:
     gentle = f"with a tenth of the learning rate for {_lasted(summary['plateaus'][-1])}"
     epochs = counted(summary["epochs"], "epoch")
     return (
-        f"{sentence(word(claims, MORE_ACCURATE))}: after {epochs} ReLU recognises {relu} of the test images and sigmoid {sigmoid}, which stays at chance for "
+        f"{sentence(word(claims, MORE_ACCURATE))}: after {epochs} ReLU recognises {relu} of the "
+        f"test images and sigmoid {sigmoid}, which stays at chance for "
         f"{_lasted(summary['plateaus'][0])} epochs, {told.get(judged, f'while {flat} are flat')} "
         f"after {last['step']} steps; {gentle}."
     )
