@@ -139,12 +139,13 @@ class Network:
             for name, value in layer.parameters().items():
                 yield layer, name, value, gradients[name]
 
-    def with_shapes(self, depth: float = math.inf) -> Iterator[tuple[Layer, tuple[int, ...]]]:
+    def with_shapes(self, depth: int | None = None) -> Iterator[tuple[Layer, tuple[int, ...]]]:
         """Each layer with the shape of what it gives for one example.
 
-        After each those inside of it, down to ``depth``: with 1 there are none of them.
+        Layers inside of another one follow it, down to ``depth`` where it is given.
         """
-        return self._chain.with_shapes(depth)
+        deepest = math.inf if depth is None else checks.whole("Network", "depth", depth)
+        return self._chain.with_shapes(deepest)
 
     def summary(self, depth: int | None = None) -> str:
         """A table of the layers, the shape each gives, and its number of parameters.
@@ -152,11 +153,12 @@ class Network:
         Layers inside of another one follow it, down to ``depth`` where it is given; its
         number includes theirs.  A ResNet's stages and blocks are ``summary(depth=2)``.
         """
-        depth = math.inf if depth is None else checks.whole("summary", "depth", depth)
         rows = [("input", "", str(("N", *self.input_shape)), "")]
         for layer, shape in self.with_shapes(depth):
             number = len(layer.layers)
-            what = f"{number} layer{'s' * (number > 1)}" if isinstance(layer, Chain) else repr(layer)
+            what = (
+                f"{number} layer{'s' * (number > 1)}" if isinstance(layer, Chain) else repr(layer)
+            )
             rows.append((layer.name, what, str(("N", *shape)), f"{layer.size:,}"))
         rows = [(a, b, c.replace("'", ""), d) for a, b, c, d in rows]
         rows = [("name", "layer", "output", "parameters"), *rows]
