@@ -28,7 +28,7 @@ from minidl.optimizers import Optimizer
 
 PLACE = Path(__file__).parents[1] / "tests" / "golden" / "resnet.json"
 SEED, STEPS = 15, 10
-N, N_IN_A_STEP = 8, 16  # examples
+N, N_IN_A_STEP = 8, 32  # examples
 
 # Arguments of resnet50: the networks of the published study, and a narrow one to be trained.
 WHOLE: dict[str, dict[str, Any]] = {
