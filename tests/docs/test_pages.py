@@ -11,7 +11,7 @@ from pathlib import Path
 import cifar100
 import pytest
 import quotes
-from docs_text import DOCS, GUIDE, ROOT, anchors, blocks, name
+from docs_text import DOCS, EXAMPLES, GUIDE, ROOT, anchors, blocks, name
 
 PAGES = sorted(DOCS.rglob("*.md"))
 LINK = re.compile(r"\]\(([^)\s]+)\)")
@@ -38,7 +38,7 @@ def run_examples(page: Path) -> tuple[int, str]:
     return runner.tries, "".join(complaints)
 
 
-@pytest.mark.parametrize("page", GUIDE, ids=name)
+@pytest.mark.parametrize("page", EXAMPLES, ids=name)
 def test_the_numbers_of_the_guide_are_those_of_the_engine(page, monkeypatch):
     monkeypatch.chdir(ROOT)
     ran, complaints = run_examples(page)
