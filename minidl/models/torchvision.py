@@ -32,8 +32,8 @@ ARRAYS = {
     "beta": "bias",
     "running_mean": "running_mean",
     "running_variance": "running_var",
+    "steps": "num_batches_tracked",  # counted by BatchNorm there, and read nowhere
 }
-COUNT = "num_batches_tracked"  # torchvision's BatchNorm counts its steps, and reads it nowhere
 
 
 def load_torchvision(network: Network, path: str | os.PathLike[str]) -> None:
@@ -84,7 +84,7 @@ def save_torchvision(network: Network, path: str | os.PathLike[str]) -> None:
         where the package safetensors is not installed.
     """
     arrays = torchvision_arrays(network)
-    counts = dict.fromkeys(_counts(network), np.array(0))
+    counts = dict.fromkeys(_counts(network), np.array(0, np.int64))
     tensors.save(path, {name: to_numpy(array) for name, array in arrays.items()} | counts)
 
 
@@ -94,25 +94,23 @@ def torchvision_arrays(network: Network) -> dict[str, Array]:
     found = {}
     for layer in network.walk():
         for name, array in (layer.parameters() | layer.state()).items():
-            module = _module(layer.name)
             transposed = isinstance(layer, Dense) and name == "W"
-            found[f"{module}.{ARRAYS[name]}"] = array.T if transposed else array
+            found[_theirs(layer.name, name)] = array.T if transposed else array
     return found
 
 
 def _counts(network: Network) -> list[str]:
-    return [
-        f"{_module(layer.name)}.{COUNT}" for layer in network.walk() if isinstance(layer, BatchNorm)
-    ]
+    return [_theirs(la.name, "steps") for la in network.walk() if isinstance(la, BatchNorm)]
 
 
-def _module(name: str) -> str:
-    """``"layer2.0.conv3"`` for ``"stage_2.block_1.conv_3"``."""
-    stage = re.fullmatch(r"stage_(\d+)\.block_(\d+)\.(.+)", name)
-    inside = stage[3] if stage else name
-    if inside not in MODULES:
+def _theirs(layer: str, array: str) -> str:
+    """``"layer2.0.conv3.weight"`` for ``"stage_2.block_1.conv_3"`` and ``"W"``."""
+    stage = re.fullmatch(r"stage_(\d+)\.block_(\d+)\.(.+)", layer)
+    inside = stage[3] if stage else layer
+    if inside not in MODULES or array not in ARRAYS:
         raise ValueError(
             "torchvision: expected a residual network of minidl.models, "
-            f"got one with a layer {name}"
+            f"got one with {layer}.{array}"
         )
-    return f"layer{stage[1]}.{int(stage[2]) - 1}.{MODULES[inside]}" if stage else MODULES[inside]
+    within = f"layer{stage[1]}.{int(stage[2]) - 1}." if stage else ""
+    return f"{within}{MODULES[inside]}.{ARRAYS[array]}"

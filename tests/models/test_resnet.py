@@ -20,7 +20,15 @@ from make_resnet import (
     scattered,
 )
 
-from minidl import Conv2D, Residual, SoftmaxCrossEntropy, assert_gradients
+from minidl import (
+    Adam,
+    Conv2D,
+    Examples,
+    Residual,
+    SoftmaxCrossEntropy,
+    assert_gradients,
+    train,
+)
 from minidl.backend import CPU, Device, to_numpy
 from minidl.models import resnet18, resnet34, resnet50
 from minidl.models.resnet import basic, bottleneck, resnet
@@ -71,6 +79,23 @@ def test_layers_are_found_by_name():
         KeyError, match=r"expected one of .*stage_3\.block_6.*, got 'stage_3.block_7'"
     ):
         network["stage_3.block_7"]
+
+
+def test_it_is_trained_saved_and_loaded_like_any_other(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (20, 3, 16, 16), np.uint8)
+    network, examples = small(), Examples(images, np.arange(20) % 10)
+    before = network.state.copy()
+    epochs = train(
+        network, examples, SoftmaxCrossEntropy(), Adam(), epochs=2, batch_size=10, progress=False
+    )
+    assert all(np.isfinite(epoch.train_loss) for epoch in epochs)
+    assert (network.state != before).all()
+    network.save(tmp_path / "w.npz")
+    other = small(rng=1)
+    other.load(tmp_path / "w.npz")
+    np.testing.assert_array_equal(other.predict(images / 255), network.predict(images / 255))
+    with np.load(tmp_path / "w.npz") as file:
+        assert file["stage_2.block_1.shortcut.norm.running_mean"].shape == (8,)
 
 
 def test_the_summary_fits_on_a_screen():

@@ -11,7 +11,7 @@ import pytest
 import safetensors.numpy
 from safetensors.numpy import load_file, save_file
 
-from minidl import Dense, Network, WeightsError
+from minidl import Dense, Network, PReLU, WeightsError
 from minidl.backend import to_numpy
 from minidl.models import load_torchvision, resnet18, resnet50, save_torchvision
 
@@ -198,12 +198,18 @@ def test_a_network_of_other_layers_has_no_such_names(tmp_path):
     network = Network([Dense(3, 2)], 3)
     for call in (save_torchvision, load_torchvision):
         with pytest.raises(
-            ValueError, match=r"residual network of minidl\.models, got one with a layer"
+            ValueError, match=r"residual network of minidl\.models, got one with dense_1.W"
         ):
             call(network, tmp_path / "w")
         with pytest.raises(ValueError, match="expected network of the class Network"):
             call(Dense(3, 2), tmp_path / "w")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_layer_that_torchvision_does_not_have_is_named(tmp_path):
+    network = Network({"head": PReLU(3)}, 3)
+    with pytest.raises(ValueError, match=r"got one with head\.alpha"):
+        save_torchvision(network, tmp_path / "w")
 
 
 def test_a_failure_leaves_the_file_that_was_there(tmp_path, monkeypatch):
