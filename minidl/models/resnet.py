@@ -1,20 +1,21 @@
 """Residual networks for images, with 18, 34 and 50 layers.
 
-========  ==================  ==============================  ======================
-layer     18, 34              50                              channels, at 224x224
-========  ==================  ==============================  ======================
-stem      a convolution of 7x7, stride 2; max pool 3x3, stride 2      64      56x56
-stage_1   [3x3, 3x3] × 2, 3   [1x1, 3x3, 1x1 to 4 times] × 3          64      56x56
-stage_2   [3x3, 3x3] × 2, 4   [1x1, 3x3, 1x1 to 4 times] × 4         128      28x28
-stage_3   [3x3, 3x3] × 2, 6   [1x1, 3x3, 1x1 to 4 times] × 6         256      14x14
-stage_4   [3x3, 3x3] × 2, 3   [1x1, 3x3, 1x1 to 4 times] × 3         512        7x7
-pool      the mean of each channel
-head      a dense layer with an output for each class
-========  ==================  ==============================  ======================
+What they are made of, with channels and size of the images, of 224x224 at first::
 
-BatchNorm follows each convolution, so none has a bias: it would be taken away again, and have
-the gradient 0.  Source: He, Zhang, Ren and Sun, Deep Residual Learning for Image Recognition,
-CVPR 2016, table 1; as in torchvision, it is the 3x3 of a bottleneck that has the stride.
+    layer     ResNet-18, 34          ResNet-50                          C  size
+    stem      7x7, stride 2; max pool of 3x3, stride 2                 64  56x56
+    stage_1   [3x3, 3x3] · 2 or 3    [1x1, 3x3, 1x1 to 4 C] · 3        64  56x56
+    stage_2   [3x3, 3x3] · 2 or 4    [1x1, 3x3, 1x1 to 4 C] · 4       128  28x28
+    stage_3   [3x3, 3x3] · 2 or 6    [1x1, 3x3, 1x1 to 4 C] · 6       256  14x14
+    stage_4   [3x3, 3x3] · 2 or 3    [1x1, 3x3, 1x1 to 4 C] · 3       512  7x7
+    pool      the mean of each channel
+    head      a dense layer with an output for each class
+
+Each pair of brackets is a block, whose output is added to its input.  BatchNorm follows each
+convolution, so none has a bias: it would be taken away again, and have the gradient 0.
+
+Source: He, Zhang, Ren and Sun, Deep Residual Learning for Image Recognition, CVPR 2016,
+table 1.  As in torchvision, it is the 3x3 of a bottleneck that has the stride, not its first 1x1.
 """
 
 from __future__ import annotations

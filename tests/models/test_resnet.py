@@ -241,7 +241,7 @@ def test_gradients_of_a_block(block, n_in):
 @pytest.mark.parametrize(("block", "expansion"), [(basic, 1), (bottleneck, 4)])
 def test_gradients_of_the_smallest_whole_network(block, expansion):
     small = {"width": 1 / 64, "size": 8, "stem_kernel": 3, "stem_stride": 1, "dtype": "float64"}
-    network = resnet(block, (1, 1, 1, 1), expansion, 3, 1, "tanh", True, **small)
+    network = resnet(block, (1, 1), expansion, 3, 1, "tanh", True, **small)
     loss, labels = SoftmaxCrossEntropy(), np.arange(8) % 3
     shape = (8, *network.input_shape)
     assert_gradients(network, shape, labels, loss=loss, rng=1, tolerance=1e-9, directions=1)
