@@ -56,17 +56,22 @@ NETWORKS = PLAIN | RESIDUAL
 
 
 def compare(
-    name: str, activation: str, chosen: argparse.Namespace, images: Any, labels: Any
+    name: str,
+    network: Network,
+    kind: str,
+    activation: str,
+    chosen: argparse.Namespace,
+    images: Any,
+    labels: Any,
+    after: float | None = TOLERANCE_AFTER,
 ) -> dict[str, Any]:
-    """All peers on one network, round by round."""
+    """All peers on one network, round by round; ``after`` as of :func:`check_losses`."""
     with tempfile.TemporaryDirectory() as folder:
         problem = Path(folder) / "problem.npz"
-        network = NETWORKS[name]()
-        kind = "residual" if name in RESIDUAL else "plain"
         write_problem(problem, images, labels, network, activation, chosen.batch_size, kind)
         workers, missing = start_all(PEERS, chosen.interpreter, problem, chosen.threads)
         try:
-            check_losses(workers, TOLERANCE_BEFORE, TOLERANCE_AFTER)
+            check_losses(workers, TOLERANCE_BEFORE, after)
             for worker in workers:
                 worker.time(chosen.steps)  # warm-up
             times: dict[str, list[float]] = {worker.name: [] for worker in workers}
@@ -126,9 +131,10 @@ def main() -> None:
         f"{data.title}; {hardware()}; {chosen.threads} threads; {chosen.rounds} rounds; {today()}\n"
     )
     results: list[dict[str, Any]] = []
-    for name in NETWORKS:
+    for name, make in NETWORKS.items():
+        kind = "residual" if name in RESIDUAL else "plain"
         for activation in chosen.activations:
-            results.append(compare(name, activation, chosen, images, labels))
+            results.append(compare(name, make(), kind, activation, chosen, images, labels))
             print(table(results[-1]), flush=True)
     everything = {
         "data": data.title,

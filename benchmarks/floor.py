@@ -12,6 +12,7 @@ implementation with these products in float32 and Adam afterwards runs below
 from __future__ import annotations
 
 import itertools
+import math
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +20,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
+from minidl import Conv2D, Dense, Network
 
 OPTIMIZER_BYTES = 7 * 4  # per parameter
 
@@ -48,19 +51,44 @@ def products(sizes: Sequence[int], N: int) -> list[tuple[int, int, int]]:
     return found
 
 
+def products_in(network: Network, N: int) -> list[tuple[int, int, int]]:
+    """The same of convolutions and dense layers anywhere in a network.
+
+    Of a convolution, for cols (C_in kh kw, places): z = W cols, dW = dz colsᵀ, dcols = Wᵀ dz.
+    Cols are laid out for nothing here, whatever a library does with them.
+    """
+    found = []
+    affine = [pair for pair in network.with_shapes() if isinstance(pair[0], Conv2D | Dense)]
+    for i, (layer, shape) in enumerate(affine):
+        if isinstance(layer, Dense):
+            m, k, n = N, layer.n_in, layer.n_out
+        else:
+            m, k = layer.channels_out, math.prod(layer.W.shape[1:])
+            n = N * math.prod(shape[1:])
+        found += [(m, k, n)]  # z
+        found += [(k, m, n) if isinstance(layer, Dense) else (m, n, k)]  # dW
+        if i > 0:
+            found += [(m, n, k) if isinstance(layer, Dense) else (k, m, n)]  # dx
+    return found
+
+
 def parameters(sizes: Sequence[int]) -> int:
     return sum(n_in * n_out + n_out for n_in, n_out in itertools.pairwise(sizes))
 
 
 def measure_floor(sizes: Sequence[int], N: int, threads: int, rounds: int = 15) -> Floor:
+    """The floor of the dense network of these sizes."""
+    return floor_of(products(sizes, N), parameters(sizes), threads, rounds)
+
+
+def floor_of(shapes: list[tuple[int, int, int]], P: int, threads: int, rounds: int = 15) -> Floor:
     """Time every product by itself, operands laid out as well as can be, and the bandwidth."""
-    shapes = products(sizes, N)
     seconds = {shape: gemm_seconds(*shape, rounds) for shape in set(shapes)}
     return Floor(
         flops=sum(2 * m * k * n for m, k, n in shapes),
         gemm_seconds=sum(seconds[shape] for shape in shapes),
-        optimizer_bytes=OPTIMIZER_BYTES * parameters(sizes),
-        bandwidth=bandwidth(parameters(sizes), threads, rounds),
+        optimizer_bytes=OPTIMIZER_BYTES * P,
+        bandwidth=bandwidth(P, threads, rounds),
     )
 
 

@@ -49,6 +49,13 @@ def he_normal(
     return rng.normal(0, math.sqrt(2 / n_in), shape)
 
 
+def he_normal_out(
+    rng: np.random.Generator, shape: tuple[int, ...], n_in: int, n_out: int
+) -> np.ndarray:
+    """N(0, 2 / n_out): for gradients that keep their size.  He et al., ICCV 2015, equation 14."""
+    return rng.normal(0, math.sqrt(2 / n_out), shape)
+
+
 def lecun_normal(
     rng: np.random.Generator, shape: tuple[int, ...], n_in: int, n_out: int
 ) -> np.ndarray:
@@ -79,6 +86,7 @@ INITIALIZERS: dict[str, Initializer] = {
         glorot_normal,
         he_uniform,
         he_normal,
+        he_normal_out,
         lecun_normal,
         fan_in_uniform,
         zeros,

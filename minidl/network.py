@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,7 @@ import numpy as np
 from minidl.backend import Array, Device, checks, get_device, to_numpy
 from minidl.layers import Chain, Layer
 from minidl.layers._base import name_layers
-from minidl.layers.chain import checked_layers
+from minidl.layers.chain import Layers, checked_layers
 from minidl.storage import weights
 from minidl.storage.weights import WeightsError
 
@@ -31,7 +33,8 @@ class Network:
 
     Parameters
     ----------
-    layers : the layers, first to last
+    layers : the layers, first to last, in a list or by the names that they are to have:
+        ``{"hidden": Dense(3, 5, "relu"), "head": Dense(5, 2)}``
     input_shape : shape of one example, without the batch axis, say ``(3, 32, 32)``
     rng : where the initial weights come from, a generator or its seed
     dtype : ``"float32"``, or ``"float64"`` for checking gradients
@@ -47,7 +50,7 @@ class Network:
 
     def __init__(
         self,
-        layers: Sequence[Layer],
+        layers: Layers,
         input_shape: int | tuple[int, ...],
         rng: np.random.Generator | int = 0,
         dtype: Any = "float32",
@@ -122,13 +125,12 @@ class Network:
 
     def __getitem__(self, name: str) -> Layer:
         """The layer called ``name``, say ``"dense_2"`` or ``"residual_1.branch.dense_1"``."""
-        for layer in self.walk():
-            if layer.name == name:
-                return layer
-        raise KeyError(
-            f"Network: expected one of {', '.join(layer.name for layer in self.walk())}, "
-            f"got {name!r}"
-        )
+        layers = {layer.name: layer for layer in self.walk()}
+        if name not in layers:
+            closest = get_close_matches(str(name), layers, n=10, cutoff=0)
+            found = ", ".join(sorted(closest, key=list(layers).index))
+            raise KeyError(f"Network: expected one of {found}, got {name!r}")
+        return layers[name]
 
     def parameters(self) -> Iterator[tuple[Layer, str, Array, Array]]:
         """``(layer, name, value, gradient)`` of every parameter, in the order of ``theta``."""
@@ -137,14 +139,27 @@ class Network:
             for name, value in layer.parameters().items():
                 yield layer, name, value, gradients[name]
 
-    def summary(self) -> str:
+    def with_shapes(self, depth: int | None = None) -> Iterator[tuple[Layer, tuple[int, ...]]]:
+        """Each layer with the shape of what it gives for one example.
+
+        Layers inside of another one follow it, down to ``depth`` where it is given.
+        """
+        deepest = math.inf if depth is None else checks.whole("Network", "depth", depth)
+        return self._chain.with_shapes(deepest)
+
+    def summary(self, depth: int | None = None) -> str:
         """A table of the layers, the shape each gives, and its number of parameters.
 
-        Layers inside of another one follow it; its number includes theirs.
+        Layers inside of another one follow it, down to ``depth`` where it is given; its
+        number includes theirs.  A ResNet's stages and blocks are ``summary(depth=2)``.
         """
         rows = [("input", "", str(("N", *self.input_shape)), "")]
-        for layer, shape in self._chain.with_shapes():
-            rows.append((layer.name, repr(layer), str(("N", *shape)), f"{layer.size:,}"))
+        for layer, shape in self.with_shapes(depth):
+            number = len(layer.layers)
+            what = (
+                f"{number} layer{'s' * (number > 1)}" if isinstance(layer, Chain) else repr(layer)
+            )
+            rows.append((layer.name, what, str(("N", *shape)), f"{layer.size:,}"))
         rows = [(a, b, c.replace("'", ""), d) for a, b, c, d in rows]
         rows = [("name", "layer", "output", "parameters"), *rows]
         widths = [max(len(row[i]) for row in rows) for i in range(4)]

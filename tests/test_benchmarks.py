@@ -16,6 +16,7 @@ import cifar100
 import floor
 import fuzz
 import pytest
+import resnet_training
 import scaling
 import tf32_gradients
 import whole_epoch
@@ -25,6 +26,7 @@ from whole_epoch import STEPS, Failed, check_work, measure_experiment, work_in
 
 from minidl import Dense, Flatten, Network
 from minidl.data import standin
+from minidl.models import resnet18, resnet50
 
 SMALL = standin.generate(seed=0, train=70, test=10)
 
@@ -150,6 +152,23 @@ def test_the_floor_is_made_of_products_that_were_computed(monkeypatch):
     monkeypatch.setattr(floor.np, "matmul", lambda x, y, out: out)
     with pytest.raises(RuntimeError, match="the product was timed, but not computed"):
         floor.gemm_seconds(4, 8, 12, rounds=1)
+
+
+def test_the_products_in_a_network_are_counted_layer_by_layer():
+    sizes = (12, 8, 4)
+    assert sorted(floor.products_in(dense(sizes), 5)) == sorted(floor.products(sizes, 5))
+    small = {"size": 32, "stem_kernel": 3, "stem_stride": 1, "width": 0.25}
+    products = floor.products_in(resnet50(10, **small), N=3)
+    assert len(products) == 3 * 54 - 1  # 53 convolutions and the head; no dx of the images
+    assert sum(2 * m * k * n for m, k, n in products) == 3 * 123_303_936
+
+
+def test_the_memory_of_an_image_is_that_of_its_type():
+    small = {"width": 1 / 64, "size": 64}
+    kept, peak = resnet_training.memory_per_image(resnet18(10, **small))
+    assert 0 < kept <= peak
+    double = resnet_training.memory_per_image(resnet18(10, dtype="float64", **small))
+    assert double == pytest.approx((2 * kept, 2 * peak), rel=0.3)
 
 
 def test_tf32_that_rounds_nothing_is_an_error(monkeypatch):

@@ -94,6 +94,8 @@ def test_dense(name, N, n_in, n_out, place):
         (Residual([Dense(4, 3), BatchNorm(3), Dense(3, 4)]), (5, 4)),
         (Residual([Dense(4, 3, "swish")], [Dense(4, 3)]), (5, 4)),
         (Residual([Dropout(0.5), Residual([Dense(4, 4)])], [Dropout(0.5)]), (5, 4)),
+        (Residual([Dense(4, 3), Dense(3, 4)], activation="tanh"), (5, 4)),
+        (Residual([Dense(4, 3, "swish")], [Dense(4, 3)], "swish"), (5, 4)),
         (MaxPool2D(1), (2, 3, 4, 5)),
         (MaxPool2D(2), (3, 2, 4, 6)),
         (MaxPool2D(2), (2, 2, 5, 7)),
@@ -182,6 +184,12 @@ def test_convolution(case, training, place):
         layer, shape, rng=12, training=training, tolerance=SMOOTH, device=place
     )
     assert [row.name for row in check.rows] == ["x", "W", "b"]
+
+
+def test_convolution_without_bias(place):
+    layer = Conv2D(2, 3, 3, 2, 1, "tanh", biases=None)
+    check = assert_gradients(layer, (3, 2, 5, 5), rng=12, tolerance=SMOOTH, device=place)
+    assert [row.name for row in check.rows] == ["x", "W"]
 
 
 @pytest.mark.parametrize("name", [n for n, f in FUNCTIONS.items() if f().elementwise])

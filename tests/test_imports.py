@@ -14,13 +14,23 @@ PACKAGE = Path(minidl.__file__).parent
 # From the bottom up: a module, or a package as one, imports what stands before it, and itself.
 ORDER = (
     *("_moved", "_printable", "backend", "storage", "_output", "loops", "pages", "initializers"),
-    *("activations", "layers", "data", "losses", "optimizers", "network", "metrics"),
+    *("activations", "layers", "data", "losses", "optimizers", "network", "models", "metrics"),
     *("inspection", "gradcheck", "training", "gpu", "microscope", "study"),
 )
 # What they import when they meet an array of a GPU, and no sooner.
 LAZILY = {"backend.fused": {"gpu"}, "training.loop": {"gpu"}}
 LATE = {"backend.machine"}  # imported itself only where its heavy module is needed
-HEAVY = {"cupy", "cupyx", "matplotlib", "numba", "requests", "tqdm", "scipy", "torch"}
+HEAVY = {
+    "cupy",
+    "cupyx",
+    "matplotlib",
+    "numba",
+    "requests",
+    "safetensors",
+    "tqdm",
+    "scipy",
+    "torch",
+}
 
 
 def modules() -> dict[str, Path]:

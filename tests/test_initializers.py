@@ -17,6 +17,7 @@ VARIANCES = {  # of the papers named in the docstrings, with their limits
     "glorot_normal": (2 / 500, math.inf),
     "he_uniform": (2 / 300, math.sqrt(6 / 300)),
     "he_normal": (2 / 300, math.inf),
+    "he_normal_out": (2 / 200, math.inf),
     "lecun_normal": (1 / 300, math.inf),
     "fan_in_uniform": (1 / 900, math.sqrt(1 / 300)),
     "zeros": (0, 0),

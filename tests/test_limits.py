@@ -22,6 +22,7 @@ from minidl import (
     Adam,
     AveragePool2D,
     BatchNorm,
+    Chain,
     Conv2D,
     Dense,
     Dropout,
@@ -48,7 +49,8 @@ EXEMPT = set(re.findall(r"`(\w+)`", PAGES[1].partition("## With nothing to refus
 # Where the names that users call come from.
 PUBLIC = (
     *("minidl", "minidl.activations", "minidl.data", "minidl.gradcheck"),
-    *("minidl.initializers", "minidl.inspection", "minidl.study.recording", "minidl.study"),
+    *("minidl.initializers", "minidl.inspection", "minidl.models"),
+    *("minidl.study.recording", "minidl.study"),
     "minidl.training",
 )
 # Classes whose methods users call, too; those of a layer are one contract for all layers.
@@ -198,6 +200,16 @@ MEASURED = {
         Residual([Conv2D(8, 16, 3, 2, 1), BatchNorm(16)], [Conv2D(8, 16, 1, 2)]),
         GlobalAveragePool2D(),
         Dense(16, 10),
+    ],
+    "chain": [
+        Chain(
+            [
+                *(Conv2D(6, 8, 3, padding=1, biases=None), BatchNorm(8), Activate("relu")),
+                *(Conv2D(8, 8, 3, padding=1, biases=None), BatchNorm(8), Activate("relu")),
+                GlobalAveragePool2D(),
+            ]
+        ),
+        Dense(8, 10),
     ],
 }
 

@@ -11,7 +11,17 @@ import numpy as np
 import pretended_cupy
 import pytest
 
-from minidl import Dense, Dropout, Flatten, Layer, Network, WeightsError
+from minidl import (
+    Activate,
+    Chain,
+    Dense,
+    Dropout,
+    Flatten,
+    Layer,
+    Network,
+    Residual,
+    WeightsError,
+)
 from minidl.backend import to_numpy
 
 
@@ -193,6 +203,42 @@ def test_summary():
     assert "1,049,600" in Network([Dense(1024, 1024)], 1024).summary()
 
 
+def test_layers_may_be_given_by_name():
+    head = Dense(3, 2)
+    inner = Chain({"first": Dense(4, 3, "tanh"), "second": Dense(3, 3)})
+    network = Network({"body": inner, "relu": Activate("relu"), "head": head}, 4)
+    assert network["body.first"].W.shape == (4, 3)
+    assert network["head"] is head
+    names = [layer.name for layer in network.walk()]
+    assert names == ["body.first", "body.second", "body", "relu", "head"]
+    moved = Network({"last": head}, 3)
+    assert moved["last"] is head
+
+
+def test_the_summary_goes_as_deep_as_asked():
+    block = Residual({"dense": Dense(4, 4)})
+    network = Network({"stage": Chain({"block": block}), "head": Dense(4, 2)}, 4)
+
+    def names(**options):
+        return [line.split()[0] for line in network.summary(**options).splitlines()[3:-2]]
+
+    assert names(depth=1) == ["stage", "head"]
+    assert names(depth=2) == ["stage", "stage.block", "head"]
+    assert names() == names(depth=3) == ["stage", "stage.block", "stage.block.dense", "head"]
+    assert [layer.name for layer, _ in network.with_shapes(depth=1)] == ["stage", "head"]
+    assert "stage              1 layer " in network.summary()
+
+
+def test_of_many_layers_the_closest_names_are_told():
+    network = Network({f"layer_{i}": Dense(1, 1) for i in range(1, 100)}, 1)
+    with pytest.raises(KeyError) as refused:
+        network["layer_100"]
+    told = refused.value.args[0]
+    assert "layer_10, " in told
+    assert told.count(",") == 10
+    assert told.endswith("got 'layer_100'")
+
+
 TWICE = Dense(2, 2)
 
 
@@ -206,7 +252,14 @@ def namesakes():
 ERRORS = {
     "no layer": (lambda: Network([], 2), ValueError, "at least one layer, got none"),
     "twice": (lambda: Network([TWICE, TWICE], 2), ValueError, "a layer stands in it twice"),
-    "namesakes": (namesakes, ValueError, r"different names, got \['a', 'a'\]"),
+    "namesakes": (namesakes, ValueError, "different names, got .a. twice"),
+    "a name with a dot": (
+        lambda: Network({"a.b": Dense(2, 2)}, 2),
+        ValueError,
+        "expected the name of a layer as a string without a dot, got 'a.b'",
+    ),
+    "a name that is none": (lambda: Network({1: Dense(2, 2)}, 2), ValueError, "a dot, got 1"),
+    "no layer by name": (lambda: Network({}, 2), ValueError, "at least one layer, got none"),
     "integers": (
         lambda: Network([Dense(2, 2)], 2, dtype=int),
         ValueError,

@@ -45,6 +45,10 @@ LAYERS: dict[str, tuple[Callable[[], Layer], tuple[int, ...]]] = {
         lambda: Residual([Dense(4, 3), BatchNorm(3), Activate("relu")], [Dense(4, 3)]),
         UNITS,
     ),
+    "residual with activation": (
+        lambda: Residual([Dense(4, 4, "tanh"), BatchNorm(4)], activation="tanh"),
+        UNITS,
+    ),
 }
 
 
@@ -106,7 +110,7 @@ def in_torch(layer: Layer, p: dict[str, Any]) -> Callable[[Any, bool], Any]:
         for i, row in enumerate(layer.layers):
             for inside in row.layers:
                 ends[i] = in_torch(inside, p)(ends[i], training)
-        return ends[0] + ends[1]
+        return functions[layer.activation.name](ends[0] + ends[1])
 
     def swiglu(x: Any, training: bool) -> Any:
         a, b = x.chunk(2, dim=1)

@@ -14,6 +14,16 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+# Networks of minidl.models and torchvision.models: the name, and what is not as usual. The stem is
+# the one for small images, followed by the max pool.
+RESNETS: dict[str, tuple[str, dict[str, float]]] = {
+    "ResNet-18": ("resnet18", {"stem_kernel": 3, "stem_stride": 1}),
+    "ResNet-50, a quarter of the width": (
+        "resnet50",
+        {"stem_kernel": 3, "stem_stride": 1, "width": 0.25},
+    ),
+}
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -22,7 +32,8 @@ class Problem:
     The weights tell a "plain" network: a W of four axes is a convolution without padding, followed
     by the activation and a maximum over 2x2; a W of two axes is a dense layer. The last has no
     activation. A "residual" network is the small ResNet of ``conv_training.py``, as wide as its
-    first W. minidl and PyTorch know these, the other peers dense layers only.
+    first W; the others are those of ``RESNETS``. minidl and PyTorch know these, the other peers
+    dense layers only.
     """
 
     images: np.ndarray  # (examples, n_in), or (examples, C, height, width); uint8
@@ -32,7 +43,7 @@ class Problem:
     ]  # W, b of each layer; W (n_in, n_out) or (C_out, C_in, kh, kw); float32
     activation: str  # "relu" or "sigmoid"
     batch_size: int
-    kind: str = "plain"  # or "residual"
+    kind: str = "plain"  # or "residual", or a name in RESNETS
 
 
 class Peer(Protocol):

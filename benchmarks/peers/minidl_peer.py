@@ -16,8 +16,10 @@ from minidl import (
     Network,
     Residual,
     SoftmaxCrossEntropy,
+    models,
 )
 from minidl.gpu.step import training_step
+from peers import RESNETS
 
 
 def block(n_in, n_out, stride, f):
@@ -55,9 +57,18 @@ def layers(problem):
     yield Dense(*last.shape)
 
 
+def network(problem, device):
+    if problem.kind in RESNETS:
+        name, options = RESNETS[problem.kind]
+        _, channels, size, _ = problem.images.shape
+        make = getattr(models, name)
+        return make(10, channels, problem.activation, size=size, device=device, **options)
+    return Network(list(layers(problem)), problem.images.shape[1:], device=device)
+
+
 class MinidlPeer:
     def __init__(self, problem, device="cpu", graph=True):
-        self.network = Network(list(layers(problem)), problem.images.shape[1:], device=device)
+        self.network = network(problem, device)
         theta = np.concatenate([value.ravel() for value in problem.weights])
         self.network.theta[...] = self.network.device.asarray(theta)
         self.loss_function = SoftmaxCrossEntropy()

@@ -3,6 +3,8 @@
 import torch
 from torch import nn
 
+from peers import RESNETS
+
 
 class Block(nn.Module):
     """branch(x) + shortcut(x), two convolutions of 3x3 beside the identity or one of 1x1."""
@@ -45,10 +47,20 @@ def layers(problem):
     yield nn.Linear(*last.shape)
 
 
+def network(problem):
+    if problem.kind in RESNETS:
+        from torch_resnet import torchvision_resnet
+
+        name, options = RESNETS[problem.kind]
+        f = {"relu": lambda: nn.ReLU(inplace=True), "sigmoid": nn.Sigmoid}[problem.activation]
+        return torchvision_resnet(name, 10, problem.images.shape[1], f=f, **options)
+    return nn.Sequential(*layers(problem))
+
+
 class TorchPeer:
     def __init__(self, problem, fused, compiled, device="cpu", graph=False):
         self.device = torch.device(device)
-        self.network = nn.Sequential(*layers(problem))
+        self.network = network(problem)
         parameters = list(self.network.parameters())
         with torch.no_grad():
             for parameter, given in zip(parameters, problem.weights, strict=True):

@@ -11,7 +11,7 @@ from minidl.layers._base import Layer
 
 
 class Affine(Layer):
-    """y = f(z), where z is linear in x and in W, plus b.  Base of Dense and Conv2D.
+    """y = f(z), where z is linear in x and in W, plus b if there is one.  Base of Dense and Conv2D.
 
     ``connections`` are n_in and n_out of the initializers: how many numbers
     one number of z is made of, and of how many one number of x is a part.
@@ -37,10 +37,9 @@ class Affine(Layer):
         self.biases = get_initializer(biases)
 
     def initialize(self, rng: np.random.Generator) -> None:
-        for name, array, drawn in (
-            ("weights", self.W, self.weights),
-            ("biases", self.b, self.biases),
-        ):
+        drawn_by = {"W": ("weights", self.weights), "b": ("biases", self.biases)}
+        for key, array in self.parameters().items():
+            name, drawn = drawn_by[key]
             values = np.asarray(drawn(rng, array.shape, *self.connections))
             if values.shape != array.shape or values.dtype.kind not in "iuf":
                 raise ValueError(

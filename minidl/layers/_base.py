@@ -44,6 +44,7 @@ class Layer(Random):
     is_built: bool = False  # whether the parameters exist
     name: str = ""  # set by the network: dense_1, dense_2, …
     layers: Sequence[Layer] = ()  # those inside, of a layer that is made of layers
+    transparent: bool = False  # whether those are named as if they stood around it
     x: Array  # input of the last forward
     y: Array  # output of the last forward
 
@@ -192,7 +193,8 @@ def _count(shapes: dict[str, tuple[int, ...]]) -> int:
 def name_layers(layers: Sequence[Layer], within: str = "") -> None:
     """dense_1, dense_2, … by class and position among its kind, where no name is given.
 
-    ``within`` comes in front: ``residual_1.branch.`` of the layers in there.
+    ``within`` comes in front: ``residual_1.branch.`` of the layers in there, or
+    ``residual_1.`` alone where the branch is transparent.
     """
     count: Counter[str] = Counter()
     for layer in layers:
@@ -200,7 +202,7 @@ def name_layers(layers: Sequence[Layer], within: str = "") -> None:
         count[kind] += 1
         given = layer.name.rpartition(".")[2] if within else layer.name
         layer.name = within + (given or f"{kind}_{count[kind]}")
-        name_layers(layer.layers, layer.name + ".")
-    names = [layer.name for layer in layers]
-    if len(set(names)) < len(names):
-        raise ValueError(f"Network: expected layers with different names, got {names}")
+        name_layers(layer.layers, within if layer.transparent else layer.name + ".")
+    names = Counter(inside.name for layer in layers for inside in layer.walk())
+    if twice := [name for name, number in names.items() if number > 1]:
+        raise ValueError(f"Network: expected layers with different names, got {twice[0]!r} twice")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeAlias
 
 from minidl.backend import Array, checks
 from minidl.layers._base import Layer
+
+Layers: TypeAlias = Sequence[Layer] | Mapping[str, Layer]  # first to last
 
 
 class Chain(Layer):
@@ -16,12 +19,12 @@ class Chain(Layer):
 
     Parameters
     ----------
-    layers : the layers, first to last
+    layers : the layers, first to last, in a list or by the names that they are to have
     """
 
     shapes: Sequence[tuple[int, ...]] = ()  # what each layer gives, since output_shape was called
 
-    def __init__(self, layers: Sequence[Layer]) -> None:
+    def __init__(self, layers: Layers) -> None:
         self.layers = checked_layers("Chain", layers)
         # Below the first layer with parameters there is nothing to learn.
         self._first = next((i for i, layer in enumerate(self.layers) if layer.size), 0)
@@ -41,13 +44,14 @@ class Chain(Layer):
     def expect_shape(self, shape: tuple[int | str, ...]) -> None:
         self.output_shape(shape[1:])  # type: ignore[arg-type]  # sizes, but for the batch
 
-    def with_shapes(self) -> Iterator[tuple[Layer, tuple[int, ...]]]:
-        """Each layer with what it gives, and after it those of the chains inside of it."""
+    def with_shapes(self, depth: float = math.inf) -> Iterator[tuple[Layer, tuple[int, ...]]]:
+        """Each layer with what it gives, and after it those inside of it, down to ``depth``."""
         for layer, shape in zip(self.layers, self.shapes, strict=True):
             yield layer, shape
-            for inside in layer.layers:
-                if isinstance(inside, Chain):
-                    yield from inside.with_shapes()
+            if depth > 1:
+                for inside in [layer] if isinstance(layer, Chain) else layer.layers:
+                    if isinstance(inside, Chain):
+                        yield from inside.with_shapes(depth - 1)
 
     def forward(self, x: Array, training: bool = False) -> Array:
         self.x = x
@@ -71,6 +75,11 @@ class Chain(Layer):
 
 def checked_layers(owner: str, layers: Any) -> list[Layer]:
     """``layers`` as a list; raises ``ValueError`` unless they are layers, at least one."""
+    if isinstance(layers, Mapping):
+        found = checked_layers(owner, list(layers.values()))
+        for name, layer in zip(layers, found, strict=True):
+            layer.name = _checked_name(owner, name)
+        return found
     if not isinstance(layers, Sequence) or isinstance(layers, str):
         raise ValueError(
             f"{owner}: expected layers in a list, first to last, got {checks.shown(layers)}"
@@ -80,3 +89,12 @@ def checked_layers(owner: str, layers: Any) -> list[Layer]:
     for place, layer in enumerate(layers):
         checks.instance(owner, f"layers[{place}]", layer, Layer)
     return list(layers)
+
+
+def _checked_name(owner: str, name: Any) -> str:
+    if not isinstance(name, str) or not name or "." in name:
+        raise ValueError(
+            f"{owner}: expected the name of a layer as a string without a dot, "
+            f"got {checks.shown(name)}"
+        )
+    return name

@@ -43,11 +43,12 @@ class Conv2D(Affine):
     activation : a name of :data:`minidl.activations.ACTIVATIONS`, or an instance;
         element-wise
     weights, biases : how W and b start, see :mod:`minidl.initializers`; n_in and n_out
-        are kh kw times the channels
+        are kh kw times the channels.  With ``biases=None`` there is no b: before
+        BatchNorm, which takes the mean away, it would have the gradient 0
     """
 
     W: Array  # (C_out, C_in, kh, kw)
-    b: Array  # (C_out,)
+    b: Array  # (C_out,), unless there is none
     dW: Array
     db: Array
     z: Array  # (N, C_out, down, across) pre-activation of the last forward
@@ -62,14 +63,15 @@ class Conv2D(Affine):
         padding: int | Pair = 0,
         activation: str | Activation = "linear",
         weights: str | Initializer = "glorot_uniform",
-        biases: str | Initializer = "zeros",
+        biases: str | Initializer | None = "zeros",
     ) -> None:
         self.channels_in = checks.whole("Conv2D", "channels_in", channels_in)
         self.channels_out = checks.whole("Conv2D", "channels_out", channels_out)
         self.windows = Windows("Conv2D", kernel_size, stride, padding)
         pixels = math.prod(self.windows.size)
         connections = (pixels * self.channels_in, pixels * self.channels_out)
-        super().__init__(connections, activation, weights, biases)
+        self.has_bias = biases is not None
+        super().__init__(connections, activation, weights, "zeros" if biases is None else biases)
         if not self.f.elementwise:
             raise ValueError(
                 f"Conv2D: expected an element-wise activation, got {self.f!r}; "
@@ -78,7 +80,7 @@ class Conv2D(Affine):
 
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
         W = (self.channels_out, self.channels_in, *self.windows.size)
-        return {"W": W, "b": (self.channels_out,)}
+        return {"W": W, "b": (self.channels_out,)} if self.has_bias else {"W": W}
 
     def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
         self.expect_shape(("N", *input_shape))
@@ -88,7 +90,8 @@ class Conv2D(Affine):
         self.x = x  # (N, C_in, height, width)
         self.cols = lay_out(self.windows, x)
         z = self.cols.times(self.W)  # W · cols  (C_out, places)
-        z += self.b[:, None]
+        if self.has_bias:
+            z += self.b[:, None]
         self.z = places_as_images(z, self.cols.down, self.cols.across)  # (N, C_out, down, across)
         self.y = self.f(self.z)
         return self.y
@@ -97,7 +100,8 @@ class Conv2D(Affine):
         self.dz = self.f.backward(dy, self.z, self.y)  # dy ∘ f'(z)
         dz = rows(self.dz)  # (C_out, places)
         self.dW[...] = self.cols.gradient(dz)  # dz · colsᵀ
-        dz.sum(axis=1, out=self.db)
+        if self.has_bias:
+            dz.sum(axis=1, out=self.db)
         return self.cols.fold(self.W, dz) if input_gradient else None  # fold(Wᵀ dz)
 
     def expect_shape(self, shape: tuple[int | str, ...]) -> None:
@@ -107,4 +111,5 @@ class Conv2D(Affine):
     def __repr__(self) -> str:
         f = "" if self.f.name == "linear" else f", {self.f!r}"
         kernel = self.windows.describe((1, 1))
-        return f"Conv2D({self.channels_in} -> {self.channels_out}, {kernel}{f})"
+        b = "" if self.has_bias else ", no bias"
+        return f"Conv2D({self.channels_in} -> {self.channels_out}, {kernel}{f}{b})"

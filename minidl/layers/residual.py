@@ -2,33 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 
+from minidl.activations import Activation, get_activation
 from minidl.backend import Array
 from minidl.layers._base import Layer
-from minidl.layers.chain import Chain
+from minidl.layers.chain import Chain, Layers
 
 
 class Residual(Layer):
-    """y = F(x) + S(x), with the branch F and the shortcut S.
+    """y = f(z),  z = F(x) + S(x), with the branch F and the shortcut S.
 
-    Backward: the sum hands dy to both, and both hand back a part of the
-    gradient of x: dx = dx_F + dx_S.  Where S is the identity, dx_S is dy.
+    Backward: the sum hands dz = dy ∘ f'(z) to both, and both hand back a part of the
+    gradient of x: dx = dx_F + dx_S.  Where S is the identity, dx_S is dz.
     Source: He et al., Deep Residual Learning, CVPR 2016, equations 1 and 2.
 
-    The layers inside are those of ``block.branch`` and ``block.shortcut``; in a
-    network they are called ``residual_1.branch.dense_1`` and so on.
+    The layers inside are those of ``block.branch`` and ``block.shortcut``; in a network
+    they are called ``residual_1.branch.dense_1`` and so on.  Where the branch is given by
+    names they are the block's own: ``residual_1.conv`` for ``Residual({"conv": …})``.
 
     Parameters
     ----------
-    branch : the layers of F, first to last
-    shortcut : the layers of S; the identity unless given
+    branch : the layers of F, first to last, in a list or by the names that they are to have
+    shortcut : the layers of S likewise; the identity unless given
+    activation : a name of :data:`minidl.activations.ACTIVATIONS`, or an instance;
+        element-wise
     """
 
-    def __init__(self, branch: Sequence[Layer], shortcut: Sequence[Layer] | None = None) -> None:
+    z: Array  # F(x) + S(x) of the last forward
+    dz: Array  # its gradient in the last backward
+
+    def __init__(
+        self,
+        branch: Layers,
+        shortcut: Layers | None = None,
+        activation: str | Activation = "linear",
+    ) -> None:
+        self.f = get_activation(activation)
+        if not self.f.elementwise:
+            raise ValueError(
+                f"Residual: expected an element-wise activation, got {self.f!r}; "
+                "put it into a Dense layer"
+            )
         self.branch = Chain(branch)
         self.branch.name = "branch"
+        self.branch.transparent = isinstance(branch, Mapping)
         self.shortcut: Chain | None = None
         self.layers = [self.branch]
         if shortcut is not None:
@@ -49,13 +68,20 @@ class Residual(Layer):
         self.x = x
         F = self.branch.forward(x, training)
         S = x if self.shortcut is None else self.shortcut.forward(x, training)
-        self.y = F + S
+        self.z = F + S
+        self.y = self.f(self.z)
         return self.y
 
     def backward(self, dy: Array, input_gradient: bool = True) -> Array | None:
-        dF: Any = self.branch.backward(dy, input_gradient)
-        dS = dy if self.shortcut is None else self.shortcut.backward(dy, input_gradient)
+        self.dz = self.f.backward(dy, self.z, self.y)  # dy ∘ f'(z)
+        dF: Any = self.branch.backward(self.dz, input_gradient)
+        dS = self.dz if self.shortcut is None else self.shortcut.backward(self.dz, input_gradient)
         return dF + dS if input_gradient else None
+
+    @property
+    def activation(self) -> Activation:
+        """f, the activation function."""
+        return self.f
 
     def _expect_same(self, F: tuple[int, ...], S: tuple[int, ...]) -> None:
         if F != S:
@@ -71,4 +97,5 @@ class Residual(Layer):
             "identity" if row is None else f"{len(row.layers)} layer{'s' * (len(row.layers) > 1)}"
             for row in (self.branch, self.shortcut)
         )
-        return f"Residual({branch} + {shortcut})"
+        f = "" if self.f.name == "linear" else f", {self.f!r}"
+        return f"Residual({branch} + {shortcut}{f})"

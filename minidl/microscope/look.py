@@ -120,6 +120,8 @@ def _look_at_layer(layer: Affine, before: Layer | None) -> LayerLook:
         curve = np.stack([to_numpy(f(points)), to_numpy(f.derivative(points))])
     y_edges = value_edges(*f.range)
     size = np.abs(dW).reshape(len(W), -1)
+    none = np.zeros(len(W))  # of a convolution without b
+    b, db = (to_numpy(found.get("b", none)) for found in (layer.parameters(), layer.gradients()))
     return LayerLook(
         layer.name,
         repr(layer),
@@ -129,8 +131,8 @@ def _look_at_layer(layer: Affine, before: Layer | None) -> LayerLook:
         shown,
         *picture(W[shown].reshape(-1, *shape)),
         *picture(dW[shown].reshape(-1, *shape)),
-        to_numpy(layer.b)[shown].astype(np.float32),
-        to_numpy(layer.db)[shown].astype(np.float32),
+        b[shown].astype(np.float32),
+        db[shown].astype(np.float32),
         counts(z, shown, Z_EDGES),
         counts(y, shown, y_edges),
         y_edges,

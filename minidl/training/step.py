@@ -141,8 +141,8 @@ def _memory(network: Network, examples: Examples, optimizer: Optimizer, batch_si
     examples, where they have to be brought to the device.
     """
     vectors = 1 + len(optimizer.slots)
-    outputs = zip(network.layers, network.shapes, strict=True)
-    numbers = sum(2 * math.prod(shape) for layer, shape in outputs if layer.size)
+    outputs = network.with_shapes()
+    numbers = sum(2 * math.prod(shape) for layer, shape in outputs if layer.parameter_shapes())
     numbers += math.prod(network.input_shape)
     batch = min(batch_size, len(examples)) * numbers * network.dtype.itemsize
     there = namespace(examples.inputs) is network.device.xp

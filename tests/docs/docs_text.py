@@ -9,6 +9,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 GUIDE = [*sorted((DOCS / "guide").glob("*.md")), DOCS / "own_layer.md", DOCS / "numerics.md"]
+EXAMPLES = [*GUIDE, DOCS / "models.md"]  # pages whose examples are run
 
 FENCE = re.compile(r"^```(?P<kind>\w*)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)

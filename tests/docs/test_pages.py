@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import quotes
-from docs_text import DOCS, GUIDE, ROOT, anchors, blocks, name
+from docs_text import DOCS, EXAMPLES, GUIDE, ROOT, anchors, blocks, name
 from studies.cifar100 import STUDY
 
 PAGES = sorted(DOCS.rglob("*.md"))
@@ -38,7 +38,7 @@ def run_examples(page: Path) -> tuple[int, str]:
     return runner.tries, "".join(complaints)
 
 
-@pytest.mark.parametrize("page", GUIDE, ids=name)
+@pytest.mark.parametrize("page", EXAMPLES, ids=name)
 def test_the_numbers_of_the_guide_are_those_of_the_engine(page, monkeypatch):
     monkeypatch.chdir(ROOT)
     ran, complaints = run_examples(page)

@@ -254,6 +254,26 @@ for name, change in {
 }.items():
     ARGUMENTS[f"Residual: {name}"] = lambda c=change: (block(c), (5, 4))
 
+for name, change in {
+    "nothing is wrong": lambda la, dy, dx: dx,
+    "f' left out": lambda la, dy, dx: la.branch.backward(dy) + dy,
+    "f' left out in the branch": lambda la, dy, dx: la.branch.backward(dy) + la.dz,
+    "f' left out in the shortcut": lambda la, dy, dx: la.branch.backward(la.dz) + dy,
+    "f' twice in the shortcut": lambda la, dy, dx: (
+        dx - la.dz + la.dz * la.activation.derivative(la.z)
+    ),
+    "f' of y in the place of z": lambda la, dy, dx: (
+        la.branch.backward(d := dy * la.activation.derivative(la.y)) + d
+    ),
+    "f' of F alone": lambda la, dy, dx: (
+        la.branch.backward(d := dy * la.activation.derivative(la.branch.y)) + d
+    ),
+}.items():
+    ARGUMENTS[f"Residual with activation: {name}"] = lambda c=change: (
+        after(Residual, c)([Dense(4, 3, "tanh"), Dense(3, 4)], activation="tanh"),
+        (5, 4),
+    )
+
 
 def columns(layer, dy):
     """The pixels under a 3x3 kernel (N, C, down, across, 3, 3), and dz."""
@@ -305,6 +325,13 @@ for name, change in {
 }.items():
     ARGUMENTS[f"Conv2D with stride and padding: {name}"] = lambda c=change: (
         after(Conv2D, c)(2, 3, 3, 2, 1, "tanh"),
+        (3, 2, 5, 5),
+    )
+
+
+for name in (name for name in CONV if not name.startswith("db")):
+    ARGUMENTS[f"Conv2D without bias: {name}"] = lambda c=CONV[name]: (
+        after(Conv2D, c)(2, 3, 3, activation="tanh", biases=None),
         (3, 2, 5, 5),
     )
 

@@ -116,6 +116,20 @@ def test_backward_is_the_adjoint_of_forward():
 # -- weights, types, memory -------------------------------------------------------------------
 
 
+def test_without_bias_it_is_one_with_a_bias_of_zero(device):
+    x = device.asarray(RNG.standard_normal((4, 3, 5, 5)))
+    with_b, without = (
+        Conv2D(3, 2, 3, 2, 1, "tanh", biases=biases).build(1, "float64", device)
+        for biases in ("zeros", None)
+    )
+    assert (with_b.size, without.size) == (54 + 2, 54)
+    assert list(without.parameters()) == list(without.gradients()) == ["W"]
+    y = without.forward(x)
+    np.testing.assert_array_equal(to_numpy(y), to_numpy(with_b.forward(x)))
+    np.testing.assert_array_equal(to_numpy(without.backward(y)), to_numpy(with_b.backward(y)))
+    np.testing.assert_array_equal(to_numpy(without.dW), to_numpy(with_b.dW))
+
+
 def test_connections_count_the_kernel():
     """As Keras counts them: 2 · 15 and 3 · 15 for a kernel of 3x5."""
     layer = Conv2D(2, 3, (3, 5), biases=lambda rng, shape, n_in, n_out: np.full(shape, n_in))
@@ -222,6 +236,7 @@ def test_predict_and_summary(device):
             "Conv2D(3 -> 64, 7x7, stride 2, padding 3, leaky_relu(0.01))",
         ),
         (Conv2D(1, 1, 2, (1, 2), (0, 1)), "Conv2D(1 -> 1, 2x2, stride 1x2, padding 0x1)"),
+        (Conv2D(3, 64, 1, 2, biases=None), "Conv2D(3 -> 64, 1x1, stride 2, no bias)"),
     ],
     ids=repr,
 )

@@ -39,6 +39,19 @@ def test_by_hand(device):
     np.testing.assert_array_equal(to_numpy(dx), [[1 + 3, 2 + 10]])
 
 
+def test_the_activation_is_that_of_the_sum():
+    """F(x) = −x, S(x) = 2 x with tanh: tanh(x), whose slope is 1 − tanh²."""
+    block = Residual([Dense(4, 4)], [Dense(4, 4)], "tanh").build(dtype="float64")
+    block.branch.layers[0].W[...] = -np.eye(4)
+    block.shortcut.layers[0].W[...] = 2 * np.eye(4)
+    np.testing.assert_allclose(block.forward(X), np.tanh(X), rtol=1e-14)
+    np.testing.assert_array_equal(block.z, X)
+    np.testing.assert_allclose(block.backward(X), X * (1 - np.tanh(X) ** 2), rtol=1e-13)
+    np.testing.assert_allclose(block.dz, X * (1 - np.tanh(X) ** 2), rtol=1e-13)
+    assert repr(block) == "Residual(1 layer + 1 layer, tanh)"
+    assert block.activation.name == "tanh"
+
+
 def test_a_branch_that_gives_nothing_leaves_the_identity(device):
     block = Residual([Dense(4, 4)]).build(dtype="float64", device=device)
     block.branch.layers[0].W[...] = 0
@@ -155,6 +168,21 @@ def test_names_that_are_given_stay_and_a_layer_may_move():
         *("residual_2.branch.head", "residual_2.branch.dense_2"),
         *("residual_2.branch", "residual_2"),
     ]
+
+
+def test_a_branch_given_by_names_is_the_blocks_own():
+    block = Residual({"conv": Dense(4, 4), "norm": BatchNorm(4)}, {"conv": Dense(4, 4)}, "relu")
+    network = Network({"block": block}, 4)
+    assert [layer.name for layer in network.walk()] == [
+        *("block.conv", "block.norm", "block.branch"),
+        *("block.shortcut.conv", "block.shortcut", "block"),
+    ]
+    assert network["block.conv"] is block.branch.layers[0]
+    assert [layer.name for layer, _ in network.with_shapes()] == [
+        *("block", "block.conv", "block.norm", "block.shortcut.conv")
+    ]
+    with pytest.raises(ValueError, match=r"different names, got 'residual_1.shortcut' twice"):
+        Network([Residual({"shortcut": Dense(4, 4)}, [Dense(4, 4)])], 4)
 
 
 def test_summary_shows_the_layers_inside():
@@ -292,6 +320,10 @@ ERRORS = {
         lambda: Network([Dense(4, 4), Residual([Dense(4, 5), Dense(4, 4)])], 4),
         "Network: layer residual_1 does not fit: layer residual_1.branch.dense_2 does not fit: "
         r"Dense\(4 -> 4\): expected input \(N, 4\), got \(N, 5\)",
+    ),
+    "activation": (
+        lambda: Residual([Dense(4, 4)], activation="softmax"),
+        "Residual: expected an element-wise activation, got softmax; put it into a Dense layer",
     ),
     "twice": (
         lambda: Network([TWICE, Residual([TWICE])], 4),

@@ -151,6 +151,14 @@ def test_layers_inside_of_layers_are_seen():
     assert names == ["dense_1", "residual_1.branch.dense_1", "dense_2"]
 
 
+def test_a_convolution_without_bias_is_seen_with_a_bias_of_zero():
+    layers = [Conv2D(3, 5, 3, biases=None), Flatten(), Dense(80, 4)]
+    network = Network(layers, (3, 6, 6), dtype="float64")
+    layer = look_at(network, SoftmaxCrossEntropy(), X, LABELS, 0).layers[0]
+    assert layer.W.any()
+    assert layer.b.tolist() == layer.db.tolist() == [0] * 5
+
+
 @pytest.mark.parametrize(
     ("units", "weights", "shown"),
     [(512, 3072, 8), (512, 512, 16), (32, 27, 16), (5, 27, 5), (128, 7200, 3), (2, 10**6, 1)],

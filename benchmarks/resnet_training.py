@@ -1,0 +1,124 @@
+"""One training step of ResNet-18 and of a narrow ResNet-50 in minidl and in PyTorch.
+
+    python benchmarks/resnet_training.py [--interpreter PYTHON ...]
+
+The networks of ``minidl.models`` and ``torchvision.models`` on images of 32x32, compared as in
+``conv_training.py``: processes that take turns, the same weights, the same first loss, every step
+counted. (In ten steps these networks learn a batch by heart, and rounding decides how far.) The
+floor is what the matrix products and Adam's pass over memory take by themselves, see ``floor.py``;
+the memory of an image is that of minidl's arrays between forward and backward, and at the peak.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+import tracemalloc
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from conv_training import compare, table
+from floor import floor_of, products_in
+from peers import RESNETS
+from threadpoolctl import threadpool_limits
+
+from minidl import Network, models
+from minidl.backend.threads import processors
+from minidl.data import standin
+from minidl.study import RunFolder
+from minidl.study.environment import hardware, today, versions
+
+
+def measure(name: str, chosen: argparse.Namespace, images: Any, labels: Any) -> dict[str, Any]:
+    """The peers' times of one network, and the floor under them."""
+    make, options = RESNETS[name]
+    network = getattr(models, make)(10, size=32, **options)
+    result = compare(name, network, name, "relu", chosen, images, labels, after=None)
+    for peer, loss in result["loss_after_ten_steps"].items():
+        if not loss < math.log(10):
+            raise RuntimeError(f"{peer}: expected ten steps to learn from a batch, got loss {loss}")
+    kept, peak = memory_per_image(network)
+    with threadpool_limits(chosen.threads):
+        shapes = products_in(network, chosen.batch_size)
+        floor = floor_of(shapes, network.theta.size, chosen.threads, rounds=5)
+    return result | {
+        "floor_seconds": floor.seconds,
+        "flops": floor.flops,
+        "kept_bytes_per_image": kept,
+        "peak_bytes_per_image": peak,
+    }
+
+
+def memory_per_image(network: Network) -> tuple[float, float]:
+    """Bytes that one more image takes: of what forward keeps for backward, and at the peak."""
+    found, batches = [], (4, 8)
+    for N in (2, *batches):  # the first one loads what is loaded once
+        x = np.ones((N, *network.input_shape), network.dtype)
+        dy = np.ones((N, *network.shapes[-1]), network.dtype)
+        tracemalloc.start()
+        network.forward(x, training=True)
+        kept = tracemalloc.get_traced_memory()[0]
+        network.backward(dy)
+        found.append((kept, tracemalloc.get_traced_memory()[1]))
+        tracemalloc.stop()
+    kept, peak = np.diff(found[1:], axis=0)[0] / np.diff(batches)
+    return float(kept), float(peak)
+
+
+def text(result: dict[str, Any]) -> str:
+    """The table of the peers, and each one's share of the floor in its time."""
+    floor = result["floor_seconds"]
+    shares = ", ".join(
+        f"{name} {floor / np.median(seconds):.0%}" for name, seconds in result["seconds"].items()
+    )
+    kept, peak = (result[f"{what}_bytes_per_image"] / 1e6 for what in ("kept", "peak"))
+    return (
+        f"{table(result)}"
+        f"floor {1e3 * floor:.1f} ms for {result['flops'] / 1e9:.1f} GFLOP; its share: {shares}\n"
+        f"memory of an image in minidl: {kept:.1f} MB, at the peak {peak:.1f} MB\n"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__.partition("\n")[0],
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--networks", nargs="+", default=list(RESNETS), choices=list(RESNETS), metavar="NETWORK")
+    add("--batch-size", type=int, default=64)
+    add("--rounds", type=int, default=9, help="counted rounds, each peer once in each")
+    add("--steps", type=int, default=3, help="in one round")
+    add("--threads", type=int, default=processors(), help="of every library")
+    add("--interpreter", nargs="+", default=[sys.executable], metavar="PYTHON")
+    add("--output-dir", type=Path, default=Path("runs/benchmark"))
+    chosen = parser.parse_args()
+    folder = RunFolder(chosen.output_dir, "benchmark")
+    data = standin.generate(train=2048, test=1)
+    images, labels = data.train.inputs, data.train.targets % 10
+    print(
+        f"{data.title}; {hardware()}; {chosen.threads} threads; {chosen.rounds} rounds; {today()}\n"
+    )
+    results = []
+    for name in chosen.networks:
+        results.append(measure(name, chosen, images, labels))
+        print(text(results[-1]), flush=True)
+    everything = {
+        "data": data.title,
+        "hardware": hardware(),
+        "versions": versions(),
+        "threads": chosen.threads,
+        "rounds": chosen.rounds,
+        "batch_size": chosen.batch_size,
+        "date": today(),
+        "results": results,
+    }
+    folder.write_json("resnet_training.json", everything)
+    folder.write_text("resnet_training.txt", "\n".join(map(text, results)))
+    print(f"written to {folder.path}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,270 @@
+"""Weights with torchvision's names: bit for bit both ways, and what does not fit is named."""
+
+from __future__ import annotations
+
+import builtins
+import json
+import re
+
+import numpy as np
+import pytest
+import safetensors.numpy
+from safetensors.numpy import load_file, save_file
+
+from minidl import Dense, Network, PReLU, WeightsError
+from minidl.backend import to_numpy
+from minidl.models import load_torchvision, resnet18, resnet50, save_torchvision
+
+
+def small(make=resnet50, classes=10, **options):
+    return make(classes, **{"width": 1 / 64, "size": 16, **options})
+
+
+def trained(**options) -> Network:
+    """A network none of whose numbers is where it started."""
+    network = small(**options)
+    rng = np.random.default_rng(3)
+    for vector in (network.theta, network.state):
+        values = rng.standard_normal(vector.size)
+        vector[...] = network.device.asarray(values, network.dtype)
+    return network
+
+
+def test_there_and_back_bit_for_bit(device, tmp_path):
+    network = trained(device=device)
+    save_torchvision(network, tmp_path / "w.safetensors")
+    other = small(rng=1)
+    load_torchvision(other, tmp_path / "w.safetensors")
+    assert other.theta.tobytes() == to_numpy(network.theta).tobytes()
+    assert other.state.tobytes() == to_numpy(network.state).tobytes()
+    save_torchvision(other, tmp_path / "again.safetensors")
+    assert (tmp_path / "again.safetensors").read_bytes() == (
+        tmp_path / "w.safetensors"
+    ).read_bytes()
+
+
+def test_names_and_arrays_are_torchvisions(tmp_path):
+    network = trained()
+    save_torchvision(network, tmp_path / "w.safetensors")
+    found = load_file(tmp_path / "w.safetensors")
+    assert len(found) == 161 + 106 + 53
+    expected = {
+        "conv1.weight": network["stem.conv"].W,
+        "bn1.running_var": network["stem.norm"].running_variance,
+        "layer1.0.conv1.weight": network["stage_1.block_1.conv_1"].W,
+        "layer3.5.bn3.weight": network["stage_3.block_6.norm_3"].gamma,
+        "layer3.5.bn3.bias": network["stage_3.block_6.norm_3"].beta,
+        "layer2.0.downsample.0.weight": network["stage_2.block_1.shortcut.conv"].W,
+        "layer2.0.downsample.1.running_mean": network["stage_2.block_1.shortcut.norm"].running_mean,
+        "fc.weight": network["head"].W.T,
+        "fc.bias": network["head"].b,
+    }
+    for name, array in expected.items():
+        np.testing.assert_array_equal(found[name], array, err_msg=name)
+    count = found["layer2.0.downsample.1.num_batches_tracked"]
+    assert (count.dtype, count.shape, int(count)) == (np.int64, (), 0)
+
+
+def test_it_computes_the_same_in_float64(tmp_path):
+    network = trained()
+    save_torchvision(network, tmp_path / "w.safetensors")
+    double = small(dtype="float64")
+    load_torchvision(double, tmp_path / "w.safetensors")
+    np.testing.assert_array_equal(double.theta, network.theta.astype(float))
+
+
+def test_steps_that_were_counted_need_not_be_there(tmp_path):
+    network = trained()
+    save_torchvision(network, tmp_path / "w.safetensors")
+    arrays = load_file(tmp_path / "w.safetensors")
+    save_file({n: a for n, a in arrays.items() if "num_batches" not in n}, tmp_path / "less")
+    other = small()
+    load_torchvision(other, tmp_path / "less")
+    assert other.theta.tobytes() == network.theta.tobytes()
+
+
+def change(**changed):
+    def make(arrays):
+        found = arrays | {n.replace("__", "."): v for n, v in changed.items()}
+        return {name: array for name, array in found.items() if array is not None}
+
+    return make
+
+
+W = np.zeros((8, 32), np.float32)
+REFUSED = {
+    "a name too few": (
+        change(fc__bias=None),
+        "expected fc.bias in it: these are of another network",
+    ),
+    "a name too many": (change(fc__extra=W), "got fc.extra, which the network does not have"),
+    "a name that is no text": (
+        lambda arrays: arrays | {"\x1b[2J\n": W},
+        r"got \x1b[2J\n, which the network does not have",
+    ),
+    "classes": (change(fc__weight=W), "expected fc.weight of shape (10, 32), got (8, 32)"),
+    "transposed": (
+        lambda arrays: arrays | {"fc.weight": arrays["fc.weight"].T.copy()},
+        "expected fc.weight of shape (10, 32), got (32, 10)",
+    ),
+    "half": (
+        lambda arrays: arrays | {"fc.bias": arrays["fc.bias"].astype(np.float16)},
+        "expected fc.bias of a type that float32 holds to the bit, got F16; convert the file, or "
+        "build the network with dtype='float64'",
+    ),
+    "double": (
+        lambda arrays: arrays | {"bn1.bias": arrays["bn1.bias"].astype(float)},
+        "expected bn1.bias of a type that float32 holds to the bit, got F64; convert the file, or "
+        "build the network with dtype='float64'",
+    ),
+    "integers": (
+        lambda arrays: arrays | {"fc.bias": arrays["fc.bias"].astype(np.int32)},
+        "expected fc.bias of a type that float32 holds to the bit, got I32",
+    ),
+}
+
+
+@pytest.mark.parametrize(("changed", "message"), REFUSED.values(), ids=REFUSED)
+def test_what_does_not_fit_is_named_and_changes_nothing(changed, message, tmp_path):
+    path = tmp_path / "w.safetensors"
+    save_torchvision(trained(), path)
+    save_file(changed(load_file(path)), path)
+    network = small(rng=7)
+    before = network.theta.tobytes(), network.state.tobytes()
+    with pytest.raises(WeightsError, match=re.escape(f"{path}: {message}")):
+        load_torchvision(network, path)
+    assert (network.theta.tobytes(), network.state.tobytes()) == before
+
+
+def test_weights_of_another_depth_are_refused(tmp_path):
+    save_torchvision(small(resnet18), tmp_path / "w")
+    with pytest.raises(WeightsError, match=r"expected layer1.0.bn3.bias and \d+ more in it"):
+        load_torchvision(small(resnet50), tmp_path / "w")
+
+
+def _header(size, text):
+    return size.to_bytes(8, "little") + text
+
+
+@pytest.mark.parametrize(
+    "contents",
+    [
+        b"",
+        b"PK\x03\x04 is a zip archive",
+        _header(2**62, b"{}"),
+        _header(2, b"{}")[:9],
+        _header(4, b"\xff\xfe{}"),
+        _header(17, b'{"fc.bias": "no"}'),
+        _header(
+            len(
+                t := json.dumps(
+                    {"a": {"dtype": "F32", "shape": [2**40], "data_offsets": [0, 2**42]}}
+                )
+            ),
+            t.encode(),
+        ),
+    ],
+    ids=["empty", "zip", "a header without end", "cut off", "no text", "no table", "too large"],
+)
+def test_damaged_files_are_refused(contents, tmp_path):
+    path = tmp_path / "w.safetensors"
+    path.write_bytes(contents)
+    network = small()
+    with pytest.raises(
+        WeightsError, match=r"expected a safetensors file, whole: .*; use another copy"
+    ):
+        load_torchvision(network, path)
+
+
+def test_a_file_cut_off_anywhere_is_refused(tmp_path):
+    path = tmp_path / "w.safetensors"
+    save_torchvision(small(), path)
+    contents = path.read_bytes()
+    network = small()
+    for length in (7, 8, 100, len(contents) // 2, len(contents) - 1):
+        path.write_bytes(contents[:length])
+        with pytest.raises(WeightsError):
+            load_torchvision(network, path)
+
+
+def test_what_is_no_plain_file_is_refused(tmp_path):
+    with pytest.raises(WeightsError, match="expected a plain file, got a folder"):
+        load_torchvision(small(), tmp_path)
+    with pytest.raises(FileNotFoundError):
+        load_torchvision(small(), tmp_path / "none")
+
+
+def test_a_network_of_other_layers_has_no_such_names(tmp_path):
+    network = Network([Dense(3, 2)], 3)
+    for call in (save_torchvision, load_torchvision):
+        with pytest.raises(
+            ValueError, match=r"residual network of minidl\.models, got one with dense_1.W"
+        ):
+            call(network, tmp_path / "w")
+        with pytest.raises(ValueError, match="expected network of the class Network"):
+            call(Dense(3, 2), tmp_path / "w")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_layer_that_torchvision_does_not_have_is_named(tmp_path):
+    network = Network({"head": PReLU(3)}, 3)
+    with pytest.raises(ValueError, match=r"got one with head\.alpha"):
+        save_torchvision(network, tmp_path / "w")
+
+
+def test_a_failure_leaves_the_file_that_was_there(tmp_path, monkeypatch):
+    path = tmp_path / "w.safetensors"
+    path.write_bytes(b"before")
+
+    def fail(_):
+        raise OSError("no room")
+
+    monkeypatch.setattr(safetensors.numpy, "save", fail)
+    with pytest.raises(OSError, match="no room"):
+        save_torchvision(small(), path)
+    assert path.read_bytes() == b"before"
+
+
+def test_without_the_package_it_is_said_how_to_get_it(tmp_path, monkeypatch):
+    found = builtins.__import__
+
+    def without(name, *arguments, **options):
+        if name.startswith("safetensors"):
+            raise ModuleNotFoundError(f"No module named {name!r}")
+        return found(name, *arguments, **options)
+
+    network = small()
+    monkeypatch.setattr(builtins, "__import__", without)
+    for call in (save_torchvision, load_torchvision):
+        with pytest.raises(ImportError, match=r"pip install 'minidl\[weights\]'"):
+            call(network, tmp_path / "w")
+
+
+# -- torchvision itself -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("name", "make"), [("resnet18", resnet18), ("resnet50", resnet50)])
+def test_the_file_is_the_one_that_torch_writes_of_torchvisions_network(name, make, tmp_path):
+    torchvision = pytest.importorskip("torchvision", reason="torchvision is the other judge here")
+    import torch
+    from safetensors.torch import load_file as load_tensors
+    from safetensors.torch import save_file as save_tensors
+
+    torch.manual_seed(5)
+    theirs = getattr(torchvision.models, name)()
+    for module in theirs.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            torch.nn.init.normal_(module.running_mean)
+            torch.nn.init.uniform_(module.running_var, 0.5, 2)
+    path, again = tmp_path / "theirs", tmp_path / "ours"
+    save_tensors(theirs.state_dict(), path)
+    network = make(1000, size=64, rng=1)
+    load_torchvision(network, path)
+    save_torchvision(network, again)
+    assert again.read_bytes() == path.read_bytes()
+    fresh = getattr(torchvision.models, name)()
+    assert str(fresh.load_state_dict(load_tensors(again))) == "<All keys matched successfully>"
+    x = np.random.default_rng(0).standard_normal((2, 3, 64, 64), np.float32)
+    with torch.no_grad():
+        expected = fresh.eval()(torch.tensor(x)).numpy()
+    np.testing.assert_allclose(network.predict(x), expected, atol=1e-4 * np.abs(expected).max())
