@@ -48,7 +48,7 @@ EXEMPT = set(
 PUBLIC = (
     *("minidl", "minidl.activations", "minidl.data", "minidl.gradcheck"),
     *("minidl.initializers", "minidl.inspection", "minidl.study.recording", "minidl.study"),
-    "minidl.training",
+    *("minidl.propagation", "minidl.training"),
 )
 # Classes whose methods users call, too; those of a layer are one contract for all layers.
 CLASSES = (

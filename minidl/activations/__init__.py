@@ -28,11 +28,12 @@ from minidl.backend import checks
 
 __all__ = [
     "ACTIVATIONS",
-    "Activation",
-    "BinaryStep",
     "CELU",
     "ELU",
     "GELU",
+    "SELU",
+    "Activation",
+    "BinaryStep",
     "HardSigmoid",
     "HardSwish",
     "LeakyReLU",
@@ -42,7 +43,6 @@ __all__ = [
     "RandomizedLeakyReLU",
     "ReLU",
     "ReLU6",
-    "SELU",
     "Sigmoid",
     "Softmax",
     "Softplus",
