@@ -1,0 +1,191 @@
+"""What the papers say of signal propagation, as criteria that a run is judged by."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from minidl.propagation import batch_norm_factor
+from minidl.study.claims import BEYOND, Criterion, Evidence, Judged
+from minidl.study.estimates import Estimate, exactly, share
+from studies.signal_propagation import dead
+from studies.signal_propagation.measure import CRITICAL, Beside, exponent, factor
+from studies.signal_propagation.training import Cell, Drift, agreement
+
+CLOSE = 0.03  # of log(measured / predicted): what counts as right
+TENTH = 0.1  # of an exponent, and of a share that a bound may be missed by through rounding
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What one run measured."""
+
+    layers: Mapping[tuple[str, str], Sequence[Beside]] = field(default_factory=dict)  # f, start
+    deviations: Mapping[int, Estimate] = field(default_factory=dict)  # by width
+    dead: Mapping[tuple[int, int], Estimate] = field(default_factory=dict)  # width, layers
+    cells: Sequence[Cell] = ()
+    chance: float = 0.1  # the accuracy of a guess
+    drifts: Sequence[Drift] = ()
+    batch_norm: Mapping[str, Estimate] = field(default_factory=dict)  # growth by function
+
+
+def factors(run: Findings) -> Judged:
+    """The squared gradient falls by χ in each layer, for every function and start."""
+    found = {key: factor(rows) for key, rows in run.layers.items()}
+    if not found:
+        return None
+    worst = max(found, key=lambda key: abs(found[key].off.value))
+    f, start = worst
+    return Evidence(
+        f"furthest off: {f}, {start}: {found[worst].measured:.4f}, "
+        f"predicted {found[worst].predicted:.4f}",
+        {f"log of measured over predicted, {' '.join(key)}": one.off for key, one in found.items()},
+        within=CLOSE,
+    )
+
+
+def sigmoid_and_relu(run: Findings) -> Judged:
+    """With Glorot weights a sigmoid layer lets 5.6% of it through and a ReLU layer 50%."""
+    if any((f, "glorot_uniform") not in run.layers for f in ("sigmoid", "relu")):
+        return None
+    found = [factor(run.layers[f, "glorot_uniform"]) for f in ("sigmoid", "relu")]
+    return Evidence(
+        " and ".join(f"{100 * one.measured:.1f}%" for one in found),
+        {
+            name: one.off + math.log(one.predicted / said)
+            for name, one, said in zip(("sigmoid", "relu"), found, (0.0557, 0.5), strict=True)
+        },
+        within=CLOSE,
+    )
+
+
+def critical_keeps(run: Findings) -> Judged:
+    """From its critical point a function's gradient keeps its size better than from any other."""
+    starts = sorted({start for _, start in run.layers})
+    functions = [f for f, start in run.layers if start == CRITICAL]
+    if not functions or len(starts) < 2:
+        return None
+    numbers, said = {}, []
+    for f in functions:
+        sizes = {s: abs(math.log(factor(run.layers[f, s]).measured)) for s in starts}
+        off = factor(run.layers[f, CRITICAL]).off
+        best = min(size for start, size in sizes.items() if start != CRITICAL)
+        numbers[f] = Estimate(best - sizes[CRITICAL], off.error, off.freedom)
+        said.append(f"{f} {factor(run.layers[f, CRITICAL]).measured:.3f}")
+    return Evidence(f"per layer: {', '.join(said)}", numbers)
+
+
+def one_over_n(run: Findings) -> Judged:
+    """The mean square of what theory is off by falls as 1/n."""
+    if len(run.deviations) < 2:
+        return None
+    found = exponent(list(run.deviations), list(run.deviations.values()))
+    return Evidence(f"as n^{found.value:.2f}", {"exponent + 1": found + 1}, within=4 * TENTH)
+
+
+def born_dead(run: Findings) -> Judged:
+    """The share of networks that are born dead lies between the bounds."""
+    if not run.dead:
+        return None
+    numbers, outside = {}, []
+    for (width, depth), found in run.dead.items():
+        low, high = dead.bounds(width, depth)
+        numbers[f"below the upper, {width} x {depth}"] = high - found
+        numbers[f"above the lower, {width} x {depth}"] = found - low
+        if found.interval()[1] < low or found.interval()[0] > high:
+            outside.append(f"{width} x {depth}")
+    width, depth = max(run.dead, key=lambda key: run.dead[key].value)
+    said = f"{100 * run.dead[width, depth].value:.0f}% of {depth} layers of {width} units"
+    # Near a bound chance has either side: it is refuted only where an interval lies beyond.
+    at_worst = {name: max(n.interval(len(numbers))[1], 0.0) for name, n in numbers.items()}
+    return Evidence(
+        said + (f"; outside: {', '.join(outside)}" if outside else ""),
+        {name: exactly(high > 0) for name, high in at_worst.items()},
+    )
+
+
+def trainable_depth(run: Findings) -> Judged:
+    """Networks train where they are less than 6 ξ_c deep, and not where they are deeper."""
+    right, judged = agreement(list(run.cells), run.chance) if run.cells else (0, 0)
+    if not judged:
+        return None
+    return Evidence(
+        f"{right} of {judged} networks a factor of two or more from the line",
+        {"share of them above 80%": share(right / judged, judged) - 0.8},
+    )
+
+
+def holds_at_first_only(run: Findings) -> Judged:
+    """What is predicted from the sizes of the weights stops to hold as they become dependent."""
+    if len(run.drifts) < 3:
+        return None
+    off = [abs(math.log(one.measured / one.predicted)) for one in run.drifts]
+    return Evidence(
+        f"off by {100 * math.expm1(off[0]):.0f}% at the start and "
+        f"{100 * math.expm1(off[-1]):.0f}% after {run.drifts[-1].epoch} epochs",
+        {"further off at the end": Estimate(off[-1] - off[0], CLOSE, len(off) - 1)},
+    )
+
+
+def batch_norm_explodes(run: Findings) -> Judged:
+    """With BatchNorm and without shortcuts the gradient grows by E f'² / Var f in each layer."""
+    if not run.batch_norm:
+        return None
+    off = {
+        f: Estimate(
+            math.log(growth.value / batch_norm_factor(f)),
+            growth.error / growth.value,
+            growth.freedom,
+        )
+        for f, growth in run.batch_norm.items()
+    }
+    said = ", ".join(
+        f"{f} {growth.value:.3f}, predicted {batch_norm_factor(f):.3f}"
+        for f, growth in run.batch_norm.items()
+    )
+    return Evidence(said, off, within=CLOSE)
+
+
+CLAIMS: list[tuple[str, str, Criterion[Findings]]] = [
+    (
+        "Each layer multiplies the squared gradient by χ (Schoenholz et al., equation 18)",
+        f"log of the measured over the predicted factor is 0 to within {CLOSE:g}",
+        factors,
+    ),
+    (
+        f"{BEYOND}: a sigmoid layer with Glorot weights lets 5.6% of it through, a ReLU layer 50%",
+        f"log of the measured factor over that is 0 to within {CLOSE:g}",
+        sigmoid_and_relu,
+    ),
+    (
+        "At the critical point signal and gradient keep their size (Roberts et al., section 5.3)",
+        "the factor is closer to 1 than with any other start",
+        critical_keeps,
+    ),
+    (
+        "What theory is off by falls as 1/n with the width (Roberts et al., chapter 4)",
+        "the exponent of the mean square is −1 to within 0.4",
+        one_over_n,
+    ),
+    (
+        "The share of ReLU networks that are born dead lies between two bounds (Lu et al.)",
+        "no interval of a share lies outside of them",
+        born_dead,
+    ),
+    (
+        "Networks train up to a depth of about 6 ξ_c (Schoenholz et al., figure 5)",
+        "of the networks a factor of two or more from the line, more than 80% are on its side",
+        trainable_depth,
+    ),
+    (
+        f"{BEYOND}: what is predicted from the sizes of the weights stops to hold in training",
+        "it is further off after the last epoch than before the first",
+        holds_at_first_only,
+    ),
+    (
+        "BatchNorm without shortcuts makes the gradient explode (Yang et al., ICLR 2019)",
+        f"log of the measured over the predicted growth is 0 to within {CLOSE:g}",
+        batch_norm_explodes,
+    ),
+]
