@@ -53,4 +53,4 @@ def dead_by_depth(width: int, depth: int, networks: int, seed: int) -> np.ndarra
 
 def dead_share(width: int, depth: int, networks: int, seed: int) -> list[Estimate]:
     """The share of dead ones for L = 2 … ``depth``."""
-    return [share(n / networks, networks) for n in dead_by_depth(width, depth, networks, seed)]
+    return [share(int(n) / networks, networks) for n in dead_by_depth(width, depth, networks, seed)]

@@ -94,7 +94,7 @@ def factor(rows: Sequence[Beside]) -> Factor:
         for by in ("predicted", "measured")
     ]
     off = (first.dz2 - last.dz2) * (1 / steps)
-    return Factor(*sizes, Estimate(off.value, off.error, off.freedom))
+    return Factor(sizes[0], sizes[1], off)
 
 
 def deviation(

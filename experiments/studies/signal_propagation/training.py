@@ -118,7 +118,7 @@ def drift(
     def now(epoch: int, accuracy: float) -> Drift:
         both = predicted(network, loss, x, labels, rng=seed), measured(network, loss, x, labels)
         factors = [(rows[0].dz2 / rows[-2].dz2) ** (1 / (depth - 1)) for rows in both]
-        return Drift(epoch, *factors, accuracy)
+        return Drift(epoch, factors[0], factors[1], accuracy)
 
     yield now(0, math.nan)
     for epoch in train(
