@@ -130,8 +130,8 @@ def _square(array: Array) -> float:
 def _drawn(K: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """z of UNITS units, (M, N) ~ N(0, K); K may have no full rank."""
     values, vectors = np.linalg.eigh(K)
-    root = vectors * np.sqrt(np.maximum(values, 0))
-    return rng.standard_normal((UNITS, len(K))) @ root.T
+    root = vectors * np.sqrt(np.maximum(values, 0)) @ vectors.T  # √K, of which there is one
+    return rng.standard_normal((UNITS, len(K))) @ root
 
 
 def _with_diagonal(K: np.ndarray, q: np.ndarray) -> np.ndarray:
