@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -42,6 +43,24 @@ def test_signal_and_gradient_keep_their_size_at_each_of_them(name):
             assert field.variance(q) == pytest.approx(q, rel=1e-10, abs=1e-12)
             assert field.chi(q) == pytest.approx(1, abs=1e-9)
             assert field.chi_parallel(q) == pytest.approx(1, abs=1e-9)
+
+
+def test_the_table_of_the_page_has_every_function():
+    page = (Path(__file__).parents[2] / "docs/propagation.md").read_text("utf-8")
+    rows = [line.strip("| ").split(" | ") for line in page.splitlines() if line.startswith("| ")]
+    listed = {row[0]: [cell.strip(" |") for cell in row[1:]] for row in rows[1:]}
+    assert list(listed) == FUNCTIONS
+    for name, (chi, *where) in listed.items():
+        assert float(chi) == pytest.approx(MeanField(name).chi(1.0), abs=6e-5)
+        points = critical_points(name)
+        if not points:
+            assert where[0] == "none"
+            continue
+        sigma_w2, sigma_b2, q = where
+        assert float(sigma_w2) == pytest.approx(points[0].sigma_w2, abs=6e-6)
+        assert float(sigma_b2) == pytest.approx(points[0].sigma_b2, abs=6e-6)
+        assert (q == "every") == points[0].every
+        assert q == "every" or float(q) == pytest.approx(points[0].q, abs=6e-5)
 
 
 def test_small_variances_come_back_where_0_is_the_critical_point():
