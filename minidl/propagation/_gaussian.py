@@ -16,7 +16,7 @@ import numpy as np
 
 LIMIT = 12.0  # standard deviations; beyond are 4e-33 of all numbers
 PRECISION = 1e-12  # of the mean, relative to the mean of |g|
-AT_A_TIME = 256  # nodes of the outer of two integrals, to bound the memory
+AT_ONCE = 4_000_000  # nodes, to bound the memory
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(16)
 NODES, WEIGHTS = (_NODES + 1) / 2, _WEIGHTS / 2  # of a panel from 0 to 1
@@ -29,18 +29,23 @@ class NotSettledError(ValueError):
 
 
 def mean(g: Function, q: np.ndarray, kinks: Sequence[float]) -> np.ndarray:
-    """E g(z), z ~ N(0, q), for each q > 0 of ``q`` (R,);  g gives (…, R, m) for z (R, m)."""
+    """E g(z), z ~ N(0, q), for each q > 0 of ``q`` (R,);  g is element-wise."""
     root = np.sqrt(q)[:, None]  # (R, 1)
     edges = _edges(np.array([0.0, *kinks]) / root, 1 / root, -LIMIT)
 
-    def halved(times: int) -> tuple[np.ndarray, np.ndarray]:
-        u, w = _rule(edges, times)
-        return _sums(g(root * u), w, u)
+    def halved(times: int, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        size = edges.shape[1] * len(NODES) * 2**times
+        found = []
+        for part in np.array_split(rows, -(-len(rows) * size // AT_ONCE)):
+            u, w = _rule(edges[part], times)
+            found.append(_sums(g(root[part] * u), w, u))
+        values, sizes = map(np.concatenate, zip(*found, strict=True))
+        return values, sizes
 
-    return _settled(halved, most=7)
+    return _settled(halved, len(q), most=7)
 
 
-def mean_of_products(g: Function, q: float, c: float, kinks: Sequence[float]) -> np.ndarray:
+def mean_of_products(g: Function, q: float, c: float, kinks: Sequence[float]) -> float:
     """E g(z₁) g(z₂) for normal z₁, z₂ of variance q and correlation c;  g is element-wise.
 
     With s and t normal and independent, z₁ = √q (a s + b t) and z₂ = √q (a s − b t), where
@@ -52,7 +57,7 @@ def mean_of_products(g: Function, q: float, c: float, kinks: Sequence[float]) ->
     if min(a, b) < 1e-8:  # z₂ = ± z₁
         mirrored = -1 if a < b else 1
         both = {*kinks, *(mirrored * k for k in kinks)}
-        return mean(lambda z: g(z) * g(mirrored * z), np.array([q]), sorted(both))[0]
+        return float(mean(lambda z: g(z) * g(mirrored * z), np.array([q]), sorted(both))[0])
     at = np.array([0.0, *kinks]) / root
     corners = np.unique(at[:, None] + at) / (2 * a)
     edges = _edges(corners[None], np.array([[min(b, 1 / root) / a]]), -LIMIT)
@@ -66,27 +71,34 @@ def mean_of_products(g: Function, q: float, c: float, kinks: Sequence[float]) ->
         values = g(root * (centre + b * t)) * g(root * (centre - b * t))
         return _sums(values, 2 * w, t)
 
-    def halved(times: int) -> tuple[np.ndarray, np.ndarray]:
+    def halved(times: int, _: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         s, v = (array[0] for array in _rule(edges, times))  # (S,)
-        parts = np.array_split(s, -(-len(s) // AT_A_TIME))
-        found = zip(*(along_t(part, times) for part in parts), strict=True)
-        values, sizes = map(np.concatenate, found)
-        return values @ v, sizes @ v
+        found = [along_t(part, times) for part in np.array_split(s, -(-len(s) // 256))]
+        values, sizes = map(np.concatenate, zip(*found, strict=True))
+        return np.array([values @ v]), np.array([sizes @ v])
 
-    return _settled(halved, most=3)
+    return float(_settled(halved, 1, most=3)[0])
 
 
-def _settled(halved: Callable[[int], tuple[np.ndarray, np.ndarray]], most: int) -> np.ndarray:
-    """The mean with panels so short that those of half the length give the same."""
+def _settled(
+    halved: Callable[[int, np.ndarray], tuple[np.ndarray, np.ndarray]], count: int, most: int
+) -> np.ndarray:
+    """The means (count,) with panels so short that those of half the length give the same.
+
+    ``halved(times, rows)`` gives those of some rows, and those of |g|, with shorter panels.
+    """
+    means, left = np.empty(count), np.arange(count)
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-        before, _ = halved(0)
+        before, _ = halved(0, left)
         for times in range(1, most + 1):
-            now, size = halved(times)
+            now, size = halved(times, left)
             if not np.isfinite(size).all():
                 raise NotSettledError("grows beyond all numbers: f grows faster than a power of z")
-            if (np.abs(now - before) <= PRECISION * size + 1e-300).all():
-                return now
-            before = now
+            settled = np.abs(now - before) <= PRECISION * size + 1e-300
+            means[left[settled]] = now[settled]
+            before, left = now[~settled], left[~settled]
+            if not len(left):
+                return means
     raise NotSettledError("does not: name the kinks of f that are not at 0 in its kinks")
 
 

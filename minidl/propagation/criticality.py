@@ -102,15 +102,18 @@ def edge_of_chaos(activation: AnyFunction, sigma_b2: float) -> float:
 
     with np.errstate(divide="ignore", invalid="ignore"):
         values = RANGE - field.variances(RANGE) / field.chis(RANGE) - wanted
+    if wanted == 0:  # at q = 0, or at every q
+        for point in critical_points(field.f):
+            if point.sigma_b2 == 0:
+                return point.sigma_w2
     above = np.flatnonzero(values > 0)
-    if wanted == 0 and any(point.sigma_b2 == 0 for point in critical_points(field.f)):
-        return critical_points(field.f)[0].sigma_w2
-    if not len(above) or above[0] == 0:
+    low = RANGE[above[0] - 1] if len(above) and above[0] else TINY
+    if not len(above) or surplus(low) > 0:
         raise ValueError(
             f"edge_of_chaos: expected a σ_b² with a σ_w² at which χ = 1, got {wanted:g} for "
             f"{field.f!r}, which has none"
         )
-    q = brentq(surplus, RANGE[above[0] - 1], RANGE[above[0]], xtol=1e-14)
+    q = brentq(surplus, low, RANGE[above[0]], xtol=1e-14)
     return 1 / field.chi(q)
 
 

@@ -13,7 +13,7 @@ from minidl.propagation import _gaussian
 from minidl.propagation._function import AnyFunction, checked
 
 TINY = 1e-30  # the q at which what holds for q → 0 is computed
-GRID = np.geomspace(1e-8, 1e8, 641)  # the q between which fixed points are looked for
+GRID = np.geomspace(1e-8, 1e5, 521)  # the q between which fixed points are looked for
 TOUCHING = 1e-7  # V(q) − q, as a share of q, that is no distance where the two touch
 
 
@@ -85,8 +85,10 @@ class MeanField:
         """c' of two inputs whose z have variance q each and correlation c, from −1 to 1."""
         self._expect_correlation(c)
         q = float(_one("correlation", q)[0]) or TINY
-        product = self._mean_of_products(self.f, q, c)
-        return (self.sigma_w2 * product + self.sigma_b2) / self.variance(q)
+        variance = self.variance(q)
+        if variance == 0:
+            raise ValueError(f"{self!r}: expected z that vary, got a variance of 0 behind f")
+        return (self.sigma_w2 * self._mean_of_products(self.f, q, c) + self.sigma_b2) / variance
 
     def chi_at(self, c: float, q: float) -> float:
         """σ_w² E f'(z₁) f'(z₂): what is left of the product of the gradients of two inputs."""
@@ -114,7 +116,7 @@ class MeanField:
     def fixed_points(self) -> list[FixedPoint]:
         """The q that V leaves as they are, smallest first; none where the variance only grows.
 
-        Looked for from 1e-8 to 1e8, and at 0; of two within 6% of each other none may be found.
+        Looked for from 1e-8 to 1e5, and at 0; of two within 6% of each other none may be found.
         """
         from scipy.optimize import brentq
 
@@ -171,7 +173,7 @@ class MeanField:
     def _correlation_slope(self, c: float, q: float) -> float:
         """dc'/dc = σ_w² q E f'(z₁) f'(z₂) / V(q): at a fixed point χ at c."""
         chi = self.chi(q) if c == 1 else self.chi_at(c, q)
-        return chi * q / self.variance(q)
+        return chi and chi * q / self.variance(q)  # f may be 0 where f' is
 
     def _fixed(self, q: float, every: bool = False) -> FixedPoint:
         return FixedPoint(q, self.chi(q), self.chi_parallel(q), every)
@@ -184,7 +186,7 @@ class MeanField:
 
     def _mean_of_products(self, g: _gaussian.Function, q: float, c: float) -> float:
         try:
-            return float(_gaussian.mean_of_products(g, q, c, self.f.kinks))
+            return _gaussian.mean_of_products(g, q, c, self.f.kinks)
         except _gaussian.NotSettledError as error:
             raise self._not_settled(error, q) from error
 

@@ -14,6 +14,7 @@ from minidl.network import Network
 from minidl.propagation.mean_field import MeanField
 
 UNITS = 16384  # drawn for each layer, where a mean is over units and examples at once
+DRAWN = 4_000_000  # numbers of the covariances of all draws of the logits, to bound the memory
 PAIRS = 1024  # units of two layers, all of one with all of the other
 
 
@@ -32,6 +33,7 @@ def measured(
 ) -> list[Signals]:
     """The mean squares of each Dense layer, after one forward and backward of ``x`` (N, …)."""
     layers = _dense_layers("measured", network)
+    checks.instance("measured", "loss", loss, Loss)
     _, dlogits = loss(network.forward(x), targets, reduction)
     network.backward(dlogits)
     return [
@@ -75,9 +77,10 @@ def predicted(
         for a network with other layers, or with a function that is not element-wise.
     """
     layers = _dense_layers("predicted", network)
+    checks.instance("predicted", "loss", loss, Loss)
     generator = checks.generator("predicted", rng)
     inputs = to_numpy(x).reshape(len(x), -1).astype(float)  # (N, n_in)
-    loss(network.forward(x[:1]), targets[:1], reduction)  # judges the targets
+    loss(network.forward(x), targets, reduction)  # judges them
     sigma2 = [_square(layer.W) for layer in layers]
     fields = [MeanField(layer.f) for layer in layers]
 
@@ -148,7 +151,7 @@ def _output_gradients(
 ) -> np.ndarray:
     """dz of the last layer (R, C, N), for R draws of logits made of the units ``z`` (M, N)."""
     N, C = z.shape[1], layer.n_out
-    draws = math.ceil(len(z) / C)
+    draws = max(1, min(math.ceil(len(z) / C), DRAWN // N**2))
     z = np.resize(z, (draws, C, N)).swapaxes(1, 2).reshape(draws * N, C)
     repeated = np.concatenate([targets] * draws)
     y = layer.f(z)

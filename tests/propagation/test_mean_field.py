@@ -227,6 +227,18 @@ def test_a_variance_that_comes_back_is_where_iteration_ends():
         assert point.stable
 
 
+def test_a_function_that_waves_and_one_that_is_zero():
+    """E sin² is (1 − e^(−2q)) / 2; waves that are far shorter than √q are seen, too."""
+    (low, high) = MeanField((np.sin, np.cos), 2.0).fixed_points()
+    assert low.q == 0
+    assert high.q == pytest.approx(1 - math.exp(-2 * high.q), rel=1e-10)
+    nothing = MeanField((np.zeros_like, np.zeros_like))
+    assert [p.q for p in nothing.fixed_points()] == [0]
+    assert nothing.depth_scales(0.0) == (0, 0)
+    with pytest.raises(ValueError, match="expected z that vary, got a variance of 0"):
+        nothing.correlation(0.5, 1.0)
+
+
 def test_both_fixed_points_of_gelu_at_its_critical_point():
     """V touches the diagonal at 3.56 and crosses it at 3.03: smaller variances end there."""
     field = MeanField("gelu", 1.983058257437547, 0.1729223907560673)
