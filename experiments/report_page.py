@@ -1,47 +1,39 @@
-"""The report page of a run made again from its folder, without training.
+"""The report of a run made again from its folder, without training.
 
     python experiments/report_page.py cifar100 docs/results/cifar100
 
-``report.html`` is written into the folder.
+``report.md`` with its figures and ``report.html`` are written into the folder.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import importlib
 from pathlib import Path
 
-import activation_gallery_page
-import activation_study_page
-import adaptive_activations_page
-import cifar10_cnn_page
-import cifar100_page
-import fashion_mnist_page
-from study import run_script
-
 from minidl._printable import printable
-from minidl.storage.files import whole_file
+from minidl.study import Report, Study
 from minidl.study.folder import study_of
+from minidl.study.study import user_errors
 
-PAGES = {
-    "activation_gallery": activation_gallery_page.page,
-    "activation_study": activation_study_page.page,
-    "adaptive_activations": adaptive_activations_page.page,
-    "cifar10_cnn": cifar10_cnn_page.page,
-    "cifar100": cifar100_page.page,
-    "fashion_mnist": fashion_mnist_page.page,
-}
+STUDIES = sorted(path.parent.name for path in Path(__file__).parent.glob("studies/*/study.py"))
 
-
-# What a page that is made from a file of another form ends in.
+# What a report that is made from a file of another form ends in.
 MISFITS = (
     *(ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError),
     csv.Error,
 )
 
 
-def page_of(study: str, folder: Path) -> str:
-    """The page of the run of ``study`` in ``folder``.
+def study(name: str) -> Study:
+    """The declaration of the study of that name."""
+    found: Study = importlib.import_module(f"studies.{name}").STUDY
+    return found
+
+
+def report_of(name: str, folder: Path) -> Report:
+    """The report of the run of that study in ``folder``, whose texts can be made and written.
 
     Raises
     ------
@@ -51,30 +43,31 @@ def page_of(study: str, folder: Path) -> str:
         where one cannot be read.
     """
     found = study_of(folder)
-    if found not in (None, study):
-        raise ValueError(f"{folder}: expected a run of {study}, got one of {found}")
+    if found not in (None, name):
+        raise ValueError(f"{folder}: expected a run of {name}, got one of {found}")
     try:
-        html = PAGES[study](folder).html()
-        html.encode()  # half a character cannot be written
+        report = study(name).report_of(folder)
+        for text in (report.markdown(), report.html()):
+            text.encode()  # half a character cannot be written
     except MISFITS as error:
         raise ValueError(
-            f"{folder}: expected summary.json and what lies beside it as a run of {study} writes "
+            f"{folder}: expected summary.json and what lies beside it as a run of {name} writes "
             f"them, got something else ({type(error).__name__}: {printable(str(error), 200)}); "
-            f"run experiments/{study}.py again"
+            f"run experiments/{name}.py again"
         ) from error
-    return html
+    return report
 
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("study", choices=PAGES, help="which study's run it is")
+    parser.add_argument("study", choices=STUDIES, help="which study's run it is")
     parser.add_argument("folder", type=Path, help="the folder with its summary.json")
     chosen = parser.parse_args(arguments)
-    text = page_of(chosen.study, chosen.folder)
-    with whole_file(chosen.folder / "report.html") as file:
-        file.write(text)
-    print(f"written to {chosen.folder / 'report.html'}, {len(text.encode()) / 1e6:.1f} MB")
+    report_of(chosen.study, chosen.folder).write(chosen.folder)
+    size = (chosen.folder / "report.html").stat().st_size
+    print(f"written to {chosen.folder / 'report.html'}, {size / 1e6:.1f} MB, and report.md")
 
 
 if __name__ == "__main__":
-    run_script("report_page", main)
+    with user_errors("report_page"):
+        main()

@@ -85,10 +85,10 @@ def functions() -> Figure:
     z = np.linspace(-6, 6, 601)
     for ax, name in zip(axes, ("sigmoid", "relu"), strict=True):
         f, colour = get_activation(name), COLOURS[name]
-        ax.plot(z, f(z), color=colour, label="f(z)")
+        ax.plot(z, f(z), color=colour, linewidth=2.4, label="f(z)")
         slope = f.derivative(z)
         slope[np.isin(z, f.kinks)] = np.nan  # a gap where it jumps
-        ax.plot(z, slope, "--", color=colour, label="f'(z)")
+        ax.plot(z, slope, color=colour, linewidth=0.9, label="f'(z)")
         ax.axhline(f.max_slope, color="#888888", linewidth=0.8, linestyle=":")
         ax.text(-5.8, f.max_slope + 0.04, f"steepest: {f.max_slope:g}", fontsize=8)
         ax.set(xlabel="z", ylim=(-0.1, 2.0))

@@ -12,6 +12,7 @@ from minidl.microscope.backward_signal import Stop, factors
 from minidl.microscope.parts import LooksPart, StepsPart
 from minidl.microscope.run import NetworkLooks, looks_of
 from minidl.pages import Chart, Page, Prose, Section, Series
+from minidl.pages.colours import PALETTE, function_colour, layer_colour
 
 ASSETS = Path(__file__).parent / "assets"
 SCRIPTS = ("reader.js", "pictures.js", "histograms.js", "microscope.js", "steps.js")
@@ -97,6 +98,17 @@ def answer(network: NetworkLooks) -> str:
     )
 
 
+def network_colours(networks: Sequence[NetworkLooks]) -> list[int]:
+    """Each network's colour: that of its function, or a free one where another has it."""
+    own = [function_colour(network.looks[0].layers[0].activation) for network in networks]
+    free = [colour for colour in range(len(PALETTE)) if colour not in own]
+    found: list[int] = []
+    for i, colour in enumerate(own):
+        is_first = own.index(colour) == i
+        found.append(colour if is_first or not free else free[i % len(free)])
+    return found
+
+
 def signal_chart(networks: Sequence[NetworkLooks]) -> Chart:
     """The norm at every stop, all networks side by side; the last epoch first."""
     epochs = sorted({look.epoch for network in networks for look in network.looks}, reverse=True)
@@ -105,11 +117,11 @@ def signal_chart(networks: Sequence[NetworkLooks]) -> Chart:
             network.name,
             [stop.array for stop in look.signal],
             [stop.norm for stop in look.signal],
-            colour=colour % 10,
+            colour=colour,
             where={"epoch": str(epoch)},
         )
         for epoch in epochs
-        for colour, network in enumerate(networks)
+        for colour, network in zip(network_colours(networks), networks, strict=True)
         for look in network.looks
         if look.epoch == epoch
     ]
@@ -136,9 +148,9 @@ def left_chart(networks: Sequence[NetworkLooks]) -> Chart:
                 network.name,
                 [look.epoch for look in network.looks],
                 [left(look.signal) for look in network.looks],
-                colour=colour % 10,
+                colour=colour,
             )
-            for colour, network in enumerate(networks)
+            for colour, network in zip(network_colours(networks), networks, strict=True)
         ],
         scales=("log", "linear"),
     )
@@ -157,7 +169,7 @@ def factor_charts(networks: Sequence[NetworkLooks]) -> list[Chart]:
                     stop.layer,
                     [look.epoch for look in network.looks],
                     [row[i] for row in rows],
-                    colour=layers.index(stop.layer) % 10,
+                    colour=layer_colour(layers.index(stop.layer)),
                     panel=network.name,
                     where={"factor of": FACTORS[stop.through]},
                 )

@@ -13,7 +13,7 @@ is anything with a method ``html()``::
         y="accuracy",
         series=[
             Series("relu", epochs, [0.31, 0.35, 0.39], colour=1, panel="test"),
-            Series("relu, published", epochs, [0.30, 0.36, 0.38], colour=1, dashed=True,
+            Series("relu, published", epochs, [0.30, 0.36, 0.38], colour=1, published=True,
                    panel="test"),
         ],
         scales=("linear", "log"),
@@ -39,9 +39,9 @@ A page with something of its own writes a part of its own: a class whose
 :func:`json_block`, with its script and style sheet in ``Page.scripts`` and
 ``Page.styles``.  These scripts run after the frame's and see its functions
 (``element``, ``number``, ``startChart``, ``saveFile``, …), ``d3`` and ``Plot``.
-Colours are the variables at the top of ``assets/page.css``, light and dark in
-one.  The page's policy lets no request out and no other script run; an event
-handler or a ``<script>`` in a part's HTML does nothing.
+Colours are those of :mod:`minidl.pages.colours`, light and dark in one.  The page's
+policy lets no request out and no other script run; an event handler or a ``<script>``
+in a part's HTML does nothing.
 """
 
 from minidl.pages.chart import Chart, Series
@@ -53,9 +53,12 @@ from minidl.pages.parts import (
     Points,
     Prose,
     Table,
+    Told,
+    Typed,
     json_block,
     markup,
     slug,
+    told,
 )
 
 __all__ = [
@@ -69,7 +72,10 @@ __all__ = [
     "Section",
     "Series",
     "Table",
+    "Told",
+    "Typed",
     "json_block",
     "markup",
     "slug",
+    "told",
 ]

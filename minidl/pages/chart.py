@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import Any
 
-from minidl.pages.parts import json_block, slug
+from minidl.pages.colours import PALETTE
+from minidl.pages.parts import json_block, markup, slug
 
-COLOURS = 10  # --series-0 … --series-9 of page.css
+TICKS = 6  # along x, about
+THINNEST, THICKER, THICKEST = 1.8, 0.7, 4.6  # of lines; one that lies under another is thicker
 
 
 @dataclass(frozen=True)
@@ -19,17 +21,19 @@ class Series:
 
     A chart has a panel for each ``panel`` there is, side by side on one scale,
     and a choice for each key of ``where``, of which it shows one value at a
-    time: ``where={"parameter": "biases"}``.
+    time: ``where={"parameter": "biases"}``.  What is ``published`` is dashed (an
+    empty dot), and nothing else is.
     """
 
     name: str  # in the legend; one entry for all series of that name
     x: Sequence[float] | Sequence[str]
     y: Sequence[float | None]  # None or not finite: a gap
     colour: int = 0  # 0 to 9
-    dashed: bool = False
+    published: bool = False
     panel: str = ""
     low: Sequence[float] | None = None  # a band around the line, as that of several seeds
     high: Sequence[float] | None = None
+    band: str = ""  # what it is
     where: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -39,22 +43,24 @@ class Series:
                     f"Series {self.name!r}: expected {len(self.x)} numbers in {name}, "
                     f"one for each x, got {len(values)}"
                 )
-        if not 0 <= self.colour < COLOURS:
+        if not 0 <= self.colour < len(PALETTE):
             raise ValueError(
-                f"Series {self.name!r}: expected a colour from 0 to {COLOURS - 1}, "
+                f"Series {self.name!r}: expected a colour from 0 to {len(PALETTE) - 1}, "
                 f"got {self.colour}"
             )
+        if self.low is not None and not self.band:
+            raise ValueError(f"Series {self.name!r}: expected band to say what it is, got nothing")
 
     def as_dict(self) -> dict[str, Any]:
         return {
             "name": self.name,
             "x": list(self.x),
-            "y": _finite(self.y),
+            "y": finite(self.y),
             "colour": self.colour,
-            "dashed": self.dashed,
+            "dashed": self.published,
             "panel": self.panel,
-            "low": None if self.low is None else _finite(self.low),
-            "high": None if self.high is None else _finite(self.high),
+            "low": None if self.low is None else finite(self.low),
+            "high": None if self.high is None else finite(self.high),
             "where": dict(self.where),
         }
 
@@ -63,7 +69,8 @@ class Series:
 class Chart:
     """A chart with its legend, choices, table and files to save; drawn by ``assets/chart.js``.
 
-    Arrow keys or the pointer move along ``x`` and show the figures there.
+    Arrow keys or the pointer move along ``x`` and show the figures there.  In a text it is the
+    picture ``figures/name.png``.
     """
 
     title: str  # different from that of every other chart on the page
@@ -73,6 +80,7 @@ class Chart:
     series: Sequence[Series]
     scales: Sequence[str] = ("linear",)  # of y: "linear", "log"; the first one is shown first
     from_zero: bool = True  # a linear scale of y includes 0
+    name: str = ""  # of the file; made from the title where it is empty
 
     def __post_init__(self) -> None:
         if not self.series:
@@ -84,6 +92,46 @@ class Chart:
         if len({tuple(series.where) for series in self.series}) > 1:
             raise ValueError(f"Chart {self.title!r}: expected the same keys in where of all series")
 
+    @property
+    def file(self) -> str:
+        return self.name or slug(self.title)
+
+    @property
+    def legend(self) -> str:
+        """``about``, and what dashes, empty dots and bands are."""
+        said = [self.about]
+        if any(series.published for series in self.series):
+            said.append("Empty: published." if self.is_named else "Dashed: published.")
+        said += [f"Band: {band}." for band in {s.band: None for s in self.series if s.band}]
+        return " ".join(said)
+
+    @property
+    def is_named(self) -> bool:
+        """Whether x are names."""
+        return any(isinstance(x, str) for series in self.series for x in series.x)
+
+    def ticks(self, where: Mapping[str, str]) -> list[float]:
+        """The places along x that are marked in that choice: they end where the data end."""
+        if self.is_named:
+            return []
+        return ticks([float(x) for s in self.series if s.where == where for x in s.x])
+
+    def widths(self) -> list[float]:
+        """Of the lines: in each panel those that are drawn first are thicker, and so still seen."""
+        places: dict[Any, list[int]] = {}
+        for i, series in enumerate(self.series):
+            if not series.published:
+                key = (series.panel, tuple(series.where.values()))
+                places.setdefault(key, []).append(i)
+        found = [THINNEST] * len(self.series)
+        for together in places.values():
+            for i, place in enumerate(reversed(together)):
+                found[place] = min(THICKEST, THINNEST + i * THICKER)
+        return found
+
+    def markdown(self) -> str:
+        return f"![{self.title}](figures/{self.file}.png)\n\n{self.legend}"
+
     def html(self) -> str:
         name = slug(self.title)
         block = {
@@ -93,14 +141,31 @@ class Chart:
             "y": self.y,
             "scales": list(self.scales),
             "fromZero": self.from_zero,
-            "series": [series.as_dict() for series in self.series],
+            "series": [
+                series.as_dict() | {"width": round(width, 1), "ticks": self.ticks(series.where)}
+                for series, width in zip(self.series, self.widths(), strict=True)
+            ],
         }
         return (
             f'<figure class="chart" id="chart-{name}" aria-labelledby="chart-{name}-title">'
             f'<figcaption><h3 id="chart-{name}-title">{escape(self.title)}</h3>'
-            f"<p>{escape(self.about)}</p></figcaption>{json_block(block)}</figure>"
+            f"<p>{markup(self.legend)}</p></figcaption>{json_block(block)}</figure>"
         )
 
 
-def _finite(values: Sequence[float | None]) -> list[float | None]:
+def ticks(places: Sequence[float]) -> list[float]:
+    """About six round numbers from the smallest to the largest place, these two among them."""
+    known = sorted(set(places))
+    if len(known) <= TICKS + 1:
+        return known
+    low, high = known[0], known[-1]
+    rough = (high - low) / TICKS
+    unit = 10.0 ** math.floor(math.log10(rough))
+    step = next(unit * factor for factor in (1, 2, 5, 10) if unit * factor >= rough)
+    inner = [step * i for i in range(math.ceil(low / step), math.floor(high / step) + 1)]
+    apart = [t for t in inner if min(t - low, high - t) > 0.45 * step]
+    return [low, *apart, high]
+
+
+def finite(values: Sequence[float | None]) -> list[float | None]:
     return [None if v is None or not math.isfinite(v) else float(v) for v in values]

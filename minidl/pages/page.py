@@ -10,6 +10,7 @@ from functools import cache
 from html import escape
 from pathlib import Path
 
+from minidl.pages import colours
 from minidl.pages.parts import Part, markup, slug
 
 HERE = Path(__file__).parent
@@ -51,7 +52,7 @@ class Page:
     answer: str | Part  # in one sentence
     opening: Sequence[Part] = ()  # under the answer, as the picture that shows it
     sections: Sequence[Section] = ()
-    warning: str = ""  # in a box above the question: what a reader must know first
+    warning: str | Part = ""  # in a box above the question: what a reader must know first
     footer: str = ""
     styles: Sequence[str] = ()
     scripts: Sequence[str] = ()
@@ -59,13 +60,14 @@ class Page:
     def html(self) -> str:
         """The page as one HTML document; its own policy forbids every request and other script."""
         scripts = [_closed("script", text) for text in [*map(asset, SCRIPTS), *self.scripts]]
-        style = _closed("style", "\n".join([asset("assets/page.css"), *self.styles]))
+        styles = [colours.style(), asset("assets/page.css"), *self.styles]
+        style = _closed("style", "\n".join(styles))
         links = "".join(
             f'<li><a href="#{slug(section.title)}">{escape(section.title)}</a></li>'
             for section in self.sections
         )
         warning = (
-            f'<p class="warning" role="note">{escape(self.warning)}</p>' if self.warning else ""
+            f'<p class="warning" role="note">{markup(self.warning)}</p>' if self.warning else ""
         )
         contents = f'<nav aria-label="Contents"><ol>{links}</ol></nav>' if links else ""
         return (
@@ -77,7 +79,7 @@ class Page:
             f'<header class="bar"><p>{escape(self.kind)}</p>'
             '<button type="button" id="theme">Dark</button></header>\n'
             f'<main id="content"><div class="opening"><h1>{escape(self.title)}</h1>'
-            f'{warning}<p class="question">{escape(self.question)}</p>'
+            f'{warning}<p class="question">{markup(self.question)}</p>'
             f'<p class="answer">{markup(self.answer)}</p>'
             "<noscript><p>The charts of this page are drawn by JavaScript, which is switched off; "
             "the text and the claims can be read without it.</p></noscript>"

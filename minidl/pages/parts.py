@@ -1,4 +1,7 @@
-"""What a page is made of: prose, tables, pictures, badges.  All text is escaped."""
+"""What a page is made of: prose, tables, pictures, badges.  All text is escaped.
+
+Each of these parts also says itself as Markdown, so that a text and a page have one description.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,9 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any, Protocol
 
+from minidl._printable import printable
+from minidl.pages.markdown import code, inline, markdown_table, plain
+
 
 class Part(Protocol):
     """Anything that can stand on a page."""
@@ -19,9 +25,22 @@ class Part(Protocol):
         ...
 
 
+class Told(Part, Protocol):
+    """A part that can stand in a text as well."""
+
+    def markdown(self) -> str:
+        """The same as Markdown; empty where it has nothing to say there."""
+        ...
+
+
 def markup(content: str | Part) -> str:
-    """The HTML of a part; of a string, the string escaped."""
-    return escape(content) if isinstance(content, str) else content.html()
+    """The HTML of a part; of a text of ours, with its bold words, code and links."""
+    return inline(content) if isinstance(content, str) else content.html()
+
+
+def told(content: str | Told) -> str:
+    """The Markdown of a part; of a text of ours the text."""
+    return content if isinstance(content, str) else content.markdown()
 
 
 def slug(text: str) -> str:
@@ -47,13 +66,31 @@ def json_block(data: Any) -> str:
 
 
 @dataclass(frozen=True)
+class Typed:
+    """What somebody typed, or a machine says of itself: shown as it is, never taken for markup."""
+
+    text: str
+    is_code: bool = False
+
+    def html(self) -> str:
+        shown = escape(printable(self.text))
+        return f"<code>{shown}</code>" if self.is_code else shown
+
+    def markdown(self) -> str:
+        return code(self.text) if self.is_code else plain(self.text)
+
+
+@dataclass(frozen=True)
 class Prose:
     """Paragraphs."""
 
-    paragraphs: Sequence[str]
+    paragraphs: Sequence[str | Told]
 
     def html(self) -> str:
-        return "".join(f"<p>{escape(text)}</p>" for text in self.paragraphs)
+        return "".join(f"<p>{markup(text)}</p>" for text in self.paragraphs)
+
+    def markdown(self) -> str:
+        return "\n\n".join(map(told, self.paragraphs))
 
 
 @dataclass(frozen=True)
@@ -63,8 +100,11 @@ class Points:
     points: Sequence[tuple[str, str]]
 
     def html(self) -> str:
-        items = (f"<li><b>{escape(head)}</b> {escape(text)}</li>" for head, text in self.points)
+        items = (f"<li><b>{escape(head)}</b> {markup(text)}</li>" for head, text in self.points)
         return f'<ul class="points">{"".join(items)}</ul>'
+
+    def markdown(self) -> str:
+        return "\n".join(f"- **{head}** {text}" for head, text in self.points)
 
 
 @dataclass(frozen=True)
@@ -77,6 +117,9 @@ class Badge:
     def html(self) -> str:
         return f'<span class="badge {escape(self.kind)}">{escape(self.text)}</span>'
 
+    def markdown(self) -> str:
+        return f"**{self.text}**"
+
 
 @dataclass(frozen=True)
 class Table:
@@ -84,7 +127,7 @@ class Table:
 
     caption: str
     head: Sequence[str]  # empty: no head
-    rows: Sequence[Sequence[str | Part]]
+    rows: Sequence[Sequence[str | Told]]
 
     def html(self) -> str:
         caption = escape(self.caption)
@@ -97,19 +140,25 @@ class Table:
         )
         return (
             f'<div class="scroll" tabindex="0" role="region" aria-label="{caption}">'
-            f"<table><caption>{caption}</caption>"
+            f"<table><caption>{markup(self.caption)}</caption>"
             + (f"<thead><tr>{head}</tr></thead>" if self.head else "")
             + f"<tbody>{rows}</tbody></table></div>"
         )
 
+    def markdown(self) -> str:
+        head = self.head or [""] * len(self.rows[0])
+        table = markdown_table(head, [[told(cell) for cell in row] for row in self.rows])
+        return f"{self.caption}:\n\n{table}" if self.caption else table
+
 
 @dataclass(frozen=True)
 class Picture:
-    """A PNG inside the page."""
+    """A PNG inside the page; in a text a link to its file ``figures/name.png`` beside it."""
 
     png: bytes
     alternative: str  # what it shows, for those who cannot see it
     caption: str = ""
+    name: str = ""
 
     def html(self) -> str:
         data = base64.b64encode(self.png).decode("ascii")
@@ -118,3 +167,6 @@ class Picture:
             f'<figure class="picture"><img alt="{escape(self.alternative)}" '
             f'src="data:image/png;base64,{data}">{caption}</figure>'
         )
+
+    def markdown(self) -> str:
+        return f"![{self.alternative}](figures/{self.name}.png)\n\n{self.caption}".rstrip()

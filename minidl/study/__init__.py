@@ -1,10 +1,27 @@
-"""What a run leaves behind: figures, tables, statistics, and the folder they lie in."""
+"""What every published comparison shares: options, seeds, runs that resume, claims, the report.
 
-from minidl.study.claims import NOT_REPORTED, Claim, Criterion, Evidence, Judged, count, judge
+A study is a :class:`TrainedStudy` (or a :class:`Study`) that declares what is its own; the folders
+in ``experiments/studies`` are examples.
+"""
+
+from minidl.pages.markdown import markdown_table
+from minidl.study.claims import (
+    NOT_REPORTED,
+    Claim,
+    Criterion,
+    Evidence,
+    Judged,
+    Statement,
+    count,
+    judge,
+)
 from minidl.study.conditions import Conditions, DataUsed
 from minidl.study.folder import FolderInUse, RunFolder
+from minidl.study.report import Report, Section, Work
+from minidl.study.run import Run, Task
 from minidl.study.statistics import PairedTest, Trend, paired_test, trend
-from minidl.study.tables import markdown_table, text_table
+from minidl.study.study import Rows, Study, TrainedStudy
+from minidl.study.tables import text_table
 
 __all__ = [
     "NOT_REPORTED",
@@ -16,8 +33,17 @@ __all__ = [
     "FolderInUse",
     "Judged",
     "PairedTest",
+    "Report",
+    "Rows",
+    "Run",
     "RunFolder",
+    "Section",
+    "Statement",
+    "Study",
+    "Task",
+    "TrainedStudy",
     "Trend",
+    "Work",
     "count",
     "judge",
     "markdown_table",

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
@@ -50,6 +50,16 @@ Criterion = Callable[[R], Judged]
 
 
 @dataclass(frozen=True)
+class Statement(Generic[R]):
+    """What a study says, and how it is judged."""
+
+    claim: str
+    criterion: str  # in words
+    test: Criterion[R]
+    why: str = ""  # what there is to say to it, whatever a run shows
+
+
+@dataclass(frozen=True)
 class Claim:
     """A published claim and what became of it."""
 
@@ -70,25 +80,26 @@ class Claim:
 
 
 def judge(
-    claims: Sequence[tuple[str, str, Criterion[R]]],
+    claims: Sequence[Statement[R]],
     study: R,
     runs: Sequence[R],
     whole_study: R | None = None,
 ) -> list[Claim]:
-    """Every ``(claim, criterion, test)``, tested on the study's figures and on our runs.
+    """Every claim, tested on the study's figures and on our runs.
 
     ``runs`` has one run for each seed.  Where it is shorter than the study, ``study`` has the
     figures after as many epochs and ``whole_study`` those after all of them.  What is infinite
     or no number makes a claim undecided, without a warning.
     """
     judged = []
-    for claim, criterion, test in claims:
+    for one in claims:
         with np.errstate(all="ignore"):
-            theirs = test(study)
-            later = test(whole_study) if theirs is None and whole_study is not None else None
-            ours = [found for found in map(test, runs) if found is not None]
+            theirs = one.test(study)
+            later = one.test(whole_study) if theirs is None and whole_study is not None else None
+            ours = [found for found in map(one.test, runs) if found is not None]
         published = _published(theirs) if later is None else TOO_EARLY
-        judged.append(Claim(claim, criterion, published, measured(ours), verdict(ours)))
+        claim = Claim(one.claim, one.criterion, published, measured(ours), verdict(ours))
+        judged.append(claim)
     return judged
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy as np
 from minidl._printable import printable
 from minidl.backend import Device
 from minidl.data import Dataset
+from minidl.pages import Told, Typed
 from minidl.study.environment import (
     hardware,
     load_of_others,
@@ -19,7 +20,6 @@ from minidl.study.environment import (
     today,
     versions,
 )
-from minidl.study.markup import code, plain
 from minidl.training.software import Software
 
 
@@ -68,7 +68,7 @@ class Conditions:
     date: str
     seconds: float
     peak_memory_mb: float | None
-    command: str
+    command: str = ""  # empty in summaries of version 0.1
     done_before: int = 0  # networks that earlier starts of the command trained
     threads: int | None = None  # of each training run; None: nothing was trained
     software: Sequence[Mapping[str, str]] = ()  # that the results were computed with, each once
@@ -104,7 +104,7 @@ class Conditions:
             load_of_others(seconds),
         )
 
-    def rows(self) -> list[list[str]]:
+    def rows(self) -> list[list[str | Told]]:
         """For the table of the set-up."""
         memory = "unknown" if self.peak_memory_mb is None else f"{self.peak_memory_mb:.0f} MB"
         machine = ", ".join(f"{key.replace('_', ' ')}: {v}" for key, v in self.hardware.items())
@@ -114,16 +114,19 @@ class Conditions:
         others = (
             "" if self.load_of_others is None else f", load of other work {self.load_of_others:.1f}"
         )
+        command: list[list[str | Told]] = []
+        if self.command:
+            command.append(["command", Typed(self.command, is_code=True)])
         return [
             ["device", f"{self.device}, {self.jobs} network(s) at a time{threads}"],
-            ["machine", plain(machine)],
+            ["machine", Typed(machine)],
             ["versions", ", ".join(f"{k} {v}" for k, v in self.versions.items())],
             *self._mixture(),
             ["date, time, peak memory", f"{self.date}, {time}, {memory}{others}"],
-            ["command", code(self.command)],
+            *command,
         ]
 
-    def _mixture(self) -> list[list[str]]:
+    def _mixture(self) -> list[list[str | Told]]:
         """A row where parts of the results were computed with other software than others."""
         if len(self.software) < 2:
             return []
@@ -133,11 +136,14 @@ class Conditions:
             ", ".join(f"{name} {one.get(name, 'none')}" for name in differing)
             for one in self.software
         )
-        told = f"with software that differs, so that the last digits may: {plain(each)}"
-        return [["computed in parts", told]]
+        told = f"with software that differs, so that the last digits may: {each}"
+        return [["computed in parts", Typed(told)]]
 
     def as_dict(self) -> dict[str, Any]:
-        """For ``summary.json``: all but the command."""
-        known = asdict(self)
-        del known["command"]
-        return known
+        """For ``summary.json``."""
+        return asdict(self)
+
+    @classmethod
+    def of(cls, summary: Mapping[str, Any]) -> Conditions:
+        """Those of a summary."""
+        return cls(**{f.name: summary[f.name] for f in fields(cls) if f.name in summary})

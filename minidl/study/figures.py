@@ -3,139 +3,195 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from minidl.study.statistics import trend
+from minidl.pages.chart import Chart, Series, finite
+from minidl.pages.colours import FUNCTIONS, LAYERS, function_colour, ink
+from minidl.storage.files import whole_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Okabe and Ito's colours, told apart by colour-blind readers too.
-COLOURS = {
-    "sigmoid": "#7b3294",
-    "relu": "#d55e00",
-    "tanh": "#009e73",
-    "leaky_relu": "#e69f00",
-    "elu": "#0072b2",
-    "selu": "#56b4e9",
-    "gelu": "#cc79a7",
-    "swish": "#8a7f00",
-    "linear": "#555555",
-    "softmax": "#000000",
-}
-LAYER_COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#555555")
+COLOURS = {name: ink(function_colour(name)) for name in FUNCTIONS}
+LAYER_COLOURS = tuple(map(ink, LAYERS))
+MOST_COLUMNS = 5  # of panels side by side
+MARKED = 30  # points of a line at most, for each to have its dot
 
 
 def colour_of(name: str) -> str:
     """The colour of an activation function; black for one without a colour of its own."""
-    return COLOURS.get(name, "#000000")
+    return ink(function_colour(name))
+
+
+def new_grid(
+    title: str, rows: int, columns: int, size: tuple[float, float], sharey: bool = True
+) -> tuple[Figure, np.ndarray]:
+    """A figure of panels, each ``size`` inches, with a grid behind their contents."""
+    from matplotlib.figure import Figure
+
+    width, height = size
+    figure = Figure(figsize=(width * columns, height * rows + 0.5), dpi=130)
+    figure.set_layout_engine("constrained")
+    figure.suptitle(title, fontsize=11, fontweight="bold")
+    axes = figure.subplots(rows, columns, sharey=sharey, squeeze=False)
+    for ax in axes.flat:
+        ax.grid(color="#dddddd", linewidth=0.6)
+        ax.set_axisbelow(True)
+        ax.spines[["top", "right"]].set_visible(False)
+    return figure, axes
 
 
 def new_figure(title: str, panels: Sequence[str] = ("",)) -> tuple[Figure, list[Axes]]:
     """A figure with its panels side by side on a common scale, each with its own small title."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(6.4 if len(panels) == 1 else 5.2 * len(panels), 4.2), dpi=150)
-    figure.set_layout_engine("constrained")
-    figure.suptitle(title, fontsize=11, fontweight="bold")
-    axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
-    for ax, name in zip(axes, panels, strict=True):
+    size = (6.4, 3.7) if len(panels) == 1 else (5.2, 3.7)
+    figure, axes = new_grid(title, 1, len(panels), size)
+    for ax, name in zip(axes[0], panels, strict=True):
         ax.set_title(name, fontsize=9.5)
-        ax.grid(color="#dddddd", linewidth=0.6)
-        ax.set_axisbelow(True)
-        ax.spines[["top", "right"]].set_visible(False)
-    return figure, list(axes)
+    return figure, list(axes[0])
 
 
-def draw_by_epoch(ax: Axes, series: ArrayLike, label: str, **style: Any) -> None:
-    """One series over the epochs 1, 2, …"""
-    from matplotlib.ticker import MaxNLocator
-
-    options: dict[str, Any] = {"marker": "o", "markersize": 3, "linewidth": 1.5} | style
-    series = np.asarray(series)
-    ax.plot(np.arange(1, len(series) + 1), series, label=label, **options)
-    ax.set_xlabel("epoch")
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))  # of one epoch, one
+# -- charts -----------------------------------------------------------------------------------
 
 
-def draw_trend_line(ax: Axes, series: ArrayLike, **style: Any) -> None:
-    """The least-squares line through a series over its epochs (nothing for fewer than three)."""
-    series = np.asarray(series)
-    found = trend(series)
-    if found is None:
-        return
-    epochs = np.arange(1, len(series) + 1)
-    middle = float(np.mean(series)) - found.slope * float(epochs.mean())
-    options: dict[str, Any] = {"linewidth": 1, "linestyle": ":"} | style
-    ax.plot(epochs, middle + found.slope * epochs, **options)
+def drawn(chart: Chart, stamp: str = "") -> Figure:
+    """The chart as its page draws it: a row for each choice, a column for each panel.
 
-
-def draw_range(ax: Axes, runs: Sequence[ArrayLike], colour: str) -> None:
-    """The band from the smallest to the largest of several runs, epoch by epoch."""
-    if len(runs) > 1:
-        low, high = np.min(np.asarray(runs), axis=0), np.max(np.asarray(runs), axis=0)
-        ax.fill_between(np.arange(1, len(low) + 1), low, high, color=colour, alpha=0.15, lw=0)
-
-
-def draw_runs(ax: Axes, runs: Sequence[ArrayLike], label: str, colour: str, **style: Any) -> None:
-    """The mean of several runs by epoch, and the band that they lie in."""
-    draw_by_epoch(ax, np.mean(np.asarray(runs), axis=0), label, color=colour, **style)
-    draw_range(ax, runs, colour)
-
-
-def draw_published(ax: Axes, series: ArrayLike, name: str, colour: str) -> None:
-    """A published series, dashed, to stand beside ours."""
-    style = {"marker": "", "linestyle": "--", "linewidth": 1.2, "alpha": 0.8}
-    draw_by_epoch(ax, series, f"{name}, published", color=colour, **style)
-
-
-def learning_curves(
-    title: str, what: str, networks: Mapping[str, Sequence[Any]], study: Mapping[str, Any]
-) -> Figure:
-    """``accuracy`` or ``loss`` by epoch: on the training images (running), on the test images.
-
-    ``networks`` has several runs, ``study`` one published run by activation function, each with
-    ``train_accuracy``, ``test_accuracy``, ``train_loss`` and ``test_loss``.
+    ``stamp`` is a second line of the title: what whoever sees the figure alone must know.
     """
-    figure, axes = new_figure(title, ("on the training images (running)", "on the test images"))
-    for ax, part in zip(axes, ("train", "test"), strict=True):
-        for name, runs in networks.items():
-            draw_runs(ax, [getattr(run, f"{part}_{what}") for run in runs], name, COLOURS[name])
-            if name in study:
-                draw_published(ax, getattr(study[name], f"{part}_{what}"), name, COLOURS[name])
-        ax.legend(fontsize=8)
-    axes[0].set_ylabel(what)
-    axes[0].set_ylim(bottom=0)
+    choices = [dict(where) for where in {tuple(s.where.items()): None for s in chart.series}]
+    panels = list({s.panel: None for s in chart.series})
+    size = (6.4, 3.7) if len(panels) == 1 else (4.2 if len(panels) == 2 else 3.3, 2.9)
+    # many panels of the only choice stand in several rows
+    columns = min(len(panels), MOST_COLUMNS) if len(choices) == 1 else len(panels)
+    rows = len(choices) * -(-len(panels) // columns)
+    title = f"{chart.title}\n{stamp}" if stamp else chart.title
+    figure, axes = new_grid(title, rows, columns, size, sharey=False)
+    places = axes.reshape(len(choices), -1)
+    for ax in places[:, len(panels) :].flat:
+        ax.set_axis_off()
+    widths = chart.widths()
+    for row, where in zip(places[:, : len(panels)], choices, strict=True):
+        some = [(s, w) for s, w in zip(chart.series, widths, strict=True) if s.where == where]
+        shown = {
+            ax: [(s, w) for s, w in some if s.panel == panel]
+            for ax, panel in zip(row, panels, strict=True)
+        }
+        for (ax, lines), panel in zip(shown.items(), panels, strict=True):
+            if not lines:  # of which this choice has nothing
+                ax.set_axis_off()
+                continue
+            for series, width in lines:
+                _draw(ax, series, width)
+            ax.set_title(panel, fontsize=9)
+            _set_x(ax, chart, where)
+        drawn_on = [ax for ax, lines in shown.items() if lines]
+        _set_y(drawn_on, chart, [s for s, _ in some])
+        said = ", ".join(value for value in where.values() if value)
+        drawn_on[0].set_ylabel(" · ".join(filter(None, (said, chart.y))), fontsize=9)
+    _add_legend(figure, chart)
     return figure
+
+
+def _draw(ax: Axes, series: Series, width: float) -> None:
+    """A line with its band, or dots over names."""
+    colour, y = ink(series.colour), [np.nan if v is None else v for v in finite(series.y)]
+    style: dict[str, Any] = {"color": colour, "label": series.name}
+    if any(isinstance(x, str) for x in series.x):
+        face = "none" if series.published else colour
+        ax.plot(series.x, y, "o", markersize=3 + 1.8 * width, markerfacecolor=face, **style)
+        return
+    if series.low is not None and series.high is not None:
+        low, high = (np.array(finite(v), float) for v in (series.low, series.high))
+        ax.fill_between(series.x, low, high, color=colour, alpha=0.15, lw=0)
+    style |= {"linestyle": "--" if series.published else "-", "linewidth": 0.8 * width}
+    if len(y) <= MARKED and not series.published:
+        style |= {"marker": "o", "markersize": 0.6 * width + 1.8}
+    ax.plot(series.x, y, **style)
+
+
+def _set_x(ax: Axes, chart: Chart, where: Mapping[str, str]) -> None:
+    ax.set_xlabel(chart.x, fontsize=9)
+    ax.tick_params(labelsize=8)
+    if chart.is_named:
+        crowded = sum(len(str(x)) for x in chart.series[0].x) > 45
+        ax.tick_params("x", rotation=40 if crowded else 0)
+    else:
+        ax.set_xticks(chart.ticks(where))
+
+
+def _set_y(axes: Sequence[Axes], chart: Chart, series: Sequence[Series]) -> None:
+    """One scale for all panels of a choice."""
+    parts = [part for s in series for part in (s.y, s.low, s.high) if part is not None]
+    known = [v for part in parts for v in finite(part) if v is not None]
+    log = chart.scales[0] == "log"
+    known = [v for v in known if v > 0] if log else known
+    if not known:
+        return
+    low, high = min(known), max(known)
+    if log:
+        low, high = (low / 1.15, high * 1.15)
+    else:
+        low, high = (min(low, 0), max(high, 0)) if chart.from_zero else (low, high)
+        room = 0.03 * (high - low) or 0.5
+        low, high = (low if low == 0 else low - room), high + room
+    for ax in axes:
+        ax.set_yscale("log" if log else "linear")
+        ax.set_ylim(low, high)
+
+
+def _add_legend(figure: Figure, chart: Chart) -> None:
+    from matplotlib.lines import Line2D
+
+    first = {series.name: series for series in reversed(chart.series)}
+    names = list(dict.fromkeys(series.name for series in chart.series))
+    handles = []
+    for name in names:
+        series = first[name]
+        style: dict[str, Any] = {"color": ink(series.colour), "label": name}
+        if chart.is_named:
+            style |= {"linestyle": "", "marker": "o"}
+            style |= {"markerfacecolor": "none"} if series.published else {}
+        else:
+            style["linestyle"] = "--" if series.published else "-"
+        handles.append(Line2D([], [], **style))
+    if len(handles) > 1:
+        figure.legend(handles=handles, loc="outside lower center", ncols=4, fontsize=8)
+
+
+# -- pictures ---------------------------------------------------------------------------------
 
 
 def image_rows(title: str, rows: Mapping[str, Sequence[tuple[np.ndarray, str]]]) -> Figure:
     """Images (H, W) or (H, W, 3), bytes, in named rows, each with its caption above it."""
-    from matplotlib.figure import Figure
-
     columns = max(map(len, rows.values()))
-    figure = Figure(figsize=(1.15 * columns + 0.6, 1.45 * len(rows) + 0.5), dpi=150)
-    figure.set_layout_engine("constrained")
-    figure.suptitle(title, fontsize=11, fontweight="bold")
-    axes = figure.subplots(len(rows), columns, squeeze=False)
+    figure, axes = new_grid(title, len(rows), columns, (1.15, 1.45), sharey=False)
     for line, (name, images) in zip(axes, rows.items(), strict=True):
-        line[0].text(
-            -0.15,
-            0.5,
-            name,
-            transform=line[0].transAxes,
-            rotation=90,
-            va="center",
-            ha="right",
-            fontsize=9.5,
-        )
+        place = {"transform": line[0].transAxes, "rotation": 90, "va": "center", "ha": "right"}
+        line[0].text(-0.15, 0.5, name, fontsize=9.5, **place)
         for ax in line:
             ax.set_axis_off()
         for ax, (image, caption) in zip(line, images, strict=False):
             ax.imshow(image, cmap="gray", vmin=0, vmax=255)
             ax.set_title(caption, fontsize=7)
     return figure
+
+
+def write_figure(path: Path, figure: Figure) -> None:
+    """``path`` as ``.png`` and ``.svg``.
+
+    The figure is laid out once, for the PNG; its layout engine is taken away then, since
+    matplotlib would draw the SVG twice to lay it out again.
+    """
+    from matplotlib.backend_bases import FigureCanvasBase
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    with whole_file(path.with_name(f"{path.name}.png"), "wb") as file:
+        FigureCanvasAgg(figure).print_png(file)
+    FigureCanvasBase(figure)  # takes the place of the one that keeps the pixels
+    figure.set_layout_engine(None)
+    with whole_file(path.with_name(f"{path.name}.svg"), "wb") as file:
+        figure.savefig(file, format="svg", metadata={"Date": None})

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from minidl._printable import printable
 from minidl.storage.files import is_part, own_folder, read_json, remove_parts, try_lock, whole_file
+from minidl.study.figures import write_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -136,20 +137,8 @@ class RunFolder:
             writer.writerows({k: "" if v != v else v for k, v in row.items()} for row in rows)
 
     def write_figure(self, name: str, figure: Figure) -> None:
-        """``name.png`` and ``name.svg``.
-
-        The figure is laid out once, for the PNG; its layout engine is taken away then, since
-        matplotlib would draw the SVG twice to lay it out again.
-        """
-        from matplotlib.backend_bases import FigureCanvasBase
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-        with whole_file(self / f"{name}.png", "wb") as file:
-            FigureCanvasAgg(figure).print_png(file)
-        FigureCanvasBase(figure)  # takes the place of the one that keeps the pixels
-        figure.set_layout_engine(None)
-        with whole_file(self / f"{name}.svg", "wb") as file:
-            figure.savefig(file, format="svg", metadata={"Date": None})
+        """``name.png`` and ``name.svg``."""
+        write_figure(self / name, figure)
 
 
 def _finite(data: Any) -> Any:

@@ -1,11 +1,12 @@
-"""Tables as text: for a terminal and for Markdown."""
+"""Numbers and tables as text."""
 
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from typing import Any
+
+from minidl.pages.markdown import expect_columns
 
 
 def figure(value: float | None, digits: int = 4) -> str:
@@ -27,7 +28,7 @@ def p_figure(p: float) -> str:
 
 def text_table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     """Columns lined up with spaces, the first to the left and the others to the right."""
-    _expect_columns(head, rows)
+    expect_columns(head, rows)
     table = [[str(cell) for cell in row] for row in (head, *rows)]
     widths = [max(len(row[i]) for row in table) for i in range(len(head))]
     lines = [
@@ -38,29 +39,3 @@ def text_table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
         for row in table
     ]
     return "\n".join([lines[0], "-" * (sum(widths) + 2 * len(widths) - 2), *lines[1:]])
-
-
-def markdown_table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """A table of GitHub's Markdown; what stands in a cell cannot break out of it."""
-    _expect_columns(head, rows)
-    lines = [_markdown_row(head), "|" + "---|" * len(head)]
-    return "\n".join(lines + [_markdown_row(row) for row in rows])
-
-
-def _expect_columns(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    for number, row in enumerate(rows, 1):
-        if len(row) != len(head):
-            raise ValueError(
-                f"table: expected as many cells in each row as in the head, {len(head)}, "
-                f"got {len(row)} in row {number}"
-            )
-
-
-def _markdown_row(cells: Sequence[Any]) -> str:
-    return "| " + " | ".join(map(_markdown_cell, cells)) + " |"
-
-
-def _markdown_cell(cell: Any) -> str:
-    """On one line, every | escaped; a backslash before one would undo that, so it is, too."""
-    line = " ".join(str(cell).splitlines())
-    return re.sub(r"(\\*)\|", r"\1\1\\|", line)

@@ -18,9 +18,8 @@ from minidl import ACTIVATIONS, get_activation
 from minidl.activations import CELU, ELU, Activation, LeakyReLU, RandomizedLeakyReLU
 from minidl.backend import to_numpy
 
-PUBLISHED = json.loads(
-    (Path(__file__).parents[2] / "experiments/published/activation_values.json").read_text("utf-8")
-)
+STUDIES = Path(__file__).parents[2] / "experiments" / "studies"
+PUBLISHED = json.loads((STUDIES / "activation_gallery" / "published.json").read_text("utf-8"))
 LAMBDA = mpf("1.0507009873554804934193349852946")  # Klambauer et al., equation 14
 ALPHA = mpf("1.6732632423543772848170429916717")
 

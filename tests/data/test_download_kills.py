@@ -17,7 +17,7 @@ from minidl.data.archive import extract
 from minidl.data.download import Published, fetch
 from minidl.storage.files import remove_parts, whole_file
 from minidl.study import RunFolder
-from minidl.study.figures import draw_by_epoch, new_figure
+from minidl.study.figures import new_figure
 
 resource = pytest.importorskip("resource")  # not on Windows
 CONTENT = os.urandom(200_000)
@@ -75,7 +75,7 @@ def full_disk():
 
 def figure(folder):
     drawn, (ax,) = new_figure("title")
-    draw_by_epoch(ax, [3.0, 1.0, 2.0], "series")
+    ax.plot([3.0, 1.0, 2.0])
     RunFolder(folder, "test").write_figure("x", drawn)
 
 

@@ -8,10 +8,10 @@ import re
 import shlex
 from pathlib import Path
 
-import cifar100
 import pytest
 import quotes
 from docs_text import DOCS, GUIDE, ROOT, anchors, blocks, name
+from studies.cifar100 import STUDY
 
 PAGES = sorted(DOCS.rglob("*.md"))
 LINK = re.compile(r"\]\(([^)\s]+)\)")
@@ -80,7 +80,7 @@ def test_the_commands_name_files_and_tests_that_are_there(page):
 
 def test_the_short_run_of_the_guide_is_one_that_the_experiment_takes():
     (words,) = (w for w in commands(DOCS / "guide/5_network.md") if "experiments/cifar100.py" in w)
-    chosen = cifar100.options(words[2:])
+    chosen = STUDY.options(words[2:])
     assert (chosen.epochs, chosen.limit, str(chosen.output_dir)) == (2, 1000, "runs/short")
 
 

@@ -1,39 +1,41 @@
-"""The page of the studies has all of them, and finds the verdict in each report."""
+"""The pages that list the studies have all of them, each with the answer of its report."""
 
 from __future__ import annotations
 
+import answers
 import pytest
-import verdicts
 from docs_text import DOCS
+from report_page import STUDIES, study
 
-PAGE = (DOCS / "studies.md").read_text("utf-8")
-REPORTS = sorted(DOCS.glob("results/*/report.md"))
-
-
-@pytest.mark.parametrize("report", REPORTS, ids=lambda path: path.parent.name)
-def test_each_report_has_its_verdict_on_the_page(report):
-    path = report.relative_to(DOCS).as_posix()
-    assert f"]({path})" in PAGE
-    shown = verdicts.on_page_markdown(f"before\n<!-- verdict of {path} -->\nafter")
-    assert shown == f"before\n> {verdicts.verdict(report)}\nafter"
-    assert verdicts.verdict(report) in report.read_text("utf-8")
+REPORTS = sorted(report.relative_to(DOCS).as_posix() for report in DOCS.glob("results/*/report.md"))
+pages = pytest.mark.parametrize("page", answers.PAGES, ids=lambda path: path.name)
 
 
-@pytest.mark.parametrize("report", REPORTS, ids=lambda path: path.parent.name)
-def test_the_readme_counts_the_verdicts_as_the_report_does(report):
-    readme = (DOCS.parent / "README.md").read_text("utf-8")
-    rows = [line for line in readme.splitlines() if f"(docs/{report.relative_to(DOCS)})" in line]
-    counted = verdicts.verdict(report).removeprefix("**Of").partition(".**")[0]
-    assert any(counted in row for row in rows)
+@pages
+def test_each_report_is_linked_and_answers_as_it_does_now(page):
+    text = page.read_text("utf-8")
+    assert answers.filled(text) == text, "python website/answers.py"
+    assert sorted(place[2] for place in answers.PLACE.finditer(text)) == REPORTS
+    for report in REPORTS:
+        assert f"{report})" in text
 
 
-def test_no_other_report_is_asked_for():
-    asked = verdicts.PLACE.findall(PAGE)
-    assert sorted(asked) == [report.relative_to(DOCS).as_posix() for report in REPORTS]
+@pages
+@pytest.mark.parametrize("name", STUDIES)
+def test_the_published_work_is_named(name, page):
+    work, text = study(name).work, page.read_text("utf-8")
+    assert work.title in text and work.authors in text
+    assert f"]({work.link})" in text or not work.link
 
 
-def test_a_report_without_a_verdict_is_an_error(tmp_path):
+def test_an_answer_that_has_changed_is_put_in():
+    path = REPORTS[0]
+    shown = answers.filled(f"a <!-- answer of {path} -->No longer so.<!-- / --> b")
+    assert shown == f"a <!-- answer of {path} -->{answers.answer(DOCS / path)}<!-- / --> b"
+
+
+def test_a_report_without_an_answer_is_an_error(tmp_path):
     report = tmp_path / "report.md"
     report.write_text("# Nothing\n")
     with pytest.raises(ValueError, match="not enough values"):
-        verdicts.verdict(report)
+        answers.answer(report)

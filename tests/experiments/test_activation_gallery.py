@@ -5,11 +5,11 @@ import dataclasses
 import json
 import math
 
-import activation_gallery
 import numpy as np
 import pytest
-from activation_gallery_claims import behaviour_claims, published, value_claims
-from activation_gallery_entries import gallery
+from studies.activation_gallery import STUDY, study
+from studies.activation_gallery.claims import behaviour_claims, published, value_claims
+from studies.activation_gallery.entries import gallery
 
 from minidl import ACTIVATIONS
 
@@ -90,9 +90,9 @@ def test_statements():
 
 def test_every_file(monkeypatch, tmp_path, capsys):
     some = [ENTRIES["sigmoid"], ENTRIES["apl"]]
-    monkeypatch.setattr(activation_gallery, "gallery", lambda: some)
-    activation_gallery.main(["--output-dir", str(tmp_path)])
-    names = {"overview", "sigmoid", "apl"}
+    monkeypatch.setattr(study, "gallery", lambda: some)
+    STUDY.run(["--output-dir", str(tmp_path)])
+    names = {"overview", "one-by-one"}
     figures = {path.name for path in (tmp_path / "figures").iterdir()}
     assert figures == {f"{name}.{kind}" for name in names for kind in ("png", "svg")}
     report = (tmp_path / "report.md").read_text(encoding="utf-8")

@@ -4,13 +4,12 @@ import csv
 import json
 from dataclasses import replace
 
-import activation_study
-import activation_study_report
-import activation_study_training
 import numpy as np
 import pytest
-from activation_study_claims import CLAIMS, TABLES, published
-from activation_study_training import (
+import study_runs
+from studies.activation_study import STUDY, study, training
+from studies.activation_study.claims import CLAIMS, TABLES, published
+from studies.activation_study.training import (
     ACTIVATIONS,
     SET_UPS,
     Cell,
@@ -39,6 +38,7 @@ from minidl.microscope.run import looks_of
 from minidl.storage.sealed import decoded, read_sealed
 from minidl.study import judge
 from minidl.study.cells import Cell as KeptCell
+from minidl.study.run import Run
 from minidl.training.checkpoint import Checkpoint
 
 SHAPES = {"mnist": (1, 28, 28), "cifar-10": (3, 32, 32)}
@@ -66,11 +66,9 @@ def run(monkeypatch, tmp_path):
 
     def run(*arguments, figures=False):
         if not figures:
-            monkeypatch.setattr(activation_study_report, "all_figures", lambda *_: [])
-        monkeypatch.setattr(activation_study, "load", lambda name, *_, **__: DATA[name])
-        folder = tmp_path / "run"
-        activation_study.main([*arguments, "--device", "cpu", "--output-dir", str(folder)])
-        return folder
+            study_runs.without_figures(monkeypatch)
+        study_runs.give(monkeypatch, DATA)
+        return study_runs.run(STUDY, tmp_path / "run", *arguments)
 
     return run
 
@@ -80,11 +78,11 @@ def trained(monkeypatch):
     """The cells that are trained, in a list."""
     cells = []
 
-    def spy(cell, *arguments, **options):
+    def spy(run, cell, *arguments):
         cells.append(cell)
-        return train_cell(cell, *arguments, **options)
+        return train_cell(run, cell, *arguments)
 
-    monkeypatch.setattr(activation_study, "train_cell", spy)
+    monkeypatch.setattr(study, "train_cell", spy)
     return cells
 
 
@@ -125,7 +123,7 @@ def test_every_file_and_key(run, capsys):
 def test_figures_of_one_setting(run):
     one = ("--data-sets", "mnist", "--optimizers", "adam")
     folder = run("--epochs", "2", "--quiet", *one, figures=True)
-    names = {"losses_mnist_adam", "figure3_gradients_mnist_adam"}
+    names = {chart.file for chart in STUDY.report_of(folder).charts()}
     assert {path.stem for path in (folder / "figures").iterdir()} == names
     report = (folder / "report.md").read_text(encoding="utf-8")
     for name in names:
@@ -158,12 +156,12 @@ def test_finished_cells_are_not_trained_again(run, trained):
 
 
 def test_cells_done_before_a_failure_stay(run, monkeypatch, tmp_path):
-    def fails(cell, *arguments, **options):
+    def fails(run, cell, *arguments):
         if cell.activation == "leaky_relu":
             raise OSError("no space left")
         return {"epochs": 1}
 
-    monkeypatch.setattr(activation_study, "train_cell", fails)
+    monkeypatch.setattr(study, "train_cell", fails)
     with pytest.raises(OSError, match="no space left"):
         run("--quiet", "--jobs", "1", "--data-sets", "mnist", "--optimizers", "sgd")
     kept = {path.name for path in (tmp_path / "run" / "cells").iterdir()}
@@ -256,20 +254,13 @@ def trained_cell(monkeypatch, folder, epochs):
             found.append(np.sqrt((network["conv2d_2"].dW.astype(float) ** 2).sum()))
             yield epoch
 
-    real = activation_study_training.train
-    monkeypatch.setattr(activation_study_training, "train", spy)
-    cell = train_cell(
-        Cell("mnist", "adam", "elu"),
-        SET_UPS["run"],
-        0,
-        Images.of(DATA["mnist"], 0),
-        CLASSES,
-        Checkpoint(folder / "elu.checkpoint"),
-        epochs=epochs,
-        device=CPU,
-        graph=True,
-        progress=False,
-    )
+    real = training.train
+    monkeypatch.setattr(training, "train", spy)
+    place = ["--device", "cpu", "--quiet", "--output-dir", str(folder)]
+    chosen = STUDY.options(["--epochs", str(epochs), *place])
+    run = Run.begin("activation_study", chosen, lambda: [DATA["mnist"]], ["epochs"], "")
+    images, checkpoint = Images.of(DATA["mnist"], 0), Checkpoint(folder / "elu.checkpoint")
+    cell = train_cell(run, Cell("mnist", "adam", "elu"), images, CLASSES, checkpoint)
     return cell, found
 
 
@@ -280,13 +271,13 @@ def test_gradients_are_those_of_the_last_batch(monkeypatch, tmp_path):
 
 def test_early_stopping_and_both_weights(monkeypatch, tmp_path):
     values = iter([3.0, 1.0, 2.0, 2.0, 2.0, 2.0, 2.0])
-    real = activation_study_training.evaluate
+    real = training.evaluate
 
     def evaluate(network, examples, loss):
         found = real(network, examples, loss)
         return replace(found, loss=next(values)) if len(examples) == 32 else found
 
-    monkeypatch.setattr(activation_study_training, "evaluate", evaluate)
+    monkeypatch.setattr(training, "evaluate", evaluate)
     cell, _ = trained_cell(monkeypatch, tmp_path, epochs=50)
     assert (cell["epochs"], cell["best_epoch"]) == (7, 2)
     assert cell["test"]["last"]["loss"] != cell["test"]["best"]["loss"]
@@ -406,7 +397,7 @@ def test_published_tables():
 
 def test_wrong_options(capsys):
     with pytest.raises(SystemExit) as stopped:
-        activation_study.main(["--set-up", "other"])
+        STUDY.run(["--set-up", "other"])
     assert stopped.value.code == 2
     assert "--set-up: invalid choice: 'other'" in capsys.readouterr().err
 

@@ -1,18 +1,18 @@
 """The study of adaptive activation functions from its command line to its report, made tiny."""
 
 import csv
-import json
+import tempfile
 from dataclasses import replace
+from pathlib import Path
 
-import adaptive_activations
-import adaptive_activations_report
-import adaptive_activations_training as training
 import numpy as np
 import pytest
-from adaptive_activations_claims import CLAIMS
-from adaptive_activations_series import Figures, Series, last, published, shape
-from adaptive_activations_summary import _weights
-from adaptive_activations_training import (
+import study_runs
+from studies.adaptive_activations import STUDY, training
+from studies.adaptive_activations.claims import CLAIMS
+from studies.adaptive_activations.series import Figures, Series, last, published, shape
+from studies.adaptive_activations.study import _weights
+from studies.adaptive_activations.training import (
     FULL,
     REDUCED,
     Outcome,
@@ -26,20 +26,29 @@ from adaptive_activations_training import (
     shrunk,
 )
 
-from minidl import APL, Activate, Dense, Examples
+from minidl import APL, Activate, Dense, Examples, SoftmaxCrossEntropy
 from minidl.backend import CPU
 from minidl.data import standin
 from minidl.microscope.run import looks_of
 from minidl.study import judge
-from minidl.study.recording import History
+from minidl.study.recording import History, record
+from minidl.training.checkpoint import Checkpoint
 
 TINY = Size(20, 10, 1, 10, (2, 3, 2), 4, 2, 16)
 DATA = standin.generate(seed=0, train=40, test=20)
 IMAGES = prepared(DATA.train, 20), prepared(DATA.test, 10)
 
 
+def alone(name, label, *network_data_and_rule, checkpoint, **options):
+    """Train as a run does, without a run."""
+    network, train, test, rule = network_data_and_rule
+    loss = SoftmaxCrossEntropy()
+    return record(network, train, test, loss, rule, progress=False, **options)
+
+
 def tiny(size=TINY, seed=0):
-    return Training(size, *IMAGES, len(DATA.classes), seed, CPU)
+    checkpoint = Checkpoint(Path(tempfile.mkdtemp()) / "x.checkpoint")
+    return Training(size, *IMAGES, len(DATA.classes), seed, CPU, alone, checkpoint)
 
 
 # -- from the command line to the report ----------------------------------------------------
@@ -51,18 +60,12 @@ def run(monkeypatch, tmp_path):
 
     def run(*arguments, figures=False):
         if not figures:
-            monkeypatch.setattr(adaptive_activations_report, "all_figures", lambda *_: [])
-        monkeypatch.setattr(adaptive_activations, "REDUCED", TINY)
-        monkeypatch.setattr(adaptive_activations, "load", lambda *_, **__: DATA)
-        place = ["--device", "cpu", "--quiet", "--output-dir", str(tmp_path / "run")]
-        adaptive_activations.main([*arguments, *place])
-        return tmp_path / "run"
+            study_runs.without_figures(monkeypatch)
+        monkeypatch.setattr(type(STUDY), "reduced", TINY)
+        study_runs.give(monkeypatch, DATA)
+        return study_runs.run(STUDY, tmp_path / "run", "--quiet", *arguments)
 
     return run
-
-
-def summary(folder):
-    return json.loads((folder / "summary.json").read_text(encoding="utf-8"))
 
 
 def test_a_training_that_was_not_probed_has_no_figures_of_layers():
@@ -71,7 +74,7 @@ def test_a_training_that_was_not_probed_has_no_figures_of_layers():
 
 def test_every_file_and_key(run, capsys):
     folder = run(figures=True)
-    found = summary(folder)
+    found = study_runs.summary(folder)
     assert found["size"]["train_images"] == 20
     assert found["is_full_size"] is False
     assert [len(claims) for claims in found["claims"].values()] == [len(CLAIMS)] * 2
@@ -86,22 +89,22 @@ def test_every_file_and_key(run, capsys):
     }
     with open(folder / "epochs.csv", encoding="utf-8", newline="") as file:
         assert len(list(csv.DictReader(file))) == 25
-    names = {"hinges", "functions_accuracy", "functions_loss", "depth"}
-    names |= {"shapes_as_run", "shapes_as_described"}
+    names = {chart.file for chart in STUDY.report_of(folder).charts()}
+    assert {"hinges", "shapes", "depth"} <= names
     figures = {path.name for path in (folder / "figures").iterdir()}
     assert figures == {f"{name}.{kind}" for name in names for kind in ("png", "svg")}
     report = (folder / "report.md").read_text(encoding="utf-8")
     assert "Update-to-weight ratio by layer" in (folder / "report.html").read_text("utf-8")
     assert "Smaller than the study: 20 of its 50,000 training images" in report
-    assert "| 10 | 0.8133 |" in report
+    assert "| 10 | 81.3% |" in report
     for name in names:
         assert f"(figures/{name}.png)" in report
-    assert "as run: " in capsys.readouterr().out
+    assert "as run" in capsys.readouterr().out
 
 
 def test_same_seed_same_figures_whatever_the_jobs(run):
     def losses(*arguments):
-        trainings = summary(run("--seeds", "2", *arguments))["runs"]
+        trainings = study_runs.summary(run("--seeds", "2", *arguments))["runs"]
         return [[t["test_loss"] for t in block["trainings"]] for block in trainings]
 
     one = losses("--jobs", "1")
@@ -111,7 +114,7 @@ def test_same_seed_same_figures_whatever_the_jobs(run):
 
 def test_size_of_the_command_line():
     def size(*arguments):
-        return adaptive_activations.size_of(adaptive_activations.options(list(arguments)))
+        return STUDY.size(STUDY.options(list(arguments)))
 
     assert size() == REDUCED
     assert size("--full") == FULL
@@ -120,8 +123,8 @@ def test_size_of_the_command_line():
 
 def test_wrong_options(capsys):
     with pytest.raises(SystemExit):
-        adaptive_activations.main(["--images", "0"])
-    assert "--images: expected a whole number from 1, got '0'" in capsys.readouterr().err
+        STUDY.run(["--images", "0"])
+    assert "--images: expected an integer from 1, got '0'" in capsys.readouterr().err
 
 
 # -- the networks -----------------------------------------------------------------------------
@@ -169,7 +172,7 @@ def test_carried_over_the_function_is_the_same():
     assert not a[2:].any() and not b[2:].any() and a[:2].all()
 
 
-def test_as_run_goes_on_where_it_stopped(monkeypatch):
+def test_as_run_each_starts_where_the_last_one_stopped(monkeypatch):
     first = []
 
     def run(self, network, rng, label):

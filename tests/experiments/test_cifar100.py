@@ -2,24 +2,27 @@
 
 import csv
 import dataclasses
-import json
 import subprocess
 import sys
 from pathlib import Path
 
-import activation_gallery
-import cifar100
 import numpy as np
 import pytest
-from cifar100_claims import judge, published
-from cifar100_units import explained, over_all_images
+import study_runs
+from studies import activation_gallery
+from studies.cifar100 import STUDY
+from studies.cifar100.claims import judge, published
+from studies.cifar100.study import build_network, build_optimizer
+from studies.cifar100.units import explained, over_all_images
+from study_runs import summary
 
 from minidl import ACTIVATIONS, Examples, Network, SoftmaxCrossEntropy, get_device, probe
 from minidl.data import standin
+from minidl.study.seeds import batches_rng
 from minidl.training.checkpoint import CheckpointError
 from minidl.training.software import Software
 
-SCRIPT = Path(cifar100.__file__)
+SCRIPT = Path(__file__).parents[2] / "experiments" / "cifar100.py"
 HIDDEN = ["--hidden", "16", "16", "16", "16"]
 
 
@@ -30,20 +33,17 @@ def small():
 
 @pytest.fixture
 def run(monkeypatch, tmp_path, small):
-    """Run the experiment in this process and return its folder."""
+    """Run the experiment in this process and return its folder; figures only where asked for."""
 
-    def run(*arguments, title=None, name="stand-in", train=None):
+    def run(*arguments, title=None, name="stand-in", train=None, figures=False):
         known = small if train is None else dataclasses.replace(small, train=train)
         data = dataclasses.replace(known, name=name, title=title or small.title)
-        monkeypatch.setattr(cifar100, "load", lambda *_, **__: data)
-        cifar100.main([*arguments, "--device", "cpu", "--output-dir", str(tmp_path / "run")])
-        return tmp_path / "run"
+        study_runs.give(monkeypatch, data)
+        if not figures:
+            study_runs.without_figures(monkeypatch)
+        return study_runs.run(STUDY, tmp_path / "run", *arguments)
 
     return run
-
-
-def summary(folder):
-    return json.loads((folder / "summary.json").read_text(encoding="utf-8"))
 
 
 def rows(path):
@@ -52,7 +52,7 @@ def rows(path):
 
 
 def test_every_file_and_key(run, capsys):
-    folder = run("--epochs", "3", *HIDDEN)
+    folder = run("--epochs", "3", *HIDDEN, figures=True)
     found = summary(folder)
     assert found["epochs"] == 3
     assert (found["train_images"], found["test_images"]) == (300, 100)
@@ -76,14 +76,17 @@ def test_every_file_and_key(run, capsys):
     assert (first["epoch"], first["network"], first["parameter"]) == ("1", "sigmoid", "W")
     assert float(first["mean_abs"]) == found["networks"]["sigmoid"]["gradients"]["weights"][0][0]
     figures = {path.name for path in (folder / "figures").iterdir()}
-    assert {f"figure{n}" for n in range(2, 10)} == {name.partition("_")[0] for name in figures}
-    assert {path.suffix for path in (folder / "figures").iterdir()} == {".png", ".svg"}
+    charts = [chart.file for chart in STUDY.report_of(folder).charts()]
+    assert figures == {f"{name}.{kind}" for name in charts for kind in ("png", "svg")}
     out = capsys.readouterr().out
     assert "stand-in" in out.splitlines()[0]
     assert "stand-in" in out.splitlines()[-1]
     report = (folder / "report.md").read_text(encoding="utf-8")
     assert "Not CIFAR-100" in report
+    assert STUDY.report_of(folder).stamp == "stand-in (generated images, not CIFAR-100)"
     assert "| published, epoch 3 |" in report
+    for name in charts:
+        assert f"(figures/{name}.png)" in report
     assert "dead on all 300 training images" in report
 
 
@@ -149,26 +152,25 @@ def test_another_study_does_not_write_here(run):
     folder = run("--epochs", "1", "--quiet", *HIDDEN)
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     with pytest.raises(FileExistsError, match=r"run of activation_gallery .* run of cifar100;"):
-        activation_gallery.main(["--output-dir", str(folder)])
+        activation_gallery.STUDY.run(["--output-dir", str(folder)])
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
 
 
 def test_networks_start_alike_and_see_the_same_batches(small):
-    chosen = cifar100.options([*HIDDEN])
+    chosen = STUDY.options([*HIDDEN])
     device = get_device("cpu")
     networks = [
-        cifar100.build_network(activation, chosen, small, 3, device)
-        for activation in ("sigmoid", "relu")
+        build_network(activation, chosen, small, 3, device) for activation in ("sigmoid", "relu")
     ]
     assert np.array_equal(networks[0].theta, networks[1].theta)
-    batches = [cifar100.batches_rng(3).permutation(50) for _ in range(2)]
+    batches = [batches_rng(3).permutation(50) for _ in range(2)]
     assert np.array_equal(*batches)
 
 
 def test_weights_can_be_loaded(run, small):
     folder = run("--epochs", "1", *HIDDEN)
-    chosen = cifar100.options([*HIDDEN])
-    network = cifar100.build_network("relu", chosen, small, 1, get_device("cpu"))
+    chosen = STUDY.options([*HIDDEN])
+    network = build_network("relu", chosen, small, 1, get_device("cpu"))
     network.load(folder / "weights/relu-seed0.npz")
     accuracy = (
         network.predict(small.test.inputs / np.float32(255)).argmax(1) == small.test.targets
@@ -194,7 +196,7 @@ def test_other_activations_have_no_claims(run, capsys):
     assert set(found["networks"]) == {"tanh", "elu", "gelu"}
     assert found["claims"] == []
     assert found["paired_t_test"]["statistic"] is None  # one epoch is one pair
-    assert (folder / "figures/gelu_gradients.png").exists()
+    assert "gelu" in (folder / "report.html").read_text(encoding="utf-8")
     assert "epoch 1/1" not in capsys.readouterr().out
 
 
@@ -220,7 +222,7 @@ def test_table_of_a_published_set_up_shows_both_figures(run):
 
 @pytest.mark.parametrize("name", ["sgd", "rmsprop", "adam", "adamw"])
 def test_every_optimizer_with_the_defaults_of_keras(name):
-    optimizer = cifar100.build_optimizer(cifar100.options(["--optimizer", name]))
+    optimizer = build_optimizer(STUDY.options(["--optimizer", name]))
     assert optimizer.learning_rate == {"sgd": 0.01}.get(name, 0.001)
     assert getattr(optimizer, "epsilon", 1e-7) == 1e-7
 
@@ -285,7 +287,7 @@ def test_too_few_epochs_for_a_trend():
 
 def test_dead_units_are_counted_over_all_images(small):
     """Against all images at once, and the gradient of the living ones against their columns."""
-    network = cifar100.build_network("relu", cifar100.options(HIDDEN), small, 0, get_device("cpu"))
+    network = build_network("relu", STUDY.options(HIDDEN), small, 0, get_device("cpu"))
     network["dense_1"].b[:5] = -100  # dead whatever comes in
     found = over_all_images(network, small.train, SoftmaxCrossEntropy())
     network.forward(small.train.batch(0, 300, network.dtype)[0])
@@ -328,8 +330,8 @@ def test_whether_dead_units_explain_the_first_layer_follows_from_the_figures(gra
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--epochs", "0"], "--epochs: expected a whole number from 1, got '0'"),
-        (["--limit", "many"], "--limit: expected a whole number from 1, got 'many'"),
+        (["--epochs", "0"], "--epochs: expected an integer from 1, got '0'"),
+        (["--limit", "many"], "--limit: expected an integer from 1, got 'many'"),
         (["--activations", "relu"], "--activations: expected two or more different"),
         (["--activations", "relu", "relu"], "--activations: expected two or more different"),
         (["--activations", "relu", "softmax"], "invalid choice: 'softmax'"),
@@ -341,7 +343,7 @@ def test_whether_dead_units_explain_the_first_layer_follows_from_the_figures(gra
 )
 def test_wrong_options(arguments, message, capsys):
     with pytest.raises(SystemExit) as stopped:
-        cifar100.main(arguments)
+        STUDY.run(arguments)
     assert stopped.value.code == 2
     assert message in capsys.readouterr().err
 
@@ -370,11 +372,14 @@ def test_help():
         --learning-rate --dataset --data-dir --limit --device --jobs --threads --output-dir
         --quiet"""
     assert set(options.split()) <= set(done.stdout.replace(",", " ").split())
+    assert "None" not in done.stdout  # an option without a default does not say one
+    assert "(default: 20)" in done.stdout
 
 
 def test_on_a_gpu_it_comes_to_the_same(device, small, monkeypatch, tmp_path):
     """The whole experiment as a CUDA graph, and launch by launch, beside the CPU."""
-    monkeypatch.setattr(cifar100, "load", lambda *_, **__: small)
+    study_runs.give(monkeypatch, small)
+    study_runs.without_figures(monkeypatch)
     found = {}
     for name, options in {
         "cpu": ["--device", "cpu"],
@@ -382,7 +387,7 @@ def test_on_a_gpu_it_comes_to_the_same(device, small, monkeypatch, tmp_path):
         "launches": ["--device", device.name, "--no-graph"],
     }.items():
         folder = tmp_path / name
-        cifar100.main([*HIDDEN, "--epochs", "2", *options, "--quiet", "--output-dir", str(folder)])
+        STUDY.run([*HIDDEN, "--epochs", "2", *options, "--quiet", "--output-dir", str(folder)])
         found[name] = summary(folder)["networks"]
     for network, figures in found["cpu"].items():
         for name in ("graph", "launches"):

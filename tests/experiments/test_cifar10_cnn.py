@@ -1,19 +1,18 @@
 """The CIFAR-10 experiment from its command line to its report, on a few hundred images."""
 
 import csv
-import json
 from dataclasses import replace
 
-import cifar10_cnn
-import cifar10_cnn_report
-import cifar10_cnn_training as training
 import numpy as np
 import pytest
-from cifar10_cnn_claims import CLAIMS, Series, published
-from cifar10_cnn_figures import mosaic, picture
-from cifar10_cnn_summary import moment, network_block
-from cifar10_cnn_training import LayerLook, Look, Outcome, build_network, one_sign, plateau
-from study import batches_rng, keras_optimizer
+import study_runs
+from studies.cifar10_cnn import STUDY, training
+from studies.cifar10_cnn.claims import CLAIMS, Series, published
+from studies.cifar10_cnn.figures import mosaic, picture
+from studies.cifar10_cnn.study import PICTURES
+from studies.cifar10_cnn.summary import moment, network_block
+from studies.cifar10_cnn.training import LayerLook, Look, Outcome, build_network, one_sign, plateau
+from study_runs import summary
 
 from minidl import Conv2D, Dense, Examples, SoftmaxCrossEntropy, evaluate, probe, train
 from minidl.backend import CPU, to_numpy
@@ -21,6 +20,8 @@ from minidl.data import Dataset
 from minidl.data.cifar import CIFAR_10
 from minidl.study import judge, recording
 from minidl.study.recording import History
+from minidl.study.run import Run
+from minidl.study.seeds import batches_rng, keras_optimizer
 from minidl.training.checkpoint import Checkpoint
 
 CLASSES = CIFAR_10.classes
@@ -46,17 +47,11 @@ def run(monkeypatch, tmp_path):
 
     def run(*arguments, figures=False):
         if not figures:
-            monkeypatch.setattr(cifar10_cnn_report, "all_figures", lambda *_: [])
-        monkeypatch.setattr(cifar10_cnn, "load", lambda *_, **__: DATA)
-        folder = tmp_path / "run"
-        cifar10_cnn.main([*arguments, "--device", "cpu", "--output-dir", str(folder)])
-        return folder
+            study_runs.without_figures(monkeypatch)
+        study_runs.give(monkeypatch, DATA)
+        return study_runs.run(STUDY, tmp_path / "run", *arguments)
 
     return run
-
-
-def summary(folder):
-    return json.loads((folder / "summary.json").read_text(encoding="utf-8"))
 
 
 def rows_of(path):
@@ -79,11 +74,12 @@ def test_every_file_and_key(run, capsys):
     steps = [int(row["step"]) for row in looks if row["network"] == "relu"]
     assert steps == [s for s in range(9) for _ in range(3)]  # all: an epoch has but four steps
     figures = {path.stem for path in (folder / "figures").iterdir()}
-    assert figures == set(cifar10_cnn_report.CAPTIONS)
+    assert figures == {chart.file for chart in STUDY.report_of(folder).charts()} | set(PICTURES)
+    assert "plateau" in figures
     report = (folder / "report.md").read_text(encoding="utf-8")
     assert (folder / "report.html").exists()
     assert "2 epochs instead of the study's 10" in report
-    assert "published (42) | 0.001 | 4 | 10 | 0.4672" in report
+    assert "published, seed 42, learning rate 0.001 | 4 | 10 | 46.7%" in report
     assert "(0.5607)" in report  # ReLU's published test accuracy after the first epoch
     for name in figures:
         assert f"(figures/{name}.png)" in report
@@ -121,17 +117,17 @@ def test_network_is_that_of_the_study():
     assert not conv.b.any() and not dense.b.any()
 
 
-def trained(device, epochs, weights, **more):
-    return training.run_network(
-        "relu", 3, SMALL, TEST, 10, np.array([2, 0]),
-        Checkpoint(weights.with_suffix(".checkpoint")), epochs=epochs, device=device,
-        graph=True, progress=False, weights=weights, **more,
-    )  # fmt: skip
+def trained(device, epochs, folder, **more):
+    place = ["--device", device.name, "--quiet", "--output-dir", str(folder)]
+    chosen = STUDY.options(["--epochs", str(epochs), *place])
+    run = Run.begin("cifar10_cnn", chosen, lambda: [DATA], [], "")
+    checkpoint = Checkpoint(folder / "x.checkpoint")
+    return training.run_network(run, "w", "relu", 3, np.array([2, 0]), checkpoint, **more)
 
 
 def test_looks_change_nothing(device, monkeypatch, tmp_path):
     monkeypatch.setattr(training, "PROBED", 30)
-    outcome = trained(device, 2, tmp_path / "w.npz")
+    outcome = trained(device, 2, tmp_path)
 
     network = build_network("relu", (3, 8, 8), 10, 3, device)
     start = to_numpy(network["conv2d_1"].parameters()["W"]).copy()
@@ -142,7 +138,7 @@ def test_looks_change_nothing(device, monkeypatch, tmp_path):
     losses = [epoch.train_loss for epoch in plain]
     assert outcome.history.train_loss == losses
     looked = build_network("relu", (3, 8, 8), 10, 9, device)
-    looked.load(tmp_path / "w.npz")
+    looked.load(tmp_path / "weights" / "w.npz")
     assert np.array_equal(to_numpy(looked.theta), to_numpy(network.theta))
 
     assert [look.step for look in outcome.looks] == list(range(9))
@@ -196,7 +192,7 @@ def test_until_it_moves_ends_one_epoch_later(monkeypatch, tmp_path):
         return replace(evaluate(network, examples, loss), accuracy=next(accuracies))
 
     monkeypatch.setattr(recording, "evaluate", scripted)
-    outcome = trained(CPU, 9, tmp_path / "w.npz", until_it_moves=True)
+    outcome = trained(CPU, 9, tmp_path, until_it_moves=True)
     assert outcome.history.test_accuracy == [0.1, 0.11, 0.2, 0.1]
     assert outcome.looks[-1].step == 16
 
@@ -342,12 +338,12 @@ def test_series_of_a_summary():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--epochs", "0"], "--epochs: expected a whole number from 1, got '0'"),
+        (["--epochs", "0"], "--epochs: expected an integer from 1, got '0'"),
         (["--plateau-seeds", "-1"], "--plateau-seeds: expected 0 or more, got -1"),
     ],
 )
 def test_wrong_options(arguments, message, capsys):
     with pytest.raises(SystemExit) as stopped:
-        cifar10_cnn.main(arguments)
+        STUDY.run(arguments)
     assert stopped.value.code == 2
     assert message in capsys.readouterr().err

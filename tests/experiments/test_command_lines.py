@@ -1,4 +1,4 @@
-"""What a user can put right ends a study in one line; all of them share study.py."""
+"""What a user can put right ends a study in one line; all of them share one door."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-import study
 
-EXPERIMENTS = Path(study.__file__).parent
+EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 
 
 @pytest.mark.parametrize(

@@ -1,24 +1,23 @@
 """The Fashion-MNIST experiment from its command line to its report, on a few hundred images."""
 
 import csv
-import json
 from dataclasses import replace
 
-import fashion_mnist
-import fashion_mnist_report
 import numpy as np
-import pair
 import pytest
-from fashion_mnist_claims import CLAIMS, Series, published
-from fashion_mnist_training import SET_UPS, Images, build_network, first_mistakes
-from study import keras_optimizer
+import study_runs
+from studies.fashion_mnist import STUDY
+from studies.fashion_mnist.claims import CLAIMS, Series, published
+from studies.fashion_mnist.training import SET_UPS, Images, build_network, first_mistakes
+from study_runs import summary
 
 from minidl import SGD, Adam, Dropout, Examples, class_report, predicted_labels
 from minidl.backend import CPU
 from minidl.data import Dataset
 from minidl.data.idx import FASHION_MNIST
 from minidl.microscope.run import looks_of
-from minidl.study import judge
+from minidl.study import judge, pairs
+from minidl.study.seeds import keras_optimizer
 
 CLASSES = FASHION_MNIST.classes
 
@@ -43,17 +42,11 @@ def run(monkeypatch, tmp_path):
 
     def run(*arguments, figures=False):
         if not figures:
-            monkeypatch.setattr(fashion_mnist_report, "all_figures", lambda *_: [])
-        monkeypatch.setattr(fashion_mnist, "load", lambda *_, **__: DATA)
-        folder = tmp_path / "run"
-        fashion_mnist.main([*arguments, "--device", "cpu", "--output-dir", str(folder)])
-        return folder
+            study_runs.without_figures(monkeypatch)
+        study_runs.give(monkeypatch, DATA)
+        return study_runs.run(STUDY, tmp_path / "run", *arguments)
 
     return run
-
-
-def summary(folder):
-    return json.loads((folder / "summary.json").read_text(encoding="utf-8"))
 
 
 def test_every_file_and_key(run, capsys):
@@ -81,7 +74,7 @@ def test_every_file_and_key(run, capsys):
     assert len(rows) == 4 * 2 * 2 * 2
     assert (rows[0]["set_up"], rows[0]["network"], rows[0]["epoch"]) == ("as_run", "sigmoid", "1")
     figures = {path.name for path in (folder / "figures").iterdir()}
-    expected = {f"{key}_{what}" for key in SET_UPS for what in ("accuracy", "loss")}
+    expected = {chart.file for chart in STUDY.report_of(folder).charts()}
     expected |= {"as_run_mistakes", "as_described_mistakes"}
     assert figures == {f"{name}.{kind}" for name in expected for kind in ("png", "svg")}
     report = (folder / "report.md").read_text(encoding="utf-8")
@@ -291,7 +284,7 @@ def test_times_are_compared_where_nothing_else_ran(seconds, alone, verdict):
     ],
 )
 def test_what_ran_beside_a_run_stands_in_its_summary(changed, expected):
-    assert pair.alone({"jobs": 1, "load_of_others": 0.05, "done_before": 0} | changed) is expected
+    assert pairs.alone({"jobs": 1, "load_of_others": 0.05, "done_before": 0} | changed) is expected
 
 
 # -- the command line -------------------------------------------------------------------------
@@ -300,14 +293,14 @@ def test_what_ran_beside_a_run_stands_in_its_summary(changed, expected):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--epochs", "0"], "--epochs: expected a whole number from 1, got '0'"),
-        (["--seeds", "x"], "--seeds: expected a whole number from 1, got 'x'"),
+        (["--epochs", "0"], "--epochs: expected an integer from 1, got '0'"),
+        (["--seeds", "x"], "--seeds: expected an integer from 1, got 'x'"),
         (["--seed", "-1"], "--seed: expected 0 or more, got -1"),
     ],
 )
 def test_wrong_options(arguments, message, capsys):
     with pytest.raises(SystemExit) as stopped:
-        fashion_mnist.main(arguments)
+        STUDY.run(arguments)
     assert stopped.value.code == 2
     assert message in capsys.readouterr().err
 

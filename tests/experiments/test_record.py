@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import cifar10_cnn
-import cifar100
 import numpy as np
 import pytest
+import study_runs
+from studies import cifar10_cnn, cifar100
 
 from minidl.data import standin
 from minidl.microscope.__main__ import main
 from minidl.microscope.run import looks_of
+from minidl.study import recording
 from minidl.training.checkpoint import CheckpointError
 
 SMALL = standin.generate(seed=0, train=100, test=50)
@@ -19,15 +20,19 @@ DENSE = ["--hidden", "16", "16", "16", "16", "--epochs", "2", "--quiet", "--devi
 @pytest.fixture
 def run(monkeypatch, tmp_path):
     """Run the CIFAR-100 experiment up to its report; its folder, and what the report is of."""
-    monkeypatch.setattr(cifar100, "load", lambda *_, **__: SMALL)
-    monkeypatch.setattr(cifar100, "write_report", lambda folder, set_up, runs: runs)
-    monkeypatch.setattr(cifar100, "claims_table", lambda runs: reported.extend(runs))
-    reported = []
+    study_runs.give(monkeypatch, SMALL)
+    monkeypatch.setattr(type(cifar100.STUDY), "finish", lambda *_: None)
+    monkeypatch.setattr(type(cifar100.STUDY), "tables", lambda _, run, results: kept(results))
+    reported = {}
+
+    def kept(results):
+        reported.update({name: trained.history for name, trained in results.items()})
+        return {}
 
     def run(name, *arguments):
         reported.clear()
-        cifar100.main([*DENSE, *arguments, "--output-dir", str(tmp_path / name)])
-        return tmp_path / name, reported[0].histories()
+        cifar100.STUDY.run([*DENSE, *arguments, "--output-dir", str(tmp_path / name)])
+        return tmp_path / name, dict(reported)
 
     return run
 
@@ -49,16 +54,16 @@ def test_a_recorded_run_has_the_same_results_and_a_look_for_each_epoch(run):
     for name, found in looks.items():
         ours, theirs = weights(plain, name), weights(recorded, name)
         assert all(np.array_equal(ours[key], theirs[key]) for key in ours)
-        probes = histories[name.removesuffix("-seed0")].probes
+        probes = histories[name].probes
         for look, probe in zip(found[1:], probes, strict=True):  # the study's own figures
             assert look.loss == probe.loss
             means = [float(layer.gradient.mean()) for layer in look.layers]
             assert means == pytest.approx(probe.mean_abs(), rel=1e-5)
 
 
-def test_a_run_that_was_broken_off_goes_on_with_its_looks(run, monkeypatch):
+def test_a_run_that_was_stopped_resumes_with_its_looks(run, monkeypatch):
     whole, _ = run("whole", "--record", "--jobs", "1")
-    evaluate, calls = cifar100.record.__globals__["evaluate"], []
+    evaluate, calls = recording.evaluate, []
 
     def broken(*arguments):
         calls.append(arguments)
@@ -66,7 +71,7 @@ def test_a_run_that_was_broken_off_goes_on_with_its_looks(run, monkeypatch):
             raise KeyboardInterrupt
         return evaluate(*arguments)
 
-    monkeypatch.setitem(cifar100.record.__globals__, "evaluate", broken)
+    monkeypatch.setattr(recording, "evaluate", broken)
     with pytest.raises(KeyboardInterrupt):
         run("broken", "--record", "--jobs", "1")
     left = sorted(path.name for path in whole.with_name("broken").rglob("epoch-*"))
@@ -92,12 +97,13 @@ def test_looks_do_not_outlive_what_fresh_throws_away(run):
 
 
 def test_the_microscope_opens_what_the_convolution_study_records(monkeypatch, tmp_path):
-    monkeypatch.setattr(cifar10_cnn, "load", lambda *_, **__: SMALL)
-    for name in ("write_report", "claims_table"):
-        monkeypatch.setattr(cifar10_cnn, name, lambda *_: None)
+    study_runs.give(monkeypatch, SMALL)
+    study_runs.without_figures(monkeypatch)
+    for name in ("finish", "figures"):
+        monkeypatch.setattr(type(cifar10_cnn.STUDY), name, lambda *_: ())
     arguments = ["--epochs", "1", "--plateau-seeds", "0", "--quiet", "--device", "cpu", "--record"]
     folder = tmp_path / "run"
-    cifar10_cnn.main([*arguments, "--output-dir", str(folder)])
+    cifar10_cnn.STUDY.run([*arguments, "--output-dir", str(folder)])
     found = looks_of(folder)
     names = ["relu-seed-0", "sigmoid-gentle", "sigmoid-seed-0"]
     assert [network.name for network in found] == names

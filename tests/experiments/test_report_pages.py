@@ -9,19 +9,20 @@ import subprocess
 import sys
 from pathlib import Path
 
-import cifar100
-import cifar100_report
 import numpy as np
 import pytest
+import study_runs
 from browser import serious_faults, sticks_out
-from fashion_mnist_page import PICTURES
-from report_page import PAGES, main
+from report_page import STUDIES, main, report_of
+from studies.cifar100 import STUDY
+from studies.fashion_mnist.study import PICTURES
 
 from minidl.data import standin
 from minidl.study import count
 
 RESULTS = Path(__file__).parents[2] / "docs" / "results"
-SCRIPT = Path(cifar100.__file__).with_name("report_page.py")
+SCRIPT = Path(__file__).parents[2] / "experiments" / "report_page.py"
+REPORTS = sorted(path.parent for path in RESULTS.glob("*/report.md"))  # of all studies
 LIMIT = 3e6  # bytes
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
 
@@ -31,11 +32,9 @@ def folder(tmp_path_factory):
     """The folder of two epochs on the stand-in."""
     folder = tmp_path_factory.mktemp("run")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cifar100, "load", lambda *_, **__: standin.generate(0, 300, 100))
-        patch.setattr(cifar100_report, "all_figures", lambda *_: iter(()))  # the page has its own
-        options = ["--epochs", "2", "--hidden", "16", "12", "--device", "cpu", "--quiet"]
-        cifar100.main([*options, "--output-dir", str(folder)])
-    return folder
+        study_runs.give(patch, standin.generate(0, 300, 100))
+        study_runs.without_figures(patch)
+        return study_runs.run(STUDY, folder, "--epochs", "2", "--hidden", "16", "12", "--quiet")
 
 
 @pytest.fixture(scope="module")
@@ -70,11 +69,16 @@ def assert_columns(figure, columns):
 
 def test_question_verdict_warning_and_picture_come_first(page, summary):
     assert page.locator(".question").inner_text().startswith("Does ReLU limit the vanishing")
+    answer = page.locator(".answer").inner_text()
+    relu = summary["networks"]["relu"]["test_accuracy"][-1]
+    assert f"recognises {100 * relu:.1f}% of the test images" in answer
     counted = count(summary["claims"][:8])
-    assert f"Of 8 published claims, {counted}: " in page.locator(".answer").inner_text()
+    opening = page.locator(".opening").inner_text()
+    assert opening.index(answer) < opening.index(f"Of 8 published claims, {counted}.")
     warning = page.locator(".warning").inner_text()
-    assert "dataset stand-in" in warning and "epochs 2 instead of 20" in warning
+    assert "Not CIFAR-100" in warning and "epochs 2 instead of 20" in warning
     assert page.locator(".opening figure.chart g.line path").count() == 4
+    assert page.locator(".opening a").last.get_attribute("href") == STUDY.work.link
 
 
 def test_every_claim_of_the_summary_is_there_with_its_verdict(page, summary):
@@ -98,7 +102,8 @@ def test_learning_curves_show_the_figures_of_the_summary(page, summary, what):
         button.click()
     head, found = table(figure)
     assert head == list(columns)
-    np.testing.assert_allclose(found[:2], np.array(list(columns.values())).T, rtol=5e-4)
+    unit = 100 if what == "accuracy" else 1
+    np.testing.assert_allclose(found[:2], unit * np.array(list(columns.values())).T, rtol=5e-4)
     assert np.isnan(found[2:]).all()  # the published epochs after ours
 
 
@@ -142,11 +147,15 @@ def test_axe_finds_no_serious_fault(page):
 
 
 def test_the_page_made_again_is_the_page_of_the_run(folder, capsys):
-    before = (folder / "report.html").read_bytes()
-    (folder / "report.html").unlink()
+    names = ("report.html", "report.md")
+    before = [(folder / name).read_bytes() for name in names]
+    for name in names:
+        (folder / name).unlink()
     main(["cifar100", str(folder)])
-    assert (folder / "report.html").read_bytes() == before
-    assert "report.html, 0.5 MB" in capsys.readouterr().out
+    assert [(folder / name).read_bytes() for name in names] == before
+    assert "report.html, 0.6 MB, and report.md" in capsys.readouterr().out
+    for name in re.findall(r"\(figures/(.+?)\.png\)", before[1].decode()):
+        assert (folder / "figures" / f"{name}.png").stat().st_size > 5000
 
 
 def test_a_folder_that_is_not_there_is_one_line(tmp_path):
@@ -161,7 +170,7 @@ def words_and_numbers(page):
 
     Their last bits are those of the machine that the page was made on.
     """
-    contents = page.partition("<main")[2].partition("</main>")[0]
+    contents = page.partition("<main")[2].partition("</main>")[0] or page
     return NUMBER.sub("#", contents), np.array(NUMBER.findall(contents), float)
 
 
@@ -213,9 +222,9 @@ def test_a_malformed_summary_is_one_line(kind, summary, tmp_path):
     assert not (tmp_path / "report.html").exists()
 
 
-@pytest.mark.parametrize("study", PAGES)
+@pytest.mark.parametrize("study", STUDIES)
 def test_the_summary_of_another_study_is_one_line(study, summary, tmp_path):
-    other = next(name for name in PAGES if name != study)
+    other = next(name for name in STUDIES if name != study)
     shutil.copy(RESULTS / other / "summary.json", tmp_path)
     with pytest.raises((ValueError, FileNotFoundError)) as error:  # one also reads epochs.csv
         main([study, str(tmp_path)])
@@ -236,16 +245,28 @@ def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(name, tmp_path):
         main([study, str(tmp_path / "run")])
 
 
-@pytest.mark.parametrize("study", PAGES)
-def test_the_page_in_the_docs_is_that_of_its_folder(study):
-    path = RESULTS / study / "report.html"
-    text = path.read_text("utf-8")
-    assert path.stat().st_size < LIMIT
+def study_of(folder):
+    """Whose run lies in a folder of the docs."""
+    return max((name for name in STUDIES if folder.name.startswith(name)), key=len)
 
-    words, numbers = words_and_numbers(text)
-    words_now, numbers_now = words_and_numbers(PAGES[study](path.parent).html())
-    assert words == words_now
-    np.testing.assert_allclose(numbers, numbers_now, rtol=1e-9, atol=1e-12)
+
+@pytest.mark.parametrize("folder", REPORTS, ids=lambda path: path.name)
+def test_the_report_in_the_docs_is_that_of_its_folder(folder):
+    """The text and the page, made again from summary.json and what lies beside it."""
+    assert (folder / "report.html").stat().st_size < LIMIT
+    report = report_of(study_of(folder), folder)
+    for name, now in (("report.html", report.html()), ("report.md", report.markdown())):
+        words, numbers = words_and_numbers((folder / name).read_text("utf-8"))
+        words_now, numbers_now = words_and_numbers(now)
+        assert words == words_now
+        np.testing.assert_allclose(numbers, numbers_now, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("folder", REPORTS, ids=lambda path: path.name)
+def test_each_figure_in_the_docs_is_shown_and_there(folder):
+    text = (folder / "report.md").read_text("utf-8")
+    shown = set(re.findall(r"\(figures/(.+?\.png)\)", text))
+    assert {path.name for path in (folder / "figures").glob("*.png")} == shown
 
 
 def test_words_and_numbers_of_a_page_are_told_apart():
@@ -254,10 +275,10 @@ def test_words_and_numbers_of_a_page_are_told_apart():
     assert numbers.tolist() == [0.5, -1e-05, 3, 4]
 
 
-@pytest.mark.parametrize("study", PAGES)
-def test_the_pages_in_the_docs_are_drawn_and_without_fault(watch, study):
+@pytest.mark.parametrize("folder", REPORTS, ids=lambda path: path.name)
+def test_the_pages_in_the_docs_are_drawn_and_without_fault(watch, folder):
     """On a phone and in the dark, where a page is most likely to fail."""
-    page = watch.open(RESULTS / study / "report.html", 360, 740, color_scheme="dark")
+    page = watch.open(folder / "report.html", 360, 740, color_scheme="dark")
     for figure in page.locator("figure.chart").all():
         assert figure.locator("g.line path, g.dots circle").count() > 0
     spoken = "plots => plots.map(plot => plot.getAttribute('aria-valuetext'))"
@@ -271,8 +292,18 @@ OF_ONE_RUN = re.compile(
 )
 
 
-@pytest.mark.parametrize("study", PAGES)
+@pytest.mark.parametrize("study", STUDIES)
 def test_reasons_are_printed_for_any_run_and_tell_of_none(study):
-    reasons = importlib.import_module(f"{study}_claims").REASONS
-    for reason in reasons.values() if isinstance(reasons, dict) else reasons:
+    claims = importlib.import_module(f"studies.{study}.claims")
+    reasons = getattr(claims, "REASONS", None)
+    told = reasons.values() if reasons else [one.why for one in claims.CLAIMS]
+    for reason in told:
         assert not OF_ONE_RUN.search(reason)
+
+
+@pytest.mark.parametrize("folder", REPORTS, ids=lambda path: path.name)
+def test_each_report_answers_with_yes_or_no_and_names_the_published_work(folder):
+    report = report_of(study_of(folder), folder)
+    first = report.answer.lower()
+    assert first.startswith(("yes", "no"))
+    assert str(report.work.year) in report.markdown() and report.work.authors in report.markdown()

@@ -6,26 +6,17 @@ import dataclasses
 import json
 import math
 
-import activation_study
-import activation_study_claims
-import activation_study_report
-import adaptive_activations
-import adaptive_activations_report
-import cifar10_cnn
-import cifar10_cnn_claims
-import cifar10_cnn_report
-import cifar100
-import cifar100_claims
-import cifar100_report
-import fashion_mnist
-import fashion_mnist_claims
-import fashion_mnist_report
 import numpy as np
 import pytest
-from adaptive_activations_claims import CLAIMS as APL_CLAIMS
-from adaptive_activations_series import Figures
-from adaptive_activations_training import Size
-from report_page import PAGES
+import study_runs
+from report_page import report_of, study
+from studies.activation_study import claims as activation_study_claims
+from studies.adaptive_activations.claims import CLAIMS as APL_CLAIMS
+from studies.adaptive_activations.series import Figures, Series
+from studies.adaptive_activations.training import Size
+from studies.cifar10_cnn import claims as cifar10_cnn_claims
+from studies.cifar100 import claims as cifar100_claims
+from studies.fashion_mnist import claims as fashion_mnist_claims
 
 from minidl import Examples
 from minidl.data import Dataset, standin
@@ -33,15 +24,8 @@ from minidl.data.cifar import CIFAR_10
 from minidl.data.idx import FASHION_MNIST
 from minidl.study import judge
 from minidl.study.claims import VERDICTS
-from minidl.study.page import read_summary
+from minidl.study.report import read_summary
 
-MODULES = {
-    "activation_study": (activation_study, activation_study_report),
-    "adaptive_activations": (adaptive_activations, adaptive_activations_report),
-    "cifar10_cnn": (cifar10_cnn, cifar10_cnn_report),
-    "cifar100": (cifar100, cifar100_report),
-    "fashion_mnist": (fashion_mnist, fashion_mnist_report),
-}
 MORE = {
     "activation_study": ("--data-sets", "mnist", "--optimizers", "adam"),
     "cifar10_cnn": ("--plateau-seeds", "0"),
@@ -68,20 +52,17 @@ DATA = {
 }
 
 
-@pytest.fixture(scope="module", params=MODULES)
+@pytest.fixture(scope="module", params=DATA)
 def run(request, tmp_path_factory):
     """The study's name and the folder of its run of one epoch, without figures."""
     name = request.param
-    script, report = MODULES[name]
     folder = tmp_path_factory.mktemp(name)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(script, "load", lambda *_, **__: DATA[name])
-        patch.setattr(report, "all_figures", lambda *_: iter(()))
+        study_runs.give(patch, DATA[name])
+        study_runs.without_figures(patch)
         if name == "adaptive_activations":
-            tiny = Size(20, 10, 1, 10, (2, 3, 2), 4, 2, 16)
-            patch.setattr(adaptive_activations, "REDUCED", tiny)
-        options = ["--epochs", "1", "--device", "cpu", "--quiet", "--output-dir", str(folder)]
-        script.main([*MORE.get(name, ()), *options])
+            patch.setattr(type(study(name)), "reduced", Size(20, 10, 1, 10, (2, 3, 2), 4, 2, 16))
+        study_runs.run(study(name), folder, *MORE.get(name, ()), "--epochs", "1", "--quiet")
     return name, folder
 
 
@@ -107,7 +88,7 @@ def test_a_page_is_made_of_any_numbers(run, number, tmp_path):
     (tmp_path / "summary.json").write_text(json.dumps(filled(summary, number)), "utf-8")
     if name == "activation_study":
         (tmp_path / "epochs.csv").write_bytes((folder / "epochs.csv").read_bytes())
-    assert "<main" in PAGES[name](tmp_path).html()
+    assert "<main" in report_of(name, tmp_path).html()
 
 
 @pytest.mark.parametrize("number", [0.0, None])
@@ -178,7 +159,5 @@ def test_criteria_of_the_gradients_survive_any_numbers(number, epochs):
 
 
 def adaptive_series(series):
-    from adaptive_activations_series import Series
-
     accuracy = np.zeros(len(series))  # a share is always a number
     return Series(series, series, accuracy, seconds=np.full(len(series), 1.0))

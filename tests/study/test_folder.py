@@ -8,7 +8,7 @@ import pytest
 
 from minidl.study import FolderInUse, RunFolder, markdown_table, text_table
 from minidl.study.environment import hardware, peak_memory_mb, versions
-from minidl.study.figures import draw_by_epoch, draw_range, draw_trend_line, new_figure
+from minidl.study.figures import new_figure
 from minidl.study.folder import study_of
 from minidl.study.tables import figure
 
@@ -39,10 +39,7 @@ def test_figures_are_written_twice_and_the_same_each_time(tmp_path):
     folder = RunFolder(tmp_path, "test")
     for name in ("one", "two"):
         drawn, (ax,) = new_figure("title")
-        draw_by_epoch(ax, [3.0, 1.0, 2.0], "series")
-        draw_trend_line(ax, [3.0, 1.0, 2.0])
-        draw_trend_line(ax, [1.0])  # nothing to draw
-        draw_range(ax, [[3.0, 1.0, 2.0], [2.0, 2.0, 2.0]], "#000000")
+        ax.plot([3.0, 1.0, 2.0], label="series")
         folder.write_figure(name, drawn)
     assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
     assert sorted(p.name for p in tmp_path.glob("*.???")) == [
@@ -60,14 +57,6 @@ def test_each_file_of_a_figure_takes_one_drawing(tmp_path, monkeypatch):
     monkeypatch.setattr(line, "draw", lambda renderer: drawings.append(1) or draw(renderer))
     RunFolder(tmp_path, "cifar100").write_figure("one", drawn)
     assert len(drawings) == 2
-
-
-def test_the_axis_of_a_single_epoch_has_that_epoch_and_no_fractions():
-    drawn, (ax,) = new_figure("title")
-    draw_by_epoch(ax, [0.25], "series")
-    drawn.draw_without_rendering()
-    low, high = ax.get_xlim()
-    assert [tick for tick in ax.get_xticks() if low <= tick <= high] == [1]
 
 
 def test_cells_cannot_break_out_of_a_markdown_table():

@@ -10,7 +10,7 @@ from scipy import stats
 from minidl.study import paired_test, trend
 
 STUDY = json.loads(
-    (Path(__file__).parents[2] / "experiments/published/cifar100_dense.json").read_text()
+    (Path(__file__).parents[2] / "experiments/studies/cifar100/published.json").read_text()
 )
 
 

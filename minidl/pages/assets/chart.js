@@ -89,12 +89,17 @@ function range(chart) {
   return low === high ? [low - 0.5, high + 0.5] : [low, high];
 }
 
+/** In the opening a chart leaves room for question and answer. */
+function tallest(chart) {
+  return chart.figure.closest(".opening") ? 300 : 360;
+}
+
 function drawPanel(chart, name, width) {
   const series = shownSeries(chart).filter((s) => s.panel === name);
   const u = unit();
   const svg = Plot.plot({
     width,
-    height: Math.min(360 * u, Math.max(230, 0.6 * width)),
+    height: Math.min(tallest(chart) * u, Math.max(230, 0.6 * width)),
     marginTop: 24 * u,
     marginLeft: 52 * u,
     marginRight: 14 * u,
@@ -119,9 +124,7 @@ function xScale(chart, width) {
     return { type: "point", domain: chart.xs, label, padding: 0.6, tickRotate };
   }
   const [low, high] = d3.extent(chart.xs);
-  const whole = chart.xs.every(Number.isInteger);
-  const ticks = d3.ticks(low, high, 5).filter((t) => !whole || Number.isInteger(t));
-  if (whole && ticks[0] - low >= (ticks[1] - ticks[0]) / 2) ticks.unshift(low); // the first epoch
+  const { ticks } = chosenSeries(chart)[0];
   return { domain: low === high ? [low - 1, high + 1] : [low, high], ticks, tickFormat: number, label, inset: 6 };
 }
 
@@ -129,7 +132,7 @@ function yScale(chart) {
   return {
     type: chart.scale,
     domain: range(chart),
-    nice: chart.scale === "linear",
+    inset: 4,
     label: chart.spec.y || null,
     ticks: yTicks(chart),
     tickFormat: number,
@@ -158,7 +161,7 @@ function marks(chart) {
       return [
         Plot.dot(points, {
           ...dots,
-          r: 6,
+          r: 3.5 + s.width,
           strokeWidth: 2,
           fill: s.dashed ? "none" : stroke,
           fillOpacity: 0.75,
@@ -166,7 +169,7 @@ function marks(chart) {
       ];
     }
     const dash = s.dashed ? "5 4" : null;
-    const line = { x: "x", y: "y", stroke, strokeWidth: s.dashed ? 1.6 : 2.2, className: "line" };
+    const line = { x: "x", y: "y", stroke, strokeWidth: s.width, className: "line" };
     const drawn = [Plot.lineY(points, { ...line, strokeDasharray: dash })];
     if (s.low !== null && s.high !== null) {
       const band = s.x.map((x, i) => ({ x, low: drawable(s.low[i]), high: drawable(s.high[i]) }));

@@ -1,0 +1,202 @@
+"""The cells of the grid: data set, optimizer and activation of each, and its training."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from minidl import (
+    SGD,
+    Activate,
+    Adam,
+    Conv2D,
+    Dense,
+    EarlyStopping,
+    Examples,
+    Flatten,
+    MaxPool2D,
+    Network,
+    SoftmaxCrossEntropy,
+    class_report,
+    evaluate,
+    predicted_labels,
+    train,
+)
+from minidl.backend import Device
+from minidl.data import Dataset
+from minidl.initializers import Initializer, constant
+from minidl.inspection import gradient_figures
+from minidl.layers import Layer
+from minidl.optimizers import Optimizer
+from minidl.study import Run
+from minidl.study.seeds import batches_rng, split_rng, weights_rng
+from minidl.training.checkpoint import Checkpoint
+
+ACTIVATIONS = ("sigmoid", "relu", "leaky_relu", "elu", "selu")
+OPTIMIZERS = ("sgd", "adam")
+CellData = dict[str, Any]  # what is kept of one training
+
+BATCH_SIZE = 64
+EPOCHS = 50  # at most
+PATIENCE = 5  # epochs in a row without a lower validation loss
+
+# Mean and standard deviation of the pixels / 255, as the study has them.
+PIXELS = {"mnist": ((0.1307,), (0.3081,)), "cifar-10": ((0.5,) * 3, (0.5,) * 3)}
+
+
+@dataclass(frozen=True)
+class SetUp:
+    """How the weights and biases start."""
+
+    title: str
+    start: str  # in words
+    convolutions: tuple[str | Initializer, str | Initializer]  # W and b
+    dense: tuple[str | Initializer, str | Initializer]
+
+
+SET_UPS = {
+    "run": SetUp(
+        "as run",
+        "dense layers Xavier uniform, biases 0.01; convolutions PyTorch's default: W and b "
+        "uniform within 1/√n_in",
+        convolutions=("fan_in_uniform", "fan_in_uniform"),
+        dense=("glorot_uniform", constant(0.01)),
+    ),
+    "described": SetUp(
+        "as described",
+        "Xavier uniform in all layers; biases PyTorch's default, uniform within 1/√n_in",
+        convolutions=("glorot_uniform", "fan_in_uniform"),
+        dense=("glorot_uniform", "fan_in_uniform"),
+    ),
+}
+
+
+class Cell(NamedTuple):
+    """One training of the grid."""
+
+    data_set: str
+    optimizer: str
+    activation: str
+
+    def __str__(self) -> str:
+        return "-".join(self)
+
+
+def grid(
+    data_sets: Sequence[str], optimizers: Sequence[str], activations: Sequence[str] = ACTIVATIONS
+) -> list[Cell]:
+    return [Cell(d, o, f) for o in optimizers for d in data_sets for f in activations]
+
+
+@dataclass(frozen=True)
+class Images:
+    """Four fifths of the training images, the other fifth, and the official test images."""
+
+    train: Examples
+    validation: Examples
+    test: Examples
+
+    @classmethod
+    def of(cls, data: Dataset, seed: int) -> Images:
+        mean, std = PIXELS[data.name]
+        learn, test = (
+            Examples(part.inputs, part.targets, mean=mean, std=std)
+            for part in (data.train, data.test)
+        )
+        return cls(*learn.split(len(learn) // 5, split_rng(seed)), test)
+
+
+def build_network(
+    set_up: SetUp, activation: str, shape: tuple[int, ...], classes: int, seed: int, device: Device
+) -> Network:
+    """The network of PyTorch's CIFAR-10 tutorial; softmax is left to the loss.
+
+    The study takes f before the pooling, here it comes after it.  All five f rise, so
+    max f(z) = f(max z), and the gradient is the same; with a quarter of the pixels.
+    """
+    W, b = set_up.convolutions
+    dense_W, dense_b = set_up.dense
+    channels, *sides = shape
+    left = [((side - 4) // 2 - 4) // 2 for side in sides]  # of the rows and columns
+    layers: list[Layer] = [
+        Conv2D(channels, 6, 5, weights=W, biases=b),
+        MaxPool2D(2),
+        Activate(activation),
+        Conv2D(6, 16, 5, weights=W, biases=b),
+        MaxPool2D(2),
+        Activate(activation),
+        Flatten(),
+        Dense(16 * math.prod(left), 120, activation, dense_W, dense_b),
+        Dense(120, 84, activation, dense_W, dense_b),
+        Dense(84, classes, weights=dense_W, biases=dense_b),
+    ]
+    return Network(layers, shape, rng=weights_rng(seed), device=device)
+
+
+def build_optimizer(name: str) -> Optimizer:
+    return {"sgd": lambda: SGD(0.001, momentum=0.9), "adam": lambda: Adam(0.001)}[name]()
+
+
+def train_cell(
+    run: Run, cell: Cell, images: Images, classes: tuple[str, ...], checkpoint: Checkpoint
+) -> CellData:
+    """Train one network and return all that is kept of it, ready for JSON."""
+    seed, shape = run.chosen.seed, images.train.input_shape
+    set_up, recorder = SET_UPS[run.chosen.set_up], run.recorder_of(str(cell))
+    network = build_network(set_up, cell.activation, shape, len(classes), seed, run.device)
+    loss = SoftmaxCrossEntropy()
+    stopping = checkpoint.keep("stopping", EarlyStopping(PATIENCE))
+    names = ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "seconds")
+    by_epoch: dict[str, list[float]] = checkpoint.keep("by_epoch", {name: [] for name in names})
+    gradients: dict[str, list[float]] = checkpoint.keep("gradients", {})
+    probed = images.train.first(BATCH_SIZE).to(run.device)
+
+    def look(epoch: int) -> None:
+        if recorder is not None:
+            recorder.look(network, loss, *probed.batch(0, BATCH_SIZE, network.dtype), epoch)
+
+    if not by_epoch["seconds"]:
+        look(0)
+    for epoch in train(
+        network,
+        images.train,
+        loss,
+        build_optimizer(cell.optimizer),
+        epochs=run.chosen.epochs,
+        batch_size=BATCH_SIZE,
+        rng=batches_rng(seed),
+        progress=run.progress(f"{cell!s:<24}"),
+        graph=run.chosen.graph,
+        checkpoint=checkpoint,
+    ):
+        for g in gradient_figures(network):  # still those of the epoch's last batch
+            if g.parameter == "W":
+                gradients.setdefault(g.layer, []).append(g.l2_norm)
+        seen = evaluate(network, images.validation, loss)
+        figures = (epoch.train_loss, epoch.train_accuracy, seen.loss, seen.accuracy, epoch.seconds)
+        for name, value in zip(names, figures, strict=True):
+            by_epoch[name].append(value)
+        look(epoch.number)
+        if stopping.update(network, seen.loss):
+            break
+    last = tested(network, images.test, classes)
+    stopping.restore(network)
+    best = tested(network, images.test, classes)
+    return {
+        **cell._asdict(),
+        **by_epoch,
+        "gradient_norms": gradients,
+        "epochs": stopping.epoch,
+        "best_epoch": stopping.best_epoch,
+        "test": {"last": last, "best": best},
+        "images": [len(images.train), len(images.validation), len(images.test)],
+    }
+
+
+def tested(network: Network, test: Examples, classes: tuple[str, ...]) -> Mapping[str, float]:
+    """Accuracy, loss and macro F1 on the test images."""
+    found = evaluate(network, test, SoftmaxCrossEntropy())
+    report = class_report(test.targets, predicted_labels(network, test), classes)
+    return {"accuracy": found.accuracy, "loss": found.loss, "f1": report.macro.f1}

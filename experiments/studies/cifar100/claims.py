@@ -1,0 +1,259 @@
+"""The claims of the CIFAR-100 study, each with the criterion that it is judged by."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minidl import study as reporting
+from minidl.study import Claim, Evidence, Judged, Statement, paired_test
+from minidl.study.estimates import Estimate, over_epochs, rank_trend, share
+from minidl.study.tables import figure, p_figure
+
+FEWEST_EPOCHS = 5  # with fewer no trend can be clear
+NO_TREND = 0.5  # |τ| below it
+EPOCHS = 20  # in the study
+SMALLER = "Sigmoid's gradients are significantly smaller than ReLU's"
+ON_TEST = "Beyond the study: ReLU is more accurate on the test images"
+PUBLISHED_FILE = Path(__file__).with_name("published.json")
+
+
+@dataclass(frozen=True)
+class Series:
+    """One network of one run, as far as the claims are about it."""
+
+    accuracy: np.ndarray  # (epochs,) running training accuracy
+    gradients: np.ndarray  # (epochs, hidden layers) mean |∂L/∂W|, L summed over 64 images
+    test_accuracy: np.ndarray  # (epochs,); empty for the study, which did not look at it
+    train_images: int = 50_000
+    test_images: int = 10_000
+
+    @property
+    def average(self) -> np.ndarray:
+        """(epochs,) the mean over the hidden layers."""
+        return self.gradients.mean(axis=1)
+
+    def until(self, epoch: int) -> Series:
+        """As it was after that epoch."""
+        return replace(self, accuracy=self.accuracy[:epoch], gradients=self.gradients[:epoch])
+
+
+Pair = tuple[Series, Series]  # sigmoid, ReLU
+
+
+def published(epochs: int = EPOCHS) -> dict[str, Series]:
+    """The study's figures, by activation, after so many epochs."""
+    study = json.loads(PUBLISHED_FILE.read_text(encoding="utf-8"))
+    return {
+        name: Series(
+            np.array(study[name]["accuracy"]),
+            np.array(study[name]["layer_gradients"]),
+            np.empty(0),
+        ).until(epochs)
+        for name in ("sigmoid", "relu")
+    }
+
+
+def series_of(summary: Mapping[str, Any]) -> list[dict[str, Series]]:
+    """The networks of a summary, by activation, for each seed."""
+    sizes = summary["train_images"], summary["test_images"]
+    return [
+        {
+            name: Series(
+                np.array(block["train_accuracy"], float),
+                np.array([layers[:-1] for layers in block["gradients"]["weights"]], float),
+                np.array(block["test_accuracy"], float),
+                *sizes,
+            )
+            for name, block in run["networks"].items()
+        }
+        for run in summary.get("runs", [summary])
+    ]
+
+
+def judged(summary: Mapping[str, Any]) -> list[Claim]:
+    """Every claim on the networks of a summary; none where sigmoid or ReLU was not trained."""
+    runs = series_of(summary)
+    if not {"sigmoid", "relu"} <= set(runs[0]):
+        return []
+    return judge([(run["sigmoid"], run["relu"]) for run in runs])
+
+
+def judge(runs: list[Pair]) -> list[Claim]:
+    """Every claim, judged on our runs and on the study's figures after as many epochs."""
+    study, whole = (
+        (found["sigmoid"], found["relu"])
+        for found in (published(len(runs[0][0].accuracy)), published())
+    )
+    return reporting.judge(CLAIMS, study, runs, whole)
+
+
+def more_accurate(pair: Pair) -> Judged:
+    sigmoid, relu = (share(float(s.accuracy[-1]), s.train_images) for s in pair)
+    said = f"ReLU {pair[1].accuracy[-1]:.4f}, sigmoid {pair[0].accuracy[-1]:.4f}"
+    return Evidence(said, {"ReLU − sigmoid": relu - sigmoid})
+
+
+def more_accurate_on_test(pair: Pair) -> Judged:
+    sigmoid, relu = (series.test_accuracy for series in pair)
+    if not len(sigmoid):
+        return None
+    said = (
+        f"ReLU {relu[-1]:.4f} (best {relu.max():.4f} in epoch {relu.argmax() + 1}), "
+        f"sigmoid {sigmoid[-1]:.4f} (best {sigmoid.max():.4f} in epoch {sigmoid.argmax() + 1})"
+    )
+    ahead = [share(float(s.test_accuracy[-1]), s.test_images) for s in pair]
+    return Evidence(said, {"ReLU − sigmoid": ahead[1] - ahead[0]})
+
+
+def _layer_trends(series: Series) -> tuple[str, dict[str, Estimate]] | None:
+    if len(series.gradients) < FEWEST_EPOCHS:
+        return None
+    found = {f"τ of layer {i}": rank_trend(layer) for i, layer in enumerate(series.gradients.T, 1)}
+    taus = ", ".join(f"{trend.value:+.2f}" for trend in found.values())
+    return f"τ by layer {taus}{_growth(series)}", found
+
+
+def _growth(series: Series) -> str:
+    first, last = series.gradients[0], series.gradients[-1]
+    if not (first > 0).all() or not np.isfinite([first, last]).all():
+        return ""
+    times = last / first
+    return f"; the last epoch's gradients {times.min():.1f} to {times.max():.1f} times the first's"
+
+
+def relu_grows(pair: Pair) -> Judged:
+    trends = _layer_trends(pair[1])
+    return None if trends is None else Evidence(*trends)
+
+
+def sigmoid_layers_without_trend(pair: Pair) -> Judged:
+    trends = _layer_trends(pair[0])
+    return None if trends is None else Evidence(*trends, within=NO_TREND)
+
+
+def sigmoid_average_without_trend(pair: Pair) -> Judged:
+    average = pair[0].average
+    if len(average) < FEWEST_EPOCHS:
+        return None
+    said = (
+        f"{figure(float(average[0]))} in the first epoch, {figure(float(average[-1]))} in the last"
+    )
+    return Evidence(said, {"τ": rank_trend(average)}, within=NO_TREND)
+
+
+def relu_ascends(pair: Pair) -> Judged:
+    gradients = pair[1].gradients
+    if gradients.shape[1] < 2:
+        return None
+    means = ", ".join(figure(1e3 * float(g), 2) for g in gradients.mean(axis=0))
+    steps = {
+        f"layer {i + 2} − layer {i + 1}": over_epochs(1e3 * step)
+        for i, step in enumerate(np.diff(gradients, axis=1).T)
+    }
+    return Evidence(f"means by layer {means} × 10⁻³", steps)
+
+
+def _alone(gradients: np.ndarray, layer: int, *, smallest: bool) -> np.ndarray:
+    """(epochs,) whether that layer, from 0, has a smaller (larger) gradient than all others."""
+    others = np.delete(gradients, layer, axis=1)
+    if smallest:
+        return gradients[:, layer] < others.min(axis=1)
+    return gradients[:, layer] > others.max(axis=1)
+
+
+def relu_first_lags(pair: Pair) -> Judged:
+    gradients = pair[1].gradients
+    if gradients.shape[1] < 2:
+        return None
+    lags, epochs = int(_alone(gradients, 0, smallest=True).sum()), len(gradients)
+    number = share(lags / epochs, epochs) - 0.5
+    return Evidence(f"smallest in {lags} of {epochs} epochs", {"share − one half": number})
+
+
+def sigmoid_order(pair: Pair) -> Judged:
+    gradients = pair[0].gradients
+    if gradients.shape[1] != 4:
+        return None
+    epochs = len(gradients)
+    second = int(_alone(gradients, 1, smallest=False).sum())
+    third = int(_alone(gradients, 2, smallest=True).sum())
+    said = f"second largest in {second}, third smallest in {third} of {epochs} epochs"
+    numbers = {
+        "second layer's share − one half": share(second / epochs, epochs) - 0.5,
+        "third layer's share − one half": share(third / epochs, epochs) - 0.5,
+    }
+    return Evidence(said, numbers)
+
+
+def smaller_gradients(pair: Pair) -> Judged:
+    sigmoid, relu = (series.average for series in pair)
+    found = paired_test(sigmoid, relu) if np.isfinite([*sigmoid, *relu]).all() else None
+    said = f"means ReLU {figure(float(relu.mean()))}, sigmoid {figure(float(sigmoid.mean()))}"
+    if found is not None:
+        said += f"; the study's test: t = {found.statistic:.2f}, p = {p_figure(found.p_value)}"
+    return Evidence(said, {"ReLU − sigmoid": over_epochs(relu - sigmoid)})
+
+
+CLAIMS: list[Statement[Pair]] = [
+    Statement(
+        "ReLU is more accurate than sigmoid",
+        "training accuracy of the last epoch",
+        more_accurate,
+        "The accuracy is the running one of the training images; what holds on images that the "
+        "networks have not seen stands in the last row.",
+    ),
+    Statement(
+        "ReLU's gradients grow in every layer",
+        "Kendall's τ with the epoch above 0 in each hidden layer",
+        relu_grows,
+    ),
+    Statement(
+        "Sigmoid's layers show no clear trend",
+        f"Kendall's τ with the epoch: in no hidden layer clearly other than 0, and |τ| below "
+        f"{NO_TREND} in each",
+        sigmoid_layers_without_trend,
+    ),
+    Statement(
+        "Sigmoid's average gradient shows no clear trend",
+        f"Kendall's τ of the average with the epoch: not clearly other than 0, and |τ| below "
+        f"{NO_TREND}",
+        sigmoid_average_without_trend,
+        "An average can hide its layers: the published one is high from the second epoch on, when "
+        "its second layer has its largest gradients, while its first and fourth layer rise.",
+    ),
+    Statement(
+        "ReLU's gradients ascend with the layers",
+        "means over the epochs ascend from each hidden layer to the next",
+        relu_ascends,
+    ),
+    Statement(
+        "ReLU's first layer lags behind the others",
+        "smallest gradient of all hidden layers in more than half of the epochs",
+        relu_first_lags,
+        "A layer's mean gradient is taken over its dead units, too, which have none.",
+    ),
+    Statement(
+        "Sigmoid's second layer has the largest gradients, the third the smallest",
+        "each in more than half of the epochs",
+        sigmoid_order,
+    ),
+    Statement(
+        SMALLER,
+        "mean of the average gradients over the epochs",
+        smaller_gradients,
+        "The study's test takes the epochs of one run for independent pairs, which they are not. "
+        "Its p-value says how regularly the two curves lie apart, not how sure the difference is. "
+        "The verdict is that of the interval.",
+    ),
+    Statement(
+        ON_TEST,
+        "test accuracy after the last epoch",
+        more_accurate_on_test,
+    ),
+]

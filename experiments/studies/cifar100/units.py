@@ -1,0 +1,113 @@
+"""Which units of the hidden layers are dead, over all training images, and what the others get."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minidl import Network
+from minidl.data.examples import Examples
+from minidl.inspection import dead_units, probe
+from minidl.losses import Loss
+from minidl.study.histories import by_epoch, by_layer
+from minidl.study.recording import History
+from minidl.study.tables import figure
+
+PROBED = 64  # training images that gradients are those of
+BATCH = 1000  # images at a time on the way through all of them
+
+
+class AllImages(NamedTuple):
+    """The hidden layers after the last epoch."""
+
+    dead: list[float]  # share of units whose slope is flat for each of all training images
+    live_gradients: list[float]  # mean |∂L/∂W| of the other units; NaN where there are none
+
+
+class Trained(NamedTuple):
+    """What is kept of one training."""
+
+    history: History
+    all_images: AllImages
+
+    def block(self) -> dict[str, Any]:
+        """Its part of the summary."""
+        units = {"all_images": self.all_images._asdict()}
+        return by_epoch(self.history) | by_layer(self.history) | units
+
+
+def over_all_images(network: Network, examples: Examples, loss: Loss) -> AllImages:
+    """All training images forward; then the gradients of the loss that is probed, unit by unit."""
+    examples = examples.to(network.device)
+    dead = dict(list(dead_units(network, examples, BATCH).items())[:-1])  # but the output layer
+    probe(network, loss, *examples.first(PROBED).batch(0, PROBED, network.dtype), "sum")
+    gradients = []
+    for name, units in dead.items():
+        live = abs(network[name].gradients()["W"][:, ~units])
+        gradients.append(float(live.mean()) if live.size else math.nan)
+    return AllImages([float(units.mean()) for units in dead.values()], gradients)
+
+
+# -- what a summary says of them ---------------------------------------------------------------
+
+
+def units_head(summary: Mapping[str, Any]) -> list[str]:
+    return [
+        "network",
+        "hidden layer",
+        f"dead on the {PROBED} images of the gradients",
+        f"dead on all {summary['train_images']:,} training images",
+        "mean |∂L/∂W| × 10⁻³",
+        "of the units that live",
+    ]
+
+
+def unit_rows(summary: Mapping[str, Any]) -> list[list[str]]:
+    """A row for each hidden layer, after the last epoch; none where a summary has no units."""
+    rows = []
+    for name, block in summary["networks"].items():
+        if "all_images" not in block:
+            return []
+        dead, live = block["all_images"]["dead"], block["all_images"]["live_gradients"]
+        on_few, gradients = block["units"]["dead"][-1], block["gradients"]["weights"][-1]
+        for i in range(len(dead)):
+            shares = [f"{share:.1%}" for share in (on_few[i], dead[i])]
+            sizes = [figure(1e3 * g, 2) for g in (gradients[i], live[i])]
+            rows.append([name, f"layer {i + 1}", *shares, *sizes])
+    return rows
+
+
+def explained(summary: Mapping[str, Any]) -> str:
+    """Whether dead units are why ReLU's first layer lags, by the figures of this run."""
+    said = (
+        "A unit is dead on some images where the slope of its activation function is flat (below "
+        "1% of the steepest) for each of them; with ReLU it then gives 0, and the gradient of its "
+        "weights is 0. A layer's mean gradient is taken over all units, the dead ones, too."
+    )
+    block = summary["networks"].get("relu")
+    if block is None or len(block["all_images"]["dead"]) < 2:
+        return said
+    dead = block["all_images"]["dead"]
+    gradients = block["gradients"]["weights"][-1][:-1]
+    live = block["all_images"]["live_gradients"]
+    others = dict.fromkeys(f"{share:.1%}" for share in (min(dead[1:]), max(dead[1:])))
+    said += (
+        f" After the last epoch {dead[0]:.1%} of the units of ReLU's first layer are dead on all "
+        f"training images, and {' to '.join(others)} of those of the other hidden layers. "
+    )
+    if not np.isfinite(live).all():
+        return said + "A layer without a unit that lives has nothing to compare."
+    if np.argmin(gradients) != 0:
+        return said + "The first layer's mean gradient is not the smallest one."
+    if np.argmin(live) != 0:
+        return (
+            said + "Of the units that live, the first layer's mean gradient is not the smallest "
+            "one any more: **that the first layer lags is explained by its dead units.**"
+        )
+    return (
+        said + "Of the units that live, too, the first layer has the smallest mean gradient: "
+        "**dead units do not explain that the first layer lags.**"
+    )

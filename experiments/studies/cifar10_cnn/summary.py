@@ -1,0 +1,76 @@
+"""A run of the CIFAR-10 study as data: its networks, its looks, its plateaus."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from minidl.study.histories import by_epoch, by_layer
+from studies.cifar10_cnn.training import CHANCE, Outcome, Trained, plateau
+
+FIRST_STEPS = (0, 1, 2, 4, 8, 16, 32)  # those that summary and report show one by one,
+WHOLE_EPOCHS = (1, 2, 5, 10)  # and those after them
+
+
+def network_block(outcome: Outcome, labels: np.ndarray) -> dict[str, Any]:
+    """The figures of one network by epoch, and those of its layers after the first steps."""
+    right = outcome.probabilities.argmax(axis=1) == labels
+    return (
+        by_epoch(outcome.history)
+        | by_layer(outcome.history)
+        | {
+            "first_steps": [asdict(look) for look in outcome.looks if look.step in FIRST_STEPS],
+            "whole_epochs": [asdict(look) for look in outcome.looks if look.epoch in WHOLE_EPOCHS],
+            "right": {"count": int(right.sum()), "of": len(right)},  # of the images shown
+        }
+    )
+
+
+def plateau_rows(trained: Trained) -> list[dict[str, Any]]:
+    """Each sigmoid network: the epochs at chance, and the layers when it leaves it."""
+    return [
+        {
+            "seed": seed,
+            "learning_rate": rate,
+            "epochs_trained": len(outcome.history.seconds),
+            "epochs_at_chance": plateau(outcome.history.test_accuracy),
+            "last_test_accuracy": outcome.history.test_accuracy[-1],
+            "moment": moment(outcome),
+        }
+        for seed, name, rate, outcome in trained.all()
+        if name == "sigmoid"
+    ]
+
+
+def look_rows(trained: Trained) -> list[dict[str, Any]]:
+    """One row for each look and layer."""
+    return [
+        {
+            "seed": seed,
+            "network": name,
+            "learning_rate": rate,
+            "epoch": look.epoch,
+            "step": look.step,
+            "accuracy": look.accuracy,
+            "layer": layer,
+            **vars(figures),
+        }
+        for seed, name, rate, outcome in trained.all()
+        for look in outcome.looks
+        for layer, figures in look.layers.items()
+    ]
+
+
+def moment(outcome: Outcome) -> dict[str, Any] | None:
+    """The looks around the end of the plateau; None where it does not end, or never was.
+
+    It ends with the first look after which all are above 1.5 times chance.
+    """
+    moving = [look.accuracy > 1.5 * CHANCE for look in outcome.looks]
+    if all(moving) or not moving[-1]:
+        return None
+    first = len(moving) - moving[::-1].index(False)
+    before, after = outcome.looks[first - 1], outcome.looks[first]
+    return {"epoch": after.epoch, "before": asdict(before), "after": asdict(after)}

@@ -1,0 +1,222 @@
+"""The CIFAR-10 study's network, and its training with a look at every layer between the steps."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from minidl import (
+    Conv2D,
+    Dense,
+    Examples,
+    Flatten,
+    MaxPool2D,
+    Network,
+    SoftmaxCrossEntropy,
+    evaluate,
+    get_activation,
+    probe,
+)
+from minidl.backend import Array, Device, namespace, to_numpy
+from minidl.losses import Loss
+from minidl.study import Run
+from minidl.study.recording import History
+from minidl.study.seeds import batches_rng, keras_optimizer, weights_rng
+from minidl.training.checkpoint import Checkpoint
+
+ACTIVATIONS = ("sigmoid", "relu")
+EPOCHS = 10  # in the study
+BATCH_SIZE = 64
+LEARNING_RATE = 0.001
+GENTLE = 0.0001  # another sigmoid network's, whose first steps are a tenth as long
+PROBED = 64  # training images that a look is at
+JUDGED = 2000  # test images that a look judges the network by
+LOOKS = 8  # in an epoch, evenly spread; the first epoch has more, after 1, 2, 4, 8, … steps
+
+CHANCE = 0.11  # a test accuracy that is not above this is that of an answer that ignores the image
+
+
+@dataclass(frozen=True)
+class LayerLook:
+    """One layer of parameters on the probed images."""
+
+    gradient: float  # mean |∂L/∂W|, L summed over the images
+    one_sign: float  # Σ_j |Σ_i ∂L/∂W_ij| / Σ_ij |∂L/∂W_ij|: 1 where each unit's have one sign
+    size: float  # mean |z|
+    flat: float  # share of slopes f'(z) below 1% of the steepest
+    spread: float  # standard deviation of y over the images, mean over the units
+
+
+@dataclass(frozen=True)
+class Look:
+    """The network between two steps."""
+
+    epoch: float  # passes over the training images so far
+    step: int  # steps so far
+    accuracy: float  # on the first test images
+    layers: dict[str, LayerLook]
+
+
+class Outcome(NamedTuple):
+    """What is kept of one training."""
+
+    history: History
+    looks: list[Look]
+    filters: tuple[np.ndarray, np.ndarray]  # conv2d_1.W before and after
+    probabilities: np.ndarray  # (n, classes) on the test images that are shown
+
+
+def build_network(
+    activation: str, shape: tuple[int, ...], classes: int, seed: int, device: Device
+) -> Network:
+    """Glorot-uniform weights and zero biases as in Keras; softmax is left to the loss."""
+    channels, height, width = shape
+    places = (height - 2) // 2 * ((width - 2) // 2)
+    layers = [
+        Conv2D(channels, 32, 3, activation=activation),
+        MaxPool2D(2),
+        Flatten(),
+        Dense(32 * places, 128, activation),
+        Dense(128, classes),
+    ]
+    return Network(layers, shape, rng=weights_rng(seed), device=device)
+
+
+def run_network(
+    run: Run,
+    name: str,
+    activation: str,
+    seed: int,
+    shown: np.ndarray,
+    checkpoint: Checkpoint,
+    *,
+    learning_rate: float = LEARNING_RATE,
+    until_it_moves: bool = False,
+) -> Outcome:
+    """Train one network and write its weights; looks before some of its steps, and in the end.
+
+    A look changes nothing that a step reads.  ``until_it_moves`` ends the training one epoch after
+    the first one above chance.
+    """
+    (data,) = run.data
+    shape = data.train.input_shape
+    network = build_network(activation, shape, len(data.classes), seed, run.device)
+    filters = network["conv2d_1"].parameters()["W"]
+    before = to_numpy(filters).copy()
+    loss = SoftmaxCrossEntropy()
+    train, test = data.train.to(run.device), data.test.to(run.device)
+    probed, judged = train.first(PROBED), test.first(JUDGED)
+    steps = math.ceil(len(train) / BATCH_SIZE)
+    looks: list[Look] = checkpoint.keep("looks", [], list[Look])
+
+    def look(epoch: int, i: int) -> None:
+        done = epoch + i / steps
+        looks.append(look_at(network, loss, probed, judged, done, epoch * steps + i))
+
+    def watch(epoch: int, i: int) -> None:
+        if i in _moments(steps, is_first=epoch == 0):
+            look(epoch, i)
+
+    def has_moved(history: History) -> bool:
+        moved = plateau(history.test_accuracy)
+        return until_it_moves and moved is not None and len(history.seconds) > moved + 1
+
+    history = run.record(
+        name,
+        f"{name.replace('-', ' '):<22}",
+        network,
+        train,
+        test,
+        keras_optimizer("adam", learning_rate),
+        epochs=run.chosen.epochs,
+        batch_size=BATCH_SIZE,
+        rng=batches_rng(seed),
+        checkpoint=checkpoint,
+        probe_size=PROBED,
+        watch=watch,
+        after=has_moved,
+    )
+    look(len(history.seconds), 0)
+    network.save(run.weights_of(name))
+    after = to_numpy(filters).copy()
+    x, _ = data.test.take(shown).batch(0, len(shown), network.dtype)
+    probabilities = get_activation("softmax")(network.predict(x))
+    return Outcome(history, looks, (before, after), probabilities)
+
+
+def _moments(steps: int, is_first: bool) -> set[int]:
+    """The steps of an epoch before which the network is looked at."""
+    even = {steps * k // LOOKS for k in range(LOOKS)}
+    return even | {2**k for k in range(steps.bit_length()) if 2**k < steps} if is_first else even
+
+
+def look_at(
+    network: Network,
+    loss: Loss,
+    probed: Examples,
+    judged: Examples,
+    epoch: float,
+    step: int,
+) -> Look:
+    """Forward and backward on the probed images, and every layer with parameters looked at."""
+    accuracy = evaluate(network, judged, loss).accuracy
+    x, targets = probed.batch(0, PROBED, network.dtype)
+    found = probe(network, loss, x, targets, "sum")
+    gradients = {g.layer: g.mean_abs for g in found.gradients if g.parameter == "W"}
+    flat = {units.layer: units.saturated for units in found.units}
+    xp = network.device.xp
+    layers = {
+        layer.name: LayerLook(
+            gradients[layer.name],
+            one_sign(layer.dW if isinstance(layer, Dense) else by_unit(layer.dW)),
+            float(xp.abs(layer.z).mean(dtype=np.float64)),
+            flat[layer.name],
+            float(layer.y.std(axis=0, dtype=np.float64).mean()),
+        )
+        for layer in network.layers
+        if isinstance(layer, Conv2D | Dense)
+    }
+    return Look(epoch, step, accuracy, layers)
+
+
+def one_sign(dW: Array) -> float:
+    """Σ_j |Σ_i dW_ij| / Σ_ij |dW_ij| of dW (n_in, n_out); NaN where all of them are 0."""
+    xp = namespace(dW)
+    whole = float(xp.abs(dW).sum(dtype=np.float64))
+    sums = float(xp.abs(dW.sum(axis=0, dtype=np.float64)).sum())
+    return sums / whole if whole > 0 else float("nan")
+
+
+def by_unit(dW: Array) -> Array:
+    """dW (C_out, C_in, kh, kw) of a convolution as (n_in, n_out), as a dense layer has it."""
+    return dW.reshape(len(dW), -1).T
+
+
+def plateau(test_accuracy: Sequence[float] | np.ndarray) -> int | None:
+    """Epochs before the first one whose test accuracy is above chance; None where none is."""
+    above = np.flatnonzero(np.asarray(test_accuracy) > CHANCE)
+    return int(above[0]) if len(above) else None
+
+
+def first_of_each_class(test: Examples) -> np.ndarray:
+    """The rows of the first image of each class."""
+    return np.unique(to_numpy(test.targets), return_index=True)[1]
+
+
+class Trained(NamedTuple):
+    """All training runs of a run."""
+
+    seed: int
+    networks: dict[str, Outcome]  # by activation, all epochs
+    others: dict[int, Outcome]  # sigmoid again, by seed, until it moves
+    gentle: Outcome  # sigmoid with a smaller learning rate, until it moves
+
+    def all(self) -> list[tuple[int, str, float, Outcome]]:
+        """Seed, activation, learning rate and outcome of all networks."""
+        found = [(self.seed, name, LEARNING_RATE, one) for name, one in self.networks.items()]
+        found += [(seed, "sigmoid", LEARNING_RATE, one) for seed, one in self.others.items()]
+        return [*found, (self.seed, "sigmoid", GENTLE, self.gentle)]

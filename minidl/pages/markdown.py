@@ -1,0 +1,64 @@
+"""Text that becomes Markdown and HTML, and what somebody typed, of which neither takes markup.
+
+For what was typed numeric entities are used, which by the CommonMark specification never begin or
+end anything, and which also hold in the cell of a table and in HTML.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from html import escape
+from typing import Any
+
+from minidl._printable import printable
+
+MARKUP = re.compile(r"[][`*_{}<>#!|\\~&$^\"']")
+# What a text of ours may use: **bold**, `code`, [a link](https://…), [a place](#below).
+BOLD = re.compile(r"\*\*(?=\S)(.+?)\*\*")
+CODE = re.compile(r"`([^`]+)`")
+LINK = re.compile(r"\[([^][]+)\]\(((?:https?://|#)[^\s()<>]+)\)")
+
+
+def plain(text: str) -> str:
+    """``text`` within a line: ``a_b`` becomes ``a&#95;b``, a new line is shown as ``&#92;n``."""
+    return MARKUP.sub(lambda found: f"&#{ord(found[0])};", printable(text))
+
+
+def code(text: str) -> str:
+    """``text`` as code: between backticks, or as an HTML element where they would not hold it."""
+    if text.isprintable() and not set("`|\\<&") & set(text):
+        return f"`{text}`"
+    return f"<code>{plain(text)}</code>"
+
+
+def inline(text: str) -> str:
+    """A line of ours as HTML: all escaped, then bold, code and links taken for what they are."""
+    html = CODE.sub(r"<code>\1</code>", BOLD.sub(r"<b>\1</b>", escape(text)))
+    return LINK.sub(r'<a href="\2">\1</a>', html)
+
+
+def markdown_table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """A table of GitHub's Markdown; what stands in a cell cannot break out of it."""
+    expect_columns(head, rows)
+    lines = [_row(head), "|" + "---|" * len(head)]
+    return "\n".join(lines + [_row(row) for row in rows])
+
+
+def expect_columns(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    for number, row in enumerate(rows, 1):
+        if len(row) != len(head):
+            raise ValueError(
+                f"table: expected as many cells in each row as in the head, {len(head)}, "
+                f"got {len(row)} in row {number}"
+            )
+
+
+def _row(cells: Sequence[Any]) -> str:
+    return "| " + " | ".join(map(_cell, cells)) + " |"
+
+
+def _cell(cell: Any) -> str:
+    """On one line, every | escaped; a backslash before one would undo that, so it is, too."""
+    line = " ".join(str(cell).splitlines())
+    return re.sub(r"(\\*)\|", r"\1\1\\|", line)

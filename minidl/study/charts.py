@@ -1,0 +1,165 @@
+"""The charts that the reports of several studies share, made of the networks of a summary."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from minidl.pages import Chart, Series
+from minidl.pages.colours import function_colour, layer_colour
+
+PARTS = {"train": "training images (running)", "test": "test images"}
+PROBED = "after each epoch, on the first training images"
+GRADIENT = "mean |∂L/∂θ|"
+PER_CENT = "accuracy, %"
+
+Block = Mapping[str, Any]  # one network of one run, as it stands in a summary
+
+
+@dataclass(frozen=True)
+class Group:
+    """The networks of one set-up: ours, a block for each seed, and the published ones."""
+
+    runs: Mapping[str, Sequence[Block]]
+    study: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+Groups = Mapping[str, Group]  # by the title of the set-up
+
+
+def runs_series(name: str, runs: ArrayLike, **more: Any) -> Series:
+    """The mean of several runs over the epochs 1, 2, …, and the band that they lie in."""
+    values = np.array(runs, float)  # None becomes NaN
+    return over(name, range(1, values.shape[1] + 1), values.T, **more)
+
+
+def over(name: str, x: Sequence[Any], values: ArrayLike, **more: Any) -> Series:
+    """The mean over the seeds of ``values`` (x, seeds), and the band that they lie in."""
+    y = np.array(values, float)
+    if y.shape[1] == 1:
+        return Series(name, x, y[:, 0].tolist(), **more)
+    band = f"from the smallest to the largest of {y.shape[1]} seeds"
+    ends = {"low": y.min(axis=1).tolist(), "high": y.max(axis=1).tolist()}
+    return Series(name, x, y.mean(axis=1).tolist(), band=band, **ends, **more)
+
+
+def published_series(name: str, values: ArrayLike, **more: Any) -> Series:
+    """A published series, dashed, to stand beside ours."""
+    y = np.asarray(values, float).tolist()
+    return Series(f"{name}, published", range(1, len(y) + 1), y, published=True, **more)
+
+
+def learning_charts(groups: Groups, parts: Mapping[str, str] = PARTS) -> list[Chart]:
+    """Accuracy and loss by epoch, a panel for each part of the data."""
+    about = {
+        "accuracy": "Images that are recognised, in per cent",
+        "loss": "Mean cross-entropy of an image",
+    }
+    note = ": on the training images over the epoch, while the network learns; on the others after "
+    note += "the epoch."
+    return [
+        Chart(
+            f"{what.capitalize()} by epoch",
+            said + note,
+            "epoch",
+            PER_CENT if what == "accuracy" else what,
+            list(_learning(what, groups, parts)),
+            ("linear", "log") if what == "loss" else ("linear",),
+            from_zero=False,
+        )
+        for what, said in about.items()
+    ]
+
+
+def _learning(what: str, groups: Groups, parts: Mapping[str, str]) -> Iterator[Series]:
+    for title, group in groups.items():
+        for part, panel in parts.items():
+            key = f"{part}_{what}"
+            where = {"panel": panel, "where": {"set-up": title}}
+            for name, runs in group.runs.items():
+                yield from beside(name, key, runs, group.study.get(name, {}), **where)
+
+
+def beside(
+    name: str, key: str, runs: Sequence[Block], study: Mapping[str, Any], **more: Any
+) -> Iterator[Series]:
+    """A figure of a network by epoch, and the published one; an accuracy in per cent."""
+    unit = 100 if key.endswith("accuracy") else 1
+    more = {"colour": function_colour(name)} | more
+    yield runs_series(name, [unit * np.array(run[key], float) for run in runs], **more)
+    theirs = study.get(key)
+    if theirs is not None and len(theirs):
+        yield published_series(name, unit * np.asarray(theirs), **more)
+
+
+def layer_charts(groups: Groups, layers: Sequence[str] = ()) -> list[Chart]:
+    """Gradients, updates and units by layer and epoch, networks side by side.
+
+    Those that the summary has; ``layers`` are the names of all layers with weights.
+    """
+    said = {
+        "gradients": (
+            "Size of the gradients by layer",
+            f"Mean |∂L/∂θ| of the weights or biases of each layer {PROBED}, L the summed loss.",
+            GRADIENT,
+        ),
+        "update_ratios": (
+            "Update-to-weight ratio by layer",
+            "‖Δθ‖ / ‖θ‖ of each layer in the last step of each epoch: by which part of their size "
+            "its weights or biases move in one step.",
+            "‖Δθ‖ / ‖θ‖",
+        ),
+        "units": (
+            "Dead and saturated units by layer",
+            "A slope f'(z) below 1% of the function's steepest is flat. Saturated: share of the "
+            f"flat slopes. Dead: share of the units flat for every image. {PROBED.capitalize()}.",
+            "share",
+        ),
+    }
+    found = []
+    for figure, (title, about, y) in said.items():
+        series = list(_layers(groups, layers, figure))
+        scales = ("linear",) if figure == "units" else ("log", "linear")
+        known = [np.isfinite(np.array(s.y, float)).any() for s in series]
+        if any(known):  # a probe that was given no update knows no ratio
+            found.append(Chart(title, about, "epoch", y, series, scales))
+    return found
+
+
+def _layers(groups: Groups, layers: Sequence[str], figure: str) -> Iterator[Series]:
+    """A series for each layer; a panel for each network, ours and then the published one."""
+    kind = "share of" if figure == "units" else "parameter"
+    for title, group in groups.items():
+        for name, runs in group.runs.items():
+            for key in runs[0].get(figure, {}):
+                where = {"set-up": title, kind: key}
+                values = np.array([run[figure][key] for run in runs], float)  # (seeds, epochs, …)
+                names = layer_names(runs[0], layers)
+                for i, label in enumerate(names[: values.shape[2]]):
+                    colour = layer_colour(i, len(names))
+                    yield runs_series(
+                        label, values[:, :, i], colour=colour, panel=name, where=where
+                    )
+        if figure == "gradients":
+            for name, theirs in group.study.items():
+                values = np.array(theirs.get("gradients", np.empty((0, 0))), float)
+                for i in range(values.shape[1]):
+                    yield Series(
+                        f"layer {i + 1}",
+                        range(1, len(values) + 1),
+                        values[:, i].tolist(),
+                        colour=layer_colour(i),
+                        published=True,
+                        panel=f"{name}, published",
+                        where={"set-up": title, kind: "weights"},
+                    )
+
+
+def layer_names(block: Block, layers: Sequence[str]) -> Sequence[str]:
+    """``layers``, or layer 1, layer 2, … and the output layer."""
+    count = len(block["gradients"]["weights"][0])
+    return layers or [*(f"layer {i}" for i in range(1, count)), "output layer"]

@@ -1,0 +1,170 @@
+"""A study: what is declared of a published comparison, and what its command does with it."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from minidl._output import dispensable_output
+from minidl.backend import DeviceError
+from minidl.data import Dataset, DatasetError, load
+from minidl.study.cells import Interrupted
+from minidl.study.folder import FolderInUse, RunFolder
+from minidl.study.options import add_output, add_place, add_seeds, new_parser
+from minidl.study.report import Report, Work, read_summary
+from minidl.study.run import Run, Task
+from minidl.training import NonFiniteLoss
+from minidl.training.checkpoint import CheckpointError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Rows = list[dict[str, Any]]  # of a file of comma-separated values
+
+# What a user can put right.
+USER_ERRORS = (
+    *(DatasetError, DeviceError, NonFiniteLoss, CheckpointError, FolderInUse, OSError, ValueError),
+)
+
+
+class Study(ABC):
+    """What is published, and the report of a run: made of the files in its folder alone."""
+
+    name: ClassVar[str]  # of its script and of its folder
+    about: ClassVar[str]  # in one line, for --help
+    work: ClassVar[Work]
+
+    def add_options(self, add: Any) -> None:  # noqa: B027 - most have some, none must
+        """Its own options; ``add`` is ``parser.add_argument``."""
+
+    def check(self, chosen: argparse.Namespace) -> None:  # noqa: B027
+        """Raise ``ValueError`` for options that contradict one another; nothing is loaded yet."""
+
+    @abstractmethod
+    def run(self, arguments: Sequence[str] | None = None) -> Path:
+        """Write every file of a run; its folder."""
+
+    @abstractmethod
+    def report(self, folder: Path, summary: Mapping[str, Any]) -> Report:
+        """The report of the run in ``folder``."""
+
+    @abstractmethod
+    def results(self, summary: Mapping[str, Any]) -> str:
+        """The results for the terminal, ours beside published."""
+
+    def options(self, arguments: Sequence[str] | None = None) -> argparse.Namespace:
+        """The command line; impossible values are refused here, before anything is loaded."""
+        parser = new_parser(self.about)
+        self.add_options(parser.add_argument)
+        self.add_common(parser.add_argument)
+        chosen = parser.parse_args(arguments)
+        try:
+            self.check(chosen)
+        except ValueError as error:
+            parser.error(str(error))
+        return chosen
+
+    def add_common(self, add: Any) -> None:
+        """The options that studies of this kind share."""
+        add_output(add, self.name)
+
+    def command(self, arguments: Sequence[str] | None) -> str:
+        """What repeats this run, quoted for a shell."""
+        return shlex.join(["python", f"experiments/{self.name}.py", *(arguments or sys.argv[1:])])
+
+    def report_of(self, folder: Path) -> Report:
+        """The report of the run in ``folder``."""
+        return self.report(folder, read_summary(folder))
+
+    def finish(self, folder: RunFolder, summary: Mapping[str, Any], data: str = "") -> None:
+        """Write summary and report, and say what came out; the last line says of which data."""
+        folder.write_json("summary.json", summary)
+        report = self.report_of(folder.path)
+        report.write(folder.path)
+        print(f"\n{self.results(summary)}\n\n{report.answer}\n{report.counted}.\n")
+        place, seconds = folder.path / "report.html", summary["seconds"]
+        print(f"written to {place} after {seconds:.0f} s" + (f"; {data}" if data else ""))
+
+    def main(self) -> None:
+        """The command."""
+        with user_errors(self.name):
+            self.run()
+
+
+class TrainedStudy(Study):
+    """A comparison of networks that are trained.
+
+    The command trains those that :meth:`tasks` names, keeps what each leaves, and puts all of it
+    in ``summary.json``, of which the report is made.
+    """
+
+    data: ClassVar[Sequence[str]] = ()  # the names of its data sets
+    seeds: ClassVar[int | None] = 1  # how many, unless told otherwise; None: always one
+    choosing: ClassVar[Sequence[str]] = ("seed", "seeds")  # options that choose networks only
+    kind: ClassVar[Any]  # of what a training run leaves
+    keeps_weights: ClassVar[bool] = True
+
+    def load(self, chosen: argparse.Namespace) -> list[Dataset]:
+        return self.load_named(self.data, chosen)
+
+    def load_named(self, names: Iterable[str], chosen: argparse.Namespace) -> list[Dataset]:
+        progress = not chosen.quiet
+        return [load(name, chosen.data_dir, progress=progress) for name in names]
+
+    @abstractmethod
+    def tasks(self, run: Run) -> dict[str, Task[Any]]:
+        """The training runs by their names, which are those of files."""
+
+    @abstractmethod
+    def summarise(self, run: Run, results: Mapping[str, Any]) -> dict[str, Any]:
+        """``summary.json``, all but the conditions and the verdicts."""
+
+    @abstractmethod
+    def judge(self, summary: dict[str, Any], results: Mapping[str, Any]) -> None:
+        """Put the claims into the summary, whose conditions are known now."""
+
+    def tables(self, run: Run, results: Mapping[str, Any]) -> dict[str, Rows]:
+        """Files of comma-separated values by name."""
+        return {}
+
+    def figures(self, run: Run, results: Mapping[str, Any]) -> Iterable[tuple[str, Figure]]:
+        """Pictures of what no summary holds, as images and weights, by name."""
+        return ()
+
+    def add_common(self, add: Any) -> None:
+        add_seeds(add, self.seeds)
+        add_place(add, self.name)
+
+    def run(self, arguments: Sequence[str] | None = None) -> Path:
+        chosen, command = self.options(arguments), self.command(arguments)
+        run = Run.begin(self.name, chosen, lambda: self.load(chosen), self.choosing, command)
+        results = run.train(self.tasks(run), self.kind, self.keeps_weights)
+        summary = self.summarise(run, results) | run.conditions()
+        self.judge(summary, results)
+        for name, rows in self.tables(run, results).items():
+            run.folder.write_csv(name, rows)
+        for name, figure in self.figures(run, results):
+            run.folder.write_figure(f"figures/{name}", figure)
+        self.finish(run.folder, summary, "; ".join(map(str, run.used)))
+        return run.folder.path
+
+
+@contextmanager
+def user_errors(name: str) -> Iterator[None]:
+    """Within it, what a user can put right ends the command in one line, without a traceback."""
+    with dispensable_output(name):
+        try:
+            yield
+        except USER_ERRORS as error:
+            sys.exit(f"{name}: {error}")
+        except Interrupted as error:
+            print(f"{name}: {error}", file=sys.stderr)
+            sys.exit(128 + error.signal)
+        except KeyboardInterrupt:
+            sys.exit(130)

@@ -1,0 +1,152 @@
+"""What users type is shown as they typed it, wherever it ends up, and is never taken for markup."""
+
+from __future__ import annotations
+
+import html
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minidl.backend import CPU
+from minidl.pages import Table, Typed
+from minidl.pages.markdown import MARKUP, code, inline, markdown_table, plain
+from minidl.study import Conditions, RunFolder
+
+NASTY = (
+    "a`b",
+    "``",
+    "a|b",
+    "a\\|b",
+    "a\\\\|b",
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    "</code>",
+    "a & b &#96; &amp;",
+    "a\n\n# heading\n",
+    "a\r| b |",
+    "![x](http://x)",
+    "[x](javascript:alert(1))",
+    "**bold** _it_ ~~no~~ $x$",
+    "\x1b[31m\x07",
+    "\u202eevil",
+    "\udcff",
+    "\u2028",
+    '" onclick="x',
+)
+
+
+def cells(row: str) -> list[str]:
+    """The cells of a row as GitHub splits it: at each | that no backslash escapes."""
+    return re.findall(r"((?:\\.|[^\\|])*)\|", row)[1:]
+
+
+@pytest.mark.parametrize("text", NASTY)
+def test_typed_text_has_no_markup_left_and_comes_back_in_html(text):
+    shown = plain(text)
+    assert shown.isprintable()
+    assert not MARKUP.search(re.sub(r"&#\d+;", "", shown))
+    unprintable = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    assert html.unescape(shown) == unprintable
+    shown.encode("utf-8")
+
+
+@given(st.text())
+def test_any_text_does_not(text):
+    assert not MARKUP.search(re.sub(r"&#\d+;", "", plain(text)))
+    assert plain(text).isprintable()
+
+
+@pytest.mark.parametrize("text", NASTY)
+def test_code_ends_where_it_should(text):
+    shown = code(f"python x.py --output-dir {text}")
+    if shown.startswith("`"):
+        assert shown.count("`") == 2
+        assert html.escape(shown, quote=False).replace("&gt;", ">") == shown
+    else:
+        inner = re.fullmatch("<code>(.*)</code>", shown)[1]
+        assert not MARKUP.search(re.sub(r"&#\d+;", "", inner))
+
+
+def test_code_is_left_readable_where_nothing_is_in_the_way():
+    assert code("python a_b.py --c 'x y' $d") == "`python a_b.py --c 'x y' $d`"
+
+
+@pytest.mark.parametrize("text", NASTY)
+def test_a_command_is_one_cell_of_the_set_up(text):
+    conditions = Conditions.now(CPU, "float32", 1, f"python x.py {text}", 0.0)
+    row = Table("", [], conditions.rows()).markdown().split("\n")[-1]
+    assert row.startswith("| command | ")
+    assert [cell.strip() for cell in cells(row)] == ["command", code(f"python x.py {text}")]
+
+
+@pytest.mark.parametrize("text", NASTY)
+def test_a_cell_cannot_break_out_of_a_markdown_table(text):
+    table = markdown_table(["a", "b"], [[text, "b"]])
+    assert len(table.split("\n")) == 3
+    assert len(table.splitlines()) == 3
+    assert [cell.strip() for cell in cells(table.split("\n")[-1])][1:] == ["b"]
+
+
+@pytest.mark.parametrize(
+    "name", ["../x", "/etc/x", "a/../../x", "", ".", "a\0b", "a\nb", "con:x", ".x"]
+)
+def test_a_name_that_leads_out_of_the_folder_is_refused(name, tmp_path):
+    with pytest.raises(ValueError, match=r"expected the name of a file in .*run, got"):
+        RunFolder(tmp_path / "run", "test").write_text(name, "x")
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+    assert [path.name for path in (tmp_path / "run").iterdir()] == [".lock", "minidl-run.json"]
+
+
+def test_names_that_studies_use_are_taken(tmp_path):
+    folder = RunFolder(tmp_path, "test")
+    for name in ("report.md", "weights/leaky_relu-seed3.npz", "figures/a b.png"):
+        folder.write_text(name, "x")
+        assert (tmp_path / name).read_text() == "x"
+
+
+@pytest.mark.parametrize("text", NASTY)
+def test_whatever_prints_may_be_the_folder_and_the_report_says_it(text, tmp_path, capsys):
+    """The shortest study, with a nasty folder; what does not print is refused at once."""
+    from studies.activation_gallery import STUDY
+
+    folder = tmp_path / "of" / text.replace("/", "")
+    if not text.isprintable():
+        with pytest.raises(SystemExit):
+            STUDY.options(["--output-dir", str(folder)])
+        said = capsys.readouterr().err.strip().splitlines()[-1]
+        assert "argument --output-dir: expected a name of characters that print, got" in said
+        assert said.isprintable()
+        return
+    assert STUDY.options(["--output-dir", str(folder)]).output_dir == folder
+
+
+@pytest.mark.parametrize("text", NASTY)
+def test_the_note_of_a_stand_in_is_shown_as_it_is(text):
+    """It may hold the name of a folder from $MINIDL_DATA, and what a server said."""
+    from studies.cifar100.study import AS_PUBLISHED, _warning
+
+    summary = AS_PUBLISHED | {"dataset": "stand-in", "dataset_note": text}
+    warning = _warning(summary)
+    assert plain(text) in warning.markdown()
+    assert "\n" not in warning.markdown()
+    assert html.escape(Typed(text).text) in warning.html() or not text.isprintable()
+    assert not re.search("<(?!/?code>)", warning.html())
+
+
+def test_a_line_of_ours_has_bold_code_and_links_and_nothing_else():
+    shown = inline("**a < b**, `x*y`, [here](https://x.org/?a=1&b) [there](#the-claims) **")
+    assert shown == (
+        "<b>a &lt; b</b>, <code>x*y</code>, "
+        '<a href="https://x.org/?a=1&amp;b">here</a> <a href="#the-claims">there</a> **'
+    )
+    for text in ("[x](javascript:alert(1))", "[x](data:text/html,y)", '[x](https://a"onclick=b)'):
+        assert '" onclick' not in inline(text) and 'javascript:alert(1)"' not in inline(text)
+    assert "<a" not in inline("[x](javascript:alert(1))")
+
+
+@given(st.text(alphabet="*`[]()#<>&\"' ahtps:/"))
+def test_whatever_a_line_holds_only_our_tags_come_out(text):
+    tags = re.findall("<[^>]*>", inline(text))
+    assert all(re.fullmatch(r'</?(b|code)>|</a>|<a href="(https?://|#)[^"<>]*">', t) for t in tags)

@@ -1,0 +1,96 @@
+"""The charts of a report page have the figures of the summary, and only those that it has."""
+
+import math
+
+import numpy as np
+import pytest
+
+from minidl import Adam, Dense, Flatten, Network, SoftmaxCrossEntropy
+from minidl.data import standin
+from minidl.pages.colours import function_colour
+from minidl.study.charts import (
+    Group,
+    layer_charts,
+    learning_charts,
+    published_series,
+    runs_series,
+)
+from minidl.study.histories import by_epoch, by_layer
+from minidl.study.recording import record
+
+
+@pytest.fixture(scope="module")
+def history():
+    data = standin.generate(seed=0, train=128, test=32)
+    layers = [Flatten(), Dense(3072, 8, "relu"), Dense(8, 6, "relu"), Dense(6, 100)]
+    network = Network(layers, (3, 32, 32), rng=0)
+    loss = SoftmaxCrossEntropy()
+    return record(network, data.train, data.test, loss, Adam(), epochs=2, progress=False)
+
+
+@pytest.fixture
+def block(history):
+    return by_epoch(history) | by_layer(history)
+
+
+def test_the_figures_by_layer_are_those_of_the_probes(history, block):
+    last = history.probes[-1]
+    assert block["gradients"]["biases"][-1] == [
+        g.mean_abs for g in last.gradients if g.parameter == "b"
+    ]
+    assert block["update_ratios"]["weights"][-1] == [
+        g.update_ratio for g in last.gradients if g.parameter == "W"
+    ]
+    assert block["units"]["saturated"][-1] == [unit.saturated for unit in last.units[:2]]
+    assert np.shape(block["units"]["dead"]) == (2, 2)  # epochs, hidden layers
+
+
+def test_the_mean_of_several_runs_has_a_band_and_one_run_has_none():
+    both = runs_series("relu", [[1.0, 2.0], [3.0, 6.0]])
+    assert (both.y, both.low, both.high) == ([2.0, 4.0], [1.0, 2.0], [3.0, 6.0])
+    assert both.band == "from the smallest to the largest of 2 seeds"
+    one = runs_series("relu", [[0.1, 0.2]])
+    assert (list(one.x), one.y, one.low) == ([1, 2], [0.1, 0.2], None)
+
+
+def test_what_a_summary_does_not_know_is_a_gap():
+    assert math.isnan(runs_series("relu", [[None, 1.0]]).y[0])
+
+
+def test_learning_curves_stand_beside_the_published_ones(block):
+    study = {"relu": {"train_accuracy": np.array([0.5, 0.6])}}
+    accuracy, loss = learning_charts({"as run": Group({"relu": [block]}, study)})
+    assert [(s.name, s.panel) for s in accuracy.series] == [
+        ("relu", "training images (running)"),
+        ("relu, published", "training images (running)"),
+        ("relu", "test images"),
+    ]
+    assert accuracy.series[1].y == [50, 60] and accuracy.series[1].published  # in per cent
+    assert loss.series[1].y == block["test_loss"]
+    assert loss.scales == ("linear", "log")
+
+
+def test_layers_have_a_chart_for_each_figure_in_the_summary(block):
+    study = {"relu": {"gradients": np.array([[1.0, 2.0]])}}
+    gradients, updates, units = layer_charts({"": Group({"relu": [block]}, study)})
+    theirs = [s for s in gradients.series if s.panel == "relu, published"]
+    assert [(s.name, s.y) for s in theirs] == [("layer 1", [1.0]), ("layer 2", [2.0])]
+    ours = [s for s in gradients.series if s.panel == "relu" and s.where["parameter"] == "weights"]
+    assert [s.name for s in ours] == ["layer 1", "layer 2", "output layer"]
+    assert ours[2].y == [layers[2] for layers in block["gradients"]["weights"]]
+    assert updates.scales[0] == "log"
+    assert {s.where["share of"] for s in units.series} == {"dead", "saturated"}
+
+    block["update_ratios"] = {"weights": [[None] * 3] * 2}  # probed without an update
+    del block["units"]
+    charts = layer_charts({"": Group({"relu": [block]})}, ("first", "second", "last"))
+    assert [chart.title for chart in charts] == [gradients.title]
+    assert charts[0].series[0].name == "first"
+
+
+def test_colours_tell_neighbours_apart(block):
+    series = layer_charts({"": Group({"relu": [block]})})[0].series
+    assert len({s.colour for s in series}) == 3
+    assert function_colour("sigmoid") != function_colour("relu")
+    assert published_series("relu", [1]).as_dict()["dashed"]
+    assert function_colour("penalized_tanh") == 9  # no colour of its own

@@ -1,0 +1,95 @@
+"""matplotlib draws the same series, in the same colours and dashes, as the page does."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import numpy as np
+import pytest
+from matplotlib.colors import to_hex
+
+from minidl.pages import Chart, Series
+from minidl.pages.colours import ink
+from minidl.study.figures import COLOURS, drawn
+
+EPOCHS = [1, 2, 3]
+
+
+def chart(**more):
+    series = [
+        Series("relu", EPOCHS, [1.0, 4.0, None], 1, panel="a", where={"of": "W"}),
+        Series("relu, published", EPOCHS, [2, 3, 4], 1, True, panel="a", where={"of": "W"}),
+        Series("sigmoid", EPOCHS, [2, 2, 2], 0, panel="b", low=[1, 1, 1], high=[3, 3, 3],
+               band="of 2 seeds", where={"of": "W"}),
+        Series("relu", EPOCHS, [7, 8, 9], 1, panel="a", where={"of": "b"}),
+    ]  # fmt: skip
+    return Chart("Title", "Said.", "epoch", "y", series, **more)
+
+
+def of_page(given):
+    """The series as the page has them."""
+    block = re.search(r'<script type="application/json">(.*)</script>', given.html())[1]
+    return json.loads(block)["series"]
+
+
+def test_a_row_for_each_choice_and_a_column_for_each_panel_with_the_series_of_the_page():
+    figure = drawn(chart())
+    shown = {}
+    for ax, key in zip(figure.axes, [("W", "a"), ("W", "b"), ("b", "a"), ("b", "b")], strict=True):
+        shown[key] = {line.get_label(): line for line in ax.lines}
+        assert ax.axison == bool(ax.lines)
+    for series in of_page(chart()):
+        line = shown[series["where"]["of"], series["panel"]].pop(series["name"])
+        y = [np.nan if v is None else v for v in series["y"]]
+        np.testing.assert_array_equal(line.get_xdata(), series["x"])
+        np.testing.assert_array_equal(line.get_ydata(), y)
+        assert to_hex(line.get_color()) == ink(series["colour"])
+        assert line.get_linestyle() == ("--" if series["dashed"] else "-")
+    assert not any(shown.values())
+    assert [len(ax.collections) for ax in figure.axes] == [0, 1, 0, 0]  # the band
+    names = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert names == ["relu", "relu, published", "sigmoid"]
+
+
+def test_panels_of_a_choice_share_their_scale_and_it_includes_0():
+    first, second, third, _ = drawn(chart()).axes
+    assert first.get_ylim() == second.get_ylim() != third.get_ylim()
+    assert first.get_ylim()[0] == 0
+    assert drawn(chart(from_zero=False)).axes[2].get_ylim()[0] > 6
+    logs = drawn(chart(scales=("log", "linear"))).axes[:3]
+    assert {ax.get_yscale() for ax in logs} == {"log"}
+
+
+def test_marks_along_x_are_those_of_the_page():
+    figure = drawn(chart())
+    figure.draw_without_rendering()
+    assert figure.axes[0].get_xticks().tolist() == of_page(chart())[0]["ticks"] == EPOCHS
+
+
+def test_names_along_x_have_dots_and_published_ones_are_empty():
+    dots = [
+        Series("ours", ["elu", "relu"], [1, 2], 4),
+        Series("published", ["elu", "relu"], [1, 3], 9, published=True),
+    ]
+    (ax,) = drawn(Chart("Dots", "Said.", "function", "%", dots)).axes
+    assert [line.get_linestyle() for line in ax.lines] == ["None", "None"]
+    assert [line.get_markerfacecolor() for line in ax.lines] == [ink(4), "none"]
+
+
+@pytest.mark.parametrize("y", [[0.0, 0.0], [None, None], [5.0, 5.0]])
+@pytest.mark.parametrize("scale", ["linear", "log"])
+def test_constants_zeros_and_nothing_are_drawn(y, scale):
+    given = Chart("T", "Said.", "epoch", "y", [Series("a", [1, 2], y)], (scale,))
+    drawn(given).draw_without_rendering()
+
+
+def test_many_panels_of_one_choice_stand_in_several_rows():
+    series = [Series("f", [1, 2], [0, 1], panel=str(i)) for i in range(7)]
+    figure = drawn(Chart("T", "Said.", "z", "", series))
+    assert len({ax.get_position().y0 for ax in figure.axes if ax.axison}) == 2
+
+
+def test_functions_have_the_colours_of_the_pages():
+    assert COLOURS["sigmoid"] == ink(0) and COLOURS["relu"] == ink(1)
+    assert len(set(COLOURS.values())) == len(COLOURS)

@@ -1,0 +1,39 @@
+"""Runs of a study in this process, on the data of a test."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from minidl.data import Dataset
+from minidl.study import Study
+
+
+def give(monkeypatch: pytest.MonkeyPatch, data: Dataset | Mapping[str, Dataset]) -> None:
+    """Whatever data set a study loads, it gets this one, or the one of that name."""
+
+    def load(name: str, *_: Any, **__: Any) -> Dataset:
+        return data[name] if isinstance(data, Mapping) else data
+
+    monkeypatch.setattr("minidl.study.study.load", load)
+
+
+def without_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No chart and no picture is drawn: that takes longer than all the rest of a small run."""
+    for module in ("report", "folder"):
+        monkeypatch.setattr(f"minidl.study.{module}.write_figure", lambda path, figure: None)
+    monkeypatch.setattr("minidl.study.report.drawn", lambda chart, stamp: None)
+
+
+def run(study: Study, folder: Path, *arguments: str) -> Path:
+    """Run the command on the processor; its folder."""
+    return study.run([*arguments, "--device", "cpu", "--output-dir", str(folder)])
+
+
+def summary(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+    return found

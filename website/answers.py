@@ -1,0 +1,37 @@
+"""The answers of the reports in the pages that list the studies.
+
+``python website/answers.py`` puts them there.
+
+A page has them between ``<!-- answer of results/cifar100/report.md -->`` and ``<!-- / -->``, which
+neither the code host nor the site shows.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+DOCS = Path(__file__).parents[1] / "docs"
+PAGES = (DOCS.parent / "README.md", DOCS / "studies.md")
+PLACE = re.compile(r"(<!-- answer of (\S+) -->)(.*?)(<!-- / -->)", re.DOTALL)
+ANSWER = re.compile(r"^\*\*((?:Yes|No).*)\*\*$", re.MULTILINE)
+
+
+def answer(report: Path) -> str:
+    """The sentence of a report that answers its question."""
+    (found,) = ANSWER.findall(report.read_text("utf-8"))
+    return str(found)
+
+
+def filled(text: str) -> str:
+    """The text of a page with the answers as the reports give them now."""
+    return PLACE.sub(lambda place: f"{place[1]}{answer(DOCS / place[2])}{place[4]}", text)
+
+
+def main() -> None:
+    for page in PAGES:
+        page.write_text(filled(page.read_text("utf-8")), "utf-8")
+
+
+if __name__ == "__main__":
+    main()
