@@ -7,7 +7,8 @@ import math
 
 import numpy as np
 import pytest
-from studies.signal_propagation import dead
+import study_runs
+from studies.signal_propagation import STUDY, dead, study
 from studies.signal_propagation.claims import CLAIMS, Findings
 from studies.signal_propagation.measure import (
     STARTS,
@@ -17,6 +18,7 @@ from studies.signal_propagation.measure import (
     deviation,
     exponent,
     factor,
+    power,
     start_of,
 )
 from studies.signal_propagation.training import (
@@ -30,6 +32,7 @@ from studies.signal_propagation.training import (
 )
 
 from minidl import Examples
+from minidl.data import Dataset
 from minidl.data.standin import generate
 from minidl.propagation import batch_norm_factor, edge_of_chaos
 from minidl.study.claims import FAILS, HOLDS, OPEN, UNJUDGED, judge
@@ -66,8 +69,16 @@ def test_theory_beside_networks(f, start):
 
 
 def test_a_factor_needs_two_hidden_layers():
-    with pytest.raises(ValueError, match="expected two hidden layers or more, got 1"):
+    with pytest.raises(ValueError, match="expected 2 hidden layers or more, got 1"):
         factor(beside("relu", "he_normal", 8, 1, EXAMPLES, range(2)))
+
+
+def test_a_critical_start_gives_a_small_power_and_another_one_a_large():
+    found = {start: power("relu", start, 64, 30, EXAMPLES, range(3)) for start in STARTS[:2]}
+    assert found["glorot_uniform"].value == pytest.approx(
+        30 * math.log(0.5) / math.log(30), rel=0.2
+    )
+    assert abs(found["he_normal"].value) < 1.5
 
 
 def test_the_deviation_falls_with_the_width():
@@ -189,20 +200,22 @@ def layers(log_off: float, error: float = 0.002) -> dict:
         ("relu", "glorot_uniform"): 0.5,
         ("relu", "critical"): 1.0,
     }
-    rows = beside("relu", "he_normal", 8, 3, EXAMPLES, range(2))
+    rows = beside("relu", "he_normal", 8, 5, EXAMPLES, range(2))
     for key, per_layer in factors.items():
         made = []
         for i, row in enumerate(rows[:-1]):
-            size = per_layer ** (2 - i)
-            off = log_off * (2 - i)
+            size = per_layer ** (4 - i)
+            off = log_off * (4 - i)
             made.append(
                 dataclasses.replace(
                     row,
                     predicted=dataclasses.replace(row.predicted, dz2=size),
                     measured=dataclasses.replace(row.measured, dz2=size * math.exp(off)),
                     dz2=Estimate(off, error, 9),
+                    dz2_by_seed=[off + 2 * error * (-1) ** k for k in range(10)],
                 )
             )
+        made[-1] = dataclasses.replace(made[-1], dz2_by_seed=[0.0] * 10)
         found[key] = [*made, rows[-1]]
     return found
 
@@ -211,6 +224,7 @@ def right() -> Findings:
     line = reach(1.0)
     return Findings(
         layers=layers(0.001),
+        powers={"relu": Estimate(0.1, 0.1, 9), "tanh": Estimate(-1.2, 0.1, 9)},
         deviations={n: Estimate(3 / n, 0.1 / n, 19) for n in (64, 256, 1024)},
         dead={(3, 10): dead.dead_share(3, 10, 4000, 0)[-1]},
         cells=[
@@ -248,6 +262,7 @@ def test_without_figures_nothing_is_judged():
             },
             1,
         ),
+        ({"powers": {"relu": Estimate(-10.0, 0.1, 9)}}, 2),
         ({"deviations": {n: Estimate(3 / n**2, 0.1 / n**2, 19) for n in (64, 256, 1024)}}, 3),
         ({"dead": {(3, 10): Estimate(0.05, 0.01)}}, 4),
         ({"cells": [Cell(round(reach(1.0) * 4), 1.0, 0.9)] * 30}, 5),
@@ -257,6 +272,98 @@ def test_without_figures_nothing_is_judged():
 )
 def test_what_is_not_fails(changed, number):
     assert verdicts(dataclasses.replace(right(), **changed))[number] == FAILS
+
+
+# -- the study --------------------------------------------------------------------------------
+
+SMALL = [
+    *("--seeds", "2", "--width", "24", "--depth", "4", "--examples", "8", "--widths", "12", "48"),
+    *(
+        "--deep-width",
+        "24",
+        "--born",
+        "200",
+        "--map-width",
+        "12",
+        "--map-depths",
+        "3",
+        "6",
+        "--map-images",
+        "96",
+    ),
+    *("--epochs", "2", "--quiet"),
+]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    rng = np.random.default_rng(0)
+
+    def images(n):
+        return Examples(rng.integers(0, 256, (n, 1, 8, 8), dtype=np.uint8), np.arange(n) % 10)
+
+    digits = Dataset("mnist", "MNIST", images(96), images(40), tuple("0123456789"), "drawn here")
+    with pytest.MonkeyPatch.context() as patch:
+        study_runs.give(patch, digits)
+        study_runs.without_figures(patch)
+        patch.setattr(study, "FUNCTIONS", ("sigmoid", "relu"))
+        patch.setattr(study, "SIGMAS", (0.8, 1.76))
+        patch.setattr(study, "CRITICAL_FUNCTIONS", ("relu",))
+        patch.setattr(study, "DEEP", 8)
+        yield study_runs.run(STUDY, tmp_path_factory.mktemp("run"), *SMALL)
+
+
+def test_the_summary_has_everything_that_was_measured(folder):
+    summary = study_runs.summary(folder)
+    assert [(one["function"], one["start"]) for one in summary["layers"]] == [
+        *(("sigmoid", start) for start in STARTS[:3]),
+        *(("relu", start) for start in STARTS),
+    ]
+    assert all(len(one["rows"]) == 5 for one in summary["layers"])
+    assert [one["width"] for one in summary["widths"]] == [12, 48]
+    assert len(summary["map"]) == 4
+    assert [one["epoch"] for one in summary["drift"]] == [0, 1, 2]
+    assert len(summary["claims"]) == len(CLAIMS)
+    assert all(one["lower"] <= one["upper"] for one in summary["dead"])
+
+
+def test_the_report_has_a_part_for_each_of_them(folder):
+    text = (folder / "report.md").read_text("utf-8")
+    assert text.startswith("# The gradient predicted")
+    for words in (
+        "a sigmoid layer multiplies",
+        "## With BatchNorm",
+        "bounds of Lu et al.",
+        "6 ξ_c",
+    ):
+        assert words in text
+    assert STUDY.report_of(folder).markdown() == text
+
+
+def test_what_was_measured_is_kept(folder):
+    """So that the same command goes on where it was stopped."""
+    names = {path.stem for path in (folder / "cells").iterdir()}
+    assert {"layers-relu-critical", "width-48", "dead-3", "map-176-6", "drift"} <= names
+
+
+def test_the_map_is_drawn():
+    cells = [Cell(depth, w, 0.1 * depth) for depth in (2, 8) for w in (0.8, 1.76, 3.0)]
+    (ax, _) = study.heat_map(cells).axes
+    assert [line.get_label() for line in ax.get_lines()] == ["6 ξ_c, predicted"]
+    np.testing.assert_allclose(ax.collections[0].get_array().ravel(), [0.2] * 3 + [0.8] * 3)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--depth", "2"], "--depth: expected an integer from 4, got 2"),
+        (["--widths", "64", "64"], "--widths: expected two or more different widths"),
+    ],
+)
+def test_sizes_that_say_nothing_are_refused(options, message, capsys):
+    with pytest.raises(SystemExit):
+        STUDY.options(options)
+    assert message in capsys.readouterr().err
 
 
 def test_what_chance_may_have_either_way_is_open():

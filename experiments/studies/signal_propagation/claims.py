@@ -7,14 +7,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from minidl.propagation import batch_norm_factor
-from minidl.study.claims import BEYOND, Criterion, Evidence, Judged
+from minidl.study.claims import BEYOND, Evidence, Judged, Statement
 from minidl.study.estimates import Estimate, exactly, share
 from studies.signal_propagation import dead
-from studies.signal_propagation.measure import CRITICAL, Beside, exponent, factor
+from studies.signal_propagation.measure import Beside, exponent, factor
 from studies.signal_propagation.training import Cell, Drift, agreement
 
 CLOSE = 0.03  # of log(measured / predicted): what counts as right
 EXPONENT = 0.4  # of the exponent of the width
+POWER = 3.0  # of the depth; 60 layers that halve a gradient are the power −10
+SETTLED = 2  # the layer from which on the variance is what it becomes
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,7 @@ class Findings:
     """What one run measured."""
 
     layers: Mapping[tuple[str, str], Sequence[Beside]] = field(default_factory=dict)  # f, start
+    powers: Mapping[str, Estimate] = field(default_factory=dict)  # by function, where critical
     deviations: Mapping[int, Estimate] = field(default_factory=dict)  # by width
     dead: Mapping[tuple[int, int], Estimate] = field(default_factory=dict)  # width, layers
     cells: Sequence[Cell] = ()
@@ -48,7 +51,8 @@ def sigmoid_and_relu(run: Findings) -> Judged:
     """With Glorot weights a sigmoid layer lets 5.6% of it through and a ReLU layer 50%."""
     if any((f, "glorot_uniform") not in run.layers for f in ("sigmoid", "relu")):
         return None
-    found = [factor(run.layers[f, "glorot_uniform"]) for f in ("sigmoid", "relu")]
+    rows = [run.layers[f, "glorot_uniform"] for f in ("sigmoid", "relu")]
+    found = [factor(one, begin=SETTLED) for one in rows]
     return Evidence(
         " and ".join(f"{100 * one.measured:.1f}%" for one in found),
         _close(
@@ -61,19 +65,11 @@ def sigmoid_and_relu(run: Findings) -> Judged:
 
 
 def critical_keeps(run: Findings) -> Judged:
-    """From its critical point a function's gradient keeps its size better than from any other."""
-    starts = sorted({start for _, start in run.layers})
-    functions = [f for f, start in run.layers if start == CRITICAL]
-    if not functions or len(starts) < 2:
+    """From its critical point a gradient changes as a small power of the depth, if at all."""
+    if not run.powers:
         return None
-    numbers, said = {}, []
-    for f in functions:
-        sizes = {s: abs(math.log(factor(run.layers[f, s]).measured)) for s in starts}
-        off = factor(run.layers[f, CRITICAL]).off
-        best = min(size for start, size in sizes.items() if start != CRITICAL)
-        numbers[f] = Estimate(best - sizes[CRITICAL], off.error, off.freedom)
-        said.append(f"{f} {factor(run.layers[f, CRITICAL]).measured:.3f}")
-    return Evidence(f"per layer: {', '.join(said)}", numbers)
+    said = ", ".join(f"{f} L^{p.value:+.2f}" for f, p in run.powers.items())
+    return Evidence(said, _close(run.powers, POWER))
 
 
 def one_over_n(run: Findings) -> Judged:
@@ -159,43 +155,43 @@ def _close(off: Mapping[str, Estimate], within: float = CLOSE) -> dict[str, Esti
     }
 
 
-CLAIMS: list[tuple[str, str, Criterion[Findings]]] = [
-    (
+CLAIMS: list[Statement[Findings]] = [
+    Statement(
         "Each layer multiplies the squared gradient by χ (Schoenholz et al., equation 18)",
         f"log of the measured over the predicted factor lies between −{CLOSE:g} and {CLOSE:g}",
         factors,
     ),
-    (
+    Statement(
         f"{BEYOND}: a sigmoid layer with Glorot weights lets 5.6% of it through, a ReLU layer 50%",
         f"log of the measured factor over that lies between −{CLOSE:g} and {CLOSE:g}",
         sigmoid_and_relu,
     ),
-    (
+    Statement(
         "At the critical point signal and gradient keep their size (Roberts et al., section 5.3)",
-        "the factor is closer to 1 than with any other start",
+        f"E dz² changes as a power of the depth between −{POWER:g} and {POWER:g}",
         critical_keeps,
     ),
-    (
+    Statement(
         "What theory is off by falls as 1/n with the width (Roberts et al., chapter 4)",
         f"the exponent of the mean square is −1 to within {EXPONENT:g}",
         one_over_n,
     ),
-    (
+    Statement(
         "The share of ReLU networks that are born dead lies between two bounds (Lu et al.)",
         "no interval of a share lies outside of them",
         born_dead,
     ),
-    (
+    Statement(
         "Networks train up to a depth of about 6 ξ_c (Schoenholz et al., figure 5)",
         "of the networks a factor of two or more from the line, more than 80% are on its side",
         trainable_depth,
     ),
-    (
+    Statement(
         f"{BEYOND}: what is predicted from the sizes of the weights stops to hold in training",
         "it is further off after the last epoch than before the first",
         holds_at_first_only,
     ),
-    (
+    Statement(
         "BatchNorm without shortcuts makes the gradient explode (Yang et al., ICLR 2019)",
         f"log of the measured over the predicted growth lies between −{CLOSE:g} and {CLOSE:g}",
         batch_norm_explodes,

@@ -36,6 +36,7 @@ class Beside:
     z2: Estimate
     dz2: Estimate
     mean_abs_dW: Estimate
+    dz2_by_seed: list[float]  # what dz2 is the mean of
 
 
 @dataclass(frozen=True)
@@ -76,24 +77,34 @@ def beside(
         theory.append(predicted(network, LOSS, x, labels, rng=seed))
         found.append(measured(network, LOSS, x, labels))
     return [
-        Beside(ours[0].layer, _mean(ours), _mean(theirs), *_off(ours, theirs))
+        Beside(
+            ours[0].layer,
+            _mean(ours),
+            _mean(theirs),
+            z2=_over(_off("z2", ours, theirs)),
+            dz2=_over(_off("dz2", ours, theirs)),
+            mean_abs_dW=_over(_off("mean_abs_dW", ours, theirs)),
+            dz2_by_seed=_off("dz2", ours, theirs),
+        )
         for ours, theirs in zip(zip(*theory, strict=True), zip(*found, strict=True), strict=True)
     ]
 
 
-def factor(rows: Sequence[Beside]) -> Factor:
+def factor(rows: Sequence[Beside], begin: int = 0) -> Factor:
     """How the squared gradient changes from one hidden layer to the one before it.
 
-    The network's first and last hidden layers are its ends; those in between are alike.
+    From the last hidden layer back to the one with the index ``begin``; the variance of the
+    first layers is not yet what it becomes.
     """
-    if len(rows) < 3:
-        raise ValueError(f"factor: expected two hidden layers or more, got {len(rows) - 1}")
-    first, last, steps = rows[0], rows[-2], len(rows) - 2
+    if len(rows) < begin + 3:
+        raise ValueError(f"factor: expected {begin + 2} hidden layers or more, got {len(rows) - 1}")
+    first, last, steps = rows[begin], rows[-2], len(rows) - 2 - begin
     sizes = [
         (getattr(first, by).dz2 / getattr(last, by).dz2) ** (1 / steps)
         for by in ("predicted", "measured")
     ]
-    off = (first.dz2 - last.dz2) * (1 / steps)
+    both = zip(first.dz2_by_seed, last.dz2_by_seed, strict=True)
+    off = _over([(a - b) / steps for a, b in both])
     return Factor(sizes[0], sizes[1], off)
 
 
@@ -129,6 +140,21 @@ def exponent(widths: Sequence[int], deviations: Sequence[Estimate]) -> Estimate:
     value = sum(w * math.log(d.value) for w, d in zip(weights, deviations, strict=True))
     parts = [w * d.error / d.value for w, d in zip(weights, deviations, strict=True)]
     return Estimate(float(value), math.hypot(*parts), sum(d.freedom for d in deviations))
+
+
+def power(
+    f: str, start: str, width: int, depth: int, examples: Examples, seeds: Sequence[int]
+) -> Estimate:
+    """p of E dz² ∝ L^p from the last of L hidden layers to the first: measured alone.
+
+    A gradient that vanishes or explodes, as a power of a number, has a p that grows with L.
+    """
+    found = []
+    for seed in seeds:
+        network = build(f, start_of(f, start), width, depth, examples, seed)
+        rows = measured(network, LOSS, *examples.batch(0, len(examples), network.dtype))
+        found.append(math.log(rows[0].dz2 / rows[-2].dz2) / math.log(depth))
+    return _over(found)
 
 
 def batch_norm_growth(
@@ -168,9 +194,8 @@ def _mean(rows: Sequence[Signals]) -> Signals:
     return Signals(rows[0].layer, z2, dz2, size)
 
 
-def _off(theory: Sequence[Signals], found: Sequence[Signals]) -> list[Estimate]:
-    """log(measured / predicted) of z2, dz2 and mean |dW|."""
+def _off(name: str, theory: Sequence[Signals], found: Sequence[Signals]) -> list[float]:
+    """log(measured / predicted) of one of z2, dz2 and mean |dW|, by seed."""
     return [
-        _over([math.log(getattr(b, n) / getattr(a, n)) for a, b in zip(theory, found, strict=True)])
-        for n in ("z2", "dz2", "mean_abs_dW")
+        math.log(getattr(b, name) / getattr(a, name)) for a, b in zip(theory, found, strict=True)
     ]
