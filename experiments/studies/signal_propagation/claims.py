@@ -13,6 +13,8 @@ from studies.signal_propagation import dead
 from studies.signal_propagation.measure import Beside, exponent, factor
 from studies.signal_propagation.training import Cell, Drift, agreement
 
+EACH_LAYER = "Each layer multiplies the squared gradient by χ (Schoenholz et al., equation 18)"
+TRAINABLE = "Networks train up to a depth of about 6 ξ_c (Schoenholz et al., figure 5)"
 CLOSE = 0.03  # of log(measured / predicted): what counts as right
 EXPONENT = 0.4  # of the exponent of the width
 POWER = 3.0  # of the depth; 60 layers that halve a gradient are the power −10
@@ -157,7 +159,7 @@ def _close(off: Mapping[str, Estimate], within: float = CLOSE) -> dict[str, Esti
 
 CLAIMS: list[Statement[Findings]] = [
     Statement(
-        "Each layer multiplies the squared gradient by χ (Schoenholz et al., equation 18)",
+        EACH_LAYER,
         f"log of the measured over the predicted factor lies between −{CLOSE:g} and {CLOSE:g}",
         factors,
     ),
@@ -182,7 +184,7 @@ CLAIMS: list[Statement[Findings]] = [
         born_dead,
     ),
     Statement(
-        "Networks train up to a depth of about 6 ξ_c (Schoenholz et al., figure 5)",
+        TRAINABLE,
         "of the networks a factor of two or more from the line, more than 80% are on its side",
         trainable_depth,
     ),

@@ -23,7 +23,7 @@ from minidl.study.options import whole
 from minidl.study.report import claims_section, held, pictures, set_up_section
 from minidl.training.checkpoint import Checkpoint
 from studies.signal_propagation import dead
-from studies.signal_propagation.claims import CLAIMS, Findings
+from studies.signal_propagation.claims import CLAIMS, EACH_LAYER, TRAINABLE, Findings
 from studies.signal_propagation.measure import (
     CRITICAL,
     STARTS,
@@ -281,9 +281,9 @@ def heat_map(cells: Sequence[Cell]) -> Figure:
 
 
 def _answer(summary: Mapping[str, Any]) -> str:
-    first, *_ = summary["claims"]
-    depth = next(claim for claim in summary["claims"] if "6 ξ_c" in claim["claim"])
-    verdicts = {first["verdict"], depth["verdict"]}
+    claims = {claim["claim"]: claim for claim in summary["claims"]}
+    depth = claims[TRAINABLE]
+    verdicts = {claims[EACH_LAYER]["verdict"], depth["verdict"]}
     word = "Yes" if verdicts == {HOLDS} else "No" if FAILS in verdicts else "Not decided"
     said = {
         one["function"]: f"{one['measured']:.3f} (predicted {one['predicted']:.3f})"
