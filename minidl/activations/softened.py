@@ -37,7 +37,7 @@ class Softplus(Activation):
 class Mish(Activation):
     """f(z) = z tanh(s),  f'(z) = tanh(s) + z σ(z) / cosh²(s),  s = log(1 + e^z).
 
-    Its range is [−0.31, ∞).  Source: Misra, Mish, BMVC 2020, equations 1 and 3.
+    Its range is [−0.31, ∞).  Source: Misra, Mish, BMVC 2020, equation 1.
     """
 
     name = "mish"

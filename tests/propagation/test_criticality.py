@@ -89,7 +89,7 @@ def test_none_is_said(name):
 
 
 def test_the_line_between_order_and_chaos():
-    """tanh with σ_b² = 0.05: σ_w² = 1.76, Schoenholz et al., section 5."""
+    """tanh with σ_b² = 0.05: σ_w² = 1.76, Schoenholz et al."""
     assert edge_of_chaos("tanh", 0.05) == pytest.approx(1.76, abs=5e-3)
     for sigma_b2 in (1e-12, 1e-4, 0.05, 0.3):
         field = MeanField("tanh", edge_of_chaos("tanh", sigma_b2), sigma_b2)

@@ -13,7 +13,7 @@ from studies.signal_propagation import dead
 from studies.signal_propagation.measure import Beside, exponent, factor
 from studies.signal_propagation.training import Cell, Drift, agreement
 
-EACH_LAYER = "Each layer multiplies the squared gradient by χ (Schoenholz et al., equation 18)"
+EACH_LAYER = "Each layer multiplies the squared gradient by χ (Schoenholz et al., section 4)"
 TRAINABLE = "Networks train up to a depth of about 6 ξ_c (Schoenholz et al., figure 5)"
 CLOSE = 0.03  # of log(measured / predicted): what counts as right
 EXPONENT = 0.4  # of the exponent of the width

@@ -1,7 +1,7 @@
 """ReLU networks that are born dead: constant before the first step, whatever one feeds them.
 
 Source: Lu, Shin, Su and Karniadakis, Dying ReLU and Initialization: Theory and Numerical
-Examples, 2020 (arXiv 1903.06733), theorems 3.2 and 3.3.
+Examples, 2020 (arXiv 1903.06733), section 3.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from minidl.initializers import Initializer
 from minidl.propagation import MeanField, measured, predicted
 from studies.signal_propagation.measure import build
 
-DEPTHS_PER_XI = 6  # "networks can be trained when their depth is about 6 ξ_c": the paper, section 5
+DEPTHS_PER_XI = 6  # how deep a network trains, in units of ξ_c: the paper, figure 5
 SIGMA_B2 = 0.05
 
 
