@@ -1,8 +1,8 @@
 """minidl: a neural-network engine by hand, every backward pass written out.
 
 Read in this order: ``activations``, ``layers`` (``dense``, ``conv2d``, …), ``losses``,
-``initializers``, ``network``, ``optimizers``, ``loops``, ``gradcheck``, ``inspection``,
-``metrics``, ``training``.
+``initializers``, ``network``, ``optimizers``, ``loops``, ``gradcheck``, ``propagation``,
+``inspection``, ``metrics``, ``training``.
 """
 
 from minidl import _moved

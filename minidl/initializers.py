@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -102,6 +102,39 @@ def constant(value: float) -> Initializer:
         return np.full(shape, value)
 
     return fill
+
+
+def critical(activation: Any) -> tuple[Initializer, Initializer]:
+    """How W and b start at the critical point of ``activation``: N(0, σ_w²/n_in), N(0, σ_b²).
+
+    A signal and its gradient then keep their size through any number of wide layers::
+
+        Dense(512, 512, "gelu", *critical("gelu"))
+
+    For ReLU that is :func:`he_normal` and zeros, for tanh :func:`lecun_normal` and zeros.  The
+    point is solved for, see :func:`minidl.propagation.critical_point`; ``activation`` is what
+    is taken there.
+
+    Raises
+    ------
+    ValueError
+        where there is none, as for sigmoid.
+    """
+    from minidl.propagation import critical_point
+
+    point = critical_point(activation)
+
+    def weights(
+        rng: np.random.Generator, shape: tuple[int, ...], n_in: int, n_out: int
+    ) -> np.ndarray:
+        return rng.normal(0, math.sqrt(point.sigma_w2 / n_in), shape)
+
+    def biases(
+        rng: np.random.Generator, shape: tuple[int, ...], n_in: int, n_out: int
+    ) -> np.ndarray:
+        return rng.normal(0, math.sqrt(point.sigma_b2), shape)
+
+    return weights, biases
 
 
 def get_initializer(initializer: str | Initializer) -> Initializer:

@@ -38,7 +38,7 @@ class UnitFigures:
     """One layer's units on a batch, judged by the slope f'(z) of their activation function.
 
     A slope is flat where it is below 1% of the function's steepest, or below 0.01
-    where the function has no steepest slope (squared ReLU).
+    where the function has no steepest slope (squared ReLU) or none but 0 (binary step).
     A unit of a convolution is a channel: it is dead where its slope is flat at every
     place of every example, and each place counts for ``saturated``.
     """
@@ -168,7 +168,7 @@ def _flat_slopes(network: Network) -> Iterator[tuple[str, Array]]:
     for layer in network.walk():
         f, z = getattr(layer, "activation", None), getattr(layer, "z", None)
         if isinstance(f, Activation) and f.elementwise and z is not None:
-            steepest = f.max_slope if math.isfinite(f.max_slope) else 1.0
+            steepest = f.max_slope if 0 < f.max_slope < math.inf else 1.0
             slopes = namespace(z).abs(f.derivative(z, layer.y))
             yield layer.name, slopes < SATURATED * steepest
 

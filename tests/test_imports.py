@@ -15,10 +15,15 @@ PACKAGE = Path(minidl.__file__).parent
 ORDER = (
     *("_moved", "_printable", "backend", "storage", "_output", "loops", "pages", "initializers"),
     *("activations", "layers", "data", "losses", "optimizers", "network", "models", "metrics"),
-    *("inspection", "gradcheck", "training", "gpu", "microscope", "study"),
+    *("propagation", "inspection", "gradcheck", "training", "gpu", "microscope", "study"),
 )
-# What they import when they meet an array of a GPU, and no sooner.
-LAZILY = {"backend.fused": {"gpu"}, "training.loop": {"gpu"}}
+# What they import when they meet an array of a GPU, or are asked for a critical point, and no
+# sooner.
+LAZILY = {
+    "backend.fused": {"gpu"},
+    "training.loop": {"gpu"},
+    "initializers": {"propagation"},
+}
 LATE = {"backend.machine"}  # imported itself only where its heavy module is needed
 HEAVY = {
     "cupy",

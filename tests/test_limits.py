@@ -49,9 +49,8 @@ EXEMPT = set(re.findall(r"`(\w+)`", PAGES[1].partition("## With nothing to refus
 # Where the names that users call come from.
 PUBLIC = (
     *("minidl", "minidl.activations", "minidl.data", "minidl.gradcheck"),
-    *("minidl.initializers", "minidl.inspection", "minidl.models"),
-    *("minidl.study.recording", "minidl.study"),
-    "minidl.training",
+    *("minidl.initializers", "minidl.inspection", "minidl.models", "minidl.propagation"),
+    *("minidl.study.recording", "minidl.study", "minidl.training"),
 )
 # Classes whose methods users call, too; those of a layer are one contract for all layers.
 CLASSES = (

@@ -37,6 +37,13 @@ LAYERS: dict[str, tuple[Callable[[], Layer], tuple[int, ...]]] = {
     "swiglu of maps": (SwiGLU, MAPS),
     "squared relu": (lambda: Activate("squared_relu"), MAPS),
     "penalized tanh": (lambda: Activate("penalized_tanh"), MAPS),
+    **{
+        f"activate {f}": (lambda f=f: Activate(f), MAPS)
+        for f in (
+            *("softplus", "mish", "celu", "softsign", "relu6", "hard_sigmoid", "hard_swish"),
+            "randomized_leaky_relu",
+        )
+    },
     "residual with identity": (
         lambda: Residual([Dense(4, 3, "tanh"), BatchNorm(3), Dense(3, 4)]),
         UNITS,
@@ -119,6 +126,15 @@ def in_torch(layer: Layer, p: dict[str, Any]) -> Callable[[Any, bool], Any]:
     functions = {
         "squared_relu": lambda x: torch.relu(x).square(),
         "penalized_tanh": lambda x: torch.where(x > 0, 1.0, 0.25) * torch.tanh(x),
+        "softplus": F.softplus,
+        "mish": F.mish,
+        "celu": F.celu,
+        "softsign": F.softsign,
+        "relu6": F.relu6,
+        # F.hardsigmoid's gradient has 1/6 in single precision, whatever the type.
+        "hard_sigmoid": lambda x: F.relu6(x + 3) / 6,
+        "hard_swish": F.hardswish,
+        "randomized_leaky_relu": lambda x: F.rrelu(x, training=False),
         "tanh": torch.tanh,
         "relu": torch.relu,
         "linear": lambda x: x,

@@ -87,7 +87,7 @@ def functions() -> Figure:
         f, colour = get_activation(name), COLOURS[name]
         ax.plot(z, f(z), color=colour, linewidth=2.4, label="f(z)")
         slope = f.derivative(z)
-        slope[z == f.kink] = np.nan  # a gap where it jumps
+        slope[np.isin(z, f.kinks)] = np.nan  # a gap where it jumps
         ax.plot(z, slope, color=colour, linewidth=0.9, label="f'(z)")
         ax.axhline(f.max_slope, color="#888888", linewidth=0.8, linestyle=":")
         ax.text(-5.8, f.max_slope + 0.04, f"steepest: {f.max_slope:g}", fontsize=8)

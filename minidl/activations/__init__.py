@@ -13,23 +13,40 @@ that is an artefact.
 from __future__ import annotations
 
 from minidl.activations._base import Activation, Linear
+from minidl.activations.piecewise import (
+    BinaryStep,
+    HardSigmoid,
+    HardSwish,
+    RandomizedLeakyReLU,
+    ReLU6,
+)
 from minidl.activations.rectifiers import ELU, GELU, SELU, LeakyReLU, ReLU, SquaredReLU, Swish
 from minidl.activations.saturating import PenalizedTanh, Sigmoid, Tanh, sigmoid
+from minidl.activations.softened import CELU, Mish, Softplus, Softsign
 from minidl.activations.softmax import Softmax
 from minidl.backend import checks
 
 __all__ = [
     "ACTIVATIONS",
+    "CELU",
     "ELU",
     "GELU",
     "SELU",
     "Activation",
+    "BinaryStep",
+    "HardSigmoid",
+    "HardSwish",
     "LeakyReLU",
     "Linear",
+    "Mish",
     "PenalizedTanh",
+    "RandomizedLeakyReLU",
     "ReLU",
+    "ReLU6",
     "Sigmoid",
     "Softmax",
+    "Softplus",
+    "Softsign",
     "SquaredReLU",
     "Swish",
     "Tanh",
@@ -42,6 +59,8 @@ ACTIVATIONS: dict[str, type[Activation]] = {
     for cls in (
         *(Linear, Sigmoid, Tanh, PenalizedTanh),
         *(ReLU, LeakyReLU, SquaredReLU, ELU, SELU, GELU, Swish),
+        *(Softplus, Mish, CELU, Softsign),
+        *(BinaryStep, ReLU6, HardSigmoid, HardSwish, RandomizedLeakyReLU),
         Softmax,
     )
 }

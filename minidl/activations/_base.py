@@ -23,7 +23,7 @@ class Activation:
     formula: ClassVar[str]  # f(z), for tables and figures
     derivative_formula: ClassVar[str]
     range: tuple[float, float]  # infimum and supremum of f
-    kink: float | None = None  # where f' jumps; f' there is the value from the left
+    kinks: tuple[float, ...] = ()  # where f or f' jumps, ascending; there f' is that from the left
     max_slope: float = 1.0  # the supremum of |f'|
     elementwise: ClassVar[bool] = True
 

@@ -22,7 +22,7 @@ class ReLU(Activation):
     formula = "max(0, z)"
     derivative_formula = "1 for z > 0, else 0"
     range = (0.0, math.inf)
-    kink = 0.0
+    kinks = (0.0,)
 
     @by_entry
     def f(self, z: Array) -> Array:
@@ -47,7 +47,7 @@ class LeakyReLU(Activation):
     formula = "max(α z, z)"
     derivative_formula = "1 for z > 0, else α"
     range = (-math.inf, math.inf)
-    kink = 0.0
+    kinks = (0.0,)
 
     def __init__(self, alpha: float = 0.01) -> None:
         self.alpha = checks.share("leaky_relu", "alpha", alpha)
@@ -97,7 +97,7 @@ class ELU(Activation):
     def __init__(self, alpha: float = 1.0) -> None:
         self.alpha = checks.positive(self.name, "alpha", alpha)
         self.range = (-self.scale * self.alpha, math.inf)
-        self.kink = None if self.alpha == 1 else 0.0
+        self.kinks = () if self.alpha == 1 else (0.0,)
         self.max_slope = self.scale * max(1.0, self.alpha)
 
     def f(self, z: Array) -> Array:

@@ -61,7 +61,7 @@ class PenalizedTanh(Tanh):
     derivative_formula = "1 / cosh²(z) for z > 0, else 0.25 / cosh²(z)"
     alpha = 0.25
     range = (-alpha, 1.0)
-    kink = 0.0
+    kinks = (0.0,)
 
     def f(self, z: Array) -> Array:
         return np.where(z > 0, 1, z.dtype.type(self.alpha)) * super().f(z)

@@ -43,7 +43,35 @@ FUNCTIONS: dict[str, tuple[str, str]] = {
         " + T(0.5) * erfc(z * T(-0.70710678118654752));",
     ),
     "Swish": ("y = z / (1 + exp(-z));", "d = (1 + z / (1 + exp(z))) / (1 + exp(-z));"),
+    "Softplus": (
+        "y = (z > 0 ? z : T(0)) + log1p(exp(z > 0 ? -z : z));",
+        "d = 1 / (1 + exp(-z));",
+    ),
+    "Mish": (
+        "y = z * tanh((z > 0 ? z : T(0)) + log1p(exp(z > 0 ? -z : z)));",
+        "T s = (z > 0 ? z : T(0)) + log1p(exp(z > 0 ? -z : z)); d = 1 / cosh(s);"
+        " d = tanh(s) + z / (1 + exp(-z)) * d * d;",
+    ),
+    "CELU": (
+        "y = z > 0 ? z : alpha * expm1(z / alpha);",
+        "d = z > 0 ? T(1) : exp(z / alpha);",
+    ),
+    "Softsign": (
+        "y = z / (1 + (z > 0 ? z : -z));",
+        "d = 1 / (1 + (z > 0 ? z : -z)); d *= d;",
+    ),
+    "BinaryStep": ("y = z > 0 ? T(1) : z <= 0 ? T(0) : z;", "d = 0;"),
+    "ReLU6": ("y = z <= 0 ? T(0) : z > 6 ? T(6) : z;", "d = z > 0 && z <= 6;"),
+    "HardSigmoid": (
+        "y = z <= -3 ? T(0) : z > 3 ? T(1) : z / 6 + T(0.5);",
+        "d = z > -3 && z <= 3 ? 1 / T(6) : T(0);",
+    ),
+    "HardSwish": (
+        "y = z <= -3 ? T(0) : z > 3 ? z : z * (z / 6 + T(0.5));",
+        "d = z <= -3 ? T(0) : z > 3 ? T(1) : z / 3 + T(0.5);",
+    ),
 }
+FUNCTIONS["RandomizedLeakyReLU"] = FUNCTIONS["LeakyReLU"]  # alpha is the mean
 FUNCTIONS["SELU"] = FUNCTIONS["ELU"]  # with its own alpha and scale
 
 # What a kernel reads, what it writes, its body.

@@ -8,7 +8,10 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-GUIDE = [*sorted((DOCS / "guide").glob("*.md")), DOCS / "own_layer.md", DOCS / "numerics.md"]
+GUIDE = [
+    *sorted((DOCS / "guide").glob("*.md")),
+    *(DOCS / f"{page}.md" for page in ("own_layer", "numerics", "propagation")),
+]
 EXAMPLES = [*GUIDE, DOCS / "models.md"]  # pages whose examples are run
 
 FENCE = re.compile(r"^```(?P<kind>\w*)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)

@@ -115,6 +115,12 @@ def test_flat_for_a_function_without_a_steepest_slope_is_below_one_hundredth():
     ]
 
 
+def test_every_unit_of_a_function_without_any_slope_is_dead():
+    network = Network([Dense(3, 4, "binary_step"), Dense(4, 2)], 3)
+    network.forward(np.ones((2, 3), np.float32))
+    assert [(u.dead, u.saturated) for u in unit_figures(network)] == [(1, 1), (0, 0)]
+
+
 ERRORS = {
     "odd": (
         lambda: GLU()(np.zeros((3, 7))),

@@ -44,10 +44,9 @@ def gallery() -> list[Entry]:
 
 def _fixed(f: Activation) -> Entry:
     note = "" if repr(f) == f.name else repr(f)
-    kinks = () if f.kink is None else (f.kink,)
     formulas = f.formula, f.derivative_formula
     return Entry(
-        *(f.name, *formulas, f.range, kinks, f.max_slope, note),
+        *(f.name, *formulas, f.range, f.kinks, f.max_slope, note),
         at=lambda z: (f(z), f.derivative(z)),
     )
 

@@ -1,0 +1,201 @@
+"""What the papers say of signal propagation, as criteria that a run is judged by."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from minidl.propagation import batch_norm_factor
+from minidl.study.claims import BEYOND, Evidence, Judged, Statement
+from minidl.study.estimates import Estimate, exactly, share
+from studies.signal_propagation import dead
+from studies.signal_propagation.measure import Beside, exponent, factor
+from studies.signal_propagation.training import Cell, Drift, agreement
+
+EACH_LAYER = "Each layer multiplies the squared gradient by χ (Schoenholz et al., section 4)"
+TRAINABLE = "Networks train up to a depth of about 6 ξ_c (Schoenholz et al., figure 5)"
+CLOSE = 0.03  # of log(measured / predicted): what counts as right
+EXPONENT = 0.4  # of the exponent of the width
+POWER = 3.0  # of the depth; 60 layers that halve a gradient are the power −10
+SETTLED = 2  # the layer from which on the variance is what it becomes
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What one run measured."""
+
+    layers: Mapping[tuple[str, str], Sequence[Beside]] = field(default_factory=dict)  # f, start
+    powers: Mapping[str, Estimate] = field(default_factory=dict)  # by function, where critical
+    deviations: Mapping[int, Estimate] = field(default_factory=dict)  # by width
+    dead: Mapping[tuple[int, int], Estimate] = field(default_factory=dict)  # width, layers
+    cells: Sequence[Cell] = ()
+    chance: float = 0.1  # the accuracy of a guess
+    drifts: Sequence[Drift] = ()
+    batch_norm: Mapping[str, Estimate] = field(default_factory=dict)  # growth by function
+
+
+def factors(run: Findings) -> Judged:
+    """The squared gradient falls by χ in each layer, for every function and start."""
+    found = {key: factor(rows) for key, rows in run.layers.items()}
+    if not found:
+        return None
+    worst = max(found, key=lambda key: abs(found[key].off.value))
+    f, start = worst
+    return Evidence(
+        f"furthest off: {f}, {start}: {found[worst].measured:.4f}, "
+        f"predicted {found[worst].predicted:.4f}",
+        _close({" ".join(key): one.off for key, one in found.items()}),
+    )
+
+
+def sigmoid_and_relu(run: Findings) -> Judged:
+    """With Glorot weights a sigmoid layer lets 5.6% of it through and a ReLU layer 50%."""
+    if any((f, "glorot_uniform") not in run.layers for f in ("sigmoid", "relu")):
+        return None
+    rows = [run.layers[f, "glorot_uniform"] for f in ("sigmoid", "relu")]
+    found = [factor(one, begin=SETTLED) for one in rows]
+    return Evidence(
+        " and ".join(f"{100 * one.measured:.1f}%" for one in found),
+        _close(
+            {
+                name: one.off + math.log(one.predicted / said)
+                for name, one, said in zip(("sigmoid", "relu"), found, (0.0557, 0.5), strict=True)
+            }
+        ),
+    )
+
+
+def critical_keeps(run: Findings) -> Judged:
+    """From its critical point a gradient changes as a small power of the depth, if at all."""
+    if not run.powers:
+        return None
+    said = ", ".join(f"{f} L^{p.value:+.2f}" for f, p in run.powers.items())
+    return Evidence(said, _close(run.powers, POWER))
+
+
+def one_over_n(run: Findings) -> Judged:
+    """The mean square of what theory is off by falls as 1/n."""
+    if len(run.deviations) < 2:
+        return None
+    found = exponent(list(run.deviations), list(run.deviations.values()))
+    return Evidence(f"as n^{found.value:.2f}", _close({"exponent": found + 1}, EXPONENT))
+
+
+def born_dead(run: Findings) -> Judged:
+    """The share of networks that are born dead lies between the bounds."""
+    if not run.dead:
+        return None
+    numbers, outside = {}, []
+    for (width, depth), found in run.dead.items():
+        low, high = dead.bounds(width, depth)
+        numbers[f"below the upper, {width} x {depth}"] = high - found
+        numbers[f"above the lower, {width} x {depth}"] = found - low
+        if found.interval()[1] < low or found.interval()[0] > high:
+            outside.append(f"{width} x {depth}")
+    width, depth = max(run.dead, key=lambda key: run.dead[key].value)
+    said = f"{100 * run.dead[width, depth].value:.0f}% of {depth} layers of {width} units"
+    # Near a bound chance has either side: it is refuted only where an interval lies beyond.
+    at_worst = {name: max(n.interval(len(numbers))[1], 0.0) for name, n in numbers.items()}
+    return Evidence(
+        said + (f"; outside: {', '.join(outside)}" if outside else ""),
+        {name: exactly(high > 0) for name, high in at_worst.items()},
+    )
+
+
+def trainable_depth(run: Findings) -> Judged:
+    """Networks train where they are less than 6 ξ_c deep, and not where they are deeper."""
+    right, judged = agreement(list(run.cells), run.chance) if run.cells else (0, 0)
+    if not judged:
+        return None
+    return Evidence(
+        f"{right} of {judged} networks a factor of two or more from the line",
+        {"share of them above 80%": share(right / judged, judged) - 0.8},
+    )
+
+
+def holds_at_first_only(run: Findings) -> Judged:
+    """What is predicted from the sizes of the weights stops to hold as they become dependent."""
+    if len(run.drifts) < 3:
+        return None
+    off = [abs(math.log(one.measured / one.predicted)) for one in run.drifts]
+    return Evidence(
+        f"off by {100 * math.expm1(off[0]):.0f}% at the start and "
+        f"{100 * math.expm1(off[-1]):.0f}% after {run.drifts[-1].epoch} epochs",
+        {"further off at the end": Estimate(off[-1] - off[0], CLOSE, len(off) - 1)},
+    )
+
+
+def batch_norm_explodes(run: Findings) -> Judged:
+    """With BatchNorm and without shortcuts the gradient grows by E f'² / Var f in each layer."""
+    if not run.batch_norm:
+        return None
+    off = {
+        f: Estimate(
+            math.log(growth.value / batch_norm_factor(f)),
+            growth.error / growth.value,
+            growth.freedom,
+        )
+        for f, growth in run.batch_norm.items()
+    }
+    said = ", ".join(
+        f"{f} {growth.value:.3f}, predicted {batch_norm_factor(f):.3f}"
+        for f, growth in run.batch_norm.items()
+    )
+    return Evidence(said, _close(off))
+
+
+def _close(off: Mapping[str, Estimate], within: float = CLOSE) -> dict[str, Estimate]:
+    """What is above 0 where each lies between −within and within.
+
+    So a difference that is clear and small is none: a network of 512 units is not infinite.
+    """
+    return {
+        f"{name}, {side}": within - number * sign
+        for name, number in off.items()
+        for side, sign in (("too large by less", 1), ("too small by less", -1))
+    }
+
+
+CLAIMS: list[Statement[Findings]] = [
+    Statement(
+        EACH_LAYER,
+        f"log of the measured over the predicted factor lies between −{CLOSE:g} and {CLOSE:g}",
+        factors,
+    ),
+    Statement(
+        f"{BEYOND}: a sigmoid layer with Glorot weights lets 5.6% of it through, a ReLU layer 50%",
+        f"log of the measured factor over that lies between −{CLOSE:g} and {CLOSE:g}",
+        sigmoid_and_relu,
+    ),
+    Statement(
+        "At the critical point signal and gradient keep their size (Roberts et al., section 5.3)",
+        f"E dz² changes as a power of the depth between −{POWER:g} and {POWER:g}",
+        critical_keeps,
+    ),
+    Statement(
+        "What theory is off by falls as 1/n with the width (Roberts et al., chapter 4)",
+        f"the exponent of the mean square is −1 to within {EXPONENT:g}",
+        one_over_n,
+    ),
+    Statement(
+        "The share of ReLU networks that are born dead lies between two bounds (Lu et al.)",
+        "no interval of a share lies outside of them",
+        born_dead,
+    ),
+    Statement(
+        TRAINABLE,
+        "of the networks a factor of two or more from the line, more than 80% are on its side",
+        trainable_depth,
+    ),
+    Statement(
+        f"{BEYOND}: what is predicted from the sizes of the weights stops to hold in training",
+        "it is further off after the last epoch than before the first",
+        holds_at_first_only,
+    ),
+    Statement(
+        "BatchNorm without shortcuts makes the gradient explode (Yang et al., ICLR 2019)",
+        f"log of the measured over the predicted growth lies between −{CLOSE:g} and {CLOSE:g}",
+        batch_norm_explodes,
+    ),
+]

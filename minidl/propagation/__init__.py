@@ -1,0 +1,31 @@
+"""The size of a signal and of its gradient in every layer, predicted before any training.
+
+``MeanField("sigmoid").chi(q)`` is the factor that each layer multiplies the squared gradient by,
+``critical_point("gelu")`` the initialisation that keeps it; ``predicted`` and ``measured`` set
+theory beside a network.  All of it comes from f and f' alone.  docs/propagation.md explains it.
+"""
+
+from minidl.propagation.batch_norm import batch_norm_factor, residual_growth
+from minidl.propagation.criticality import (
+    Critical,
+    critical_point,
+    critical_points,
+    edge_of_chaos,
+)
+from minidl.propagation.mean_field import FixedPoint, MeanField, depth_scale
+from minidl.propagation.network import Signals, measured, predicted
+
+__all__ = [
+    "Critical",
+    "FixedPoint",
+    "MeanField",
+    "Signals",
+    "batch_norm_factor",
+    "critical_point",
+    "critical_points",
+    "depth_scale",
+    "edge_of_chaos",
+    "measured",
+    "predicted",
+    "residual_growth",
+]

@@ -1,0 +1,129 @@
+"""The initialisation at which a signal and its gradient keep their size through every layer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from minidl.backend import checks
+from minidl.propagation._function import AnyFunction, checked
+from minidl.propagation.mean_field import GRID, TINY, MeanField, _changes
+
+RANGE = GRID[(GRID >= 1e-6) & (GRID <= 1e3)]
+
+
+@dataclass(frozen=True)
+class Critical:
+    """σ_w² and σ_b² with χ = χ∥ = 1 at a variance q = V(q)."""
+
+    sigma_w2: float
+    sigma_b2: float
+    q: float  # 1 where every q is one
+    every: bool = False
+
+
+def critical_points(activation: AnyFunction) -> list[Critical]:
+    """All critical initialisations of a function, by the variance q they keep, smallest first.
+
+    χ∥ = χ asks that σ_w² E[z f f'] / q = σ_w² E f'², in which σ_w² drops out: an equation
+    for q alone.  Then χ = 1 and V(q) = q give::
+
+        σ_w² = 1 / E f'(z)²,    σ_b² = q − σ_w² E f(z)² ≥ 0
+
+    Where the equation holds for all q, as for ReLU, σ_b² is 0 and every q stays.  q → 0
+    is one where f(0) = 0 and small variances do not grow, as for tanh.  Looked for up to
+    q = 1000.
+
+    Source: Roberts, Yaida and Hanin, The Principles of Deep Learning Theory, 2022,
+    sections 5.1 to 5.3; Doshi, He and Gromov, NeurIPS 2023.
+    """
+    from scipy.optimize import brentq
+
+    field = MeanField(checked("critical_points", activation), 1.0)
+
+    def excess(q: float) -> float:
+        return field.chi_parallel(q) / field.chi(q) - 1
+
+    if field.chi(1.0) == 0:
+        return []
+    values = np.full(len(GRID), np.nan)
+    inside = np.isin(GRID, RANGE)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        values[inside] = field.chis_parallel(RANGE) / field.chis(RANGE) - 1
+    values[~np.isfinite(values)] = 0
+    if (np.abs(values) < 1e-12).all():
+        return _at(field, 1.0, every=True)
+    clear = values[np.abs(values) > 1e-12]
+    found = _at(field, 0.0) if clear[0] < 0 else []
+    for low, high in _changes(values):
+        found += _at(field, float(brentq(excess, low, high, xtol=1e-14, rtol=1e-14)))
+    return found
+
+
+def critical_point(activation: AnyFunction) -> Critical:
+    """The critical initialisation of a function, that of the smallest q if there are several.
+
+    Raises
+    ------
+    ValueError
+        where there is none: sigmoid would need a negative σ_b².
+    """
+    found = critical_points(activation)
+    if not found:
+        f = checked("critical_point", activation)
+        raise ValueError(
+            f"critical_point: expected a function with a critical initialisation, got {f!r}, "
+            "which has none: no σ_w² > 0, σ_b² ≥ 0 keep both the signal and its gradient"
+        )
+    return found[0]
+
+
+def edge_of_chaos(activation: AnyFunction, sigma_b2: float) -> float:
+    """The σ_w² at which χ = 1 for a given σ_b²: the line between order and chaos.
+
+    With χ = 1, σ_w² is 1 / E f'(z)² and σ_b² = q − σ_w² E f(z)², both functions of q;
+    solved for the smallest q.  On this line ξ_c is infinite; ξ_q only at a critical point.
+
+    Source: Poole et al., NeurIPS 2016, section 2; Schoenholz et al., ICLR 2017, figure 1.
+
+    Raises
+    ------
+    ValueError
+        where χ = 1 at no σ_w² for this σ_b².
+    """
+    from scipy.optimize import brentq
+
+    field = MeanField(checked("edge_of_chaos", activation))
+    wanted = checks.not_negative("edge_of_chaos", "sigma_b2", sigma_b2)
+
+    def surplus(q: float) -> float:
+        return q - field.variance(q) / field.chi(q) - wanted
+
+    with np.errstate(divide="ignore", invalid="ignore"):
+        values = RANGE - field.variances(RANGE) / field.chis(RANGE) - wanted
+    if wanted == 0:  # at q = 0, or at every q
+        for point in critical_points(field.f):
+            if point.sigma_b2 == 0:
+                return point.sigma_w2
+    above = np.flatnonzero(values > 0)
+    low = RANGE[above[0] - 1] if len(above) and above[0] else TINY
+    if not len(above) or surplus(low) > 0:
+        raise ValueError(
+            f"edge_of_chaos: expected a σ_b² with a σ_w² at which χ = 1, got {wanted:g} for "
+            f"{field.f!r}, which has none"
+        )
+    q = brentq(surplus, low, RANGE[above[0]], xtol=1e-14)
+    return 1 / field.chi(q)
+
+
+def _at(field: MeanField, q: float, every: bool = False) -> list[Critical]:
+    """The critical initialisation at q if it is one, as a list of one or none."""
+    chi, square = field.chi(q), field.variance(q)  # E f'², E f²
+    if chi == 0:
+        return []
+    sigma_w2 = 1 / chi
+    sigma_b2 = q - sigma_w2 * square
+    if sigma_b2 < -1e-10 * max(q, sigma_w2 * square, TINY):
+        return []
+    return [Critical(sigma_w2, 0.0 if sigma_b2 < 1e-12 * max(q, TINY) else sigma_b2, q, every)]
