@@ -366,7 +366,10 @@ def in_torch(torch, name):
         "elu(0.5)": lambda z: F.elu(z, 0.5),
         "elu(2)": lambda z: F.elu(z, 2.0),
         "selu": F.selu,
+        "square": torch.square,
         "gelu": F.gelu,
+        "gelu_tanh": lambda z: F.gelu(z, approximate="tanh"),
+        "mish": F.mish,
         "swish": F.silu,
         "softmax": lambda z: torch.softmax(z, dim=-1),
     }[name]

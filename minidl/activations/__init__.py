@@ -13,7 +13,18 @@ that is an artefact.
 from __future__ import annotations
 
 from minidl.activations._base import Activation, Linear
-from minidl.activations.rectifiers import ELU, GELU, SELU, LeakyReLU, ReLU, SquaredReLU, Swish
+from minidl.activations.rectifiers import (
+    ELU,
+    GELU,
+    SELU,
+    GELUTanh,
+    LeakyReLU,
+    Mish,
+    ReLU,
+    Square,
+    SquaredReLU,
+    Swish,
+)
 from minidl.activations.saturating import PenalizedTanh, Sigmoid, Tanh, sigmoid
 from minidl.activations.softmax import Softmax
 from minidl.backend import checks
@@ -24,12 +35,15 @@ __all__ = [
     "GELU",
     "SELU",
     "Activation",
+    "GELUTanh",
     "LeakyReLU",
     "Linear",
+    "Mish",
     "PenalizedTanh",
     "ReLU",
     "Sigmoid",
     "Softmax",
+    "Square",
     "SquaredReLU",
     "Swish",
     "Tanh",
@@ -41,7 +55,7 @@ ACTIVATIONS: dict[str, type[Activation]] = {
     cls.name: cls
     for cls in (
         *(Linear, Sigmoid, Tanh, PenalizedTanh),
-        *(ReLU, LeakyReLU, SquaredReLU, ELU, SELU, GELU, Swish),
+        *(ReLU, LeakyReLU, SquaredReLU, Square, ELU, SELU, GELU, GELUTanh, Swish, Mish),
         Softmax,
     )
 }

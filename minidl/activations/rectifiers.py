@@ -76,6 +76,25 @@ class SquaredReLU(Activation):
         return 2 * np.maximum(z, 0)
 
 
+class Square(Activation):
+    """f(z) = z²,  f'(z) = 2 z,  range [0, ∞).
+
+    No rectifier: both sides rise.  It is what max(0, z²) computes where max(0, z)² was meant.
+    """
+
+    name = "square"
+    formula = "z²"
+    derivative_formula = "2 z"
+    range = (0.0, math.inf)
+    max_slope = math.inf
+
+    def f(self, z: Array) -> Array:
+        return z * z
+
+    def slope(self, z: Array, y: Array) -> Array:
+        return 2 * z
+
+
 class ELU(Activation):
     """f(z) = z for z > 0 and α (e^z − 1) for z ≤ 0;  f'(z) = 1 and α e^z;  range (−α, ∞).
 
@@ -148,6 +167,57 @@ class GELU(Activation):
     def _normal_cdf(z: Array) -> Array:
         """Φ(z) = ½ erfc(−z/√2): with erf in its place the left tail would cancel."""
         return special(z).erfc(-z / math.sqrt(2)) / 2
+
+
+class GELUTanh(Activation):
+    """f(z) = z σ(2u) with u = √(2/π) (z + 0.044715 z³),  f'(z) = σ(2u) (1 + 2 z u' σ(−2u)).
+
+    GELU with ½ (1 + tanh u) = σ(2u) for Φ(z): the approximation that the paper gives and that
+    GPT-2 was trained with, up to 5e-4 beside GELU.  u' = √(2/π) (1 + 0.134145 z²).
+    Source: Hendrycks and Gimpel, 2016, section 2.
+    """
+
+    name = "gelu_tanh"
+    formula = "½ z (1 + tanh u), u = √(2/π) (z + 0.044715 z³)"
+    derivative_formula = "σ(2u) (1 + 2 z u' σ(−2u))"
+    range = (-0.17004075057125409, math.inf)
+    max_slope = 1.1289930686587718  # at z = 1.4185
+
+    def f(self, z: Array) -> Array:
+        return z * sigmoid(2 * self._u(z))  # 1 + tanh u would cancel in the left tail
+
+    def slope(self, z: Array, y: Array) -> Array:
+        z = np.clip(z, -30, 30)  # beyond, f' is 0 or 1, and z³ may overflow
+        u, du = self._u(z), math.sqrt(2 / math.pi) * (1 + 3 * 0.044715 * z * z)
+        return sigmoid(2 * u) * (1 + 2 * z * du / (1 + np.exp(2 * u)))
+
+    @staticmethod
+    def _u(z: Array) -> Array:
+        z = np.clip(z, -30, 30)
+        return math.sqrt(2 / math.pi) * (z + 0.044715 * z * z * z)
+
+
+class Mish(Activation):
+    """f(z) = z t,  f'(z) = t (1 + 2 z (1 − t) (1 − 1 / (e^z + 2))),  t = tanh(log(1 + e^z)).
+
+    Source: Misra, BMVC 2020, equation 1.  With r = 2 e^(−z) / (e^z + 2), t = 1 / (1 + r) and
+    1 − t = 1 / (1 + 1/r): sums without a cancellation, so both tails are precise.
+    """
+
+    name = "mish"
+    formula = "z tanh(log(1 + e^z))"
+    derivative_formula = "t (1 + 2 z (1 − t) (1 − 1 / (e^z + 2))), t = f(z) / z"
+    range = (-0.30884341301725041, math.inf)
+    max_slope = 1.0884981612517279  # at z = 1.4906
+
+    def f(self, z: Array) -> Array:
+        return z / (1 + 2 * np.exp(-z) / (np.exp(z) + 2))
+
+    def slope(self, z: Array, y: Array) -> Array:
+        e = np.exp(z)
+        t = 1 / (1 + 2 * np.exp(-z) / (e + 2))
+        one_minus_t = 1 / (1 + e * (e + 2) / 2)
+        return t * (1 + z * (2 * one_minus_t * (1 - 1 / (e + 2))))
 
 
 class Swish(Activation):

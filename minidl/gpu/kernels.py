@@ -42,6 +42,20 @@ FUNCTIONS: dict[str, tuple[str, str]] = {
         "d = z * exp(T(-0.5) * z * z) * T(0.39894228040143268)"
         " + T(0.5) * erfc(z * T(-0.70710678118654752));",
     ),
+    "Square": ("y = z * z;", "d = 2 * z;"),
+    "GELUTanh": (
+        "T w = z < -30 ? T(-30) : z > 30 ? T(30) : z;"
+        " y = z / (1 + exp(T(-1.5957691216057308) * (w + T(0.044715) * w * w * w)));",
+        "T w = z < -30 ? T(-30) : z > 30 ? T(30) : z;"
+        " T e = exp(T(1.5957691216057308) * (w + T(0.044715) * w * w * w));"
+        " d = w * T(1.5957691216057308) * (1 + T(0.134145) * w * w) / (1 + e);"
+        " d = (1 + d) / (1 + 1 / e);",
+    ),
+    "Mish": (
+        "y = z / (1 + 2 * exp(-z) / (exp(z) + 2));",
+        "T e = exp(z); d = (1 + z * (2 / (1 + e * (e + 2) / 2) * (1 - 1 / (e + 2))))"
+        " / (1 + 2 * exp(-z) / (e + 2));",
+    ),
     "Swish": ("y = z / (1 + exp(-z));", "d = (1 + z / (1 + exp(z))) / (1 + exp(-z));"),
 }
 FUNCTIONS["SELU"] = FUNCTIONS["ELU"]  # with its own alpha and scale
