@@ -32,7 +32,8 @@ class Network:
     Parameters
     ----------
     layers : the layers, first to last
-    input_shape : shape of one example, without the batch axis, say ``(3, 32, 32)``
+    input_shape : shape of one example, without the batch axis, say ``(3, 32, 32)``; of a network
+        whose first layer takes tokens, ``(T,)`` with the longest sentence that it is to take
     rng : where the initial weights come from, a generator or its seed
     dtype : ``"float32"``, or ``"float64"`` for checking gradients
     device : see :func:`minidl.backend.get_device`
@@ -86,13 +87,42 @@ class Network:
     def forward(self, x: Array, training: bool = False) -> Array:
         """The output of the last layer for the batch ``x`` ``(N, *input_shape)``."""
         checks.array("Network", "x", x)
-        if x.shape[1:] != self.input_shape or not len(x):
+        if not self.takes(x.shape[1:]) or not len(x):
+            shape = ", ".join(map(str, self.input_shape))
+            shorter = ", or shorter," if self.takes_integers else ""
             raise ValueError(
-                f"Network: expected input (N, {', '.join(map(str, self.input_shape))}) "
-                f"with N of at least 1, got {x.shape}"
+                f"Network: expected input (N, {shape}){shorter} with N of at least 1, got {x.shape}"
             )
-        checks.like("Network", "x", x, self.theta)
+        if self.takes_integers:
+            checks.integers("Network", "x", x)
+            checks.beside("Network", "x", x, self.theta)
+        else:
+            checks.like("Network", "x", x, self.theta)
         return self._chain.forward(x, training)
+
+    @property
+    def takes_integers(self) -> bool:
+        """Whether x are tokens, and not numbers of the network's type."""
+        return self._chain.takes_integers
+
+    def takes(self, shape: tuple[int, ...]) -> bool:
+        """Whether an example may have this shape: that of the input, or a shorter sentence."""
+        if not self.takes_integers:
+            return shape == self.input_shape
+        return len(shape) == len(self.input_shape) and 0 < shape[0] <= self.input_shape[0]
+
+    def expect_values(self, x: Array) -> None:
+        """Raise ``ValueError`` where ``x`` are tokens that the first layer does not know."""
+        if self.takes_integers:
+            checks.integers("Network", "x", x)
+            self._chain.expect_values(x)
+
+    def output_shapes(self, input_shape: tuple[int, ...]) -> list[tuple[int, ...]]:
+        """What each layer gives for an example of this shape, which the network takes."""
+        self._chain.output_shape(input_shape)
+        shapes = list(self._chain.shapes)
+        self._chain.output_shape(self.input_shape)  # what the summary shows
+        return shapes
 
     def backward(self, dy: Array, input_gradient: bool = False) -> Array | None:
         """Fill ``dtheta`` from ``dy`` = ∂L/∂y of the last forward, last layer to first.
@@ -102,14 +132,20 @@ class Network:
         return self._chain.backward(dy, input_gradient)
 
     def predict(self, x: Array, batch_size: int = 256) -> np.ndarray:
-        """The output for all of ``x`` ``(N, *input_shape)``, batch by batch, as a NumPy array."""
+        """The output for all of ``x`` ``(N, *input_shape)``, batch by batch, as a NumPy array.
+
+        Numbers are converted to the network's type; tokens stay integers.
+        """
         batch_size = checks.whole("predict", "batch_size", batch_size)
         checks.array("predict", "x", x)
         if x.dtype.kind not in "iuf":
             raise ValueError(f"predict: expected x as an array of numbers, got {x.dtype}")
-        y = np.empty((len(x), *self.shapes[-1]), self.dtype)
+        self.expect_values(x)
+        shapes = self.output_shapes(x.shape[1:]) if self.takes_integers else self.shapes
+        y = np.empty((len(x), *shapes[-1]), self.dtype)
+        dtype = None if self.takes_integers else self.dtype
         for start in range(0, len(x), batch_size):
-            batch = self.device.asarray(x[start : start + batch_size], self.dtype)
+            batch = self.device.asarray(x[start : start + batch_size], dtype)
             y[start : start + batch_size] = to_numpy(self.forward(batch))
         return y
 

@@ -135,9 +135,10 @@ def _memory(network: Network, examples: Examples, optimizer: Optimizer, batch_si
     examples, where they have to be brought to the device.
     """
     vectors = 1 + len(optimizer.slots)
-    outputs = zip(network.layers, network.shapes, strict=True)
+    shapes = network.output_shapes(examples.input_shape)
+    outputs = zip(network.layers, shapes, strict=True)
     numbers = sum(2 * math.prod(shape) for layer, shape in outputs if layer.size)
-    numbers += math.prod(network.input_shape)
+    numbers += math.prod(examples.input_shape)
     batch = min(batch_size, len(examples)) * numbers * network.dtype.itemsize
     there = namespace(examples.inputs) is network.device.xp
     data = 0 if there else examples.inputs.nbytes + examples.targets.nbytes
