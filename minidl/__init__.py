@@ -42,6 +42,7 @@ from minidl.optimizers import SGD, Adam, AdamW, RMSprop
 from minidl.training import (
     CosineAnnealing,
     EarlyStopping,
+    LinearWarmUp,
     NonFiniteLoss,
     StepDecay,
     evaluate,
@@ -80,6 +81,7 @@ __all__ = [
     "GlobalAveragePool2D",
     "Layer",
     "LayerNorm",
+    "LinearWarmUp",
     "MaxPool2D",
     "MeanSquaredError",
     "Network",
