@@ -14,12 +14,22 @@ PACKAGE = Path(minidl.__file__).parent
 # From the bottom up: a module, or a package as one, imports what stands before it, and itself.
 ORDER = (
     *("_moved", "_printable", "backend", "storage", "_output", "loops", "pages", "initializers"),
-    *("activations", "layers", "data", "losses", "optimizers", "network", "metrics"),
-    *("inspection", "gradcheck", "training", "gpu", "microscope", "study"),
+    *("activations", "layers", "data", "losses", "optimizers", "network", "matrix_decay"),
+    *("models", "metrics", "inspection", "gradcheck", "training", "gpu", "microscope", "study"),
 )
 # What they import when they meet an array of a GPU, and no sooner.
 LAZILY = {"backend.fused": {"gpu"}, "training.loop": {"gpu"}}
-HEAVY = {"cupy", "cupyx", "matplotlib", "numba", "requests", "tqdm", "scipy", "torch"}
+HEAVY = {
+    "cupy",
+    "cupyx",
+    "matplotlib",
+    "numba",
+    "requests",
+    "safetensors",
+    "tqdm",
+    "scipy",
+    "torch",
+}
 
 
 def modules() -> dict[str, Path]:

@@ -25,7 +25,7 @@ from minidl.backend import to_numpy
 from minidl.data import Sentences
 from minidl.matrix_decay import MatrixDecay
 from minidl.models import BertSizes, bert, load_bert, pretrained, sentence_embeddings
-from minidl.models.pretrained import _places
+from minidl.models.bert_files import _places
 
 GOLDEN = dict(np.load(PLACE))
 

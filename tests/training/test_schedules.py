@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from make_learning import COSINES, EPOCHS, PLACE, STEPS, torch_rates
+from make_learning import COSINES, EPOCHS, PLACE, STEPS, WARM_UPS, torch_rates
 
 from minidl import (
     SGD,
     CosineAnnealing,
     Dense,
     Examples,
+    LinearWarmUp,
     MeanSquaredError,
     Network,
     StepDecay,
@@ -38,6 +39,30 @@ def test_cosine_annealing_is_pytorchs(case):
     schedule = CosineAnnealing(*COSINES[case])
     rates = [schedule(done) for done in range(schedule.epochs + 1)]
     np.testing.assert_allclose(rates, GOLDEN["CosineAnnealingLR"][case], rtol=1e-10, atol=1e-17)
+
+
+@pytest.mark.parametrize("case", range(len(WARM_UPS)))
+def test_linear_warm_up_is_that_of_transformers(case):
+    schedule = LinearWarmUp(*WARM_UPS[case])
+    rates = [schedule(done) for done in range(schedule.steps + 2)]
+    np.testing.assert_allclose(rates, GOLDEN["LinearWarmUp"][case], rtol=1e-12, atol=1e-20)
+
+
+def test_the_warm_up_is_set_before_each_step():
+    examples = Examples(np.ones((5, 1), np.float32), np.ones((5, 1), np.float32))
+    network, optimizer = Network([Dense(1, 1)], 1), SGD(1.0)
+    schedule, rates = LinearWarmUp(0.4, steps=6, warm_up=2), []
+
+    def rate(epoch, step):
+        optimizer.learning_rate = schedule(3 * epoch + step)
+        rates.append(optimizer.learning_rate)
+
+    before = network.theta.copy()
+    options = {"epochs": 2, "batch_size": 2, "watch": rate, "progress": False}
+    for _ in train(network, examples, MeanSquaredError(), optimizer, **options):
+        pass
+    np.testing.assert_allclose(rates, [0, 0.2, 0.4, 0.3, 0.2, 0.1])
+    assert (network.theta != before).all()
 
 
 def test_rates_are_those_of_the_pytorch_installed_here():

@@ -148,6 +148,8 @@ def load_bert(
     for name, (layer, parameter) in _places(source.sizes, classes is not None).items():
         if fresh and layer.endswith(".feed_forward.dense_2"):
             continue
+        if name not in source.tensors:  # a file may lack the pooler
+            raise PretrainedError(f"{source.source}: expected a tensor {name}, found none")
         values = source.tensors[name]
         array = getattr(network[layer], parameter)
         if parameter == "W" and isinstance(network[layer], Dense):
