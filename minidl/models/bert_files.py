@@ -145,7 +145,7 @@ def load_bert(
     )
     rng = checks.generator("load_bert", rng)
     network = bert(source.sizes, classes, activation, dropout, False, rng, dtype, device)
-    for name, (layer, parameter) in _places(source.sizes, classes is not None).items():
+    for name, (layer, parameter) in places_of(source.sizes, classes is not None).items():
         if fresh and layer.endswith(".feed_forward.dense_2"):
             continue
         if name not in source.tensors:  # a file may lack the pooler
@@ -167,7 +167,7 @@ def load_bert(
 # -- where things are in the file -------------------------------------------------------------
 
 
-def _places(sizes: BertSizes, pooler: bool) -> dict[str, tuple[str, str]]:
+def places_of(sizes: BertSizes, pooler: bool) -> dict[str, tuple[str, str]]:
     """Name of each tensor -> layer and parameter that it goes to."""
     found = {
         "embeddings.word_embeddings.weight": ("tokens", "W"),
@@ -196,7 +196,7 @@ def _places(sizes: BertSizes, pooler: bool) -> dict[str, tuple[str, str]]:
     return found
 
 
-def _shapes(sizes: BertSizes) -> dict[str, tuple[int, ...]]:
+def shapes_of(sizes: BertSizes) -> dict[str, tuple[int, ...]]:
     """Name and shape of every tensor of a BERT of these sizes."""
     D, F = sizes.features, sizes.hidden
     of_map = {"feed_forward.dense_1": (F, D), "feed_forward.dense_2": (D, F)}
@@ -206,7 +206,7 @@ def _shapes(sizes: BertSizes) -> dict[str, tuple[int, ...]]:
         "segments": (sizes.segments, D),
     }
     shapes: dict[str, tuple[int, ...]] = {}
-    for name, (layer, parameter) in _places(sizes, pooler=True).items():
+    for name, (layer, parameter) in places_of(sizes, pooler=True).items():
         matrix = of_map.get(layer.partition(".")[2], (D, D))
         if parameter == "W":
             shapes[name] = of_table.get(layer, matrix)
@@ -333,7 +333,7 @@ def _tensors(raw: bytes, sizes: BertSizes) -> dict[str, np.ndarray]:
             )
             name = name.removesuffix("beta") + "bias" if name.endswith("LayerNorm.beta") else name
             tensors[name] = values
-    shapes = _shapes(sizes)
+    shapes = shapes_of(sizes)
     pooler = {name for name in shapes if name.startswith("pooler.")}
     if missing := sorted(shapes.keys() - tensors.keys() - pooler):
         raise PretrainedError(f"expected a tensor {missing[0]}, found none")

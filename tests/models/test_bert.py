@@ -25,7 +25,7 @@ from minidl.backend import to_numpy
 from minidl.data import Sentences
 from minidl.matrix_decay import MatrixDecay
 from minidl.models import BertSizes, bert, load_bert, pretrained, sentence_embeddings
-from minidl.models.bert_files import _places
+from minidl.models.bert_files import places_of
 
 GOLDEN = dict(np.load(PLACE))
 
@@ -47,7 +47,7 @@ def our_values(source, head, tokens, labels, device="cpu"):
     found = {"states 0": network["dropout"].y, "pooler": network["pooler"].y}
     found |= {f"states {i}": network[f"block_{i}"].y for i in range(1, source.sizes.blocks + 1)}
     found |= {"logits": logits, "loss": np.asarray(float(loss))}
-    places = _places(source.sizes, pooler=True)
+    places = places_of(source.sizes, pooler=True)
     places |= {"classifier.weight": ("classifier", "W"), "classifier.bias": ("classifier", "b")}
     for name, (layer, parameter) in places.items():
         gradient = getattr(network[layer], "d" + parameter)
