@@ -8,7 +8,7 @@ Read in this order: ``activations``, ``layers`` (``dense``, ``conv2d``, …), ``
 from minidl import _moved
 from minidl.activations import ACTIVATIONS, get_activation
 from minidl.backend import DeviceError, get_device
-from minidl.data import Augmentation, Examples
+from minidl.data import Augmentation, Examples, Sentences
 from minidl.gradcheck import assert_gradients, check_gradients
 from minidl.inspection import probe
 from minidl.layers import (
@@ -36,6 +36,7 @@ from minidl.layers import (
     SwiGLU,
 )
 from minidl.losses import BinaryCrossEntropy, MeanSquaredError, SoftmaxCrossEntropy
+from minidl.matrix_decay import MatrixDecay
 from minidl.metrics import ClassReport, class_report, confusion_matrix, predicted_labels
 from minidl.network import Network, WeightsError
 from minidl.optimizers import SGD, Adam, AdamW, RMSprop
@@ -82,6 +83,7 @@ __all__ = [
     "Layer",
     "LayerNorm",
     "LinearWarmUp",
+    "MatrixDecay",
     "MaxPool2D",
     "MeanSquaredError",
     "Network",
@@ -91,6 +93,7 @@ __all__ = [
     "RMSprop",
     "Residual",
     "SelfAttention",
+    "Sentences",
     "SoftmaxCrossEntropy",
     "StepDecay",
     "SwiGLU",

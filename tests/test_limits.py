@@ -47,7 +47,8 @@ EXEMPT = set(
 # Where the names that users call come from.
 PUBLIC = (
     *("minidl", "minidl.activations", "minidl.data", "minidl.gradcheck"),
-    *("minidl.initializers", "minidl.inspection", "minidl.study.recording", "minidl.study"),
+    *("minidl.initializers", "minidl.inspection", "minidl.models", "minidl.study.recording"),
+    "minidl.study",
     "minidl.training",
 )
 # Classes whose methods users call, too; those of a layer are one contract for all layers.
@@ -61,6 +62,8 @@ INTERNAL = {
     *("Layer.bind", "Layer.initialize", "Layer.expect_shape"),
     *("Layer.forward", "Layer.backward"),
     *("Optimizer.coefficients", "Optimizer.resume"),
+    *("Layer.expect_values", "Network.expect_values", "Network.output_shapes", "Network.takes"),
+    *("Examples.check_inputs", "Examples.order"),
     *("Random.drawn", "Augmentation.sample", "Random.sample"),
 }
 
