@@ -69,7 +69,10 @@ class Embedding(Layer):
 
     def forward(self, x: Array, training: bool = False) -> Array:
         self.x = x  # (N, T) integers
-        self.mask = x == x if self.padding is None else x != self.padding
+        if self.padding is None:
+            self.mask = namespace(x).ones(x.shape, bool)
+        else:
+            self.mask = x != self.padding  # (N, T)
         self.y = self.W[x]  # (N, T, D)
         return self.y
 
