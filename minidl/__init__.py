@@ -46,6 +46,7 @@ from minidl.training import (
     LinearWarmUp,
     NonFiniteLoss,
     StepDecay,
+    by_step,
     evaluate,
     train,
 )
@@ -99,6 +100,7 @@ __all__ = [
     "SwiGLU",
     "WeightsError",
     "assert_gradients",
+    "by_step",
     "check_gradients",
     "class_report",
     "confusion_matrix",

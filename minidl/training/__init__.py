@@ -3,7 +3,7 @@
 from minidl.training.early_stopping import EarlyStopping
 from minidl.training.evaluation import Evaluation, evaluate
 from minidl.training.loop import Epoch, train
-from minidl.training.schedules import CosineAnnealing, LinearWarmUp, StepDecay
+from minidl.training.schedules import CosineAnnealing, LinearWarmUp, StepDecay, by_step
 from minidl.training.step import NonFiniteLoss
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "LinearWarmUp",
     "NonFiniteLoss",
     "StepDecay",
+    "by_step",
     "evaluate",
     "train",
 ]

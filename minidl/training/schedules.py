@@ -8,15 +8,20 @@ with ``schedule(0)``.  It is used in the loop::
     for epoch in train(network, examples, loss, optimizer, epochs=20):
         optimizer.learning_rate = schedule(epoch.number)  # of the next epoch
 
-:class:`LinearWarmUp` counts steps, and is set before each of them by ``watch``.
+:class:`LinearWarmUp` counts steps, and is given to the optimizer once, with :func:`by_step`.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from minidl.backend import checks
+from minidl.optimizers import Optimizer
+
+OptimizerT = TypeVar("OptimizerT", bound=Optimizer)
 
 
 @dataclass(frozen=True)
@@ -73,13 +78,11 @@ class LinearWarmUp:
 
     t counts the steps that are done, so the first step has a rate of 0 (where w > 0), the
     step after w others η_max, and from step T on the rate is 0.  As
-    ``get_linear_schedule_with_warmup`` of transformers; Devlin et al., 2019, appendix A.2.  Used
-    with the number of steps in an epoch, ⌈N / batch size⌉::
+    ``get_linear_schedule_with_warmup`` of transformers; Devlin et al., 2019, appendix A.2.  An
+    epoch has ⌈N / batch size⌉ steps::
 
-        schedule = LinearWarmUp(5e-5, steps=3 * each, warm_up=each // 2)
-        def rate(epoch, step):
-            optimizer.learning_rate = schedule(epoch * each + step)
-        for epoch in train(network, examples, loss, optimizer, epochs=3, watch=rate): ...
+        optimizer = by_step(AdamW(), LinearWarmUp(5e-5, steps=3 * each, warm_up=each // 2))
+        for epoch in train(network, examples, loss, optimizer, epochs=3): ...
     """
 
     peak: float  # η_max
@@ -99,3 +102,26 @@ class LinearWarmUp:
         if done < self.warm_up:
             return self.peak * done / self.warm_up
         return self.peak * max(0, self.steps - done) / (self.steps - self.warm_up)
+
+
+def by_step(optimizer: OptimizerT, schedule: Callable[[int], float]) -> OptimizerT:
+    """The same ``optimizer``, whose learning rate is ``schedule(t − 1)`` in its step t from 1.
+
+    It is one of the coefficients of a step, so it is right in a step that is replayed on a GPU,
+    and in a training run that was resumed, whose optimizer knows how many steps are done.
+    """
+    checks.instance("by_step", "optimizer", optimizer, Optimizer)
+    if not callable(schedule):
+        raise ValueError(
+            f"by_step: expected schedule as a function of the steps done, got "
+            f"{checks.shown(schedule)}"
+        )
+    coefficients = optimizer.coefficients
+
+    def scheduled(t: int) -> tuple[float, ...]:
+        optimizer.learning_rate = schedule(t - 1)
+        return coefficients(t)
+
+    optimizer.coefficients = scheduled  # type: ignore[method-assign]
+    optimizer.learning_rate = schedule(0)
+    return optimizer

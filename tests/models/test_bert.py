@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import threading
 
 import numpy as np
 import pytest
@@ -26,6 +27,7 @@ from minidl.data import Sentences
 from minidl.matrix_decay import MatrixDecay
 from minidl.models import BertSizes, bert, load_bert, pretrained, sentence_embeddings
 from minidl.models.bert_files import places_of
+from minidl.training.checkpoint import Checkpoint, Stopped
 
 GOLDEN = dict(np.load(PLACE))
 
@@ -208,6 +210,29 @@ def test_it_learns_a_task_of_sentences_of_different_lengths(device):
     )
     assert last.train_accuracy > 0.9
     assert last.train_loss < 0.4
+
+
+def test_a_run_that_was_stopped_within_an_epoch_resumes_with_the_same_batches(tmp_path):
+    def run(path, last=None):
+        network = bert(BertSizes(30, 8, 1, 2, 8, 16), rng=2)
+        stop = threading.Event()
+
+        def watch(epoch, step):
+            if (epoch, step) == last:
+                stop.set()
+
+        optimizer = MatrixDecay(network, 1e-2)
+        checkpoint = Checkpoint(path, every=1, stop=stop)
+        options = {"epochs": 2, "batch_size": 8, "progress": False, "watch": watch}
+        for _ in train(
+            network, task(37), SoftmaxCrossEntropy(), optimizer, checkpoint=checkpoint, **options
+        ):
+            pass
+        return network.theta
+
+    with pytest.raises(Stopped):
+        run(tmp_path / "a", last=(1, 2))
+    np.testing.assert_array_equal(run(tmp_path / "a"), run(tmp_path / "b"))
 
 
 def test_what_does_not_go_together_is_refused_in_words():
