@@ -26,6 +26,7 @@ from minidl.data.places import places
 from minidl.data.wordpiece import WordPiece
 from minidl.initializers import get_initializer
 from minidl.layers import Dense
+from minidl.layers.encoder_block import GATES
 from minidl.models.bert import BertSizes, bert
 from minidl.network import Network
 from minidl.storage.files import NotAPlainFile, open_to_read
@@ -139,10 +140,7 @@ def load_bert(
         ``"swiglu"``) it has half as many rows as the one in the file, so there it always is.
     """
     checks.instance("load_bert", "source", source, Pretrained)
-    fresh = checks.flag("load_bert", "fresh_output", fresh_output) or activation in (
-        "glu",
-        "swiglu",
-    )
+    fresh = checks.flag("load_bert", "fresh_output", fresh_output) or activation in GATES
     rng = checks.generator("load_bert", rng)
     network = bert(source.sizes, classes, activation, dropout, False, rng, dtype, device)
     for name, (layer, parameter) in places_of(source.sizes, classes is not None).items():
