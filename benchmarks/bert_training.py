@@ -27,7 +27,7 @@ from minidl import Network
 from minidl.backend.threads import processors
 from minidl.data import Sentences, load_texts
 from minidl.models import BertSizes, load_bert, pretrained
-from minidl.models.bert_files import places_of
+from minidl.models.bert_tensors import places_of
 from minidl.study import RunFolder, text_table
 from minidl.study.environment import hardware, today, versions
 

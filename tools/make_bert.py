@@ -35,7 +35,7 @@ DECAYS = {"no decay": 0.0, "decay of matrices": 0.1}
 
 def weights() -> tuple[Pretrained, dict[str, np.ndarray]]:
     """The encoder as it would be read from a file, and the classifier."""
-    from minidl.models.bert_files import shapes_of
+    from minidl.models.bert_tensors import shapes_of
 
     rng = np.random.default_rng(5)
     tensors = {

@@ -26,7 +26,7 @@ from minidl.backend import to_numpy
 from minidl.data import Sentences
 from minidl.matrix_decay import MatrixDecay
 from minidl.models import BertSizes, bert, load_bert, pretrained, sentence_embeddings
-from minidl.models.bert_files import places_of
+from minidl.models.bert_tensors import places_of
 from minidl.training.checkpoint import Checkpoint, Stopped
 
 GOLDEN = dict(np.load(PLACE))
