@@ -8,7 +8,7 @@ Read in this order: ``activations``, ``layers`` (``dense``, ``conv2d``, …), ``
 from minidl import _moved
 from minidl.activations import ACTIVATIONS, get_activation
 from minidl.backend import DeviceError, get_device
-from minidl.data import Augmentation, Examples
+from minidl.data import Augmentation, Examples, Sentences
 from minidl.gradcheck import assert_gradients, check_gradients
 from minidl.inspection import probe
 from minidl.layers import (
@@ -21,23 +21,32 @@ from minidl.layers import (
     Conv2D,
     Dense,
     Dropout,
+    Embedding,
+    EncoderBlock,
+    FirstToken,
     Flatten,
     GlobalAveragePool2D,
     Layer,
+    LayerNorm,
     MaxPool2D,
+    PositionEmbedding,
     PReLU,
     Residual,
+    SelfAttention,
     SwiGLU,
 )
 from minidl.losses import BinaryCrossEntropy, MeanSquaredError, SoftmaxCrossEntropy
+from minidl.matrix_decay import MatrixDecay
 from minidl.metrics import ClassReport, class_report, confusion_matrix, predicted_labels
 from minidl.network import Network, WeightsError
 from minidl.optimizers import SGD, Adam, AdamW, RMSprop
 from minidl.training import (
     CosineAnnealing,
     EarlyStopping,
+    LinearWarmUp,
     NonFiniteLoss,
     StepDecay,
+    by_step,
     evaluate,
     train,
 )
@@ -66,22 +75,32 @@ __all__ = [
     "DeviceError",
     "Dropout",
     "EarlyStopping",
+    "Embedding",
+    "EncoderBlock",
     "Examples",
+    "FirstToken",
     "Flatten",
     "GlobalAveragePool2D",
     "Layer",
+    "LayerNorm",
+    "LinearWarmUp",
+    "MatrixDecay",
     "MaxPool2D",
     "MeanSquaredError",
     "Network",
     "NonFiniteLoss",
     "PReLU",
+    "PositionEmbedding",
     "RMSprop",
     "Residual",
+    "SelfAttention",
+    "Sentences",
     "SoftmaxCrossEntropy",
     "StepDecay",
     "SwiGLU",
     "WeightsError",
     "assert_gradients",
+    "by_step",
     "check_gradients",
     "class_report",
     "confusion_matrix",

@@ -12,6 +12,7 @@ import numpy as np
 from minidl.activations import Activation
 from minidl.backend import Array, checks, namespace, piece
 from minidl.data.examples import Examples
+from minidl.layers._features import features_axis
 from minidl.losses import Loss
 from minidl.network import Network
 
@@ -40,7 +41,8 @@ class UnitFigures:
     A slope is flat where it is below 1% of the function's steepest, or below 0.01
     where the function has no steepest slope (squared ReLU) or none but 0 (binary step).
     A unit of a convolution is a channel: it is dead where its slope is flat at every
-    place of every example, and each place counts for ``saturated``.
+    place of every example, and each place counts for ``saturated``.  Likewise a unit
+    of a layer on sentences: each of their tokens is such a place.
     """
 
     layer: str
@@ -175,7 +177,8 @@ def _flat_slopes(network: Network) -> Iterator[tuple[str, Array]]:
 
 def _in_all(flat: Array) -> Array:
     """(units,): whether a unit is flat for every example, and at every place of it."""
-    return namespace(flat).all(flat, axis=(0, *range(2, flat.ndim)))
+    units = features_axis(flat.ndim)
+    return namespace(flat).all(flat, axis=tuple(a for a in range(flat.ndim) if a != units))
 
 
 def first_nonfinite(network: Network) -> str | None:

@@ -1,7 +1,8 @@
-"""What a classifier gets right, class by class: confusion matrix, precision, recall, F1."""
+"""What a classifier gets right: confusion matrix; precision, recall, F1; Matthews correlation."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -122,6 +123,27 @@ class ClassReport:
     def accuracy(self) -> float:
         """Σ_i M_ii / N."""
         return float(self.confusion.trace() / self.confusion.sum())
+
+    @property
+    def matthews(self) -> float:
+        """The correlation of labels and predictions, from −1 to 1; 0 for one answer to all.
+
+        With N examples, M_ii right ones, t_i = Σ_j M_ij of class i and p_i = Σ_j M_ji taken
+        for it::
+
+            (N Σ_i M_ii − Σ_i t_i p_i) / √((N² − Σ_i p_i²) (N² − Σ_i t_i²))
+
+        For two classes this is Matthews' correlation coefficient (1975), for more Gorodkin's
+        (2004).  Where all labels or all predictions are of one class it is 0/0, and 0.
+        """
+        M = [[int(count) for count in row] for row in self.confusion]  # N² may exceed 64 bits
+        t, p = [sum(row) for row in M], [sum(column) for column in zip(*M, strict=True)]
+        N, right = sum(t), sum(M[i][i] for i in range(len(M)))
+        spread = [N * N - sum(count * count for count in counts) for counts in (p, t)]
+        if 0 in spread:
+            return 0.0
+        cross = N * right - sum(a * b for a, b in zip(t, p, strict=True))
+        return cross / math.sqrt(spread[0] * spread[1])
 
     @property
     def macro(self) -> Scores:

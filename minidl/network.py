@@ -35,7 +35,8 @@ class Network:
     ----------
     layers : the layers, first to last, in a list or by the names that they are to have:
         ``{"hidden": Dense(3, 5, "relu"), "head": Dense(5, 2)}``
-    input_shape : shape of one example, without the batch axis, say ``(3, 32, 32)``
+    input_shape : shape of one example, without the batch axis, say ``(3, 32, 32)``; of a network
+        whose first layer takes tokens, ``(T,)`` with the longest sentence that it is to take
     rng : where the initial weights come from, a generator or its seed
     dtype : ``"float32"``, or ``"float64"`` for checking gradients
     device : see :func:`minidl.backend.get_device`
@@ -89,13 +90,35 @@ class Network:
     def forward(self, x: Array, training: bool = False) -> Array:
         """The output of the last layer for the batch ``x`` ``(N, *input_shape)``."""
         checks.array("Network", "x", x)
-        if x.shape[1:] != self.input_shape or not len(x):
+        if not self.takes(x.shape[1:]) or not len(x):
+            shape = ", ".join(map(str, self.input_shape))
+            shorter = ", or shorter," if self.takes_integers else ""
             raise ValueError(
-                f"Network: expected input (N, {', '.join(map(str, self.input_shape))}) "
-                f"with N of at least 1, got {x.shape}"
+                f"Network: expected input (N, {shape}){shorter} with N of at least 1, got {x.shape}"
             )
-        checks.like("Network", "x", x, self.theta)
+        if self.takes_integers:
+            checks.integers("Network", "x", x)
+            checks.beside("Network", "x", x, self.theta)
+        else:
+            checks.like("Network", "x", x, self.theta)
         return self._chain.forward(x, training)
+
+    @property
+    def takes_integers(self) -> bool:
+        """Whether x are tokens, and not numbers of the network's type."""
+        return self._chain.takes_integers
+
+    def takes(self, shape: tuple[int, ...]) -> bool:
+        """Whether an example may have this shape: that of the input, or a shorter sentence."""
+        if not self.takes_integers:
+            return shape == self.input_shape
+        return len(shape) == len(self.input_shape) and 0 < shape[0] <= self.input_shape[0]
+
+    def expect_values(self, x: Array) -> None:
+        """Raise ``ValueError`` where ``x`` are tokens that the first layer does not know."""
+        if self.takes_integers:
+            checks.integers("Network", "x", x)
+            self._chain.expect_values(x)
 
     def backward(self, dy: Array, input_gradient: bool = False) -> Array | None:
         """Fill ``dtheta`` from ``dy`` = ∂L/∂y of the last forward, last layer to first.
@@ -105,14 +128,21 @@ class Network:
         return self._chain.backward(dy, input_gradient)
 
     def predict(self, x: Array, batch_size: int = 256) -> np.ndarray:
-        """The output for all of ``x`` ``(N, *input_shape)``, batch by batch, as a NumPy array."""
+        """The output for all of ``x`` ``(N, *input_shape)``, batch by batch, as a NumPy array.
+
+        Numbers are converted to the network's type; tokens stay integers.
+        """
         batch_size = checks.whole("predict", "batch_size", batch_size)
         checks.array("predict", "x", x)
         if x.dtype.kind not in "iuf":
             raise ValueError(f"predict: expected x as an array of numbers, got {x.dtype}")
-        y = np.empty((len(x), *self.shapes[-1]), self.dtype)
+        self.expect_values(x)
+        shorter = x.shape[1:] if self.takes_integers else None
+        *_, (_, shape) = self.with_shapes(1, shorter)
+        y = np.empty((len(x), *shape), self.dtype)
+        dtype = None if self.takes_integers else self.dtype
         for start in range(0, len(x), batch_size):
-            batch = self.device.asarray(x[start : start + batch_size], self.dtype)
+            batch = self.device.asarray(x[start : start + batch_size], dtype)
             y[start : start + batch_size] = to_numpy(self.forward(batch))
         return y
 
@@ -139,13 +169,21 @@ class Network:
             for name, value in layer.parameters().items():
                 yield layer, name, value, gradients[name]
 
-    def with_shapes(self, depth: int | None = None) -> Iterator[tuple[Layer, tuple[int, ...]]]:
+    def with_shapes(
+        self, depth: int | None = None, input_shape: tuple[int, ...] | None = None
+    ) -> list[tuple[Layer, tuple[int, ...]]]:
         """Each layer with the shape of what it gives for one example.
 
         Layers inside of another one follow it, down to ``depth`` where it is given.
+        ``input_shape`` may be that of a shorter sentence.
         """
         deepest = math.inf if depth is None else checks.whole("Network", "depth", depth)
-        return self._chain.with_shapes(deepest)
+        if input_shape is None:
+            return list(self._chain.with_shapes(deepest))
+        self._chain.output_shape(input_shape)
+        found = list(self._chain.with_shapes(deepest))
+        self._chain.output_shape(self.input_shape)  # what the summary shows
+        return found
 
     def summary(self, depth: int | None = None) -> str:
         """A table of the layers, the shape each gives, and its number of parameters.

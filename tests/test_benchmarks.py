@@ -10,23 +10,26 @@ import json
 import math
 import sys
 from argparse import Namespace
+from dataclasses import asdict
 from pathlib import Path
 
+import bert_training
 import cifar100
 import floor
 import fuzz
+import numpy as np
 import pytest
 import resnet_training
 import scaling
 import tf32_gradients
 import whole_epoch
-from peers import FIRST_STEPS
+from peers import FIRST_STEPS, Problem, bert_minidl_peer
 from processes import Worker, check_losses, dense, start_all, write_problem
 from whole_epoch import STEPS, Failed, check_work, measure_experiment, work_in
 
 from minidl import Dense, Flatten, Network
-from minidl.data import standin
-from minidl.models import resnet18, resnet50
+from minidl.data import Sentences, standin
+from minidl.models import BertSizes, bert, resnet18, resnet50
 
 SMALL = standin.generate(seed=0, train=70, test=10)
 
@@ -191,3 +194,33 @@ def test_a_campaign_of_fuzzing_does_not_go_on_with_the_inputs_of_another(
     monkeypatch.setattr(sys, "argv", [*command, "--replay"])
     with pytest.raises(SystemExit, match="expected inputs of an earlier campaign"):
         fuzz.main()
+
+
+# -- fine-tuning a BERT -----------------------------------------------------------------------
+
+
+def test_transformers_gets_every_parameter_by_its_name():
+    sizes = BertSizes(vocabulary=30, features=8, blocks=2, heads=2, hidden=8, positions=12)
+    network = bert(sizes)
+    names = bert_training.names_of(network, sizes)
+    assert len(set(names)) == len(names) == len(list(network.parameters()))
+    at = names.index("bert.encoder.layer.1.attention.self.value.weight")
+    layer, name, _, _ = list(network.parameters())[at]
+    assert (layer.name, name) == ("block_2.attention.value", "W")
+
+
+def test_a_batch_is_of_neighbours_by_length():
+    sizes = BertSizes(vocabulary=30, features=8, blocks=1, heads=2, hidden=8, positions=12)
+    network = bert(sizes)
+    rows = [[1] * n for n in range(1, 9)]
+    tokens = Sentences.of(rows, np.arange(8) % 2)
+    kind = {"sizes": asdict(sizes), "classes": 2, "dropout": 0.0}
+    weights = [value for _, _, value, _ in network.parameters()]
+    given = (tokens.inputs, tokens.targets, weights, "gelu", 3, json.dumps(kind))
+    peer = bert_minidl_peer.make(Problem(*given))
+    before = peer.loss(np.array([2]))
+    assert math.isfinite(before)
+    peer.run(np.array([[2, 0, 0], [7, 0, 0]]))  # 7 is too near to the end: the last three
+    assert peer.steps() == 2
+    assert peer.network["tokens"].x.shape == (3, 8)
+    assert peer.loss(np.array([2])) != before

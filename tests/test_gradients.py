@@ -23,13 +23,19 @@ from minidl import (
     Conv2D,
     Dense,
     Dropout,
+    Embedding,
+    EncoderBlock,
+    FirstToken,
     Flatten,
     GlobalAveragePool2D,
+    LayerNorm,
     MaxPool2D,
     MeanSquaredError,
     Network,
+    PositionEmbedding,
     PReLU,
     Residual,
+    SelfAttention,
     SoftmaxCrossEntropy,
     SwiGLU,
     assert_gradients,
@@ -87,6 +93,18 @@ def test_dense(name, N, n_in, n_out, place):
         (SwiGLU(), (1, 2)),
         (SwiGLU(), (5, 6)),
         (SwiGLU(), (2, 4, 3, 2)),
+        (Dense(4, 3, "swish"), (2, 5, 4)),
+        (Dense(1, 1), (1, 1, 1)),
+        (Activate("mish"), (2, 3, 4)),
+        (GLU(), (2, 3, 4)),
+        (SwiGLU(), (1, 1, 2)),
+        (LayerNorm(2), (1, 2)),
+        (LayerNorm(5), (3, 5)),
+        (LayerNorm(4, epsilon=0.1), (2, 3, 4)),
+        (PositionEmbedding(6, 4), (3, 5, 4)),
+        (PositionEmbedding(1, 2), (2, 1, 2)),
+        (FirstToken(), (3, 4, 2)),
+        (FirstToken(), (2, 1, 3)),
         (BatchNorm(1), (2, 1)),
         (BatchNorm(4), (7, 4)),
         (BatchNorm(3, epsilon=0.1), (1, 3, 2, 2)),
@@ -116,6 +134,70 @@ def test_dense(name, N, n_in, n_out, place):
 def test_layer(layer, shape, training, place):
     scatter(layer, place)
     assert_gradients(layer, shape, rng=3, training=training, tolerance=SMOOTH, device=place)
+
+
+TOKENS = np.array([[3, 1, 4, 1, 5], [2, 6, 0, 0, 0], [5, 3, 5, 0, 6]])  # 0 is padding
+
+
+class Mask:
+    """Which of five keys are tokens, in each sentence the same."""
+
+    def __init__(self, place):
+        self.mask = place.asarray(np.array([[True, True, False, True, False]]))
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.4])
+@pytest.mark.parametrize(
+    ("T", "heads", "masked"),
+    [(5, 1, True), (5, 3, True), (5, 6, True), (5, 2, False), (1, 2, False)],
+)
+def test_self_attention(T, heads, masked, dropout, place):
+    layer = SelfAttention(6, heads, dropout, Mask(place) if masked else None)
+    scatter(layer, place)
+    check = assert_gradients(layer, (3, T, 6), rng=17, tolerance=SMOOTH, device=place)
+    maps = ("query", "key", "value", "output")
+    assert [row.name for row in check.rows] == ["x", *(f"{m}.{p}" for m in maps for p in "Wb")]
+
+
+@pytest.mark.parametrize("activation", ["gelu", "square", "glu", "swiglu"])
+@pytest.mark.parametrize("pre_norm", [False, True], ids=["post-norm", "pre-norm"])
+def test_encoder_block(pre_norm, activation, place):
+    layer = EncoderBlock(6, 2, 8, activation, 0.3, Mask(place), pre_norm=pre_norm)
+    scatter(layer, place)
+    assert_gradients(layer, (3, 5, 6), rng=18, tolerance=SMOOTH, device=place)
+
+
+@pytest.mark.parametrize("padding", [None, 0, 5])
+def test_embedding(padding, place):
+    layer = Embedding(8, 4, padding).build(rng=1, dtype="float64", device=place)
+    tokens = place.asarray(TOKENS)
+    check = assert_gradients(layer, tokens, rng=19, tolerance=SMOOTH, elementwise=True)
+    assert [row.name for row in check.rows] == ["W"]
+
+
+def encoder(place="cpu", **options):
+    """From tokens to logits by way of two blocks, small enough for the table."""
+    tokens = Embedding(7, 6, padding=0)
+    layers = [
+        *[tokens, PositionEmbedding(5, 6), LayerNorm(6), Dropout(0.2)],
+        *[EncoderBlock(6, heads, 8, dropout=0.2, tokens=tokens, **options) for heads in (2, 3)],
+        *[FirstToken(), Dense(6, 6, "tanh"), Dense(6, 3)],
+    ]
+    return Network(layers, (5,), rng=20, dtype="float64", device=place)
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("pre_norm", [False, True], ids=["post-norm", "pre-norm"])
+def test_encoder(pre_norm, training, device):
+    network = encoder(device, pre_norm=pre_norm)
+    tokens = device.asarray(TOKENS)
+    for loss in (None, SoftmaxCrossEntropy()):
+        targets = None if loss is None else device.asarray(np.arange(3))
+        check = assert_gradients(
+            network, tokens, targets, loss=loss, training=training, rng=21, directions=1
+        )
+        assert "x" not in {row.name for row in check.rows}
+        assert "encoderblock_2.attention.key.b" in {row.name for row in check.rows}
 
 
 def scatter(layer, place):
@@ -375,10 +457,12 @@ def in_torch(torch, name):
         "elu(0.5)": lambda z: F.elu(z, 0.5),
         "elu(2)": lambda z: F.elu(z, 2.0),
         "selu": F.selu,
+        "square": torch.square,
         "gelu": F.gelu,
+        "gelu_tanh": lambda z: F.gelu(z, approximate="tanh"),
+        "mish": F.mish,
         "swish": F.silu,
         "softplus": F.softplus,
-        "mish": F.mish,
         "celu": F.celu,
         "celu(2)": lambda z: F.celu(z, 2.0),
         "softsign": F.softsign,

@@ -14,8 +14,9 @@ PACKAGE = Path(minidl.__file__).parent
 # From the bottom up: a module, or a package as one, imports what stands before it, and itself.
 ORDER = (
     *("_moved", "_printable", "backend", "storage", "_output", "loops", "pages", "initializers"),
-    *("activations", "layers", "data", "losses", "optimizers", "network", "models", "metrics"),
-    *("propagation", "inspection", "gradcheck", "training", "gpu", "microscope", "study"),
+    *("activations", "layers", "data", "losses", "optimizers", "network", "matrix_decay"),
+    *("models", "metrics", "propagation", "inspection", "gradcheck", "training", "gpu"),
+    *("microscope", "study"),
 )
 # What they import when they meet an array of a GPU, or are asked for a critical point, and no
 # sooner.

@@ -63,6 +63,8 @@ INTERNAL = {
     *("Layer.bind", "Layer.initialize", "Layer.expect_shape"),
     *("Layer.forward", "Layer.backward"),
     *("Optimizer.coefficients", "Optimizer.resume"),
+    *("Layer.expect_values", "Network.expect_values", "Network.takes"),
+    *("Examples.check_inputs", "Examples.order"),
     *("Random.drawn", "Augmentation.sample", "Random.sample"),
 }
 

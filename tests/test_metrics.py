@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from make_learning import PLACE, REPORTS, answers, sklearn_report
 
 from minidl import (
+    ClassReport,
     Dense,
     Dropout,
     Examples,
@@ -49,6 +51,29 @@ def test_by_hand():
     ]
     assert report.as_dict()["dog"] == {"precision": 2 / 3, "recall": 1, "f1": 0.8, "support": 2}
     assert list(report.as_dict())[-2:] == ["macro avg", "weighted avg"]
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_matthews_is_that_of_scikit_learn(name):
+    report = class_report(*answers(name), [f"class {i}" for i in range(REPORTS[name][0])])
+    assert report.matthews == pytest.approx(GOLDEN[name]["matthews"], rel=1e-12, abs=1e-15)
+
+
+@pytest.mark.parametrize(("share", "f1"), [(0.708, 0.5870), (0.558, 0.3997)])
+def test_one_answer_to_all_has_no_correlation_however_large_its_class(share, f1):
+    labels = np.arange(1000) < 1000 * share
+    report = class_report(labels.astype(int), np.ones(1000, int), ["no", "yes"])
+    assert report.accuracy == share
+    assert report.weighted.f1 == pytest.approx(f1, abs=5e-5)
+    assert report.matthews == 0
+    turned = class_report(labels.astype(int), (~labels).astype(int), ["no", "yes"])
+    assert turned.matthews == pytest.approx(-1)
+
+
+def test_matthews_by_hand_and_of_counts_beyond_64_bits():
+    M = np.array([[4, 1], [2, 3]])
+    assert ClassReport(("a", "b"), M).matthews == pytest.approx(10 / math.sqrt(6 * 5 * 5 * 4))
+    assert ClassReport(("a", "b"), M * 2**60 // 8).matthews == pytest.approx(10 / math.sqrt(600))
 
 
 @pytest.mark.parametrize("name", REPORTS)

@@ -17,13 +17,38 @@ from typing import Any
 
 import numpy as np
 
-from minidl import APL, GLU, Activate, BatchNorm, Dense, Layer, PReLU, Residual, SwiGLU
+from minidl import (
+    APL,
+    GLU,
+    Activate,
+    BatchNorm,
+    Chain,
+    Dense,
+    Embedding,
+    EncoderBlock,
+    Layer,
+    LayerNorm,
+    PositionEmbedding,
+    PReLU,
+    Residual,
+    SelfAttention,
+    SwiGLU,
+)
 from minidl.backend import namespace
 
 PLACE = Path(__file__).parents[1] / "tests" / "golden" / "layers.json"
 STEPS = 2  # training steps before the one in inference
 
 UNITS, MAPS = (5, 4), (3, 4, 2, 3)  # (N, C) and (N, C, H, W)
+SENTENCES = (3, 5, 6)  # (N, T, D)
+
+
+def embedded(*layers: Callable[[Embedding], Layer]) -> Chain:
+    """Layers behind an embedding of nine tokens, of which 0 is padding."""
+    tokens = Embedding(9, 6, padding=0)
+    return Chain([tokens, *[layer(tokens) for layer in layers]])
+
+
 LAYERS: dict[str, tuple[Callable[[], Layer], tuple[int, ...]]] = {
     "batch norm of units": (lambda: BatchNorm(4), UNITS),
     "batch norm of maps": (lambda: BatchNorm(4, momentum=0.7, epsilon=1e-3), MAPS),
@@ -44,6 +69,32 @@ LAYERS: dict[str, tuple[Callable[[], Layer], tuple[int, ...]]] = {
             "randomized_leaky_relu",
         )
     },
+    "square": (lambda: Activate("square"), MAPS),
+    "gelu, tanh form": (lambda: Activate("gelu_tanh"), MAPS),
+    "dense of sentences": (lambda: Dense(6, 4, "tanh"), SENTENCES),
+    "glu of sentences": (GLU, SENTENCES),
+    "layer norm of units": (lambda: LayerNorm(4), UNITS),
+    "layer norm of sentences": (lambda: LayerNorm(6, epsilon=1e-3), SENTENCES),
+    "self-attention": (lambda: SelfAttention(6, 2), SENTENCES),
+    "embedding": (lambda: Embedding(9, 4), SENTENCES[:2]),
+    "embedding and positions": (
+        lambda: embedded(lambda tokens: PositionEmbedding(7, 6)),
+        SENTENCES[:2],
+    ),
+    "self-attention with padding": (
+        lambda: embedded(lambda tokens: SelfAttention(6, 3, tokens=tokens)),
+        SENTENCES[:2],
+    ),
+    "encoder block with padding": (
+        lambda: embedded(lambda tokens: EncoderBlock(6, 2, 8, tokens=tokens)),
+        SENTENCES[:2],
+    ),
+    "encoder block of swiglu, norm first": (
+        lambda: embedded(
+            lambda tokens: EncoderBlock(6, 2, 8, "swiglu", tokens=tokens, pre_norm=True)
+        ),
+        SENTENCES[:2],
+    ),
     "residual with identity": (
         lambda: Residual([Dense(4, 3, "tanh"), BatchNorm(3), Dense(3, 4)]),
         UNITS,
@@ -72,16 +123,28 @@ def build(name: str, device: Any = "cpu") -> Layer:
 def steps(name: str) -> list[tuple[np.ndarray, np.ndarray, bool]]:
     """x, a draw that is cut to dy, and whether the step is one of training."""
     rng = _generator(name + " data")
-    shape = LAYERS[name][1]
+    make, shape = LAYERS[name]
+    if make().takes_integers:
+        return [
+            (tokens(rng, shape), rng.standard_normal((*shape, 6)), step < STEPS)
+            for step in range(STEPS + 1)
+        ]
     return [
         (rng.normal(0.3, 1.5, shape), rng.standard_normal(shape), step < STEPS)
         for step in range(STEPS + 1)
     ]
 
 
+def tokens(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """Sentences of different lengths; padding is 0."""
+    drawn = rng.integers(1, 9, shape)
+    ends = shape[1] - np.arange(shape[0]) % shape[1]
+    return np.where(np.arange(shape[1]) < ends[:, None], drawn, 0)
+
+
 def cut(drawn: np.ndarray, y: Any) -> np.ndarray:
     """As much of the draw as y is long: GLU halves its input."""
-    return drawn[:, : y.shape[1]]
+    return drawn[tuple(slice(n) for n in y.shape)]
 
 
 def _generator(name: str) -> np.random.Generator:
@@ -119,11 +182,57 @@ def in_torch(layer: Layer, p: dict[str, Any]) -> Callable[[Any, bool], Any]:
                 ends[i] = in_torch(inside, p)(ends[i], training)
         return functions[layer.activation.name](ends[0] + ends[1])
 
+    def features(x: Any) -> int:
+        return 2 if x.ndim == 3 else 1
+
     def swiglu(x: Any, training: bool) -> Any:
-        a, b = x.chunk(2, dim=1)
+        a, b = x.chunk(2, dim=features(x))
         return F.silu(a) * b
 
+    def attention(x: Any, training: bool) -> Any:
+        """PyTorch's own: its matrices are ours, transposed and stacked."""
+        maps = [layer.query, layer.key, layer.value, layer.output]
+        W = [p[f"{m.name}.W"].T for m in maps]
+        b = [p[f"{m.name}.b"] for m in maps]
+        padding = None if layer.tokens is None else p["padding"]
+        y, _ = F.multi_head_attention_forward(
+            *[x.transpose(0, 1)] * 3,
+            embed_dim_to_check=layer.features,
+            num_heads=layer.heads,
+            in_proj_weight=torch.cat(W[:3]),
+            in_proj_bias=torch.cat(b[:3]),
+            bias_k=None,
+            bias_v=None,
+            add_zero_attn=False,
+            dropout_p=0.0,
+            out_proj_weight=W[3],
+            out_proj_bias=b[3],
+            training=training,
+            key_padding_mask=padding,
+        )
+        return y.transpose(0, 1)
+
+    def block(x: Any, training: bool) -> Any:
+        def part(name: str, x: Any) -> Any:
+            return in_torch(getattr(layer, name), p)(x, training)
+
+        if layer.pre_norm:
+            h = x + part("attention", part("norm_1", x))
+            return h + part("feed_forward", part("norm_2", h))
+        h = part("norm_1", x + part("attention", x))
+        return part("norm_2", h + part("feed_forward", h))
+
+    def chain(x: Any, training: bool) -> Any:
+        if layer.takes_integers:
+            p["padding"] = x == 0
+        for inside in layer.layers:
+            x = in_torch(inside, p)(x, training)
+        return x
+
     functions = {
+        "square": torch.square,
+        "gelu": F.gelu,
+        "gelu_tanh": lambda x: F.gelu(x, approximate="tanh"),
         "squared_relu": lambda x: torch.relu(x).square(),
         "penalized_tanh": lambda x: torch.where(x > 0, 1.0, 0.25) * torch.tanh(x),
         "softplus": F.softplus,
@@ -143,7 +252,13 @@ def in_torch(layer: Layer, p: dict[str, Any]) -> Callable[[Any, bool], Any]:
         BatchNorm: batch_norm,
         PReLU: lambda x, training: F.prelu(x, *own),
         APL: apl,
-        GLU: lambda x, training: F.glu(x, dim=1),
+        GLU: lambda x, training: F.glu(x, dim=features(x)),
+        LayerNorm: lambda x, training: F.layer_norm(x, x.shape[-1:], *own, layer.epsilon),
+        Embedding: lambda x, training: F.embedding(x, *own),
+        PositionEmbedding: lambda x, training: x + own[0][: x.shape[1]],
+        SelfAttention: attention,
+        EncoderBlock: block,
+        Chain: chain,
         SwiGLU: swiglu,
         Activate: lambda x, training: functions[layer.activation.name](x),
         Dense: lambda x, training: functions[layer.activation.name](x @ own[0] + own[1]),
@@ -152,7 +267,7 @@ def in_torch(layer: Layer, p: dict[str, Any]) -> Callable[[Any, bool], Any]:
 
 
 def pytorch_steps(name: str) -> list[dict[str, list[float]]]:
-    """y, dx, the gradients and the state of each step, as flat lists."""
+    """y, dx, the gradients and the state of each step, as flat lists; tokens have no dx."""
     import torch
 
     layer = build(name)
@@ -166,10 +281,10 @@ def pytorch_steps(name: str) -> list[dict[str, list[float]]]:
     function = in_torch(layer, parameters | state)
     found = []
     for drawn_x, drawn_dy, training in steps(name):
-        x = torch.tensor(drawn_x, requires_grad=True)
+        x = torch.tensor(drawn_x, requires_grad=drawn_x.dtype.kind == "f")
         y = function(x, training)
         y.backward(torch.tensor(cut(drawn_dy, y)))
-        arrays = {"y": y.detach(), "dx": x.grad}
+        arrays = {"y": y.detach()} | ({"dx": x.grad} if x.requires_grad else {})
         for key, value in parameters.items():
             arrays["d " + key] = value.grad.clone()
             value.grad = None

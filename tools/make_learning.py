@@ -68,7 +68,26 @@ def sklearn_report(name: str) -> dict[str, Any]:
     return scores | {
         "confusion": confusion.tolist(),
         "accuracy": metrics.accuracy_score(labels, predictions),
+        "matthews": float(metrics.matthews_corrcoef(labels, predictions)),
     }
+
+
+WARM_UPS = [(5e-5, 20, 4), (0.1, 7, 0), (1.0, 5, 4)]  # peak, steps, warm_up
+
+
+def transformers_rates(peak: float, steps: int, warm_up: int) -> list[float]:
+    """The rate of each step, and two more."""
+    import torch
+    from transformers import get_linear_schedule_with_warmup
+
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=peak)
+    schedule = get_linear_schedule_with_warmup(optimizer, warm_up, steps)
+    rates = []
+    for _ in range(steps + 2):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step()
+    return rates
 
 
 def torch_rates(schedule: str, start: float, epochs: int = EPOCHS, **options: Any) -> list[float]:
@@ -143,6 +162,7 @@ def main() -> None:
             torch_rates("CosineAnnealingLR", start, epochs, T_max=epochs, eta_min=end)
             for start, epochs, end in COSINES
         ],
+        "LinearWarmUp": [transformers_rates(*case) for case in WARM_UPS],
         "EarlyStopping": {name: keras_stopping(name) for name in STOPPINGS},
     }
     PLACE.write_text(json.dumps(golden, indent=1) + "\n", "utf-8")

@@ -33,7 +33,8 @@ class Problem:
     by the activation and a maximum over 2x2; a W of two axes is a dense layer. The last has no
     activation. A "residual" network is the small ResNet of ``conv_training.py``, as wide as its
     first W; the others are those of ``RESNETS``. minidl and PyTorch know these, the other peers
-    dense layers only.
+    dense layers only. For the peers of ``bert_training.py`` images are tokens, and ``kind`` is its
+    sizes in JSON.
     """
 
     images: np.ndarray  # (examples, n_in), or (examples, C, height, width); uint8
@@ -81,6 +82,12 @@ PEERS = {
     "Keras fit": Entry("keras_peer"),
     "scikit-learn": Entry("sklearn_peer"),
     "Thinc": Entry("thinc_peer"),
+    # They fine-tune a BERT, and know no other problem.
+    "BERT in minidl": Entry("bert_minidl_peer", {}, {}, "cpu, BERT"),
+    "BERT in transformers": Entry("bert_torch_peer", {}, {}, "cpu, BERT"),
+    "BERT in transformers, SDPA, fused AdamW": Entry(
+        "bert_torch_peer", {"attention": "sdpa", "fused": True}, {}, "cpu, BERT"
+    ),
     "minidl, CUDA graph": _on_gpu("minidl_peer"),
     "minidl, launch by launch": _on_gpu("minidl_peer", graph=False),
     "PyTorch eager, GPU": _on_gpu("torch_peer", fused=False, compiled=False),

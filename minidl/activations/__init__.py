@@ -20,7 +20,17 @@ from minidl.activations.piecewise import (
     RandomizedLeakyReLU,
     ReLU6,
 )
-from minidl.activations.rectifiers import ELU, GELU, SELU, LeakyReLU, ReLU, SquaredReLU, Swish
+from minidl.activations.rectifiers import (
+    ELU,
+    GELU,
+    SELU,
+    GELUTanh,
+    LeakyReLU,
+    ReLU,
+    Square,
+    SquaredReLU,
+    Swish,
+)
 from minidl.activations.saturating import PenalizedTanh, Sigmoid, Tanh, sigmoid
 from minidl.activations.softened import CELU, Mish, Softplus, Softsign
 from minidl.activations.softmax import Softmax
@@ -34,6 +44,7 @@ __all__ = [
     "SELU",
     "Activation",
     "BinaryStep",
+    "GELUTanh",
     "HardSigmoid",
     "HardSwish",
     "LeakyReLU",
@@ -47,6 +58,7 @@ __all__ = [
     "Softmax",
     "Softplus",
     "Softsign",
+    "Square",
     "SquaredReLU",
     "Swish",
     "Tanh",
@@ -58,7 +70,7 @@ ACTIVATIONS: dict[str, type[Activation]] = {
     cls.name: cls
     for cls in (
         *(Linear, Sigmoid, Tanh, PenalizedTanh),
-        *(ReLU, LeakyReLU, SquaredReLU, ELU, SELU, GELU, Swish),
+        *(ReLU, LeakyReLU, SquaredReLU, Square, ELU, SELU, GELU, GELUTanh, Swish),
         *(Softplus, Mish, CELU, Softsign),
         *(BinaryStep, ReLU6, HardSigmoid, HardSwish, RandomizedLeakyReLU),
         Softmax,

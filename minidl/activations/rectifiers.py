@@ -7,8 +7,9 @@ import math
 import numpy as np
 
 from minidl.activations._base import Activation
+from minidl.activations._normal import normal_cdf
 from minidl.activations.saturating import sigmoid
-from minidl.backend import Array, checks, special
+from minidl.backend import Array, checks
 from minidl.loops import by_entry
 
 
@@ -82,6 +83,25 @@ class SquaredReLU(Activation):
         return 2 * np.maximum(z, 0)
 
 
+class Square(Activation):
+    """f(z) = z²,  f'(z) = 2 z,  range [0, ∞).
+
+    No rectifier: both sides rise.  It is what max(0, z²) computes where max(0, z)² was meant.
+    """
+
+    name = "square"
+    formula = "z²"
+    derivative_formula = "2 z"
+    range = (0.0, math.inf)
+    max_slope = math.inf
+
+    def f(self, z: Array) -> Array:
+        return z * z
+
+    def slope(self, z: Array, y: Array) -> Array:
+        return 2 * z
+
+
 class ELU(Activation):
     """f(z) = z for z > 0 and α (e^z − 1) for z ≤ 0;  f'(z) = 1 and α e^z;  range (−α, ∞).
 
@@ -144,16 +164,41 @@ class GELU(Activation):
     max_slope = 1.1289041451512186  # at z = √2
 
     def f(self, z: Array) -> Array:
-        return z * self._normal_cdf(z)
+        return z * normal_cdf(z)
 
     def slope(self, z: Array, y: Array) -> Array:
+        at_0 = np.abs(z) < 1e-20
+        cdf = np.where(at_0, z.dtype.type(0.5), y / np.where(at_0, 1, z))  # Φ(z) = y / z
         density = np.exp(-z * z / 2) / math.sqrt(2 * math.pi)  # φ(z)
-        return self._normal_cdf(z) + z * density
+        return cdf + z * density
+
+
+class GELUTanh(Activation):
+    """f(z) = z σ(2u) with u = √(2/π) (z + 0.044715 z³),  f'(z) = σ(2u) (1 + 2 z u' σ(−2u)).
+
+    GELU with ½ (1 + tanh u) = σ(2u) for Φ(z): the approximation that the paper gives and that
+    GPT-2 was trained with, up to 5e-4 beside GELU.  u' = √(2/π) (1 + 0.134145 z²).
+    Source: Hendrycks and Gimpel, 2016, section 2.
+    """
+
+    name = "gelu_tanh"
+    formula = "½ z (1 + tanh u), u = √(2/π) (z + 0.044715 z³)"
+    derivative_formula = "σ(2u) (1 + 2 z u' σ(−2u))"
+    range = (-0.17004075057125409, math.inf)
+    max_slope = 1.1289930686587718  # at z = 1.4185
+
+    def f(self, z: Array) -> Array:
+        return z * sigmoid(2 * self._u(z))  # 1 + tanh u would cancel in the left tail
+
+    def slope(self, z: Array, y: Array) -> Array:
+        z = np.clip(z, -30, 30)  # beyond, f' is 0 or 1, and z³ may overflow
+        u, du = self._u(z), math.sqrt(2 / math.pi) * (1 + 3 * 0.044715 * z * z)
+        return sigmoid(2 * u) * (1 + 2 * z * du / (1 + np.exp(2 * u)))
 
     @staticmethod
-    def _normal_cdf(z: Array) -> Array:
-        """Φ(z) = ½ erfc(−z/√2): with erf in its place the left tail would cancel."""
-        return special(z).erfc(-z / math.sqrt(2)) / 2
+    def _u(z: Array) -> Array:
+        z = np.clip(z, -30, 30)
+        return math.sqrt(2 / math.pi) * (z + 0.044715 * z * z * z)
 
 
 class Swish(Activation):

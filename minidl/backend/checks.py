@@ -111,14 +111,29 @@ def floats(owner: object, name: str, value: Any) -> None:
         )
 
 
-def like(owner: object, name: str, value: Any, other: Any) -> None:
-    """Raise ``TypeError`` unless the array is of the type of ``other`` and on the same device."""
+def integers(owner: object, name: str, value: Any) -> None:
+    """Raise unless ``value`` is an array of integers."""
+    array(owner, name, value)
+    if value.dtype.kind not in "iu":
+        raise ValueError(
+            f"{owner}: expected {name} as an array of integers, got {value.dtype}; "
+            "a tokenizer gives the tokens of a sentence as such"
+        )
+
+
+def beside(owner: object, name: str, value: Any, other: Any) -> None:
+    """Raise ``TypeError`` unless the array is on the device of ``other``."""
     if type(value) is not type(other):
         here, there = (namespace(a).__name__ for a in (other, value))
         raise TypeError(
             f"{owner}: expected {name} as a {here} array, got {type(value).__name__} "
             f"({there}); move it with device.asarray({name})"
         )
+
+
+def like(owner: object, name: str, value: Any, other: Any) -> None:
+    """Raise ``TypeError`` unless the array is of the type of ``other`` and on the same device."""
+    beside(owner, name, value, other)
     if value.dtype != other.dtype:
         got = value.dtype.name
         build = f", or build with dtype={got!r}" if got in ("float32", "float64") else ""

@@ -13,8 +13,11 @@ from minidl.data.augmentation import Augmentation
 from minidl.data.cifar import CIFAR_10, CIFAR_100, Cifar
 from minidl.data.dataset import CorruptDataset, Dataset, DatasetError, DatasetNotFound
 from minidl.data.examples import Examples
+from minidl.data.glue import TextDataset, Texts, load_texts
 from minidl.data.idx import FASHION_MNIST, MNIST, Mnist
 from minidl.data.places import places
+from minidl.data.sentences import Sentences
+from minidl.data.wordpiece import WordPiece
 
 __all__ = [
     "NAMES",
@@ -24,7 +27,12 @@ __all__ = [
     "DatasetError",
     "DatasetNotFound",
     "Examples",
+    "Sentences",
+    "TextDataset",
+    "Texts",
+    "WordPiece",
     "load",
+    "load_texts",
 ]
 
 # Every published data set: its files, sizes, checksums and classes.

@@ -48,11 +48,7 @@ class Examples:
                 "Examples: expected as many targets as inputs and at least one, got "
                 f"inputs {inputs.shape} and targets {targets.shape}"
             )
-        if inputs.dtype != np.uint8 and inputs.dtype.kind != "f":
-            raise ValueError(
-                f"Examples: expected uint8 or floating-point inputs, got {inputs.dtype}; "
-                "convert them with inputs.astype('float32')"
-            )
+        self.check_inputs(inputs)
         if targets.dtype.kind not in "iuf":
             raise ValueError(
                 f"Examples: expected integer labels or floating-point targets, got {targets.dtype}"
@@ -66,6 +62,15 @@ class Examples:
         self.std = None if std is None else _numbers("std", std)  # (C,)
         if self.mean is not None or self.std is not None:
             self._check_normalisation()
+
+    def check_inputs(self, inputs: Array) -> None:
+        """Raise ``ValueError`` unless a batch can be made of arrays like ``inputs``."""
+        if inputs.dtype != np.uint8 and inputs.dtype.kind != "f":
+            tokens = "; tokens are for Sentences" if inputs.dtype.kind in "iu" else ""
+            raise ValueError(
+                f"Examples: expected uint8 or floating-point inputs, got {inputs.dtype}; "
+                f"convert them with inputs.astype('float32'){tokens}"
+            )
 
     def _check_normalisation(self) -> None:
         channels = self.inputs.shape[1] if self.inputs.ndim == 4 else 0
@@ -180,6 +185,10 @@ class Examples:
         targets = np.take(self.targets, rows, axis=0)
         raw = np.take(self.inputs, rows, axis=0)
         return self._scale(raw if augment is None else augment(raw), dtype), targets
+
+    def order(self, rng: np.random.Generator, batch_size: int) -> np.ndarray:
+        """The rows of an epoch, to be cut into batches of ``batch_size``: drawn anew each time."""
+        return rng.permutation(len(self))
 
     def batch(self, start: int, stop: int, dtype: np.dtype) -> tuple[Array, Array]:
         """The batch of rows ``start`` to ``stop`` in their own order, as :meth:`draw` gives it."""

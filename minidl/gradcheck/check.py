@@ -58,7 +58,8 @@ def check_gradients(
     subject : a :class:`~minidl.layers.Layer` (built here where it is not yet),
         an :class:`~minidl.activations.Activation`, a :class:`~minidl.network.Network`
         of dtype float64, or a loss
-    x : the input (for a loss: the logits) as float64, or its shape, to be drawn
+    x : the input (for a loss: the logits) as float64, or its shape, to be drawn; tokens, for a
+        subject that takes such, as an array of integers, which have no gradient
     targets : for a loss, or for a network with ``loss``
     loss : checks the network with its loss; otherwise the upstream is random
     rng : of the upstream, the directions and whatever else is drawn
@@ -94,10 +95,7 @@ def check_gradients(
     if isinstance(loss, type) or not (loss is None or callable(loss)):
         raise TypeError(f"check_gradients: expected a loss, got {checks.shown(loss)}")
     drawn = isinstance(x, tuple)
-    if isinstance(x, tuple):
-        x = tuple(checks.whole("check_gradients", "each size of x", n) for n in x)
-        x = device.asarray(rng.standard_normal(x))
-    _expect_point(x)
+    x = _first_point(subject, x, rng, device)
     if isinstance(subject, Activation):
         subject = Activate(subject)
     if isinstance(subject, Layer) and not subject.is_built:
@@ -142,6 +140,18 @@ def check_gradients(
             at_ties = LayerSubject(subject, tied, None, None, modes[0], modes, rng, seed=0)
             check_ties(at_ties, rng, directions, result.problems)
     return result
+
+
+def _first_point(subject: Any, x: Any, rng: np.random.Generator, device: Device) -> Array:
+    """``x`` as it is given, checked, or drawn where it is a shape."""
+    if getattr(subject, "takes_integers", False):
+        checks.integers("check_gradients", "x", x)
+        return x
+    if isinstance(x, tuple):
+        shape = tuple(checks.whole("check_gradients", "each size of x", n) for n in x)
+        x = device.asarray(rng.standard_normal(shape))
+    _expect_point(x)
+    return x
 
 
 def _expect_point(x: Any) -> None:

@@ -74,5 +74,7 @@ def larger_batch(x: Array, rng: np.random.Generator) -> Array:
 
 
 def moved(x: Array, rng: np.random.Generator) -> Array:
-    """``x`` with a little noise."""
+    """``x`` with a little noise; integers as they are, whose neighbours are other tokens."""
+    if x.dtype.kind != "f":
+        return x
     return x + namespace(x).asarray(MOVE * rng.standard_normal(x.shape))

@@ -127,7 +127,9 @@ class LayerSubject(Subject):
             gradients = part.gradients()
             for name, value in part.parameters().items():
                 self.parameters[prefix + name] = (value, gradients[name])
-        self.variables = {"x": x} | {name: value for name, (value, _) in self.parameters.items()}
+        self.variables = {name: value for name, (value, _) in self.parameters.items()}
+        if x.dtype.kind == "f":  # tokens cannot be moved a little
+            self.variables = {"x": x} | self.variables
         self.generators = [(bits, bits.state) for bits in generators(layer)]
         states = [array for part in parts for array in part.state().values()]
         self.states = [(array, array.copy()) for array in states]
@@ -188,8 +190,9 @@ class LayerSubject(Subject):
             dx = self.layer.backward(given, input_gradient=input_gradient)
         _expect_unchanged(problems, "backward", "dy", given, self.dy)
         found = {name: gradient for name, (_, gradient) in self.parameters.items()}
-        if input_gradient or (input_gradient is None and isinstance(self.layer, Layer)):
-            found = {"x": dx} | found  # the default of a network is the other one
+        asked = input_gradient or (input_gradient is None and isinstance(self.layer, Layer))
+        if asked and "x" in self.variables:  # the default of a network is the other one
+            found = {"x": dx} | found
         return _fitting(problems, found, self.variables)
 
     def other_ways(self) -> dict[str, Callable[[Problems], Gradients]]:

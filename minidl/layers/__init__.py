@@ -9,11 +9,17 @@ from minidl.layers.chain import Chain
 from minidl.layers.conv2d import Conv2D
 from minidl.layers.dense import Dense
 from minidl.layers.dropout import Dropout
+from minidl.layers.embedding import Embedding
+from minidl.layers.encoder_block import EncoderBlock
+from minidl.layers.first_token import FirstToken
 from minidl.layers.flatten import Flatten
 from minidl.layers.glu import GLU, SwiGLU
+from minidl.layers.layer_norm import LayerNorm
 from minidl.layers.max_pool import MaxPool2D
+from minidl.layers.position_embedding import PositionEmbedding
 from minidl.layers.prelu import PReLU
 from minidl.layers.residual import Residual
+from minidl.layers.self_attention import SelfAttention
 
 __all__ = [
     "APL",
@@ -25,11 +31,17 @@ __all__ = [
     "Conv2D",
     "Dense",
     "Dropout",
+    "Embedding",
+    "EncoderBlock",
+    "FirstToken",
     "Flatten",
     "GlobalAveragePool2D",
     "Layer",
+    "LayerNorm",
     "MaxPool2D",
     "PReLU",
+    "PositionEmbedding",
     "Residual",
+    "SelfAttention",
     "SwiGLU",
 ]

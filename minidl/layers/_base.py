@@ -33,6 +33,8 @@ class Layer(Random):
       network though it is not learned (the running mean of BatchNorm): views into
       a third flat vector, which only ``forward`` in training changes.
     - A layer made of layers has them in ``layers``, in the order of its forward.
+    - A layer whose ``x`` are integers, such as tokens, says so with ``takes_integers`` and
+      returns None as their gradient.
 
     ``forward`` and ``backward`` check nothing: inside a network the shapes are settled
     when it is built.  From outside, a layer is called, and checks what it is given::
@@ -45,6 +47,7 @@ class Layer(Random):
     name: str = ""  # set by the network: dense_1, dense_2, …
     layers: Sequence[Layer] = ()  # those inside, of a layer that is made of layers
     transparent: bool = False  # whether those are named as if they stood around it
+    takes_integers: bool = False  # whether x are integers, and not of the type of the parameters
     x: Array  # input of the last forward
     y: Array  # output of the last forward
 
@@ -64,6 +67,9 @@ class Layer(Random):
     def expect_shape(self, shape: tuple[int | str, ...]) -> None:
         """Raise ``ValueError`` unless the layer takes input of this shape, batch axis and all."""
 
+    def expect_values(self, x: Array) -> None:
+        """Raise ``ValueError`` where integers of ``x`` do not fit; reads all of them."""
+
     def initialize(self, rng: np.random.Generator) -> None:
         """Draw the parameters from ``rng``; those of the layers inside, too."""
         for layer in self.layers:
@@ -77,15 +83,24 @@ class Layer(Random):
         RuntimeError
             where the layer has no parameters yet.
         ValueError
-            where ``x`` is no array, or of a shape that the layer does not take.
+            where ``x`` is no array, or of a shape that the layer does not take, or of integers
+            that it does not know.
         TypeError
             where ``x`` is of another type than the parameters, or on another device.
         """
-        checks.floats(self, "x", x)
+        if self.takes_integers:
+            checks.integers(self, "x", x)
+        else:
+            checks.floats(self, "x", x)
         self.expect_shape(x.shape)
         for layer in self.walk():
             for value in layer.parameters().values():
-                checks.like(self, "x", x, value)
+                if self.takes_integers:
+                    checks.beside(self, "x", x, value)
+                else:
+                    checks.like(self, "x", x, value)
+        if self.takes_integers:
+            self.expect_values(x)
         return self.forward(x, training)
 
     def forward(self, x: Array, training: bool = False) -> Array:

@@ -26,6 +26,7 @@ class Chain(Layer):
 
     def __init__(self, layers: Layers) -> None:
         self.layers = checked_layers("Chain", layers)
+        self.takes_integers = self.layers[0].takes_integers
         # Below the first layer with parameters there is nothing to learn.
         self._first = next((i for i, layer in enumerate(self.layers) if layer.size), 0)
 
@@ -43,6 +44,9 @@ class Chain(Layer):
 
     def expect_shape(self, shape: tuple[int | str, ...]) -> None:
         self.output_shape(shape[1:])  # type: ignore[arg-type]  # sizes, but for the batch
+
+    def expect_values(self, x: Array) -> None:
+        self.layers[0].expect_values(x)
 
     def with_shapes(self, depth: float = math.inf) -> Iterator[tuple[Layer, tuple[int, ...]]]:
         """Each layer with what it gives, and after it those inside of it, down to ``depth``."""

@@ -10,6 +10,7 @@ from minidl.activations import Activation
 from minidl.backend import Array, checks
 from minidl.initializers import Initializer
 from minidl.layers._affine import Affine
+from minidl.layers._features import rows
 
 
 class Dense(Affine):
@@ -23,7 +24,8 @@ class Dense(Affine):
         dx = dz Wᵀ             (N, n_in)
 
     These are equations BP1–BP4 of Nielsen, Neural Networks and Deep Learning,
-    chapter 2, for a whole batch at once, one example per row.
+    chapter 2, for a whole batch at once, one example per row.  Of sentences
+    (N, T, n_in) each token is a row, and the same W serves for all of them.
 
     Parameters
     ----------
@@ -36,8 +38,8 @@ class Dense(Affine):
     b: Array  # (n_out,)
     dW: Array
     db: Array
-    z: Array  # (N, n_out) pre-activation of the last forward
-    dz: Array  # (N, n_out) its gradient in the last backward
+    z: Array  # (N, n_out) or (N, T, n_out) pre-activation of the last forward
+    dz: Array  # its gradient in the last backward, in the shape of z
 
     def __init__(
         self,
@@ -56,22 +58,24 @@ class Dense(Affine):
 
     def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
         self.expect_shape(("N", *input_shape))
-        return (self.n_out,)
+        return (*input_shape[:-1], self.n_out)
 
     def forward(self, x: Array, training: bool = False) -> Array:
-        self.x = x  # (N, n_in)
-        self.z = x @ self.W + self.b  # (N, n_out)
+        self.x = x  # (N, n_in), or (N, T, n_in)
+        z = rows(x) @ self.W + self.b  # (N, n_out), or (N·T, n_out)
+        self.z = z.reshape(*x.shape[:-1], self.n_out)
         self.y = self.f(self.z)
         return self.y
 
     def backward(self, dy: Array, input_gradient: bool = True) -> Array | None:
-        self.dz = self.f.backward(dy, self.z, self.y)  # dy ∘ f'(z)  (N, n_out)
-        np.dot(self.x.T, self.dz, out=self.dW)  # into ∇θ; matmul is slow for a batch of one
-        self.dz.sum(axis=0, out=self.db)
-        return self.dz @ self.W.T if input_gradient else None
+        self.dz = self.f.backward(dy, self.z, self.y)  # dy ∘ f'(z)
+        x, dz = rows(self.x), rows(self.dz)
+        np.dot(x.T, dz, out=self.dW)  # into ∇θ; matmul is slow for a batch of one
+        dz.sum(axis=0, out=self.db)
+        return (dz @ self.W.T).reshape(self.x.shape) if input_gradient else None
 
     def expect_shape(self, shape: tuple[int | str, ...]) -> None:
-        if len(shape) == 2 and shape[1] == self.n_in:
+        if len(shape) in (2, 3) and shape[-1] == self.n_in:
             return
         way_out = "is n_in that of the layer before?"
         if len(shape) > 2:

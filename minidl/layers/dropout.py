@@ -23,11 +23,12 @@ class Dropout(Layer):
         self.rate = checks.below_one("Dropout", "rate", rate)
 
     def initialize(self, rng: np.random.Generator) -> None:
-        self.rng = rng.spawn(1)[0]
+        own = rng.spawn(1)[0]
+        self.rng = own if self.rate else None  # with a rate of 0 nothing is drawn
 
     def forward(self, x: Array, training: bool = False) -> Array:
         self.x = x
-        self.mask = self._draw_mask(x) if training else None
+        self.mask = self._draw_mask(x) if training and self.rate else None
         self.y = x if self.mask is None else x * self.mask
         return self.y
 

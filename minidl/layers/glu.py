@@ -9,12 +9,13 @@ import numpy as np
 from minidl.activations import Activation, Sigmoid, Swish
 from minidl.backend import Array
 from minidl.layers._base import Layer
+from minidl.layers._features import features_axis
 
 
 class GLU(Layer):
     """y = a ∘ σ(b), where a and b are the first and the second half of x.
 
-    The halves are cut along axis 1, the features of (N, 2n) or the channels of
+    The halves are cut along the features of (N, 2n) or (N, T, 2n), or the channels of
     (N, 2C, H, W): y has half as many.  Backward::
 
         da = dy ∘ σ(b)
@@ -33,11 +34,13 @@ class GLU(Layer):
 
     def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
         self.expect_shape(("N", *input_shape))
-        return (input_shape[0] // 2, *input_shape[1:])
+        shape = list(input_shape)
+        shape[features_axis(1 + len(shape)) - 1] //= 2
+        return tuple(shape)
 
     def forward(self, x: Array, training: bool = False) -> Array:
-        self.x = x  # (N, 2n, …)
-        value, z = self._halves(x)  # (N, n, …) each
+        self.x = x  # (N, 2n), (N, T, 2n) or (N, 2C, H, W)
+        value, z = self._halves(x)  # half as many features each
         self.gate = self.f(z)
         self.y = value * self.gate
         return self.y
@@ -49,22 +52,23 @@ class GLU(Layer):
         dvalue = dy * self.gate
         dz = self.f.derivative(z, self.gate) * value * dy
         halves = (dz, dvalue) if self.gate_first else (dvalue, dz)
-        return np.concatenate(halves, axis=1)
+        return np.concatenate(halves, axis=features_axis(dy.ndim))
 
     def _halves(self, x: Array) -> tuple[Array, Array]:
         """The half that passes and the half that gates, as views."""
-        n = x.shape[1] // 2
-        first, second = x[:, :n], x[:, n:]
+        axis = features_axis(x.ndim)
+        before, n = (slice(None),) * axis, x.shape[axis] // 2
+        first, second = x[(*before, slice(n))], x[(*before, slice(n, None))]
         return (second, first) if self.gate_first else (first, second)
 
     def expect_shape(self, shape: tuple[int | str, ...]) -> None:
-        features = shape[1] if len(shape) >= 2 else 1
+        features = shape[features_axis(len(shape))] if len(shape) >= 2 else 1
         if isinstance(features, int) and features % 2 == 0:
             return
         got = ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "")
         raise ValueError(
-            f"{self!r}: expected input (N, 2n) or (N, 2n, H, W), got ({got}); let the layer "
-            "before give two features for each one that is wanted"
+            f"{self!r}: expected input (N, 2n), (N, T, 2n) or (N, 2n, H, W), got ({got}); let the "
+            "layer before give two features for each one that is wanted"
         )
 
 

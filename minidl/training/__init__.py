@@ -3,7 +3,7 @@
 from minidl.training.early_stopping import EarlyStopping
 from minidl.training.evaluation import Evaluation, evaluate
 from minidl.training.loop import Epoch, train
-from minidl.training.schedules import CosineAnnealing, StepDecay
+from minidl.training.schedules import CosineAnnealing, LinearWarmUp, StepDecay, by_step
 from minidl.training.step import NonFiniteLoss
 
 __all__ = [
@@ -11,8 +11,10 @@ __all__ = [
     "EarlyStopping",
     "Epoch",
     "Evaluation",
+    "LinearWarmUp",
     "NonFiniteLoss",
     "StepDecay",
+    "by_step",
     "evaluate",
     "train",
 ]

@@ -9,6 +9,7 @@ import numpy as np
 
 from minidl.backend import checks
 from minidl.data.examples import Examples
+from minidl.data.sentences import Sentences
 from minidl.losses import Loss
 from minidl.network import Network
 from minidl.training.step import NonFiniteLoss, bad_example
@@ -59,8 +60,16 @@ def check_parts(owner: str, network: Network, examples: Examples, loss: Loss) ->
     checks.instance(owner, "network", network, Network)
     checks.instance(owner, "examples", examples, Examples)
     checks.instance(owner, "loss", loss, Loss)
-    if examples.input_shape != network.input_shape:
+    if network.takes_integers != isinstance(examples, Sentences):
+        kind = "Sentences" if network.takes_integers else "Examples of numbers"
         raise ValueError(
-            f"{owner}: expected examples of shape {network.input_shape} like the network's input, "
-            f"got {examples.input_shape}"
+            f"{owner}: expected {kind} for {network.layers[0]!r}, the first layer of the network, "
+            f"got {type(examples).__name__}"
         )
+    if not network.takes(examples.input_shape):
+        shorter = ", or shorter" if network.takes_integers else ""
+        raise ValueError(
+            f"{owner}: expected examples of shape {network.input_shape} like the network's "
+            f"input{shorter}, got {examples.input_shape}"
+        )
+    network.expect_values(examples.inputs)

@@ -59,7 +59,8 @@ def train(
             print(probe(network, loss, x, labels, update=epoch.update))
 
     Every epoch takes the examples in a new order drawn from ``rng``; the last
-    batch is smaller where ``batch_size`` does not divide their number.
+    batch is smaller where ``batch_size`` does not divide their number.  The batches of
+    :class:`minidl.data.Sentences` are of similar length.
     ``augment``, say an :class:`minidl.data.augmentation.Augmentation`, changes the
     images of each batch before they are scaled.
     ``progress`` shows a bar on a terminal and a line per epoch elsewhere; a
@@ -117,7 +118,7 @@ def _train(
         shown.skip(at.epochs, at.steps)
         for number in range(at.epochs + 1, epochs + 1):
             start = time.perf_counter() - at.seconds
-            order = at.order if at.steps else rng.permutation(n)
+            order = at.order if at.steps else step.examples.order(rng, step.batch_size)
             try:
                 with step.epoch(order, at.steps):
                     for i in range(at.steps, step.steps):

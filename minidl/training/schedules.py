@@ -1,4 +1,4 @@
-"""Learning rates that change from epoch to epoch.
+"""Learning rates that change from epoch to epoch, and one that changes from step to step.
 
 A schedule gives the rate after so many finished epochs: the first epoch runs
 with ``schedule(0)``.  It is used in the loop::
@@ -7,14 +7,21 @@ with ``schedule(0)``.  It is used in the loop::
     optimizer = SGD(schedule(0))
     for epoch in train(network, examples, loss, optimizer, epochs=20):
         optimizer.learning_rate = schedule(epoch.number)  # of the next epoch
+
+:class:`LinearWarmUp` counts steps, and is given to the optimizer once, with :func:`by_step`.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from minidl.backend import checks
+from minidl.optimizers import Optimizer
+
+OptimizerT = TypeVar("OptimizerT", bound=Optimizer)
 
 
 @dataclass(frozen=True)
@@ -63,3 +70,58 @@ class CosineAnnealing:
         done = checks.whole("CosineAnnealing", "done", done, least=0)
         wave = 1 + math.cos(math.pi * min(done, self.epochs) / self.epochs)
         return self.end + (self.start - self.end) * wave / 2
+
+
+@dataclass(frozen=True)
+class LinearWarmUp:
+    """η_t = η_max t / w up to step w, then η_max (T − t) / (T − w): up from 0, and down to 0.
+
+    t counts the steps that are done, so the first step has a rate of 0 (where w > 0), the
+    step after w others η_max, and from step T on the rate is 0.  As
+    ``get_linear_schedule_with_warmup`` of transformers; Devlin et al., 2019, appendix A.2.  An
+    epoch has ⌈N / batch size⌉ steps::
+
+        optimizer = by_step(AdamW(), LinearWarmUp(5e-5, steps=3 * each, warm_up=each // 2))
+        for epoch in train(network, examples, loss, optimizer, epochs=3): ...
+    """
+
+    peak: float  # η_max
+    steps: int  # T
+    warm_up: int = 0  # w
+
+    def __post_init__(self) -> None:
+        checks.positive("LinearWarmUp", "peak", self.peak)
+        checks.whole("LinearWarmUp", "steps", self.steps)
+        if checks.whole("LinearWarmUp", "warm_up", self.warm_up, least=0) >= self.steps:
+            raise ValueError(
+                f"LinearWarmUp: expected a warm_up below the {self.steps} steps, got {self.warm_up}"
+            )
+
+    def __call__(self, done: int) -> float:
+        done = checks.whole("LinearWarmUp", "done", done, least=0)
+        if done < self.warm_up:
+            return self.peak * done / self.warm_up
+        return self.peak * max(0, self.steps - done) / (self.steps - self.warm_up)
+
+
+def by_step(optimizer: OptimizerT, schedule: Callable[[int], float]) -> OptimizerT:
+    """The same ``optimizer``, whose learning rate is ``schedule(t − 1)`` in its step t from 1.
+
+    It is one of the coefficients of a step, so it is right in a step that is replayed on a GPU,
+    and in a training run that was resumed, whose optimizer knows how many steps are done.
+    """
+    checks.instance("by_step", "optimizer", optimizer, Optimizer)
+    if not callable(schedule):
+        raise ValueError(
+            f"by_step: expected schedule as a function of the steps done, got "
+            f"{checks.shown(schedule)}"
+        )
+    coefficients = optimizer.coefficients
+
+    def scheduled(t: int) -> tuple[float, ...]:
+        optimizer.learning_rate = schedule(t - 1)
+        return coefficients(t)
+
+    optimizer.coefficients = scheduled  # type: ignore[method-assign]
+    optimizer.learning_rate = schedule(0)
+    return optimizer

@@ -141,9 +141,9 @@ def _memory(network: Network, examples: Examples, optimizer: Optimizer, batch_si
     examples, where they have to be brought to the device.
     """
     vectors = 1 + len(optimizer.slots)
-    outputs = network.with_shapes()
+    outputs = network.with_shapes(input_shape=examples.input_shape)
     numbers = sum(2 * math.prod(shape) for layer, shape in outputs if layer.parameter_shapes())
-    numbers += math.prod(network.input_shape)
+    numbers += math.prod(examples.input_shape)
     batch = min(batch_size, len(examples)) * numbers * network.dtype.itemsize
     there = namespace(examples.inputs) is network.device.xp
     data = 0 if there else examples.inputs.nbytes + examples.targets.nbytes

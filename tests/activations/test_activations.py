@@ -83,6 +83,21 @@ def _sigma(z: mpf) -> mpf:
     return 1 / (1 + mpmath.exp(-z))
 
 
+def _u(z: mpf) -> tuple[mpf, mpf]:
+    """u of the tanh form of GELU, and u'."""
+    c, a = mpmath.sqrt(2 / mpmath.pi), mpf("0.044715")
+    return c * (z + a * z**3), c * (1 + 3 * a * z**2)
+
+
+def _gelu_tanh_slope(z: mpf) -> mpf:
+    u, du = _u(z)
+    return _sigma(2 * u) + 2 * z * du * _sigma(2 * u) * _sigma(-2 * u)
+
+
+def _softplus(z: mpf) -> mpf:
+    return mpmath.log1p(mpmath.exp(z))
+
+
 def _elu(alpha: mpf, scale: mpf):
     return (
         lambda z: scale * (z if z > 0 else alpha * mpmath.expm1(z)),
@@ -112,6 +127,8 @@ EXACTLY = {
         350,
     ),
     "squared_relu": (lambda z: max(z, mpf(0)) ** 2, lambda z: 2 * max(z, mpf(0)), 1e150),
+    "square": (lambda z: z**2, lambda z: 2 * z, 1e150),
+    "gelu_tanh": (lambda z: z * _sigma(2 * _u(z)[0]), _gelu_tanh_slope, 16),
     "softplus": (lambda z: mpmath.log1p(mpmath.exp(z)), _sigma, 700),
     "mish": (
         lambda z: z * mpmath.tanh(mpmath.log1p(mpmath.exp(z))),
@@ -130,10 +147,14 @@ EXACTLY = {
         1e300,
     ),
 }
-SMALLEST = {"squared_relu": 1e-150}  # the |z| from which on f(z) is a normal number, too
+SMALLEST = {
+    "squared_relu": 1e-150,
+    "square": 1e-150,
+}  # the |z| from which on f(z) is a normal number, too
 # Where f' passes through zero it is a difference of numbers this large.
 TURNING = {
     "gelu": (-0.75179, 0.05, 0.3),
+    "gelu_tanh": (-0.75246, 0.05, 0.3),
     "swish": (-1.27846, 0.05, 0.3),
     "mish": (-1.19243, 0.05, 0.3),
     "hard_swish": (-1.5, 0.05, 0.3),
@@ -186,6 +207,7 @@ def test_gelu_in_its_left_tail_is_off_by_the_rounding_of_its_argument(dtype, lim
         ("softplus", 80, 1e-6),
         ("mish", 80, 1e-5),
         ("softsign", 80, 1e-6),
+        ("gelu", 12, 2e-5),
         ("elu", 80, 1e-6),
         ("penalized_tanh", 40, 1e-5),
     ],
@@ -227,12 +249,14 @@ def test_sigmoid_derivative_is_not_the_textbook_form():
         ("squared_relu", [-2, 0, 0.5, 3], [0, 0, 0.25, 9], [0, 0, 1, 6]),
         ("elu", [-math.log(2), 0, 3], [-0.5, 0, 3], [0.5, 1, 1]),
         (ELU(2), [-math.log(2), 0, 3], [-1, 0, 3], [1, 2, 1]),
+        ("square", [-2, 0, 0.5, 3], [4, 0, 0.25, 9], [-4, 0, 1, 6]),
+        ("mish", [0, math.log(2)], [0, 0.8 * math.log(2)], [0.6, 0.8 + 0.24 * math.log(2)]),
+        ("gelu_tanh", [0], [0], [0.5]),
         ("swish", [0, math.log(3)], [0, 0.75 * math.log(3)], [0.5, 0.75 + 0.1875 * math.log(3)]),
         ("gelu", [0], [0], [0.5]),
         ("selu", [0, 1], [0, float(LAMBDA)], [float(LAMBDA * ALPHA), float(LAMBDA)]),
         ("softplus", [0, math.log(3)], [math.log(2), math.log(4)], [0.5, 0.75]),
         # tanh(log(1 + e^z)) is ((1 + e^z)² − 1) / ((1 + e^z)² + 1)
-        ("mish", [0, math.log(2)], [0, 0.8 * math.log(2)], [0.6, 0.8 + 0.24 * math.log(2)]),
         (CELU(2), [-2 * math.log(2), 0, 3], [-1, 0, 3], [0.5, 1, 1]),
         ("softsign", [-3, 0, 1], [-0.75, 0, 0.5], [0.0625, 1, 0.25]),
         ("binary_step", [-2, 0, 1e-9, 3], [0, 0, 1, 1], [0, 0, 0, 0]),
@@ -278,7 +302,7 @@ def test_tanh_is_odd_and_its_derivative_even(z):
     np.testing.assert_array_equal(f.derivative(-z), f.derivative(z))
 
 
-@pytest.mark.parametrize("name", ["swish", "gelu"])
+@pytest.mark.parametrize("name", ["swish", "gelu", "gelu_tanh"])
 @given(z=reals)
 def test_f_of_z_less_f_of_minus_z_is_z(name, z):
     f = get_activation(name)
@@ -387,6 +411,8 @@ LIMITS = {  # name: f(−∞), f(∞), f'(−∞), f'(∞)
     "elu": (-1, math.inf, 0, 1),
     "selu": (-float(LAMBDA * ALPHA), math.inf, 0, float(LAMBDA)),
     "gelu": (0, math.inf, 0, 1),
+    "gelu_tanh": (0, math.inf, 0, 1),
+    "square": (math.inf, math.inf, -math.inf, math.inf),
     "swish": (0, math.inf, 0, 1),
 }
 
@@ -405,10 +431,12 @@ def test_huge_and_infinite_values_give_the_limits_without_a_warning(name, dtype)
         limits[1] = dtype(LAMBDA) * huge
     if name == "squared_relu":
         limits[1] = math.inf
+    if name == "square":
+        limits = [math.inf, math.inf]
     z = np.array([-huge, huge])
     np.testing.assert_allclose(f(z), np.array(limits, dtype), rtol=1e-6)
     np.testing.assert_allclose(f.derivative(z), [slope_low, slope_high], rtol=1e-6)
-    if name in ("gelu", "swish", "mish", "hard_swish", "softsign"):
+    if name in ("gelu", "gelu_tanh", "swish", "mish", "hard_swish", "softsign"):
         return  # ∞ · 0 and ∞/∞: see below
     z = np.array([-math.inf, math.inf], dtype)
     np.testing.assert_allclose(f(z), np.array([low, high], dtype), rtol=1e-6)

@@ -15,12 +15,18 @@ from minidl import (
     Conv2D,
     Dense,
     Dropout,
+    Embedding,
+    EncoderBlock,
+    FirstToken,
     Flatten,
     GlobalAveragePool2D,
+    LayerNorm,
     MaxPool2D,
     MeanSquaredError,
+    PositionEmbedding,
     PReLU,
     Residual,
+    SelfAttention,
     SoftmaxCrossEntropy,
     SwiGLU,
     get_activation,
@@ -272,6 +278,165 @@ for name, change in {
     ARGUMENTS[f"Residual with activation: {name}"] = lambda c=change: (
         after(Residual, c)([Dense(4, 3, "tanh"), Dense(3, 4)], activation="tanh"),
         (5, 4),
+    )
+
+
+def layer_norm_without(layer, dy, mean=1, variance=1):
+    """dx with the way through the mean or the variance of the token left out."""
+    dx_hat = layer.gamma * dy
+    through_mean = mean * dx_hat.mean(-1, keepdims=True)
+    through_variance = variance * layer.x_hat * (dx_hat * layer.x_hat).mean(-1, keepdims=True)
+    return (dx_hat - through_mean - through_variance) / layer.s
+
+
+for name, change in {
+    "nothing is wrong": lambda la, dy, dx: layer_norm_without(la, dy),
+    "mean held constant": lambda la, dy, dx: layer_norm_without(la, dy, mean=0),
+    "variance held constant": lambda la, dy, dx: layer_norm_without(la, dy, variance=0),
+    "variance unbiased": lambda la, dy, dx: dx * np.sqrt(3 / 4),
+    "means over the sentence": lambda la, dy, dx: (
+        (la.gamma * dy - (la.gamma * dy).mean((1, 2), keepdims=True)) / la.s
+    ),
+    "γ after the means": lambda la, dy, dx: (
+        la.gamma
+        * (
+            (dy - dy.mean(-1, keepdims=True) - la.x_hat * (dy * la.x_hat).mean(-1, keepdims=True))
+            / la.s
+        )
+    ),
+    "dγ from x": set_to("dgamma", lambda la, dy: (dy * la.x).sum((0, 1))),
+    "dγ of one token": set_to("dgamma", lambda la, dy: (dy * la.x_hat)[:, 0].sum(0)),
+    "dβ averaged": set_to("dbeta", lambda la, dy: dy.mean((0, 1))),
+    "dβ scaled by γ": set_to("dbeta", lambda la, dy: la.dbeta * la.gamma),
+    "dy changed": change_dy,
+}.items():
+    ARGUMENTS[f"LayerNorm: {name}"] = lambda c=change: (
+        scattered(after(LayerNorm, c)(4)),
+        (3, 5, 4),
+    )
+
+TOKENS = np.array([[3, 1, 4, 1, 5], [2, 6, 0, 0, 0], [5, 3, 5, 0, 6]])
+
+
+def last_one_wins(layer, dy):
+    """A token that comes twice keeps what its last place gives it."""
+    dW = np.zeros_like(layer.W)
+    dW[layer.x] = dy
+    return dW
+
+
+for name, change in {
+    "nothing is wrong": lambda la, dy, dx: dx,
+    "a token that comes twice is added once": set_to("dW", last_one_wins),
+    "padding left out": set_to("dW", lambda la, dy: la.dW * (np.arange(7) != 0)[:, None]),
+    "averaged over the places": set_to(
+        "dW",
+        lambda la, dy: la.dW / np.maximum(np.bincount(la.x.ravel(), minlength=7), 1)[:, None],
+    ),
+    "of the first sentence": set_to(
+        "dW", lambda la, dy: np.eye(7)[la.x[0]].T @ dy[0].reshape(-1, 4)
+    ),
+    "a gradient for tokens, of ones": set_to("dW", lambda la, dy: np.ones_like(la.W)),
+}.items():
+    ARGUMENTS[f"Embedding: {name}"] = lambda c=change: (after(Embedding, c)(7, 4, 0), TOKENS)
+
+for name, change in {
+    "nothing is wrong": lambda la, dy, dx: dx,
+    "averaged over the batch": set_to("dW", lambda la, dy: la.dW / len(dy)),
+    "of the first sentence": set_to("dW", lambda la, dy: np.pad(dy[0], ((0, 2), (0, 0)))),
+    "shifted by a place": set_to("dW", lambda la, dy: np.roll(la.dW, 1, axis=0)),
+    "dx left out": lambda la, dy, dx: dx * 0,
+}.items():
+    ARGUMENTS[f"PositionEmbedding: {name}"] = lambda c=change: (
+        after(PositionEmbedding, c)(7, 4),
+        (3, 5, 4),
+    )
+
+for name, change in {
+    "nothing is wrong": lambda la, dy, dx: dx,
+    "to all tokens": lambda la, dy, dx: np.repeat(dy[:, None], 5, axis=1),
+    "to the last token": lambda la, dy, dx: dx[:, ::-1],
+}.items():
+    ARGUMENTS[f"FirstToken: {name}"] = lambda c=change: (after(FirstToken, c)(), (3, 5, 4))
+
+
+class Mask:
+    mask = np.array([[True, True, False, True, False]])
+
+
+def attention(dS=None, after_softmax=None):
+    """SelfAttention with another backward between its maps, written out once more."""
+
+    class Mutant(SelfAttention):
+        def backward(self, dy, input_gradient=True):
+            k = self.features // self.heads
+            dO = self._cut(self.output.backward(dy))
+            given = {"dV": np.einsum("nhij,nhik->nhjk", self.A, dO)}
+            dP = self.dropout.backward(np.einsum("nhik,nhjk->nhij", dO, self.V))
+            dS_ = (
+                self.P * (dP - (dP * self.P).sum(-1, keepdims=True)) if dS is None else dS(self, dP)
+            )
+            given["dQ"] = np.einsum("nhij,nhjk->nhik", dS_, self.K) / np.sqrt(k)
+            given["dK"] = np.einsum("nhij,nhik->nhjk", dS_, self.Q) / np.sqrt(k)
+            given |= after_softmax(self, given, dS_, dO) if after_softmax else {}
+            dx = [
+                part.backward(d.swapaxes(1, 2).reshape(dy.shape))
+                for part, d in zip(
+                    (self.query, self.key, self.value),
+                    (given["dQ"], given["dK"], given["dV"]),
+                    strict=True,
+                )
+            ]
+            return sum(dx) if input_gradient else None
+
+    Mutant.__name__ = "SelfAttention"
+    return Mutant(6, 2, 0.3, Mask())
+
+
+for name, options in {
+    "nothing is wrong": {},
+    "softmax element by element": {"dS": lambda la, dP: dP * la.P * (1 - la.P)},
+    "the sum over j left out": {"dS": lambda la, dP: dP * la.P},
+    "the sum over i": {"dS": lambda la, dP: la.P * (dP - (dP * la.P).sum(-2, keepdims=True))},
+    "the mean over j": {"dS": lambda la, dP: la.P * (dP - (dP * la.P).mean(-1, keepdims=True))},
+    "heads added up": {"dS": lambda la, dP: la.P * (dP - (dP * la.P).sum((1, -1), keepdims=True))},
+    "padding gets a gradient": {
+        "dS": lambda la, dP: la.P * (dP - (dP * la.P).sum(-1, keepdims=True)) + 1e-3 * (la.P == 0)
+    },
+    "dS of zeros": {"dS": lambda la, dP: dP * 0},
+    "1/√k left out": {"after_softmax": lambda la, g, dS, dO: {"dQ": g["dQ"] * np.sqrt(3)}},
+    "dK without the transpose": {
+        "after_softmax": lambda la, g, dS, dO: {"dK": dS @ la.Q / np.sqrt(3)}
+    },
+    "dQ and dK exchanged": {"after_softmax": lambda la, g, dS, dO: {"dQ": g["dK"], "dK": g["dQ"]}},
+    "dV without dropout": {"after_softmax": lambda la, g, dS, dO: {"dV": la.P.swapaxes(2, 3) @ dO}},
+    "dV without the transpose": {"after_softmax": lambda la, g, dS, dO: {"dV": la.A @ dO}},
+    "a gradient of the key bias of 1e-6": {
+        "after_softmax": lambda la, g, dS, dO: {"dK": g["dK"] + 1e-6}
+    },
+}.items():
+    ARGUMENTS[f"SelfAttention: {name}"] = lambda o=options: (
+        scattered(attention(**o)),
+        (3, 5, 6),
+    )
+
+for name, change in {
+    "nothing is wrong": lambda la, dy, dx: dx,
+    "attention left out": lambda la, dy, dx: la.norm_1.backward(
+        la.norm_2.backward(dy) + la._dF(la.norm_2.backward(dy))
+    ),
+    "shortcut left out": lambda la, dy, dx: (
+        dx - la.norm_1.backward(la.norm_2.backward(dy) + la._dF(la.norm_2.backward(dy)))
+    ),
+    "dy past the norms": lambda la, dy, dx: dx + dy,
+    "key bias of 1e-6": lambda la, dy, dx: (
+        np.add(la.attention.key.db, 1e-6, out=la.attention.key.db),
+        dx,
+    )[1],
+}.items():
+    ARGUMENTS[f"EncoderBlock: {name}"] = lambda c=change: (
+        scattered(after(EncoderBlock, c)(6, 2, 8)),
+        (3, 5, 6),
     )
 
 

@@ -124,8 +124,8 @@ def test_every_unit_of_a_function_without_any_slope_is_dead():
 ERRORS = {
     "odd": (
         lambda: GLU()(np.zeros((3, 7))),
-        r"GLU\(\): expected input \(N, 2n\) or \(N, 2n, H, W\), got \(3, 7\); let the layer "
-        "before give two features for each one that is wanted",
+        r"GLU\(\): expected input \(N, 2n\), \(N, T, 2n\) or \(N, 2n, H, W\), got \(3, 7\); "
+        "let the layer before give two features for each one that is wanted",
     ),
     "no batch axis": (lambda: SwiGLU()(np.zeros(4)), r"SwiGLU\(\): .* got \(4,\)"),
     "in a network": (

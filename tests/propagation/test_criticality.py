@@ -20,7 +20,7 @@ PUBLISHED = {  # σ_b², σ_w², q
     "tanh": (0, 1, 0),
     "linear": (0, 1, 1),
 }
-WITHOUT = ["sigmoid", "softplus", "squared_relu", "binary_step", "hard_sigmoid"]
+WITHOUT = ["sigmoid", "softplus", "squared_relu", "square", "binary_step", "hard_sigmoid"]
 FUNCTIONS = [name for name, cls in ACTIVATIONS.items() if cls.elementwise]
 
 

@@ -308,7 +308,16 @@ class Cupy(ModuleType):
         if name.startswith("__"):
             raise AttributeError(name)
         function = getattr(np, name)
-        return lambda *args, **kwargs: _call(function, args, kwargs)
+
+        def called(*args: Any, **kwargs: Any) -> Any:
+            return _call(function, args, kwargs)
+
+        def at(out: Any, *args: Any) -> None:
+            _refuse_plain(out, *args)
+            _launch(lambda: function.at(_plain(out), *_plain(args)), [out])
+
+        called.at = at  # type: ignore[attr-defined]  # of a ufunc
+        return called
 
 
 def install(monkeypatch: pytest.MonkeyPatch, count: int = 1) -> Cupy:

@@ -10,18 +10,23 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from make_learning import COSINES, EPOCHS, PLACE, STEPS, torch_rates
+from make_learning import COSINES, EPOCHS, PLACE, STEPS, WARM_UPS, torch_rates
 
 from minidl import (
     SGD,
+    AdamW,
     CosineAnnealing,
     Dense,
     Examples,
+    LinearWarmUp,
     MeanSquaredError,
     Network,
     StepDecay,
+    by_step,
     train,
 )
+from minidl.backend import to_numpy
+from minidl.training.checkpoint import Checkpoint
 
 GOLDEN = json.loads(PLACE.read_text("utf-8"))
 
@@ -38,6 +43,52 @@ def test_cosine_annealing_is_pytorchs(case):
     schedule = CosineAnnealing(*COSINES[case])
     rates = [schedule(done) for done in range(schedule.epochs + 1)]
     np.testing.assert_allclose(rates, GOLDEN["CosineAnnealingLR"][case], rtol=1e-10, atol=1e-17)
+
+
+@pytest.mark.parametrize("case", range(len(WARM_UPS)))
+def test_linear_warm_up_is_that_of_transformers(case):
+    schedule = LinearWarmUp(*WARM_UPS[case])
+    rates = [schedule(done) for done in range(schedule.steps + 2)]
+    np.testing.assert_allclose(rates, GOLDEN["LinearWarmUp"][case], rtol=1e-12, atol=1e-20)
+
+
+@pytest.mark.parametrize("make", [lambda: SGD(1.0), lambda: AdamW(1.0)], ids=["sgd", "adamw"])
+def test_the_rate_of_each_step_is_that_of_the_schedule(make, device):
+    """On a GPU the steps are replayed: as by hand, with the rate set before each of them."""
+    examples = Examples(np.ones((24, 2), np.float32), np.ones((24, 1), np.float32))
+    network = Network([Dense(2, 1)], 2, device=device)
+    theta = to_numpy(network.theta).copy()
+    schedule = LinearWarmUp(0.1, steps=16, warm_up=3)
+    optimizer = by_step(make(), schedule)
+    assert optimizer.learning_rate == 0
+    options = {"epochs": 2, "batch_size": 3, "progress": False}
+    for _ in train(network, examples, MeanSquaredError(), optimizer, **options):
+        pass
+
+    by_hand, other = make(), Network([Dense(2, 1)], 2)
+    for step in range(16):
+        by_hand.learning_rate = schedule(step)
+        x, targets = examples.batch(0, 3, np.dtype("float32"))
+        _, dy = MeanSquaredError()(other.forward(x), targets)
+        other.backward(dy)
+        by_hand.step(other.theta, other.dtheta)
+    np.testing.assert_allclose(to_numpy(network.theta), other.theta, rtol=1e-5)
+    assert (to_numpy(network.theta) != theta).all()
+
+
+def test_a_resumed_run_goes_on_with_the_rate_of_its_step(tmp_path):
+    examples = Examples(np.ones((6, 1), np.float32), np.ones((6, 1), np.float32))
+
+    def run(epochs, path):
+        network = Network([Dense(1, 1)], 1)
+        optimizer = by_step(SGD(1.0), LinearWarmUp(0.1, steps=9, warm_up=2))
+        options = {"batch_size": 2, "progress": False, "checkpoint": Checkpoint(path)}
+        for _ in train(network, examples, MeanSquaredError(), optimizer, epochs=epochs, **options):
+            pass
+        return network.theta
+
+    run(1, tmp_path / "a")
+    np.testing.assert_array_equal(run(3, tmp_path / "a"), run(3, tmp_path / "b"))
 
 
 def test_rates_are_those_of_the_pytorch_installed_here():

@@ -1,0 +1,103 @@
+"""Sentences as tokens: padded in memory, and cut to the longest one of the batch that is drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from minidl.backend import CPU, Array, Device, checks, get_device, to_numpy
+from minidl.data.examples import Examples
+
+
+class Sentences(Examples):
+    """Rows of tokens with their targets, for a network whose first layer is an Embedding.
+
+    A batch is as wide as its longest sentence, and :meth:`order` puts sentences of similar
+    length into one batch, so that little is computed for padding.  On a GPU every batch has the
+    full width: a recorded step has one shape.
+
+    Parameters
+    ----------
+    inputs : (N, T) integers, each sentence from the first column on, then ``padding``
+    targets : (N,) integer class labels, or (N, …) floats
+    padding : the token that fills up, which the Embedding has to know as its ``padding``
+
+    Raises
+    ------
+    ValueError
+        for other types and shapes, negative tokens, or a sentence without a token.
+    """
+
+    def __init__(
+        self, inputs: Array, targets: Array, padding: int = 0, to_batch: bool = True
+    ) -> None:
+        self.padding = checks.whole("Sentences", "padding", padding, least=0)
+        super().__init__(inputs, targets, divisor=1.0)
+        self.to_batch = to_batch  # whether a batch is cut to its longest sentence
+        columns = np.arange(1, inputs.shape[1] + 1)
+        tokens = to_numpy(inputs) != self.padding
+        self.lengths = np.max(tokens * columns, axis=1)  # (N,) on the CPU
+        if not self.lengths.all():
+            raise ValueError(
+                f"Sentences: expected a token in each sentence, got none but padding in sentence "
+                f"{int(self.lengths.argmin())}"
+            )
+
+    @classmethod
+    def of(
+        cls,
+        rows: Sequence[Sequence[int]],
+        targets: Array,
+        padding: int = 0,
+    ) -> Sentences:
+        """The sentences of these lists of tokens, filled up to the longest one."""
+        if not len(rows):
+            raise ValueError("Sentences: expected at least one sentence, got none")
+        inputs = np.full((len(rows), max(1, *map(len, rows))), padding, np.int32)
+        for place, row in enumerate(rows):
+            inputs[place, : len(row)] = row
+        return cls(inputs, targets, padding)
+
+    def check_inputs(self, inputs: Array) -> None:
+        if inputs.dtype.kind not in "iu" or inputs.ndim != 2 or not inputs.shape[1]:
+            raise ValueError(
+                f"Sentences: expected inputs as integers (N, T), got {inputs.dtype} {inputs.shape}"
+            )
+        if int(inputs.min()) < 0:
+            raise ValueError(f"Sentences: expected tokens from 0, got {int(inputs.min())}")
+
+    def to(self, device: str | Device = CPU) -> Sentences:
+        """The same sentences in the memory of ``device``."""
+        device = get_device(device)
+        inputs, targets = device.asarray(self.inputs), device.asarray(self.targets)
+        return Sentences(inputs, targets, self.padding, not device.is_cuda)
+
+    def by_length(self) -> Sentences:
+        """The same sentences, the shortest first: an evaluation is then done sooner."""
+        order = np.argsort(self.lengths, kind="stable")
+        return self.take(order)  # type: ignore[return-value]  # of the class that it is asked of
+
+    def order(self, rng: np.random.Generator, batch_size: int) -> np.ndarray:
+        """Rows so that the sentences of a batch are of similar length, and batches in any order.
+
+        The sentences are drawn in a new order, sorted by length, which leaves those of one
+        length in the order that was drawn, and cut into batches, which are shuffled.  Where
+        ``batch_size`` does not divide their number, the last batch, a smaller one, is of
+        sentences of any length.
+        """
+        drawn = rng.permutation(len(self))
+        whole = len(self) - len(self) % batch_size
+        most, rest = drawn[:whole], drawn[whole:]
+        batches = most[np.argsort(self.lengths[most], kind="stable")].reshape(-1, batch_size)
+        return np.concatenate([rng.permutation(batches).reshape(-1), rest])
+
+    def _with(self, inputs: Array, targets: Array) -> Sentences:
+        return Sentences(inputs, targets, self.padding, self.to_batch)
+
+    def _scale(self, raw: Array, dtype: np.dtype) -> Array:
+        """The batch as it is, without the columns in which it has padding alone."""
+        if not self.to_batch:
+            return raw
+        used = (raw != self.padding).any(axis=0)
+        return raw[:, : int(np.flatnonzero(used)[-1]) + 1]

@@ -1,0 +1,101 @@
+"""Embedding: a row of a table for each token."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minidl.backend import Array, checks, namespace
+from minidl.initializers import Initializer, get_initializer
+from minidl.layers._base import Layer
+
+
+class Embedding(Layer):
+    """y_t = W[x_t]: the row of the table W that belongs to token x_t, an integer.
+
+    It is a product x W with x written as rows of zeros and a single 1, without the product.
+    Backward: a row has the sum of the gradients of all places where it was used::
+
+        dW[i] = Σ_{n,t} [x_nt = i] dy_nt           (D,)
+
+    The tokens themselves have no gradient: dx is None.
+
+    Sentences of a batch are filled up to one length with the token ``padding``.  Where a token
+    is that one, ``mask`` is False; :class:`~minidl.layers.SelfAttention` reads it there, so that
+    no token looks at padding.  Where nothing else looks at it either, as in a network that
+    answers with the first token, the gradient of its row is exactly 0.
+
+    Parameters
+    ----------
+    tokens : how many there are; x is from 0 to ``tokens`` − 1
+    features : D, the numbers in a row
+    padding : the token that stands for none; every token counts unless given
+    weights : how W starts, see :mod:`minidl.initializers`; n_in is ``tokens``, n_out is D
+    """
+
+    takes_integers = True
+    W: Array  # (tokens, D)
+    dW: Array
+    mask: Array  # (N, T) of the last forward: True for a token, False for padding
+
+    def __init__(
+        self,
+        tokens: int,
+        features: int,
+        padding: int | None = None,
+        weights: str | Initializer = "glorot_uniform",
+    ) -> None:
+        self.tokens = checks.whole("Embedding", "tokens", tokens)
+        self.features = checks.whole("Embedding", "features", features)
+        self.padding = padding
+        if padding is not None:
+            self.padding = checks.whole("Embedding", "padding", padding, least=0)
+            if self.padding >= self.tokens:
+                raise ValueError(
+                    f"Embedding: expected padding below {self.tokens}, one of the tokens, "
+                    f"got {padding}"
+                )
+        self.weights = get_initializer(weights)
+
+    def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
+        return {"W": (self.tokens, self.features)}
+
+    def initialize(self, rng: np.random.Generator) -> None:
+        values = self.weights(rng, self.W.shape, self.tokens, self.features)
+        self.W[...] = namespace(self.W).asarray(values)
+
+    def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+        self.expect_shape(("N", *input_shape))
+        return (*input_shape, self.features)
+
+    def forward(self, x: Array, training: bool = False) -> Array:
+        self.x = x  # (N, T) integers
+        if self.padding is None:
+            self.mask = namespace(x).ones(x.shape, bool)
+        else:
+            self.mask = x != self.padding  # (N, T)
+        self.y = self.W[x]  # (N, T, D)
+        return self.y
+
+    def backward(self, dy: Array, input_gradient: bool = True) -> Array | None:
+        self.dW.fill(0)
+        namespace(dy).add.at(self.dW, self.x, dy)  # a token that comes twice is added twice
+        return None
+
+    def expect_shape(self, shape: tuple[int | str, ...]) -> None:
+        if len(shape) != 2:
+            got = ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "")
+            raise ValueError(
+                f"{self!r}: expected input (N, T), a row of tokens for each sentence, got ({got})"
+            )
+
+    def expect_values(self, x: Array) -> None:
+        low, high = int(x.min()), int(x.max())
+        if low < 0 or high >= self.tokens:
+            raise ValueError(
+                f"{self!r}: expected tokens from 0 to {self.tokens - 1}, got {low} to {high}; "
+                "is it the vocabulary of this network?"
+            )
+
+    def __repr__(self) -> str:
+        padding = "" if self.padding is None else f", padding {self.padding}"
+        return f"Embedding({self.tokens} -> {self.features}{padding})"

@@ -1,0 +1,69 @@
+"""Position embedding: where in its sentence a token is, as a vector that is learned."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minidl.backend import Array, checks, namespace
+from minidl.initializers import Initializer, get_initializer
+from minidl.layers._base import Layer
+
+
+class PositionEmbedding(Layer):
+    """y_t = x_t + W_t: each place t of a sentence has a vector of its own.
+
+    Attention takes the tokens of a sentence as a set; this is how it learns of their order.
+    Backward, where dW is 0 for the places beyond the longest sentence of the batch::
+
+        dW_t = Σ_n dy_nt                           (D,)
+        dx   = dy
+
+    Source: Devlin et al., BERT, NAACL 2019, section 3 and figure 2; Gehring et al., ICML 2017.
+
+    Parameters
+    ----------
+    positions : the longest sentence, in tokens
+    features : D of the input (N, T, D)
+    weights : how W starts, see :mod:`minidl.initializers`; n_in is ``positions``, n_out is D
+    """
+
+    W: Array  # (positions, D)
+    dW: Array
+
+    def __init__(
+        self, positions: int, features: int, weights: str | Initializer = "glorot_uniform"
+    ) -> None:
+        self.positions = checks.whole("PositionEmbedding", "positions", positions)
+        self.features = checks.whole("PositionEmbedding", "features", features)
+        self.weights = get_initializer(weights)
+
+    def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
+        return {"W": (self.positions, self.features)}
+
+    def initialize(self, rng: np.random.Generator) -> None:
+        values = self.weights(rng, self.W.shape, self.positions, self.features)
+        self.W[...] = namespace(self.W).asarray(values)
+
+    def forward(self, x: Array, training: bool = False) -> Array:
+        self.x = x  # (N, T, D)
+        T = x.shape[1]
+        self.y = x + self.W[:T]
+        return self.y
+
+    def backward(self, dy: Array, input_gradient: bool = True) -> Array | None:
+        T = dy.shape[1]
+        dy.sum(axis=0, out=self.dW[:T])
+        self.dW[T:] = 0
+        return dy if input_gradient else None
+
+    def expect_shape(self, shape: tuple[int | str, ...]) -> None:
+        fits = len(shape) == 3 and shape[2] == self.features
+        if not fits or (isinstance(shape[1], int) and shape[1] > self.positions):
+            got = ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "")
+            raise ValueError(
+                f"{self!r}: expected input (N, T, {self.features}) with T up to "
+                f"{self.positions}, got ({got}); cut longer sentences off"
+            )
+
+    def __repr__(self) -> str:
+        return f"PositionEmbedding({self.positions} x {self.features})"

@@ -1,0 +1,167 @@
+"""BERT: an embedding of tokens and places, blocks of attention, and a classifier on top."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from minidl.activations import Activation
+from minidl.backend import Array, Device, checks, namespace
+from minidl.layers import (
+    Dense,
+    Dropout,
+    Embedding,
+    EncoderBlock,
+    FirstToken,
+    Layer,
+    LayerNorm,
+    PositionEmbedding,
+)
+from minidl.network import Network
+
+STD = 0.02  # of the normal distribution that weights are drawn from
+
+
+@dataclass(frozen=True)
+class BertSizes:
+    """How large a BERT is; bert-base-uncased unless said otherwise.
+
+    ``segments`` is how many vectors there are for the sentences of a pair: all tokens get that
+    of the first one, since minidl gives one sentence at a time.
+    """
+
+    vocabulary: int = 30522
+    features: int = 768  # D
+    blocks: int = 12
+    heads: int = 12
+    hidden: int = 3072  # units of the feed-forward part
+    positions: int = 512  # the longest sentence
+    segments: int = 2
+    activation: str = "gelu"
+    epsilon: float = 1e-12  # of the normalizations
+    padding: int = 0  # the token that fills up
+
+
+class FirstSegment(Layer):
+    """y = x + W_1: the vector that says of a token that it is of the first sentence of a pair.
+
+    BERT reads pairs of sentences; alone, a sentence is the first.  Backward::
+
+        dW_1 = Σ dy over all tokens,   dx = dy
+
+    and the vectors of the other segments have the gradient 0.
+
+    Parameters
+    ----------
+    segments : how many vectors
+    features : D of the input (N, T, D)
+    """
+
+    W: Array  # (segments, D)
+    dW: Array
+
+    def __init__(self, segments: int, features: int) -> None:
+        self.segments = checks.whole("FirstSegment", "segments", segments)
+        self.features = checks.whole("FirstSegment", "features", features)
+
+    def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
+        return {"W": (self.segments, self.features)}
+
+    def initialize(self, rng: np.random.Generator) -> None:
+        self.W[...] = namespace(self.W).asarray(normal(rng, self.W.shape, 1, 1))
+
+    def forward(self, x: Array, training: bool = False) -> Array:
+        self.x = x  # (N, T, D)
+        self.y = x + self.W[0]
+        return self.y
+
+    def backward(self, dy: Array, input_gradient: bool = True) -> Array | None:
+        self.dW.fill(0)
+        dy.sum(axis=(0, 1), out=self.dW[0])
+        return dy if input_gradient else None
+
+    def expect_shape(self, shape: tuple[int | str, ...]) -> None:
+        if len(shape) != 3 or shape[2] != self.features:
+            got = ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "")
+            raise ValueError(f"{self!r}: expected input (N, T, {self.features}), got ({got})")
+
+    def __repr__(self) -> str:
+        return f"FirstSegment({self.segments} x {self.features})"
+
+
+def normal(rng: np.random.Generator, shape: tuple[int, ...], n_in: int, n_out: int) -> np.ndarray:
+    """N(0, 0.02²), as BERT's weights start (Devlin et al. cut it at two standard deviations)."""
+    return rng.normal(0, STD, shape)
+
+
+def bert(
+    sizes: BertSizes | None = None,
+    classes: int | None = 2,
+    activation: str | Activation | None = None,
+    dropout: float = 0.1,
+    pre_norm: bool = False,
+    rng: np.random.Generator | int = 0,
+    dtype: Any = "float32",
+    device: str | Device = "cpu",
+) -> Network:
+    """BERT with its weights as they start; :func:`minidl.models.load_bert` has trained ones.
+
+    Tokens (N, T) go in: integers, ``sizes.padding`` behind the end of a sentence.  Where padding
+    is, no token looks, so nothing but the tokens themselves is needed beside them.  The layers are
+    ``tokens``, ``positions``, ``segments``, ``norm``, ``dropout``, ``block_1`` … and, with
+    ``classes``, ``first``, ``pooler`` (a Dense with tanh), ``dropout_of_pooler``, ``classifier``.
+    Source: Devlin et al., NAACL 2019.
+
+    Parameters
+    ----------
+    sizes : how large it is, see :class:`BertSizes`
+    classes : of the logits (N, classes); None for the states of the last block (N, T, D)
+    activation : of the feed-forward parts, that of ``sizes`` unless given; a name, ``"glu"`` and
+        ``"swiglu"`` among them, or an instance
+    dropout : of the embedding, of both parts of each block, of the probabilities, and of the pooler
+    pre_norm : see :class:`~minidl.layers.EncoderBlock`
+    rng, dtype, device : see :class:`~minidl.Network`
+    """
+    sizes = BertSizes() if sizes is None else sizes
+    checks.instance("bert", "sizes", sizes, BertSizes)
+    D = sizes.features
+    f = sizes.activation if activation is None else activation
+    tokens = Embedding(sizes.vocabulary, D, sizes.padding, normal)
+    named: dict[str, Layer] = {
+        "tokens": tokens,
+        "positions": PositionEmbedding(sizes.positions, D, normal),
+        "segments": FirstSegment(sizes.segments, D),
+        "norm": LayerNorm(D, sizes.epsilon),
+        "dropout": Dropout(dropout),
+    }
+    for i in range(sizes.blocks):
+        named[f"block_{i + 1}"] = EncoderBlock(
+            D, sizes.heads, sizes.hidden, f, dropout, tokens, normal, sizes.epsilon, pre_norm
+        )
+    if classes is not None:
+        named |= {
+            "first": FirstToken(),
+            "pooler": Dense(D, D, "tanh", normal),
+            "dropout_of_pooler": Dropout(dropout),
+            "classifier": Dense(D, classes, weights=normal),
+        }
+    for name, layer in named.items():
+        layer.name = name
+    return Network(list(named.values()), (sizes.positions,), rng, dtype, device)
+
+
+def sentence_embeddings(network: Network, tokens: Array) -> np.ndarray:
+    """One vector of length 1 for each sentence: the mean of the states of its tokens.  (N, D)
+
+    ``network`` is one of :func:`bert` with ``classes=None``, ``tokens`` are integers (N, T).
+    Similar sentences have similar vectors where the network was trained for it, as MiniLM was.
+    Source: Reimers and Gurevych, Sentence-BERT, EMNLP 2019, section 3.
+    """
+    states = network.predict(tokens)  # (N, T, D)
+    first = network["tokens"]
+    assert isinstance(first, Embedding)
+    is_token = (np.asarray(tokens) != first.padding)[:, :, None]
+    mean = (states * is_token).sum(axis=1) / is_token.sum(axis=1)
+    return mean / np.linalg.norm(mean, axis=1, keepdims=True)

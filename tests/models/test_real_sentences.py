@@ -1,0 +1,71 @@
+"""Every sentence of CoLA and SST-2, where they are at hand (MINIDL_DATA, or the user's cache)."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+from make_wordpiece import FULL, PLACE, digest, library, sentences_of
+
+from minidl.data import DatasetNotFound, WordPiece, load_texts
+
+GOLDEN = json.loads(PLACE.read_text("utf-8"))
+each = pytest.mark.parametrize("name", ["cola", "sst-2"])
+
+
+def at_hand(name):
+    try:
+        return load_texts(name)
+    except DatasetNotFound as error:
+        pytest.skip(str(error).partition(":")[0])
+
+
+def vocabulary(dataset) -> Path:
+    path = Path(dataset.source).parent / FULL
+    if not path.is_file():
+        pytest.skip(f"{FULL} is not beside the data sets of GLUE")
+    return path
+
+
+@each
+def test_tokens_of_every_sentence_are_the_golden_ones(name):
+    dataset = at_hand(name)
+    tokenizer = WordPiece.of_file(vocabulary(dataset))
+    assert digest(map(tokenizer.encode, sentences_of(dataset))) == GOLDEN[name]
+
+
+@each
+def test_they_are_those_of_the_library_installed_here(name):
+    pytest.importorskip("tokenizers", reason="the library tokenizers is the other judge here")
+    dataset = at_hand(name)
+    sentences = sentences_of(dataset)
+    tokenizer = WordPiece.of_file(vocabulary(dataset))
+    found = library(vocabulary(dataset)).encode_batch(sentences)
+    for sentence, theirs in zip(sentences, found, strict=True):
+        assert tokenizer.encode(sentence) == theirs.ids, sentence
+
+
+@pytest.mark.parametrize(("name", "share"), [("cola", 0.708), ("sst-2", 0.558)])
+def test_the_published_test_split_has_the_published_majority(name, share):
+    """1,000 training sentences, drawn as the study of BERT's activation drew them."""
+    train = at_hand(name).train
+    rows = list(range(len(train)))
+    random.seed(42)
+    random.shuffle(rows)
+    assert np.mean(train.take(rows[:1000]).labels == 1) == share
+
+
+@each
+def test_batches_of_similar_length_save_most_of_the_padding(name):
+    dataset = at_hand(name)
+    tokens = dataset.train.tokens(WordPiece.of_file(vocabulary(dataset)))
+    rng = np.random.default_rng(0)
+    whole = len(tokens) // 16 * 16
+    widths = {
+        kind: tokens.lengths[order[:whole]].reshape(-1, 16).max(axis=1).mean()
+        for kind, order in (("similar", tokens.order(rng, 16)), ("any", rng.permutation(whole)))
+    }
+    assert widths["similar"] < 1.01 * tokens.lengths.mean() < 0.6 * widths["any"]
