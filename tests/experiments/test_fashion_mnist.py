@@ -88,7 +88,7 @@ def test_every_file_and_key(run, capsys):
         assert f"(figures/{name}.png)" in report
     out = capsys.readouterr().out
     assert out.splitlines()[0] == "data: Fashion-MNIST, 300 training and 100 test images"
-    assert "as run " in out
+    assert "Of 8 published claims, as run " in out
     assert "published, epoch 2" in out
 
 

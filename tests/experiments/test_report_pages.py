@@ -15,10 +15,12 @@ import study_runs
 from browser import serious_faults, sticks_out
 from report_page import STUDIES, main, report_of
 from studies.cifar100 import STUDY
+from studies.fashion_mnist import claims as fashion_mnist_claims
 from studies.fashion_mnist.study import PICTURES
 
 from minidl.data import standin
 from minidl.study import count
+from minidl.study.report import read_summary
 
 RESULTS = Path(__file__).parents[2] / "docs" / "results"
 SCRIPT = Path(__file__).parents[2] / "experiments" / "report_page.py"
@@ -307,3 +309,22 @@ def test_each_report_answers_with_yes_or_no_and_names_the_published_work(folder)
     first = report.answer.lower()
     assert first.startswith(("yes", "no"))
     assert str(report.work.year) in report.markdown() and report.work.authors in report.markdown()
+
+
+@pytest.mark.parametrize("name", ["cifar100", "cifar100_five_seeds", "cifar10_cnn"])
+def test_the_verdicts_in_the_docs_are_those_of_their_figures(name):
+    """Judged anew on the numbers of the summary, each claim comes to what stands in it."""
+    folder = RESULTS / name
+    summary = read_summary(folder)
+    claims = importlib.import_module(f"studies.{study_of(folder)}.claims")
+    found = claims.judged(summary)
+    assert [(c.measured, c.verdict) for c in found] == [
+        (c["measured"], c["verdict"]) for c in summary["claims"]
+    ]
+
+
+def test_the_verdicts_of_all_set_ups_are_those_of_their_figures():
+    summary = read_summary(RESULTS / "fashion_mnist")
+    for block in summary["set_ups"].values():
+        found = fashion_mnist_claims.judged(summary, block)
+        assert [c.verdict for c in found] == [c["verdict"] for c in block["claims"]]

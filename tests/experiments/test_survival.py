@@ -31,6 +31,7 @@ MORE = {
     "cifar10_cnn": ("--plateau-seeds", "0"),
     "cifar100": ("--hidden", "8", "8", "8", "8", "--learning-rate", "1000"),
     "fashion_mnist": ("--seeds", "1"),
+    "mnist_depth": ("--seeds", "1"),
 }
 
 
@@ -49,6 +50,7 @@ DATA = {
     "cifar10_cnn": data("cifar-10", (3, 8, 8), CIFAR_10.classes),
     "cifar100": standin.generate(seed=0, train=300, test=100),
     "fashion_mnist": data("fashion-mnist", (1, 28, 28), FASHION_MNIST.classes),
+    "mnist_depth": data("mnist", (1, 28, 28), tuple("0123456789")),
 }
 
 
@@ -105,6 +107,8 @@ def test_claims_are_judged_on_any_numbers(run, number, tmp_path):
     elif name == "fashion_mnist":
         block = summary["set_ups"]["as_run"]
         claims = fashion_mnist_claims.judged(summary, block)
+    elif name == "mnist_depth":
+        claims = study(name).judged(summary, "adam_128")
     else:
         pytest.skip("judged on its trainings, see below")
     assert {claim.verdict for claim in claims} <= set(VERDICTS)
