@@ -117,11 +117,14 @@ def by_entry(formula: Callable[..., Any]) -> Callable[..., Any]:
     return formula
 
 
-def in_pieces(formula: Callable[..., Array], *arrays: Array) -> Array:
+def in_pieces(
+    formula: Callable[..., Array], *arrays: Array, slope: Callable[..., Array] | None = None
+) -> Array:
     """``formula(*arrays)``, element-wise and of the first array's shape and type.
 
     Arrays too large for the cache are gone through in pieces of it, so that what the
-    formula allocates on its way stays there.  A formula marked by :func:`by_entry` is compiled.
+    formula allocates on its way stays there.  A formula marked by :func:`by_entry` is compiled;
+    so is the product of the first array and ``slope`` of the others, if that is marked.
     """
     first = arrays[0]
     step = piece(first)
@@ -130,8 +133,11 @@ def in_pieces(formula: Callable[..., Array], *arrays: Array) -> Array:
             out = np.empty_like(first)
             row, *rows = map(_as_row, (out, *arrays))
             if rows[0] is not None:
-                if hasattr(formula, "by_entry") and numba() is not None:
-                    _by_entry(formula.__func__, len(rows), pool.threads() > 1)(row, *rows)  # type: ignore[attr-defined]
+                marked = getattr(slope or formula, "by_entry", False)
+                if marked and numba() is not None:
+                    text = {1: _of_one, 2: _of_two, 3: _product}[len(rows)]
+                    entry = (slope or formula).__func__  # type: ignore[attr-defined]
+                    _by_entry(text, entry, pool.threads() > 1)(row, *rows)
                     return out
                 for start in range(0, first.size, step):
                     part = slice(start, start + step)
@@ -141,8 +147,7 @@ def in_pieces(formula: Callable[..., Array], *arrays: Array) -> Array:
 
 
 @cache
-def _by_entry(formula: Any, arrays: int, parallel: bool) -> Callable[..., None]:
-    text: Any = {1: _of_one, 3: _of_three}[arrays]
+def _by_entry(text: Any, formula: Any, parallel: bool) -> Callable[..., None]:
     loop = numba().prange if parallel else range
     return compiled(text, parallel, pieces=loop, formula=formula)
 
@@ -152,9 +157,14 @@ def _of_one(out, a):  # type: ignore[no-untyped-def]
         out[i] = formula(None, a[i])  # type: ignore[name-defined]  # noqa: F821  # by _by_entry
 
 
-def _of_three(out, a, b, c):  # type: ignore[no-untyped-def]
+def _of_two(out, a, b):  # type: ignore[no-untyped-def]
     for i in pieces(out.size):
-        out[i] = formula(None, a[i], b[i], c[i])  # type: ignore[name-defined]  # noqa: F821
+        out[i] = formula(None, a[i], b[i])  # type: ignore[name-defined]  # noqa: F821
+
+
+def _product(out, dy, z, y):  # type: ignore[no-untyped-def]
+    for i in pieces(out.size):
+        out[i] = dy[i] * formula(None, z[i], y[i])  # type: ignore[name-defined]  # noqa: F821
 
 
 def _as_row(array: np.ndarray) -> Any:

@@ -281,6 +281,15 @@ def test_a_formula_by_entry_gives_the_bits_of_numpy(dtype, monkeypatch):
     assert_same_bits(found, [formula() for formula in formulas])
 
 
+def test_a_slope_of_ones_own_is_that_of_backward_too():
+    class Twice(ReLU):
+        def slope(self, z, y):
+            return 2 * super().slope(z, y)
+
+    dy, z = np.random.default_rng(0).standard_normal((2, 300, 1000))
+    np.testing.assert_array_equal(Twice().backward(dy, z, z), 2 * ReLU().backward(dy, z, z))
+
+
 @pytest.mark.parametrize(("lay", "is_row"), LAYOUTS.values(), ids=LAYOUTS)
 @pytest.mark.parametrize("size", [1, 50])  # of the batch: within the cache, and beyond it
 @both_types

@@ -50,7 +50,7 @@ class Activation:
     @fused
     def backward(self, dy: Array, z: Array, y: Array) -> Array:
         """dz = dy ∘ f'(z): the chain rule through y = f(z)."""
-        return in_pieces(self._backward, dy, z, y)
+        return in_pieces(self._backward, dy, z, y, slope=self.slope)
 
     def _backward(self, dy: Array, z: Array, y: Array) -> Array:
         return dy * self.slope(z, y)

@@ -29,12 +29,9 @@ class ReLU(Activation):
     def f(self, z: Array) -> Array:
         return np.maximum(z, 0)
 
+    @by_entry
     def slope(self, z: Array, y: Array) -> Array:
         return z > 0
-
-    @by_entry
-    def _backward(self, dy: Array, z: Array, y: Array) -> Array:
-        return dy * (z > 0)
 
 
 class LeakyReLU(Activation):
