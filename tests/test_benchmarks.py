@@ -12,15 +12,16 @@ import sys
 from argparse import Namespace
 from pathlib import Path
 
-import cifar100
 import floor
 import fuzz
 import pytest
 import scaling
+import study_runs
 import tf32_gradients
 import whole_epoch
 from peers import FIRST_STEPS
 from processes import Worker, check_losses, dense, start_all, write_problem
+from studies.cifar100 import STUDY
 from whole_epoch import STEPS, Failed, check_work, measure_experiment, work_in
 
 from minidl import Dense, Flatten, Network
@@ -39,14 +40,15 @@ def work(**changed) -> dict[str, dict[str, float]]:
 
 
 def test_the_work_of_an_experiment_is_that_of_this_start(monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(cifar100, "load", lambda *_, **__: SMALL)
+    study_runs.give(monkeypatch, SMALL)
+    study_runs.without_figures(monkeypatch)
     options = ["--epochs", "2", "--hidden", "8", "--device", "cpu", "--quiet"]
     options += ["--output-dir", str(tmp_path)]
-    cifar100.main(options)
+    STUDY.run(options)
     found = work_in(tmp_path)
     assert {name: did["steps"] for name, did in found.items()} == {"sigmoid": 4, "relu": 4}
     assert all(0 < did["loss"] < math.inf for did in found.values())
-    cifar100.main(options)  # finds both networks trained, and only draws the report again
+    STUDY.run(options)  # finds both networks trained, and only draws the report again
     with pytest.raises(Failed, match="2 networks were trained by an earlier start"):
         work_in(tmp_path)
 
