@@ -14,17 +14,18 @@ from dataclasses import asdict
 from pathlib import Path
 
 import bert_training
-import cifar100
 import floor
 import fuzz
 import numpy as np
 import pytest
 import resnet_training
 import scaling
+import study_runs
 import tf32_gradients
 import whole_epoch
 from peers import FIRST_STEPS, Problem, bert_minidl_peer
 from processes import Worker, check_losses, dense, start_all, write_problem
+from studies.cifar100 import STUDY
 from whole_epoch import STEPS, Failed, check_work, measure_experiment, work_in
 
 from minidl import Dense, Flatten, Network
@@ -44,14 +45,15 @@ def work(**changed) -> dict[str, dict[str, float]]:
 
 
 def test_the_work_of_an_experiment_is_that_of_this_start(monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(cifar100, "load", lambda *_, **__: SMALL)
+    study_runs.give(monkeypatch, SMALL)
+    study_runs.without_figures(monkeypatch)
     options = ["--epochs", "2", "--hidden", "8", "--device", "cpu", "--quiet"]
     options += ["--output-dir", str(tmp_path)]
-    cifar100.main(options)
+    STUDY.run(options)
     found = work_in(tmp_path)
     assert {name: did["steps"] for name, did in found.items()} == {"sigmoid": 4, "relu": 4}
     assert all(0 < did["loss"] < math.inf for did in found.values())
-    cifar100.main(options)  # finds both networks trained, and only draws the report again
+    STUDY.run(options)  # finds both networks trained, and only draws the report again
     with pytest.raises(Failed, match="2 networks were trained by an earlier start"):
         work_in(tmp_path)
 
