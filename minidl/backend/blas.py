@@ -108,6 +108,11 @@ def _compiled(parallel: bool) -> Callable[..., None]:
     return compiled(_add_products, parallel, pieces=loop, multiply=multiply)
 
 
+def by_threads(array: Any) -> bool:
+    """Whether the pool's threads multiply such arrays, each by itself."""
+    return type(array) is np.ndarray and pool.product(array.dtype.char) is not None
+
+
 def gemm(array: Any) -> Any:
     """CBLAS's ``gemm`` for arrays of that type; None for CuPy's, and where there is no OpenBLAS."""
     return _gemm(array.dtype.char) if type(array) is np.ndarray else None

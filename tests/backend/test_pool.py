@@ -172,6 +172,9 @@ LAYERS = {
     "conv 5x3, stride (1, 3)": (lambda: Conv2D(20, 5, (5, 3), (1, 3), (2, 0)), (3, 20, 9, 8)),
     "conv 5x5, stride 4": (lambda: Conv2D(16, 5, 5, 4, 2), (3, 16, 13, 13)),
     "conv 1x1": (lambda: Conv2D(16, 7, 1), (5, 16, 4, 5)),
+    "thin conv 5x5": (lambda: Conv2D(3, 6, 5, 1, 1, "tanh"), (4, 3, 9, 8)),
+    "thin conv 3x2, stride (2, 1)": (lambda: Conv2D(2, 5, (3, 2), (2, 1), (0, 1)), (4, 2, 9, 6)),
+    "thin conv, one row": (lambda: Conv2D(2, 5, 4), (3, 2, 4, 6)),
     "batch norm of images": (lambda: BatchNorm(3), (4, 3, 5, 6)),
     "batch norm of units": (lambda: BatchNorm(3), (8, 3)),
 }
