@@ -8,22 +8,16 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import importlib
 from pathlib import Path
 
 from minidl._printable import printable
 from minidl.study import Report, Study
 from minidl.study.folder import study_of
+from minidl.study.report import MISFITS
 from minidl.study.study import user_errors
 
 STUDIES = sorted(path.parent.name for path in Path(__file__).parent.glob("studies/*/study.py"))
-
-# What a report that is made from a file of another form ends in.
-MISFITS = (
-    *(ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError),
-    csv.Error,
-)
 
 
 def study(name: str) -> Study:

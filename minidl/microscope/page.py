@@ -12,7 +12,7 @@ from minidl.microscope.backward_signal import Stop, factors
 from minidl.microscope.parts import LooksPart, StepsPart
 from minidl.microscope.run import NetworkLooks, looks_of
 from minidl.pages import Chart, Page, Prose, Section, Series
-from minidl.pages.colours import PALETTE, function_colour, layer_colour
+from minidl.pages.colours import function_colour, layer_colour, told_apart
 
 ASSETS = Path(__file__).parent / "assets"
 SCRIPTS = ("reader.js", "pictures.js", "histograms.js", "microscope.js", "steps.js")
@@ -100,13 +100,8 @@ def answer(network: NetworkLooks) -> str:
 
 def network_colours(networks: Sequence[NetworkLooks]) -> list[int]:
     """Each network's colour: that of its function, or a free one where another has it."""
-    own = [function_colour(network.looks[0].layers[0].activation) for network in networks]
-    free = [colour for colour in range(len(PALETTE)) if colour not in own]
-    found: list[int] = []
-    for i, colour in enumerate(own):
-        is_first = own.index(colour) == i
-        found.append(colour if is_first or not free else free[i % len(free)])
-    return found
+    functions = [network.looks[0].layers[0].activation for network in networks]
+    return told_apart([function_colour(function) for function in functions])
 
 
 def signal_chart(networks: Sequence[NetworkLooks]) -> Chart:

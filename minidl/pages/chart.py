@@ -8,10 +8,13 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import Any
 
-from minidl.pages.colours import PALETTE
+from minidl.pages.colours import PALETTE, SHADES
 from minidl.pages.parts import json_block, markup, slug
 
 TICKS = 6  # along x, about
+# Of the points of a line, as Plot calls them. With three shades there are 21 variants of a line.
+MARKERS = ("circle", "square", "triangle", "diamond", "star", "cross", "wye")
+VARIANTS = len(MARKERS) * len(SHADES)
 THINNEST, THICKER, THICKEST = 1.8, 0.7, 4.6  # of lines; one that lies under another is thicker
 
 
@@ -35,6 +38,7 @@ class Series:
     high: Sequence[float] | None = None
     band: str = ""  # what it is
     where: Mapping[str, str] = field(default_factory=dict)
+    variant: int = 0  # 0 to 20: lines of one colour are told apart by shade and marker
 
     def __post_init__(self) -> None:
         for name, values in (("y", self.y), ("low", self.low), ("high", self.high)):
@@ -48,10 +52,24 @@ class Series:
                 f"Series {self.name!r}: expected a colour from 0 to {len(PALETTE) - 1}, "
                 f"got {self.colour}"
             )
+        if not 0 <= self.variant < VARIANTS:
+            raise ValueError(
+                f"Series {self.name!r}: expected a variant from 0 to {VARIANTS - 1}, "
+                f"got {self.variant}"
+            )
         if self.low is not None and not self.band:
             raise ValueError(f"Series {self.name!r}: expected band to say what it is, got nothing")
 
+    @property
+    def shade(self) -> int:
+        return self.variant % len(SHADES)
+
+    @property
+    def marker(self) -> str:
+        return MARKERS[self.variant % len(MARKERS)]
+
     def as_dict(self) -> dict[str, Any]:
+        variant = {"shade": self.shade, "marker": self.marker} if self.variant else {}
         return {
             "name": self.name,
             "x": list(self.x),
@@ -62,6 +80,7 @@ class Series:
             "low": None if self.low is None else finite(self.low),
             "high": None if self.high is None else finite(self.high),
             "where": dict(self.where),
+            **variant,
         }
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 # Okabe and Ito's colours, on light paper and on dark: told apart by colour-blind readers too, and
 # at least 3 : 1 against either.
 PALETTE = (
@@ -20,6 +22,9 @@ BLACK = len(PALETTE) - 1
 FUNCTIONS = ("sigmoid", "relu", "tanh", "leaky_relu", "elu", "selu", "gelu", "swish", "linear")
 LAYERS = (4, 3, 2, 6, 7, 8, 0, 5, 9)  # of hidden layers: neighbours are told apart
 OUTPUT = 1
+# Shades of a colour: the share of black in it on light paper, of white on dark. Black becomes grey.
+SHADES = (0.0, 0.4, 0.65)
+GREYS = ("#a0a0a0", "#707070")
 
 
 def function_colour(name: str) -> int:
@@ -27,19 +32,43 @@ def function_colour(name: str) -> int:
     return FUNCTIONS.index(name) if name in FUNCTIONS else BLACK
 
 
+def told_apart(own: Sequence[int]) -> list[int]:
+    """The colours, with free ones in place of those that an earlier one has."""
+    free = [colour for colour in range(len(PALETTE)) if colour not in own]
+    return [
+        colour if own.index(colour) == i or not free else free[i % len(free)]
+        for i, colour in enumerate(own)
+    ]
+
+
 def layer_colour(layer: int, count: int | None = None) -> int:
     """The colour of a layer of ``count``, from 0; None: a hidden one."""
     return OUTPUT if count is not None and layer == count - 1 else LAYERS[layer % len(LAYERS)]
 
 
-def ink(colour: int) -> str:
+def ink(colour: int, shade: int = 0) -> str:
     """A colour on paper, as ``#7b3294``."""
-    return PALETTE[colour][0]
+    return shades(colour)[shade][0]
+
+
+def shades(colour: int) -> list[tuple[str, str]]:
+    """A colour and its darker shades on light paper, and the lighter ones on dark."""
+    ends = GREYS if colour == BLACK else ("#000000", "#ffffff")
+    light, dark = PALETTE[colour]
+    return [(_mixed(light, ends[0], share), _mixed(dark, ends[1], share)) for share in SHADES]
+
+
+def _mixed(colour: str, other: str, share: float) -> str:
+    """So much of the other colour in it, red, green and blue each."""
+    pairs = [(int(colour[i : i + 2], 16), int(other[i : i + 2], 16)) for i in (1, 3, 5)]
+    return "#" + "".join(f"{round(a + share * (b - a)):02x}" for a, b in pairs)
 
 
 def style() -> str:
     """The colours as variables of a style sheet, light and dark in one."""
     lines = (
-        f"  --series-{i}: light-dark({light}, {dark});" for i, (light, dark) in enumerate(PALETTE)
+        f"  --series-{i}{f'-{shade}' if shade else ''}: light-dark({light}, {dark});"
+        for i in range(len(PALETTE))
+        for shade, (light, dark) in enumerate(shades(i))
     )
     return ":root {\n" + "\n".join(lines) + "\n}\n"

@@ -13,6 +13,10 @@ from minidl.pages import Chart, Series
 from minidl.pages.colours import function_colour, layer_colour
 
 PARTS = {"train": "training images (running)", "test": "test images"}
+LEARNED = {
+    "accuracy": "Images that are recognised, in per cent",
+    "loss": "Mean cross-entropy of an image",
+}
 PROBED = "after each epoch, on the first training images"
 GRADIENT = "mean |∂L/∂θ|"
 PER_CENT = "accuracy, %"
@@ -55,24 +59,22 @@ def published_series(name: str, values: ArrayLike, **more: Any) -> Series:
 
 def learning_charts(groups: Groups, parts: Mapping[str, str] = PARTS) -> list[Chart]:
     """Accuracy and loss by epoch, a panel for each part of the data."""
-    about = {
-        "accuracy": "Images that are recognised, in per cent",
-        "loss": "Mean cross-entropy of an image",
-    }
+    return [learning_chart(what, list(_learning(what, groups, parts))) for what in LEARNED]
+
+
+def learning_chart(what: str, series: Sequence[Series]) -> Chart:
+    """Accuracy or loss by epoch."""
     note = ": on the training images over the epoch, while the network learns; on the others after "
     note += "the epoch."
-    return [
-        Chart(
-            f"{what.capitalize()} by epoch",
-            said + note,
-            "epoch",
-            PER_CENT if what == "accuracy" else what,
-            list(_learning(what, groups, parts)),
-            ("linear", "log") if what == "loss" else ("linear",),
-            from_zero=False,
-        )
-        for what, said in about.items()
-    ]
+    return Chart(
+        f"{what.capitalize()} by epoch",
+        LEARNED[what] + note,
+        "epoch",
+        PER_CENT if what == "accuracy" else what,
+        series,
+        ("linear", "log") if what == "loss" else ("linear",),
+        from_zero=False,
+    )
 
 
 def _learning(what: str, groups: Groups, parts: Mapping[str, str]) -> Iterator[Series]:

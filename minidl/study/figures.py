@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minidl.pages.chart import Chart, Series, finite
+from minidl.pages.chart import MARKERS, Chart, Series, finite
 from minidl.pages.colours import FUNCTIONS, LAYERS, function_colour, ink
 from minidl.storage.files import whole_file
 
@@ -20,6 +20,7 @@ COLOURS = {name: ink(function_colour(name)) for name in FUNCTIONS}
 LAYER_COLOURS = tuple(map(ink, LAYERS))
 MOST_COLUMNS = 5  # of panels side by side
 MARKED = 30  # points of a line at most, for each to have its dot
+SHAPES = dict(zip(MARKERS, "os^D*P2", strict=True))  # as matplotlib calls them
 
 
 def colour_of(name: str) -> str:
@@ -98,7 +99,10 @@ def drawn(chart: Chart, stamp: str = "") -> Figure:
 
 def _draw(ax: Axes, series: Series, width: float) -> None:
     """A line with its band, or dots over names."""
-    colour, y = ink(series.colour), [np.nan if v is None else v for v in finite(series.y)]
+    colour, y = (
+        ink(series.colour, series.shade),
+        [np.nan if v is None else v for v in finite(series.y)],
+    )
     style: dict[str, Any] = {"color": colour, "label": series.name}
     if any(isinstance(x, str) for x in series.x):
         face = "none" if series.published else colour
@@ -108,7 +112,10 @@ def _draw(ax: Axes, series: Series, width: float) -> None:
         low, high = (np.array(finite(v), float) for v in (series.low, series.high))
         ax.fill_between(series.x, low, high, color=colour, alpha=0.15, lw=0)
     style |= {"linestyle": "--" if series.published else "-", "linewidth": 0.8 * width}
-    if len(y) <= MARKED and not series.published:
+    every = -(-len(y) // MARKED)  # only markers are thinned out
+    if series.variant:
+        style |= {"marker": SHAPES[series.marker], "markersize": 6, "markevery": every}
+    elif every <= 1 and not series.published:
         style |= {"marker": "o", "markersize": 0.6 * width + 1.8}
     ax.plot(series.x, y, **style)
 
@@ -151,12 +158,13 @@ def _add_legend(figure: Figure, chart: Chart) -> None:
     handles = []
     for name in names:
         series = first[name]
-        style: dict[str, Any] = {"color": ink(series.colour), "label": name}
+        style: dict[str, Any] = {"color": ink(series.colour, series.shade), "label": name}
         if chart.is_named:
             style |= {"linestyle": "", "marker": "o"}
             style |= {"markerfacecolor": "none"} if series.published else {}
         else:
             style["linestyle"] = "--" if series.published else "-"
+            style |= {"marker": SHAPES[series.marker]} if series.variant else {}
         handles.append(Line2D([], [], **style))
     if len(handles) > 1:
         figure.legend(handles=handles, loc="outside lower center", ncols=4, fontsize=8)

@@ -29,6 +29,11 @@ FOOTER = f"Made by minidl {__version__} from the summary of the run. The page as
 FOOTER += "it can be kept, sent and opened without a network."
 BADGES = {HOLDS: "good", FAILS: "bad"}
 LARGEST = 64 << 20  # bytes of a file that a report is made from
+# What a page that is made from a file of another form ends in.
+MISFITS = (
+    *(ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError),
+    csv.Error,
+)
 
 # How verdicts come about; under the claims of every report.
 RULE = (

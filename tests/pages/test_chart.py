@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from minidl.pages import Chart, Series
-from minidl.pages.chart import ticks
+from minidl.pages.chart import VARIANTS, ticks
 
 
 @pytest.mark.parametrize(
@@ -57,6 +57,15 @@ def test_dashes_and_bands_are_explained_where_there_are_any():
 def test_a_band_that_does_not_say_what_it_is_is_refused():
     with pytest.raises(ValueError, match="expected band to say what it is"):
         Series("b", [1], [0], low=[0], high=[1])
+
+
+def test_variants_of_a_line_are_all_different_and_the_first_is_as_without():
+    found = [Series("a", [1], [0], variant=i) for i in range(VARIANTS)]
+    assert len({(one.shade, one.marker) for one in found}) == VARIANTS
+    assert {"shade", "marker"}.isdisjoint(found[0].as_dict())
+    assert found[1].as_dict()["marker"] == "square" and found[1].as_dict()["shade"] == 1
+    with pytest.raises(ValueError, match="expected a variant from 0 to 20, got 21"):
+        Series("a", [1], [0], variant=VARIANTS)
 
 
 def test_the_file_has_the_name_of_the_chart_or_its_own():

@@ -240,3 +240,17 @@ def test_the_watch_sees_a_script_of_another_and_a_request(watch, tmp_path):
     assert len(watch.complaints) == 2  # the page's own policy stopped both
     watch.complaints.clear()
     watch.requests.clear()
+
+
+def test_lines_of_one_colour_are_told_apart_by_shade_and_marker(watch, tmp_path):
+    lines = [Series(f"run {i}", EPOCHS, [1, 2, 3, 4], 1, variant=i) for i in range(3)]
+    page = Page("T", "test", "?", ".", [Chart("C", "Said.", "epoch", "y", lines)])
+    (tmp_path / "page.html").write_text(page.html(), "utf-8")
+    drawn = watch.open(tmp_path / "page.html").locator("figure.chart")
+    style = "nodes => nodes.map(node => getComputedStyle(node)"
+    strokes = drawn.locator("g.line").evaluate_all(f"{style}.stroke)")
+    widths = drawn.locator("g.line").evaluate_all(f"{style}.strokeWidth)")
+    assert len(set(strokes)) == len(set(widths)) == 3  # the same figures, and each is seen
+    assert drawn.locator("g.dots circle").count() == len(EPOCHS)  # of the first
+    assert drawn.locator("g.dots path").count() == 2 * len(EPOCHS)
+    assert drawn.locator(".legend path").count() == 2

@@ -11,7 +11,7 @@ from matplotlib.colors import to_hex
 
 from minidl.pages import Chart, Series
 from minidl.pages.colours import ink
-from minidl.study.figures import COLOURS, drawn
+from minidl.study.figures import COLOURS, SHAPES, drawn
 
 EPOCHS = [1, 2, 3]
 
@@ -59,6 +59,16 @@ def test_panels_of_a_choice_share_their_scale_and_it_includes_0():
     assert drawn(chart(from_zero=False)).axes[2].get_ylim()[0] > 6
     logs = drawn(chart(scales=("log", "linear"))).axes[:3]
     assert {ax.get_yscale() for ax in logs} == {"log"}
+
+
+def test_variants_have_a_shade_and_a_marker():
+    given = [Series(str(i), range(90), [i] * 90, 1, variant=i) for i in range(3)]
+    first, *others = drawn(Chart("T", "Said.", "epoch", "y", given)).axes[0].lines
+    assert (to_hex(first.get_color()), first.get_marker()) == (ink(1), "None")
+    for line, series in zip(others, given[1:], strict=True):
+        assert to_hex(line.get_color()) == ink(1, series.shade) != ink(1)
+        assert line.get_marker() == SHAPES[series.marker]
+        assert line.get_linestyle() == "-" and line.get_markevery() == 3
 
 
 def test_marks_along_x_are_those_of_the_page():

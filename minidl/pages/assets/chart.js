@@ -5,6 +5,7 @@
 const NARROWEST_PANEL = 320;
 const GAP = 26; // between panels, as in page.css
 const FONT = 12.5;
+const MOST_DOTS = 30; // on a line
 
 function unit() {
   return parseFloat(getComputedStyle(document.documentElement).fontSize) / 16;
@@ -155,7 +156,7 @@ function marks(chart) {
   const drawable = (v) => (v === null || (chart.scale === "log" && v <= 0) ? NaN : v);
   return (s) => {
     const points = s.x.map((x, i) => ({ x, y: drawable(s.y[i]) }));
-    const stroke = `var(--series-${s.colour})`;
+    const stroke = `var(${inkOf(s)})`;
     const dots = { x: "x", y: "y", stroke, className: "dots" };
     if (isNamed(chart)) {
       return [
@@ -176,8 +177,13 @@ function marks(chart) {
       const area = { x: "x", y1: "low", y2: "high", fill: stroke, fillOpacity: 0.14 };
       drawn.unshift(Plot.areaY(band, area));
     }
-    if (points.length <= 30 && !s.dashed)
+    const every = Math.ceil(points.length / MOST_DOTS); // only markers are thinned out
+    if (s.marker) {
+      const some = points.filter((_, i) => i % every === 0);
+      drawn.push(Plot.dot(some, { ...dots, r: 4, fill: stroke, symbol: s.marker }));
+    } else if (every <= 1 && !s.dashed) {
       drawn.push(Plot.dot(points, { ...dots, r: 2, fill: stroke }));
+    }
     return drawn;
   };
 }

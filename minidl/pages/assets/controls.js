@@ -81,7 +81,7 @@ function swatch(series) {
   return svgElement(
     "svg",
     { width: 24, height: 10, "aria-hidden": "true" },
-    sample(series, 0, 5, `var(--series-${series.colour})`),
+    sample(series, 0, 5, `var(${inkOf(series)})`),
   );
 }
 
@@ -93,5 +93,9 @@ function sample(series, x, y, colour) {
   }
   const dash = series.dashed ? "5 4" : "none";
   const line = { x1: x, x2: x + 24, y1: y, y2: y, "stroke-width": 2.5, "stroke-dasharray": dash };
-  return svgElement("line", { ...line, style });
+  const drawn = svgElement("line", { ...line, style });
+  if (!series.marker) return drawn;
+  const shape = d3[`symbol${series.marker[0].toUpperCase()}${series.marker.slice(1)}`];
+  const place = { transform: `translate(${x + 12},${y})`, d: d3.symbol(shape, 50)() };
+  return svgElement("g", {}, drawn, svgElement("path", { ...place, style }));
 }

@@ -60,7 +60,7 @@ function moveCursor(chart, at) {
     panel.line.setAttribute("x1", place);
     panel.line.setAttribute("x2", place);
     const rows = figures.flatMap(([s, y]) => [
-      element("dt", { style: `--colour: var(--series-${s.colour})` }, s.name),
+      element("dt", { style: `--colour: var(${inkOf(s)})` }, s.name),
       element("dd", {}, number(y)),
     ]);
     panel.tip.replaceChildren(element("b", {}, name), element("dl", {}, ...rows));

@@ -31,6 +31,11 @@ function number(value) {
   return shortNumber(value);
 }
 
+/** The colour of a series, light and dark in one: a variable of the style sheet. */
+function inkOf(series) {
+  return `--series-${series.colour}${series.shade ? `-${series.shade}` : ""}`;
+}
+
 function unique(values) {
   return [...new Set(values)];
 }

@@ -45,7 +45,7 @@ function pictureOf(chart) {
   for (const series of names) {
     const wide = 46 + 7.5 * series.name.length;
     if (x + wide > width && x > 16) [x, y] = [16, y + 20];
-    const colour = page.getPropertyValue(`--series-${series.colour}`);
+    const colour = page.getPropertyValue(inkOf(series));
     parts.push(...legendEntry(series, x, y, text, resolved(chart.stage, colour)));
     x += wide;
   }

@@ -1,0 +1,170 @@
+"""What the folder of a run holds that can be laid beside another: its options, its curves."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minidl._printable import printable
+from minidl.study.conditions import Conditions
+from minidl.study.folder import study_of
+from minidl.study.report import MISFITS, read_rows, read_summary
+
+PARTS = {  # of the data, as the figures of a summary begin
+    "train": "training images (running)",
+    "test": "test images",
+    "validation": "validation images",
+}
+LEARNED = tuple(f"{part}_{what}" for part in PARTS for what in ("accuracy", "loss"))
+FIGURES = (*LEARNED, "seconds")
+GRADIENT = "gradient"  # mean |∂L/∂W| of the hidden layers
+ONE_SET_UP = ""  # the set-up of a run that has no others
+
+CONDITIONS = {field.name for field in fields(Conditions)}
+# In a summary: what came out, and not what was chosen or what it was made with.
+OUTCOMES = {"seconds", "peak_memory_mb", "done_before", "load_of_others", "chance"}
+NESTED = ("options", "size", "hardware", "versions")  # of which every entry is an option
+
+Key = tuple[str, str]  # set-up and network
+Curves = Mapping[str, np.ndarray]  # by figure: (seeds, epochs)
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One run of those on a page."""
+
+    label: str
+    options: Mapping[str, str]  # what was chosen
+    conditions: Mapping[str, str]  # machine, software, date, command
+    networks: Mapping[Key, Curves]
+
+
+def read_runs(folders: Sequence[Path]) -> list[Compared]:
+    """The runs in the folders, each with the name of its folder, or its path where two are alike.
+
+    Raises
+    ------
+    ValueError
+        for fewer than two, one twice, and one whose files are not those of a run that has
+        networks by epoch.
+    OSError
+        where a file cannot be read.
+    """
+    if len(folders) < 2:
+        raise ValueError(
+            f"expected the folders of two runs or more, got {len(folders)}; the report.html in a "
+            "folder shows its run alone"
+        )
+    places = [Path(os.path.realpath(folder)) for folder in folders]
+    for i, place in enumerate(places):
+        if place in places[:i]:
+            raise ValueError(f"{folders[i]}: expected each run once, got it twice")
+    names = [place.name for place in places]
+    alike = len(set(names)) < len(names)
+    labels = map(str, folders) if alike else names
+    return [_read(folder, printable(label)) for folder, label in zip(folders, labels, strict=True)]
+
+
+def _read(folder: Path, label: str) -> Compared:
+    if not (folder / "summary.json").exists():
+        raise FileNotFoundError(
+            f"{folder}: expected the folder of a run, with its summary.json, found none; "
+            "a run writes it at its end"
+        )
+    summary, study = read_summary(folder), study_of(folder)
+    try:
+        options = {"study": study} if study else {}
+        options |= _said({k: v for k, v in summary.items() if k not in CONDITIONS | OUTCOMES})
+        conditions = _said({k: v for k, v in summary.items() if k in CONDITIONS - OUTCOMES})
+        networks = {key: _curves(seeds) for key, seeds in _networks(folder, summary).items()}
+    except MISFITS as error:
+        raise ValueError(
+            f"{folder}: expected summary.json as a run writes it, got something else "
+            f"({type(error).__name__}: {printable(str(error), 200)}); make the run again"
+        ) from error
+    networks = {key: curves for key, curves in networks.items() if set(curves) & set(LEARNED)}
+    if not networks:
+        raise ValueError(
+            f"{folder}: expected a run with accuracy or loss by epoch in its summary.json, got one "
+            "without; its report.html shows what it has"
+        )
+    return Compared(label, options, conditions, networks)
+
+
+def _said(entries: Mapping[str, Any]) -> dict[str, str]:
+    """The entries of a summary that say how it was made, each as text."""
+    found: dict[str, str] = {}
+    for key, value in entries.items():
+        title = key.replace("_", " ")
+        if key in NESTED:
+            found |= {f"{title}: {name}": _text(one) for name, one in value.items()}
+        elif key == "software":  # of each part of the results
+            for name in dict.fromkeys(name for one in value for name in one):
+                known = dict.fromkeys(_text(one.get(name, "none")) for one in value)
+                found[f"{title}: {name}"] = "; ".join(known)
+        elif key == "set_ups":
+            for name, block in value.items():
+                found |= {f"{name}: {option}": text for option, text in _said(block).items()}
+        elif _is_plain(value):
+            found[title] = _text(value)
+    return found
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether it is text, a number, or a list of these."""
+    several = value if isinstance(value, list) else [value]
+    return bool(several) and all(isinstance(one, str | int | float) for one in several)
+
+
+def _text(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+# -- networks ---------------------------------------------------------------------------------
+
+
+def _networks(folder: Path, summary: Mapping[str, Any]) -> dict[Key, list[Mapping[str, Any]]]:
+    """The networks by set-up and name, each with a block of figures for each seed."""
+    found: dict[Key, list[Mapping[str, Any]]] = {}
+    for set_up, block in {ONE_SET_UP: summary, **summary.get("set_ups", {})}.items():
+        for run in block.get("runs", [block]):
+            for name, network in run.get("networks", {}).items():
+                found.setdefault((printable(set_up), printable(name)), []).append(network)
+            for one in run.get("trainings", []):
+                key = (printable(one["group"]), printable(one["name"]))
+                found.setdefault(key, []).append(one)
+    return found or {key: [block] for key, block in _rows(folder).items()}
+
+
+def _rows(folder: Path) -> dict[Key, dict[str, list[float]]]:
+    """The same from ``epochs.csv``, of a study whose summary has nothing by epoch."""
+    found: dict[Key, dict[str, list[float]]] = {}
+    for row in read_rows(folder, "epochs.csv"):
+        key = (f"{row['data_set']}, {row['optimizer']}", row["activation"])
+        block = found.setdefault(key, {})
+        for figure in FIGURES:
+            if figure in row:
+                block.setdefault(figure, []).append(float(row[figure] or "nan"))
+    return found
+
+
+def _curves(seeds: Sequence[Mapping[str, Any]]) -> Curves:
+    """The figures that are there, over seeds and epochs."""
+    found = {
+        figure: np.array([block[figure] for block in seeds], float)
+        for figure in FIGURES
+        if figure in seeds[0]
+    }
+    if "gradients" in seeds[0]:
+        layers = np.array([block["gradients"]["weights"] for block in seeds], float)
+        if layers.shape[-1] > 1:  # the last one is the output layer
+            found[GRADIENT] = layers[..., :-1].mean(axis=-1)
+    for figure, values in found.items():
+        if values.ndim != 2 or not values.size:
+            raise ValueError(f"{figure}: expected a number for each epoch, got {values.shape}")
+    return found

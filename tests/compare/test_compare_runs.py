@@ -1,0 +1,135 @@
+"""Runs are read as they lie in their folders; what cannot be compared is one line."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from minidl.compare.__main__ import main
+from minidl.compare.runs import GRADIENT, read_runs
+
+RESULTS = Path(__file__).parents[2] / "docs" / "results"
+ONE, FIVE = RESULTS / "cifar100", RESULTS / "cifar100_five_seeds"
+
+
+def summary_of(folder):
+    return json.loads((folder / "summary.json").read_text("utf-8"))
+
+
+def refused(capsys, *arguments):
+    """The one line that the command ends in."""
+    with pytest.raises(SystemExit) as ended:
+        main([str(argument) for argument in arguments])
+    assert isinstance(ended.value.code, str) and "\n" not in ended.value.code
+    assert capsys.readouterr().out == ""
+    return ended.value.code
+
+
+def test_the_figures_are_those_of_the_summaries():
+    one, five = read_runs([ONE, FIVE])
+    assert (one.label, five.label) == ("cifar100", "cifar100_five_seeds")
+    for run, folder in ((one, ONE), (five, FIVE)):
+        for name, block in summary_of(folder)["networks"].items():
+            curves = run.networks["", name]
+            for figure in ("train_accuracy", "test_loss", "seconds"):
+                np.testing.assert_allclose(curves[figure].mean(axis=0), block[figure])
+            hidden = np.array(block["gradients"]["weights"])[:, :-1].mean(axis=1)
+            np.testing.assert_allclose(curves[GRADIENT].mean(axis=0), hidden)
+    assert five.networks["", "relu"]["test_accuracy"].shape == (5, 20)
+
+
+def test_options_are_told_from_machine_and_results():
+    one, five = read_runs([ONE, FIVE])
+    assert (one.options["seeds"], five.options["seeds"]) == ("0", "0, 1, 2, 3, 4")
+    assert one.options["hidden"] == "512, 512, 512, 512"
+    assert one.conditions["software: loops"] == "numba 0.68.1"
+    assert "seconds" not in one.options | one.conditions
+    assert not {"device", "networks", "claims", "paired t test"} & one.options.keys()
+
+
+def test_set_ups_trainings_and_a_file_of_rows_are_read_too():
+    fashion, adaptive, study = read_runs(
+        [RESULTS / name for name in ("fashion_mnist", "adaptive_activations", "activation_study")]
+    )
+    assert fashion.networks["as_run", "relu"]["test_accuracy"].shape == (3, 10)
+    assert fashion.options["as_run: optimizer"] == "sgd, learning rate 0.01"
+    assert adaptive.networks["hinges_as_run", "10"]["train_loss"].shape[0] == 2
+    with (RESULTS / "activation_study" / "epochs.csv").open(encoding="utf-8") as file:
+        rows = [r for r in csv.DictReader(file) if r["optimizer"] == "sgd"]
+    expected = [
+        float(row["validation_loss"])
+        for row in rows
+        if (row["data_set"], row["activation"]) == ("mnist", "elu")
+    ]
+    assert study.networks["mnist, sgd", "elu"]["validation_loss"][0].tolist() == expected
+
+
+def test_folders_of_one_name_are_told_apart_by_their_paths(tmp_path):
+    shutil.copytree(ONE, tmp_path / "cifar100")
+    runs = read_runs([ONE, tmp_path / "cifar100"])
+    assert [run.label for run in runs] == [str(ONE), str(tmp_path / "cifar100")]
+
+
+def test_what_is_no_run_to_compare_is_one_line(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert refused(capsys, ONE).startswith("compare: expected the folders of two runs or more")
+    assert "expected each run once" in refused(capsys, ONE, ONE / ".." / "cifar100")
+    assert "with its summary.json, found none" in refused(capsys, ONE, tmp_path)
+    assert "with its summary.json, found none" in refused(capsys, ONE, tmp_path / "nowhere")
+    gallery = RESULTS / "activation_gallery"
+    assert "expected a run with accuracy or loss by epoch" in refused(capsys, ONE, gallery)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"networks": [1]},
+        {"networks": {"relu": {"test_accuracy": "high"}}},
+        {"networks": {"relu": {"test_accuracy": []}}},
+        {"networks": {"relu": {"test_accuracy": [0.5], "gradients": 3}}},
+        {"hardware": "all"},
+        {"runs": 7},
+        {"set_ups": {"a": None}},
+    ],
+)
+def test_a_malformed_summary_is_one_line(change, capsys, tmp_path):
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "summary.json").write_text(json.dumps(summary_of(ONE) | change), "utf-8")
+    said = refused(capsys, ONE, run, "--output", tmp_path / "page.html")
+    assert said.startswith(f"compare: {run}: expected summary.json as a run writes it")
+    assert not (tmp_path / "page.html").exists()
+
+
+def test_a_file_of_somebody_else_is_not_overwritten(capsys, tmp_path):
+    page = tmp_path / "page.html"
+    main([str(ONE), str(FIVE), "--output", str(page)])
+    first = page.read_bytes()
+    assert capsys.readouterr().out == f"written to {page}, {len(first) / 1e6:.1f} MB\n"
+    main([str(FIVE), str(ONE), "--output", str(page)])  # its own it may
+    assert page.read_bytes() != first
+    capsys.readouterr()
+    link = tmp_path / "link.html"
+    link.symlink_to(page)
+    other = tmp_path / "other.html"
+    shutil.copy(ONE / "report.html", other)
+    for path in (link, other):
+        before = path.read_bytes()
+        assert "choose another --output" in refused(capsys, ONE, FIVE, "--output", path)
+        assert path.read_bytes() == before
+    assert "got a folder" in refused(capsys, ONE, FIVE, "--output", tmp_path)
+    assert "make it first" in refused(capsys, ONE, FIVE, "--output", tmp_path / "a" / "b.html")
+
+
+def test_help_names_the_default_and_no_none(capsys):
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    said = capsys.readouterr().out
+    assert "(default: compare.html)" in said and "None" not in said
+    assert said.startswith("usage: python -m minidl.compare")
