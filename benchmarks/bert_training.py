@@ -30,6 +30,7 @@ from minidl.models import BertSizes, load_bert, pretrained
 from minidl.models.bert_tensors import places_of
 from minidl.study import RunFolder, text_table
 from minidl.study.environment import hardware, today, versions
+from minidl.study.options import new_parser
 
 PEERS = ("BERT in minidl", "BERT in transformers", "BERT in transformers, SDPA, fused AdamW")
 TOLERANCE_BEFORE, TOLERANCE_AFTER = 1e-4, 0.05  # relative, on the loss
@@ -115,10 +116,7 @@ def table(result: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__.partition("\n")[0],
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
+    parser = new_parser(__doc__.partition("\n")[0])
     add = parser.add_argument
     add("--batch-size", type=int, default=16)
     add("--sentences", type=int, default=4096)

@@ -27,6 +27,7 @@ from minidl.backend.threads import processors
 from minidl.data import standin
 from minidl.study import RunFolder, text_table
 from minidl.study.environment import hardware, today, versions
+from minidl.study.options import new_parser
 
 PEERS = ("minidl", "minidl, BLAS spins 2^19", "PyTorch eager", "PyTorch fused Adam")
 # Relative, on the loss before and after ten steps on one batch; see dense_training.py.
@@ -111,10 +112,7 @@ def table(result: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__.partition("\n")[0],
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
+    parser = new_parser(__doc__.partition("\n")[0])
     add = parser.add_argument
     add("--activations", nargs="+", default=["relu"], choices=["relu", "sigmoid"])
     add("--batch-size", type=int, default=64)

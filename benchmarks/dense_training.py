@@ -28,6 +28,7 @@ from minidl.backend.threads import processors
 from minidl.data import load
 from minidl.study import RunFolder, text_table
 from minidl.study.environment import hardware, today, versions
+from minidl.study.options import new_parser
 
 SIZES = (3072, 512, 512, 512, 512, 100)
 STEPS = {  # in one round
@@ -138,10 +139,7 @@ def chart(results: list[dict[str, Any]], note: str) -> Any:
 
 
 def options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__.partition("\n")[0],
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
+    parser = new_parser(__doc__.partition("\n")[0])
     add = parser.add_argument
     add("--device", default="cpu", choices=STEPS, help="where all of them compute")
     add("--batch-sizes", type=int, nargs="+", default=[64, 256, 1024], choices=STEPS["cpu"])

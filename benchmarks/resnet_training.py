@@ -29,6 +29,7 @@ from minidl.backend.threads import processors
 from minidl.data import standin
 from minidl.study import RunFolder
 from minidl.study.environment import hardware, today, versions
+from minidl.study.options import new_parser
 
 
 def measure(name: str, chosen: argparse.Namespace, images: Any, labels: Any) -> dict[str, Any]:
@@ -82,10 +83,7 @@ def text(result: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__.partition("\n")[0],
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
+    parser = new_parser(__doc__.partition("\n")[0])
     add = parser.add_argument
     add("--networks", nargs="+", default=list(RESNETS), choices=list(RESNETS), metavar="NETWORK")
     add("--batch-size", type=int, default=64)

@@ -42,7 +42,8 @@ def main(run: str) -> None:
         for _ in range(26):  # from the last bin to −3 … −2.5
             page.keyboard.press("ArrowLeft")
         shoot("unit", ".facts", "light", 1240)
-        page.locator(".number[aria-label^='dz⁽¹⁾₁ = ']").hover()
+        page.mouse.move(0, 0)
+        page.locator(".number[aria-label^='dz⁽¹⁾₁ = ']").focus()
         page.set_viewport_size({"width": 1280, "height": 1000})
         shoot("step", "#steps", "dark", 1000)
         watch.close()

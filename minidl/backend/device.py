@@ -116,9 +116,9 @@ CPU = Device("cpu", "asked for")
 def get_device(device: str | Device = "auto") -> Device:
     """The device called ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:1"``.
 
-    ``auto`` takes the first GPU that works and else the CPU, and says once on
-    standard error which and why; ``reason`` of the device says so, too.  An
-    explicit ``cuda`` never falls back.
+    ``auto`` takes the first GPU that works and else the CPU; ``reason`` of the device says
+    why.  Where CuPy is installed, a line on standard error says so once.  An explicit
+    ``cuda`` never falls back.
 
     Raises
     ------
@@ -136,6 +136,9 @@ def get_device(device: str | Device = "auto") -> Device:
             chosen = _cuda_device(0, "a GPU answers")
         except DeviceError as error:
             chosen = Device("cpu", str(error).partition(";")[0])
+            missing = error.__cause__
+            if isinstance(missing, ModuleNotFoundError) and missing.name == "cupy":
+                return chosen  # whoever has not installed it wants no word on GPUs
         _say_once(f"minidl: device auto is {chosen} ({chosen.reason})")
         return chosen
     match = re.fullmatch(r"cuda(?::(\d+))?", device) if isinstance(device, str) else None

@@ -67,7 +67,7 @@ def microscope_page(folder: str | os.PathLike[str] | None, room: float = math.in
     networks = looks_of(folder)
     looks = LooksPart(networks, room)
     return Page(
-        printable(Path(folder).resolve().name),
+        title_of(Path(folder).resolve().name, networks),
         *(KIND, QUESTION),
         " ".join(map(answer, networks)),
         opening=[signal_chart(networks)],
@@ -80,6 +80,14 @@ def microscope_page(folder: str | os.PathLike[str] | None, room: float = math.in
         styles=styles,
         scripts=scripts,
     )
+
+
+def title_of(run: str, networks: Sequence[NetworkLooks]) -> str:
+    """What is looked at, in words."""
+    names = [network.name for network in networks]
+    several = f"{len(names)} networks"
+    whose = " and ".join(names) if len(names) <= 2 else several
+    return f"The gradients of {whose} in the run {printable(run)}"
 
 
 def left(stops: Sequence[Stop]) -> float:
@@ -128,6 +136,7 @@ def signal_chart(networks: Sequence[NetworkLooks]) -> Chart:
         "norm",
         series,
         scales=("log", "linear"),
+        joined=True,
     )
 
 

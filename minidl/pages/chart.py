@@ -100,6 +100,7 @@ class Chart:
     scales: Sequence[str] = ("linear",)  # of y: "linear", "log"; the first one is shown first
     from_zero: bool = True  # a linear scale of y includes 0
     name: str = ""  # of the file; made from the title where it is empty
+    joined: bool = False  # names along x stand in an order: a line joins their dots
 
     def __post_init__(self) -> None:
         if not self.series:
@@ -136,7 +137,10 @@ class Chart:
         return ticks([float(x) for s in self.series if s.where == where for x in s.x])
 
     def widths(self) -> list[float]:
-        """Of the lines: in each panel those that are drawn first are thicker, and so still seen."""
+        """Of the lines: in each panel those that lie under others are thicker, and so still seen.
+
+        Lines are drawn in their order, the published ones over all others.
+        """
         places: dict[Any, list[int]] = {}
         for i, series in enumerate(self.series):
             if not series.published:
@@ -160,6 +164,7 @@ class Chart:
             "y": self.y,
             "scales": list(self.scales),
             "fromZero": self.from_zero,
+            "joined": self.joined,
             "series": [
                 series.as_dict() | {"width": round(width, 1), "ticks": self.ticks(series.where)}
                 for series, width in zip(self.series, self.widths(), strict=True)

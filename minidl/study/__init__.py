@@ -21,7 +21,7 @@ from minidl.study.report import Report, Section, Work
 from minidl.study.run import Run, Task
 from minidl.study.statistics import PairedTest, Trend, paired_test, trend
 from minidl.study.study import Rows, Study, TrainedStudy
-from minidl.study.tables import text_table
+from minidl.study.tables import text_list, text_table
 
 __all__ = [
     "NOT_REPORTED",
@@ -48,6 +48,7 @@ __all__ = [
     "judge",
     "markdown_table",
     "paired_test",
+    "text_list",
     "text_table",
     "trend",
 ]

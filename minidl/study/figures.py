@@ -85,8 +85,8 @@ def drawn(chart: Chart, stamp: str = "") -> Figure:
             if not lines:  # of which this choice has nothing
                 ax.set_axis_off()
                 continue
-            for series, width in lines:
-                _draw(ax, series, width)
+            for series, width in sorted(lines, key=lambda line: line[0].published):
+                _draw(ax, series, width, chart.joined)
             ax.set_title(panel, fontsize=9)
             _set_x(ax, chart, where)
         drawn_on = [ax for ax, lines in shown.items() if lines]
@@ -97,16 +97,18 @@ def drawn(chart: Chart, stamp: str = "") -> Figure:
     return figure
 
 
-def _draw(ax: Axes, series: Series, width: float) -> None:
-    """A line with its band, or dots over names."""
+def _draw(ax: Axes, series: Series, width: float, joined: bool) -> None:
+    """A line with its band, or dots over names, ``joined`` or not."""
     colour, y = (
         ink(series.colour, series.shade),
         [np.nan if v is None else v for v in finite(series.y)],
     )
     style: dict[str, Any] = {"color": colour, "label": series.name}
     if any(isinstance(x, str) for x in series.x):
-        face = "none" if series.published else colour
-        ax.plot(series.x, y, "o", markersize=3 + 1.8 * width, markerfacecolor=face, **style)
+        line = ("--" if series.published else "-") if joined else "none"
+        style |= {"linestyle": line, "linewidth": 0.8 * width, "marker": "o"}
+        style |= {"markerfacecolor": "none"} if series.published else {}
+        ax.plot(series.x, y, markersize=3 + 1.8 * width, **style)
         return
     if series.low is not None and series.high is not None:
         low, high = (np.array(finite(v), float) for v in (series.low, series.high))

@@ -11,10 +11,14 @@ from minidl.backend import PRECISIONS
 
 
 class Help(argparse.ArgumentDefaultsHelpFormatter):
-    """Says the default of an option that has one."""
+    """Says the default of an option that takes a value and has one, as it is typed."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
-        return action.help if action.default is None else super()._get_help_string(action)
+        if action.default is None or action.nargs == 0:
+            return action.help
+        if isinstance(action.default, list):
+            return f"{action.help} (default: {' '.join(map(str, action.default))})"
+        return super()._get_help_string(action)
 
 
 def whole(text: str) -> int:

@@ -19,6 +19,7 @@ from minidl.study.folder import FolderInUse, RunFolder
 from minidl.study.options import add_output, add_place, add_seeds, new_parser
 from minidl.study.report import Report, Work, read_summary
 from minidl.study.run import Run, Task
+from minidl.study.tables import wrapped
 from minidl.training import NonFiniteLoss
 from minidl.training.checkpoint import CheckpointError
 
@@ -87,7 +88,8 @@ class Study(ABC):
         folder.write_json("summary.json", summary)
         report = self.report_of(folder.path)
         report.write(folder.path)
-        print(f"\n{self.results(summary)}\n\n{report.answer}\n{report.counted}.\n")
+        print(f"\n{self.results(summary)}\n\n{wrapped(report.answer)}")
+        print(f"{wrapped(f'{report.counted}.')}\n")
         place, seconds = folder.path / "report.html", summary["seconds"]
         print(f"written to {place} after {seconds:.0f} s" + (f"; {data}" if data else ""))
 

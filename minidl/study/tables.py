@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import shutil
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -44,3 +46,24 @@ def text_table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
         for row in table
     ]
     return "\n".join([lines[0], "-" * (sum(widths) + 2 * len(widths) - 2), *lines[1:]])
+
+
+def wrapped(text: str, indent: str = "") -> str:
+    """``text`` in lines that fit the terminal, with ``indent`` before all but the first."""
+    return textwrap.fill(
+        text,
+        shutil.get_terminal_size().columns,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def text_list(rows: Sequence[Sequence[str]]) -> str:
+    """Rows that end in a sentence: it is wrapped beside the columns of the short cells before."""
+    widths = [max(map(len, column)) for column in list(zip(*rows, strict=True))[:-1]]
+    indent = " " * (sum(widths) + 2 * len(widths))
+    return "\n".join(
+        wrapped("  ".join([*map(str.ljust, cells, widths), sentence]), indent)
+        for *cells, sentence in rows
+    )

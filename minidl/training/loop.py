@@ -114,8 +114,8 @@ def _train(
     theta, n = step.network.theta, len(step.examples)
     device = step.network.device
     at = Position() if checkpoint is None else checkpoint.restore(step, rng)
-    with Progress(progress, epochs, step.steps) as shown, device.enough_memory():
-        shown.skip(at.epochs, at.steps)
+    done = (at.epochs, at.steps)
+    with Progress(progress, epochs, step.steps, done) as shown, device.enough_memory():
         for number in range(at.epochs + 1, epochs + 1):
             start = time.perf_counter() - at.seconds
             order = at.order if at.steps else step.examples.order(rng, step.batch_size)

@@ -9,46 +9,57 @@ from typing import Any
 
 
 class Progress:
-    """Shown while it is entered; ``step()`` after each step, ``epoch(…)`` after each epoch."""
+    """Shown while it is entered; ``step()`` after each step, ``epoch(…)`` after each epoch.
 
-    def __init__(self, show: bool | str, epochs: int, steps: int) -> None:
+    A run that resumes says after how many ``done`` epochs, and steps of the next one; the bar
+    begins there, and its rate and the time left are those of the steps from there on.
+    """
+
+    def __init__(
+        self, show: bool | str, epochs: int, steps: int, done: tuple[int, int] = (0, 0)
+    ) -> None:
         self.show = show is not False
         self.label = f"{show}  " if isinstance(show, str) else ""
         self.epochs = epochs
         self.steps = steps
+        self.done = done
         self.bar: Any = None
 
     def __enter__(self) -> Progress:
+        epochs, steps = self.done
         if self.show and sys.stderr.isatty():
             from tqdm import tqdm
 
-            total = self.epochs * self.steps
-            self.bar = tqdm(total=total, desc=self.label.strip(), unit="step", leave=False)
+            self.bar = tqdm(
+                total=self.epochs * self.steps,
+                initial=epochs * self.steps + steps,
+                desc=self.label.strip(),
+                unit="step",
+                leave=False,
+            )
+        if steps or 0 < epochs < self.epochs:
+            at = f", step {steps + 1}/{self.steps}" if steps else ""
+            self._say(f"{self.label}resumes at epoch {epochs + 1}/{self.epochs}{at}")
+        elif epochs:
+            self._say(f"{self.label}all {epochs} epochs were done before")
         return self
-
-    def skip(self, epochs: int, steps: int) -> None:
-        """So many epochs, and steps of the next one, were done before."""
-        if self.bar is not None:
-            self.bar.update(epochs * self.steps + steps)
-        elif self.show and (epochs or steps):
-            print(f"{self.label}goes on after {epochs} epochs and {steps} steps", flush=True)
 
     def step(self) -> None:
         if self.bar is not None:
             self.bar.update()
 
     def epoch(self, number: int, loss: float, accuracy: float, seconds: float, images: int) -> None:
-        if not self.show:
-            return
         right = "" if math.isnan(accuracy) else f"  accuracy {accuracy:.4f}"
-        line = (
+        self._say(
             f"{self.label}epoch {number:>{len(str(self.epochs))}}/{self.epochs}  loss {loss:.4f}"
             f"{right}  {seconds:.1f} s  {images / seconds:,.0f} images/s"
         )
-        if self.bar is None:
-            print(line, flush=True)
-        else:
+
+    def _say(self, line: str) -> None:
+        if self.bar is not None:
             self.bar.write(line)
+        elif self.show:
+            print(line, flush=True)
 
     def __exit__(
         self,

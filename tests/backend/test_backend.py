@@ -266,12 +266,28 @@ def test_the_pretended_cupy_refuses_to_mix(monkeypatch):
 
 
 def test_auto_says_once_what_it_took(monkeypatch, capsys):
-    no_cupy(monkeypatch)
+    pretended_cupy.install(monkeypatch, count=0)
     _say_once.cache_clear()
     for _ in range(3):
         get_device("auto")
-    said = capsys.readouterr().err.splitlines()
-    assert len(said) == 1
-    assert said[0].startswith("minidl: device auto is cpu (cuda:0: CuPy cannot be imported")
+    said = capsys.readouterr().err
+    assert said == "minidl: device auto is cpu (cuda:0: no such GPU)\n"
     get_device("cpu")
     assert capsys.readouterr().err == ""
+
+
+def test_auto_says_nothing_of_a_cupy_that_is_not_installed(monkeypatch, capsys):
+    no_cupy(monkeypatch)
+    _say_once.cache_clear()
+    assert get_device("auto").name == "cpu"
+    assert capsys.readouterr().err == ""
+
+
+def test_auto_says_that_an_installed_cupy_cannot_be_imported(monkeypatch, tmp_path, capsys):
+    (tmp_path / "cupy.py").write_text("raise ImportError('libcublas is missing')")
+    monkeypatch.delitem(sys.modules, "cupy", raising=False)
+    monkeypatch.syspath_prepend(tmp_path)
+    _say_once.cache_clear()
+    assert get_device("auto").name == "cpu"
+    said = capsys.readouterr().err
+    assert said.startswith("minidl: device auto is cpu (cuda:0: CuPy cannot be imported (libcublas")

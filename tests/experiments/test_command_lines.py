@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -29,3 +30,16 @@ def test_an_error_is_one_line_without_a_traceback(name, options, tmp_path):
     assert done.stderr.startswith(f"{name}: ")
     assert "nowhere" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "name", sorted(path.name for path in (EXPERIMENTS / "studies").glob("[!_]*"))
+)
+def test_the_help_says_defaults_as_they_are_typed(name, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    with pytest.raises(SystemExit):
+        importlib.import_module(f"studies.{name}").STUDY.options(["--help"])
+    said = capsys.readouterr().out
+    assert f"(default: runs/{name})" in said
+    for untyped in ("None", "True", "False", "["):
+        assert f"(default: {untyped}" not in said

@@ -83,7 +83,7 @@ def test_broken_off_and_started_again_it_ends_as_if_nothing_had_happened(number,
     process = start(tmp_path)
     out, error = process.communicate(timeout=300)
     assert process.returncode == 0, out + error
-    assert out.count("goes on after") == 2
+    assert out.count("resumes at epoch") == 2
     assert results(tmp_path) == whole
     assert not list(tmp_path.rglob("*.part"))
     assert {path.suffix for path in (tmp_path / "cells").iterdir()} == {".cell"}

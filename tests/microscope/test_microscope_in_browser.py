@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 from browser import Watch, serious_faults
 
+from minidl import Dense, Network, SoftmaxCrossEntropy
 from minidl.microscope.__main__ import main
 from minidl.microscope.backward_signal import factors
-from minidl.microscope.look_file import read_look
+from minidl.microscope.look import spread_out
+from minidl.microscope.look_file import Recorder, read_look
 from minidl.microscope.page import microscope_page
 from minidl.microscope.server import PageServer
 from minidl.microscope.walkthrough import walks
@@ -77,6 +79,47 @@ def shown_as(value):
 def signal_rows(page):
     rows = page.locator("#looks .signal tbody tr").all()
     return [row.locator("th, td").all_inner_texts() for row in rows]
+
+
+def liveliest(layer):
+    return layer.shown[np.argmax(layer.gradient[layer.shown])]
+
+
+def test_it_opens_on_a_unit_with_a_large_gradient_where_others_are_dead(chromium, tmp_path):
+    rng = np.random.default_rng(5)
+    network = Network([Dense(30, 20, "relu"), Dense(20, 20, "relu"), Dense(20, 4)], 30)
+    first, second = network.layers[:2]
+    first.b[spread_out(20, 30)] = -100  # all that have pictures
+    second.b[:3] = -100
+    x, labels = rng.normal(size=(16, 30)).astype(np.float32), rng.integers(0, 4, 16)
+    Recorder(tmp_path / "microscope" / "relu").look(network, SoftmaxCrossEntropy(), x, labels, 0)
+    main([str(tmp_path), "--export", str(tmp_path / "page.html")])
+    layer = look_of(tmp_path, epoch=0).layers[1]
+    assert layer.gradient[0] == 0 < layer.gradient[liveliest(layer)]
+    watch = Watch(chromium)
+    page = watch.open(tmp_path / "page.html")
+    page.wait_for_selector("#looks .histograms svg")
+    assert page.locator(".facts h3").inner_text() == f"Unit {liveliest(layer)} of dense_2"
+    assert page.locator("#looks .layers input:checked").get_attribute("value") == "1"
+    watch.close()
+
+
+def test_another_epoch_keeps_the_unit_another_network_opens_on_its_liveliest(page, small_run):
+    slider = page.locator("#looks input[type=range]")
+    slider.focus()
+    page.keyboard.press("Home")
+    page.locator(".signal h3", has_text="epoch 0").wait_for()
+    assert page.locator(".facts h3").inner_text() == "Unit 0 of dense_1"
+    page.locator("#looks .which").get_by_text("sigmoid").click()
+    page.locator(".signal h3", has_text="sigmoid").wait_for()
+    unit = liveliest(look_of(small_run, "sigmoid", 0).layers[0])
+    assert page.locator(".facts h3").inner_text() == f"Unit {unit} of dense_1"
+
+
+def test_the_stops_of_the_signal_are_joined_by_a_line(page):
+    chart = page.locator("figure.chart").first
+    assert chart.locator("g.line path").count() == 2
+    assert chart.locator("g.dots circle").count() == 12
 
 
 def test_the_table_of_the_signal_has_the_recorded_norms_and_factors(page, small_run):
@@ -144,7 +187,7 @@ def test_layer_and_unit_are_chosen_by_keyboard_and_their_figures_shown(page, sma
     page.locator("#looks .layers input").first.focus()
     page.keyboard.press("ArrowRight")
     layer = look_of(small_run).layers[1]
-    assert page.locator(".facts h3").inner_text() == "Unit 0 of dense_2"
+    assert page.locator(".facts h3").inner_text() == f"Unit {liveliest(layer)} of dense_2"
     page.locator("#looks .units input").first.focus()
     for _ in range(3):
         page.keyboard.press("ArrowRight")
@@ -283,6 +326,40 @@ def test_on_small_screens_nothing_sticks_out(page, width):
     wide = page.evaluate("document.documentElement.scrollWidth")
     page.set_viewport_size({"width": 1280, "height": 900})
     assert wide == width
+
+
+def test_on_a_phone_no_table_is_cut(page):
+    page.set_viewport_size({"width": 390, "height": 844})
+    for box in page.locator(".signal .scroll, .histogram .scroll").all():
+        assert box.evaluate("box => box.scrollWidth - box.clientWidth") == 0
+    row = page.locator(".signal tbody tr").nth(2)
+    assert row.locator("td").last.locator(".strength").bounding_box()["width"] > 20
+    page.set_viewport_size({"width": 1280, "height": 900})
+
+
+TEXTS = "p, h2, h3, h4, th, td, button, caption"
+COVERED = """(texts) => [...document.querySelectorAll(`main :is(${texts})`)]
+  .filter((node) => node.checkVisibility() && node.textContent.trim())
+  .map((node) => [node, node.getBoundingClientRect()])
+  .filter(([, box]) => box.top >= 0 && box.bottom <= innerHeight)
+  .filter(([node, box]) => {
+    const seen = document.elementFromPoint(box.left + box.width / 2, box.top + box.height / 2);
+    return !node.contains(seen) && !seen.contains(node);
+  })
+  .map(([node]) => node.textContent)"""
+
+
+def test_nothing_covers_anything_else(page):
+    page.set_viewport_size({"width": 1280, "height": 800})
+    cell_of(page, "dz⁽¹⁾₂").hover()
+    for top in range(0, page.evaluate("document.body.scrollHeight"), 400):
+        page.evaluate(f"scrollTo(0, {top})")
+        assert page.evaluate(COVERED, TEXTS) == []
+    for choice in page.locator("#steps .controls").first.locator("label").all():
+        choice.click()
+        assert page.locator(".sheet").evaluate("node => node.scrollWidth - node.clientWidth") == 0
+        assert page.evaluate(COVERED, TEXTS) == []
+    page.set_viewport_size({"width": 1280, "height": 900})
 
 
 def test_on_paper_there_are_pictures_histograms_and_the_step_without_buttons(page):

@@ -18,7 +18,7 @@ from minidl.microscope.__main__ import main
 from minidl.microscope.backward_signal import Stop, factors
 from minidl.microscope.look import look_at
 from minidl.microscope.look_file import LookError, read_look, write_look
-from minidl.microscope.page import answer, microscope_page
+from minidl.microscope.page import answer, microscope_page, title_of
 from minidl.microscope.parts import LooksPart, _shown
 from minidl.microscope.run import NetworkLooks, looks_of
 
@@ -89,7 +89,13 @@ def test_an_exported_page_is_no_larger_than_it_may_be(small_run, tmp_path, monke
 def test_names_from_the_disk_are_text(small_run):
     page = microscope_page(small_run).html()
     assert "<b>run" not in page
-    assert "<h1>a &lt;b&gt;run &amp; more</h1>" in page
+    title = "The gradients of relu and sigmoid in the run a &lt;b&gt;run &amp; more"
+    assert f"<h1>{title}</h1>" in page
+
+
+def test_many_networks_are_counted_in_the_title(small_run):
+    (network, *_) = looks_of(small_run)
+    assert title_of("grid", [network] * 12) == "The gradients of 12 networks in the run grid"
 
 
 def test_the_answer_says_what_is_left_of_the_signal(small_run):

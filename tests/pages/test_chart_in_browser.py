@@ -110,6 +110,21 @@ def test_the_pointer_shows_the_figures_of_its_epoch_in_every_panel(page, chart):
     assert tips(chart) == []
 
 
+def test_a_band_is_read_off_and_published_lines_lie_over_ours(watch, tmp_path):
+    band = {"low": [1, 2], "high": [3, 5], "band": "the range of 2 seeds"}
+    theirs = Series("theirs", [1, 2], [2, 3], 1, published=True)
+    given = Chart("T", "S.", "epoch", "y", [theirs, Series("ours", [1, 2], [2, 4], 2, **band)])
+    (tmp_path / "page.html").write_text(Page("P", "t", "Why?", "So.", [given]).html(), "utf-8")
+    page = watch.open(tmp_path / "page.html")
+    dashes = page.locator("g.line").evaluate_all(
+        "all => all.map((line) => getComputedStyle(line.querySelector('path')).strokeDasharray)"
+    )
+    assert dashes == ["none", "5px, 4px"]
+    page.locator(".plot").focus()
+    page.keyboard.press("End")
+    assert tips(page)[0] == ["epoch 2", "ours", "4 (2 to 5)", "theirs", "3"]
+
+
 def test_arrow_keys_show_and_say_the_figures(page, chart):
     plot = chart.locator(".plot").nth(1)
     plot.focus()

@@ -87,6 +87,20 @@ def test_names_along_x_have_dots_and_published_ones_are_empty():
     assert [line.get_markerfacecolor() for line in ax.lines] == [ink(4), "none"]
 
 
+def test_names_that_stand_in_an_order_are_joined():
+    lines = [Series("a", ["loss", "y"], [1, 2]), Series("b", ["loss", "y"], [1, 2], published=True)]
+    (ax,) = drawn(Chart("Dots", "Said.", "array", "norm", lines, joined=True)).axes
+    assert [line.get_linestyle() for line in ax.lines] == ["-", "--"]
+    assert [line.get_marker() for line in ax.lines] == ["o", "o"]
+
+
+def test_what_is_published_is_drawn_over_what_is_ours():
+    lines = [Series("theirs", [1, 2], [1, 2], 1, published=True), Series("ours", [1, 2], [1, 2], 2)]
+    given = Chart("T", "Said.", "epoch", "y", lines)
+    (ax,) = drawn(given).axes
+    assert [line.get_label() for line in ax.lines] == ["ours", "theirs"]
+
+
 @pytest.mark.parametrize("y", [[0.0, 0.0], [None, None], [5.0, 5.0]])
 @pytest.mark.parametrize("scale", ["linear", "log"])
 def test_constants_zeros_and_nothing_are_drawn(y, scale):

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from minidl.study import FolderInUse, RunFolder, markdown_table, text_table
+from minidl.study import FolderInUse, RunFolder, markdown_table, text_list, text_table
 from minidl.study.environment import hardware, peak_memory_mb, versions
 from minidl.study.figures import new_figure
 from minidl.study.folder import study_of
@@ -70,6 +70,18 @@ def test_text_table():
         "---------",
         "a       1",
         "bcdef  22",
+    ]
+
+
+def test_a_long_sentence_of_a_list_is_wrapped_at_words(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    long = "Sigmoid's second layer has the largest gradients, the third the smallest"
+    assert text_list([["holds", "yes", "short"], ["not decided", "no", long]]).splitlines() == [
+        "holds        yes  short",
+        "not decided  no   Sigmoid's second layer",
+        "                  has the largest",
+        "                  gradients, the third",
+        "                  the smallest",
     ]
 
 

@@ -1,13 +1,14 @@
 """A report is one list of parts, told as Markdown and shown as a page."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from minidl.backend import get_device
 from minidl.pages import Chart, Prose, Series, Table, Typed
-from minidl.study import Conditions, Report, Section, Statement, Work
+from minidl.study import Conditions, Report, RunFolder, Section, Statement, Study, Work
 from minidl.study.claims import VERDICTS
 from minidl.study.report import (
     both,
@@ -117,6 +118,31 @@ def report(**more):
     work = Work("A study", "A. Author", 2021, "https://example.org/x")
     given = {"warning": "Not all of it."} | more
     return Report("T", work, "Why?", "Yes: 3%.", [chart], "Of 2, 1 holds", sections, **given)
+
+
+def test_the_last_lines_on_the_terminal_give_the_answer_and_where_the_report_is(
+    tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setenv("COLUMNS", "40")
+    answer = "Yes: 3% of the images, which is more than half as many again as sigmoid."
+
+    class Small(Study):
+        name, about, work = "small", "", Work("A study", "A. Author", 2021)
+        run = None
+        results = staticmethod(lambda summary: "the table")
+        report = staticmethod(lambda folder, summary: replace(report(), answer=answer))
+
+    Small().finish(RunFolder(tmp_path, "small"), {"seconds": 3.4}, "data: CIFAR-100")
+    assert capsys.readouterr().out.splitlines() == [
+        "",
+        "the table",
+        "",
+        "Yes: 3% of the images, which is more",
+        "than half as many again as sigmoid.",
+        "Of 2, 1 holds.",
+        "",
+        f"written to {tmp_path / 'report.html'} after 3 s; data: CIFAR-100",
+    ]
 
 
 def test_the_first_screen_answers_in_the_same_order_in_both():

@@ -64,6 +64,37 @@ def test_a_bar_is_closed_after_an_error(monkeypatch):
     assert progress.bar.disable
 
 
+@pytest.mark.parametrize(
+    ("done", "said"),
+    [
+        ((0, 0), ""),
+        ((2, 0), "relu  resumes at epoch 3/4\n"),
+        ((0, 2), "relu  resumes at epoch 1/4, step 3/5\n"),
+        ((1, 2), "relu  resumes at epoch 2/4, step 3/5\n"),
+        ((4, 0), "relu  all 4 epochs were done before\n"),
+    ],
+)
+def test_a_run_that_resumes_says_where(done, said, capsys, monkeypatch):
+    with Progress("relu", 4, 5, done):
+        assert capsys.readouterr().out == said
+    terminal(monkeypatch)
+    with Progress("relu", 4, 5, done):
+        assert capsys.readouterr().out == said
+    with Progress(False, 4, 5, done):
+        assert capsys.readouterr().out == ""
+
+
+def test_rate_and_time_left_are_those_of_the_steps_done_now(monkeypatch):
+    terminal(monkeypatch)
+    with Progress(True, epochs=10, steps=100, done=(9, 0)) as progress:
+        for _ in range(50):
+            progress.step()
+        known = progress.bar.format_dict
+        assert (known["initial"], known["n"], known["total"]) == (900, 950, 1000)
+        known |= {"elapsed": 5.0, "rate": None}
+        assert "950/1000 [00:05<00:05, 10.00step/s]" in progress.bar.format_meter(**known)
+
+
 def test_silence(monkeypatch, capsys):
     stderr = terminal(monkeypatch)
     assert show(False).bar is None

@@ -15,7 +15,7 @@ from minidl.pages.colours import BLACK, FUNCTIONS, function_colour
 from minidl.study import Conditions, Report, RunFolder, Section, Statement, Study, Work
 from minidl.study.claims import FAILS, HOLDS, count
 from minidl.study.report import claims_section, set_up_section
-from minidl.study.tables import figure
+from minidl.study.tables import figure, text_list
 from studies.activation_gallery.claims import REASONS, claims
 from studies.activation_gallery.entries import Entry, gallery
 
@@ -43,9 +43,8 @@ class ActivationGallery(Study):
         return folder.path
 
     def results(self, summary: Mapping[str, Any]) -> str:
-        return "\n".join(
-            f"{claim['verdict']:<13} {claim['claim']}: {claim['measured']}"
-            for claim in summary["claims"]
+        return text_list(
+            [[c["verdict"], f"{c['claim']}: {c['measured']}"] for c in summary["claims"]]
         )
 
     def report(self, folder: Path, summary: Mapping[str, Any]) -> Report:

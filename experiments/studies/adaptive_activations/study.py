@@ -16,7 +16,7 @@ from minidl import Examples
 from minidl.pages import Chart, Prose, Series, Table, Told
 from minidl.pages.colours import LAYERS as COLOURS
 from minidl.pages.colours import function_colour
-from minidl.study import Report, Rows, Run, Section, Task, TrainedStudy, judge, text_table
+from minidl.study import Report, Rows, Run, Section, Task, TrainedStudy, judge, text_list
 from minidl.study.charts import PER_CENT, Block, Group, layer_charts, learning_charts, over
 from minidl.study.claims import published_title
 from minidl.study.histories import by_epoch, by_layer, epoch_rows
@@ -137,10 +137,10 @@ class AdaptiveActivations(TrainedStudy):
 
     def results(self, summary: Mapping[str, Any]) -> str:
         rows = [
-            [run["claim"], run["verdict"], described["verdict"]]
+            [run["verdict"], described["verdict"], run["claim"]]
             for run, described in zip(*summary["claims"].values(), strict=True)
         ]
-        return text_table(["claim", *SET_UPS.values()], rows)
+        return text_list([[*SET_UPS.values(), "claim"], *rows])
 
     # -- the report ------------------------------------------------------------------------------
 

@@ -29,6 +29,7 @@ from minidl.study import (
     TrainedStudy,
     Work,
     paired_test,
+    text_list,
     text_table,
 )
 from minidl.study.charts import Group, beside, layer_charts, learning_charts
@@ -182,8 +183,8 @@ class Cifar100(TrainedStudy):
         table = text_table(
             ["network", "training accuracy", at, "test accuracy", "gradient", at], rows
         )
-        return "\n".join(
-            [table, "", *(f"{c['verdict']:<13} {c['claim']}" for c in summary["claims"])]
+        return "\n\n".join(
+            [table, text_list([[c["verdict"], c["claim"]] for c in summary["claims"]])]
         )
 
     # -- the report ------------------------------------------------------------------------------

@@ -26,7 +26,7 @@ from minidl.study.report import (
     shorter,
     word,
 )
-from minidl.study.tables import counted, figure
+from minidl.study.tables import counted, figure, text_list
 from studies.cifar10_cnn.claims import CLAIMS, MORE_ACCURATE, SATURATES, judged, published
 from studies.cifar10_cnn.figures import filters, predictions, samples
 from studies.cifar10_cnn.summary import look_rows, network_block, plateau_rows
@@ -145,8 +145,9 @@ class Cifar10Cnn(TrainedStudy):
                 row += [figure(network[what][-1]), figure(theirs)]
             rows.append(row)
         at = published_title(summary["epochs"], EPOCHS)
-        lines = [text_table(["network", "training accuracy", at, "test accuracy", at], rows), ""]
-        return "\n".join([*lines, *(f"{c['verdict']:<13} {c['claim']}" for c in summary["claims"])])
+        table = text_table(["network", "training accuracy", at, "test accuracy", at], rows)
+        claims = text_list([[c["verdict"], c["claim"]] for c in summary["claims"]])
+        return f"{table}\n\n{claims}"
 
     # -- the report ------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ function startLooks(place) {
     network: 0,
     look: data.networks[0].looks.length - 1,
     layer: "",
-    unit: 0, // place among the units shown
+    unit: null, // place among the units shown; null: that of the largest gradient
     all: 0, // 1: histograms of all units of the layer
     width: 0, // of the place for pictures and histograms
     unpacked: new Map(),
@@ -24,6 +24,7 @@ function startLooks(place) {
   const chooseNetwork = (i) => {
     const { epoch } = lookOf(state);
     state.network = i;
+    state.unit = null; // the units of two networks have nothing to do with one another
     const epochs = data.networks[i].looks.map((look) => look.epoch);
     state.look = d3.leastIndex(epochs, (a, b) => Math.abs(a - epoch) - Math.abs(b - epoch));
     showEpochs(state);
@@ -86,10 +87,11 @@ async function showLook(state) {
   if (look !== lookOf(state)) return; // another one was chosen meanwhile
   showSignal(state, look);
   const names = layers.map((layer) => layer.name);
-  const chosen = Math.max(0, names.indexOf(state.layer));
-  state.layer = names[chosen];
+  if (!names.includes(state.layer)) state.layer = (layers.find(isAlive) ?? layers[0]).name;
+  const chosen = names.indexOf(state.layer);
   const set = (i) => {
     state.layer = names[i];
+    state.unit = null;
     showLayer(state, layers);
   };
   const labels = layers.map((layer) => `${layer.name}: ${layer.text}`);
@@ -99,6 +101,16 @@ async function showLook(state) {
     state.layers.replaceChildren(element("div", { class: "controls" }, choice));
   }
   showLayer(state, layers);
+}
+
+/** Does any of the units shown have a gradient? */
+function isAlive(layer) {
+  return layer.shown.some((unit) => layer.gradient[unit] > 0);
+}
+
+/** The place of the unit shown with the largest gradient. */
+function liveliest(layer) {
+  return Math.max(0, d3.maxIndex(layer.shown, (unit) => layer.gradient[unit]));
 }
 
 /** The norm at every stop, what it was multiplied by, and what is left of it. */
@@ -144,7 +156,7 @@ function showLayer(state, layers) {
   const at = layers.findIndex((layer) => layer.name === state.layer);
   const layer = layers[at];
   const layout = layoutOf(layer.shape, at === 0 && layer.shape[0] === 3);
-  state.unit = Math.min(state.unit, layer.shown.length - 1);
+  state.unit ??= liveliest(layer);
   const thumbnails = layer.shown.map((unit, row) => {
     const canvas = element("canvas", { "aria-hidden": true });
     paint(canvas, layout, levelColour(layout, rowOf(layer, "W", row), state.data.levels));

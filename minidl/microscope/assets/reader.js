@@ -91,7 +91,7 @@ function tableElement(head, rows) {
       "tr",
       {},
       element("th", { scope: "row" }, first),
-      ...rest.map((cell) => element("td", {}, cell)),
+      ...rest.map((cell, i) => element("td", { "data-head": head[i + 1] }, cell)),
     ),
   );
   return element(

@@ -28,8 +28,7 @@ function startSteps(place) {
   place.append(
     element("div", { class: "controls" }, chooser("hidden layer", names, 0, choose)),
     element("div", { class: "controls walk" }, ...buttons, state.now),
-    state.sheet,
-    state.why,
+    element("div", { class: "step" }, state.sheet, state.why),
   );
   state.step = last();
   showWalk(state);

@@ -97,6 +97,7 @@ function tallest(chart) {
 
 function drawPanel(chart, name, width) {
   const series = shownSeries(chart).filter((s) => s.panel === name);
+  series.sort((a, b) => a.dashed - b.dashed); // what is published over what is ours
   const u = unit();
   const svg = Plot.plot({
     width,
@@ -157,21 +158,15 @@ function marks(chart) {
   return (s) => {
     const points = s.x.map((x, i) => ({ x, y: drawable(s.y[i]) }));
     const stroke = `var(${inkOf(s)})`;
-    const dots = { x: "x", y: "y", stroke, className: "dots" };
-    if (isNamed(chart)) {
-      return [
-        Plot.dot(points, {
-          ...dots,
-          r: 3.5 + s.width,
-          strokeWidth: 2,
-          fill: s.dashed ? "none" : stroke,
-          fillOpacity: 0.75,
-        }),
-      ];
-    }
     const dash = s.dashed ? "5 4" : null;
     const line = { x: "x", y: "y", stroke, strokeWidth: s.width, className: "line" };
+    const dots = { x: "x", y: "y", stroke, className: "dots" };
     const drawn = [Plot.lineY(points, { ...line, strokeDasharray: dash })];
+    if (isNamed(chart)) {
+      const fill = s.dashed ? "none" : stroke;
+      const dot = { ...dots, r: 3.5 + s.width, strokeWidth: 2, fill, fillOpacity: 0.75 };
+      return [...(chart.spec.joined ? drawn : []), Plot.dot(points, dot)];
+    }
     if (s.low !== null && s.high !== null) {
       const band = s.x.map((x, i) => ({ x, low: drawable(s.low[i]), high: drawable(s.high[i]) }));
       const area = { x: "x", y1: "low", y2: "high", fill: stroke, fillOpacity: 0.14 };

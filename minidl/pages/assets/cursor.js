@@ -53,7 +53,7 @@ function moveCursor(chart, at) {
     const figures = figuresAt(chart, panel, x);
     const name = typeof x === "string" ? x : `${chart.spec.x} ${number(x)}`;
     panel.plot.setAttribute("aria-valuenow", at ?? 0);
-    const spoken = figures.map(([s, y]) => `${s.name} ${number(y)}`).join("; ");
+    const spoken = figures.map(([s, y]) => `${s.name} ${number(y)}${bandAt(s, x)}`).join("; ");
     panel.plot.setAttribute("aria-valuetext", `${name}: ${spoken || "no figures"}`);
     if (at === null) continue;
     const place = panel.scale.apply(x);
@@ -61,13 +61,20 @@ function moveCursor(chart, at) {
     panel.line.setAttribute("x2", place);
     const rows = figures.flatMap(([s, y]) => [
       element("dt", { style: `--colour: var(${inkOf(s)})` }, s.name),
-      element("dd", {}, number(y)),
+      element("dd", {}, `${number(y)}${bandAt(s, x)}`),
     ]);
     panel.tip.replaceChildren(element("b", {}, name), element("dl", {}, ...rows));
     const share = place / panel.svg.getAttribute("width");
     panel.tip.style.left = share > 0.5 ? "auto" : `calc(${100 * share}% + 12px)`;
     panel.tip.style.right = share > 0.5 ? `calc(${100 * (1 - share)}% + 12px)` : "auto";
   }
+}
+
+/** The ends of the band of a series at x, if it has one. */
+function bandAt(s, x) {
+  if (s.low === null || s.high === null) return "";
+  const at = s.x.indexOf(x);
+  return ` (${number(s.low[at])} to ${number(s.high[at])})`;
 }
 
 /** [series, y] of the panel at x, the largest first. */
