@@ -53,6 +53,11 @@ class Device:
             return np.asarray(to_numpy(array), dtype=dtype)
         return self.xp.asarray(array, dtype=dtype)
 
+    @property
+    def takes_any_length(self) -> bool:
+        """Whether a batch may be shorter than the one before; a recorded step has one shape."""
+        return not self.is_cuda
+
     def synchronize(self) -> None:
         """Wait until everything launched on this device is done (a no-op on the CPU)."""
         if self.is_cuda:
