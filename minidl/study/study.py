@@ -153,8 +153,10 @@ class TrainedStudy(Study):
             run.folder.write_csv(name, rows)
         for name, figure in self.figures(run, results):
             run.folder.write_figure(f"figures/{name}", figure)
-        self.finish(run.folder, summary, "; ".join(map(str, run.used)))
-        return run.folder.path
+        folder, of_data = run.folder, "; ".join(map(str, run.used))
+        del run  # with its images: the report is made from the folder
+        self.finish(folder, summary, of_data)
+        return folder.path
 
 
 @contextmanager
