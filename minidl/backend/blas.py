@@ -38,16 +38,53 @@ class Matrices(NamedTuple):
     block: int = 0  # bytes from those of one block of rows to those of the next
 
 
+def of_rows(z: np.ndarray, rows: int, pixels: int = 1) -> Matrices:
+    """z_r (M, P) for each row r of z (M, rows·P), whatever the pixel."""
+    row = z.shape[1] // rows * z.itemsize
+    return Matrices(z.ctypes.data, z.shape[1], AS_IS, row, np.zeros(pixels, int))
+
+
+def of_pixels(W: np.ndarray, form: int = AS_IS) -> Matrices:
+    """W_ij (M, N) for each pixel of W (kh, kw, M, N), whatever the row."""
+    kh, kw, M, N = W.shape
+    return Matrices(W.ctypes.data, N, form, 0, np.arange(kh * kw) * M * N * W.itemsize)
+
+
+# In what follows ``size`` are the rows and columns of C and the columns of A, and all are of the
+# type of the array ``like``.  The pool's threads share the rows.
+
+
+def in_each_row(like, size, rows, A, B, C):
+    """C_r ← Σ_ij A B for each row r."""
+    (blocks,) = _blocks(rows)
+    _add(like, size, rows, blocks, A, B, C, beta=0)
+
+
+def onto_each_row(like, size, rows, A, B, C, apart):
+    """C_rij ← C_rij + A B for each row r and pixel, where those of ``apart`` rows overlap."""
+    for blocks in _blocks(rows, apart):
+        _add(like, size, rows, blocks, A, B, C, beta=1)
+
+
+def over_rows(like, shape, size, rows, A, B):
+    """Σ_r A B, an array of ``shape`` (kh, kw, M, N)."""
+    (blocks,) = _blocks(rows)
+    sums = np.zeros((blocks.blocks, *shape), like.dtype)  # of each block
+    C = of_pixels(sums[0])._replace(block=sums[0].nbytes)
+    _add(like, size, rows, blocks, A, B, C, beta=1)
+    return sums.sum(axis=0)
+
+
 class Blocks(NamedTuple):
     """Some of the rows of images, in blocks that the threads share."""
 
-    blocks: int
+    blocks: int  # how many
     first: int  # row of the first
     step: int  # rows from one block to the next
     rows: int  # in each
 
 
-def blocks_of(rows: int, apart: int = 0) -> list[Blocks]:
+def _blocks(rows: int, apart: int = 0) -> list[Blocks]:
     """All rows, in as many blocks as there are threads.
 
     Where results of up to ``apart`` rows overlap, every second block comes first, and the
@@ -62,12 +99,8 @@ def blocks_of(rows: int, apart: int = 0) -> list[Blocks]:
     ]
 
 
-def add_products(like, size, rows, blocks, A, B, C, beta):
-    """C ← A B + C for each row in ``blocks`` and each pixel; at the first pixel C ← A B + β C.
-
-    There are ``rows`` in all.  ``size`` are the rows and columns of C and the columns of A,
-    ``like`` is an array of their type.  The C of different blocks must lie apart.
-    """
+def _add(like, size, rows, blocks, A, B, C, beta):
+    """C ← A B + C for each row in ``blocks`` and each pixel; at the first pixel C ← A B + β C."""
     address = pool.product(like.dtype.char)
     if address is None:
         A, B, C = (one._replace(pixels=one.pixels.tolist()) for one in (A, B, C))

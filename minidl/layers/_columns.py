@@ -9,17 +9,19 @@ from minidl.backend.blas import (
     AS_IS,
     TRANSPOSED,
     Matrices,
-    add_products,
-    blocks_of,
     by_threads,
     gemm,
+    in_each_row,
+    of_pixels,
+    of_rows,
+    onto_each_row,
+    over_rows,
 )
 from minidl.layers._images import batch_first
 from minidl.layers._shifts import Shifts
 from minidl.layers._windows import Windows
 
 THIN = 16  # channels: products with fewer are too thin to be made for each pixel of the kernel
-ONE = np.zeros(1, int)  # pixel: a product has all those of the kernel
 
 
 class Columns:
@@ -49,51 +51,48 @@ class Columns:
 
     def times(self, W: Array) -> Array:
         """W X for W (C_out, C, kh, kw)  (C_out, places)."""
-        z = namespace(W).empty((len(W), self.down, self.across * len(self.x)), W.dtype)
+        P = self.across * len(self.x)
+        z = namespace(W).empty((len(W), self.down * P), W.dtype)
         W = _matrix(W)
-        if not by_threads(W):
-            for r in range(self.down):
-                np.matmul(W, self._under(r, self.rows), out=z[:, r])
-        else:
-            (rows,) = blocks_of(self.down)
-            size = len(W), z.shape[2], W.shape[1]
+        if by_threads(W):
             X = self._each_under(self.rows)
-            add_products(W, size, self.down, rows, _one(W), X, _each(z), beta=0)
-        return z.reshape(len(W), -1)
+            one, each = of_pixels(W[None, None]), of_rows(z, self.down)
+            in_each_row(W, (len(W), P, W.shape[1]), self.down, one, X, each)
+        else:
+            rows = z.reshape(len(W), self.down, P)
+            for r in range(self.down):
+                np.matmul(W, self._under(r, self.rows), out=rows[:, r])
+        return z
 
     def gradient(self, dz: Array) -> Array:
         """dz Xᵀ  (C_out, C, kh, kw)."""
-        dz = dz.reshape(len(dz), self.down, -1)
         kh, kw = self.windows.size
-        K = kh * kw * self.x.shape[1]
-        if not by_threads(dz):
-            dW = sum(dz[:, r] @ self._under(r, self.rows).T for r in range(self.down))
-        else:
-            (rows,) = blocks_of(self.down)
+        K, P = kh * kw * self.x.shape[1], self.across * len(self.x)
+        if by_threads(dz):
             dz = np.ascontiguousarray(dz)  # BLAS is given addresses
-            dWs = np.zeros((rows.blocks, len(dz), K), dz.dtype)  # of each block
-            XT, out = self._each_under(self.rows, TRANSPOSED), _one(dWs[0])
-            out = out._replace(block=dWs[0].nbytes)
-            size = len(dz), K, dz.shape[2]
-            add_products(dz, size, self.down, rows, _each(dz), XT, out, beta=1)
-            dW = dWs.sum(axis=0)
+            shape, XT = (1, 1, len(dz), K), self._each_under(self.rows, TRANSPOSED)
+            each = of_rows(dz, self.down)
+            dW = over_rows(dz, shape, (len(dz), K, P), self.down, each, XT)
+        else:
+            dz = dz.reshape(len(dz), self.down, -1)
+            dW = sum(dz[:, r] @ self._under(r, self.rows).T for r in range(self.down))
         return dW.reshape(len(dz), kh, -1, kw).swapaxes(1, 2)
 
     def fold(self, W: Array, dz: Array) -> Array:
         """Wᵀ dz, each entry added to the pixel that it belongs to  (N, C, height, width)."""
         drows = namespace(dz).zeros_like(self.rows)
-        dz = dz.reshape(len(dz), self.down, -1)
         W = _matrix(W)
-        if not by_threads(dz):
+        if by_threads(dz):
+            dz = np.ascontiguousarray(dz)
+            size = W.shape[1], self.across * len(self.x), len(dz)
+            WT, dX = of_pixels(W[None, None], TRANSPOSED), self._each_under(drows)
+            apart = self.windows.size[0] - 1
+            onto_each_row(dz, size, self.down, WT, of_rows(dz, self.down), dX, apart)
+        else:
+            dz = dz.reshape(len(dz), self.down, -1)
             for r in range(self.down):
                 dX_r = self._under(r, drows)
                 dX_r += W.T @ dz[:, r]
-        else:
-            dz = np.ascontiguousarray(dz)
-            size, dX = (W.shape[1], dz.shape[2], len(dz)), self._each_under(drows)
-            for rows in blocks_of(self.down, apart=self.windows.size[0] - 1):
-                WT = _one(W, TRANSPOSED)
-                add_products(dz, size, self.down, rows, WT, _each(dz), dX, beta=1)
         dframe = self.windows.zero_frame(self.x)
         for j, dx in enumerate(self.windows.columns(dframe)):
             dx += drows[:, :, j].swapaxes(0, 1)
@@ -106,24 +105,14 @@ class Columns:
         return rows[start : start + kh].reshape(kh * rows.shape[1] * kw, -1)
 
     def _each_under(self, rows: np.ndarray, form: int = AS_IS) -> Matrices:
-        """X_r for each row r."""
+        """X_r for each row r; a product has all pixels of the kernel at once."""
         step = self.windows.stride[0] * rows.strides[0]
-        return Matrices(rows.ctypes.data, self.across * len(self.x), form, step, ONE)
+        return Matrices(rows.ctypes.data, self.across * len(self.x), form, step, np.zeros(1, int))
 
 
 def _matrix(W: Array) -> Array:
     """W (C_out, kh·C·kw), in the order of the rows of X; a copy."""
     return W.swapaxes(1, 2).reshape(len(W), -1)
-
-
-def _one(W: np.ndarray, form: int = AS_IS) -> Matrices:
-    """One matrix, whatever the row."""
-    return Matrices(W.ctypes.data, W.shape[1], form, 0, ONE)
-
-
-def _each(z: np.ndarray) -> Matrices:
-    """z_r (C_out, across·N) for each row r of z (C_out, down, across·N)."""
-    return Matrices(z.ctypes.data, z[0].size, AS_IS, z.strides[1], ONE)
 
 
 def lay_out(windows: Windows, x: Array) -> Columns | Shifts:

@@ -7,7 +7,16 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from minidl.backend.blas import AS_IS, TRANSPOSED, Matrices, add_products, blocks_of
+from minidl.backend.blas import (
+    AS_IS,
+    TRANSPOSED,
+    Matrices,
+    in_each_row,
+    of_pixels,
+    of_rows,
+    onto_each_row,
+    over_rows,
+)
 from minidl.layers._images import batch_first, batch_last
 from minidl.layers._windows import Windows
 
@@ -34,7 +43,6 @@ class Shifts:
         (height, width), (p, q) = x.shape[2:], windows.padding
         self.down, self.across = windows.places(height + 2 * p, width + 2 * q)
         self._P = self.across * len(x)  # places in one row of all images
-        self._pixels = math.prod(windows.size)
         images = batch_last(x)  # (C, height, width, N)
         self._is_frame = not any(windows.padding) and windows.stride[1] == 1
         if self._is_frame and images.flags.c_contiguous:
@@ -49,29 +57,24 @@ class Shifts:
         (O, C), P = W.shape[:2], self._P
         z = np.empty((O, self.down * P), W.dtype)
         W = _by_pixel(W)
-        (all_rows,) = blocks_of(self.down)
-        X = self._under(self.frame)
-        add_products(z, (O, P, C), self.down, all_rows, _each(W), X, self._at(z), beta=0)
+        in_each_row(W, (O, P, C), self.down, of_pixels(W), self._under(self.frame), self._at(z))
         return z
 
     def gradient(self, dz: np.ndarray) -> np.ndarray:
         """dz Xᵀ  (C_out, C, kh, kw)."""
         (O, C), P = (len(dz), self.shape[1]), self._P
         dz = np.ascontiguousarray(dz)  # BLAS is given addresses
-        (all_rows,) = blocks_of(self.down)
-        dW = np.zeros((all_rows.blocks, *self.windows.size, O, C), dz.dtype)  # of each block
-        XT, dWs = self._under(self.frame, TRANSPOSED), _each(dW[0])._replace(block=dW[0].nbytes)
-        add_products(dz, (O, C, P), self.down, all_rows, self._at(dz), XT, dWs, beta=1)
-        return dW.sum(axis=0).transpose(2, 3, 0, 1)
+        XT = self._under(self.frame, TRANSPOSED)
+        dW = over_rows(dz, (*self.windows.size, O, C), (O, C, P), self.down, self._at(dz), XT)
+        return dW.transpose(2, 3, 0, 1)
 
     def fold(self, W: np.ndarray, dz: np.ndarray) -> np.ndarray:
         """Wᵀ dz, each entry added to the pixel that it belongs to  (N, C, height, width)."""
         (O, C), P = W.shape[:2], self._P
         W, dz = _by_pixel(W), np.ascontiguousarray(dz)
         dframe = self._zeros(dz.dtype)
-        WT, dX = _each(W, TRANSPOSED), self._under(dframe)
-        for rows in blocks_of(self.down, apart=self.windows.size[0] - 1):
-            add_products(dz, (C, P, O), self.down, rows, WT, self._at(dz), dX, beta=1)
+        WT, dX, apart = of_pixels(W, TRANSPOSED), self._under(dframe), self.windows.size[0] - 1
+        onto_each_row(dz, (C, P, O), self.down, WT, self._at(dz), dX, apart)
         if self._is_frame:
             return batch_first(dframe[:, :, 0])
         N, _, height, width = self.shape
@@ -109,16 +112,9 @@ class Shifts:
 
     def _at(self, z: np.ndarray) -> Matrices:
         """z_r (C_out, P) for each row r, whatever the pixel."""
-        row = self._P * z.itemsize
-        return Matrices(z.ctypes.data, z.shape[1], AS_IS, row, np.zeros(self._pixels, int))
+        return of_rows(z, self.down, math.prod(self.windows.size))
 
 
 def _by_pixel(W: np.ndarray) -> np.ndarray:
     """W_ij (C_out, C) for each pixel of the kernel, one after the other."""
     return np.ascontiguousarray(W.transpose(2, 3, 0, 1))
-
-
-def _each(W: np.ndarray, form: int = AS_IS) -> Matrices:
-    """W_ij (C_out, C) for each pixel, whatever the row."""
-    kh, kw, O, C = W.shape
-    return Matrices(W.ctypes.data, C, form, 0, np.arange(kh * kw) * O * C * W.itemsize)
