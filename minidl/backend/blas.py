@@ -121,13 +121,13 @@ def _add_products(gemm, size, rows, blocks, A, B, C, beta, one):
             for ij in range(len(C.pixels)):
                 factor = beta if ij == 0 else one
                 a_ij, b_ij, c_ij = a + A.pixels[ij], b + B.pixels[ij], c + C.pixels[ij]
-                multiply(gemm, A.form, B.form, M, N, K,
+                multiply(gemm, A.form, B.form, M, N, K, one,
                          a_ij, A.columns, b_ij, B.columns, factor, c_ij, C.columns)  # fmt: skip
 
 
-def multiply(gemm, form_a, form_b, M, N, K, a, lda, b, ldb, beta, c, ldc):
+def multiply(gemm, form_a, form_b, M, N, K, one, a, lda, b, ldb, beta, c, ldc):
     """c ← a b + β c by CBLAS's ``gemm``, for the matrices at these addresses."""
-    gemm(ROW_MAJOR, form_a, form_b, M, N, K, 1, a, lda, b, ldb, beta, c, ldc)
+    gemm(ROW_MAJOR, form_a, form_b, M, N, K, one, a, lda, b, ldb, beta, c, ldc)
 
 
 pieces = range

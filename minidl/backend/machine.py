@@ -16,53 +16,27 @@ import numba
 import numpy as np
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
 from minidl.backend.blas import ROW_MAJOR
 from minidl.backend.compiler import OPTIONS, kept
 
 
-def _call(builder: Any, address: Any, arguments: list[Any]) -> None:
-    kind = ir.FunctionType(ir.VoidType(), [argument.type for argument in arguments])
-    builder.call(builder.inttoptr(address, kind.as_pointer()), arguments)
+@intrinsic
+def _call(context, function, arguments):
+    """function(*arguments): what lies at that address, with the types of the tuple."""
+
+    def code(context, builder, signature, given):
+        values = cgutils.unpack_tuple(builder, given[1])
+        kind = ir.FunctionType(ir.VoidType(), [value.type for value in values])
+        builder.call(builder.inttoptr(given[0], kind.as_pointer()), values)
+        return context.get_dummy_value()
+
+    return types.void(function, arguments), code
 
 
 # -- OpenBLAS's jobs on Numba's threads -------------------------------------------------------
-
-
-@intrinsic
-def _do(context, job, number, data, position):
-    """job(number, data, position): one of the jobs that a product is made of."""
-
-    def code(context, builder, signature, arguments):
-        _call(builder, arguments[0], list(arguments[1:]))
-        return context.get_dummy_value()
-
-    return types.void(types.uint64, types.int32, types.uint64, types.int32), code
-
-
-@intrinsic
-def _do_elsewhere(context, run, job, count, size, data, position):
-    """run(job, count, size, data, position): all of them."""
-
-    def code(context, builder, signature, arguments):
-        _call(builder, arguments[0], list(arguments[1:]))
-        return context.get_dummy_value()
-
-    address, i = types.uint64, types.int32
-    return types.void(address, address, i, address, address, i), code
-
-
-@intrinsic
-def _lock(context, function, mutex):
-    """function(mutex): pthread_mutex_lock, or pthread_mutex_unlock."""
-
-    def code(context, builder, signature, arguments):
-        _call(builder, arguments[0], [arguments[1]])
-        return context.get_dummy_value()
-
-    return types.void(types.uint64, types.uint64), code
-
 
 JOB = ctypes.CFUNCTYPE(None, ctypes.c_int32, ctypes.c_uint64, ctypes.c_int32)
 ALL_JOBS = ctypes.CFUNCTYPE(
@@ -98,7 +72,7 @@ MOST = numba.config.NUMBA_NUM_THREADS
 @kept(numba.njit, parallel=True, **OPTIONS)
 def _do_all(job, count, size, data, position):
     for i in numba.prange(count):
-        _do(job, np.int32(i), data + np.uint64(i) * size, position)
+        _call(job, (np.int32(i), data + np.uint64(i) * size, position))
 
 
 @numba.cfunc("void(i4, u8, i4, u8, u8, i4)")
@@ -108,15 +82,15 @@ def run_jobs(together, job, count, size, data, position):
     The jobs wait for each other, so each needs a thread of its own; and their number is that of
     the memory that they work in, so the jobs of one product are done before those of another.
     """
-    _lock(LOCK, MUTEX)
+    _call(LOCK, (MUTEX,))
     if count > MOST:
-        _do_elsewhere(IN_NEW_THREADS, job, count, size, data, position)
+        _call(IN_NEW_THREADS, (job, count, size, data, position))
     else:
         mask = numba.get_num_threads()
         numba.set_num_threads(count)
         _do_all(job, count, size, data, position)
         numba.set_num_threads(mask)
-    _lock(UNLOCK, MUTEX)
+    _call(UNLOCK, (MUTEX,))
 
 
 @kept(numba.njit, parallel=True, **OPTIONS)
@@ -129,22 +103,12 @@ def note_threads(threads):
 # -- products -----------------------------------------------------------------------------------
 
 
-@intrinsic
-def multiply(context, gemm, ta, tb, M, N, K, A, lda, B, ldb, beta, C, ldc):
+@numba.njit(**OPTIONS)
+def multiply(gemm, ta, tb, M, N, K, one, A, lda, B, ldb, beta, C, ldc):
     """:func:`minidl.backend.blas.multiply` in machine code; ``gemm`` is an address."""
-    given = (gemm, ta, tb, M, N, K, A, lda, B, ldb, beta, C, ldc)
-
-    def code(context, builder, signature, arguments):
-        i, address = types.int32, types.uint64
-        wanted = (address, i, i, i, i, i, address, i, address, i, beta, address, i)
-        gemm, ta, tb, M, N, K, A, lda, B, ldb, factor, C, ldc = (
-            context.cast(builder, *one) for one in zip(arguments, given, wanted, strict=True)
-        )
-        order, alpha = ir.Constant(ir.IntType(32), ROW_MAJOR), ir.Constant(factor.type, 1)
-        _call(builder, gemm, [order, ta, tb, M, N, K, alpha, A, lda, B, ldb, factor, C, ldc])
-        return context.get_dummy_value()
-
-    return types.void(*given), code
+    i = np.int32
+    sizes = i(ROW_MAJOR), i(ta), i(tb), i(M), i(N), i(K)
+    _call(gemm, (*sizes, one, A, i(lda), B, i(ldb), beta, C, i(ldc)))
 
 
 # -- sums ---------------------------------------------------------------------------------------
