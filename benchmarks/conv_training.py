@@ -15,6 +15,7 @@ import argparse
 import functools
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -111,31 +112,38 @@ def table(result: dict[str, Any]) -> str:
     return "\n".join([*lines, ""])
 
 
-def main() -> None:
-    parser = new_parser(__doc__.partition("\n")[0])
-    add = parser.add_argument
-    add("--activations", nargs="+", default=["relu"], choices=["relu", "sigmoid"])
+def add_options(add: Any, rounds: int, steps: int) -> None:
+    """What all comparisons of image networks are asked."""
     add("--batch-size", type=int, default=64)
-    add("--rounds", type=int, default=15, help="counted rounds, each peer once in each")
-    add("--steps", type=int, default=20, help="in one round")
+    add("--rounds", type=int, default=rounds, help="counted rounds, each peer once in each")
+    add("--steps", type=int, default=steps, help="in one round")
     add("--threads", type=int, default=processors(), help="of every library")
     add("--interpreter", nargs="+", default=[sys.executable], metavar="PYTHON")
     add("--output-dir", type=Path, default=Path("runs/benchmark"))
-    chosen = parser.parse_args()
+
+
+def begin(chosen: argparse.Namespace, images: int) -> tuple[RunFolder, str, Any, Any]:
+    """The folder for the results, and the data with their title, which is said with the machine."""
     folder = RunFolder(chosen.output_dir, "benchmark")
-    data = standin.generate(train=8192, test=1)
-    images, labels = data.train.inputs, data.train.targets % 10  # ten classes, as in the studies
+    data = standin.generate(train=images, test=1)
     print(
         f"{data.title}; {hardware()}; {chosen.threads} threads; {chosen.rounds} rounds; {today()}\n"
     )
-    results: list[dict[str, Any]] = []
-    for name, make in NETWORKS.items():
-        kind = "residual" if name in RESIDUAL else "plain"
-        for activation in chosen.activations:
-            results.append(compare(name, make(), kind, activation, chosen, images, labels))
-            print(table(results[-1]), flush=True)
+    labels = data.train.targets % 10  # ten classes, as in the studies
+    return folder, data.title, data.train.inputs, labels
+
+
+def write(
+    folder: RunFolder,
+    name: str,
+    title: str,
+    chosen: argparse.Namespace,
+    results: list[dict[str, Any]],
+    text: Callable[[dict[str, Any]], str],
+) -> None:
+    """``name.json`` with all figures, and ``name.txt`` with the text of each result."""
     everything = {
-        "data": data.title,
+        "data": title,
         "hardware": hardware(),
         "versions": versions(),
         "threads": chosen.threads,
@@ -144,9 +152,25 @@ def main() -> None:
         "date": today(),
         "results": results,
     }
-    folder.write_json("conv_training.json", everything)
-    folder.write_text("conv_training.txt", "\n".join(map(table, results)))
+    folder.write_json(f"{name}.json", everything)
+    folder.write_text(f"{name}.txt", "\n".join(map(text, results)))
     print(f"written to {folder.path}")
+
+
+def main() -> None:
+    parser = new_parser(__doc__.partition("\n")[0])
+    add = parser.add_argument
+    add("--activations", nargs="+", default=["relu"], choices=["relu", "sigmoid"])
+    add_options(add, rounds=15, steps=20)
+    chosen = parser.parse_args()
+    folder, title, images, labels = begin(chosen, 8192)
+    results: list[dict[str, Any]] = []
+    for name, make in NETWORKS.items():
+        kind = "residual" if name in RESIDUAL else "plain"
+        for activation in chosen.activations:
+            results.append(compare(name, make(), kind, activation, chosen, images, labels))
+            print(table(results[-1]), flush=True)
+    write(folder, "conv_training", title, chosen, results, table)
 
 
 if __name__ == "__main__":

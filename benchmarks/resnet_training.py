@@ -13,22 +13,16 @@ from __future__ import annotations
 
 import argparse
 import math
-import sys
 import tracemalloc
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from conv_training import compare, table
+from conv_training import add_options, begin, compare, table, write
 from floor import floor_of, products_in
 from peers import RESNETS
 from threadpoolctl import threadpool_limits
 
 from minidl import Network, models
-from minidl.backend.threads import processors
-from minidl.data import standin
-from minidl.study import RunFolder
-from minidl.study.environment import hardware, today, versions
 from minidl.study.options import new_parser
 
 
@@ -86,36 +80,14 @@ def main() -> None:
     parser = new_parser(__doc__.partition("\n")[0])
     add = parser.add_argument
     add("--networks", nargs="+", default=list(RESNETS), choices=list(RESNETS), metavar="NETWORK")
-    add("--batch-size", type=int, default=64)
-    add("--rounds", type=int, default=9, help="counted rounds, each peer once in each")
-    add("--steps", type=int, default=3, help="in one round")
-    add("--threads", type=int, default=processors(), help="of every library")
-    add("--interpreter", nargs="+", default=[sys.executable], metavar="PYTHON")
-    add("--output-dir", type=Path, default=Path("runs/benchmark"))
+    add_options(add, rounds=9, steps=3)
     chosen = parser.parse_args()
-    folder = RunFolder(chosen.output_dir, "benchmark")
-    data = standin.generate(train=2048, test=1)
-    images, labels = data.train.inputs, data.train.targets % 10
-    print(
-        f"{data.title}; {hardware()}; {chosen.threads} threads; {chosen.rounds} rounds; {today()}\n"
-    )
+    folder, title, images, labels = begin(chosen, 2048)
     results = []
     for name in chosen.networks:
         results.append(measure(name, chosen, images, labels))
         print(text(results[-1]), flush=True)
-    everything = {
-        "data": data.title,
-        "hardware": hardware(),
-        "versions": versions(),
-        "threads": chosen.threads,
-        "rounds": chosen.rounds,
-        "batch_size": chosen.batch_size,
-        "date": today(),
-        "results": results,
-    }
-    folder.write_json("resnet_training.json", everything)
-    folder.write_text("resnet_training.txt", "\n".join(map(text, results)))
-    print(f"written to {folder.path}")
+    write(folder, "resnet_training", title, chosen, results, text)
 
 
 if __name__ == "__main__":
