@@ -55,7 +55,7 @@ SET_UPS = {"as_run": "as run", "as_described": "as described"}
 LAYERS = ("convolution 1", "convolution 2", "convolution 3", "dense 1", "dense 2", "output layer")
 SHAPES = f"h(x) of the first channel after each convolution, S = {S}"
 PICTURES = {f"shapes_{key}": f"{SHAPES}, {title}" for key, title in SET_UPS.items()}
-Trainings = Mapping[tuple[str, str], Sequence[Block]]  # by group and name, one for each seed
+TrainingRuns = Mapping[tuple[str, str], Sequence[Block]]  # by group and name, one for each seed
 By = Callable[[Training], Outcomes]
 
 
@@ -145,23 +145,23 @@ class AdaptiveActivations(TrainedStudy):
     # -- the report ------------------------------------------------------------------------------
 
     def report(self, folder: Path, summary: Mapping[str, Any]) -> Report:
-        trainings = _trainings(summary)
-        groups = {title: _group(trainings, key) for key, title in SET_UPS.items()}
+        training_runs = _training_runs(summary)
+        groups = {title: _group(training_runs, key) for key, title in SET_UPS.items()}
         claims = {title: summary["claims"][key] for key, title in SET_UPS.items()}
         theirs = published_title(summary["size"]["epochs"], FULL.epochs)
         shown: Sequence[Told] = _shapes(summary) or pictures(folder, PICTURES)
         sections = [
             claims_section(claims, CLAIMS, "Text and run agree in the last four.", theirs),
-            Section("Number of hinges (table 21)", _hinge_table(trainings, summary)),
+            Section("Number of hinges (table 21)", _hinge_table(training_runs, summary)),
             Section(
                 "APL, ReLU, leaky ReLU (table 22)",
-                [*_function_table(trainings), *learning_charts(groups)],
+                [*_function_table(training_runs), *learning_charts(groups)],
             ),
             Section("Learned shapes", [Prose([SHAPE]), *shown]),
-            Section("Depth", [_depths(trainings), *_depth_table(trainings)]),
+            Section("Depth", [_depths(training_runs), *_depth_table(training_runs)]),
             set_up_section(_set_up(summary), summary, [_sizes(summary)], NOTE),
         ]
-        if all("gradients" in block for blocks in trainings.values() for block in blocks):
+        if all("gradients" in block for blocks in training_runs.values() for block in blocks):
             sections.insert(-1, Section("Layer by layer", layer_charts(groups, LAYERS)))
         return Report(
             "Adaptive piecewise linear units on CIFAR-10: as run and as described",
@@ -169,8 +169,8 @@ class AdaptiveActivations(TrainedStudy):
             "Do activation functions that are learned, h(x) = max(0, x) + Σ_s a_s max(0, b_s − x), "
             "beat ReLU, and does the number of hinges S matter? The study said yes to both; its "
             "run differs from its text in three points.",
-            _answer(summary, trainings),
-            [_hinges(trainings)],
+            _answer(summary, training_runs),
+            [_hinges(training_runs)],
             held_in(claims),
             sections,
             _warning(summary),
@@ -235,7 +235,7 @@ def _first_channels(figures: Figures) -> dict[str, list[dict[str, list[float]]]]
 # -- what the report says ----------------------------------------------------------------------
 
 
-def _trainings(summary: Mapping[str, Any]) -> Trainings:
+def _training_runs(summary: Mapping[str, Any]) -> TrainingRuns:
     found: dict[tuple[str, str], list[Block]] = {}
     for run in summary["runs"]:
         for training in run["trainings"]:
@@ -243,18 +243,18 @@ def _trainings(summary: Mapping[str, Any]) -> Trainings:
     return found
 
 
-def _runs(trainings: Trainings, key: str) -> dict[str, Sequence[Block]]:
+def _runs(training_runs: TrainingRuns, key: str) -> dict[str, Sequence[Block]]:
     """The three functions; as run, leaky ReLU is the same, and APL is the network of S = 5."""
-    runs = {name: trainings["functions_as_described", name] for name in FUNCTIONS}
+    runs = {name: training_runs["functions_as_described", name] for name in FUNCTIONS}
     if key == "as_run":
-        runs["apl"] = trainings["hinges_as_described", str(S)]
-        runs["relu"] = trainings["functions_as_run", "relu"]
+        runs["apl"] = training_runs["hinges_as_described", str(S)]
+        runs["relu"] = training_runs["functions_as_run", "relu"]
     return runs
 
 
-def _group(trainings: Trainings, key: str) -> Group:
+def _group(training_runs: TrainingRuns, key: str) -> Group:
     study = {name: vars(series) for name, series in published().functions.items()}
-    return Group(_runs(trainings, key), study)
+    return Group(_runs(training_runs, key), study)
 
 
 def _accuracies(runs: Sequence[Block]) -> list[float]:
@@ -265,13 +265,13 @@ def _mean(runs: Sequence[Block]) -> float:
     return float(np.mean(_accuracies(runs)))
 
 
-def _answer(summary: Mapping[str, Any], trainings: Trainings) -> str:
+def _answer(summary: Mapping[str, Any], training_runs: TrainingRuns) -> str:
     apl, hinges = (
         in_both(*(word(summary["claims"][key], claim) for key in SET_UPS))
         for claim in (ABOVE_RELU, HINGES_MATTER)
     )
     cells = (("hinges_as_run", "1"), ("hinges_as_run", "10"), ("hinges_as_described", "10"))
-    first, final, new = (percent(_mean(trainings[cell])) for cell in cells)
+    first, final, new = (percent(_mean(training_runs[cell])) for cell in cells)
     return (
         f"{sentence(apl)} for APL against ReLU; {hinges} for the number of hinges: on the test "
         f"images the network that is trained on from S = 1 to S = 10 goes from {first} to {final}, "
@@ -297,9 +297,9 @@ def _by_number(name: str, x: Sequence[int], runs: Sequence[Sequence[Block]], col
     return over(name, x, values, colour=colour)
 
 
-def _hinges(trainings: Trainings) -> Chart:
+def _hinges(training_runs: TrainingRuns) -> Chart:
     series = [
-        _by_number(title, HINGES, [trainings[f"hinges_{key}", str(s)] for s in HINGES], colour)
+        _by_number(title, HINGES, [training_runs[f"hinges_{key}", str(s)] for s in HINGES], colour)
         for colour, (key, title) in zip((1, 4), SET_UPS.items(), strict=True)
     ]
     theirs = [100 * last(published().hinges[s]) for s in HINGES]
@@ -309,11 +309,11 @@ def _hinges(trainings: Trainings) -> Chart:
     return Chart("Accuracy by number of hinges", about, "S", PER_CENT, series, name="hinges")
 
 
-def _hinge_table(trainings: Trainings, summary: Mapping[str, Any]) -> list[Told]:
+def _hinge_table(training_runs: TrainingRuns, summary: Mapping[str, Any]) -> list[Told]:
     study, epochs = published(), summary["size"]["epochs"]
     rows = []
     for i, s in enumerate(HINGES, 1):
-        run, new = (percent(_mean(trainings[f"hinges_{key}", str(s)])) for key in SET_UPS)
+        run, new = (percent(_mean(training_runs[f"hinges_{key}", str(s)])) for key in SET_UPS)
         theirs = percent(last(study.hinges[s]))
         rows.append([str(s), theirs, run, str(epochs * i), new, str(epochs)])
     head = ["S", "published", "as run", "epochs so far", "as described", "epochs"]
@@ -326,14 +326,14 @@ def _hinge_table(trainings: Trainings, summary: Mapping[str, Any]) -> list[Told]
     return [Table("Test accuracy after the last epoch", head, rows), Prose([note])]
 
 
-def _function_table(trainings: Trainings) -> list[Told]:
+def _function_table(training_runs: TrainingRuns) -> list[Told]:
     study = json.loads(PUBLISHED_FILE.read_text(encoding="utf-8"))["table_22"]["rows"]
     rows = []
     for name, theirs in zip(FUNCTIONS, study.values(), strict=True):
         loss, test_loss, accuracy = theirs.values()
         cells = [f"{loss:.3f}, {test_loss:.3f}, {percent(accuracy / 100)}"]
         for key in SET_UPS:
-            some = _runs(trainings, key)[name]
+            some = _runs(training_runs, key)[name]
             first = np.mean([block["train_loss"][0] for block in some])
             tested = np.mean([block["test_loss"][-1] for block in some])
             cells.append(f"{first:.3f}, {tested:.3f}, {percent(_mean(some))}")
@@ -372,18 +372,18 @@ def _shapes(summary: Mapping[str, Any]) -> list[Chart]:
     )
 
 
-def _depths(trainings: Trainings) -> Chart:
+def _depths(training_runs: TrainingRuns) -> Chart:
     series = [
-        _by_number(f, DEPTHS, [trainings[f"depth_{d}", f] for d in DEPTHS], function_colour(f))
+        _by_number(f, DEPTHS, [training_runs[f"depth_{d}", f] for d in DEPTHS], function_colour(f))
         for f in FUNCTIONS
     ]
     about = "Test accuracy after the last epoch of smaller networks with 3, 5 and 7 layers."
     return Chart("Accuracy by depth", about, "layers", PER_CENT, series, name="depth")
 
 
-def _depth_table(trainings: Trainings) -> list[Told]:
+def _depth_table(training_runs: TrainingRuns) -> list[Told]:
     rows = [
-        [str(d), *(percent(_mean(trainings[f"depth_{d}", name])) for name in FUNCTIONS)]
+        [str(d), *(percent(_mean(training_runs[f"depth_{d}", name])) for name in FUNCTIONS)]
         for d in DEPTHS
     ]
     note = "Convolutions 3×3, the mean of each channel, one dense layer."
