@@ -206,6 +206,12 @@ def test_every_activation_has_its_report(run):
     assert set(summary(folder)["networks"]) == set(names)
 
 
+def test_why_there_is_a_stand_in_ends_with_one_full_stop(run):
+    found = summary(run("--epochs", "1", *HIDDEN)) | {"dataset_note": "The server was not found."}
+    warning = str(STUDY.report(Path(), found).warning)
+    assert "Not CIFAR-100: The server was not found. Not the published set-up" in warning
+
+
 def test_a_run_on_cifar_100_is_not_called_a_stand_in(run, capsys):
     folder = run("--epochs", "1", *HIDDEN, name="cifar-100", title="CIFAR-100")
     report = (folder / "report.md").read_text(encoding="utf-8")

@@ -308,7 +308,7 @@ def _warning(summary: Mapping[str, Any]) -> str | Told:
     said = f"Not the published set-up: {'; '.join(differs)}." if differs else ""
     if summary["dataset"] == "cifar-100":
         return said
-    note = summary.get("dataset_note", "")
+    note = summary.get("dataset_note", "").removesuffix(".")
     said = f"Not CIFAR-100: {note}. {said}" if note else f"Not CIFAR-100. {said}"
     return Typed(f"{said} What this run shows says nothing about the published figures.")
 
