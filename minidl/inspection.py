@@ -152,8 +152,9 @@ def unit_figures(network: Network) -> list[UnitFigures]:
 def dead_units(network: Network, examples: Examples, batch_size: int = 256) -> dict[str, Array]:
     """Which units have a flat slope for every one of the examples: (units,) bool by layer.
 
-    All examples go forward, ``batch_size`` at a time, as in inference.  On a few dozen
-    examples, as in :func:`probe`, a unit may look dead that is not.
+    The examples go forward, ``batch_size`` at a time, as in inference, until every unit has been
+    seen to live; all of them where one is dead.  On a few dozen examples, as in :func:`probe`, a
+    unit may look dead that is not.
     """
     batch_size = checks.whole("dead_units", "batch_size", batch_size)
     dead: dict[str, Array] = {}
@@ -162,6 +163,8 @@ def dead_units(network: Network, examples: Examples, batch_size: int = 256) -> d
         network.forward(x)
         for name, flat in _flat_slopes(network):
             dead[name] = dead[name] & _in_all(flat) if name in dead else _in_all(flat)
+        if not any(units.any() for units in dead.values()):
+            break
     return dead
 
 

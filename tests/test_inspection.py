@@ -230,3 +230,19 @@ def test_dead_units_are_those_that_are_flat_for_every_example(device):
     assert not to_numpy(found["dense_2"]).any()
     figures = {units.layer: units.dead for units in unit_figures(network)}
     assert figures == {name: float(units.mean()) for name, units in found.items()}
+
+
+def test_examples_go_forward_until_every_unit_has_lived(monkeypatch):
+    """All of them where a unit is dead."""
+    network = Network([Dense(2, 3, "relu")], 2, rng=0)
+    network["dense_1"].W[...] = 1
+    inputs = np.array([[-1], [1], [1], [1]], np.float32).repeat(2, axis=1)
+    examples = Examples(inputs, np.zeros(4, int))
+    passes: list[int] = []
+    forward = network.forward
+    monkeypatch.setattr(network, "forward", lambda x: passes.append(len(x)) or forward(x))
+    assert not dead_units(network, examples, batch_size=1)["dense_1"].any()
+    assert len(passes) == 2
+    network["dense_1"].b[0] = -100
+    assert dead_units(network, examples, batch_size=1)["dense_1"].tolist() == [True, False, False]
+    assert len(passes) == 2 + 4
