@@ -25,7 +25,7 @@ def normal_cdf(z: Array) -> Array:
     if z.dtype != np.float32:
         return special(z).erfc(-z / math.sqrt(2)) / 2
     t = 1 / (1 + np.abs(z) * np.float32(math.sqrt(1 / 8)))
-    p = np.float32(FIT[0])
+    p: Array | np.float32 = np.float32(FIT[0])
     for coefficient in FIT[1:]:
         p = p * t + np.float32(coefficient)
     tail = t * np.exp(p - z * z / 2) / 2

@@ -10,9 +10,10 @@ from types import ModuleType
 from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 # A NumPy or a CuPy array: one name serves for both.
-Array: TypeAlias = np.ndarray
+Array: TypeAlias = NDArray[Any]
 
 IN_CACHE = 32 * 1024  # entries of an array, where a formula has several of that size
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from minidl.backend import Array, checks, namespace, to_numpy
+from minidl.backend import Array, checks, is_array, namespace, to_numpy
 from minidl.gradcheck.point import door, generators, larger_batch
 from minidl.layers import Layer
 
@@ -236,7 +236,7 @@ def _fitting(problems: Problems, found: dict[str, Any], variables: dict[str, Arr
     gradients = {}
     for name, gradient in found.items():
         variable = variables[name]
-        if not checks.is_array(gradient):
+        if not is_array(gradient):
             got = checks.shown(gradient)
         elif (gradient.shape, gradient.dtype) != (variable.shape, variable.dtype):
             got = f"{gradient.dtype} {gradient.shape}"

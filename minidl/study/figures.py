@@ -200,7 +200,7 @@ def write_figure(path: Path, figure: Figure) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     with whole_file(path.with_name(f"{path.name}.png"), "wb") as file:
-        FigureCanvasAgg(figure).print_png(file)
+        FigureCanvasAgg(figure).print_png(file)  # type: ignore[no-untyped-call]
     FigureCanvasBase(figure)  # takes the place of the one that keeps the pixels
     figure.set_layout_engine(None)
     with whole_file(path.with_name(f"{path.name}.svg"), "wb") as file:

@@ -24,7 +24,6 @@ from minidl.study.tables import counted
 from studies.activation_study.claims import (
     CLAIMS,
     NONE_IS_BEST,
-    PATIENCE,
     TABLES,
     TITLES,
     Grid,
@@ -39,6 +38,7 @@ from studies.activation_study.training import (
     BATCH_SIZE,
     EPOCHS,
     OPTIMIZERS,
+    PATIENCE,
     PIXELS,
     SET_UPS,
     Cell,

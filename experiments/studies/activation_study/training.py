@@ -136,7 +136,7 @@ def build_network(
 
 
 def build_optimizer(name: str) -> Optimizer:
-    return {"sgd": lambda: SGD(0.001, momentum=0.9), "adam": lambda: Adam(0.001)}[name]()
+    return SGD(0.001, momentum=0.9) if name == "sgd" else Adam(0.001)
 
 
 def train_cell(
