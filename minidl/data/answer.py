@@ -137,7 +137,7 @@ class _Adapter(HTTPAdapter):
 def _reported(kind: Any, lines: Lines) -> Any:
     """The class of connections ``kind``; ``lines`` is told of each socket before it is used."""
 
-    class Reported(kind):  # type: ignore[misc]  # a class that is known at run time
+    class Reported(kind):
         def _new_conn(self) -> socket.socket:
             opened = super()._new_conn()
             lines.add(opened)
