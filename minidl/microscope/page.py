@@ -11,8 +11,8 @@ from minidl._printable import printable
 from minidl.microscope.backward_signal import Stop, factors
 from minidl.microscope.parts import LooksPart, StepsPart
 from minidl.microscope.run import NetworkLooks, looks_of
-from minidl.pages import Chart, Page, Prose, Section, Series
-from minidl.pages.colours import function_colour, layer_colour, told_apart
+from minidl.pages import Chart, Page, Prose, Section, Series, in_order
+from minidl.pages.colours import function_colour, told_apart
 
 ASSETS = Path(__file__).parent / "assets"
 SCRIPTS = ("reader.js", "pictures.js", "histograms.js", "microscope.js", "steps.js")
@@ -165,7 +165,7 @@ def factor_charts(networks: Sequence[NetworkLooks]) -> list[Chart]:
     series = []
     for network in networks:
         stops = network.looks[0].signal[1:]
-        layers = list(dict.fromkeys(stop.layer for stop in stops))
+        layers = list(dict.fromkeys(stop.layer for stop in reversed(stops)))
         rows = [factors(look.signal) for look in network.looks]
         for i, stop in enumerate(stops):
             series.append(
@@ -173,7 +173,7 @@ def factor_charts(networks: Sequence[NetworkLooks]) -> list[Chart]:
                     stop.layer,
                     [look.epoch for look in network.looks],
                     [row[i] for row in rows],
-                    colour=layer_colour(layers.index(stop.layer)),
+                    **in_order(layers.index(stop.layer), len(layers)),
                     panel=network.name,
                     where={"factor of": FACTORS[stop.through]},
                 )

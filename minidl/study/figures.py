@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minidl.pages.chart import MARKERS, Chart, Series, finite
-from minidl.pages.colours import FUNCTIONS, LAYERS, function_colour, ink
+from minidl.pages.colours import FUNCTIONS, function_colour, ink
 from minidl.storage.files import whole_file
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COLOURS = {name: ink(function_colour(name)) for name in FUNCTIONS}
-LAYER_COLOURS = tuple(map(ink, LAYERS))
 MOST_COLUMNS = 5  # of panels side by side
 MARKED = 30  # points of a line at most, for each to have its dot
 SHAPES = dict(zip(MARKERS, "os^D*P2", strict=True))  # as matplotlib calls them
