@@ -170,7 +170,8 @@ def _stop(entry: Any, norm: float, predicted: float, number: int) -> Stop:
         case [str(array), str(through), str(layer)] if (
             through in THROUGH and (through == THROUGH[0]) == begins
         ):
-            return Stop(array, through, layer, norm, predicted if math.isfinite(predicted) else None)
+            known = predicted if math.isfinite(predicted) else None
+            return Stop(array, through, layer, norm, known)
     raise NpzError(f"expected a stop of the signal, got {entry!r:.100}")
 
 

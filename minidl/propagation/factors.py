@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from minidl.activations import Activation
-from minidl.backend import Array, to_numpy
+from minidl.backend import Array, checks, to_numpy
 from minidl.layers import Dense, Dropout, Flatten
 from minidl.network import Network
 from minidl.propagation.mean_field import MeanField
@@ -32,7 +32,17 @@ def layer_factors(network: Network, x: Array) -> dict[str, LayerFactors]:
         q = n_in E W² mean x² + E b²        z ~ N(0, q), for each example
         E f'(z)²                            its mean over the examples
         mean x² of the next layer = E f(z)²
+
+    Raises
+    ------
+    ValueError
+        for what is no network, and an x that does not fit it.
     """
+    checks.instance("layer_factors", "network", network, Network)
+    checks.array("layer_factors", "x", x)
+    if not network.takes(x.shape[1:]) or not len(x):
+        shape = ", ".join(map(str, network.input_shape))
+        raise ValueError(f"layer_factors: expected x (N, {shape}), got {x.shape}")
     found: dict[str, LayerFactors] = {}
     x2: np.ndarray | None = _mean_square(x)  # (N,)
     for layer in network.layers:
@@ -48,7 +58,7 @@ def layer_factors(network: Network, x: Array) -> dict[str, LayerFactors]:
 
 
 def _through(f: Activation, q: np.ndarray) -> tuple[float | None, np.ndarray | None]:
-    """√E f'(z)², and E f(z)² of each example (N,); None for a function that theory does not take."""
+    """√E f'(z)², and E f(z)² of each example (N,); None for a function that is not taken."""
     try:
         field = MeanField(f)
         return math.sqrt(field.chis(q).mean()), field.variances(q)
