@@ -178,7 +178,7 @@ class Chart:
         )
 
 
-def in_order(place: int, count: int) -> dict[str, int]:
+def in_order(place: int, count: int) -> dict[str, Any]:
     """Colour and variant of one of ``count`` layers, or of other things in an order, from 0.
 
     Tones alone are close to their neighbours, so each has a marker as well, but the first.

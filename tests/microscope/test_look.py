@@ -35,7 +35,6 @@ from minidl.microscope.look import (
     spread_out,
     value_edges,
 )
-
 from minidl.propagation import layer_factors
 
 RNG = np.random.default_rng(5)
