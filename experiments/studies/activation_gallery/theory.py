@@ -14,8 +14,8 @@ from studies.activation_gallery.entries import Entry
 
 Q = 1.0  # the variance of z that χ is given at
 EXPLAINED = (
-    "In a wide layer with weights of variance σ_w²/n_in, z is normal. χ = σ_w² E f'(z)² is what the "
-    "layer multiplies the squared gradient by; here σ_w² = 1 and z ~ N(0, 1). A critical "
+    "In a wide layer with weights of variance σ_w²/n_in, z is normal. χ = σ_w² E f'(z)² is what "
+    "the layer multiplies the squared gradient by; here σ_w² = 1 and z ~ N(0, 1). A critical "
     "initialisation, σ_w² for the weights and σ_b² for the biases, keeps both signal and gradient "
     "through any number of layers, at the variance q of z; at q = 0 the signal shrinks, slowly. "
     "Computed by `minidl.propagation`; `minidl.initializers.critical` makes weights and biases of "

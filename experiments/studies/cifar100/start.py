@@ -135,8 +135,8 @@ def _table(starts: Mapping[str, Any]) -> Table:
             shares = [_share(passed[by], i) for by in ("predicted", "measured")]
             ratio = figure(ours[i] / theory[i], 2) if theory[i] else "–"
             rows.append([name, label, *sizes, ratio, *shares])
-    head = ["network", "layer", "mean |∂L/∂W| × 10⁻³, predicted", "measured", "measured / predicted"]
-    head += ["squared signal let through, predicted", "measured"]
+    head = ["network", "layer", "mean |∂L/∂W| × 10⁻³, predicted", "measured"]
+    head += ["measured / predicted", "squared signal let through, predicted", "measured"]
     return Table("Before the first step", head, rows)
 
 
