@@ -32,6 +32,7 @@ from minidl.layers import (
     PositionEmbedding,
     PReLU,
     Residual,
+    RReLU,
     SelfAttention,
     SwiGLU,
 )
@@ -92,6 +93,7 @@ __all__ = [
     "PReLU",
     "PositionEmbedding",
     "RMSprop",
+    "RReLU",
     "Residual",
     "SelfAttention",
     "Sentences",

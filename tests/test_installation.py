@@ -1,8 +1,13 @@
-"""``pip install -e .`` makes minidl importable from every folder, also the one above the clone."""
+"""``pip install -e .`` makes minidl importable from every folder, also the one above the clone.
+
+And the extras that messages and pages tell to install are there.
+"""
 
 from __future__ import annotations
 
+import configparser
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,6 +17,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
+EXTRA = re.compile(r"'minidl\[(\w+)\]'")
 BUILD = "import setuptools.build_meta as b, sys; b.build_editable(sys.argv[1])"
 USE = """
 import site, sys
@@ -57,3 +63,11 @@ def test_the_clones_own_name_does_not_hide_it(clone, installed):
         )
         assert done.returncode == 0, done.stderr
         assert done.stdout.split() == ["Dense", str(clone / "minidl" / "__init__.py")]
+
+
+def test_each_extra_that_is_named_is_there():
+    texts = [*(ROOT / "minidl").rglob("*.py"), *ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+    named = {name for text in texts for name in EXTRA.findall(text.read_text("utf-8"))}
+    settings = configparser.ConfigParser()
+    settings.read(ROOT / "setup.cfg")
+    assert {"fast", "weights"} <= named <= set(settings["options.extras_require"])

@@ -31,6 +31,7 @@ from minidl import (
     PositionEmbedding,
     PReLU,
     Residual,
+    RReLU,
     SelfAttention,
     SwiGLU,
 )
@@ -54,6 +55,7 @@ LAYERS: dict[str, tuple[Callable[[], Layer], tuple[int, ...]]] = {
     "batch norm of maps": (lambda: BatchNorm(4, momentum=0.7, epsilon=1e-3), MAPS),
     "prelu of units": (lambda: PReLU(4), UNITS),
     "prelu of maps": (lambda: PReLU(4), MAPS),
+    "rrelu": (lambda: RReLU(0.2, 0.6), MAPS),
     "apl of units": (lambda: APL(4, hinges=1), UNITS),
     "apl of maps": (lambda: APL(4, hinges=5), MAPS),
     "glu of units": (GLU, UNITS),
@@ -229,6 +231,13 @@ def in_torch(layer: Layer, p: dict[str, Any]) -> Callable[[Any, bool], Any]:
             x = in_torch(inside, p)(x, training)
         return x
 
+    def rrelu(x: Any, training: bool) -> Any:
+        """PyTorch's own in inference; in training with the slopes that the layer draws."""
+        if not training:
+            return F.rrelu(x, layer.low, layer.high)
+        u = torch.tensor(layer.sample(tuple(x.shape)), dtype=x.dtype)
+        return torch.where(x > 0, x, (layer.low + (layer.high - layer.low) * u) * x)
+
     functions = {
         "square": torch.square,
         "gelu": F.gelu,
@@ -251,6 +260,7 @@ def in_torch(layer: Layer, p: dict[str, Any]) -> Callable[[Any, bool], Any]:
     return {
         BatchNorm: batch_norm,
         PReLU: lambda x, training: F.prelu(x, *own),
+        RReLU: rrelu,
         APL: apl,
         GLU: lambda x, training: F.glu(x, dim=features(x)),
         LayerNorm: lambda x, training: F.layer_norm(x, x.shape[-1:], *own, layer.epsilon),

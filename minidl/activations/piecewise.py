@@ -103,8 +103,9 @@ class RandomizedLeakyReLU(LeakyReLU):
     Source: Xu, Wang, Chen and Li, Empirical Evaluation of Rectified Activations, 2015, section
     2.4.  In their training each negative z has an α of its own, drawn from U(l, u); outside of
     it all have the mean.  An activation function draws nothing and keeps nothing, so this is
-    the function with the mean, in training, too: the leaky ReLU that the random ones average
-    to.  l = 1/8 and u = 1/3 unless given, as in PyTorch.  The kink is at 0, where f' = α.
+    the function with the mean, in training, too: the one of inference.  The layer that draws
+    is :class:`minidl.RReLU`.  l = 1/8 and u = 1/3 unless given, as in PyTorch.  The kink is at
+    0, where f' = α.
     """
 
     name = "randomized_leaky_relu"

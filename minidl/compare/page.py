@@ -48,7 +48,7 @@ def comparison(runs: Sequence[Compared]) -> Page:
     sections = [
         Section("Curves", learned),
         Section("Results", [_results(runs), *_missing(runs)]),
-        Section("Options", list(_differences([run.options for run in runs], labels))),
+        Section("Options", list(_differences(_options(runs), labels))),
         Section("Machine", list(_differences([run.conditions for run in runs], labels))),
     ]
     question = "What differs between these runs, in options and in results?"
@@ -159,7 +159,7 @@ def _answer(runs: Sequence[Compared]) -> Typed:
         for key, curves in run.networks.items()
         if "test_accuracy" in curves
     }
-    options = _differing([run.options for run in runs])
+    options = _differing(_options(runs))
     differing = ", ".join(options) if len(options) <= FEW else f"{len(options)} options"
     differing = differing or "no option"
     known = {name: share for name, share in last.items() if not np.isnan(share)}
@@ -189,6 +189,18 @@ def _missing(runs: Sequence[Compared]) -> Iterator[Part]:
 
 
 # -- options ----------------------------------------------------------------------------------
+
+
+def _options(runs: Sequence[Compared]) -> list[dict[str, str]]:
+    """What was chosen in each run, the study first.
+
+    A run that does not say whose it is differs from no other in that.
+    """
+    studies = {run.study for run in runs}
+    is_told = None not in studies or len(studies) > 2
+    return [
+        ({"study": run.study} if is_told and run.study else {}) | dict(run.options) for run in runs
+    ]
 
 
 def _differing(options: Sequence[Mapping[str, str]]) -> list[str]:

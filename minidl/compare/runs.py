@@ -39,6 +39,7 @@ class Compared:
     """One run of those on a page."""
 
     label: str
+    study: str | None  # None: the folder is of a time when runs did not say it
     options: Mapping[str, str]  # what was chosen
     conditions: Mapping[str, str]  # machine, software, date, command
     networks: Mapping[Key, Curves]
@@ -78,8 +79,7 @@ def _read(folder: Path, label: str) -> Compared:
         )
     summary, study = read_summary(folder), study_of(folder)
     try:
-        options = {"study": study} if study else {}
-        options |= _said({k: v for k, v in summary.items() if k not in CONDITIONS | OUTCOMES})
+        options = _said({k: v for k, v in summary.items() if k not in CONDITIONS | OUTCOMES})
         conditions = _said({k: v for k, v in summary.items() if k in CONDITIONS - OUTCOMES})
         networks = {key: _curves(seeds) for key, seeds in _networks(folder, summary).items()}
     except MISFITS as error:
@@ -93,7 +93,7 @@ def _read(folder: Path, label: str) -> Compared:
             f"{folder}: expected a run with accuracy or loss by epoch in its summary.json, got one "
             "without; its report.html shows what it has"
         )
-    return Compared(label, options, conditions, networks)
+    return Compared(label, study, options, conditions, networks)
 
 
 def _said(entries: Mapping[str, Any]) -> dict[str, str]:

@@ -19,6 +19,7 @@ from minidl.layers.max_pool import MaxPool2D
 from minidl.layers.position_embedding import PositionEmbedding
 from minidl.layers.prelu import PReLU
 from minidl.layers.residual import Residual
+from minidl.layers.rrelu import RReLU
 from minidl.layers.self_attention import SelfAttention
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "MaxPool2D",
     "PReLU",
     "PositionEmbedding",
+    "RReLU",
     "Residual",
     "SelfAttention",
     "SwiGLU",

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from minidl.backend import Array, checks
-from minidl.layers._base import Layer
+from minidl.layers._noise import Noise
 
 
-class Dropout(Layer):
+class Dropout(Noise):
     """y = x ∘ m while training, each m_i = 0 with probability ``rate`` and else 1 / (1 − rate).
 
     Backward: dx = dy ∘ m.  The expected value of y is x, so inference is y = x.
     Source: Srivastava et al., JMLR 15 (2014), in the "inverted" form of their
-    section 10.  The mask is drawn anew at each training step, on the CPU and in
-    float32 whatever the network's type, so that all of them drop the same units.
+    section 10.  The mask is drawn anew at each training step; networks of float32 and float64
+    drop the same units.
     """
 
     mask: Array | None = None  # m of the last forward, shape of x; None in inference
@@ -22,13 +20,13 @@ class Dropout(Layer):
     def __init__(self, rate: float) -> None:
         self.rate = checks.below_one("Dropout", "rate", rate)
 
-    def initialize(self, rng: np.random.Generator) -> None:
-        own = rng.spawn(1)[0]
-        self.rng = own if self.rate else None  # with a rate of 0 nothing is drawn
+    @property
+    def is_random(self) -> bool:
+        return self.rate > 0
 
     def forward(self, x: Array, training: bool = False) -> Array:
         self.x = x
-        self.mask = self._draw_mask(x) if training and self.rate else None
+        self.mask = self._draw_mask(x) if training and self.is_random else None
         self.y = x if self.mask is None else x * self.mask
         return self.y
 
@@ -40,14 +38,6 @@ class Dropout(Layer):
     def _draw_mask(self, x: Array) -> Array:
         u = self.drawn(x.shape, like=x)
         return (u >= self.rate).astype(x.dtype) * (1 / (1 - self.rate))
-
-    def sample(self, shape: tuple[int, ...]) -> np.ndarray:
-        """Uniform numbers from 0 to 1."""
-        if self.rng is None:
-            raise RuntimeError(
-                f"{self!r}: has no generator yet; call build(rng), or make it part of a Network"
-            )
-        return self.rng.random(shape, dtype=np.float32)
 
     def __repr__(self) -> str:
         return f"Dropout({self.rate:g})"

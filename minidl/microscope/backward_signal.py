@@ -26,6 +26,7 @@ class Stop:
     through: str  # one of THROUGH, the last thing it went through
     layer: str  # and the layer to which that belongs; empty for the loss
     norm: float  # ‖∂L/∂array‖, the root of the sum over all examples and units
+    predicted: float | None = None  # what theory says of its factor, if it says anything
 
 
 def backward_signal(network: Network, dlogits: Array) -> list[Stop]:

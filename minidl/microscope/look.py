@@ -7,7 +7,7 @@ most 16 units of a layer, in a byte for each weight.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from minidl.layers._affine import Affine
 from minidl.losses import Loss
 from minidl.microscope.backward_signal import Stop, backward_signal
 from minidl.network import Network
+from minidl.propagation import layer_factors
 
 UNITS = 16  # of a layer, as pictures and with histograms of their own
 WEIGHTS = 24_576  # in a layer's pictures: those of 8 colour images of 32 × 32
@@ -95,7 +96,7 @@ def look_at(network: Network, loss: Loss, x: Array, targets: Array, epoch: int) 
     ``dtheta`` is overwritten; nothing that a training reads is changed.
     """
     value, dlogits = loss(network.forward(x), targets, "sum")
-    signal = backward_signal(network, dlogits)
+    signal = _with_theory(network, x, backward_signal(network, dlogits))
     layers = []
     before: Layer | None = None
     for layer in network.walk():
@@ -103,6 +104,17 @@ def look_at(network: Network, loss: Loss, x: Array, targets: Array, epoch: int) 
             layers.append(_look_at_layer(layer, before))
         before = layer
     return Look(epoch, len(x), float(value), signal, layers)
+
+
+def _with_theory(network: Network, x: Array, stops: list[Stop]) -> list[Stop]:
+    """The stops with the factors that random weights of that size would have."""
+    known = layer_factors(network, x)
+    return [
+        replace(stop, predicted=getattr(known[stop.layer], stop.through))
+        if stop.layer in known
+        else stop
+        for stop in stops
+    ]
 
 
 def _look_at_layer(layer: Affine, before: Layer | None) -> LayerLook:

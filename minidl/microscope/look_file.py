@@ -24,6 +24,7 @@ from minidl.storage.npz import NpzError, NpzReader
 # examples, units of a layer and numbers in a picture.
 MANIFEST, ENTRIES, SIZE = 1 << 20, 1000, 1 << 24
 
+VERSION = 2  # version 1 has no predicted factors
 FOLDER = "microscope"  # in that of a run; in it a folder for each network
 NAME = re.compile(r"epoch-\d{4,}\.npz", re.ASCII)
 TEXTS = ("name", "text", "activation", "formula", "derivative")
@@ -79,7 +80,7 @@ def write_look(path: str | os.PathLike[str], look: Look) -> None:
     """
     manifest = {
         "format": "minidl-look",
-        "version": 1,
+        "version": VERSION,
         "epoch": look.epoch,
         "examples": look.examples,
         "signal": [[stop.array, stop.through, stop.layer] for stop in look.signal],
@@ -96,6 +97,7 @@ def write_look(path: str | os.PathLike[str], look: Look) -> None:
         "manifest": np.array(json.dumps(manifest)),
         "loss": np.float64(look.loss),
         "norms": np.array([stop.norm for stop in look.signal]),
+        "predicted": np.array([stop.predicted for stop in look.signal], float),  # None: NaN
     }
     for layer in look.layers:
         for part in _parts(layer.units, layer.shape):
@@ -134,7 +136,7 @@ def _read(file: NpzReader) -> Look:
     match manifest:
         case {
             "format": "minidl-look",
-            "version": 1,
+            "version": 1 | 2 as version,
             "epoch": int(epoch),
             "examples": int(examples),
             "signal": [*stops],
@@ -147,24 +149,29 @@ def _read(file: NpzReader) -> Look:
         ):
             float64 = np.dtype(np.float64)
             norms = file.array("norms", (len(stops),), float64).tolist()
+            theory = np.full(len(stops), math.nan)
+            if version > 1:
+                theory = file.array("predicted", (len(stops),), float64)
             looked: dict[str, LayerLook] = {}
             for entry in layers:
                 layer = _layer(file, entry, looked)
                 looked[layer.name] = layer
-            signal = [_stop(*which) for which in zip(stops, norms, range(len(stops)), strict=True)]
+            numbered = zip(stops, norms, theory.tolist(), range(len(stops)), strict=True)
+            signal = [_stop(*which) for which in numbered]
             return Look(
                 epoch, examples, float(file.array("loss", (), float64)), signal, [*looked.values()]
             )
-    raise NpzError(f"expected the manifest of a look of version 1, got {manifest!r:.100}")
+    raise NpzError(f"expected the manifest of a look of version 1 or 2, got {manifest!r:.100}")
 
 
-def _stop(entry: Any, norm: float, number: int) -> Stop:
+def _stop(entry: Any, norm: float, predicted: float, number: int) -> Stop:
     begins = number == 0  # at the loss, where no other stop is
     match entry:
         case [str(array), str(through), str(layer)] if (
             through in THROUGH and (through == THROUGH[0]) == begins
         ):
-            return Stop(array, through, layer, norm)
+            known = predicted if math.isfinite(predicted) else None
+            return Stop(array, through, layer, norm, known)
     raise NpzError(f"expected a stop of the signal, got {entry!r:.100}")
 
 

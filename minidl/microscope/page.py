@@ -9,10 +9,11 @@ from pathlib import Path
 
 from minidl._printable import printable
 from minidl.microscope.backward_signal import Stop, factors
+from minidl.microscope.look import Look
 from minidl.microscope.parts import LooksPart, StepsPart
 from minidl.microscope.run import NetworkLooks, looks_of
-from minidl.pages import Chart, Page, Prose, Section, Series
-from minidl.pages.colours import function_colour, layer_colour, told_apart
+from minidl.pages import Chart, Page, Prose, Section, Series, in_order
+from minidl.pages.colours import BLACK, function_colour, told_apart
 
 ASSETS = Path(__file__).parent / "assets"
 SCRIPTS = ("reader.js", "pictures.js", "histograms.js", "microscope.js", "steps.js")
@@ -73,6 +74,7 @@ def microscope_page(folder: str | os.PathLike[str] | None, room: float = math.in
         opening=[signal_chart(networks)],
         sections=[
             Section("Layer by layer", [Prose([LAYERS, *looks.left_out()]), looks]),
+            Section("Predicted and measured", theory_charts(networks)),
             Section("Epoch by epoch", [left_chart(networks), *factor_charts(networks)]),
             steps,
         ],
@@ -165,7 +167,7 @@ def factor_charts(networks: Sequence[NetworkLooks]) -> list[Chart]:
     series = []
     for network in networks:
         stops = network.looks[0].signal[1:]
-        layers = list(dict.fromkeys(stop.layer for stop in stops))
+        layers = list(dict.fromkeys(stop.layer for stop in reversed(stops)))
         rows = [factors(look.signal) for look in network.looks]
         for i, stop in enumerate(stops):
             series.append(
@@ -173,7 +175,7 @@ def factor_charts(networks: Sequence[NetworkLooks]) -> list[Chart]:
                     stop.layer,
                     [look.epoch for look in network.looks],
                     [row[i] for row in rows],
-                    colour=layer_colour(layers.index(stop.layer)),
+                    **in_order(layers.index(stop.layer), len(layers)),
                     panel=network.name,
                     where={"factor of": FACTORS[stop.through]},
                 )
@@ -189,6 +191,49 @@ def factor_charts(networks: Sequence[NetworkLooks]) -> list[Chart]:
         sorted(series, key=lambda s: list(FACTORS.values()).index(s.where["factor of"])),
     )
     return [chart]
+
+
+def theory_charts(networks: Sequence[NetworkLooks]) -> list[Chart]:
+    """Each layer's factor beside the predicted one; nothing where theory says nothing."""
+    looks = [
+        (look, network, colour)
+        for network, colour in zip(networks, network_colours(networks), strict=True)
+        for look in network.looks
+    ]
+    series = [
+        Series(f"{network.name}, {by}", *side, panel=network.name, where=where)
+        for look, network, colour in sorted(looks, key=lambda one: one[0].epoch)
+        for through, title in FACTORS.items()
+        for where in [{"epoch": str(look.epoch), "factor of": title}]
+        for by, side in _beside(look, through, colour).items()
+    ]
+    if not series:
+        return []
+    chart = Chart(
+        "What theory says a layer multiplies the signal by",
+        "The predicted factors are those of random weights as large as these: √E f′(z)² for z "
+        "that are normal, and √(n_in E W²). They hold for wide layers before any training; where "
+        "the two come apart later, it is not the size of the weights that decides.",
+        "layer",
+        "factor",
+        series,
+        scales=("linear", "log"),
+        joined=True,
+    )
+    return [chart]
+
+
+def _beside(look: Look, through: str, colour: int) -> dict[str, tuple[list[str], list[float], int]]:
+    """Layers, values and colour of what is predicted and of what is measured, if there is any."""
+    known = [
+        (stop.layer, stop.predicted, factor)
+        for stop, factor in zip(look.signal[1:], factors(look.signal), strict=True)
+        if stop.through == through and stop.predicted is not None
+    ]
+    if not known:
+        return {}
+    layers, theory, found = map(list, zip(*reversed(known), strict=True))
+    return {"predicted": (layers, theory, BLACK), "measured": (layers, found, colour)}
 
 
 FACTORS = {"slope": "the slopes f′(z)", "weights": "the weights", "layer": "other layers"}

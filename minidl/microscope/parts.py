@@ -89,7 +89,12 @@ def _shown(look: Look) -> dict[str, Any]:
         "examples": look.examples,
         "loss": _number(look.loss),
         "signal": [
-            {**asdict(stop), "norm": _number(stop.norm), "factor": _number(factor)}
+            {
+                **asdict(stop),
+                "norm": _number(stop.norm),
+                "factor": _number(factor),
+                "predicted": _number(stop.predicted),
+            }
             for stop, factor in zip(look.signal, by, strict=True)
         ],
         "packed": pack(look),

@@ -44,7 +44,7 @@ policy lets no request out and no other script run; an event handler or a ``<scr
 in a part's HTML does nothing.
 """
 
-from minidl.pages.chart import Chart, Series
+from minidl.pages.chart import Chart, Series, in_order
 from minidl.pages.page import Page, Section
 from minidl.pages.parts import (
     Badge,
@@ -74,6 +74,7 @@ __all__ = [
     "Table",
     "Told",
     "Typed",
+    "in_order",
     "json_block",
     "markup",
     "slug",

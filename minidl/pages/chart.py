@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import Any
 
-from minidl.pages.colours import PALETTE, SHADES
+from minidl.pages.colours import PALETTE, SHADES, tone
 from minidl.pages.parts import json_block, markup, slug
 
 TICKS = 6  # along x, about
 # Of the points of a line, as Plot calls them. With three shades there are 21 variants of a line.
 MARKERS = ("circle", "square", "triangle", "diamond", "star", "cross", "wye")
 VARIANTS = len(MARKERS) * len(SHADES)
+NEXT = pow(len(SHADES), -1, len(MARKERS))
 THINNEST, THICKER, THICKEST = 1.8, 0.7, 4.6  # of lines; one that lies under another is thicker
 
 
@@ -31,7 +32,7 @@ class Series:
     name: str  # in the legend; one entry for all series of that name
     x: Sequence[float] | Sequence[str]
     y: Sequence[float | None]  # None or not finite: a gap
-    colour: int = 0  # 0 to 9
+    colour: int = 0  # of PALETTE
     published: bool = False
     panel: str = ""
     low: Sequence[float] | None = None  # a band around the line, as that of several seeds
@@ -175,6 +176,15 @@ class Chart:
             f'<figcaption><h3 id="chart-{name}-title">{escape(self.title)}</h3>'
             f"<p>{markup(self.legend)}</p></figcaption>{json_block(block)}</figure>"
         )
+
+
+def in_order(place: int, count: int) -> dict[str, Any]:
+    """Colour and variant of one of ``count`` layers, or of other things in an order, from 0.
+
+    Tones alone are close to their neighbours, so each has a marker as well, but the first.
+    """
+    marker = len(SHADES) * (place * NEXT % len(MARKERS))  # the variant without another shade
+    return {"colour": tone(place, count), "variant": marker}
 
 
 def ticks(places: Sequence[float]) -> list[float]:

@@ -1,4 +1,7 @@
-"""The colours of pages, figures and the microscope: one for each function, wherever it is drawn."""
+"""The colours of pages, figures and the microscope: a hue for each function, a tone for each layer.
+
+What has a hue is a function, or a network of it; what has none is a layer.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from collections.abc import Sequence
 
 # Okabe and Ito's colours, on light paper and on dark: told apart by colour-blind readers too, and
 # at least 3 : 1 against either.
-PALETTE = (
+HUES = (
     ("#7b3294", "#c79be0"),
     ("#cb4f00", "#ff9050"),
     ("#00805e", "#3fcf9f"),
@@ -18,10 +21,21 @@ PALETTE = (
     ("#555555", "#b5b5b5"),
     ("#000000", "#ffffff"),
 )
-BLACK = len(PALETTE) - 1
+BLACK = len(HUES) - 1
 FUNCTIONS = ("sigmoid", "relu", "tanh", "leaky_relu", "elu", "selu", "gelu", "swish", "linear")
-LAYERS = (4, 3, 2, 6, 7, 8, 0, 5, 9)  # of hidden layers: neighbours are told apart
-OUTPUT = 1
+# One slate in even steps of lightness, at least 3 : 1 as well: from what stands out most on its
+# paper to what does least.
+TONES = (
+    ("#0b1b2f", "#e9f3ff"),
+    ("#1a2c43", "#cedaeb"),
+    ("#2b3f58", "#b3c2d7"),
+    ("#3c526e", "#99abc3"),
+    ("#4d6685", "#7f94af"),
+    ("#607b9d", "#677e9b"),
+    ("#7690b0", "#4f6888"),
+)
+PALETTE = (*HUES, *TONES)
+APART = (4, 3, 2, 6, 7, 8, 0, 5, 9)  # for what is neither: neighbours are told apart
 # Shades of a colour: the share of black in it on light paper, of white on dark. Black becomes grey.
 SHADES = (0.0, 0.4, 0.65)
 GREYS = ("#a0a0a0", "#707070")
@@ -34,16 +48,16 @@ def function_colour(name: str) -> int:
 
 def told_apart(own: Sequence[int]) -> list[int]:
     """The colours, with free ones in place of those that an earlier one has."""
-    free = [colour for colour in range(len(PALETTE)) if colour not in own]
+    free = [colour for colour in range(len(HUES)) if colour not in own]
     return [
         colour if own.index(colour) == i or not free else free[i % len(free)]
         for i, colour in enumerate(own)
     ]
 
 
-def layer_colour(layer: int, count: int | None = None) -> int:
-    """The colour of a layer of ``count``, from 0; None: a hidden one."""
-    return OUTPUT if count is not None and layer == count - 1 else LAYERS[layer % len(LAYERS)]
+def tone(place: int, count: int) -> int:
+    """The colour of one of ``count`` layers, or of other things in an order, from 0."""
+    return len(HUES) + round(place * (len(TONES) - 1) / max(1, count - 1))
 
 
 def ink(colour: int, shade: int = 0) -> str:

@@ -12,12 +12,14 @@ from minidl.propagation.criticality import (
     critical_points,
     edge_of_chaos,
 )
+from minidl.propagation.factors import LayerFactors, layer_factors
 from minidl.propagation.mean_field import FixedPoint, MeanField, depth_scale
 from minidl.propagation.network import Signals, measured, predicted
 
 __all__ = [
     "Critical",
     "FixedPoint",
+    "LayerFactors",
     "MeanField",
     "Signals",
     "batch_norm_factor",
@@ -25,6 +27,7 @@ __all__ = [
     "critical_points",
     "depth_scale",
     "edge_of_chaos",
+    "layer_factors",
     "measured",
     "predicted",
     "residual_growth",

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from minidl.pages import Chart, Series
-from minidl.pages.colours import function_colour, layer_colour
+from minidl.pages import Chart, Series, in_order
+from minidl.pages.colours import function_colour
 
 PARTS = {"train": "training images (running)", "test": "test images"}
 LEARNED = {
@@ -142,10 +142,8 @@ def _layers(groups: Groups, layers: Sequence[str], figure: str) -> Iterator[Seri
                 values = np.array([run[figure][key] for run in runs], float)  # (seeds, epochs, …)
                 names = layer_names(runs[0], layers)
                 for i, label in enumerate(names[: values.shape[2]]):
-                    colour = layer_colour(i, len(names))
-                    yield runs_series(
-                        label, values[:, :, i], colour=colour, panel=name, where=where
-                    )
+                    more = {"panel": name, "where": where} | in_order(i, len(names))
+                    yield runs_series(label, values[:, :, i], **more)
         if figure == "gradients":
             for name, theirs in group.study.items():
                 values = np.array(theirs.get("gradients", np.empty((0, 0))), float)
@@ -154,10 +152,10 @@ def _layers(groups: Groups, layers: Sequence[str], figure: str) -> Iterator[Seri
                         f"layer {i + 1}",
                         range(1, len(values) + 1),
                         values[:, i].tolist(),
-                        colour=layer_colour(i),
                         published=True,
                         panel=f"{name}, published",
                         where={"set-up": title, kind: "weights"},
+                        **in_order(i, values.shape[1] + 1),  # the output layer is not among them
                     )
 
 

@@ -11,15 +11,16 @@ import time
 from pathlib import Path
 from typing import Any
 
+from minidl import __version__
 from minidl.backend.memory import physical_memory
 from minidl.backend.threads import processors
 
-PACKAGES = ("minidl", "numpy", "scipy", "matplotlib", "cupy-cuda12x", "cupy-cuda13x")
+PACKAGES = ("numpy", "scipy", "matplotlib", "cupy-cuda12x", "cupy-cuda13x")
 
 
 def versions() -> dict[str, str]:
-    """Python and the packages that are installed, with their versions."""
-    found = {"python": platform.python_version()}
+    """Python, minidl and the packages that are installed, with their versions."""
+    found = {"python": platform.python_version(), "minidl": __version__}  # installed or not
     for package in PACKAGES:
         try:
             found[package] = importlib.metadata.version(package)

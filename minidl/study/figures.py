@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minidl.pages.chart import MARKERS, Chart, Series, finite
-from minidl.pages.colours import FUNCTIONS, LAYERS, function_colour, ink
+from minidl.pages.colours import FUNCTIONS, function_colour, ink
 from minidl.storage.files import whole_file
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COLOURS = {name: ink(function_colour(name)) for name in FUNCTIONS}
-LAYER_COLOURS = tuple(map(ink, LAYERS))
 MOST_COLUMNS = 5  # of panels side by side
 MARKED = 30  # points of a line at most, for each to have its dot
 SHAPES = dict(zip(MARKERS, "os^D*P2", strict=True))  # as matplotlib calls them
@@ -64,6 +63,7 @@ def drawn(chart: Chart, stamp: str = "") -> Figure:
     ``stamp`` is a second line of the title: what whoever sees the figure alone must know.
     """
     choices = [dict(where) for where in {tuple(s.where.items()): None for s in chart.series}]
+    varying = {key for key in choices[0] if len({where[key] for where in choices}) > 1}
     panels = list({s.panel: None for s in chart.series})
     size = (6.4, 3.7) if len(panels) == 1 else (4.2 if len(panels) == 2 else 3.3, 2.9)
     # many panels of the only choice stand in several rows
@@ -91,7 +91,7 @@ def drawn(chart: Chart, stamp: str = "") -> Figure:
             _set_x(ax, chart, where)
         drawn_on = [ax for ax, lines in shown.items() if lines]
         _set_y(drawn_on, chart, [s for s, _ in some])
-        said = ", ".join(value for value in where.values() if value)
+        said = ", ".join(value for key, value in where.items() if value and key in varying)
         drawn_on[0].set_ylabel(" · ".join(filter(None, (said, chart.y))), fontsize=9)
     _add_legend(figure, chart)
     return figure

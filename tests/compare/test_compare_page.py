@@ -86,6 +86,23 @@ def test_more_lines_than_can_be_told_apart_are_refused(tmp_path):
         comparison(read_runs(folders))
 
 
+def says(folder, study):
+    (folder / "minidl-run.json").write_text(json.dumps({"format": "minidl-run", "study": study}))
+
+
+def test_a_run_that_does_not_say_its_study_does_not_differ_in_it(tmp_path):
+    folders = [tmp_path / name for name in ("old", "new", "again")]
+    for folder in folders:
+        shutil.copytree(RESULTS / "cifar100", folder)
+    says(folders[1], "cifar100")
+    html = comparison(read_runs(folders[:2])).html()
+    assert "They differ in no option;" in html and "study" not in html.partition("Options")[2]
+    says(folders[2], "cifar100")
+    assert "The same in all runs: study cifar100;" in comparison(read_runs(folders[1:])).html()
+    says(folders[2], "another")
+    assert "They differ in study;" in comparison(read_runs(folders)).html()
+
+
 def test_what_a_run_lacks_is_said():
     html = page_of("cifar100", "adaptive_activations").html()
     lacking = re.findall(r"Not in (\w+): (.*?)\.</p>", html)

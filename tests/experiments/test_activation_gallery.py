@@ -10,8 +10,11 @@ import pytest
 from studies.activation_gallery import STUDY, study
 from studies.activation_gallery.claims import behaviour_claims, published, value_claims
 from studies.activation_gallery.entries import gallery
+from studies.activation_gallery.theory import theory_of, theory_table
 
 from minidl import ACTIVATIONS
+from minidl.activations import LeakyReLU
+from minidl.propagation import MeanField, critical_points
 
 ENTRIES = {entry.name: entry for entry in gallery()}
 GRID = np.linspace(-6, 6, 1201)
@@ -66,6 +69,36 @@ def test_values_by_hand(name, z, y, slope):
         assert steep[0] == pytest.approx(slope, abs=1e-15)
 
 
+def test_theory_is_that_of_minidl_propagation():
+    """By way of the values that are shown, and so of learned functions, too."""
+    for name, entry in ENTRIES.items():
+        found = theory_of(entry)
+        if name in ("softmax", "glu", "swiglu"):
+            assert found is None
+            continue
+        f = {"prelu": LeakyReLU(0.25)}.get(name, name)
+        if name != "apl":
+            assert found["chi"] == pytest.approx(MeanField(f).chi(1.0), rel=1e-12)
+            expected = [(p.sigma_w2, p.sigma_b2) for p in critical_points(f)]
+            assert [(p["sigma_w2"], p["sigma_b2"]) for p in found["critical"]] == [
+                pytest.approx(point, rel=1e-9) for point in expected
+            ]
+    z = np.random.default_rng(0).standard_normal(400_000)
+    drawn = np.square(ENTRIES["apl"].at(z)[1]).mean()
+    assert theory_of(ENTRIES["apl"])["chi"] == pytest.approx(drawn, rel=0.01)
+
+
+def test_a_row_for_each_function_and_none_for_summaries_without_theory():
+    functions = {name: {"theory": theory_of(ENTRIES[name])} for name in ("relu", "sigmoid", "gelu")}
+    table, _ = theory_table(functions)
+    assert table.rows == [
+        ["relu", "0.5000", "2.000000", "0.000000", "every"],
+        ["sigmoid", "0.0448", "none", "", ""],
+        ["gelu", "0.4559", "1.983058", "0.172922", "3.5616"],
+    ]
+    assert theory_table({"relu": {}}) == []
+
+
 def test_published_values_are_right():
     claims = value_claims(published())
     assert [claim.holds for claim in claims] == [True] * 6
@@ -99,6 +132,7 @@ def test_every_file(monkeypatch, tmp_path, capsys):
     assert (tmp_path / "report.html").exists()
     assert "| sigmoid | 1 / (1 + e^(−z)) | σ(z) σ(−z) | 0 to 1 | none | 0.25 |" in report
     assert "of apl" in report
+    assert "| sigmoid | 0.0448 | none |" in report
     for name in names:
         assert f"(figures/{name}.png)" in report
     found = json.loads((tmp_path / "summary.json").read_text(encoding="utf-8"))

@@ -26,6 +26,7 @@ from minidl import (
     Network,
     NonFiniteLoss,
     Residual,
+    RReLU,
     SoftmaxCrossEntropy,
     evaluate,
     probe,
@@ -44,7 +45,7 @@ LABELS = rng.integers(0, 4, N)
 
 
 def network(device, f="tanh", dropout=False, dtype="float64"):
-    noise = [Dropout(0.3)] * dropout
+    noise = [Dropout(0.3), RReLU()] * dropout
     layers = [Flatten(), Dense(18, 7, f), *noise, Dense(7, 6, f), Dense(6, 4)]
     return Network(layers, (2, 3, 3), rng=1, dtype=dtype, device=device)
 

@@ -26,6 +26,7 @@ from minidl import (
     PositionEmbedding,
     PReLU,
     Residual,
+    RReLU,
     SelfAttention,
     SoftmaxCrossEntropy,
     SwiGLU,
@@ -85,6 +86,12 @@ class DropsAnew(Dropout):
         return dy * (self.rng.random(dy.shape) >= self.rate) / (1 - self.rate)
 
 
+class SlopesDrawnAnew(RReLU):
+    def backward(self, dy, input_gradient=True):
+        self.a = self._draw_slopes(self.x) if np.ndim(self.a) else self.a
+        return super().backward(dy, input_gradient)
+
+
 DENSE = {
     "nothing is wrong": lambda layer, dy, dx: dx,
     "dW transposed": set_to("dW", lambda la, dy: la.dz.T @ la.x),
@@ -119,6 +126,19 @@ for name, change in {
 }.items():
     ARGUMENTS[f"Dropout: {name}"] = lambda c=change: (after(Dropout, c)(0.5), (6, 5))
 ARGUMENTS["Dropout: another mask"] = lambda: (DropsAnew(0.5), (6, 5))
+
+for name, change in {
+    "nothing is wrong": lambda la, dy, dx: dx,
+    "slopes ignored": lambda la, dy, dx: dy.copy(),
+    "slopes of the mean": lambda la, dy, dx: np.where(la.x > 0, dy, la.f.alpha * dy),
+    "slopes of the others": lambda la, dy, dx: (
+        np.where(la.x > 0, dy, la.a[::-1] * dy) if np.ndim(la.a) else dx
+    ),
+    "slopes on the right": lambda la, dy, dx: la.a * dy,
+    "slopes twice": lambda la, dy, dx: np.where(la.x > 0, dx, la.a * dx),
+}.items():
+    ARGUMENTS[f"RReLU: {name}"] = lambda c=change: (after(RReLU, c)(), (6, 5))
+ARGUMENTS["RReLU: other slopes"] = lambda: (SlopesDrawnAnew(), (6, 5))
 
 for name, change in {
     "nothing is wrong": lambda la, dy, dx: dx,

@@ -35,6 +35,7 @@ from minidl.microscope.look import (
     spread_out,
     value_edges,
 )
+from minidl.propagation import layer_factors
 
 RNG = np.random.default_rng(5)
 X = RNG.random((10, 3, 6, 6))
@@ -65,6 +66,16 @@ def test_loss_and_gradients_are_those_of_a_probe_of_the_summed_loss():
     assert [layer.name for layer in look.layers] == ["dense_1", "dense_2"]
     means = [layer.gradient.mean() for layer in look.layers]
     assert means == pytest.approx(probed.mean_abs(), rel=1e-6)
+
+
+def test_the_signal_has_the_factors_that_theory_says():
+    network = dense()
+    known = layer_factors(network, X)
+    assert [stop.predicted for stop in seen(network).signal] == [
+        *(None, known["dense_2"].slope, known["dense_2"].weights, known["dense_1"].slope)
+    ]
+    said = [stop.predicted is not None for stop in seen(convolution()).signal]
+    assert said == [False, False, True, False, False, False]  # of the weights of dense_1
 
 
 def test_a_dense_layer_on_images_has_pictures_of_their_shape():

@@ -65,6 +65,17 @@ def test_what_is_read_is_what_was_written(path, look):
     assert same(read_look(path), look)
 
 
+def test_a_look_of_version_1_is_read_and_has_nothing_predicted(path, look):
+    assert [stop.predicted is None for stop in look.signal] == [True, True, False, True, True]
+    with np.load(path) as file:
+        arrays = {name: file[name] for name in file.files if name != "predicted"}
+    text = json.dumps(manifest(path) | {"version": 1})
+    np.savez(path, **arrays | {"manifest": np.array(text)})
+    found = read_look(path)
+    assert {stop.predicted for stop in found.signal} == {None}
+    assert [stop.norm for stop in found.signal] == [stop.norm for stop in look.signal]
+
+
 def test_numpy_reads_it_alone(path, look):
     with np.load(path, allow_pickle=False) as file:
         assert np.array_equal(file["conv2d_1.W"], look.layers[0].W)
@@ -130,7 +141,7 @@ def test_a_flipped_bit_is_refused_or_changes_nothing(path, look):
     ("change", "message"),
     [
         ({"format": "minidl-network"}, "expected the manifest of a look of version 1"),
-        ({"version": 2}, "expected the manifest of a look of version 1"),
+        ({"version": 3}, "expected the manifest of a look of version 1 or 2, got"),
         ({"epoch": "7"}, "expected the manifest of a look"),
         ({"signal": 3}, "expected the manifest of a look"),
         ({"layers": [[]] * 1001}, "expected the manifest of a look"),

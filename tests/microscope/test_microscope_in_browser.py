@@ -126,12 +126,25 @@ def test_the_table_of_the_signal_has_the_recorded_norms_and_factors(page, small_
     look = look_of(small_run)
     rows = signal_rows(page)
     assert [row[0] for row in rows] == [f"∂L/∂ {stop.array}" for stop in look.signal]
-    assert [read(row[3]) for row in rows] == [shown_as(stop.norm) for stop in look.signal]
+    assert [read(row[4]) for row in rows] == [shown_as(stop.norm) for stop in look.signal]
     assert [read(row[2]) for row in rows[1:]] == list(map(shown_as, factors(look.signal)))
+    predicted = [shown_as(stop.predicted) for stop in look.signal[1:]]
+    assert [read(row[3]) for row in rows[1:]] == predicted
+    assert rows[0][2:4] == ["", ""]
     left = 100 * look.signal[-1].norm / look.signal[0].norm
-    assert read(rows[-1][4]) == shown_as(left)
+    assert read(rows[-1][5]) == shown_as(left)
     assert rows[1][1] == "f′ of dense_3"
     assert rows[2][1] == "the weights of dense_3"
+
+
+def test_the_predicted_factors_are_drawn_beside_the_measured_ones(page, small_run):
+    chart = page.locator("#predicted-and-measured figure.chart")
+    assert chart.locator("h4").all_inner_texts() == ["relu", "sigmoid"]
+    assert chart.locator("g.line path").count() == 4
+    chart.get_by_role("button", name="Table").click()
+    rows = [row.locator("td").all_inner_texts() for row in chart.locator("tbody tr").all()]
+    slopes = [s for s in look_of(small_run, "relu", 0).signal if s.through == "slope"]
+    assert [read(row[0]) for row in rows] == [shown_as(s.predicted) for s in reversed(slopes)]
 
 
 def test_network_and_epoch_are_chosen_by_mouse_and_keyboard(page, small_run):
@@ -141,7 +154,7 @@ def test_network_and_epoch_are_chosen_by_mouse_and_keyboard(page, small_run):
     page.keyboard.press("Home")
     page.locator(".signal h3", has_text="epoch 0").wait_for()
     assert slider.get_attribute("aria-valuetext") == "epoch 0"
-    norms = [read(row[3]) for row in signal_rows(page)]
+    norms = [read(row[4]) for row in signal_rows(page)]
     look = look_of(small_run, "sigmoid", 0)
     assert norms == [shown_as(stop.norm) for stop in look.signal]
     page.keyboard.press("ArrowRight")

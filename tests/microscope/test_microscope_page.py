@@ -8,6 +8,7 @@ import math
 import re
 import shutil
 import zlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from minidl.microscope.__main__ import main
 from minidl.microscope.backward_signal import Stop, factors
 from minidl.microscope.look import look_at
 from minidl.microscope.look_file import LookError, read_look, write_look
-from minidl.microscope.page import answer, microscope_page, title_of
+from minidl.microscope.page import answer, microscope_page, theory_charts, title_of
 from minidl.microscope.parts import LooksPart, _shown
 from minidl.microscope.run import NetworkLooks, looks_of
 
@@ -44,6 +45,9 @@ def test_the_page_has_every_number_of_the_looks(small_run):
             assert shown["loss"] == look.loss
             assert [stop["norm"] for stop in shown["signal"]] == [s.norm for s in look.signal]
             assert [stop["factor"] for stop in shown["signal"]][1:] == factors(look.signal)
+            assert [stop["predicted"] for stop in shown["signal"]] == [
+                stop.predicted for stop in look.signal
+            ]
             for found, layer in zip(unpacked(shown), look.layers, strict=True):
                 W, dW = (
                     np.frombuffer(base64.b64decode(found[key]), np.int8) for key in ("W", "dW")
@@ -58,6 +62,31 @@ def test_the_page_has_every_number_of_the_looks(small_run):
                 assert found["shown"] == layer.shown.tolist()
                 curves = np.float32(data["curves"][layer.activation])
                 assert np.array_equal(curves, layer.curve)
+
+
+def test_predicted_factors_are_drawn_beside_the_measured_ones(small_run):
+    networks = looks_of(small_run)
+    (chart,) = theory_charts(networks)
+    assert [dict(s.where) for s in chart.series[:1]] == [
+        {"epoch": "0", "factor of": "the slopes f′(z)"}
+    ]
+    relu = {s.name: s for s in chart.series if s.where["epoch"] == "2" and s.panel == "relu"}
+    look = networks[0].looks[-1]
+    weights = [stop for stop in look.signal if stop.through == "weights"]
+    assert relu["relu, predicted"].x == ["dense_2", "dense_3"]  # dense_1 hands nothing on
+    assert relu["relu, predicted"].y == [stop.predicted for stop in reversed(weights)]
+    by = dict(zip(look.signal[1:], factors(look.signal), strict=True))
+    assert relu["relu, measured"].y == [by[stop] for stop in reversed(weights)]
+    assert not any(s.published for s in chart.series)
+
+
+def test_where_theory_says_nothing_there_is_no_such_chart(small_run):
+    networks = looks_of(small_run)
+    for network in networks:
+        for look in network.looks:
+            look.signal[:] = [replace(stop, predicted=None) for stop in look.signal]
+    assert theory_charts(networks) == []
+    assert "Predicted and measured" not in microscope_page(None).html()
 
 
 def test_looks_that_do_not_fit_are_left_out_the_last_ones_stay(small_run):

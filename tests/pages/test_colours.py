@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
-from minidl.pages.colours import PALETTE, SHADES, ink, shades, style, told_apart
+from minidl.pages import Series, in_order
+from minidl.pages.colours import HUES, PALETTE, SHADES, TONES, ink, shades, style, told_apart, tone
 
 PAPER, NIGHT = "#fcfbf8", "#15171a"  # as page.css has them
 
@@ -39,4 +42,37 @@ def test_a_colour_that_another_has_gives_way_to_a_free_one():
     assert told_apart([1, 0, 2]) == [1, 0, 2]
     found = told_apart([9, 0, 9, 9])
     assert found[:2] == [9, 0] and len(set(found)) == 4
-    assert told_apart([*range(len(PALETTE)), 3])[-1] == 3  # none is free
+    assert told_apart([*range(len(HUES)), 3])[-1] == 3  # none is free
+
+
+@pytest.mark.parametrize(("paper", "side"), [(PAPER, 0), (NIGHT, 1)])
+def test_layers_go_from_what_stands_out_to_what_does_not(paper, side):
+    seen = [contrast(pair[side], paper) for pair in TONES]
+    assert seen == sorted(seen, reverse=True)
+    steps = [a / b for a, b in itertools.pairwise(seen)]
+    assert min(steps) > 1.2
+
+
+def saturation(colour):
+    parts = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
+    return (max(parts) - min(parts)) / 255
+
+
+def test_no_layer_has_the_colour_of_a_function():
+    """Of the hues all but grey and black are vivid, and no tone is."""
+    vivid = [saturation(one) for pair in HUES[:-2] for one in pair]
+    assert min(vivid) > 0.25 > max(saturation(one) for pair in TONES for one in pair)
+    assert {tone(i, 5) for i in range(5)} <= set(range(len(HUES), len(PALETTE)))
+    assert not set(told_apart([0] * 30)) & set(range(len(HUES), len(PALETTE)))
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 7, 40])
+def test_neighbouring_layers_are_told_apart_by_more_than_their_tone(count):
+    looks = [in_order(i, count) for i in range(count)]
+    series = [Series("layer", [1], [1], **look) for look in looks]
+    assert all(one.shade == 0 for one in series)
+    for start in range(count):  # of any seven that follow one another
+        markers = [one.marker for one in series[start : start + 7]]
+        assert len(set(markers)) == len(markers)
+    assert [look["colour"] for look in looks] == sorted(look["colour"] for look in looks)
+    assert looks[-1]["colour"] == (len(PALETTE) - 1 if count > 1 else len(HUES))

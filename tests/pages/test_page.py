@@ -128,7 +128,7 @@ def series(**changes):
     [
         (lambda: series(y=[1.0]), r"'relu': expected 2 numbers in y, one for each x, got 1"),
         (lambda: series(low=[1.0]), r"'relu': expected 2 numbers in low, one for each x, got 1"),
-        (lambda: series(colour=10), r"'relu': expected a colour from 0 to 9, got 10"),
+        (lambda: series(colour=17), r"'relu': expected a colour from 0 to 16, got 17"),
         (lambda: Chart("A", "", "", "", []), r"'A': expected one series or more, got none"),
         (
             lambda: Chart("A", "", "", "", [series()], scales=("cubic",)),

@@ -117,3 +117,10 @@ def test_many_panels_of_one_choice_stand_in_several_rows():
 def test_functions_have_the_colours_of_the_pages():
     assert COLOURS["sigmoid"] == ink(0) and COLOURS["relu"] == ink(1)
     assert len(set(COLOURS.values())) == len(COLOURS)
+
+
+def test_an_axis_names_the_choices_of_which_there_are_several():
+    wheres = [{"set-up": "the only one", "parameter": p} for p in ("weights", "biases")]
+    lines = [Series("a", [1, 2], [1, 2], where=where) for where in wheres]
+    axes = drawn(Chart("T", "Said.", "epoch", "size", lines)).axes
+    assert [ax.get_ylabel() for ax in axes] == ["weights · size", "biases · size"]

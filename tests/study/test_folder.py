@@ -6,6 +6,7 @@ import math
 
 import pytest
 
+import minidl
 from minidl.study import FolderInUse, RunFolder, markdown_table, text_list, text_table
 from minidl.study.environment import hardware, peak_memory_mb, versions
 from minidl.study.figures import new_figure
@@ -95,6 +96,7 @@ def test_figure(value, text):
 
 def test_environment_is_known():
     assert {"python", "numpy", "scipy", "matplotlib"} <= set(versions())
+    assert versions()["minidl"] == minidl.__version__  # of a clone that is not installed, too
     assert hardware()["processors"] >= 1
     memory = peak_memory_mb()
     assert memory is None or 10 < memory < 1e6

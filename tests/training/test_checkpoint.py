@@ -24,6 +24,7 @@ from minidl import (
     Network,
     NonFiniteLoss,
     RMSprop,
+    RReLU,
     SoftmaxCrossEntropy,
     evaluate,
     train,
@@ -44,7 +45,7 @@ EPOCHS = 3
 def network(device: Device = CPU, units: int = 4, rng=0) -> Network:
     layers = [
         *(Conv2D(2, 3, 3, activation="relu"), BatchNorm(3), Flatten()),
-        *(Dense(48, 8, "tanh"), Dropout(0.5), Dense(8, units)),
+        *(Dense(48, 8, "tanh"), Dropout(0.5), Dense(8, 8), RReLU(), Dense(8, units)),
     ]
     return Network(layers, (2, 6, 6), rng=rng, device=device)
 

@@ -26,6 +26,7 @@ class Entry:
     max_slope: float
     note: str  # parameters that are examples; what is shown of a function of several numbers
     at: Callable[[np.ndarray], Evaluated]
+    is_of_one_number: bool = True
 
     def numeric_difference(self, h: float = 1e-6) -> float:
         """Largest |f'(z) − (f(z + h) − f(z − h)) / 2h| for z from −6 to 6, away from the kinks."""
@@ -60,7 +61,7 @@ def _softmax() -> Entry:
 
     note = "shown: the first of three, y₁ of (z, 0, 0)"
     formulas = f.formula, f.derivative_formula
-    return Entry(f.name, *formulas, f.range, (), f.max_slope, note, at)
+    return Entry(f.name, *formulas, f.range, (), f.max_slope, note, at, False)
 
 
 def _learned() -> list[Entry]:
@@ -98,6 +99,7 @@ def _gated() -> list[Entry]:
             "∂a: σ(b), ∂b: a σ'(b)",
             *((-math.inf, math.inf), (), math.inf, note),
             at=lambda z: _through(glu, np.stack([z, z], axis=1)),
+            is_of_one_number=False,
         ),
         Entry(
             "swiglu",
@@ -105,6 +107,7 @@ def _gated() -> list[Entry]:
             "∂a: b Swish'(a), ∂b: Swish(a)",
             *((-math.inf, math.inf), (), math.inf, note),
             at=lambda z: _through(swiglu, np.stack([z, z], axis=1)),
+            is_of_one_number=False,
         ),
     ]
 

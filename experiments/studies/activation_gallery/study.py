@@ -11,13 +11,14 @@ import numpy as np
 
 from minidl.backend import CPU
 from minidl.pages import Chart, Prose, Series, Table, Told
-from minidl.pages.colours import BLACK, FUNCTIONS, function_colour
+from minidl.pages.colours import BLACK, FUNCTIONS, function_colour, tone
 from minidl.study import Conditions, Report, RunFolder, Section, Statement, Study, Work
 from minidl.study.claims import FAILS, HOLDS, count
 from minidl.study.report import claims_section, set_up_section
 from minidl.study.tables import figure, text_list
 from studies.activation_gallery.claims import REASONS, claims
 from studies.activation_gallery.entries import Entry, gallery
+from studies.activation_gallery.theory import theory_of, theory_table
 
 # The published inputs, and what lies around them.
 POINTS = (-4.0, -2.0, -1.0, -0.7, 0.0, 0.5, 1.0, 1.2, 2.0, 4.0)
@@ -76,6 +77,7 @@ class ActivationGallery(Study):
             _one_by_one(entries),
             _formulas(functions),
             Prose([checked]),
+            *theory_table(functions),
             *values,
         ]
         return Report(
@@ -106,6 +108,7 @@ def _figures_of(entry: Entry) -> dict[str, Any]:
         "values": y.tolist(),
         "slopes": slope.tolist(),
         "numeric_difference": entry.numeric_difference(),
+        "theory": theory_of(entry),
     }
 
 
@@ -151,7 +154,7 @@ def _one_by_one(entries: Sequence[Entry]) -> Chart:
         for entry in entries:
             y, slope = _curves(entry)
             yield Series("f(z)", CURVE.tolist(), y, BLACK, panel=entry.name)
-            yield Series("f'(z)", CURVE.tolist(), slope, 4, panel=entry.name)
+            yield Series("f'(z)", CURVE.tolist(), slope, tone(1, 2), panel=entry.name)
 
     about = "Each function and its derivative; a gap in f' is a kink of f."
     return Chart("One by one", about, "z", "", list(series()))

@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 
 from minidl.data import Dataset
-from minidl.pages import Chart, Prose, Table, Told
+from minidl.pages import Chart, Prose, Table, Told, in_order
 from minidl.pages import Series as Line
-from minidl.pages.colours import layer_colour
 from minidl.study import Report, Rows, Run, Section, Task, TrainedStudy, Work, judge, text_table
 from minidl.study.cells import Cells
 from minidl.study.charts import PER_CENT, Group, learning_charts, runs_series
@@ -292,9 +291,9 @@ def _gradients(kept: Kept) -> Chart:
         runs_series(
             label,
             [cell["gradient_norms"][layer]],
-            colour=layer_colour(i, len(LAYERS)),
             panel=name,
             where={"setting": title(setting)},
+            **in_order(i, len(LAYERS)),
         )
         for setting, cells in kept.items()
         for name, cell in cells.items()

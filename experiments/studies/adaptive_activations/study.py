@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 
 from minidl import Examples
-from minidl.pages import Chart, Prose, Series, Table, Told
-from minidl.pages.colours import LAYERS as COLOURS
+from minidl.pages import Chart, Prose, Series, Table, Told, in_order
 from minidl.pages.colours import function_colour
 from minidl.study import Report, Rows, Run, Section, Task, TrainedStudy, judge, text_list
 from minidl.study.charts import PER_CENT, Block, Group, layer_charts, learning_charts, over
@@ -356,16 +355,16 @@ def _shapes(summary: Mapping[str, Any]) -> list[Chart]:
     """The learned functions, where the summary has them."""
     x, series = np.linspace(-3, 3, 61), []
     for key, title in SET_UPS.items():
-        for (epoch, layers), colour in zip(
-            summary.get("shapes", {}).get(key, {}).items(), COLOURS, strict=False
-        ):
+        epochs = summary.get("shapes", {}).get(key, {})
+        for place, (epoch, layers) in enumerate(epochs.items()):
+            look = in_order(place, len(epochs))
             name = "at the start" if epoch == "0" else f"epoch {epoch}"
             for i, layer in enumerate(layers, 1):
                 a, b = (np.array(layer[letter])[:, None] for letter in "ab")
                 y = shape(a, b, x)[:, 0].tolist()
                 where = {"set-up": title}
                 panel = f"convolution {i}"
-                series.append(Series(name, x.tolist(), y, colour, panel=panel, where=where))
+                series.append(Series(name, x.tolist(), y, panel=panel, where=where, **look))
     name = "shapes"
     return (
         [Chart("Learned functions", f"{SHAPES}.", "x", "h(x)", series, name=name)] if series else []

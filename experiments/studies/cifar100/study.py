@@ -49,6 +49,7 @@ from minidl.study.seeds import LEARNING_RATES, batches_rng, keras_optimizer, wei
 from minidl.study.tables import counted, figure, p_figure
 from minidl.training.checkpoint import Checkpoint
 from studies.cifar100.claims import CLAIMS, EPOCHS, ON_TEST, SMALLER, judged, published
+from studies.cifar100.start import start_of, start_parts
 from studies.cifar100.units import Trained, explained, over_all_images, unit_rows, units_head
 
 AS_PUBLISHED: dict[str, Any] = {
@@ -128,7 +129,11 @@ class Cifar100(TrainedStudy):
         chosen = run.chosen
         blocks: list[dict[str, Any]] = []
         for seed in run.seeds:
-            networks = {f: results[f"{f}-seed{seed}"].block() for f in chosen.activations}
+            networks = {
+                f: results[f"{f}-seed{seed}"].block()
+                | start_of(build_network(f, chosen, run.data[0], seed, run.device), run.data[0])
+                for f in chosen.activations
+            }
             blocks.append({"seed": seed, "networks": networks} | _paired_tests(networks))
         networks = {
             name: mean_of([block["networks"][name] for block in blocks])
@@ -214,6 +219,8 @@ class Cifar100(TrainedStudy):
         if rows := unit_rows(summary):
             table = Table("After the last epoch", units_head(summary), rows)
             sections.insert(0, Section("Dead units", [Prose([explained(summary)]), table]))
+        if parts := start_parts(summary):
+            sections.insert(0, Section("Before training: the gradient predicted", parts))
         if claims:
             sections.insert(0, claims_section({"this run": claims}, CLAIMS, published=theirs))
         return Report(

@@ -7,9 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from minidl.pages import Chart, Prose, Series, Table, Told
-from minidl.pages.colours import LAYERS as COLOURS
-from minidl.pages.colours import layer_colour
+from minidl.pages import Chart, Prose, Series, Table, Told, in_order
+from minidl.pages.colours import APART
 from minidl.study import Report, Rows, Run, Section, Task, TrainedStudy, Work, text_table
 from minidl.study.charts import PER_CENT, Group, beside, layer_charts, learning_charts
 from minidl.study.claims import FAILS, HOLDS, published_title
@@ -230,7 +229,8 @@ def _first_steps(summary: Mapping[str, Any]) -> Chart:
             for i, (layer, label) in enumerate(LAYERS.items()):
                 y = [look["layers"][layer][shown] for look in block["first_steps"]]
                 style: dict[str, Any] = {"panel": name, "where": {"shown": title}}
-                series.append(Series(label, steps, y, layer_colour(i, len(LAYERS)), **style))
+                style |= in_order(i, len(LAYERS))
+                series.append(Series(label, steps, y, **style))
     about = (
         "On 64 training images. Flat slopes: share of f'(z) below 1% of the steepest. Spread: "
         "standard deviation of a unit's outputs over the images, in the mean. L is the summed loss."
@@ -253,7 +253,7 @@ def _plateau_charts(folder: Path) -> list[Chart]:
     }
     series = []
     for title, (what, layer) in shown.items():
-        for ((seed, rate), layers), colour in zip(networks.items(), COLOURS, strict=False):
+        for ((seed, rate), layers), colour in zip(networks.items(), APART, strict=False):
             rows, unit = layers[layer], 100 if what == "accuracy" else 1
             y = [unit * float(row[what] or "nan") for row in rows]
             x = [float(row["epoch"]) for row in rows]

@@ -51,7 +51,7 @@ function histogramFigure({ width, title, about, x, edges, counts, isLog = false,
     y: { label: "% of values", percent: true, ticks: 4, nice: true },
     marks: [
       Plot.gridY({ ticks: 4, strokeOpacity: 0.14 }),
-      Plot.rectY(bins, { x1: "from", x2: "to", y: "share", fill: "var(--series-4)", inset: 0.4 }),
+      Plot.rectY(bins, { x1: "from", x2: "to", y: "share", fill: "var(--series-15)", inset: 0.4 }),
       Plot.ruleY([0], { stroke: "var(--soft)" }),
     ],
   });
@@ -99,7 +99,7 @@ function curvePlot(width, { name, z, values, colour, mean = null }, scale) {
     Plot.text([name], { frameAnchor: "top-left", dx: 6, dy: 2, fill: colour, fontWeight: 600 }),
   ];
   if (mean !== null) {
-    marks.push(Plot.ruleY([mean], { stroke: "var(--ink)", strokeDasharray: "4 3" }));
+    marks.push(Plot.ruleY([mean], { stroke: "var(--ink)" }));
     const text = { frameAnchor: "right", y: mean, dy: -7, fill: "var(--ink)", textAnchor: "end" };
     marks.push(Plot.text([`mean ${number(mean)}`], text));
   }

@@ -126,6 +126,8 @@ function showSignal(state, look) {
     layer: (layer) => layer,
   };
   const first = look.signal[0].norm;
+  const isPredicted = look.signal.some((stop) => stop.predicted !== null);
+  const times = (factor) => (factor === null ? "" : `× ${number(factor)}`);
   const rows = look.signal.map((stop) => {
     const strip = element("div", { class: `strength ${stop.through}` });
     strip.style.width = `${stop.norm > 0 ? bar(stop.norm) : 0}%`;
@@ -133,22 +135,26 @@ function showSignal(state, look) {
     return [
       `∂L/∂ ${stop.array}`,
       through[stop.through](stop.layer),
-      stop.factor === null ? "" : `× ${number(stop.factor)}`,
+      times(stop.factor),
+      times(stop.predicted),
       number(stop.norm),
       left,
       strip,
     ];
   });
-  const head = ["signal at", "after", "factor", "norm", "left of it", "strength (logarithmic)"];
+  const head = ["signal at", "after", "factor", "predicted", "norm", "left of it"];
+  head.push("strength (logarithmic)");
   const title = `The way back in ${name}, epoch ${look.epoch}`;
   const loss = `Loss ${number(look.loss)} over ${look.examples} examples.`;
-  const about = `${loss} The factors multiply up to what is left; orange is after a slope f′.`;
+  const about = `${loss} The factors multiply up to what is left; bars of the stronger colour are after a slope f′.`;
+  const theory = "Predicted: what random weights of that size would do, from f and f′ alone.";
   const table = element(
     "div",
     { class: "scroll", tabindex: 0, role: "region", "aria-label": title },
     tableElement(head, rows),
   );
-  state.signal.replaceChildren(element("h3", {}, title), element("p", {}, about), table);
+  const said = isPredicted ? `${about} ${theory}` : about;
+  state.signal.replaceChildren(element("h3", {}, title), element("p", {}, said), table);
 }
 
 /** The units of the layer to choose from, then the one chosen. */
@@ -260,8 +266,8 @@ function histogramsOf(data, layer, row, unit, width) {
   const drawn = f.every((y) => y !== null);
   const mean = row ? layer.slope[unit] : d3.mean(layer.slope);
   const curves = [
-    { name: "f(z)", z: data.curveZ, values: f, colour: "var(--series-2)" },
-    { name: "f′(z)", z: data.curveZ, values: slope, colour: "var(--series-1)", mean },
+    { name: "f(z)", z: data.curveZ, values: f, colour: "var(--series-13)" },
+    { name: "f′(z)", z: data.curveZ, values: slope, colour: "var(--series-10)", mean },
   ];
   return [
     histogramFigure({
