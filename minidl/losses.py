@@ -21,6 +21,7 @@ class Loss:
     """Base of all: the checks and the mean.  A subclass writes ``each(z, t)``."""
 
     name: ClassVar[str] = "loss"
+    applies: ClassVar[str] = ""  # the activation function that is part of it
 
     def __call__(self, logits: Array, targets: Array, reduction: str = "mean") -> tuple[Any, Array]:
         """The value, a scalar on the device, and its gradient, the shape of ``logits``.
@@ -74,7 +75,7 @@ class Loss:
         if targets.shape != shape or targets.dtype.kind != "f":
             raise ValueError(
                 f"{self.name}: expected floating-point targets {shape} like the logits, "
-                f"got {targets.dtype} {targets.shape}"
+                f"got {targets.dtype} {targets.shape}; {_like_logits(shape, targets)}"
             )
 
     def check_values(self, shape: tuple[int, ...], targets: Array) -> None:
@@ -95,13 +96,14 @@ class SoftmaxCrossEntropy(Loss):
     """
 
     name = "softmax cross-entropy"
+    applies = "softmax"
 
     def check_shapes(self, shape: tuple[int, ...], targets: Array) -> None:
         N, C = shape if len(shape) == 2 else (0, 0)
         if C < 2 or targets.shape != (N,) or targets.dtype.kind not in "iu":
             raise ValueError(
                 f"{self.name}: expected logits (N, C) and integer labels (N,), "
-                f"got {shape} and {targets.dtype} {targets.shape}"
+                f"got {shape} and {targets.dtype} {targets.shape}{_as_labels(shape, targets)}"
             )
 
     def check_values(self, shape: tuple[int, ...], targets: Array) -> None:
@@ -154,6 +156,7 @@ class BinaryCrossEntropy(Loss):
     """
 
     name = "binary cross-entropy"
+    applies = "sigmoid"
 
     def check_values(self, shape: tuple[int, ...], targets: Array) -> None:
         low, high = float(targets.min()), float(targets.max())
@@ -173,3 +176,33 @@ class BinaryCrossEntropy(Loss):
 def _mean(values: Array) -> Array:
     """The mean over all but the examples (N,)."""
     return values.reshape(len(values), -1).mean(axis=1)
+
+
+def _like_logits(shape: tuple[int, ...], targets: Array) -> str:
+    """How targets that do not fit are brought to the shape and the type of the logits."""
+    is_float, (N, *outputs) = targets.dtype.kind == "f", shape
+    if targets.shape[:1] != (N,) or targets.size != math.prod(shape):
+        if not is_float and targets.ndim == 1:
+            return "labels of more than two classes are for SoftmaxCrossEntropy"
+        given = ", ".join(map(str, targets.shape[1:] or (1,)))
+        return f"let the last layer of the network give (N, {given}), or give other targets"
+    reshape = "" if targets.shape == shape else f".reshape(-1, {', '.join(map(str, outputs))})"
+    convert = "" if is_float else ".astype('float32')"
+    return f"targets{reshape}{convert} are such"
+
+
+def _as_labels(shape: tuple[int, ...], targets: Array) -> str:
+    """How targets that are no labels (N,) are made such."""
+    if len(shape) != 2:
+        return ""
+    N, C = shape
+    if C == 1:
+        return "; for one output take BinaryCrossEntropy"
+    if targets.shape == shape:
+        return "; targets.argmax(axis=1) are the labels of one-hot rows"
+    if targets.shape not in ((N,), (N, 1)):
+        return ""
+    flat = "" if targets.ndim == 1 else ".ravel()"
+    if targets.dtype.kind in "iu":
+        return f"; targets{flat} are such"
+    return f"; labels are targets{flat}.astype('int64'), and numbers are for MeanSquaredError"

@@ -96,9 +96,31 @@ def array(owner: object, name: str, value: Any) -> None:
     """Raise unless ``value`` is an array of NumPy or CuPy."""
     if not is_array(value):
         raise ValueError(
-            f"{owner}: expected {name} as a NumPy or CuPy array, got {type(value).__name__}; "
-            f"numpy.asarray({name}) makes one"
+            f"{owner}: expected {name} as a NumPy or CuPy array, got {type(value).__name__}"
+            f"{_way_to_array(name, value)}"
         )
+
+
+# Of the package that a class comes from.
+_TO_ARRAY = {"torch": ".detach().cpu().numpy()", "pandas": ".to_numpy()"}
+
+
+def _way_to_array(name: str, value: Any) -> str:
+    """How an array is made of what is none."""
+    first = value[0] if isinstance(value, list | tuple) and len(value) else None
+    if _package(first) == "PIL":
+        return (
+            f" of images; numpy.stack({name}) makes an array of images of one size, and "
+            ".transpose(0, 3, 1, 2) puts the channels of coloured ones first"
+        )
+    if _package(first) == "torch":
+        return f" of tensors; torch.stack({name}){_TO_ARRAY['torch']} makes one"
+    made = f"{name}{_TO_ARRAY[_package(value)]}" if _package(value) in _TO_ARRAY else None
+    return f"; {made or f'numpy.asarray({name})'} makes one"
+
+
+def _package(value: Any) -> str:
+    return type(value).__module__.partition(".")[0]
 
 
 def floats(owner: object, name: str, value: Any) -> None:
