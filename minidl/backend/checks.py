@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import reprlib
 import sys
+import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from numbers import Integral, Real
@@ -179,6 +180,14 @@ def indices(owner: str, name: str, value: Any, count: int) -> np.ndarray:
             f"{owner}: expected {name} from 0 to {count - 1}, got {found.min()} to {found.max()}"
         )
     return found
+
+
+def warn(text: str) -> None:
+    """A ``UserWarning`` at the line outside of minidl that led here."""
+    level, frame = 1, sys._getframe()
+    while frame is not None and frame.f_globals.get("__name__", "").startswith("minidl."):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(text, UserWarning, stacklevel=level)
 
 
 def shown(value: Any) -> str:

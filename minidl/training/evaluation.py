@@ -10,6 +10,7 @@ import numpy as np
 from minidl.backend import checks
 from minidl.data.examples import Examples
 from minidl.data.sentences import Sentences
+from minidl.inspection import expect_logits
 from minidl.losses import Loss
 from minidl.network import Network
 from minidl.training.step import NonFiniteLoss, bad_example
@@ -60,6 +61,7 @@ def check_parts(owner: str, network: Network, examples: Examples, loss: Loss) ->
     checks.instance(owner, "network", network, Network)
     checks.instance(owner, "examples", examples, Examples)
     checks.instance(owner, "loss", loss, Loss)
+    expect_logits(owner, network, loss)
     if network.takes_integers != isinstance(examples, Sentences):
         kind = "Sentences" if network.takes_integers else "Examples of numbers"
         raise ValueError(

@@ -20,7 +20,9 @@ def training(epochs=3):
 
 
 def test_a_training_that_is_thrown_away_unused_warns_where_it_was():
-    with pytest.warns(RuntimeWarning, match=r"^train\(…\) was never iterated: nothing was trained") as w:
+    with pytest.warns(
+        RuntimeWarning, match=r"^train\(…\) was never iterated: nothing was trained"
+    ) as w:
         training()
         gc.collect()
     (warned,) = w
