@@ -37,7 +37,7 @@ from minidl.layers import (
 )
 from minidl.losses import BinaryCrossEntropy, MeanSquaredError, SoftmaxCrossEntropy
 from minidl.matrix_decay import MatrixDecay
-from minidl.metrics import ClassReport, class_report, confusion_matrix, predicted_labels
+from minidl.metrics import ClassReport, class_report, confusion_matrix, predict_labels
 from minidl.network import Network, WeightsError
 from minidl.optimizers import SGD, Adam, AdamW, RMSprop
 from minidl.training import (
@@ -54,6 +54,7 @@ from minidl.training import (
 __version__ = "0.2.0"
 
 _moved.install()
+__getattr__ = _moved.renamed
 
 __all__ = [
     "ACTIVATIONS",
@@ -107,7 +108,7 @@ __all__ = [
     "evaluate",
     "get_activation",
     "get_device",
-    "predicted_labels",
+    "predict_labels",
     "probe",
     "train",
 ]

@@ -14,21 +14,37 @@ from minidl.data.examples import Examples
 from minidl.network import Network
 
 
-def predicted_labels(network: Network, examples: Examples, batch_size: int = 256) -> np.ndarray:
-    """argmax_i of the network's output for each example, as in inference.  ``(N,)``, on the CPU."""
-    batch_size = checks.whole("predicted_labels", "batch_size", batch_size)
-    checks.instance("predicted_labels", "network", network, Network)
-    checks.instance("predicted_labels", "examples", examples, Examples)
-    if len(network.shapes[-1]) != 1:
+def predict_labels(network: Network, x: Array | Examples, batch_size: int = 256) -> np.ndarray:
+    """argmax_i of the network's output for each of ``x``, as in inference.  ``(N,)``, on the CPU.
+
+    ``x`` ``(N, …)`` is turned into the network's input as ``Examples(x, …)`` would be, bytes
+    divided by 255; ``Examples`` of their own scaling are taken with that.
+
+    Raises
+    ------
+    ValueError
+        for arguments of another kind, inputs that do not fit, or a network that does not give
+        two classes at least.
+    """
+    batch_size = checks.whole("predict_labels", "batch_size", batch_size)
+    checks.instance("predict_labels", "network", network, Network)
+    outputs = network.shapes[-1]
+    if len(outputs) != 1 or outputs[0] < 2:
+        one = "; the answer of one output is network.predict(x) > 0" if outputs == (1,) else ""
         raise ValueError(
-            "predicted_labels: expected a network that gives (N, classes), got "
-            f"(N, {', '.join(map(str, network.shapes[-1]))})"
+            "predict_labels: expected a network that gives (N, classes), two of them at least, got "
+            f"(N, {', '.join(map(str, outputs))}){one}"
         )
-    examples = examples.to(network.device)
+    if not isinstance(x, Examples):
+        checks.array("predict_labels", "x", x)
+        if network.takes_integers:  # tokens, as they are
+            return network.predict(x, batch_size).argmax(axis=1)
+        x = Examples(x, np.zeros(len(x), int) if x.ndim else x)
+    examples = x.to(network.device)
     labels = np.empty(len(examples), np.int64)
     for start in range(0, len(examples), batch_size):
-        x, _ = examples.batch(start, start + batch_size, network.dtype)
-        labels[start : start + batch_size] = to_numpy(network.forward(x).argmax(axis=1))
+        batch, _ = examples.batch(start, start + batch_size, network.dtype)
+        labels[start : start + batch_size] = to_numpy(network.forward(batch).argmax(axis=1))
     return labels
 
 

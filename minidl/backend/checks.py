@@ -184,10 +184,10 @@ def indices(owner: str, name: str, value: Any, count: int) -> np.ndarray:
 
 def warn(text: str) -> None:
     """A ``UserWarning`` at the line outside of minidl that led here."""
-    level, frame = 1, sys._getframe()
+    level, frame = 1, sys._getframe().f_back
     while frame is not None and frame.f_globals.get("__name__", "").startswith("minidl."):
         level, frame = level + 1, frame.f_back
-    warnings.warn(text, UserWarning, stacklevel=level)
+    warnings.warn(text, UserWarning, stacklevel=level + 1)
 
 
 def shown(value: Any) -> str:
