@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -12,6 +13,9 @@ import numpy as np
 from minidl.backend import Array, checks, to_numpy
 from minidl.data.examples import Examples
 from minidl.network import Network
+from minidl.pages.picture import Picture, new_grid
+
+MOST_NAMED, MOST_COUNTED = 40, 10  # classes of a figure that has their names, and their counts
 
 
 def predict_labels(network: Network, x: Array | Examples, batch_size: int = 256) -> np.ndarray:
@@ -180,6 +184,32 @@ class ClassReport:
         total = int(self.support.sum())
         rows |= {"macro avg": (*self.macro, total), "weighted avg": (*self.weighted, total)}
         return {name: dict(zip(keys, row, strict=True)) for name, row in rows.items()}
+
+    def plot(self, path: str | os.PathLike[str] | None = None) -> Picture:
+        """The confusion matrix: of each class (a row) the share taken for each one (a column).
+
+        Up to ten classes have their counts M_ij written in.  A notebook shows what is returned;
+        with ``path`` it is written there, in the format of the suffix (png, svg, pdf).
+        """
+        C = len(self.names)
+        share = self.confusion / np.maximum(self.support, 1)[:, None]  # 0 for a class without any
+        size = min(max(3.0, 0.5 * C), 12.0)
+        figure, ((ax,),) = new_grid("", 1, 1, (size + 1.5, size))
+        ax.grid(False)
+        image = ax.imshow(share, cmap="Blues", vmin=0, vmax=1)
+        figure.colorbar(image, ax=ax, label="share of the class")
+        ax.set_xlabel("taken for", fontsize=9)
+        ax.set_ylabel("class", fontsize=9)
+        if C <= MOST_NAMED:
+            ax.set_xticks(range(C), self.names, rotation=45, ha="right", fontsize=8)
+            ax.set_yticks(range(C), self.names, fontsize=8)
+        for i, j in np.ndindex(C, C) if C <= MOST_COUNTED else ():
+            ink = "white" if share[i, j] > 0.5 else "black"
+            ax.text(j, i, f"{self.confusion[i, j]}", ha="center", va="center", color=ink, size=8)
+        picture = Picture(figure)
+        if path is not None:
+            picture.save(path)
+        return picture
 
     def __str__(self) -> str:
         rows = self.as_dict()

@@ -146,6 +146,22 @@ def test_predict_labels_are_the_largest_outputs_without_dropout(batch_size, devi
     assert accuracy == evaluate(network, examples, SoftmaxCrossEntropy()).accuracy
 
 
+@pytest.mark.parametrize("classes", [2, 10, 11, 60])
+def test_the_confusion_matrix_draws_itself(classes, tmp_path):
+    labels = np.arange(3 * classes) % classes
+    labels[labels == 1] = 0  # one class has no example
+    report = class_report(labels, labels[::-1].copy(), [f"class {i}" for i in range(classes)])
+    picture = report.plot(tmp_path / "confusion.png")
+    assert (tmp_path / "confusion.png").stat().st_size > 1000
+    ax = picture.figure.axes[0]
+    shares = np.array(ax.images[0].get_array())
+    assert shares.sum(axis=1) == pytest.approx([float(n > 0) for n in report.support])
+    written = [text.get_text() for text in ax.texts]
+    assert written == [str(n) for n in report.confusion.ravel() if classes <= 10]
+    names = [label.get_text() for label in ax.get_yticklabels()]
+    assert (names == list(report.names)) == (classes <= 40)
+
+
 def test_labels_of_tokens_are_those_of_the_sentences_as_they_are():
     tokens = np.random.default_rng(0).integers(1, 9, (7, 5))
     tokens[:, 3:] = 0  # which is no padding to this network
