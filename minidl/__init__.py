@@ -41,6 +41,7 @@ from minidl.metrics import ClassReport, class_report, confusion_matrix, predict_
 from minidl.network import Network, WeightsError
 from minidl.optimizers import SGD, Adam, AdamW, RMSprop
 from minidl.training import (
+    Checkpoint,
     CosineAnnealing,
     EarlyStopping,
     LinearWarmUp,
@@ -48,6 +49,8 @@ from minidl.training import (
     StepDecay,
     by_step,
     evaluate,
+    fit,
+    range_test,
     train,
 )
 
@@ -69,6 +72,7 @@ __all__ = [
     "BatchNorm",
     "BinaryCrossEntropy",
     "Chain",
+    "Checkpoint",
     "ClassReport",
     "Conv2D",
     "CosineAnnealing",
@@ -106,9 +110,11 @@ __all__ = [
     "class_report",
     "confusion_matrix",
     "evaluate",
+    "fit",
     "get_activation",
     "get_device",
     "predict_labels",
     "probe",
+    "range_test",
     "train",
 ]

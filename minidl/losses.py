@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from minidl.activations import sigmoid
-from minidl.backend import Array, checks, fused, namespace
+from minidl.backend import Array, checks, fused, namespace, special, to_numpy
 
 
 class Loss:
@@ -70,6 +70,10 @@ class Loss:
         """1 for each example that is answered right, else 0 ``(N,)``; NaN for a regression."""
         return namespace(logits).full(len(logits), math.nan, logits.dtype)
 
+    def of_one_answer(self, targets: Array) -> float:
+        """The least loss that one answer to all examples can have; NaN where that is not known."""
+        return math.nan
+
     def check_shapes(self, shape: tuple[int, ...], targets: Array) -> None:
         """Raise ``ValueError`` where ``targets`` do not fit logits of ``shape`` (shape, type)."""
         if targets.shape != shape or targets.dtype.kind != "f":
@@ -106,6 +110,11 @@ class SoftmaxCrossEntropy(Loss):
                 f"got {shape} and {targets.dtype} {targets.shape}{_as_labels(shape, targets)}"
             )
 
+    def of_one_answer(self, targets: Array) -> float:
+        """The entropy of the labels: softmax(z) is then how frequent each class is."""
+        share = np.unique(to_numpy(targets), return_counts=True)[1] / len(targets)
+        return float(-(share * np.log(share)).sum())
+
     def check_values(self, shape: tuple[int, ...], targets: Array) -> None:
         low, high = int(targets.min()), int(targets.max())
         if low < 0 or high >= shape[1]:
@@ -141,6 +150,10 @@ class MeanSquaredError(Loss):
 
     name = "mean squared error"
 
+    def of_one_answer(self, targets: Array) -> float:
+        """The variance of the targets, whose mean is the answer."""
+        return float(to_numpy(targets).var(axis=0, dtype=np.float64).mean())
+
     def each(self, z: Array, t: Array) -> tuple[Array, Array]:
         difference = z - t
         K = z[0].size
@@ -157,6 +170,11 @@ class BinaryCrossEntropy(Loss):
 
     name = "binary cross-entropy"
     applies = "sigmoid"
+
+    def of_one_answer(self, targets: Array) -> float:
+        """The entropy of the mean targets, which are then σ(z)."""
+        p = to_numpy(targets).mean(axis=0, dtype=np.float64)
+        return float(special(p).entr([p, 1 - p]).sum(axis=0).mean())
 
     def check_values(self, shape: tuple[int, ...], targets: Array) -> None:
         low, high = float(targets.min()), float(targets.max())

@@ -23,6 +23,7 @@ ORDER = (
 LAZILY = {
     "backend.fused": {"gpu"},
     "training.loop": {"gpu"},
+    "training.range_test": {"gpu"},
     "initializers": {"propagation"},
 }
 LATE = {"backend.machine"}  # imported itself only where its heavy module is needed

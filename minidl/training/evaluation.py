@@ -23,6 +23,10 @@ class Evaluation:
     loss: float
     accuracy: float
 
+    def __str__(self) -> str:
+        right = "" if math.isnan(self.accuracy) else f"  accuracy {self.accuracy:.4f}"
+        return f"loss {self.loss:.4f}{right}"
+
 
 def evaluate(network: Network, examples: Examples, loss: Loss, batch_size: int = 256) -> Evaluation:
     """Mean loss and accuracy over ``examples`` as in inference, batch by batch, in order.
@@ -59,7 +63,11 @@ def evaluate(network: Network, examples: Examples, loss: Loss, batch_size: int =
 def check_parts(owner: str, network: Network, examples: Examples, loss: Loss) -> None:
     """Raise ``ValueError`` unless they are what they are called, and the examples fit."""
     checks.instance(owner, "network", network, Network)
-    checks.instance(owner, "examples", examples, Examples)
+    if not isinstance(examples, Examples):
+        raise ValueError(
+            f"{owner}: expected examples of the class Examples, got {checks.shown(examples)}; "
+            "Examples(x, y) are made of arrays, and fit(network, x, y) takes arrays themselves"
+        )
     checks.instance(owner, "loss", loss, Loss)
     expect_logits(owner, network, loss)
     if network.takes_integers != isinstance(examples, Sentences):
