@@ -9,7 +9,14 @@ from minidl import _moved
 from minidl.activations import ACTIVATIONS, get_activation
 from minidl.backend import DeviceError, get_device
 from minidl.data import Augmentation, Examples, Sentences
-from minidl.gradcheck import assert_gradients, check_gradients
+from minidl.gradcheck import (
+    assert_gradients,
+    assert_jac,
+    assert_vjp,
+    check_gradients,
+    check_jac,
+    check_vjp,
+)
 from minidl.inspection import probe
 from minidl.layers import (
     APL,
@@ -105,8 +112,12 @@ __all__ = [
     "SwiGLU",
     "WeightsError",
     "assert_gradients",
+    "assert_jac",
+    "assert_vjp",
     "by_step",
     "check_gradients",
+    "check_jac",
+    "check_vjp",
     "class_report",
     "confusion_matrix",
     "evaluate",
