@@ -16,7 +16,7 @@ ORDER = (
     *("_moved", "_printable", "backend", "storage", "_output", "loops", "pages", "initializers"),
     *("activations", "layers", "data", "losses", "optimizers", "network", "matrix_decay"),
     *("models", "metrics", "propagation", "inspection", "gradcheck", "training", "gpu"),
-    *("microscope", "study", "compare"),
+    *("microscope", "study", "compare", "run"),
 )
 # What they import when they meet an array of a GPU, or are asked for a critical point, and no
 # sooner.
