@@ -1,4 +1,4 @@
-"""What is installed works from every folder: a clone (``pip install -e .``) and the package alone."""
+"""What is installed works from every folder: a clone (``pip install -e .``), the package alone."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ GUIDE = [
 ]
 EXAMPLES = [  # pages whose examples are run
     *GUIDE,
-    *(DOCS / f"{page}.md" for page in ("models", "check_your_own")),
+    *(DOCS / f"{page}.md" for page in ("models", "check_your_own", "fit")),
 ]
 
 FENCE = re.compile(r"^```(?P<kind>\w*)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
