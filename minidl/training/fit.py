@@ -64,8 +64,8 @@ def fit(
         the weights of the best epoch, see :class:`EarlyStopping`
     schedule : the learning rate after so many finished epochs, say :class:`CosineAnnealing`;
         that of the first epoch is ``schedule(0)``
-    checkpoint : where the run resumes, history and all, if it was interrupted; :meth:`remove
-        <Checkpoint.remove>` it when the results are safe
+    checkpoint : where the run resumes, history and all, if it was interrupted; with
+        ``checkpoint.remove()`` it goes, once the results are safe
     epochs, batch_size, augment, rng, progress : as in :func:`train`
 
     Warns

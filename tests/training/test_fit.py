@@ -29,6 +29,7 @@ from minidl import (
     evaluate,
     fit,
     predict_labels,
+    range_test,
     train,
 )
 from minidl.training import FitHistory
@@ -81,6 +82,15 @@ def test_bytes_are_scaled_as_they_are_in_examples_and_in_predict_labels():
     assert (predict_labels(net, images) == labels).mean() > 0.9
     judged = evaluate(net, Examples(images, labels), SoftmaxCrossEntropy())
     assert judged.accuracy == (predict_labels(net, images) == labels).mean()
+
+
+def test_it_runs_on_every_device(device):
+    net = Network([Dense(4, 8, "tanh"), Dense(8, 3)], 4, device=device)
+    history = quiet(net, patience=2)
+    expected = quiet(Network([Dense(4, 8, "tanh"), Dense(8, 3)], 4), patience=2)
+    assert history.validation_loss == pytest.approx(expected.validation_loss, rel=1e-4)
+    assert history.moved == pytest.approx(expected.moved, rel=1e-3)
+    assert len(range_test(net, X, Y, steps=20).rates) == 20
 
 
 def test_early_stopping_gives_the_best_weights_back():
