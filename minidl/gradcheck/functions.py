@@ -19,6 +19,7 @@ from minidl.gradcheck.result import GradientCheck
 from minidl.gradcheck.subjects import Gradients, Problems, Subject, expect_unchanged, fitting
 
 Pull = Callable[[list[Any], list[Array], Problems], Any]  # x, dy, problems: the gradients of x
+NONE = object()  # in place of gradients that cannot be made, for a reason that is in problems
 
 
 def assert_vjp(*arguments: Any, **options: Any) -> GradientCheck:
@@ -120,23 +121,19 @@ def check_jac(
         J = fun(*inputs, *args)[1] if jac is True else jac(*inputs, *args)  # type: ignore[operator]
         J = np.asarray(J.toarray() if hasattr(J, "toarray") else J)
         ((x,), (dy_,)) = inputs, dy
+        shape = dy_.shape + x.shape
         if dy_.size == 1 and J.shape == x.shape:
-            J = J.reshape(dy_.shape + x.shape)
-        if J.shape != dy_.shape + x.shape:
-            text = f"expected jac {dy_.shape + x.shape} for x {x.shape}, got {J.shape}"
-            problems.append(
-                text + (": the other way round?" if J.T.shape == dy_.shape + x.shape else "")
-            )
-            return _NONE
+            J = J.reshape(shape)
+        if J.shape != shape:
+            turned = ": the other way round?" if J.T.shape == shape else ""
+            problems.append(f"expected jac {shape} for x {x.shape}, got {J.shape}{turned}")
+            return NONE
         return np.tensordot(dy_, J, axes=dy_.ndim)
 
     f.__name__ = getattr(fun, "__name__", repr(fun))
     rng = checks.generator(owner, rng)
     judge = Judge(owner, rng, directions, elementwise, tolerance)
     return _checked(owner, f, pull, (x,), ["x"], judge, attempts, get_device("cpu"))
-
-
-_NONE = object()  # in place of gradients that cannot be made
 
 
 def _checked(
@@ -225,7 +222,7 @@ class FunctionSubject(Subject):
         self._expect_unchanged("the backward pass", given, problems)
         for one, original in zip(dy, self.dy, strict=True):
             expect_unchanged(problems, "the backward pass", "dy", one, original)
-        if found is _NONE:
+        if found is NONE:
             return {}
         if not isinstance(found, tuple | list) and len(self.variables) == 1:
             return fitting(problems, dict.fromkeys(self.variables, _array(found)), self.variables)

@@ -150,6 +150,8 @@ def as_examples(owner: str, x: Array | Examples, y: Array | None) -> Examples:
     if not isinstance(x, Examples):
         if y is None:
             raise ValueError(f"{owner}: expected y, the targets of x, got none")
+        for name, given in (("x", x), ("y", y)):
+            checks.array(owner, name, given)
         return Examples(x, y)
     if y is not None:
         raise ValueError(f"{owner}: expected no y beside Examples, which have their targets")
