@@ -9,7 +9,14 @@ from minidl import _moved
 from minidl.activations import ACTIVATIONS, get_activation
 from minidl.backend import DeviceError, get_device
 from minidl.data import Augmentation, Examples, Sentences
-from minidl.gradcheck import assert_gradients, check_gradients
+from minidl.gradcheck import (
+    assert_gradients,
+    assert_jac,
+    assert_vjp,
+    check_gradients,
+    check_jac,
+    check_vjp,
+)
 from minidl.inspection import probe
 from minidl.layers import (
     APL,
@@ -38,10 +45,11 @@ from minidl.layers import (
 )
 from minidl.losses import BinaryCrossEntropy, MeanSquaredError, SoftmaxCrossEntropy
 from minidl.matrix_decay import MatrixDecay
-from minidl.metrics import ClassReport, class_report, confusion_matrix, predicted_labels
+from minidl.metrics import ClassReport, class_report, confusion_matrix, predict_labels
 from minidl.network import Network, WeightsError
 from minidl.optimizers import SGD, Adam, AdamW, RMSprop
 from minidl.training import (
+    Checkpoint,
     CosineAnnealing,
     EarlyStopping,
     LinearWarmUp,
@@ -49,12 +57,15 @@ from minidl.training import (
     StepDecay,
     by_step,
     evaluate,
+    fit,
+    range_test,
     train,
 )
 
 __version__ = "0.2.0"
 
 _moved.install()
+__getattr__ = _moved.renamed
 
 __all__ = [
     "ACTIVATIONS",
@@ -69,6 +80,7 @@ __all__ = [
     "BatchNorm",
     "BinaryCrossEntropy",
     "Chain",
+    "Checkpoint",
     "ClassReport",
     "Conv2D",
     "CosineAnnealing",
@@ -102,14 +114,20 @@ __all__ = [
     "SwiGLU",
     "WeightsError",
     "assert_gradients",
+    "assert_jac",
+    "assert_vjp",
     "by_step",
     "check_gradients",
+    "check_jac",
+    "check_vjp",
     "class_report",
     "confusion_matrix",
     "evaluate",
+    "fit",
     "get_activation",
     "get_device",
-    "predicted_labels",
+    "predict_labels",
     "probe",
+    "range_test",
     "train",
 ]

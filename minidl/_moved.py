@@ -28,6 +28,8 @@ MOVED = {
     "step": "training.step",
 }
 
+RENAMED = {"predicted_labels": "predict_labels"}  # in ``minidl`` itself
+
 
 class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     """Makes a module of the old name whose contents are those of the new one."""
@@ -52,6 +54,19 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
             return getattr(importlib.import_module(new), name)
 
         module.__getattr__ = contents  # type: ignore[method-assign]
+
+
+def renamed(name: str) -> Any:
+    """What ``minidl`` has under another name now."""
+    if name not in RENAMED:
+        raise AttributeError(f"module 'minidl' has no attribute {name!r}")
+    new = RENAMED[name]
+    warnings.warn(
+        f"minidl.{name} is minidl.{new} now; the old name goes with version 0.3",
+        DeprecationWarning,
+        stacklevel=2,
+    )
+    return getattr(importlib.import_module("minidl"), new)
 
 
 def install() -> None:

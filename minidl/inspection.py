@@ -12,6 +12,7 @@ import numpy as np
 from minidl.activations import Activation
 from minidl.backend import Array, checks, namespace, piece
 from minidl.data.examples import Examples
+from minidl.layers import Chain
 from minidl.layers._features import features_axis
 from minidl.losses import Loss
 from minidl.network import Network
@@ -92,9 +93,23 @@ def probe(
     """
     checks.instance("probe", "network", network, Network)
     checks.instance("probe", "loss", loss, Loss)
+    expect_logits("probe", network, loss)
     value, dlogits = loss(network.forward(x), targets, reduction)
     network.backward(dlogits)
     return Probe(float(value), gradient_figures(network, update), unit_figures(network))
+
+
+def expect_logits(owner: str, network: Network, loss: Loss) -> None:
+    """Warn where the last layer already applies the function that is part of the loss."""
+    last = network.layers[-1]
+    while isinstance(last, Chain):
+        last = last.layers[-1]
+    f = getattr(last, "activation", None)
+    if isinstance(f, Activation) and f.name == loss.applies:
+        checks.warn(
+            f"{owner}: expected logits for {loss!r}, which applies {f.name} itself, got those of "
+            f"{last!r}, to which it is applied already; leave the activation of the last layer out"
+        )
 
 
 def gradient_figures(network: Network, update: Array | None = None) -> list[GradientFigures]:

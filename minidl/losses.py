@@ -14,13 +14,14 @@ from typing import Any, ClassVar
 import numpy as np
 
 from minidl.activations import sigmoid
-from minidl.backend import Array, checks, fused, namespace
+from minidl.backend import Array, checks, fused, namespace, special, to_numpy
 
 
 class Loss:
     """Base of all: the checks and the mean.  A subclass writes ``each(z, t)``."""
 
     name: ClassVar[str] = "loss"
+    applies: ClassVar[str] = ""  # the activation function that is part of it
 
     def __call__(self, logits: Array, targets: Array, reduction: str = "mean") -> tuple[Any, Array]:
         """The value, a scalar on the device, and its gradient, the shape of ``logits``.
@@ -69,12 +70,16 @@ class Loss:
         """1 for each example that is answered right, else 0 ``(N,)``; NaN for a regression."""
         return namespace(logits).full(len(logits), math.nan, logits.dtype)
 
+    def of_one_answer(self, targets: Array) -> float:
+        """The least loss that one answer to all examples can have; NaN where that is not known."""
+        return math.nan
+
     def check_shapes(self, shape: tuple[int, ...], targets: Array) -> None:
         """Raise ``ValueError`` where ``targets`` do not fit logits of ``shape`` (shape, type)."""
         if targets.shape != shape or targets.dtype.kind != "f":
             raise ValueError(
                 f"{self.name}: expected floating-point targets {shape} like the logits, "
-                f"got {targets.dtype} {targets.shape}"
+                f"got {targets.dtype} {targets.shape}; {_like_logits(shape, targets)}"
             )
 
     def check_values(self, shape: tuple[int, ...], targets: Array) -> None:
@@ -95,14 +100,20 @@ class SoftmaxCrossEntropy(Loss):
     """
 
     name = "softmax cross-entropy"
+    applies = "softmax"
 
     def check_shapes(self, shape: tuple[int, ...], targets: Array) -> None:
         N, C = shape if len(shape) == 2 else (0, 0)
         if C < 2 or targets.shape != (N,) or targets.dtype.kind not in "iu":
             raise ValueError(
                 f"{self.name}: expected logits (N, C) and integer labels (N,), "
-                f"got {shape} and {targets.dtype} {targets.shape}"
+                f"got {shape} and {targets.dtype} {targets.shape}{_as_labels(shape, targets)}"
             )
+
+    def of_one_answer(self, targets: Array) -> float:
+        """The entropy of the labels: softmax(z) is then how frequent each class is."""
+        share = np.unique(to_numpy(targets), return_counts=True)[1] / len(targets)
+        return float(-(share * np.log(share)).sum())
 
     def check_values(self, shape: tuple[int, ...], targets: Array) -> None:
         low, high = int(targets.min()), int(targets.max())
@@ -139,6 +150,10 @@ class MeanSquaredError(Loss):
 
     name = "mean squared error"
 
+    def of_one_answer(self, targets: Array) -> float:
+        """The variance of the targets, whose mean is the answer."""
+        return float(to_numpy(targets).var(axis=0, dtype=np.float64).mean())
+
     def each(self, z: Array, t: Array) -> tuple[Array, Array]:
         difference = z - t
         K = z[0].size
@@ -154,6 +169,12 @@ class BinaryCrossEntropy(Loss):
     """
 
     name = "binary cross-entropy"
+    applies = "sigmoid"
+
+    def of_one_answer(self, targets: Array) -> float:
+        """The entropy of the mean targets, which are then σ(z)."""
+        p = to_numpy(targets).mean(axis=0, dtype=np.float64)
+        return float(special(p).entr([p, 1 - p]).sum(axis=0).mean())
 
     def check_values(self, shape: tuple[int, ...], targets: Array) -> None:
         low, high = float(targets.min()), float(targets.max())
@@ -173,3 +194,33 @@ class BinaryCrossEntropy(Loss):
 def _mean(values: Array) -> Array:
     """The mean over all but the examples (N,)."""
     return values.reshape(len(values), -1).mean(axis=1)
+
+
+def _like_logits(shape: tuple[int, ...], targets: Array) -> str:
+    """How targets that do not fit are brought to the shape and the type of the logits."""
+    is_float, (N, *outputs) = targets.dtype.kind == "f", shape
+    if targets.shape[:1] != (N,) or targets.size != math.prod(shape):
+        if not is_float and targets.ndim == 1:
+            return "labels of more than two classes are for SoftmaxCrossEntropy"
+        given = ", ".join(map(str, targets.shape[1:] or (1,)))
+        return f"let the last layer of the network give (N, {given}), or give other targets"
+    reshape = "" if targets.shape == shape else f".reshape(-1, {', '.join(map(str, outputs))})"
+    convert = "" if is_float else ".astype('float32')"
+    return f"targets{reshape}{convert} are such"
+
+
+def _as_labels(shape: tuple[int, ...], targets: Array) -> str:
+    """How targets that are no labels (N,) are made such."""
+    if len(shape) != 2:
+        return ""
+    N, C = shape
+    if C == 1:
+        return "; for one output take BinaryCrossEntropy"
+    if targets.shape == shape:
+        return "; targets.argmax(axis=1) are the labels of one-hot rows"
+    if targets.shape not in ((N,), (N, 1)):
+        return ""
+    flat = "" if targets.ndim == 1 else ".ravel()"
+    if targets.dtype.kind in "iu":
+        return f"; targets{flat} are such"
+    return f"; labels are targets{flat}.astype('int64'), and numbers are for MeanSquaredError"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -12,23 +13,42 @@ import numpy as np
 from minidl.backend import Array, checks, to_numpy
 from minidl.data.examples import Examples
 from minidl.network import Network
+from minidl.pages.picture import Picture, new_grid
+
+MOST_NAMED, MOST_COUNTED = 40, 10  # classes of a figure that has their names, and their counts
 
 
-def predicted_labels(network: Network, examples: Examples, batch_size: int = 256) -> np.ndarray:
-    """argmax_i of the network's output for each example, as in inference.  ``(N,)``, on the CPU."""
-    batch_size = checks.whole("predicted_labels", "batch_size", batch_size)
-    checks.instance("predicted_labels", "network", network, Network)
-    checks.instance("predicted_labels", "examples", examples, Examples)
-    if len(network.shapes[-1]) != 1:
+def predict_labels(network: Network, x: Array | Examples, batch_size: int = 256) -> np.ndarray:
+    """argmax_i of the network's output for each of ``x``, as in inference.  ``(N,)``, on the CPU.
+
+    ``x`` ``(N, …)`` is turned into the network's input as ``Examples(x, …)`` would be, bytes
+    divided by 255; ``Examples`` of their own scaling are taken with that.
+
+    Raises
+    ------
+    ValueError
+        for arguments of another kind, inputs that do not fit, or a network that does not give
+        two classes at least.
+    """
+    batch_size = checks.whole("predict_labels", "batch_size", batch_size)
+    checks.instance("predict_labels", "network", network, Network)
+    outputs = network.shapes[-1]
+    if len(outputs) != 1 or outputs[0] < 2:
+        one = "; the answer of one output is network.predict(x) > 0" if outputs == (1,) else ""
         raise ValueError(
-            "predicted_labels: expected a network that gives (N, classes), got "
-            f"(N, {', '.join(map(str, network.shapes[-1]))})"
+            "predict_labels: expected a network that gives (N, classes), two of them at least, got "
+            f"(N, {', '.join(map(str, outputs))}){one}"
         )
-    examples = examples.to(network.device)
+    if not isinstance(x, Examples):
+        checks.array("predict_labels", "x", x)
+        if network.takes_integers:  # tokens, as they are
+            return network.predict(x, batch_size).argmax(axis=1)
+        x = Examples(x, np.zeros(len(x), int) if x.ndim else x)
+    examples = x.to(network.device)
     labels = np.empty(len(examples), np.int64)
     for start in range(0, len(examples), batch_size):
-        x, _ = examples.batch(start, start + batch_size, network.dtype)
-        labels[start : start + batch_size] = to_numpy(network.forward(x).argmax(axis=1))
+        batch, _ = examples.batch(start, start + batch_size, network.dtype)
+        labels[start : start + batch_size] = to_numpy(network.forward(batch).argmax(axis=1))
     return labels
 
 
@@ -164,6 +184,32 @@ class ClassReport:
         total = int(self.support.sum())
         rows |= {"macro avg": (*self.macro, total), "weighted avg": (*self.weighted, total)}
         return {name: dict(zip(keys, row, strict=True)) for name, row in rows.items()}
+
+    def plot(self, path: str | os.PathLike[str] | None = None) -> Picture:
+        """The confusion matrix: of each class (a row) the share taken for each one (a column).
+
+        Up to ten classes have their counts M_ij written in.  A notebook shows what is returned;
+        with ``path`` it is written there, in the format of the suffix (png, svg, pdf).
+        """
+        C = len(self.names)
+        share = self.confusion / np.maximum(self.support, 1)[:, None]  # 0 for a class without any
+        size = min(max(3.0, 0.5 * C), 12.0)
+        figure, ((ax,),) = new_grid("", 1, 1, (size + 1.5, size))
+        ax.grid(False)
+        image = ax.imshow(share, cmap="Blues", vmin=0, vmax=1)
+        figure.colorbar(image, ax=ax, label="share of the class")
+        ax.set_xlabel("taken for", fontsize=9)
+        ax.set_ylabel("class", fontsize=9)
+        if C <= MOST_NAMED:
+            ax.set_xticks(range(C), self.names, rotation=45, ha="right", fontsize=8)
+            ax.set_yticks(range(C), self.names, fontsize=8)
+        for i, j in np.ndindex(C, C) if C <= MOST_COUNTED else ():
+            ink = "white" if share[i, j] > 0.5 else "black"
+            ax.text(j, i, f"{self.confusion[i, j]}", ha="center", va="center", color=ink, size=8)
+        picture = Picture(figure)
+        if path is not None:
+            picture.save(path)
+        return picture
 
     def __str__(self) -> str:
         rows = self.as_dict()

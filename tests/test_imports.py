@@ -16,13 +16,14 @@ ORDER = (
     *("_moved", "_printable", "backend", "storage", "_output", "loops", "pages", "initializers"),
     *("activations", "layers", "data", "losses", "optimizers", "network", "matrix_decay"),
     *("models", "metrics", "propagation", "inspection", "gradcheck", "training", "gpu"),
-    *("microscope", "study", "compare"),
+    *("microscope", "study", "compare", "run"),
 )
 # What they import when they meet an array of a GPU, or are asked for a critical point, and no
 # sooner.
 LAZILY = {
     "backend.fused": {"gpu"},
     "training.loop": {"gpu"},
+    "training.range_test": {"gpu"},
     "initializers": {"propagation"},
 }
 LATE = {"backend.machine"}  # imported itself only where its heavy module is needed

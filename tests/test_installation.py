@@ -1,4 +1,4 @@
-"""``pip install -e .`` makes minidl importable from every folder, also the one above the clone.
+"""What is installed works from every folder: a clone (``pip install -e .``), the package alone.
 
 And the extras that messages and pages tell to install are there.
 """
@@ -18,7 +18,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 EXTRA = re.compile(r"'minidl\[(\w+)\]'")
-BUILD = "import setuptools.build_meta as b, sys; b.build_editable(sys.argv[1])"
+BUILD = "import setuptools.build_meta as b, sys; getattr(b, sys.argv[2])(sys.argv[1])"
 USE = """
 import site, sys
 site.addsitedir(sys.argv[1])  # before the site-packages of this Python, left out by -S until now,
@@ -39,18 +39,22 @@ def clone(tmp_path_factory):
     return clone
 
 
-@pytest.fixture(scope="module")
-def installed(clone, tmp_path_factory):
-    """The folder in which the editable installation of the clone lies, as pip would put it."""
+def unpacked(clone, folder, build):
+    """``folder`` with what pip would put there."""
     pytest.importorskip("setuptools", "70.1")  # from which on it makes wheels by itself
-    folder = tmp_path_factory.mktemp("installed")
-    command = [sys.executable, "-c", BUILD, str(folder)]
+    command = [sys.executable, "-c", BUILD, str(folder), build]
     done = subprocess.run(command, cwd=clone, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     (wheel,) = folder.glob("*.whl")
     with zipfile.ZipFile(wheel) as packed:
         packed.extractall(folder)
     return folder
+
+
+@pytest.fixture(scope="module")
+def installed(clone, tmp_path_factory):
+    """The folder in which the editable installation of the clone lies."""
+    return unpacked(clone, tmp_path_factory.mktemp("installed"), "build_editable")
 
 
 def test_the_clones_own_name_does_not_hide_it(clone, installed):
@@ -71,3 +75,46 @@ def test_each_extra_that_is_named_is_there():
     settings = configparser.ConfigParser()
     settings.read(ROOT / "setup.cfg")
     assert {"fast", "weights"} <= named <= set(settings["options.extras_require"])
+
+
+def test_the_package_alone_is_whole_and_says_where_the_experiments_are(clone, tmp_path):
+    """As after ``pip install "minidl @ git+…"``."""
+    folder = unpacked(clone, tmp_path, "build_wheel")
+    source = {p.relative_to(clone) for p in (clone / "minidl").rglob("*") if p.is_file()}
+    assert {p.relative_to(folder) for p in (folder / "minidl").rglob("*") if p.is_file()} == source
+    command = [sys.executable, "-m", "minidl.run", "cifar100"]
+    environment = {**os.environ, "PYTHONPATH": str(folder)}
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.startswith("minidl.run: expected the experiments beside the package")
+    assert "clone the repository" in done.stderr
+
+
+def run(*arguments, cwd):
+    command = [sys.executable, "-m", "minidl.run", *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.run(
+        command, cwd=cwd, env=environment, capture_output=True, text=True, check=False
+    )
+
+
+def test_a_study_runs_by_its_name_from_any_folder(tmp_path):
+    options = ("--data-dir", "nowhere", "--output-dir", "out")
+    done = run("fashion_mnist", *options, cwd=tmp_path)
+    assert done.stderr.startswith("fashion_mnist: ")  # the study itself speaks
+    assert "nowhere" in done.stderr
+    assert "usage: cifar100.py" in run("cifar100", "--help", cwd=tmp_path).stdout
+
+
+def test_a_name_that_is_not_there_gets_those_that_are(tmp_path):
+    done = run("cifar", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "NAME is one of activation_gallery, " in done.stderr
+    assert done.stderr.rstrip().endswith("got 'cifar'")
+    for arguments in ((), ("--help",)):
+        done = run(*arguments, cwd=tmp_path)
+        assert done.returncode == 0
+        assert "cifar100" in done.stdout

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import mpmath
 import numpy as np
@@ -303,3 +304,37 @@ def test_logits_and_targets_on_different_devices_are_refused(monkeypatch):
     message = "expected logits and targets on the same device, got cupy and numpy arrays; move them"
     with pytest.raises(TypeError, match=message):
         SoftmaxCrossEntropy()(there, T)
+
+
+# -- mistakes that are told the way out ---------------------------------------------------------
+
+BINARY, SQUARES = BinaryCrossEntropy, MeanSquaredError
+WAYS_OUT = {
+    "one-hot rows": (SoftmaxCrossEntropy, Z, np.eye(3)[T], "targets.argmax(axis=1)"),
+    "float labels": (SoftmaxCrossEntropy, Z, T + 0.0, "targets.astype('int64')"),
+    "a column of labels": (SoftmaxCrossEntropy, Z, T[:, None], "targets.ravel()"),
+    "a column of floats": (
+        *(SoftmaxCrossEntropy, Z, T[:, None] + 0.0),
+        "targets.ravel().astype('int64')",
+    ),
+    "numbers to be predicted": (SoftmaxCrossEntropy, Z, T + 0.5, "MeanSquaredError"),
+    "one output": (SoftmaxCrossEntropy, Z[:, :1], T, "BinaryCrossEntropy"),
+    "a row for a column": (SQUARES, Z[:, :1], T + 0.5, "targets.reshape(-1, 1) are such"),
+    "integers to be predicted": (SQUARES, Z, Z.astype(int), "targets.astype('float32')"),
+    "labels of a regression": (SQUARES, Z, T, "SoftmaxCrossEntropy"),
+    "one number for three outputs": (SQUARES, Z, T + 0.5, "give (N, 1)"),
+    "integer labels": (BINARY, Z[:, :1], T, "targets.reshape(-1, 1).astype('float32')"),
+    "labels of three classes": (BINARY, Z, T, "SoftmaxCrossEntropy"),
+}
+
+
+@pytest.mark.parametrize(("loss", "z", "t", "way_out"), WAYS_OUT.values(), ids=WAYS_OUT)
+def test_the_error_says_what_to_do(loss, z, t, way_out):
+    with pytest.raises(ValueError, match=re.escape(way_out)):
+        loss()(z, t)
+
+
+@pytest.mark.parametrize("name", ["one-hot rows", "a column of floats", "integer labels"])
+def test_what_the_error_says_is_the_way_out(name):
+    loss, z, targets, way_out = WAYS_OUT[name]
+    loss()(z, eval(way_out, {"targets": targets}))

@@ -15,14 +15,17 @@ from minidl import (
     ClassReport,
     Dense,
     Dropout,
+    Embedding,
     Examples,
+    FirstToken,
     Flatten,
     Network,
+    SelfAttention,
     SoftmaxCrossEntropy,
     class_report,
     confusion_matrix,
     evaluate,
-    predicted_labels,
+    predict_labels,
 )
 
 GOLDEN = json.loads(PLACE.read_text("utf-8"))["reports"]
@@ -129,17 +132,47 @@ def test_right_answers_score_1_in_every_class_that_is_there(drawn):
 
 
 @pytest.mark.parametrize("batch_size", [1, 4, 23, 99])
-def test_predicted_labels_are_the_largest_outputs_without_dropout(batch_size, device):
+def test_predict_labels_are_the_largest_outputs_without_dropout(batch_size, device):
     rng = np.random.default_rng(0)
     images, labels = rng.integers(0, 256, (23, 2, 4), dtype=np.uint8), rng.integers(0, 3, 23)
     layers = [Flatten(), Dense(8, 6, "tanh"), Dropout(0.5), Dense(6, 3)]
     network = Network(layers, (2, 4), rng=1, dtype="float64", device=device)
     examples = Examples(images, labels)
-    found = predicted_labels(network, examples, batch_size)
+    found = predict_labels(network, examples, batch_size)
     assert type(found) is np.ndarray
     assert (found == network.predict(images / 255).argmax(axis=1)).all()
+    assert (predict_labels(network, images, batch_size) == found).all()  # bytes of one's own
     accuracy = class_report(labels, found, "abc").accuracy
     assert accuracy == evaluate(network, examples, SoftmaxCrossEntropy()).accuracy
+
+
+@pytest.mark.parametrize("classes", [2, 10, 11, 60])
+def test_the_confusion_matrix_draws_itself(classes, tmp_path):
+    labels = np.arange(3 * classes) % classes
+    labels[labels == 1] = 0  # one class has no example
+    report = class_report(labels, labels[::-1].copy(), [f"class {i}" for i in range(classes)])
+    picture = report.plot(tmp_path / "confusion.png")
+    assert (tmp_path / "confusion.png").stat().st_size > 1000
+    ax = picture.figure.axes[0]
+    shares = np.array(ax.images[0].get_array())
+    assert shares.sum(axis=1) == pytest.approx([float(n > 0) for n in report.support])
+    written = [text.get_text() for text in ax.texts]
+    assert written == [str(n) for n in report.confusion.ravel() if classes <= 10]
+    names = [label.get_text() for label in ax.get_yticklabels()]
+    assert (names == list(report.names)) == (classes <= 40)
+
+
+def test_labels_of_tokens_are_those_of_the_sentences_as_they_are():
+    tokens = np.random.default_rng(0).integers(1, 9, (7, 5))
+    tokens[:, 3:] = 0  # which is no padding to this network
+    network = Network([Embedding(9, 6), SelfAttention(6, 2), FirstToken(), Dense(6, 3)], (5,))
+    assert (predict_labels(network, tokens) == network.predict(tokens).argmax(axis=1)).all()
+
+
+def test_the_old_name_works_with_a_warning():
+    with pytest.warns(DeprecationWarning, match="predict_labels now"):
+        from minidl import predicted_labels
+    assert predicted_labels is predict_labels
 
 
 ERRORS = {
@@ -162,5 +195,5 @@ def test_errors(arguments, message):
 def test_batch_size_from_1():
     network = Network([Dense(2, 2)], 2)
     examples = Examples(np.zeros((1, 2)), np.zeros(1, int))
-    with pytest.raises(ValueError, match="predicted_labels: expected batch_size"):
-        predicted_labels(network, examples, 0)
+    with pytest.raises(ValueError, match="predict_labels: expected batch_size"):
+        predict_labels(network, examples, 0)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import reprlib
 import sys
+import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from numbers import Integral, Real
@@ -96,9 +97,31 @@ def array(owner: object, name: str, value: Any) -> None:
     """Raise unless ``value`` is an array of NumPy or CuPy."""
     if not is_array(value):
         raise ValueError(
-            f"{owner}: expected {name} as a NumPy or CuPy array, got {type(value).__name__}; "
-            f"numpy.asarray({name}) makes one"
+            f"{owner}: expected {name} as a NumPy or CuPy array, got {type(value).__name__}"
+            f"{_way_to_array(name, value)}"
         )
+
+
+# Of the package that a class comes from.
+_TO_ARRAY = {"torch": ".detach().cpu().numpy()", "pandas": ".to_numpy()"}
+
+
+def _way_to_array(name: str, value: Any) -> str:
+    """How an array is made of what is none."""
+    first = value[0] if isinstance(value, list | tuple) and len(value) else None
+    if _package(first) == "PIL":
+        return (
+            f" of images; numpy.stack({name}) makes an array of images of one size, and "
+            ".transpose(0, 3, 1, 2) puts the channels of coloured ones first"
+        )
+    if _package(first) == "torch":
+        return f" of tensors; torch.stack({name}){_TO_ARRAY['torch']} makes one"
+    made = f"{name}{_TO_ARRAY[_package(value)]}" if _package(value) in _TO_ARRAY else None
+    return f"; {made or f'numpy.asarray({name})'} makes one"
+
+
+def _package(value: Any) -> str:
+    return type(value).__module__.partition(".")[0]
 
 
 def floats(owner: object, name: str, value: Any) -> None:
@@ -157,6 +180,14 @@ def indices(owner: str, name: str, value: Any, count: int) -> np.ndarray:
             f"{owner}: expected {name} from 0 to {count - 1}, got {found.min()} to {found.max()}"
         )
     return found
+
+
+def warn(text: str) -> None:
+    """A ``UserWarning`` at the line outside of minidl that led here."""
+    level, frame = 1, sys._getframe().f_back
+    while frame is not None and frame.f_globals.get("__name__", "").startswith("minidl."):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(text, UserWarning, stacklevel=level + 1)
 
 
 def shown(value: Any) -> str:

@@ -11,8 +11,8 @@ import numpy as np
 from minidl.activations import Activation
 from minidl.backend import Array, Device, checks, get_device, namespace
 from minidl.gradcheck.judge import Judge
-from minidl.gradcheck.point import moved, put_back, scatter
-from minidl.gradcheck.result import GradientCheck, GradientError
+from minidl.gradcheck.point import float_point, put_back, scatter
+from minidl.gradcheck.result import GradientCheck
 from minidl.gradcheck.subjects import LayerSubject, LossSubject, Subject
 from minidl.gradcheck.ties import check_ties
 from minidl.layers import Activate, Layer
@@ -20,10 +20,8 @@ from minidl.layers import Activate, Layer
 
 def assert_gradients(*arguments: Any, **options: Any) -> GradientCheck:
     """:func:`check_gradients` as a test: raises :class:`GradientError` with its table."""
-    check = check_gradients(*arguments, **options)
-    if not check.passed:
-        raise GradientError(str(check))
-    return check
+    __tracebackhide__ = True  # to pytest, which shows the line of the test and the table
+    return check_gradients(*arguments, **options).asserted()
 
 
 def check_gradients(
@@ -81,9 +79,8 @@ def check_gradients(
         for input that is not float64 or not finite, or targets that are missing.
     """
     rng, device = checks.generator("check_gradients", rng), get_device(device)
-    checks.whole("check_gradients", "directions", directions)
+    judge = Judge("check_gradients", rng, directions, elementwise, tolerance)
     checks.whole("check_gradients", "attempts", attempts, least=0)
-    checks.positive("check_gradients", "tolerance", tolerance)
     if training is not None:
         checks.flag("check_gradients", "training", training)
     checks.flag("check_gradients", "perturb", perturb)
@@ -114,25 +111,13 @@ def check_gradients(
             LayerSubject(subject, x.copy(), targets, loss, mode, modes, rng, seed) for mode in modes
         ]
 
-    judge = Judge(rng, directions, elementwise, tolerance)
     with put_back(subject) if is_layer else nullcontext():
         if is_layer:
             _expect_float64(subject)
             if perturb:
                 scatter(subject, x, modes[0], rng)
-        point = x
-        for attempt in range(attempts + 1):
-            name = repr(subject) if loss is None else f"{subject!r} with {loss!r}"
-            result = GradientCheck(name, tolerance, moved=attempt)
-            if judge.settled(subjects(point), result):
-                break
-            point = moved(point, rng)
-        else:
-            if not result.undecided:
-                result.problems.append(
-                    f"the numeric derivative did not settle at {attempts + 1} points: "
-                    "is the function discontinuous, or random in each forward?"
-                )
+        name = repr(subject) if loss is None else f"{subject!r} with {loss!r}"
+        result = judge.at_a_smooth_point(name, subjects, x, attempts)
         alone = loss is None and isinstance(subject, Layer) and not subject.layers
         # Where parameters start, two kinks may be at one place: those of APL are all at 0.
         if result.passed and alone and (perturb or not subject.size):
@@ -147,22 +132,7 @@ def _first_point(subject: Any, x: Any, rng: np.random.Generator, device: Device)
     if getattr(subject, "takes_integers", False):
         checks.integers("check_gradients", "x", x)
         return x
-    if isinstance(x, tuple):
-        shape = tuple(checks.whole("check_gradients", "each size of x", n) for n in x)
-        x = device.asarray(rng.standard_normal(shape))
-    _expect_point(x)
-    return x
-
-
-def _expect_point(x: Any) -> None:
-    if getattr(x, "dtype", None) != np.float64:
-        raise TypeError(
-            f"check_gradients: expected x as a float64 array or a shape, got "
-            f"{getattr(x, 'dtype', type(x).__name__)}; float32 has too few digits for a "
-            "numeric derivative"
-        )
-    if not bool(namespace(x).isfinite(x).all()):
-        raise ValueError("check_gradients: expected a finite x, got NaN or infinity in it")
+    return float_point("check_gradients", "x", x, rng, device)
 
 
 def _expect_float64(layer: Any) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
-from minidl.backend import Array
+from minidl.backend import Array, checks
 from minidl.gradcheck.numeric import Numeric, directional_derivative, directions, jump
+from minidl.gradcheck.point import moved
 from minidl.gradcheck.result import CheckedGradient, GradientCheck
 from minidl.gradcheck.subjects import Gradients, LayerSubject, Subject, described
 
@@ -22,10 +25,35 @@ class Judge:
     """Compares the gradients of subjects with numeric derivatives along directions."""
 
     def __init__(
-        self, rng: np.random.Generator, directions: int, elementwise: bool, tolerance: float
+        self,
+        owner: str,
+        rng: np.random.Generator,
+        directions: int,
+        elementwise: bool,
+        tolerance: float,
     ) -> None:
-        self.rng, self.tolerance = rng, tolerance
-        self.directions, self.elementwise = directions, elementwise
+        self.rng, self.elementwise = rng, elementwise
+        self.directions = checks.whole(owner, "directions", directions)
+        self.tolerance = checks.positive(owner, "tolerance", tolerance)
+
+    def at_a_smooth_point(
+        self, name: str, subjects: Callable[[Any], list[Subject]], point: Any, attempts: int
+    ) -> GradientCheck:
+        """What is found of the ``subjects`` at ``point``, or near it where that is at a kink.
+
+        It is moved up to ``attempts`` times.
+        """
+        for attempt in range(attempts + 1):
+            result = GradientCheck(name, self.tolerance, moved=attempt)
+            if self.settled(subjects(point), result):
+                return result
+            point = moved(point, self.rng)
+        if not result.undecided:
+            result.problems.append(
+                f"the numeric derivative did not settle at {attempts + 1} points: "
+                "is the function discontinuous, or random in each forward?"
+            )
+        return result
 
     def settled(self, subjects: list[Subject], result: GradientCheck) -> bool:
         """Add what is found to ``result``; False where a numeric derivative does not settle."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from minidl.backend import Array, namespace, to_numpy
+from minidl.backend import Array, Device, checks, namespace, to_numpy
 from minidl.layers import Layer
 
 MOVE = 0.02  # how far an input is moved, in standard deviations of a normal draw
@@ -30,6 +30,22 @@ def put_back(layer: Any) -> Iterator[None]:
             array[...] = values
         for bits, state in drawn:
             bits.state = state
+
+
+def float_point(owner: str, name: str, x: Any, rng: np.random.Generator, device: Device) -> Array:
+    """``x`` as it is given, if that is finite and float64, or drawn where it is a shape."""
+    if isinstance(x, tuple):
+        shape = tuple(checks.whole(owner, f"each size of {name}", n) for n in x)
+        x = device.asarray(rng.standard_normal(shape))
+    if getattr(x, "dtype", None) != np.float64 or not checks.is_array(x):
+        raise TypeError(
+            f"{owner}: expected {name} as a float64 array or a shape, got "
+            f"{getattr(x, 'dtype', type(x).__name__)}; float32 has too few digits for a "
+            "numeric derivative"
+        )
+    if not bool(namespace(x).isfinite(x).all()):
+        raise ValueError(f"{owner}: expected a finite {name}, got NaN or infinity in it")
+    return x
 
 
 def door(layer: Any) -> Callable[[Array, bool], Array]:
@@ -73,8 +89,10 @@ def larger_batch(x: Array, rng: np.random.Generator) -> Array:
     return moved(twice, rng)
 
 
-def moved(x: Array, rng: np.random.Generator) -> Array:
-    """``x`` with a little noise; integers as they are, whose neighbours are other tokens."""
-    if x.dtype.kind != "f":
+def moved(x: Any, rng: np.random.Generator) -> Any:
+    """``x``, an array or a list, with a little noise in what is of floats; the rest as it is."""
+    if isinstance(x, list):
+        return [moved(one, rng) for one in x]
+    if not checks.is_array(x) or x.dtype.kind != "f":  # integers: their neighbours are others
         return x
     return x + namespace(x).asarray(MOVE * rng.standard_normal(x.shape))

@@ -50,6 +50,13 @@ class GradientCheck:
         """The largest relative error."""
         return max((row.error for row in self.rows), default=math.inf)
 
+    def asserted(self) -> GradientCheck:
+        """This check, if it has passed; else :class:`GradientError` with its table."""
+        __tracebackhide__ = True
+        if not self.passed:
+            raise GradientError(str(self))
+        return self
+
     def add(self, row: CheckedGradient) -> None:
         """Keep the worst row of each variable, at the place of its first."""
         for i, other in enumerate(self.rows):

@@ -84,8 +84,8 @@ class LossSubject(Subject):
     def gradients(self, problems: Problems) -> Gradients:
         given = self.logits.copy()
         gradient = self.loss(given, self.targets)[1]
-        _expect_unchanged(problems, "the loss", "logits", given, self.logits)
-        return _fitting(problems, {"logits": gradient}, self.variables)
+        expect_unchanged(problems, "the loss", "logits", given, self.logits)
+        return fitting(problems, {"logits": gradient}, self.variables)
 
     def other_ways(self) -> dict[str, Callable[[Problems], Gradients]]:
         ways: dict[str, Callable[[Problems], Gradients]] = {"a second call": self.gradients}
@@ -158,7 +158,7 @@ class LayerSubject(Subject):
         given = x.copy()
         y = door(self.layer)(given, training)
         if problems is not None:
-            _expect_unchanged(problems, "forward", "x", given, x)
+            expect_unchanged(problems, "forward", "x", given, x)
             if not training and any(bool((array != kept).any()) for array, kept in self.states):
                 problems.append("forward changed the state in inference")
         for array, kept in self.states:
@@ -188,12 +188,12 @@ class LayerSubject(Subject):
             dx = self.layer.backward(given)
         else:
             dx = self.layer.backward(given, input_gradient=input_gradient)
-        _expect_unchanged(problems, "backward", "dy", given, self.dy)
+        expect_unchanged(problems, "backward", "dy", given, self.dy)
         found = {name: gradient for name, (_, gradient) in self.parameters.items()}
         asked = input_gradient or (input_gradient is None and isinstance(self.layer, Layer))
         if asked and "x" in self.variables:  # the default of a network is the other one
             found = {"x": dx} | found
-        return _fitting(problems, found, self.variables)
+        return fitting(problems, found, self.variables)
 
     def other_ways(self) -> dict[str, Callable[[Problems], Gradients]]:
         ways: dict[str, Callable[[Problems], Gradients]] = {
@@ -221,14 +221,14 @@ class LayerSubject(Subject):
         return self.backward(problems, input_gradient=False)
 
 
-def _expect_unchanged(
+def expect_unchanged(
     problems: Problems, who: str, name: str, given: Array, original: Array
 ) -> None:
     if not bool((given == original).all()):
         problems.append(f"{who} changed {name}, which belongs to the caller")
 
 
-def _fitting(problems: Problems, found: dict[str, Any], variables: dict[str, Array]) -> Gradients:
+def fitting(problems: Problems, found: dict[str, Any], variables: dict[str, Array]) -> Gradients:
     """Copies of the gradients that have the shape and the type of their variable.
 
     NumPy would stretch another shape in silence.

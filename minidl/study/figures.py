@@ -10,6 +10,7 @@ import numpy as np
 
 from minidl.pages.chart import MARKERS, Chart, Series, finite
 from minidl.pages.colours import FUNCTIONS, function_colour, ink
+from minidl.pages.picture import new_grid
 from minidl.storage.files import whole_file
 
 if TYPE_CHECKING:
@@ -25,24 +26,6 @@ SHAPES = dict(zip(MARKERS, "os^D*P2", strict=True))  # as matplotlib calls them
 def colour_of(name: str) -> str:
     """The colour of an activation function; black for one without a colour of its own."""
     return ink(function_colour(name))
-
-
-def new_grid(
-    title: str, rows: int, columns: int, size: tuple[float, float], sharey: bool = True
-) -> tuple[Figure, np.ndarray]:
-    """A figure of panels, each ``size`` inches, with a grid behind their contents."""
-    from matplotlib.figure import Figure
-
-    width, height = size
-    figure = Figure(figsize=(width * columns, height * rows + 0.5), dpi=130)
-    figure.set_layout_engine("constrained")
-    figure.suptitle(title, fontsize=11, fontweight="bold")
-    axes = figure.subplots(rows, columns, sharey=sharey, squeeze=False)
-    for ax in axes.flat:
-        ax.grid(color="#dddddd", linewidth=0.6)
-        ax.set_axisbelow(True)
-        ax.spines[["top", "right"]].set_visible(False)
-    return figure, axes
 
 
 def new_figure(title: str, panels: Sequence[str] = ("",)) -> tuple[Figure, list[Axes]]:

@@ -1,20 +1,29 @@
 """Training: the loop over epochs, one step, evaluation, and what goes with them."""
 
+from minidl.training.checkpoint import Checkpoint
 from minidl.training.early_stopping import EarlyStopping
 from minidl.training.evaluation import Evaluation, evaluate
+from minidl.training.fit import fit
+from minidl.training.history import FitHistory
 from minidl.training.loop import Epoch, train
+from minidl.training.range_test import RangeTest, range_test
 from minidl.training.schedules import CosineAnnealing, LinearWarmUp, StepDecay, by_step
 from minidl.training.step import NonFiniteLoss
 
 __all__ = [
+    "Checkpoint",
     "CosineAnnealing",
     "EarlyStopping",
     "Epoch",
     "Evaluation",
+    "FitHistory",
     "LinearWarmUp",
     "NonFiniteLoss",
+    "RangeTest",
     "StepDecay",
     "by_step",
     "evaluate",
+    "fit",
+    "range_test",
     "train",
 ]

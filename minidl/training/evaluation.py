@@ -10,6 +10,7 @@ import numpy as np
 from minidl.backend import checks
 from minidl.data.examples import Examples
 from minidl.data.sentences import Sentences
+from minidl.inspection import expect_logits
 from minidl.losses import Loss
 from minidl.network import Network
 from minidl.training.step import NonFiniteLoss, bad_example
@@ -21,6 +22,10 @@ class Evaluation:
 
     loss: float
     accuracy: float
+
+    def __str__(self) -> str:
+        right = "" if math.isnan(self.accuracy) else f"  accuracy {self.accuracy:.4f}"
+        return f"loss {self.loss:.4f}{right}"
 
 
 def evaluate(network: Network, examples: Examples, loss: Loss, batch_size: int = 256) -> Evaluation:
@@ -58,8 +63,13 @@ def evaluate(network: Network, examples: Examples, loss: Loss, batch_size: int =
 def check_parts(owner: str, network: Network, examples: Examples, loss: Loss) -> None:
     """Raise ``ValueError`` unless they are what they are called, and the examples fit."""
     checks.instance(owner, "network", network, Network)
-    checks.instance(owner, "examples", examples, Examples)
+    if not isinstance(examples, Examples):
+        raise ValueError(
+            f"{owner}: expected examples of the class Examples, got {checks.shown(examples)}; "
+            "Examples(x, y) are made of arrays, and fit(network, x, y) takes arrays themselves"
+        )
     checks.instance(owner, "loss", loss, Loss)
+    expect_logits(owner, network, loss)
     if network.takes_integers != isinstance(examples, Sentences):
         kind = "Sentences" if network.takes_integers else "Examples of numbers"
         raise ValueError(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import warnings
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -33,7 +35,41 @@ class Epoch:
     steps: int
     seconds: float  # of training alone
     images_per_second: float
-    update: Array  # Δθ (P,) of the last step
+    update: Array = field(repr=False)  # Δθ (P,) of the last step
+
+
+class Training(Iterator[Epoch]):
+    """The epochs of :func:`train`, each trained as it is asked for.
+
+    Thrown away before the first was asked for, it warns: nothing has been trained.
+    """
+
+    def __init__(self, epochs: Generator[Epoch, None, None]) -> None:
+        self._epochs = epochs
+
+    def __next__(self) -> Epoch:
+        return next(self._epochs)
+
+    def close(self) -> None:
+        """Train no further."""
+        self._epochs.close()
+
+    @property
+    def _is_unused(self) -> bool:
+        return inspect.getgeneratorstate(self._epochs) == inspect.GEN_CREATED
+
+    def __del__(self) -> None:
+        if self._is_unused:
+            warnings.warn(f"train(…) was {NEVER_BEGUN}", RuntimeWarning, stacklevel=2)
+
+    def __repr__(self) -> str:
+        return f"<train(…), {NEVER_BEGUN if self._is_unused else 'begun'}>"
+
+
+NEVER_BEGUN = (
+    "never iterated: nothing was trained; write `for epoch in train(…): …`, "
+    "or fit(network, x, y), which is such a loop"
+)
 
 
 def train(
@@ -50,7 +86,7 @@ def train(
     graph: bool = True,
     checkpoint: Checkpoint | None = None,
     watch: Callable[[int, int], None] | None = None,
-) -> Iterator[Epoch]:
+) -> Training:
     """Train, and yield one :class:`Epoch` after each pass over ``examples``.
 
     What happens between epochs is code in the loop::
@@ -100,7 +136,7 @@ def train(
         raise ValueError(f"train: expected augment as a function, got {checks.shown(augment)}")
     with network.device.enough_memory():
         step = training_step(network, examples, loss, optimizer, batch_size, augment, graph)
-    return _train(step, epochs, rng, progress, checkpoint, watch)
+    return Training(_train(step, epochs, rng, progress, checkpoint, watch))
 
 
 def _train(
@@ -110,7 +146,7 @@ def _train(
     progress: bool | str,
     checkpoint: Checkpoint | None,
     watch: Callable[[int, int], None] | None,
-) -> Iterator[Epoch]:
+) -> Generator[Epoch, None, None]:
     theta, n = step.network.theta, len(step.examples)
     device = step.network.device
     at = Position() if checkpoint is None else checkpoint.restore(step, rng)

@@ -8,6 +8,15 @@ from types import TracebackType
 from typing import Any
 
 
+def say(line: str) -> None:
+    """A line on standard output, above the bar where there is one."""
+    tqdm = sys.modules.get("tqdm")
+    if tqdm is None:
+        print(line, flush=True)
+    else:
+        tqdm.tqdm.write(line)
+
+
 class Progress:
     """Shown while it is entered; ``step()`` after each step, ``epoch(…)`` after each epoch.
 

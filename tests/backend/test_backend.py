@@ -160,10 +160,10 @@ def test_a_training_that_cannot_fit_is_refused_before_anything_is_copied(monkeyp
     with pytest.raises(DeviceError, match="cuda:0: not enough memory: the training needs 18 MB"):
         minidl.train(network, data, loss, minidl.Adam(), epochs=1)
     cupy.free = needed
-    minidl.train(network, data, loss, minidl.Adam(), epochs=1)
+    minidl.train(network, data, loss, minidl.Adam(), epochs=1).close()
     there = data.to("cuda")
     cupy.free = needed - 5_040_000
-    minidl.train(network, there, loss, minidl.Adam(), epochs=1)
+    minidl.train(network, there, loss, minidl.Adam(), epochs=1).close()
 
 
 def test_precision_is_explicit(monkeypatch):

@@ -12,7 +12,10 @@ GUIDE = [
     *sorted((DOCS / "guide").glob("*.md")),
     *(DOCS / f"{page}.md" for page in ("own_layer", "numerics", "propagation")),
 ]
-EXAMPLES = [*GUIDE, DOCS / "models.md"]  # pages whose examples are run
+EXAMPLES = [  # pages whose examples are run
+    *GUIDE,
+    *(DOCS / f"{page}.md" for page in ("models", "check_your_own", "fit")),
+]
 
 FENCE = re.compile(r"^```(?P<kind>\w*)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)

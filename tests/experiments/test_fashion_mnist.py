@@ -11,7 +11,7 @@ from studies.fashion_mnist.claims import CLAIMS, Series, published
 from studies.fashion_mnist.training import SET_UPS, Images, build_network, first_mistakes
 from study_runs import summary
 
-from minidl import SGD, Adam, Dropout, Examples, class_report, predicted_labels
+from minidl import SGD, Adam, Dropout, Examples, class_report, predict_labels
 from minidl.backend import CPU
 from minidl.data import Dataset
 from minidl.data.idx import FASHION_MNIST
@@ -113,7 +113,7 @@ def test_report_is_that_of_the_weights_that_were_saved(run):
         network = build_network(set_up, "relu", (1, 28, 28), 10, 9, CPU)
         network.load(folder / f"weights/{key}-relu-seed0.npz")
         _, test = IMAGES.split(set_up, 0)
-        report = class_report(test.targets, predicted_labels(network, test), CLASSES)
+        report = class_report(test.targets, predict_labels(network, test), CLASSES)
         written = summary(folder)["set_ups"][key]["networks"]["relu"]["classification_report"]
         assert written == report.as_dict()
 

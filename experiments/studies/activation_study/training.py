@@ -21,7 +21,7 @@ from minidl import (
     SoftmaxCrossEntropy,
     class_report,
     evaluate,
-    predicted_labels,
+    predict_labels,
     train,
 )
 from minidl.backend import Device
@@ -198,5 +198,5 @@ def train_cell(
 def tested(network: Network, test: Examples, classes: tuple[str, ...]) -> Mapping[str, float]:
     """Accuracy, loss and macro F1 on the test images."""
     found = evaluate(network, test, SoftmaxCrossEntropy())
-    report = class_report(test.targets, predicted_labels(network, test), classes)
+    report = class_report(test.targets, predict_labels(network, test), classes)
     return {"accuracy": found.accuracy, "loss": found.loss, "f1": report.macro.f1}

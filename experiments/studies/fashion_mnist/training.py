@@ -16,7 +16,7 @@ from minidl import (
     Layer,
     Network,
     class_report,
-    predicted_labels,
+    predict_labels,
 )
 from minidl.backend import Device
 from minidl.study import Run
@@ -138,7 +138,7 @@ def run_network(
         checkpoint=checkpoint,
     )
     network.save(run.weights_of(name))
-    answers = predicted_labels(network, test)
+    answers = predict_labels(network, test)
     report = class_report(test.targets, answers, classes)
     return Outcome(history, report, first_mistakes(test, answers), len(train), len(test))
 

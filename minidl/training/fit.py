@@ -1,0 +1,164 @@
+"""Training in one call: arrays in, history out.  A loop over :func:`train`, there to be read."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from minidl.backend import Array, checks
+from minidl.data.examples import Examples
+from minidl.inspection import probe, update_ratio
+from minidl.losses import Loss, SoftmaxCrossEntropy
+from minidl.network import Network
+from minidl.optimizers import Adam, Optimizer
+from minidl.training.checkpoint import Checkpoint
+from minidl.training.early_stopping import EarlyStopping
+from minidl.training.evaluation import Evaluation, check_parts, evaluate
+from minidl.training.hints import nothing_learned
+from minidl.training.history import FitHistory
+from minidl.training.loop import train
+from minidl.training.progress import say
+
+PROBED = 64  # training examples whose gradients are kept
+UNKNOWN = Evaluation(math.nan, math.nan)
+
+
+def fit(
+    network: Network,
+    x: Array | Examples,
+    y: Array | None = None,
+    *,
+    loss: Loss | None = None,
+    optimizer: Optimizer | None = None,
+    epochs: int = 20,
+    batch_size: int = 64,
+    validation: float | tuple[Array, Array] | Examples | None = 0.1,
+    patience: int | None = None,
+    schedule: Callable[[int], float] | None = None,
+    augment: Callable[[Array], Array] | None = None,
+    rng: np.random.Generator | int = 0,
+    progress: bool | str = True,
+    checkpoint: Checkpoint | None = None,
+) -> FitHistory:
+    """Train ``network`` on ``x`` ``(N, …)`` and ``y``, and give the history of it::
+
+        history = fit(network, images, labels, epochs=20, patience=3)
+        print(history)
+        history.plot("run.png")
+
+    Bytes are divided by 255, as in :class:`Examples`; :func:`predict_labels` does so too, and
+    ``network.predict`` takes numbers as they are.
+
+    Parameters
+    ----------
+    x, y : inputs and targets, or :class:`Examples` alone
+    loss : :class:`SoftmaxCrossEntropy` unless given, whose targets are labels ``(N,)``
+    optimizer : :class:`Adam` unless given
+    validation : what is evaluated after each epoch: a share of the examples, drawn by ``rng``
+        (of each class alike, where there are labels) and not trained on; ``(x, y)`` or
+        :class:`Examples` of their own; None for nothing
+    patience : stop once the validation loss has not fallen for so many epochs; the network gets
+        the weights of the best epoch, see :class:`EarlyStopping`
+    schedule : the learning rate after so many finished epochs, say :class:`CosineAnnealing`;
+        that of the first epoch is ``schedule(0)``
+    checkpoint : where the run resumes, history and all, if it was interrupted; with
+        ``checkpoint.remove()`` it goes, once the results are safe
+    epochs, batch_size, augment, rng, progress : as in :func:`train`
+
+    Warns
+    -----
+    UserWarning
+        where the network answers no better after the last epoch than one that always gives the
+        same answer, with what its weights and updates say of the cause.
+
+    Raises
+    ------
+    ValueError
+        for arguments that :func:`train` would refuse, and for patience without validation.
+    NonFiniteLoss, CheckpointError, DeviceError
+        as :func:`train`.
+    """
+    rng = checks.generator("fit", rng)
+    loss = SoftmaxCrossEntropy() if loss is None else loss
+    optimizer = Adam() if optimizer is None else optimizer
+    checks.instance("fit", "optimizer", optimizer, Optimizer)
+    if not (schedule is None or callable(schedule)):
+        raise ValueError(
+            f"fit: expected schedule as a function of the epochs done, got {checks.shown(schedule)}"
+        )
+    examples, held_out = _parts(x, y, validation, rng)
+    check_parts("fit", network, examples, loss)
+    probed = examples.first(PROBED).to(network.device)
+    stopping = None if patience is None else _stopping(patience, held_out)
+    history = FitHistory()
+    if checkpoint is not None:
+        history = checkpoint.keep("history", history)
+        stopping = checkpoint.keep("stopping", stopping, EarlyStopping | None)
+    if schedule is not None:
+        optimizer.learning_rate = schedule(0)
+
+    options: dict[str, Any] = {"rng": rng, "augment": augment, "progress": progress}
+    options |= {"epochs": epochs, "batch_size": batch_size, "checkpoint": checkpoint}
+    start = network.theta.copy()
+    for epoch in train(network, examples, loss, optimizer, **options):
+        judged = UNKNOWN if held_out is None else evaluate(network, held_out, loss)
+        figures = probe(network, loss, *probed.batch(0, PROBED, network.dtype), update=epoch.update)
+        moved = update_ratio(start, network.theta - start)
+        history.add(epoch, judged, optimizer.learning_rate, moved, figures)
+        if progress is not False and held_out is not None:
+            say(f"  validation  {judged}")
+        if stopping is not None and stopping.update(network, judged.loss):
+            break
+        if schedule is not None:
+            optimizer.learning_rate = schedule(epoch.number)
+
+    if stopping is not None and stopping.best_epoch:
+        stopping.restore(network)
+        history.best_epoch = stopping.best_epoch
+    if hint := nothing_learned(history, loss, examples, batch_size):
+        checks.warn(f"fit: {hint}")
+    return history
+
+
+def _parts(
+    x: Any, y: Any, validation: Any, rng: np.random.Generator
+) -> tuple[Examples, Examples | None]:
+    """The examples to train on, and those to evaluate."""
+    examples = as_examples("fit", x, y)
+    if validation is None:
+        return examples, None
+    if isinstance(validation, Examples):
+        return examples, validation
+    if isinstance(validation, tuple) and len(validation) == 2:
+        return examples, as_examples("fit", *validation)
+    share = checks.share("fit", "validation, unless it is (x, y), Examples or None,", validation)
+    count = round(share * len(examples))
+    if not 0 < count < len(examples):
+        raise ValueError(
+            f"fit: expected a share of the {len(examples)} examples for validation that leaves "
+            f"some on both sides, got {validation}; validation=None does without"
+        )
+    has_labels = examples.targets.dtype.kind in "iu" and examples.targets.ndim == 1
+    return examples.split(count, rng, stratify=has_labels)
+
+
+def as_examples(owner: str, x: Array | Examples, y: Array | None) -> Examples:
+    """``x`` and ``y`` as :class:`Examples`, which ``x`` may already be."""
+    if not isinstance(x, Examples):
+        if y is None:
+            raise ValueError(f"{owner}: expected y, the targets of x, got none")
+        for name, given in (("x", x), ("y", y)):
+            checks.array(owner, name, given)
+        return Examples(x, y)
+    if y is not None:
+        raise ValueError(f"{owner}: expected no y beside Examples, which have their targets")
+    return x
+
+
+def _stopping(patience: int, held_out: Examples | None) -> EarlyStopping:
+    if held_out is None:
+        raise ValueError("fit: expected validation where there is patience, got None")
+    return EarlyStopping(patience)

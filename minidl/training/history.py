@@ -1,0 +1,147 @@
+"""What a training run by :func:`minidl.fit` gave, epoch by epoch: a table, rows, a picture."""
+
+from __future__ import annotations
+
+import csv
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from minidl.inspection import Probe
+from minidl.pages.colours import ink, layer_colour
+from minidl.pages.picture import Picture, new_grid
+from minidl.storage.files import whole_file
+from minidl.training.evaluation import Evaluation
+from minidl.training.loop import Epoch
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+SHOWN = 15  # lines of the table
+TRAINING, VALIDATION = ink(4), ink(1)  # the colours of both lines
+
+
+@dataclass(repr=False)
+class FitHistory:
+    """One training run, a list over its epochs for each figure; prints as a table.
+
+    Loss and accuracy in training are running ones (see :class:`Epoch`); those of the validation
+    are computed after the epoch, and NaN where there is none.  Accuracy is NaN for a regression.
+    """
+
+    train_loss: list[float] = field(default_factory=list)
+    train_accuracy: list[float] = field(default_factory=list)
+    validation_loss: list[float] = field(default_factory=list)
+    validation_accuracy: list[float] = field(default_factory=list)
+    learning_rate: list[float] = field(default_factory=list)  # of the epoch's last step
+    seconds: list[float] = field(default_factory=list)  # of training alone
+    moved: list[float] = field(default_factory=list)  # ‖θ − θ₀‖ / ‖θ₀‖ from the start of the run
+    probes: list[Probe] = field(default_factory=list)  # after the epoch, on 64 training examples
+    best_epoch: int = 0  # whose weights the network was given back, from 1; 0: it has the last
+
+    def add(
+        self, epoch: Epoch, judged: Evaluation, rate: float, moved: float, probe: Probe
+    ) -> None:
+        """Put one epoch to the others."""
+        self.train_loss.append(epoch.train_loss)
+        self.train_accuracy.append(epoch.train_accuracy)
+        self.validation_loss.append(judged.loss)
+        self.validation_accuracy.append(judged.accuracy)
+        self.learning_rate.append(rate)
+        self.seconds.append(epoch.seconds)
+        self.moved.append(moved)
+        self.probes.append(probe)
+
+    def __len__(self) -> int:
+        return len(self.seconds)
+
+    def _figures(self) -> dict[str, list[float]]:
+        """Those of an epoch that are known, by name."""
+        names = ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy")
+        found = {
+            name: getattr(self, name) for name in (*names, "learning_rate", "moved", "seconds")
+        }
+        return {name: v for name, v in found.items() if not all(map(math.isnan, v))}
+
+    def gradients(self, parameter: str = "W") -> dict[str, list[float]]:
+        """mean |∂L/∂W| after each epoch, by layer: ``{"dense_1": [0.01, …], …}``."""
+        if not self.probes:
+            return {}
+        rows = [i for i, g in enumerate(self.probes[0].gradients) if g.parameter == parameter]
+        return {
+            self.probes[0].gradients[i].layer: [p.gradients[i].mean_abs for p in self.probes]
+            for i in rows
+        }
+
+    def rows(self) -> list[dict[str, Any]]:
+        """A dictionary for each epoch: ``epoch``, its figures, ``mean |d dense_1.W|`` and so on."""
+        columns = self._figures()
+        columns |= {f"mean |d {name}.W|": values for name, values in self.gradients().items()}
+        epochs = range(len(self))
+        return [{"epoch": i + 1} | {name: v[i] for name, v in columns.items()} for i in epochs]
+
+    def write_csv(self, path: str | os.PathLike[str]) -> None:
+        """Write :meth:`rows` to ``path`` with a line of names, whole or not at all."""
+        rows = self.rows()
+        with whole_file(path) as file:
+            writer = csv.DictWriter(file, list(rows[0]) if rows else ["epoch"])
+            writer.writeheader()
+            writer.writerows(rows)
+
+    def __str__(self) -> str:
+        figures = self._figures()
+        head = ["epoch", *(name.replace("_", " ") for name in figures)]
+        lines = ["  ".join(head)]
+        for i in _spread(len(self), self.best_epoch):
+            cells = [f"{i + 1}", *(f"{values[i]:.4g}" for values in figures.values())]
+            kept = "  <-- kept" if i + 1 == self.best_epoch else ""
+            lines.append(
+                "  ".join(f"{c:>{len(h)}}" for c, h in zip(cells, head, strict=True)) + kept
+            )
+        if len(self) > len(lines) - 1:
+            lines.append(f"({len(lines) - 1} of {len(self)} epochs)")
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+    def plot(self, path: str | os.PathLike[str] | None = None) -> Picture:
+        """Loss, accuracy and each layer's gradient by epoch; a notebook shows what is returned.
+
+        With ``path`` it is written there, too, in the format of the suffix (png, svg, pdf).
+        """
+        panels = ["loss", *(["accuracy"] if "train_accuracy" in self._figures() else [])]
+        figure, axes = new_grid("", 1, len(panels) + 1, (4.0, 3.0), sharey=False)
+        for ax, what in zip(axes[0], panels, strict=False):
+            self._draw(ax, {n: v for n, v in self._figures().items() if n.endswith(what)})
+            ax.set_title(what, fontsize=9.5)
+        for i, (name, values) in enumerate(layers := self.gradients().items()):
+            colour = ink(layer_colour(i, len(layers)))
+            axes[0, -1].plot(range(1, len(self) + 1), values, color=colour, marker=".", label=name)
+        axes[0, -1].set_yscale("log")
+        axes[0, -1].set_title("mean |∂L/∂W|", fontsize=9.5)
+        for ax in axes[0]:
+            ax.set_xlabel("epoch", fontsize=9)
+            ax.legend(fontsize=8)
+            ax.tick_params(labelsize=8)
+        picture = Picture(figure)
+        if path is not None:
+            picture.save(path)
+        return picture
+
+    def _draw(self, ax: Axes, lines: dict[str, list[float]]) -> None:
+        for name, values in lines.items():
+            part = name.partition("_")[0]
+            colour = VALIDATION if part == "validation" else TRAINING
+            ax.plot(range(1, len(self) + 1), values, color=colour, marker=".", label=part)
+        if self.best_epoch:
+            ax.axvline(self.best_epoch, color="#999999", linewidth=0.8, label="kept")
+
+
+def _spread(count: int, best: int) -> Sequence[int]:
+    """Places from 0 to ``count`` − 1 that a short table shows: the ends and the best among them."""
+    if count <= SHOWN:
+        return range(count)
+    some = {round(i * (count - 1) / (SHOWN - 2)) for i in range(SHOWN - 1)}
+    return sorted(some | ({best - 1} if best else set()))

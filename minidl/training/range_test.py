@@ -1,0 +1,154 @@
+"""The learning-rate range test: the loss of a batch while the rate rises from step to step."""
+
+from __future__ import annotations
+
+import copy
+import math
+import os
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from minidl.backend import Array, checks
+from minidl.data.examples import Examples
+from minidl.gradcheck.point import put_back
+from minidl.losses import Loss, SoftmaxCrossEntropy
+from minidl.network import Network
+from minidl.optimizers import Adam, Optimizer
+from minidl.pages.colours import ink
+from minidl.pages.picture import Picture, new_grid
+from minidl.training.evaluation import check_parts
+from minidl.training.fit import as_examples
+from minidl.training.step import NonFiniteLoss, TrainingStep
+
+SMOOTHING = 0.9  # of the mean over the steps
+DIVERGED = 4.0  # times the least loss: the rest of the test would show nothing
+
+
+@dataclass(repr=False)
+class RangeTest:
+    """The loss at each learning rate, as the network was when its turn came."""
+
+    rates: list[float] = field(default_factory=list)
+    losses: list[float] = field(default_factory=list)  # of the batch, before the step
+    smooth: list[float] = field(default_factory=list)  # their running mean
+
+    @property
+    def suggestion(self) -> float:
+        """A tenth of the rate at which the smoothed loss is least."""
+        return self.rates[int(np.argmin(self.smooth))] / 10
+
+    def add(self, rate: float, loss: float) -> None:
+        """m_t = β m_{t−1} + (1 − β) L_t; ``smooth`` is m_t / (1 − β^t), as in Adam."""
+        self.rates.append(rate)
+        self.losses.append(loss)
+        t = len(self.losses)
+        before = self.smooth[-1] * (1 - SMOOTHING ** (t - 1)) if self.smooth else 0.0
+        mean = SMOOTHING * before + (1 - SMOOTHING) * loss
+        self.smooth.append(mean / (1 - SMOOTHING**t))
+
+    def __str__(self) -> str:
+        lines = ["learning rate        loss"]
+        for i in range(0, len(self.rates), max(1, len(self.rates) // 12)):
+            lines.append(f"{self.rates[i]:>13.2e}  {self.smooth[i]:>10.4g}")
+        return "\n".join([*lines, f"suggested learning rate: {self.suggestion:.1e}"])
+
+    __repr__ = __str__
+
+    def plot(self, path: str | os.PathLike[str] | None = None) -> Picture:
+        """The loss by learning rate; a notebook shows what is returned, ``path`` is written."""
+        figure, ((ax,),) = new_grid("", 1, 1, (5.2, 3.4))
+        ax.plot(self.rates, self.losses, color="#cccccc", linewidth=0.8, label="of the batch")
+        ax.plot(self.rates, self.smooth, color=ink(4), label="smoothed")
+        ax.axvline(self.suggestion, color=ink(1), label=f"suggested: {self.suggestion:.1e}")
+        ax.set_xscale("log")
+        ax.set_xlabel("learning rate", fontsize=9)
+        ax.set_ylabel("loss", fontsize=9)
+        ax.legend(fontsize=8)
+        picture = Picture(figure)
+        if path is not None:
+            picture.save(path)
+        return picture
+
+
+def range_test(
+    network: Network,
+    x: Array | Examples,
+    y: Array | None = None,
+    *,
+    loss: Loss | None = None,
+    optimizer: Optimizer | None = None,
+    start: float = 1e-6,
+    end: float = 10.0,
+    steps: int = 100,
+    batch_size: int = 64,
+    rng: np.random.Generator | int = 0,
+) -> RangeTest:
+    """Train for ``steps`` steps whose learning rate rises from ``start`` to ``end``::
+
+        print(range_test(network, images, labels, optimizer=SGD(1.0, momentum=0.9)))
+
+    From step to step the rate is multiplied by the same factor.  The test ends early where the
+    smoothed loss is four times the least so far, or not finite any more.  Rates at which the loss
+    falls fast are good ones; a common choice is a tenth of that at which it is least, the
+    ``suggestion``.  The network, and the optimizer with its rate, are left as they were.
+
+    Source: Smith, Cyclical Learning Rates for Training Neural Networks, WACV 2017, section 3.3,
+    where the rate rises by the same amount from step to step.  Parameters are otherwise those of
+    :func:`fit`.
+
+    Raises
+    ------
+    ValueError
+        for arguments of another kind or out of range.
+    NonFiniteLoss
+        where the loss is not finite in the first step.
+    """
+    from minidl.gpu.step import training_step
+
+    loss = SoftmaxCrossEntropy() if loss is None else loss
+    optimizer = Adam() if optimizer is None else optimizer
+    checks.instance("range_test", "optimizer", optimizer, Optimizer)
+    examples = as_examples("range_test", x, y)
+    check_parts("range_test", network, examples, loss)
+    start, end = (checks.positive("range_test", n, v) for n, v in (("start", start), ("end", end)))
+    if end <= start:
+        raise ValueError(f"range_test: expected end above start {start}, got {end}")
+    steps = checks.whole("range_test", "steps", steps, least=2)
+    batch_size = checks.whole("range_test", "batch_size", batch_size)
+    generator = checks.generator("range_test", rng)
+
+    rates = np.geomspace(start, end, steps).tolist()
+    found, rising = RangeTest(), copy.copy(optimizer)
+    rising.t = 0  # with vectors of its own from the first step on
+    vars(rising).pop("coefficients", None)  # a schedule by steps
+    with put_back(network), network.device.enough_memory():
+        step = training_step(network, examples, loss, rising, batch_size, graph=False)
+        try:
+            _rise(step, rising, rates, generator, found)
+        except NonFiniteLoss:
+            if not found.losses:
+                raise
+    return found
+
+
+def _rise(
+    step: TrainingStep,
+    optimizer: Optimizer,
+    rates: list[float],
+    rng: np.random.Generator,
+    found: RangeTest,
+) -> None:
+    """A step at each rate, until the loss has risen too far."""
+    B = step.batch_size
+    while rates:
+        with step.epoch(step.examples.order(rng, B)):
+            for i in range(min(step.steps, len(rates))):
+                optimizer.learning_rate = rates.pop(0)
+                step()
+                loss = float(step.losses[i * B : (i + 1) * B].mean(dtype=np.float64))
+                if not math.isfinite(loss):
+                    return
+                found.add(optimizer.learning_rate, loss)
+                if found.smooth[-1] > DIVERGED * min(found.smooth):
+                    return

@@ -1,0 +1,84 @@
+"""What is no array is refused with the line that makes one of it, whichever library it is from."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+
+from minidl import Examples
+
+LABELS = np.zeros(2, int)
+
+
+class _Tensor:
+    __module__ = "torch"
+    array = np.zeros((2, 3), "float32")
+
+    def detach(self):
+        return self
+
+    cpu = detach
+
+    def numpy(self):
+        return self.array
+
+
+class _Frame:
+    __module__ = "pandas.core.frame"
+
+    def to_numpy(self):
+        return np.zeros((2, 3))
+
+
+class _Image:
+    __module__ = "PIL.Image"
+
+    def __array__(self, dtype=None, copy=None):
+        return np.zeros((5, 4, 3), np.uint8)
+
+
+class _Torch:
+    @staticmethod
+    def stack(tensors):
+        return _Tensor()
+
+
+GIVEN = {
+    "a tensor": (_Tensor(), "inputs.detach().cpu().numpy()", (2, 3)),
+    "tensors": ([_Tensor(), _Tensor()], "torch.stack(inputs).detach().cpu().numpy()", (2, 3)),
+    "a data frame": (_Frame(), "inputs.to_numpy()", (2, 3)),
+    "images": ([_Image(), _Image()], "numpy.stack(inputs)", (2, 5, 4, 3)),
+    "lists": ([[1.0, 2.0], [3.0, 4.0]], "numpy.asarray(inputs)", (2, 2)),
+}
+
+
+@pytest.mark.parametrize(("inputs", "way_out", "shape"), GIVEN.values(), ids=GIVEN)
+def test_the_error_has_the_line_that_makes_an_array(inputs, way_out, shape):
+    with pytest.raises(ValueError, match=re.escape(f"{way_out} makes")):
+        Examples(inputs, LABELS)
+    array = eval(way_out, {"inputs": inputs, "numpy": np, "torch": _Torch})
+    assert array.shape == shape
+    Examples(array, LABELS)
+
+
+def test_images_are_told_where_their_channels_go():
+    with pytest.raises(ValueError, match=re.escape("got list of images; numpy.stack(inputs)")) as e:
+        Examples([_Image(), _Image()], LABELS)
+    assert ".transpose(0, 3, 1, 2)" in str(e.value)
+
+
+@pytest.mark.parametrize(
+    ("targets", "way_out"),
+    [
+        (np.array([True, False]), "targets.astype('int64')"),
+        (np.array(["cat", "dog"]), "numpy.unique(targets, return_inverse=True)[1]"),
+        (np.array(["cat", "dog"], object), "numpy.unique(targets, return_inverse=True)[1]"),
+    ],
+    ids=["booleans", "strings", "objects"],
+)
+def test_targets_of_another_type_are_told_how_to_become_labels(targets, way_out):
+    with pytest.raises(ValueError, match=re.escape(way_out)):
+        Examples(np.zeros((2, 3)), targets)
+    Examples(np.zeros((2, 3)), eval(way_out, {"targets": targets, "numpy": np}))

@@ -1,0 +1,35 @@
+"""The table of docs/check_your_own.md is what the three gradient checkers say."""
+
+from __future__ import annotations
+
+import re
+
+from compare_checkers import CHECKERS, cases, verdicts
+from docs_text import DOCS
+
+PAGE = (DOCS / "check_your_own.md").read_text("utf-8")
+
+
+def table():
+    """By case and checker, as the page has it, without numbers."""
+    lines = [line for line in PAGE.splitlines() if line.startswith("| ")]
+    names = re.findall(r"`(\w+)`", lines[0])
+    found = {}
+    for line in lines[1:]:
+        what, *words = (cell.strip() for cell in line.strip("| ").split("|"))
+        found[what] = dict(zip(names, words, strict=True))
+    return found
+
+
+def test_the_page_says_what_the_checkers_say():
+    written = table()
+    assert list(written) == [case.what for case in cases()]
+    for what, words in verdicts().items():
+        for checker, word in words.items():  # those that are installed here
+            assert written[what][checker].split(",")[0] == word.split(",")[0], (what, checker)
+    assert {"check_vjp", "check_grad"} <= set(CHECKERS)
+
+
+def test_minidl_is_right_each_time():
+    for case in cases():
+        assert table()[case.what]["check_vjp"] == ("passes" if case.right else "found")

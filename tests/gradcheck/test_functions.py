@@ -1,0 +1,318 @@
+"""Functions that are not minidl's: right ones pass, each planted error is found and named."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import scipy.optimize
+import scipy.sparse
+
+from minidl import assert_jac, assert_vjp, check_jac, check_vjp
+from minidl.gradcheck import GradientError
+
+# -- right ones ---------------------------------------------------------------------------------
+
+
+def dense(x, W, b):
+    return np.tanh(x @ W + b)
+
+
+def dense_vjp(x, W, b, dy):
+    dz = dy * (1 - dense(x, W, b) ** 2)
+    return dz @ W.T, x.T @ dz, dz.sum(axis=0)
+
+
+def moments(x):
+    return x.mean(axis=0), x.var(axis=0)
+
+
+def moments_vjp(x, dmean, dvar):
+    return dmean / len(x) + dvar * 2 * (x - x.mean(axis=0)) / len(x)
+
+
+def cross_entropy(z, t):
+    e = np.exp(z)
+    return float(-np.log(e[np.arange(len(z)), t] / e.sum(axis=1)).mean())
+
+
+def cross_entropy_vjp(z, t, dy):
+    p = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
+    p[np.arange(len(z)), t] -= 1
+    return dy * p / len(z), None
+
+
+def scaled(x):
+    return 1e-9 * np.sin(x)
+
+
+LABELS = np.array([0, 2, 1])
+RIGHT = {
+    "three inputs": (dense, dense_vjp, [(5, 3), (3, 2), (2,)], ["x", "W", "b"]),
+    "two outputs": (moments, moments_vjp, [(5, 3)], ["x"]),
+    "labels, a scalar": (cross_entropy, cross_entropy_vjp, [(3, 4), LABELS], ["z"]),
+    "one gradient alone": (
+        *(cross_entropy, lambda z, t, dy: cross_entropy_vjp(z, t, dy)[0], [(3, 4), LABELS], ["z"]),
+    ),
+    "a number": (lambda x: x**3, lambda x, dy: 3 * x**2 * dy, [np.array(2.0)], ["x"]),
+    "no names": (lambda *x: np.sin(x[0]), lambda x, dy: dy * np.cos(x), [(4,)], ["x1"]),
+    "tiny": (scaled, lambda x, dy: 1e-9 * dy * np.cos(x), [(4,)], ["x"]),
+    "huge": (lambda x: 1e9 * x**2, lambda x, dy: 2e9 * dy * x, [(4,)], ["x"]),
+    "zero by nature": (
+        lambda x, b: (x + b) - (x + b).mean(axis=0),
+        lambda x, b, dy: (dy - dy.mean(axis=0), (dy - dy.mean(axis=0)).sum(axis=0)),
+        [(6, 3), (3,)],
+        ["x", "b"],
+    ),
+    "a list": (lambda x: [x, 2 * x], lambda x, da, db: [da + 2 * db], [(2,)], ["x"]),
+}
+
+
+@pytest.mark.parametrize(("f", "vjp", "x", "names"), RIGHT.values(), ids=RIGHT)
+@pytest.mark.parametrize("elementwise", [False, True])
+def test_right_ones_pass(f, vjp, x, names, elementwise):
+    check = assert_vjp(f, vjp, *x, elementwise=elementwise)
+    assert [row.name for row in check.rows] == names
+
+
+def test_the_inputs_are_left_as_they_were():
+    x, W = np.random.default_rng(0).normal(size=(2, 3, 3))
+    before = x.copy(), W.copy()
+    assert_vjp(np.matmul, lambda x, W, dy: (dy @ W.T, x.T @ dy), x, W)
+    assert (x == before[0]).all()
+    assert (before[1] == W).all()
+
+
+def test_a_kink_is_moved_away_from():
+    check = assert_vjp(lambda x: np.maximum(x, 0), lambda x, dy: dy * (x > 0), np.zeros(3))
+    assert check.moved > 0
+
+
+def test_what_runs_on_a_device_is_checked_there(device):
+    def vjp(x, W, dy):
+        assert type(x) is type(dy) is type(device.asarray(np.zeros(1)))
+        return dy @ W.T, x.T @ dy
+
+    assert_vjp(lambda x, W: x @ W, vjp, (4, 3), (3, 2), device=device)
+
+
+class Keeps:
+    """forward and backward as methods, the one keeping what the other reads."""
+
+    def forward(self, x):
+        self.x = x
+        return x**2
+
+    def backward(self, x, dy):
+        return 2 * dy * self.x
+
+
+def test_a_pair_may_keep_something_between_both():
+    pair = Keeps()
+    assert_vjp(pair.forward, pair.backward, (4,))
+
+
+# -- planted errors -----------------------------------------------------------------------------
+
+
+def wrong(change):
+    """``dense_vjp`` with its gradients changed."""
+
+    def vjp(x, W, b, dy):
+        return change(*dense_vjp(x, W, b, dy))
+
+    return vjp
+
+
+def one_entry(dx, dW, db):
+    dW[1, 1] *= 1 + 1e-4
+    return dx, dW, db
+
+
+WRONG = {
+    "a factor": (wrong(lambda dx, dW, db: (dx, dW, db * 2)), "b"),
+    "a relative error of 1e-5": (wrong(lambda dx, dW, db: (dx * (1 + 1e-5), dW, db)), "x"),
+    "zeros": (wrong(lambda dx, dW, db: (dx, 0 * dW, db)), "W"),
+    "one entry": (wrong(one_entry), "W"),
+    "one sum for all": (wrong(lambda dx, dW, db: (dx, dW, np.full(2, db.sum()))), "b"),
+}
+
+
+@pytest.mark.parametrize(("vjp", "name"), WRONG.values(), ids=WRONG)
+def test_a_wrong_gradient_is_found_and_only_that(vjp, name):
+    check = check_vjp(dense, vjp, (5, 3), (3, 2), (2,))
+    assert check.verdict == "FAILED"
+    assert [row.name for row in check.rows if row.error > check.tolerance] == [name]
+
+
+def test_the_entry_is_named_element_by_element():
+    check = check_vjp(dense, wrong(one_entry), (5, 3), (3, 2), (2,), elementwise=True)
+    (row,) = (row for row in check.rows if row.error > check.tolerance)
+    assert (row.name, row.where) == ("W", "[1, 1]")
+
+
+def test_zeros_for_tiny_gradients_are_found():
+    assert not check_vjp(scaled, lambda x, dy: np.zeros_like(x), (4,)).passed
+
+
+def changes_dy(x, dy):
+    dy *= np.cos(x)
+    return dy
+
+
+def changes_x(x, dy):
+    np.cos(x, out=x)
+    return dy * x
+
+
+TOTAL = np.zeros(3)
+
+
+def adds(x, dy):
+    global TOTAL
+    TOTAL = TOTAL + dy * np.cos(x)
+    return TOTAL
+
+
+def counts():
+    """A pair whose backward depends on how often the forward was called."""
+    calls = []
+
+    def f(x):
+        calls.append(x)
+        return np.sin(x)
+
+    return f, lambda x, dy: dy * np.cos(x) * (1 if len(calls) == 1 else 2)
+
+
+def sin(x):
+    return np.sin(x)
+
+
+BROKEN = {
+    "dy": (sin, changes_dy, "the backward pass changed dy, which belongs to the caller"),
+    "x": (sin, changes_x, "the backward pass changed x, which belongs to the caller"),
+    "adds": (sin, adds, "a second call gave another gradient of x"),
+    "shape": (
+        *(sin, lambda x, dy: (dy * np.cos(x))[None]),
+        "expected dx as float64 (3,) like x, got float64 (1, 3)",
+    ),
+    "type": (
+        *(sin, lambda x, dy: (dy * np.cos(x)).astype("float32")),
+        "expected dx as float64 (3,) like x, got float32 (3,)",
+    ),
+    "none": (sin, lambda x, dy: None, "expected dx as float64 (3,) like x, got None"),
+    "too many": (
+        *(sin, lambda x, dy: (dy, dy)),
+        "expected gradients of all 1 inputs (x), None for one that has none, got 2 of them",
+    ),
+    "not finite": (
+        *(sin, lambda x, dy: dy * np.nan),
+        "the gradient of x is not written, or not finite",
+    ),
+    "random": (
+        *(lambda x: x + np.random.default_rng().normal(size=3), lambda x, dy: dy),
+        "the numeric derivative did not settle at 11 points: is the function discontinuous, or "
+        "random in each forward?",
+    ),
+}
+
+
+@pytest.mark.parametrize(("f", "vjp", "problem"), BROKEN.values(), ids=BROKEN)
+def test_a_broken_rule_is_named(f, vjp, problem):
+    check = check_vjp(f, vjp, (3,))
+    assert problem in check.problems
+    assert check.verdict == "FAILED"
+
+
+def test_a_backward_that_depends_on_what_came_before_is_found():
+    check = check_vjp(*counts(), (3,))
+    assert check.problems == ["a call after other inputs gave another gradient of x"]
+
+
+def test_one_gradient_for_two_inputs_is_named():
+    check = check_vjp(np.matmul, lambda x, W, dy: dy @ W.T, (4, 3), (3, 2))
+    (problem, *_) = check.problems
+    assert problem.endswith("None for one that has none, got one alone")
+
+
+# -- SciPy's form -------------------------------------------------------------------------------
+
+
+def curve(t):
+    return np.array([t[0] ** 2 + t[1], np.sin(t[1]), t[0] * t[2]])
+
+
+def curve_jac(t):
+    return np.array([[2 * t[0], 1, 0], [0, np.cos(t[1]), 0], [t[2], 0, t[0]]])
+
+
+def test_a_gradient_and_a_jacobian_matrix():
+    assert_jac(scipy.optimize.rosen, scipy.optimize.rosen_der, (6,))
+    assert_jac(curve, curve_jac, (3,))
+    assert_jac(curve, lambda t: scipy.sparse.csr_array(curve_jac(t)), (3,))
+    assert_jac(lambda t, a: a * t[:1] ** 2, lambda t, a: 2 * a * t, (1,), args=(3.0,))
+
+
+def test_both_in_one_function():
+    def both(x, a):
+        return a * np.sum(x**2), 2 * a * x
+
+    assert_jac(both, True, (4,), args=(3.0,))
+    assert not check_jac(lambda x: (np.sum(x**2), x), True, (4,)).passed
+
+
+def test_a_wrong_jacobian_matrix_is_found():
+    check = check_jac(curve, lambda t: curve_jac(t).T, (3,))
+    assert not check.passed
+
+    def tall(t):
+        return np.array([t[0], t[0] * t[1], t[1] ** 2])
+
+    check = check_jac(tall, lambda t: np.array([[1, t[1], 0], [0, t[0], 2 * t[1]]]), (2,))
+    assert check.problems[0] == ("expected jac (3, 2) for x (2,), got (2, 3): the other way round?")
+    assert check.rows == []
+    assert not check.passed
+
+
+# -- as a test ----------------------------------------------------------------------------------
+
+
+def test_a_failure_is_its_table():
+    with pytest.raises(GradientError, match="gradient check of dense: FAILED") as failed:
+        assert_vjp(dense, wrong(one_entry), (5, 3), (3, 2), (2,))
+    assert "<--" in str(failed.value)
+    with pytest.raises(GradientError, match="gradient check of curve: FAILED"):
+        assert_jac(curve, lambda t: 2 * curve_jac(t), (3,))
+
+
+TEST = """
+import numpy as np
+from minidl import Dense, assert_gradients, assert_jac, assert_vjp
+
+class Twice(Dense):
+    def backward(self, dy, input_gradient=True):
+        return 2 * super().backward(dy)
+
+def test_vjp():
+    assert_vjp(np.sin, lambda x, dy: dy * np.sin(x), (3,))  # here
+
+def test_jac():
+    assert_jac(np.sum, np.zeros_like, (3,))  # here
+
+def test_layer():
+    assert_gradients(Twice(3, 2), (4, 3))  # here
+"""
+
+
+def test_pytest_shows_the_line_of_the_test_and_the_table_alone(tmp_path):
+    (tmp_path / "test_mine.py").write_text(TEST, "utf-8")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)]
+    out = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False).stdout
+    assert "3 failed" in out
+    assert out.count("# here") == 3
+    assert len(re.findall("^E .*GradientError: gradient check of", out, re.MULTILINE)) == 3
+    assert "gradcheck/functions.py" not in out

@@ -1,0 +1,304 @@
+"""``fit``: the loop that one would write, its history, and what it says of nothing learned."""
+
+from __future__ import annotations
+
+import csv
+import math
+import subprocess
+import sys
+import warnings
+
+import numpy as np
+import pytest
+
+from minidl import (
+    SGD,
+    Adam,
+    BatchNorm,
+    BinaryCrossEntropy,
+    Checkpoint,
+    CosineAnnealing,
+    Dense,
+    Dropout,
+    EarlyStopping,
+    Examples,
+    MeanSquaredError,
+    Network,
+    NonFiniteLoss,
+    SoftmaxCrossEntropy,
+    evaluate,
+    fit,
+    predict_labels,
+    range_test,
+    train,
+)
+from minidl.training import FitHistory
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(200, 4)).astype("float32")
+Y = (X[:, 0] + X[:, 1] > 0).astype(int) + (X[:, 2] > 1)  # three classes
+
+
+def network(units=8, rng=0, outputs=3):
+    return Network([Dense(4, units, "tanh"), Dropout(0.2), Dense(units, outputs)], 4, rng=rng)
+
+
+def quiet(net, x=X, y=Y, **options):
+    return fit(net, x, y, **{"epochs": 3, "progress": False} | options)
+
+
+def test_it_is_the_loop_that_one_would_write():
+    net, other = network(), network()
+    history = quiet(net, optimizer=Adam(0.01), schedule=CosineAnnealing(0.01, 3), rng=5)
+
+    rng = np.random.default_rng(5)
+    rest, held_out = Examples(X, Y).split(20, rng, stratify=True)
+    loss, optimizer = SoftmaxCrossEntropy(), Adam(0.01)
+    found = []
+    for epoch in train(other, rest, loss, optimizer, epochs=3, rng=rng, progress=False):
+        judged = evaluate(other, held_out, loss)
+        found.append((epoch.train_loss, judged.loss, judged.accuracy, optimizer.learning_rate))
+        optimizer.learning_rate = CosineAnnealing(0.01, 3)(epoch.number)
+    columns = (history.train_loss, history.validation_loss, history.validation_accuracy)
+    assert list(zip(*columns, history.learning_rate, strict=True)) == found
+    assert (net.theta == other.theta).all()
+
+
+def test_validation_may_be_a_share_arrays_examples_or_nothing():
+    with_set = quiet(network(), validation=(X[:50], Y[:50]))
+    with_examples = quiet(network(), validation=Examples(X[:50], Y[:50]))
+    without = quiet(network(), validation=None)
+    assert with_set.validation_loss == with_examples.validation_loss
+    assert with_set.train_loss == without.train_loss  # all are trained on
+    assert all(map(math.isnan, without.validation_loss))
+    assert quiet(network(), Examples(X, Y), None).train_loss == quiet(network()).train_loss
+
+
+def test_bytes_are_scaled_as_they_are_in_examples_and_in_predict_labels():
+    images = RNG.integers(0, 256, (60, 4), dtype=np.uint8)
+    labels = (images[:, 0] > 127).astype(int)
+    net = network()
+    quiet(net, images, labels, epochs=60, validation=None, optimizer=Adam(0.05))
+    assert (predict_labels(net, images) == labels).mean() > 0.9
+    judged = evaluate(net, Examples(images, labels), SoftmaxCrossEntropy())
+    assert judged.accuracy == (predict_labels(net, images) == labels).mean()
+
+
+def test_it_runs_on_every_device(device):
+    net = Network([Dense(4, 8, "tanh"), Dense(8, 3)], 4, device=device)
+    history = quiet(net, patience=2)
+    expected = quiet(Network([Dense(4, 8, "tanh"), Dense(8, 3)], 4), patience=2)
+    assert history.validation_loss == pytest.approx(expected.validation_loss, rel=1e-4)
+    assert history.moved == pytest.approx(expected.moved, rel=1e-3)
+    assert len(range_test(net, X, Y, steps=20).rates) == 20
+
+
+def test_early_stopping_gives_the_best_weights_back():
+    noise = RNG.integers(0, 3, 200)  # nothing to learn: the validation loss rises soon
+    net, other = network(64), network(64)
+    history = quiet(net, y=noise, epochs=60, patience=2, optimizer=Adam(0.02))
+    best = int(np.argmin(history.validation_loss)) + 1
+    assert history.best_epoch == best == len(history) - 2 < 58
+    quiet(other, y=noise, epochs=best, optimizer=Adam(0.02))
+    assert (net.theta == other.theta).all()
+
+
+class Interrupted(Exception):
+    pass
+
+
+def test_a_run_that_is_interrupted_resumes_with_its_history(tmp_path):
+    options = {"epochs": 6, "patience": 3, "schedule": CosineAnnealing(0.02, 6)}
+    whole = network()
+    expected = quiet(whole, optimizer=Adam(0.02), **options)
+
+    calls = []
+
+    def break_in_the_fourth(raw):
+        calls.append(1)
+        if len(calls) == 12:
+            raise Interrupted
+        return raw
+
+    def start(net, augment):
+        checkpoint = Checkpoint(tmp_path / "run.checkpoint")
+        optimizer = Adam(0.02)
+        return quiet(net, optimizer=optimizer, checkpoint=checkpoint, augment=augment, **options)
+
+    with pytest.raises(Interrupted):
+        start(network(), break_in_the_fourth)
+    resumed = network()
+    history = start(resumed, lambda raw: raw)
+    history.seconds = expected.seconds
+    assert len(history) == 6
+    assert history.train_loss == expected.train_loss
+    assert history.moved == expected.moved
+    assert history.learning_rate == expected.learning_rate
+    assert history.probes[0] == expected.probes[0]
+    assert history.best_epoch == expected.best_epoch
+    assert (resumed.theta == whole.theta).all()
+
+
+def test_progress_shows_the_validation_beside_the_training(capsys):
+    fit(network(), X, Y, epochs=2)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("epoch 1/2  loss ")
+    assert lines[1].startswith("  validation  loss ")
+    assert " accuracy " in lines[1]
+    quiet(network())
+    assert capsys.readouterr().out == ""
+
+
+# -- the history --------------------------------------------------------------------------------
+
+
+def test_the_history_is_a_table_rows_and_a_file(tmp_path):
+    history = quiet(network(), epochs=4, patience=4)
+    lines = str(history).splitlines()
+    assert lines[0].split("  ")[:2] == ["epoch", "train loss"]
+    assert len(lines) == 5
+    assert sum(line.endswith("<-- kept") for line in lines) == 1
+    assert repr(history) == str(history)
+
+    rows = history.rows()
+    assert [row["epoch"] for row in rows] == [1, 2, 3, 4]
+    assert rows[2]["validation_loss"] == history.validation_loss[2]
+    assert rows[3]["mean |d dense_2.W|"] == history.probes[3].mean_abs()[1]
+    history.write_csv(tmp_path / "run.csv")
+    with open(tmp_path / "run.csv", encoding="utf-8", newline="") as file:
+        read = list(csv.DictReader(file))
+    assert [float(row["train_loss"]) for row in read] == history.train_loss
+    assert list(read[0]) == list(rows[0])
+
+
+def test_a_long_history_is_a_short_table_with_the_ends_and_the_best():
+    history = quiet(network(), epochs=40, patience=40)
+    lines = str(history).splitlines()
+    numbers = [int(line.split()[0]) for line in lines[1:-1]]
+    assert len(lines) < 20
+    assert {1, 40, history.best_epoch} <= set(numbers)
+    assert lines[-1] == f"({len(numbers)} of 40 epochs)"
+
+
+def test_what_is_not_known_is_left_out():
+    history = quiet(
+        *(network(outputs=1), X, X[:, :1]), loss=MeanSquaredError(), validation=None, epochs=2
+    )
+    assert "accuracy" not in str(history)
+    assert "validation" not in str(history)
+    assert not any("accuracy" in name for name in history.rows()[0])
+    assert str(FitHistory()) == "epoch"
+
+
+@pytest.mark.parametrize("kind", ["png", "svg", "pdf"])
+def test_it_draws_itself_to_a_file(kind, tmp_path):
+    history = quiet(network(), patience=3)
+    picture = history.plot(tmp_path / f"run.{kind}")
+    assert (tmp_path / f"run.{kind}").stat().st_size > 1000
+    titles = [ax.get_title() for ax in picture.figure.axes]
+    assert titles == ["loss", "accuracy", "mean |∂L/∂W|"]
+    (line, *_), axes = picture.figure.axes[0].lines, picture.figure.axes
+    assert list(line.get_ydata()) == history.train_loss
+    assert [line.get_label() for line in axes[2].lines] == ["dense_1", "dense_2"]
+    assert list(axes[2].lines[1].get_ydata()) == history.gradients()["dense_2"]
+
+
+def test_a_notebook_shows_the_picture(tmp_path):
+    picture = quiet(network()).plot()
+    assert picture._repr_png_().startswith(b"\x89PNG")
+    with pytest.raises(ValueError, match=r"Picture.save: expected a name that ends in .png"):
+        picture.save(tmp_path / "run.xyz")
+
+
+def test_matplotlib_is_imported_by_plot_alone():
+    lines = (
+        "import sys, numpy as np; from minidl import *",
+        "x = np.zeros((20, 2), np.float32); y = np.arange(20) % 2",
+        "h = fit(Network([Dense(2, 2)], 2), x, y, epochs=1, progress=False)",
+        "str(h), h.rows(); print('matplotlib' in sys.modules); h.plot()",
+        "print('matplotlib' in sys.modules, 'matplotlib.pyplot' in sys.modules)",
+    )
+    command = [sys.executable, "-c", "\n".join(lines)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "True", "False"]
+
+
+# -- where nothing is learned -------------------------------------------------------------------
+
+RATES = {
+    "far too large": (Adam(100.0), "times their own size, so try a learning rate far below 100"),
+    "far too small": (SGD(1e-8), "of their size, so try a learning rate above 1e-08"),
+}
+
+
+@pytest.mark.parametrize(("optimizer", "hint"), RATES.values(), ids=RATES)
+def test_a_rate_at_which_nothing_is_learned_is_told(optimizer, hint):
+    with pytest.warns(UserWarning, match="fit: nothing was learned: .* one answer") as warned:
+        quiet(network(), epochs=40, optimizer=optimizer)
+    assert hint in str(warned[0].message)
+    assert "range_test" in str(warned[0].message)
+    assert warned[0].filename == __file__
+
+
+def test_flat_units_are_told():
+    net = network()
+    net["dense_1"].b[...] = 50  # where tanh is flat; the rate moves nothing far
+    with pytest.warns(UserWarning, match=r"100% of the slopes of dense_1 are flat"):
+        quiet(net, epochs=40, optimizer=SGD(0.001))
+
+
+def test_targets_of_other_inputs_are_asked_for():
+    with pytest.warns(UserWarning, match="are the targets those of these inputs"):
+        quiet(network(), 1e-6 * X, epochs=40, optimizer=SGD(0.1))
+
+
+def test_a_run_that_learns_or_has_hardly_begun_is_told_nothing():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        quiet(network(), epochs=40)
+        quiet(network(), epochs=2, optimizer=SGD(1e-8))
+
+
+@pytest.mark.parametrize(
+    ("loss", "targets"),
+    [
+        (SoftmaxCrossEntropy(), np.array([0, 2, 2, 2, 0])),
+        (MeanSquaredError(), np.array([[1.0, 5.0], [2.0, 0.0], [6.0, 0.5]])),
+        (BinaryCrossEntropy(), np.array([[1.0, 0.0], [0.25, 0.0], [1.0, 1.0]])),
+    ],
+    ids=lambda value: getattr(value, "name", ""),
+)
+def test_no_one_answer_has_a_smaller_loss(loss, targets):
+    """The best of them, by gradient descent on the loss itself, has the one that is said."""
+    K = 3 if targets.ndim == 1 else targets.shape[1]
+    z = np.zeros(K)
+    for _ in range(20_000):
+        value, dz = loss(np.tile(z, (len(targets), 1)), targets)
+        z -= dz.sum(axis=0)
+    said = loss.of_one_answer(targets)
+    assert said <= value
+    assert said == pytest.approx(value, rel=1e-3)
+
+
+# -- what is refused ----------------------------------------------------------------------------
+
+
+def test_a_loss_that_is_not_finite_ends_it_as_it_ends_train():
+    with pytest.raises(NonFiniteLoss, match=r"inputs\[0, 0\] is nan"):
+        quiet(network(), np.where(X[0, 0] == X, np.nan, X), validation=None)
+
+
+def test_a_share_must_leave_examples_on_both_sides():
+    for share in (0.0, 0.001, 1.0):
+        with pytest.raises(ValueError, match="validation=None does without"):
+            quiet(network(), validation=share)
+
+
+def test_a_network_that_needs_its_state_back_gets_it():
+    net = Network([Dense(4, 8), BatchNorm(8), Dense(8, 3)], 4)
+    history = quiet(net, epochs=5, patience=5)
+    judged = evaluate(
+        net, Examples(X, Y).split(20, np.random.default_rng(0), True)[1], SoftmaxCrossEntropy()
+    )
+    assert judged.loss == pytest.approx(min(history.validation_loss), rel=1e-6)
+    assert EarlyStopping(5).best_epoch == 0
