@@ -15,14 +15,14 @@ PACKAGE = Path(minidl.__file__).parent
 ORDER = (
     *("_moved", "_printable", "backend", "storage", "_output", "loops", "pages", "initializers"),
     *("activations", "layers", "data", "losses", "optimizers", "network", "matrix_decay"),
-    *("models", "metrics", "propagation", "inspection", "gradcheck", "training", "gpu"),
+    *("models", "metrics", "propagation", "inspection", "gradcheck", "training", "gpu", "parallel"),
     *("microscope", "study", "compare"),
 )
 # What they import when they meet an array of a GPU, or are asked for a critical point, and no
 # sooner.
 LAZILY = {
     "backend.fused": {"gpu"},
-    "training.loop": {"gpu"},
+    "training.loop": {"parallel"},
     "initializers": {"propagation"},
 }
 LATE = {"backend.machine"}  # imported itself only where its heavy module is needed

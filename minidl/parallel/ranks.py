@@ -51,7 +51,8 @@ class MPIRanks(Ranks):
         self._in_place = MPI.IN_PLACE
         self._thread = threading.get_ident()
         self.rank, self.size = communicator.rank, communicator.size
-        self.library = MPI.Get_library_version().split("\n")[0].split(",")[0]
+        name, version = MPI.get_vendor()
+        self.library = f"{name} {'.'.join(map(str, version))}"
 
     def add_up(self, array: Array) -> None:
         self._only_here().Allreduce(self._in_place, array)

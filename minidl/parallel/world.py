@@ -45,8 +45,7 @@ def world() -> Ranks:
     if size < count:
         raise RanksError(
             f"mpiexec has started {count} processes, of which mpi4py sees {size}: it is of another "
-            f"MPI than mpi4py's ({MPI.Get_library_version().splitlines()[0]}); start them with "
-            "the mpiexec of that one"
+            f"MPI than mpi4py's, {MPI.get_vendor()[0]}; start them with the mpiexec of that one"
         )
     if size == 1:
         return Ranks()
