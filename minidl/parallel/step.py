@@ -114,6 +114,9 @@ class ParallelStep(TrainingStep):
         found = {"parameters": digest(network.theta.tobytes(), network.state.tobytes())}
         expect_same(self.ranks, found, "use processors of one kind and the same software")
 
+    def meet(self) -> None:
+        self.ranks.gather(None)
+
     def is_stopped(self) -> bool:
         return bool(self._stops[0])
 

@@ -175,7 +175,9 @@ def user_errors(name: str) -> Iterator[None]:
         except USER_ERRORS as error:
             sys.exit(f"{name}: {named()}{error}")
         except Interrupted as error:
-            print(f"{name}: {named()}{error}", file=sys.stderr)
+            if not world().leads:
+                return  # and wait for rank 0, which says it and ends them all
+            print(f"{name}: {error}", file=sys.stderr)
             sys.exit(128 + error.signal)
         except KeyboardInterrupt:
             sys.exit(130)

@@ -197,6 +197,7 @@ class Checkpoint:
         if step.leads:
             self._write(step, rng, position)
         if step.is_stopped():
+            step.meet()  # whoever ends first ends the others, which may not have written yet
             raise Stopped
 
     def _write(self, step: TrainingStep, rng: np.random.Generator, position: Position) -> None:

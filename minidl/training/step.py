@@ -86,6 +86,9 @@ class TrainingStep:
         """Wait until losses and hits of all steps so far in the epoch are here."""
         self.network.device.synchronize()
 
+    def meet(self) -> None:
+        """Wait until all processes that train together are here."""
+
     def is_stopped(self) -> bool:
         """Whether the training is to stop after this step."""
         return self.stop is not None and self.stop.is_set()
