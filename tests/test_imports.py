@@ -30,6 +30,7 @@ HEAVY = {
     "cupy",
     "cupyx",
     "matplotlib",
+    "mpi4py",
     "numba",
     "requests",
     "safetensors",

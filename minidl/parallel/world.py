@@ -57,9 +57,17 @@ def world() -> Ranks:
 
 def by_mpi4py(command: list[str]) -> bool:
     """Whether Python was started with ``-m mpi4py``, or ``-m mpi4py.run``."""
-    modules = [after for before, after in zip(command, command[1:], strict=False) if before == "-m"]
-    modules += [word[2:] for word in command if word.startswith("-m")]
-    return any(name in ("mpi4py", "mpi4py.run") for name in modules)
+    words = iter(command[1:])
+    for word in words:
+        if word in ("-W", "-X", "--check-hash-based-pycs"):
+            next(words, "")  # its value
+        elif not word.startswith("-") or word.startswith("-c"):
+            break  # the program
+        elif not word.startswith(("-W", "-X", "--")):
+            _, module, name = word.partition("m")  # -m, -mNAME, or after others: -um
+            if module:
+                return (name or next(words, "")) in ("mpi4py", "mpi4py.run")
+    return False
 
 
 class _Named:

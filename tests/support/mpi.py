@@ -30,7 +30,9 @@ def mpiexec(
 ) -> subprocess.CompletedProcess[str]:
     """The program ``command`` on so many ranks; those that hang are ended after ``timeout`` s."""
     words = [str(MPIEXEC), "-n", str(ranks), sys.executable, *python, *map(str, command)]
-    path = os.pathsep.join([str(SUPPORT), str(SUPPORT.parents[1]), os.environ.get("PYTHONPATH", "")])
+    path = os.pathsep.join(
+        [str(SUPPORT), str(SUPPORT.parents[1]), os.environ.get("PYTHONPATH", "")]
+    )
     return subprocess.run(
         words,
         env={**os.environ, "PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1"},
