@@ -15,14 +15,23 @@ PACKAGE = Path(minidl.__file__).parent
 ORDER = (
     *("_moved", "_printable", "backend", "storage", "_output", "loops", "pages", "initializers"),
     *("activations", "layers", "data", "losses", "optimizers", "network", "matrix_decay"),
-    *("models", "metrics", "propagation", "inspection", "gradcheck", "training", "gpu", "parallel"),
+    *(
+        "models",
+        "metrics",
+        "propagation",
+        "inspection",
+        "gradcheck",
+        "training",
+        "gpu",
+        "data_parallel",
+    ),
     *("microscope", "study", "compare"),
 )
 # What they import when they meet an array of a GPU, or are asked for a critical point, and no
 # sooner.
 LAZILY = {
     "backend.fused": {"gpu"},
-    "training.loop": {"parallel"},
+    "training.loop": {"data_parallel"},
     "initializers": {"propagation"},
 }
 LATE = {"backend.machine"}  # imported itself only where its heavy module is needed

@@ -24,7 +24,7 @@ import msgspec
 
 from minidl._printable import printable
 from minidl.backend.threads import using_threads
-from minidl.parallel import Ranks, world
+from minidl.data_parallel import Ranks, world
 from minidl.storage.files import own_folder, read_bytes, read_json, whole_file
 from minidl.storage.sealed import LIMIT, DamagedFile, decoded, encoded, read_sealed, write_sealed
 from minidl.study.recording import side_by_side

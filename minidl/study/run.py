@@ -15,12 +15,12 @@ import numpy as np
 from minidl.backend import Device, get_device, set_precision
 from minidl.data import Dataset
 from minidl.data.examples import Examples
+from minidl.data_parallel import Ranks, world
 from minidl.losses import SoftmaxCrossEntropy
 from minidl.microscope.look_file import FOLDER as LOOKS
 from minidl.microscope.look_file import Recorder, remove_looks
 from minidl.network import Network
 from minidl.optimizers import Optimizer
-from minidl.parallel import Ranks, world
 from minidl.storage.files import own_folder
 from minidl.study.cells import Cells
 from minidl.study.conditions import Conditions, DataUsed

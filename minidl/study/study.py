@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from minidl._output import dispensable_output
 from minidl.backend import DeviceError
 from minidl.data import Dataset, DatasetError, load
-from minidl.parallel import RanksError, named, world
+from minidl.data_parallel import RanksError, named, world
 from minidl.study.cells import Interrupted
 from minidl.study.folder import FolderInUse, RunFolder
 from minidl.study.options import add_output, add_place, add_seeds, new_parser

@@ -20,7 +20,7 @@ from minidl.training.progress import Progress
 from minidl.training.step import NonFiniteLoss, TrainingStep
 
 if TYPE_CHECKING:
-    from minidl.parallel import Ranks
+    from minidl.data_parallel import Ranks
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def train(
 
     Under ``mpiexec`` the processes share each batch of ``batch_size`` examples and end with the
     same parameters (see docs/data_parallel.md); all of them must make this call.  ``ranks`` are
-    those that take part: all, unless ``minidl.parallel.Ranks()``, this process alone, is given.
+    those that take part: all, unless ``minidl.data_parallel.Ranks()``, this process alone, is given.
     With ``local_statistics`` BatchNorm sees the examples of its rank alone.
 
     Raises
@@ -103,7 +103,7 @@ def train(
     Stopped
         where the checkpoint's ``stop`` is set, once that is written.
     """
-    from minidl.parallel import training_step
+    from minidl.data_parallel import training_step
 
     epochs = checks.whole("train", "epochs", epochs)
     batch_size = checks.whole("train", "batch_size", batch_size)

@@ -42,7 +42,7 @@ class Software:
         parts["loops"] = loops.engine()
         if (cupy := sys.modules.get("cupy")) is not None:
             parts["CuPy"] = str(getattr(cupy, "__version__", "unknown"))
-        if (parallel := sys.modules.get("minidl.parallel.ranks")) is not None:
+        if (parallel := sys.modules.get("minidl.data_parallel.ranks")) is not None:
             parts |= parallel.told()
         return cls(_fixed() | parts)
 

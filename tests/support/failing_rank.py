@@ -18,7 +18,7 @@ import numpy as np
 from shared_training import DATA, normalized
 
 from minidl import Adam, Augmentation, Dense, Dropout, Network, SoftmaxCrossEntropy, train
-from minidl.parallel import world
+from minidl.data_parallel import world
 from minidl.training.checkpoint import Checkpoint
 
 

@@ -37,7 +37,7 @@ from minidl import (
     evaluate,
     train,
 )
-from minidl.parallel import Ranks, world
+from minidl.data_parallel import Ranks, world
 
 N = 65  # on 2 and 3 ranks no batch below is even
 DRAWS = np.random.default_rng(0)

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from minidl.parallel import Ranks
+from minidl.data_parallel import Ranks
 
 T = TypeVar("T")
 

@@ -16,15 +16,15 @@ import numpy as np
 
 from minidl.backend import Array, Part, Random, checks
 from minidl.data.examples import Examples
+from minidl.data_parallel.ranks import Ranks, RanksError
+from minidl.data_parallel.same import expect_same
+from minidl.data_parallel.world import world
 from minidl.gpu import step as on_one_device
 from minidl.inspection import INPUT, first_nonfinite
 from minidl.layers import BatchNorm
 from minidl.losses import Loss
 from minidl.network import Network
 from minidl.optimizers import Optimizer
-from minidl.parallel.ranks import Ranks, RanksError
-from minidl.parallel.same import expect_same
-from minidl.parallel.world import world
 from minidl.training.checkpoint import digest, generators_of, start_of
 from minidl.training.software import Software
 from minidl.training.step import TrainingStep

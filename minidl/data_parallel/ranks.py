@@ -73,7 +73,7 @@ class MPIRanks(Ranks):
         return self._communicator
 
 
-started: MPIRanks | None = None  # those that :func:`minidl.parallel.world` has found
+started: MPIRanks | None = None  # those that :func:`minidl.data_parallel.world` has found
 
 
 def told() -> dict[str, str]:

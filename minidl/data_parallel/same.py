@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from minidl.parallel.ranks import Ranks, RanksError
+from minidl.data_parallel.ranks import Ranks, RanksError
 from minidl.training.checkpoint import difference
 
 

@@ -12,8 +12,8 @@ import sys
 from types import TracebackType
 from typing import Any
 
-from minidl.parallel import ranks
-from minidl.parallel.ranks import MPIRanks, Ranks, RanksError
+from minidl.data_parallel import ranks
+from minidl.data_parallel.ranks import MPIRanks, Ranks, RanksError
 
 # Where a launcher says how many processes it has started: MPICH and Intel MPI, Open MPI, MVAPICH.
 SIZES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE")

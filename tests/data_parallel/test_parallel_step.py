@@ -20,9 +20,9 @@ from minidl import (
     SoftmaxCrossEntropy,
     train,
 )
-from minidl.parallel import Ranks, RanksError, world
-from minidl.parallel.step import ParallelStep
-from minidl.parallel.world import by_mpi4py
+from minidl.data_parallel import Ranks, RanksError, world
+from minidl.data_parallel.step import ParallelStep
+from minidl.data_parallel.world import by_mpi4py
 from minidl.training.checkpoint import Checkpoint, Stopped
 
 
@@ -108,7 +108,11 @@ def test_a_loss_that_is_not_finite_is_told_as_by_one_process(layers, bad):
         try:
             for _ in train(
                 *(network, data, MeanSquaredError(), SGD(0.1)),
-                epochs=3, batch_size=13, rng=2, ranks=ranks, progress=False,
+                epochs=3,
+                batch_size=13,
+                rng=2,
+                ranks=ranks,
+                progress=False,
             ):
                 pass
         finally:
