@@ -78,8 +78,8 @@ def train(
 
     Under ``mpiexec`` the processes share each batch of ``batch_size`` examples and end with the
     same parameters (see docs/data_parallel.md); all of them must make this call.  ``ranks`` are
-    those that take part: all, unless ``minidl.data_parallel.Ranks()``, this process alone, is given.
-    With ``local_statistics`` BatchNorm sees the examples of its rank alone.
+    those that take part: all, unless :class:`minidl.data_parallel.Ranks`, as an instance a process
+    alone, is given.  With ``local_statistics`` BatchNorm sees the examples of its rank alone.
 
     Raises
     ------
