@@ -25,8 +25,8 @@ def world() -> Ranks:
     Raises
     ------
     RanksError
-        where several were started without ``-m mpi4py``, without mpi4py, or by the ``mpiexec``
-        of another MPI than mpi4py's.
+        where several were started without ``-m mpi4py``, or by the ``mpiexec`` of another MPI
+        than mpi4py's.
     """
     if ranks.started is not None:
         return ranks.started
