@@ -103,6 +103,11 @@ class Network:
             checks.like("Network", "x", x, self.theta)
         return self._chain.forward(x, training)
 
+    def move_gradient(self, dtheta: Array) -> None:
+        """Let ∇θ, and each layer's view of it, lie in ``dtheta`` ``(P,)`` from now on."""
+        self.dtheta = dtheta
+        self._chain.bind(self.theta, self.dtheta, self.state)
+
     @property
     def takes_integers(self) -> bool:
         """Whether x are tokens, and not numbers of the network's type."""

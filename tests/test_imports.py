@@ -16,13 +16,14 @@ ORDER = (
     *("_moved", "_printable", "backend", "storage", "_output", "loops", "pages", "initializers"),
     *("activations", "layers", "data", "losses", "optimizers", "network", "matrix_decay"),
     *("models", "metrics", "propagation", "inspection", "gradcheck", "training", "gpu"),
+    "data_parallel",
     *("microscope", "study", "compare", "run"),
 )
 # What they import when they meet an array of a GPU, or are asked for a critical point, and no
 # sooner.
 LAZILY = {
     "backend.fused": {"gpu"},
-    "training.loop": {"gpu"},
+    "training.loop": {"data_parallel"},
     "training.range_test": {"gpu"},
     "initializers": {"propagation"},
 }
@@ -31,6 +32,7 @@ HEAVY = {
     "cupy",
     "cupyx",
     "matplotlib",
+    "mpi4py",
     "numba",
     "requests",
     "safetensors",

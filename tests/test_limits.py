@@ -63,7 +63,7 @@ INTERNAL = {
     *("Layer.bind", "Layer.initialize", "Layer.expect_shape"),
     *("Layer.forward", "Layer.backward"),
     *("Optimizer.coefficients", "Optimizer.resume"),
-    *("Layer.expect_values", "Network.expect_values", "Network.takes"),
+    *("Layer.expect_values", "Network.expect_values", "Network.takes", "Network.move_gradient"),
     *("Examples.check_inputs", "Examples.order"),
     *("Random.drawn", "Augmentation.sample", "Random.sample"),
 }

@@ -18,7 +18,7 @@ from minidl import (
     SoftmaxCrossEntropy,
     models,
 )
-from minidl.gpu.step import training_step
+from minidl.data_parallel import training_step
 from peers import RESNETS
 
 
@@ -67,7 +67,7 @@ def network(problem, device):
 
 
 class MinidlPeer:
-    def __init__(self, problem, device="cpu", graph=True):
+    def __init__(self, problem, device="cpu", graph=True, ranks=None):
         self.network = network(problem, device)
         theta = np.concatenate([value.ravel() for value in problem.weights])
         self.network.theta[...] = self.network.device.asarray(theta)
@@ -80,6 +80,7 @@ class MinidlPeer:
             Adam(),
             problem.batch_size,
             graph=graph,
+            ranks=ranks,
         )
 
     def versions(self):

@@ -3,6 +3,7 @@
 from minidl.backend.arrays import IN_CACHE, Array, is_array, namespace, piece, special, to_numpy
 from minidl.backend.device import CPU, PRECISIONS, Device, DeviceError, get_device, set_precision
 from minidl.backend.fused import fused
+from minidl.backend.part import Part
 from minidl.backend.random import Random
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "Array",
     "Device",
     "DeviceError",
+    "Part",
     "Random",
     "fused",
     "get_device",

@@ -42,7 +42,7 @@ class Augmentation(Random):
     def __call__(self, images: Array) -> Array:
         """Another view of each of ``images`` (N, C, H, W)."""
         self._check(images)
-        return self._views(images, *self.drawn((3, len(images)), like=images))
+        return self._views(images, *self.drawn((3, len(images)), like=images, axis=1))
 
     def apply(self, images: Array, i: np.ndarray, j: np.ndarray, m: np.ndarray) -> Array:
         """The views of ``images`` (N, C, H, W) at i, j, mirrored where m is 1; (N,) each."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from minidl.backend import Array, Device, checks, namespace, to_numpy
+from minidl.backend import Array, Device, checks, is_array, namespace, to_numpy
 from minidl.layers import Layer
 
 MOVE = 0.02  # how far an input is moved, in standard deviations of a normal draw
@@ -37,7 +37,7 @@ def float_point(owner: str, name: str, x: Any, rng: np.random.Generator, device:
     if isinstance(x, tuple):
         shape = tuple(checks.whole(owner, f"each size of {name}", n) for n in x)
         x = device.asarray(rng.standard_normal(shape))
-    if getattr(x, "dtype", None) != np.float64 or not checks.is_array(x):
+    if getattr(x, "dtype", None) != np.float64 or not is_array(x):
         raise TypeError(
             f"{owner}: expected {name} as a float64 array or a shape, got "
             f"{getattr(x, 'dtype', type(x).__name__)}; float32 has too few digits for a "
@@ -93,6 +93,6 @@ def moved(x: Any, rng: np.random.Generator) -> Any:
     """``x``, an array or a list, with a little noise in what is of floats; the rest as it is."""
     if isinstance(x, list):
         return [moved(one, rng) for one in x]
-    if not checks.is_array(x) or x.dtype.kind != "f":  # integers: their neighbours are others
+    if not is_array(x) or x.dtype.kind != "f":  # integers: their neighbours are others
         return x
     return x + namespace(x).asarray(MOVE * rng.standard_normal(x.shape))

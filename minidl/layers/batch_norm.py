@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy import sqrt
 
@@ -16,16 +18,18 @@ from minidl.layers._channelwise import (
     rows,
     total,
 )
+from minidl.layers._shared_batch import input_gradient as input_gradient_of_all
+from minidl.layers._shared_batch import mean_and_variance
 
 
 @by_channel
-def batch_norm(x, x_hat, y, gamma, beta, mu, v, s, m, epsilon, training):
+def batch_norm(x, x_hat, y, gamma, beta, mu, v, s, m, epsilon, measure):
     for c in channels(len(x)):
-        if training:
+        if measure:
             mu[c] = total(x[c]) / m
         for i in places(m):
             x_hat[c, i] = x[c, i] - mu[c]
-        if training:
+        if measure:
             v[c] = dot(x_hat[c], x_hat[c]) / m
         s[c] = sqrt(v[c] + epsilon)
         for i in places(m):
@@ -78,6 +82,9 @@ class BatchNorm(Channelwise):
     PyTorch, whose ``momentum`` is 1 − ours.  They are ``state``: saved with the
     network, not learned.
 
+    Where several processes share the batch (``part``), μ, v, and dβ and dγ in dx are the sums
+    over all of it.  The gradients dβ and dγ are those of the examples here, as all gradients are.
+
     Source: Ioffe and Szegedy, ICML 2015, algorithms 1 and 2.
 
     Parameters
@@ -118,14 +125,17 @@ class BatchNorm(Channelwise):
         self.x, self.training = x, training  # (N, C, …)
         self.x_hat, x_hat = empty_like(x)
         self.y, y = empty_like(x)
-        x = rows(x)  # (C, m)
-        m = x.shape[1]
+        shared = self.part if training else None
+        m = self._values(x)
+        x = rows(x)  # (C, m), all of them unless the batch is shared
         self.s, mu, v = namespace(x).empty((3, self.channels), x.dtype)
         if training:
             self._expect_several(m)
         else:
             mu, v = self.running_mean, self.running_variance
-        numbers = m, self.epsilon, training
+        if shared is not None:
+            mean_and_variance(shared, x, x_hat, mu, v, m)
+        numbers = x.shape[1], self.epsilon, training and shared is None
         batch_norm(x, x_hat, y, self.gamma, self.beta, mu, v, self.s, *numbers)
         if training:
             self._follow(self.running_mean, mu)
@@ -133,12 +143,21 @@ class BatchNorm(Channelwise):
         return self.y
 
     def backward(self, dy: Array, input_gradient: bool = True) -> Array | None:
+        shared = self.part if self.training and input_gradient else None
+        m = self._values(dy)
         dx, dx_rows = empty_like(dy)
         dy, x_hat = rows(dy), rows(self.x_hat)  # (C, m)
-        numbers = dy.shape[1], self.training, input_gradient
+        numbers = dy.shape[1], self.training, input_gradient and shared is None
         vectors = self.gamma, self.s, self.dgamma, self.dbeta  # (C,)
         batch_norm_backward(dy, x_hat, dx_rows, *vectors, *numbers)
+        if shared is not None:
+            input_gradient_of_all(shared, dy, x_hat, dx_rows, *vectors, m)
         return dx if input_gradient else None
+
+    def _values(self, x: Array) -> int:
+        """m, of each channel in the whole batch."""
+        examples = len(x) if self.part is None else self.part.size
+        return examples * math.prod(x.shape[2:])
 
     def _expect_several(self, m: int) -> None:
         if m < 2:

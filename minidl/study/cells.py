@@ -24,6 +24,7 @@ import msgspec
 
 from minidl._printable import printable
 from minidl.backend.threads import using_threads
+from minidl.data_parallel import Ranks, world
 from minidl.storage.files import own_folder, read_bytes, read_json, whole_file
 from minidl.storage.sealed import LIMIT, DamagedFile, decoded, encoded, read_sealed, write_sealed
 from minidl.study.recording import side_by_side
@@ -146,7 +147,9 @@ class Cells:
             written its checkpoint.
         """
         with using_threads(self.threads), stop_on_signals() as (stop, received):
-            kept = {name: self.read(name, kind, weights) for name in tasks}
+            ranks = world()
+            kept = ranks.first({name: self.read(name, kind, weights) for name in tasks})
+            self._share_checkpoints(ranks)
             done = [name for name, result in kept.items() if result is not None]
             self.done_before += len(done)
             to_do = {
@@ -252,6 +255,13 @@ class Cells:
         for path, name in self._ours():
             if name in names and path.suffix != CELL:
                 path.unlink()
+
+    def _share_checkpoints(self, ranks: Ranks) -> None:
+        """Give those that lie here to ranks with a folder of their own, which write none."""
+        here = [path for path, _ in self._ours() if path.suffix != CELL]
+        for name, contents in ranks.first({path.name: path.read_bytes() for path in here}).items():
+            if not ranks.leads:
+                (self.folder / name).write_bytes(contents)
 
     def _remove_all(self) -> None:
         """What minidl has written: cells, checkpoints and the weights that belong to them."""

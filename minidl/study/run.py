@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ import numpy as np
 from minidl.backend import Device, get_device, set_precision
 from minidl.data import Dataset
 from minidl.data.examples import Examples
+from minidl.data_parallel import Ranks, world
 from minidl.losses import SoftmaxCrossEntropy
 from minidl.microscope.look_file import FOLDER as LOOKS
 from minidl.microscope.look_file import Recorder, remove_looks
@@ -46,6 +48,8 @@ class Run:
     jobs: int
     command: str
     start: float  # in the time of ``time.perf_counter``
+    ranks: Ranks  # that train together; what others than the first write goes to ``own``
+    own: tempfile.TemporaryDirectory[str] | None
 
     @classmethod
     def begin(
@@ -63,10 +67,16 @@ class Run:
         start = time.perf_counter()
         if chosen.device != "auto":
             _device_of(chosen)
-        folder = RunFolder(chosen.output_dir, study)
+        ranks = world()
+        if ranks.size > 1 and (chosen.jobs or 1) > 1:
+            raise ValueError(f"--jobs: expected 1 on {ranks.size} ranks, got {chosen.jobs}")
+        own = None if ranks.leads else tempfile.TemporaryDirectory(prefix="minidl-rank-")
+        chosen.quiet = chosen.quiet or not ranks.leads
+        folder = RunFolder(chosen.output_dir if own is None else own.name, study)
         data = list(load())
         used = [DataUsed.of(one) for one in data]
-        print(*used, sep="\n", flush=True)
+        if ranks.leads:
+            print(*used, sep="\n", flush=True)
         device = _device_of(chosen)
         trained = {k: v for k, v in vars(chosen).items() if k not in (*ASIDE, *choosing)}
         trained["device"] = str(device)
@@ -78,10 +88,10 @@ class Run:
         )
         if chosen.fresh:
             remove_looks(folder.path)
-        jobs = chosen.jobs or device.side_by_side(chosen.threads)
+        jobs = chosen.jobs or (1 if ranks.size > 1 else device.side_by_side(chosen.threads))
         if not chosen.quiet:
             print(f"device: {device}; {jobs} network(s) at a time, {chosen.threads} thread(s) each")
-        return cls(chosen, data, used, device, folder, cells, jobs, command, start)
+        return cls(chosen, data, used, device, folder, cells, jobs, command, start, ranks, own)
 
     @property
     def seeds(self) -> range:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from minidl._output import dispensable_output
 from minidl.backend import DeviceError
 from minidl.data import Dataset, DatasetError, load
+from minidl.data_parallel import RanksError, named, world
 from minidl.study.cells import Interrupted
 from minidl.study.folder import FolderInUse, RunFolder
 from minidl.study.options import add_output, add_place, add_seeds, new_parser
@@ -30,7 +31,8 @@ Rows = list[dict[str, Any]]  # of a file of comma-separated values
 
 # What a user can put right.
 USER_ERRORS = (
-    *(DatasetError, DeviceError, NonFiniteLoss, CheckpointError, FolderInUse, OSError, ValueError),
+    *(DatasetError, DeviceError, NonFiniteLoss, CheckpointError, FolderInUse, RanksError),
+    *(OSError, ValueError),
 )
 
 
@@ -77,7 +79,10 @@ class Study(ABC):
 
     def command(self, arguments: Sequence[str] | None) -> str:
         """What repeats this run, quoted for a shell."""
-        return shlex.join(["python", f"experiments/{self.name}.py", *(arguments or sys.argv[1:])])
+        ranks = world().size
+        launcher = ["mpiexec", "-n", str(ranks)] if ranks > 1 else []
+        python = ["python", *(["-m", "mpi4py"] if ranks > 1 else []), f"experiments/{self.name}.py"]
+        return shlex.join([*launcher, *python, *(arguments or sys.argv[1:])])
 
     def report_of(self, folder: Path) -> Report:
         """The report of the run in ``folder``."""
@@ -147,6 +152,8 @@ class TrainedStudy(Study):
         chosen, command = self.options(arguments), self.command(arguments)
         run = Run.begin(self.name, chosen, lambda: self.load(chosen), self.choosing, command)
         results = run.train(self.tasks(run), self.kind, self.keeps_weights)
+        if not run.ranks.leads:
+            return run.folder.path
         summary = self.summarise(run, results) | run.conditions()
         self.judge(summary, results)
         for name, rows in self.tables(run, results).items():
@@ -166,8 +173,10 @@ def user_errors(name: str) -> Iterator[None]:
         try:
             yield
         except USER_ERRORS as error:
-            sys.exit(f"{name}: {error}")
+            sys.exit(f"{name}: {named()}{error}")
         except Interrupted as error:
+            if not world().leads:
+                return  # and wait for rank 0, which says it and ends them all
             print(f"{name}: {error}", file=sys.stderr)
             sys.exit(128 + error.signal)
         except KeyboardInterrupt:

@@ -151,8 +151,9 @@ class Checkpoint:
             where it is the checkpoint of another network, optimizer or data set.
         """
         saved, now = self._saved, Software.now()
-        generators = list(_generators(step, rng))
-        self._start = _start(step, generators)
+        step.stop = self.stop
+        generators = list(generators_of(step, rng))
+        self._start = start_of(step, generators)
         earlier = saved.software if saved is not None else []
         self._software = [*(one for one in earlier if one != now), now]
         if saved is None:
@@ -186,11 +187,20 @@ class Checkpoint:
     def save(self, step: TrainingStep, rng: np.random.Generator, position: Position) -> None:
         """Write the training as it is now, at ``position``; the file before is kept.
 
+        Where several processes train together, one of them writes.
+
         Raises
         ------
         Stopped
             once it is written, where ``stop`` is set.
         """
+        if step.leads:
+            self._write(step, rng, position)
+        if step.is_stopped():
+            step.meet()  # whoever ends first ends the others, which may not have written yet
+            raise Stopped
+
+    def _write(self, step: TrainingStep, rng: np.random.Generator, position: Position) -> None:
         network, optimizer = step.network, step.optimizer
         seen = slice(position.steps * step.batch_size)
         saved = Saved(
@@ -206,19 +216,18 @@ class Checkpoint:
             t=optimizer.t,
             learning_rate=optimizer.learning_rate,
             slots={name: getattr(optimizer, name) for name in optimizer.slots if optimizer.t},
-            generators=[_state_of(generator) for generator in _generators(step, rng)],
+            generators=[_state_of(generator) for generator in generators_of(step, rng)],
             kept={name: msgspec.Raw(encoded(value)) for name, value in self._kept.items()},
         )
         if self._is_whole:
             os.replace(self.path, self.previous)
         write_sealed(self.path, saved)
         self._is_whole = True
-        if self.stop.is_set():
-            raise Stopped
 
-    def is_due(self, t: int) -> bool:
-        """Whether to write after the optimizer's step ``t``."""
-        return self.stop.is_set() or (self.every is not None and t % self.every == 0)
+    def is_due(self, step: TrainingStep) -> bool:
+        """Whether to write after the step that was done last."""
+        every = self.every
+        return step.is_stopped() or (every is not None and step.optimizer.t % every == 0)
 
     def software(self) -> list[Software]:
         """What the run was computed with so far, its parts included, each once."""
@@ -326,13 +335,13 @@ def difference(expected: Mapping[str, str], got: Mapping[str, str]) -> tuple[str
 DRAWN = "first parameters"
 
 
-def _start(step: TrainingStep, generators: list[np.random.Generator]) -> dict[str, str]:
+def start_of(step: TrainingStep, generators: list[np.random.Generator]) -> dict[str, str]:
     """What makes a training run the one that it is, as it is before its first step."""
     network = step.network
     states = [_state_of(generator).encode() for generator in generators]
     return {
-        DRAWN: _digest(*(to_numpy(array).tobytes() for array in (network.theta, network.state))),
-        "random generators": _digest(*states),
+        DRAWN: digest(*(to_numpy(array).tobytes() for array in (network.theta, network.state))),
+        "random generators": digest(*states),
         "examples": step.examples.digest()[:SHORT],
         "batch size": str(step.batch_size),
         "loss": _settings(step.loss),
@@ -344,7 +353,8 @@ def _start(step: TrainingStep, generators: list[np.random.Generator]) -> dict[st
 SHORT = 16  # digits of a digest that are shown and compared
 
 
-def _digest(*contents: bytes) -> str:
+def digest(*contents: bytes) -> str:
+    """A short digest of these bytes, one after the other."""
     return hashlib.sha256(b"".join(contents)).hexdigest()[:SHORT]
 
 
@@ -364,7 +374,7 @@ def _settings(owner: Any) -> str:
 COUNTS = ("t", "is_ahead")  # what changes as an optimizer or an augmentation is used
 
 
-def _generators(step: TrainingStep, rng: np.random.Generator) -> Iterator[np.random.Generator]:
+def generators_of(step: TrainingStep, rng: np.random.Generator) -> Iterator[np.random.Generator]:
     """Every source of randomness of a training: order, dropout, augmentation."""
     yield rng
     for owner in step.drawing():

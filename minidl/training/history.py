@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from minidl.inspection import Probe
-from minidl.pages.colours import ink, layer_colour
+from minidl.pages.colours import ink, tone
 from minidl.pages.picture import Picture, new_grid
 from minidl.storage.files import whole_file
 from minidl.training.evaluation import Evaluation
@@ -117,7 +117,7 @@ class FitHistory:
             self._draw(ax, {n: v for n, v in self._figures().items() if n.endswith(what)})
             ax.set_title(what, fontsize=9.5)
         for i, (name, values) in enumerate(layers := self.gradients().items()):
-            colour = ink(layer_colour(i, len(layers)))
+            colour = ink(tone(i, len(layers)))
             axes[0, -1].plot(range(1, len(self) + 1), values, color=colour, marker=".", label=name)
         axes[0, -1].set_yscale("log")
         axes[0, -1].set_title("mean |∂L/∂W|", fontsize=9.5)

@@ -7,6 +7,7 @@ import time
 import warnings
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,6 +20,9 @@ from minidl.training.checkpoint import Checkpoint, Position
 from minidl.training.evaluation import check_parts
 from minidl.training.progress import Progress
 from minidl.training.step import NonFiniteLoss, TrainingStep
+
+if TYPE_CHECKING:
+    from minidl.data_parallel import Ranks
 
 
 @dataclass(frozen=True)
@@ -86,6 +90,8 @@ def train(
     graph: bool = True,
     checkpoint: Checkpoint | None = None,
     watch: Callable[[int, int], None] | None = None,
+    ranks: Ranks | None = None,
+    local_statistics: bool = False,
 ) -> Training:
     """Train, and yield one :class:`Epoch` after each pass over ``examples``.
 
@@ -106,6 +112,11 @@ def train(
     ``watch(epoch, step)`` is called before each step, both counted from 0, to look at the
     network; its time is not the epoch's.
 
+    Under ``mpiexec`` the processes share each batch of ``batch_size`` examples and end with the
+    same parameters (see docs/data_parallel.md); all of them must make this call.  ``ranks`` are
+    those that take part: all, unless :class:`minidl.data_parallel.Ranks`, as an instance a process
+    alone, is given.  With ``local_statistics`` BatchNorm sees the examples of its rank alone.
+
     Raises
     ------
     ValueError
@@ -122,10 +133,13 @@ def train(
         where a layer does in a step what a graph cannot hold.
     CheckpointError
         where the checkpoint is of another training.
+    RanksError
+        where ``mpiexec`` has started processes that cannot work together, or that would train
+        with other weights, options or examples.
     Stopped
         where the checkpoint's ``stop`` is set, once that is written.
     """
-    from minidl.gpu.step import training_step
+    from minidl.data_parallel import training_step
 
     epochs = checks.whole("train", "epochs", epochs)
     batch_size = checks.whole("train", "batch_size", batch_size)
@@ -134,8 +148,10 @@ def train(
     checks.instance("train", "optimizer", optimizer, Optimizer)
     if isinstance(augment, type) or not (augment is None or callable(augment)):
         raise ValueError(f"train: expected augment as a function, got {checks.shown(augment)}")
+    checks.flag("train", "local_statistics", local_statistics)
+    parts = (network, examples, loss, optimizer, batch_size, augment)
     with network.device.enough_memory():
-        step = training_step(network, examples, loss, optimizer, batch_size, augment, graph)
+        step = training_step(*parts, graph, ranks, local_statistics)
     return Training(_train(step, epochs, rng, progress, checkpoint, watch))
 
 
@@ -151,6 +167,8 @@ def _train(
     device = step.network.device
     at = Position() if checkpoint is None else checkpoint.restore(step, rng)
     done = (at.epochs, at.steps)
+    step.begin(rng, epochs=epochs, done=done, every=checkpoint and checkpoint.every)
+    progress = progress if step.leads else False
     with Progress(progress, epochs, step.steps, done) as shown, device.enough_memory():
         for number in range(at.epochs + 1, epochs + 1):
             start = time.perf_counter() - at.seconds
@@ -189,8 +207,8 @@ def _write_if_due(
     seconds: float,
 ) -> None:
     """Write within an epoch; an epoch that is complete is written with what became of it."""
-    if checkpoint.is_due(step.optimizer.t):
-        step.network.device.synchronize()
+    if checkpoint.is_due(step):
+        step.settle()
         checkpoint.save(step, rng, Position(epochs, step.done, order, seconds))
 
 

@@ -42,6 +42,8 @@ class Software:
         parts["loops"] = loops.engine()
         if (cupy := sys.modules.get("cupy")) is not None:
             parts["CuPy"] = str(getattr(cupy, "__version__", "unknown"))
+        if (parallel := sys.modules.get("minidl.data_parallel.ranks")) is not None:
+            parts |= parallel.told()
         return cls(_fixed() | parts)
 
     def difference(self, other: Software) -> str:

@@ -7,6 +7,7 @@ A step is the lines of :meth:`TrainingStep._compute`.  On a GPU
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -28,6 +29,9 @@ class NonFiniteLoss(FloatingPointError):
 
 class TrainingStep:
     """The steps of a training, and the loss of each example as its batch was judged."""
+
+    leads: bool = True  # whether this process shows and keeps what the training gives
+    stop: threading.Event | None = None  # once it is set, the training is to stop
 
     def __init__(
         self,
@@ -75,6 +79,20 @@ class TrainingStep:
         self._compute(self.order[batch], self.losses[batch], self.hits[batch])
         self.done += 1
 
+    def begin(self, rng: np.random.Generator, **place: object) -> None:
+        """Told before the first step: where the order is drawn from, how far the training is."""
+
+    def settle(self) -> None:
+        """Wait until losses and hits of all steps so far in the epoch are here."""
+        self.network.device.synchronize()
+
+    def meet(self) -> None:
+        """Wait until all processes that train together are here."""
+
+    def is_stopped(self) -> bool:
+        """Whether the training is to stop after this step."""
+        return self.stop is not None and self.stop.is_set()
+
     def drawing(self) -> list[Random]:
         """All that draws random numbers in a step: layers in the order of forward, augmentation."""
         owners: list[Any] = [*self.network.walk(), self.augment]
@@ -109,12 +127,16 @@ class TrainingStep:
     def _check(self, rows: Array, losses: Array, state: Array) -> None:
         """Report a loss that is not finite, and leave the network as it was before the step."""
         if not np.isfinite(losses).all():
-            place = first_nonfinite(self.network) or "the loss itself, all layers are finite"
-            self.network.state[...] = state
-            way_out = self._bad_examples(rows)
-            if way_out is None and place == INPUT:
-                way_out = "the examples are finite, so augment or their scaling makes it so"
-            self._report(self.done, losses, f"which first appears in {place}", way_out)
+            self._give_up(rows, losses, state, first_nonfinite(self.network))
+
+    def _give_up(self, rows: Array, losses: Array, state: Array, place: str | None) -> None:
+        """Raise for a loss that is not finite, which begins in ``place`` or in the loss itself."""
+        self.network.state[...] = state
+        way_out = self._bad_examples(rows)
+        if way_out is None and place == INPUT:
+            way_out = "the examples are finite, so augment or their scaling makes it so"
+        place = place or "the loss itself, all layers are finite"
+        self._report(self.done, losses, f"which first appears in {place}", way_out)
 
     def _bad_examples(self, rows: Array) -> str | None:
         """What is not finite in the data: of this batch, or of an earlier one that let it in."""

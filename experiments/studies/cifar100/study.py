@@ -78,7 +78,8 @@ class Cifar100(TrainedStudy):
 
     def add_options(self, add: Any) -> None:
         add("--epochs", type=whole, default=EPOCHS, help="passes over the training images")
-        add("--batch-size", type=whole, default=64, help="images in one step")
+        batch = {"type": whole, "default": 64, "dest": "batch_size"}
+        add("--batch-size", "--global-batch", help="images in one step, of all ranks", **batch)
         add(
             "--activations",
             nargs="+",

@@ -1,0 +1,57 @@
+"""minidl on ranks, with a sum for each layer that goes on while those below it go backward."""
+
+from minidl_peer import MinidlPeer
+
+from minidl.data_parallel import Ranks, world
+
+
+class Overlapping(Ranks):
+    """Ranks that begin to add up a layer's gradient as soon as it is there."""
+
+    def __init__(self, ranks):
+        self.ranks, self.rank, self.size = ranks, ranks.rank, ranks.size
+        self.under_way = []
+        self.done = 0  # numbers of the message that are added up that way
+
+    def watch(self, network):
+        start = 0
+        for layer in network.walk():
+            end = start + layer.size
+            if layer.size:
+                layer.backward = self.followed(layer.backward, network.dtheta[start:end])
+            start = end
+        self.done = start
+
+    def followed(self, backward, gradient):
+        def run(*arguments):
+            dx = backward(*arguments)
+            communicator = self.ranks._only_here()
+            self.under_way.append(communicator.Iallreduce(self.ranks._in_place, gradient))
+            return dx
+
+        return run
+
+    def add_up(self, array):
+        if not self.under_way:
+            self.ranks.add_up(array)
+            return
+        for request in self.under_way:
+            request.Wait()
+        self.under_way.clear()
+        self.ranks.add_up(array[self.done :])
+
+    def gather(self, value):
+        return self.ranks.gather(value)
+
+    def first(self, value):
+        return self.ranks.first(value)
+
+
+class OverlapPeer(MinidlPeer):
+    def __init__(self, problem):
+        ranks = Overlapping(world())
+        super().__init__(problem, ranks=ranks)
+        ranks.watch(self.network)
+
+
+make = OverlapPeer

@@ -1,0 +1,86 @@
+"""Processes that train together, and how they speak with each other."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from minidl.backend import Array
+
+
+class RanksError(RuntimeError):
+    """Processes that ``mpiexec`` has started cannot train together."""
+
+
+class Ranks:
+    """Processes that train together; of this class itself, one process alone.
+
+    Each of them must make the same calls in the same order.
+    """
+
+    rank: int = 0  # of this process
+    size: int = 1  # how many there are
+
+    @property
+    def leads(self) -> bool:
+        """Whether this is the process that shows and writes what comes out."""
+        return self.rank == 0
+
+    def add_up(self, array: Array) -> None:
+        """Put the sum over all ranks in the place of ``array``, the same bits on each of them."""
+
+    def gather(self, value: Any) -> list[Any]:
+        """``value`` of each rank, in their order."""
+        return [value]
+
+    def first(self, value: Any) -> Any:
+        """``value`` of rank 0."""
+        return value
+
+    def __str__(self) -> str:
+        return f"rank {self.rank} of {self.size}"
+
+
+class MPIRanks(Ranks):
+    """The processes of an MPI communicator; the thread that makes it does all the speaking."""
+
+    def __init__(self, communicator: Any) -> None:
+        from mpi4py import MPI
+
+        self._communicator = communicator
+        self._in_place = MPI.IN_PLACE
+        self._thread = threading.get_ident()
+        self.rank, self.size = communicator.rank, communicator.size
+        name, version = MPI.get_vendor()
+        self.library = f"{name} {'.'.join(map(str, version))}"
+
+    def add_up(self, array: Array) -> None:
+        self._only_here().Allreduce(self._in_place, array)
+
+    def gather(self, value: Any) -> list[Any]:
+        return self._only_here().allgather(value)
+
+    def first(self, value: Any) -> Any:
+        return self._only_here().bcast(value)
+
+    def _only_here(self) -> Any:
+        """Messages of two threads could be taken for each other's."""
+        if threading.get_ident() != self._thread:
+            raise RanksError(
+                f"{self}: expected all training on one thread, got a second one; "
+                "train one network after the other"
+            )
+        return self._communicator
+
+
+started: MPIRanks | None = None  # those that :func:`minidl.data_parallel.world` has found
+
+
+def told() -> dict[str, str]:
+    """What sums over ranks depend on, for :class:`minidl.training.software.Software`."""
+    return {} if started is None else {"MPI": f"{started.library}, {started.size} ranks"}
+
+
+def named() -> str:
+    """``"rank 1 of 3: "``, to stand before an error; nothing where a process is alone."""
+    return "" if started is None else f"{started}: "

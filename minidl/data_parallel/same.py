@@ -1,0 +1,20 @@
+"""Ranks that must agree."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from minidl.data_parallel.ranks import Ranks, RanksError
+from minidl.training.checkpoint import difference
+
+
+def expect_same(ranks: Ranks, found: Mapping[str, str], way_out: str) -> None:
+    """Raise ``RanksError``, on every rank, where one has found something else than rank 0."""
+    of_all = ranks.gather(dict(found))
+    for rank, theirs in enumerate(of_all):
+        if other := difference(of_all[0], theirs):
+            expected, got = other
+            raise RanksError(
+                f"rank {rank} of {ranks.size}: expected {expected}, as on rank 0, got {got}; "
+                f"{way_out}"
+            )

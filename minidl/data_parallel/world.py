@@ -1,0 +1,93 @@
+"""The processes that ``mpiexec`` has started, and whether they can end together.
+
+A rank that fails must end the others, which would wait for it without end.
+``python -m mpi4py`` sees to that; MPI itself does for a rank that is killed.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from types import TracebackType
+from typing import Any
+
+from minidl.data_parallel import ranks
+from minidl.data_parallel.ranks import MPIRanks, Ranks, RanksError
+
+# Where a launcher says how many processes it has started: MPICH and Intel MPI, Open MPI, MVAPICH.
+SIZES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE")
+
+
+def world() -> Ranks:
+    """All processes that were started together; this one alone without ``mpiexec``.
+
+    Raises
+    ------
+    RanksError
+        where several were started without ``-m mpi4py``, or by the ``mpiexec`` of another MPI
+        than mpi4py's.
+    """
+    if ranks.started is not None:
+        return ranks.started
+    count = next((int(os.environ[name]) for name in SIZES if os.environ.get(name)), 1)
+    if not by_mpi4py(sys.orig_argv):
+        if count > 1:
+            raise RanksError(
+                f"mpiexec has started {count} processes without -m mpi4py, so that the others "
+                "would wait for ever for one that fails; start them with: "
+                f"mpiexec -n {count} python -m mpi4py {os.path.basename(sys.argv[0])}"
+            )
+        return Ranks()
+    from mpi4py import MPI
+
+    size = MPI.COMM_WORLD.size
+    if size < count:
+        raise RanksError(
+            f"mpiexec has started {count} processes, of which mpi4py sees {size}: it is of another "
+            f"MPI than mpi4py's, {MPI.get_vendor()[0]}; start them with the mpiexec of that one"
+        )
+    if size == 1:
+        return Ranks()
+    ranks.started = MPIRanks(MPI.COMM_WORLD)
+    sys.excepthook = _Named(sys.excepthook, ranks.started)
+    _say_where(ranks.started)
+    return ranks.started
+
+
+def by_mpi4py(command: list[str]) -> bool:
+    """Whether Python was started with ``-m mpi4py``, or ``-m mpi4py.run``."""
+    words = iter(command[1:])
+    for word in words:
+        if word in ("-W", "-X", "--check-hash-based-pycs"):
+            next(words, "")  # its value
+        elif not word.startswith("-") or word.startswith("-c"):
+            break  # the program
+        elif not word.startswith(("-W", "-X", "--")):
+            _, module, name = word.partition("m")  # -m, -mNAME, or after others: -um
+            if module:
+                return (name or next(words, "")) in ("mpi4py", "mpi4py.run")
+    return False
+
+
+class _Named:
+    """Says which rank it is before it shows an exception that ends the process."""
+
+    def __init__(self, former: Any, those: Ranks) -> None:
+        self.former, self.those = former, those
+
+    def __call__(
+        self, kind: type[BaseException], error: BaseException, trace: TracebackType | None
+    ) -> None:
+        print(f"minidl: {self.those} ends all the others with this error:", file=sys.stderr)
+        self.former(kind, error, trace)
+
+
+def _say_where(those: Ranks) -> None:
+    """A line with the process of each rank: of one that is killed, MPI may name that alone."""
+    by_host: dict[str, list[str]] = {}
+    for rank, (host, process) in enumerate(those.gather((socket.gethostname(), os.getpid()))):
+        by_host.setdefault(host, []).append(f"rank {rank} is process {process}")
+    if those.leads:
+        told = "; ".join(f"on {host} {', '.join(found)}" for host, found in by_host.items())
+        print(f"minidl: {those.size} ranks: {told}", file=sys.stderr, flush=True)

@@ -1,0 +1,117 @@
+"""A rank that fails ends all of them and is named; a training that was ended resumes."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+
+import failing_rank
+import numpy as np
+import pytest
+from mpi import mpiexec, needs_mpi
+
+pytestmark = needs_mpi
+
+
+def run(what, folder, size=3, **more):
+    return mpiexec(size, failing_rank.__file__, what, folder, timeout=120, **more)
+
+
+def results(folder):
+    with np.load(folder / "result.npz") as file:
+        return dict(file)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("whole")
+    done = run("nothing", folder)
+    assert done.returncode == 0, done.stderr
+    return results(folder)
+
+
+def test_an_error_of_one_rank_ends_all_and_names_it(tmp_path):
+    done = run("raise", tmp_path)
+    assert done.returncode == 1
+    assert "minidl: rank 1 of 3 ends all the others with this error:" in done.stderr
+    assert "ValueError: a planted error" in done.stderr
+    assert "rank 0 of 3 ends" not in done.stderr
+
+
+def test_so_does_a_rank_that_exits(tmp_path):
+    done = run("exit", tmp_path)
+    assert done.returncode == 1
+    assert "a planted end" in done.stderr
+
+
+def test_a_killed_rank_ends_all_and_its_process_is_known(tmp_path):
+    done = run("kill", tmp_path)
+    assert done.returncode not in (0, 1)
+    (process,) = re.findall(r"rank 1 is process (\d+)", done.stderr)
+    # MPICH tells the process, Open MPI the rank
+    assert re.search(rf"PID {process}\b|rank 1 with PID", done.stdout + done.stderr)
+
+
+@pytest.mark.parametrize("what", ["raise", "kill"])
+def test_it_resumes_to_the_same_bits(what, tmp_path, whole):
+    assert run(what, tmp_path).returncode
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint", "checkpoint.previous"]
+    done = run("nothing", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "resumes at epoch 2/3" in done.stdout
+    for name, array in results(tmp_path).items():
+        np.testing.assert_array_equal(array, whole[name])
+
+
+def test_another_number_of_ranks_is_told(tmp_path):
+    assert run("kill", tmp_path).returncode
+    done = run("nothing", tmp_path, size=2)
+    assert done.returncode == 0, done.stderr
+    told = r"resumed with other software than before: MPI \S+ [\d.]+, 2 ranks \(\S+ [\d.]+, 3 ranks"
+    assert re.search(told, done.stderr)
+
+
+@pytest.mark.parametrize(
+    ("what", "told"),
+    [
+        ("other weights", "expected first parameters"),
+        ("other data", "expected examples"),
+        ("other options", r"expected optimizer Adam\(learning_rate=0.01"),
+    ],
+)
+def test_a_rank_that_would_train_something_else_is_refused(what, told, tmp_path):
+    done = run(what, tmp_path)
+    assert done.returncode == 1
+    assert re.search(rf"RanksError: rank 1 of 3: {told}.*, as on rank 0, got ", done.stderr)
+    assert "epoch" not in done.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_plain_python_is_refused(tmp_path):
+    done = run("nothing", tmp_path, size=2, python=())
+    assert done.returncode == 1
+    expected = (
+        "RanksError: mpiexec has started 2 processes without -m mpi4py, so that the others would "
+        "wait for ever for one that fails; start them with: mpiexec -n 2 python -m mpi4py "
+        "failing_rank.py"
+    )
+    assert expected in done.stderr
+
+
+def test_an_mpiexec_of_another_mpi_is_noticed(tmp_path):
+    """It starts processes each of which would take itself for the only one."""
+    environment = os.environ | {"MV2_COMM_WORLD_SIZE": "4"}
+    command = [sys.executable, "-m", "mpi4py", failing_rank.__file__, "nothing", str(tmp_path)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode
+    assert "mpiexec has started 4 processes, of which mpi4py sees 1: it is of another MPI" in (
+        done.stderr
+    )
+
+
+def test_a_second_thread_is_refused(tmp_path):
+    done = run("thread", tmp_path, size=2)
+    assert done.returncode == 1
+    assert re.search("rank . of 2: expected all training on one thread, got a second", done.stderr)

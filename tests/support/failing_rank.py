@@ -1,0 +1,69 @@
+"""A training on ranks in which something happens to rank 1, as the first argument says.
+
+    mpiexec -n 3 python -m mpi4py failing_rank.py kill FOLDER
+
+It has a checkpoint in FOLDER after each second step; θ and the losses of a training that ends
+are written there.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from shared_training import DATA, normalized
+
+from minidl import Adam, Augmentation, Dense, Dropout, Network, SoftmaxCrossEntropy, train
+from minidl.data_parallel import world
+from minidl.training.checkpoint import Checkpoint
+
+
+def happens(what: str) -> None:
+    """In the middle of the second epoch."""
+    if what == "raise":
+        raise ValueError("a planted error")
+    if what == "exit":
+        sys.exit("a planted end")
+    if what == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def main(what: str, folder: str) -> None:
+    me = world().rank
+
+    def watch(epoch: int, step: int) -> None:
+        if (me, epoch, step) == (1, 1, 3):
+            happens(what)
+
+    seed = 7 if what == "other weights" and me == 1 else 1
+    data = DATA.take(np.arange(len(DATA))[::-1]) if what == "other data" and me == 1 else DATA
+    rate = 0.02 if what == "other options" and me == 1 else 0.01
+    layers = [*normalized()[:-1], Dropout(0.2), Dense(48, 4)]
+    network = Network(layers, (2, 6, 6), rng=seed, dtype="float64")
+
+    def work() -> None:
+        for _ in train(
+            *(network, data, SoftmaxCrossEntropy(), Adam(rate)),
+            epochs=3,
+            batch_size=13,
+            augment=Augmentation(1, rng=3),
+            checkpoint=Checkpoint(Path(folder) / "checkpoint", every=2),
+            watch=watch,
+        ):
+            pass
+
+    if what == "thread":
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(work).result()
+    else:
+        work()
+    if world().leads:
+        np.savez(Path(folder) / "result.npz", theta=network.theta, state=network.state)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

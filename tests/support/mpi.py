@@ -1,0 +1,44 @@
+"""Programs under ``mpiexec``, where there is one beside mpi4py."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+SUPPORT = Path(__file__).parent
+# The one that belongs to this Python comes first: that of another MPI starts no ranks.
+PLACES = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+MPIEXEC = shutil.which("mpiexec", path=PLACES)
+MISSING = (
+    "no mpi4py, or no mpiexec: pip install mpi4py mpich"
+    if MPIEXEC is None or importlib.util.find_spec("mpi4py") is None
+    else ""
+)
+needs_mpi = pytest.mark.skipif(bool(MISSING), reason=MISSING)
+AS_RANK = ("-m", "mpi4py")
+
+
+def mpiexec(
+    ranks: int, *command: object, python: Sequence[str] = AS_RANK, timeout: float = 300
+) -> subprocess.CompletedProcess[str]:
+    """The program ``command`` on so many ranks; those that hang are ended after ``timeout`` s."""
+    words = [str(MPIEXEC), "-n", str(ranks), sys.executable, *python, *map(str, command)]
+    path = os.pathsep.join(
+        [str(SUPPORT), str(SUPPORT.parents[1]), os.environ.get("PYTHONPATH", "")]
+    )
+    return subprocess.run(
+        words,
+        env={**os.environ, "PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
