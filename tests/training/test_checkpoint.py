@@ -309,7 +309,7 @@ SHUFFLED = Examples(IMAGES.inputs[::-1], IMAGES.targets)
         ),
         ({"examples": SHUFFLED}, r"expected examples \w{16}, got examples \w{16}; "),
         ({"optimizer": RMSprop}, "expected vectors .*'s'.*, got vectors .*'m'"),
-        ({"augment": None}, "expected 2 generators, got 3"),
+        ({"augment": None}, "expected 3 generators, got 4"),
         ({"batch_size": 8}, "expected losses float32 \\(16,\\), got losses float32 \\(32,\\)"),
         ({"examples": IMAGES.first(50)}, "expected an order of 50 examples"),
     ],
