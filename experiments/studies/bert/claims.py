@@ -23,7 +23,7 @@ OTHERS = tuple(row for row in FUNCTIONS if row not in LEARN)
 MAJORITY = {"cola": 0.708, "sst-2": 0.558}
 FEW = 0.02  # of the sentences: below it the rarer answer does not count, and a network has one
 VANISHED = 0.1  # of the pretrained network's share that arrives
-DESTROYED = 0.5  # of the size of a state: what lies farther from the pretrained one
+DESTROYED = 1.0  # of its size: a state that has changed by more is not the pretrained one
 
 BEST = "GELU performs best on both data sets"
 ONE_ANSWER = "All functions but GELU, ReLU and leaky ReLU do not learn"
@@ -404,7 +404,7 @@ CLAIMS: list[Statement[Figures]] = [
     Statement(
         IS_DESTROYED,
         "before the first step, of each network that has one answer: ‖y − y₀‖ / ‖y₀‖ of the last "
-        f"block's output y, y₀ that of the pretrained network, above {DESTROYED}",
+        f"block's output y, y₀ that of the pretrained network, above {DESTROYED:g}",
         representation_destroyed,
         "Vectors of one length that have nothing to do with one another differ by √2 = 1.41 of it.",
     ),

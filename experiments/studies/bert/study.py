@@ -238,7 +238,7 @@ def answer(summary: Mapping[str, Any], figures: Figures) -> str:
     return (
         f"{sentence(in_both(*words))}: before the first step less than a tenth of GELU's share of "
         f"the gradient arrives in {gone} of the {len(failed)} networks that end with one answer to "
-        f"everything, and the last block's output has changed by more than half of its size in "
+        f"everything, and the last block's output has changed by more than its own size in "
         f"{lost}; {scored}."
     )
 
@@ -369,7 +369,7 @@ def _before(summary: Mapping[str, Any], figures: Figures) -> list[Told]:
         head += [f"{title}: change", "gradient that arrives, GELU's = 1", "what the run shows"]
     note = (
         "Change: of the last block's output. Gradient that arrives: ‖∂L/∂θ‖ of the first block "
-        f"over that of the classifier. A row is destroyed above {DESTROYED}, its gradient vanishes "
+        f"over that of the classifier. A row is destroyed above {DESTROYED:g}, its gradient vanishes "
         f"below {VANISHED}; both are asked of networks that end with one answer to everything."
     )
     return [changes, alike, Table("Destroyed or vanished", head, rows), Prose([note])]
