@@ -44,7 +44,7 @@ def test_the_page_has_every_number_of_the_looks(small_run):
             assert shown["loss"] == look.loss
             assert [stop["norm"] for stop in shown["signal"]] == [s.norm for s in look.signal]
             assert [stop["factor"] for stop in shown["signal"]][1:] == factors(look.signal)
-            for found, layer in zip(unpacked(shown), look.layers, strict=True):
+            for found, layer in zip(unpacked(shown)["layers"], look.layers, strict=True):
                 W, dW = (
                     np.frombuffer(base64.b64decode(found[key]), np.int8) for key in ("W", "dW")
                 )

@@ -369,8 +369,9 @@ def _before(summary: Mapping[str, Any], figures: Figures) -> list[Told]:
         head += [f"{title}: change", "gradient that arrives, GELU's = 1", "what the run shows"]
     note = (
         "Change: of the last block's output. Gradient that arrives: ‖∂L/∂θ‖ of the first block "
-        f"over that of the classifier. A row is destroyed above {DESTROYED:g}, its gradient vanishes "
-        f"below {VANISHED}; both are asked of networks that end with one answer to everything."
+        f"over that of the classifier. A row is destroyed above {DESTROYED:g}, its gradient "
+        f"vanishes below {VANISHED}; both are asked of networks that end with one answer to "
+        "everything."
     )
     return [changes, alike, Table("Destroyed or vanished", head, rows), Prose([note])]
 

@@ -279,6 +279,7 @@ def train(
         rng=batches_rng(seed),
         checkpoint=checkpoint,
         test_batch_size=TEST_BATCH,
+        vocabulary=data.pretrained.vocabulary,
     )
     answers = predicted_labels(network, data.test, TEST_BATCH)
     report = class_report(to_numpy(data.test.targets), answers, data.classes)
