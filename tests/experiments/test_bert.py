@@ -40,6 +40,7 @@ from studies.bert.training import (
 from minidl.backend import CPU
 from minidl.data.glue import TextDataset, Texts, load_texts
 from minidl.data.places import cache
+from minidl.microscope.run import looks_of
 from minidl.models import BertSizes, Pretrained, load_bert
 from minidl.models.bert_tensors import shapes_of
 from minidl.study import judge
@@ -118,6 +119,15 @@ def test_the_network_with_its_own_function_is_unchanged_before_the_first_step(ru
         assert (change == 0).all() if is_own else (change > 0).all()
 
 
+def test_a_recorded_run_keeps_the_attention_with_its_words(run):
+    first, *_ = looks_of(run("--seeds", "1", "--record"))
+    assert first.name == "cola-ELU-as_run-seed0"
+    assert [look.epoch for look in first.looks] == [0, 1]
+    tokens = training.tokens("cola", None, source(), 64)
+    assert first.looks[0].tokens == [WORDS[i] for i in tokens.train.inputs[0] if i]
+    assert [seen.P.shape[0] for seen in first.looks[1].attention] == [2, 2]
+
+
 def test_another_seed_and_other_weights_are_told_apart(run):
     def losses(*arguments):
         blocks = study_runs.summary(run("--seeds", "1", *arguments))["networks"]
@@ -145,6 +155,7 @@ def test_size_of_the_command_line(capsys):
 
 
 def test_without_a_network_the_way_out_is_told(tmp_path):
+    pytest.importorskip("safetensors", reason="pretrained weights are read with safetensors")
     with pytest.raises(Exception, match=r"(?s)MiniLM is not in .*--weights FILE"):
         study_runs.run(STUDY, tmp_path / "run", "--data-dir", str(tmp_path), "--quiet")
     with pytest.raises(ValueError, match=r"no such file; put model\.safetensors"):
