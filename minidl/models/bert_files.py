@@ -307,7 +307,7 @@ def _safetensors() -> tuple[Callable[[bytes], dict[str, np.ndarray]], type[Excep
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
             f"pretrained weights are read with safetensors, which is not installed ({error}); "
-            "pip install 'minidl[text]'"
+            "pip install 'minidl[weights]'"
         ) from error
     return load, SafetensorError
 
