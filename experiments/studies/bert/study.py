@@ -58,6 +58,7 @@ from studies.bert.training import (
 
 SET_UPS = {"as_run": "as run", "as_described": "as described"}
 WAYS = {"fresh": "GELU, new output matrices", "slow": "smaller learning rate"}
+RUN, LEVEL = 4, 8  # the colours of what is no function
 SENTENCES = {"cola": 7_551, "sst-2": 66_349}  # that the study trained on
 
 
@@ -142,8 +143,10 @@ class BertStudy(TrainedStudy):
         return {"epochs.csv": rows}
 
     def results(self, summary: Mapping[str, Any]) -> str:
-        claims = summary["claims"].values()
-        rows = [[run["verdict"], text["verdict"], run["claim"]] for run, text in zip(*claims)]  # noqa: B905
+        rows = [
+            [run["verdict"], described["verdict"], run["claim"]]
+            for run, described in zip(*summary["claims"].values(), strict=True)
+        ]
         return text_list([[*SET_UPS.values(), "claim"], *rows])
 
     # -- the report -------------------------------------------------------------------------------
@@ -244,23 +247,17 @@ def answer(summary: Mapping[str, Any], figures: Figures) -> str:
 
 
 def scores_chart(summary: Mapping[str, Any]) -> Chart:
-    series = []
-    theirs = published()
+    series, theirs, rows = [], published().networks, list(FUNCTIONS)
     for data, title in DATA_SETS.items():
-        rows = list(FUNCTIONS)
-
-        def line(name: str, values: Sequence[float], colour: int, **more: Any) -> None:
-            percent = [100 * v for v in values]
-            series.append(Series(name, rows, percent, colour, panel=title, **more))  # noqa: B023
-
-        ours = [mean_score(summary, data, row, "as_run", "weighted_f1") for row in rows]
-        line("as run", ours, function_colour("gelu"))
-        line(
-            *("published", [theirs.networks[data, row].weighted_f1 for row in rows], BLACK),
-            published=True,
-        )
         level = majority_f1(MAJORITY[data])
-        line("always the more frequent class", [level] * len(rows), function_colour("relu"))
+        lines = [
+            ("as run", RUN, [mean_score(summary, data, r, "as_run", "weighted_f1") for r in rows]),
+            ("published", BLACK, [theirs[data, row].weighted_f1 for row in rows]),
+            ("always the more frequent class", LEVEL, [level] * len(rows)),
+        ]
+        for name, colour, values in lines:
+            percent = [100 * value for value in values]
+            series.append(Series(name, rows, percent, colour, name == "published", title))
     about = f"Weighted F1 on the {TESTED:,} test sentences, with each function in every block."
     return Chart(
         *("Scores with each function", about, "function", "weighted F1, %", series),
