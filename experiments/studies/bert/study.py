@@ -358,7 +358,7 @@ def _before(summary: Mapping[str, Any], figures: Figures) -> list[Told]:
             told += [
                 shown(last_change(network).value, 2),
                 f"{10 ** arrival(figures, data, row).value:.2g}",
-                cause(figures, data, row) if network.has_one_answer else "learns",
+                cause(figures, data, row) if network.has_one_answer else "both answers",
             ]
         rows.append(told)
     head = ["function"]
