@@ -7,14 +7,17 @@ most 16 units of a layer, in a byte for each weight.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from minidl.backend import Array, namespace, to_numpy
 from minidl.layers import Conv2D, Flatten, Layer
 from minidl.layers._affine import Affine
+from minidl.layers._features import features_axis
 from minidl.losses import Loss
+from minidl.microscope.attention_look import AttentionLook, attention_of, tokens_of
 from minidl.microscope.backward_signal import Stop, backward_signal
 from minidl.network import Network
 from minidl.propagation import layer_factors
@@ -87,13 +90,23 @@ class Look:
     loss: float  # summed over the examples
     signal: list[Stop]
     layers: list[LayerLook]
+    tokens: list[str] = field(default_factory=list)  # of the sentence whose attention is shown
+    attention: list[AttentionLook] = field(default_factory=list)
 
 
-def look_at(network: Network, loss: Loss, x: Array, targets: Array, epoch: int) -> Look:
+def look_at(
+    network: Network,
+    loss: Loss,
+    x: Array,
+    targets: Array,
+    epoch: int,
+    vocabulary: Sequence[str] = (),
+) -> Look:
     """Run ``x`` ``(N, …)`` forward and backward, as :func:`minidl.probe` does, and look.
 
     The loss is *summed* over the batch.  The network computes as in inference and its
-    ``dtheta`` is overwritten; nothing that a training reads is changed.
+    ``dtheta`` is overwritten; nothing that a training reads is changed.  Of attention the first
+    sentence is kept; ``vocabulary`` has the words of its tokens.
     """
     value, dlogits = loss(network.forward(x), targets, "sum")
     signal = _with_theory(network, x, backward_signal(network, dlogits))
@@ -103,7 +116,8 @@ def look_at(network: Network, loss: Loss, x: Array, targets: Array, epoch: int) 
         if isinstance(layer, Affine):
             layers.append(_look_at_layer(layer, before))
         before = layer
-    return Look(epoch, len(x), float(value), signal, layers)
+    tokens, attention = tokens_of(network, x, vocabulary), [*attention_of(network)]
+    return Look(epoch, len(x), float(value), signal, layers, tokens, attention)
 
 
 def _with_theory(network: Network, x: Array, stops: list[Stop]) -> list[Stop]:
@@ -119,14 +133,14 @@ def _with_theory(network: Network, x: Array, stops: list[Stop]) -> list[Stop]:
 
 def _look_at_layer(layer: Affine, before: Layer | None) -> LayerLook:
     W, dW = (_by_unit(layer, to_numpy(v)) for v in (layer.W, layer.dW))  # (units, …)
-    z, y = (np.moveaxis(to_numpy(v), 1, 0) for v in (layer.z, layer.y))  # (units, N, …)
+    z, y = (_units_first(v) for v in (layer.z, layer.y))  # (units, N, …)
     # What a dense layer sees of images is shown as images.
     shape = before.x.shape[1:] if isinstance(before, Flatten) else W.shape[1:]
     shown = spread_out(len(W), math.prod(shape))
     f = layer.activation
     slope, curve = np.full(len(W), math.nan), np.full((2, len(CURVE)), math.nan)
     if f.elementwise:
-        slopes = np.moveaxis(to_numpy(f.derivative(layer.z, layer.y)), 1, 0)
+        slopes = _units_first(f.derivative(layer.z, layer.y))
         slope = slopes.reshape(len(W), -1).mean(axis=1, dtype=np.float64)
         points = namespace(layer.z).asarray(CURVE)
         curve = np.stack([to_numpy(f(points)), to_numpy(f.derivative(points))])
@@ -153,6 +167,10 @@ def _look_at_layer(layer: Affine, before: Layer | None) -> LayerLook:
         size.mean(axis=1, dtype=np.float64).astype(np.float32),
         curve.astype(np.float32),
     )
+
+
+def _units_first(v: Array) -> np.ndarray:
+    return np.moveaxis(to_numpy(v), features_axis(v.ndim), 0)
 
 
 def _by_unit(layer: Affine, W: np.ndarray) -> np.ndarray:

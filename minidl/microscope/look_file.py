@@ -6,7 +6,7 @@ import json
 import math
 import os
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import numpy as np
 
 from minidl.backend import Array
 from minidl.losses import Loss
+from minidl.microscope.attention_look import TOKENS, AttentionLook
 from minidl.microscope.backward_signal import THROUGH, Stop
 from minidl.microscope.look import BINS, CURVE, LayerLook, Look, look_at, spread_out
 from minidl.network import Network
@@ -38,11 +39,12 @@ class Recorder:
     """Keeps looks in ``folder``, which is made and its own: ``epoch-0000.npz``, …
 
     A look that is there is replaced, so that a training which goes on from an earlier epoch
-    may look again.
+    may look again.  ``vocabulary`` has the words of the tokens of a network of sentences.
     """
 
-    def __init__(self, folder: str | os.PathLike[str]) -> None:
+    def __init__(self, folder: str | os.PathLike[str], vocabulary: Sequence[str] = ()) -> None:
         self.folder = Path(folder)
+        self.vocabulary = vocabulary
         self.folder.parent.mkdir(parents=True, exist_ok=True)
         remove_parts(own_folder(self.folder))
 
@@ -55,7 +57,8 @@ class Recorder:
         if epoch == 0:
             for path in looks_in(self.folder):
                 path.unlink()
-        write_look(self.folder / f"epoch-{epoch:04}.npz", look_at(network, loss, x, targets, epoch))
+        look = look_at(network, loss, x, targets, epoch, self.vocabulary)
+        write_look(self.folder / f"epoch-{epoch:04}.npz", look)
 
 
 def looks_in(folder: Path) -> list[Path]:
@@ -92,6 +95,8 @@ def write_look(path: str | os.PathLike[str], look: Look) -> None:
             }
             for layer in look.layers
         ],
+        "tokens": look.tokens,
+        "attention": [[layer.name, len(layer.P)] for layer in look.attention],
     }
     arrays: dict[str, Any] = {
         "manifest": np.array(json.dumps(manifest)),
@@ -102,6 +107,8 @@ def write_look(path: str | os.PathLike[str], look: Look) -> None:
     for layer in look.layers:
         for part in _parts(layer.units, layer.shape):
             arrays[f"{layer.name}.{part}"] = getattr(layer, part)
+    for seen in look.attention:
+        arrays[f"{seen.name}.P"] = seen.P
     with whole_file(path, "wb") as file:
         np.savez(file, **arrays)
 
@@ -156,12 +163,37 @@ def _read(file: NpzReader) -> Look:
             for entry in layers:
                 layer = _layer(file, entry, looked)
                 looked[layer.name] = layer
+            tokens, attention = _attention(file, manifest)
             numbered = zip(stops, norms, theory.tolist(), range(len(stops)), strict=True)
             signal = [_stop(*which) for which in numbered]
-            return Look(
-                epoch, examples, float(file.array("loss", (), float64)), signal, [*looked.values()]
-            )
+            value = float(file.array("loss", (), float64))
+            layers = [*looked.values()]
+            return Look(epoch, examples, value, signal, layers, tokens, attention)
     raise NpzError(f"expected the manifest of a look of version 1 or 2, got {manifest!r:.100}")
+
+
+def _attention(file: NpzReader, manifest: dict[str, Any]) -> tuple[list[str], list[AttentionLook]]:
+    """Tokens and attention; none in a look of a network without, or of before it was kept."""
+    match manifest.get("tokens", []), manifest.get("attention", []):
+        case [*tokens], [*entries] if (
+            len(tokens) <= TOKENS
+            and len(entries) <= ENTRIES
+            and all(isinstance(token, str) for token in tokens)
+            and all(
+                isinstance(entry, list)
+                and list(map(type, entry)) == [str, int]
+                and 0 < entry[1] <= ENTRIES
+                for entry in entries
+            )
+            and len({name for name, _ in entries}) == len(entries)
+            and bool(entries) == bool(tokens)
+        ):
+            T, byte = len(tokens), np.dtype(np.uint8)
+            return tokens, [
+                AttentionLook(name, file.array(f"{name}.P", (heads, T, T), byte))
+                for name, heads in entries
+            ]
+    raise NpzError(f"expected tokens and layers of attention, got {manifest!r:.100}")
 
 
 def _stop(entry: Any, norm: float, predicted: float, number: int) -> Stop:

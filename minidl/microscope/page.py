@@ -16,7 +16,9 @@ from minidl.pages import Chart, Page, Prose, Section, Series, in_order
 from minidl.pages.colours import BLACK, function_colour, told_apart
 
 ASSETS = Path(__file__).parent / "assets"
-SCRIPTS = ("reader.js", "pictures.js", "histograms.js", "microscope.js", "steps.js")
+SCRIPTS = (
+    *("reader.js", "pictures.js", "histograms.js", "attention.js", "microscope.js", "steps.js"),
+)
 
 KIND = "Gradient microscope"
 QUESTION = "Where does the signal that a network learns from get lost?"
@@ -30,7 +32,8 @@ LAYERS = (
     "strength of the signal at every stop and what it was multiplied by. Below it is the layer of "
     "your choice: the weights that lead to a unit and their gradient as pictures, and how large "
     "gradients, pre-activations and activations are on the examples looked at, with f and f′ "
-    "drawn under the pre-activations: where they lie, f′ is what the signal is multiplied by."
+    "drawn under the pre-activations: where they lie, f′ is what the signal is multiplied by. A "
+    "network of sentences also shows how much each token of one of them looks at each other."
 )
 STEPS = (
     "One example goes through a network of two inputs, three hidden units and two classes. Point "
@@ -110,8 +113,9 @@ def answer(network: NetworkLooks) -> str:
 
 def network_colours(networks: Sequence[NetworkLooks]) -> list[int]:
     """Each network's colour: that of its function, or a free one where another has it."""
-    functions = [network.looks[0].layers[0].activation for network in networks]
-    return told_apart([function_colour(function) for function in functions])
+    functions = [[la.activation for la in network.looks[0].layers] for network in networks]
+    first = [next((f for f in some if f != "linear"), "linear") for some in functions]
+    return told_apart([function_colour(function) for function in first])
 
 
 def signal_chart(networks: Sequence[NetworkLooks]) -> Chart:

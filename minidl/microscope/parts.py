@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from minidl.microscope.attention_look import SHARES
 from minidl.microscope.backward_signal import factors
 from minidl.microscope.look import CURVE, GRADIENT_EDGES, LEVELS, Z_EDGES, LayerLook, Look
 from minidl.microscope.run import NetworkLooks
@@ -53,6 +54,7 @@ class LooksPart:
         }
         data = {
             "levels": LEVELS,
+            "shares": SHARES,
             "zEdges": _numbers(Z_EDGES),
             "gradientEdges": _numbers(GRADIENT_EDGES),
             "curveZ": _numbers(CURVE),
@@ -75,9 +77,15 @@ class StepsPart:
 
 
 def pack(look: Look) -> str:
-    """The layers of a look as JSON, compressed, in base64."""
-    layers = [_layer(layer) for layer in look.layers]
-    text = json.dumps(layers, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    """Layers and attention of a look as JSON, compressed, in base64."""
+    packed = {
+        "layers": [_layer(layer) for layer in look.layers],
+        "attention": [
+            {"name": seen.name, "heads": len(seen.P), "P": _bytes(seen.P)}
+            for seen in look.attention
+        ],
+    }
+    text = json.dumps(packed, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return base64.b64encode(zlib.compress(text.encode())).decode("ascii")
 
 
@@ -97,6 +105,7 @@ def _shown(look: Look) -> dict[str, Any]:
             }
             for stop, factor in zip(look.signal, by, strict=True)
         ],
+        "tokens": look.tokens,
         "packed": pack(look),
     }
 
@@ -111,9 +120,9 @@ def _layer(layer: LayerLook) -> dict[str, Any]:
         "units": layer.units,
         "shape": layer.shape,
         "shown": layer.shown.tolist(),
-        "W": base64.b64encode(layer.W.tobytes()).decode("ascii"),
+        "W": _bytes(layer.W),
         "WScale": _numbers(layer.W_scale),
-        "dW": base64.b64encode(layer.dW.tobytes()).decode("ascii"),
+        "dW": _bytes(layer.dW),
         "dWScale": _numbers(layer.dW_scale),
         "b": _numbers(layer.b),
         "db": _numbers(layer.db),
@@ -124,6 +133,10 @@ def _layer(layer: LayerLook) -> dict[str, Any]:
         "slope": _numbers(layer.slope),
         "gradient": _numbers(layer.gradient),
     }
+
+
+def _bytes(array: np.ndarray) -> str:
+    return base64.b64encode(array.tobytes()).decode("ascii")
 
 
 def _numbers(values: Iterable[Any]) -> list[float | None]:

@@ -52,4 +52,6 @@ def looks_of(folder: str | os.PathLike[str]) -> list[NetworkLooks]:
 def _anatomy(look: Look) -> list[tuple[object, ...]]:
     """What is the same in all looks at one network."""
     stops = [(stop.array, stop.through, stop.layer) for stop in look.signal]
-    return [*stops, *((layer.text, layer.units, layer.shape) for layer in look.layers)]
+    attention = [(layer.name, layer.P.shape) for layer in look.attention]
+    layers = [(layer.text, layer.units, layer.shape) for layer in look.layers]
+    return [*stops, *layers, *attention, tuple(look.tokens)]

@@ -174,9 +174,9 @@ def _minilm(data_dir: str | os.PathLike[str] | None, download: bool, progress: b
             if path.is_file():
                 verify(path, MINILM)
                 return path
-    if where.target is None:
-        raise where.not_found("MiniLM", MINILM.name, str(MINILM))
     try:
+        if where.target is None:
+            raise where.not_found("MiniLM", MINILM.name, str(MINILM))
         return fetch(MINILM, where.target, progress)
     except DatasetNotFound as error:
         raise DatasetNotFound(

@@ -11,7 +11,7 @@ import numpy as np
 
 from minidl._printable import printable
 from minidl.backend import Device
-from minidl.data import Dataset
+from minidl.data import Dataset, Sentences
 from minidl.pages import Told, Typed
 from minidl.study.environment import (
     hardware,
@@ -35,6 +35,7 @@ class DataUsed:
     test_images: int
     inputs: int  # numbers in one image
     classes: tuple[str, ...]
+    what: str = "images"  # one example is one of them
 
     @classmethod
     def of(cls, data: Dataset) -> DataUsed:
@@ -47,13 +48,14 @@ class DataUsed:
             len(data.test),
             int(np.prod(data.train.input_shape)),
             data.classes,
+            "sentences" if isinstance(data.train, Sentences) else "images",
         )
 
     def __str__(self) -> str:
         note = f" ({self.note})" if self.note else ""
         return (
             f"data: {self.title}, {self.train_images:,} training and "
-            f"{self.test_images:,} test images{note}"
+            f"{self.test_images:,} test {self.what}{note}"
         )
 
 

@@ -47,6 +47,7 @@ def record(
     rng: np.random.Generator | int = 0,
     augment: Callable[[Array], Array] | None = None,
     probe_size: int = 64,
+    test_batch_size: int = 256,
     progress: bool | str = True,
     graph: bool = True,
     checkpoint: Checkpoint | None = None,
@@ -81,7 +82,7 @@ def record(
         checkpoint=checkpoint,
         watch=watch,
     ):
-        tested = evaluate(network, test_examples, loss)
+        tested = evaluate(network, test_examples, loss, test_batch_size)
         x, targets = probed.batch(0, probe_size, network.dtype)
         history.train_loss.append(epoch.train_loss)
         history.train_accuracy.append(epoch.train_accuracy)

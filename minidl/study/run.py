@@ -108,9 +108,11 @@ class Run:
     def weights_of(self, name: str) -> Path:
         return self.cells.weights_of(name)
 
-    def recorder_of(self, name: str) -> Recorder | None:
+    def recorder_of(self, name: str, vocabulary: Sequence[str] = ()) -> Recorder | None:
         """What keeps the looks at the network of that name, where --record asks for them."""
-        return Recorder(own_folder(self.folder / LOOKS) / name) if self.chosen.record else None
+        if not self.chosen.record:
+            return None
+        return Recorder(own_folder(self.folder / LOOKS) / name, vocabulary)
 
     def progress(self, label: str) -> bool | str:
         return False if self.chosen.quiet else label
@@ -128,9 +130,13 @@ class Run:
         batch_size: int,
         rng: np.random.Generator,
         checkpoint: Checkpoint,
+        vocabulary: Sequence[str] = (),
         **more: Any,
     ) -> History:
-        """Train with softmax cross-entropy as :func:`minidl.study.recording.record` does."""
+        """Train with softmax cross-entropy as :func:`minidl.study.recording.record` does.
+
+        ``vocabulary`` has the words of the tokens of a network of sentences, for --record.
+        """
         return record(
             *(network, train, test, SoftmaxCrossEntropy(), optimizer),
             epochs=epochs,
@@ -139,7 +145,7 @@ class Run:
             progress=self.progress(label),
             graph=self.chosen.graph,
             checkpoint=checkpoint,
-            recorder=self.recorder_of(name),
+            recorder=self.recorder_of(name, vocabulary),
             **more,
         )
 

@@ -17,6 +17,7 @@ EXPERIMENTS = Path(__file__).parents[2] / "experiments"
     [
         ("activation_study", ["--device", "cpu"]),
         ("adaptive_activations", []),
+        ("bert", []),
         ("cifar10_cnn", []),
         ("fashion_mnist", []),
         ("mnist_depth", []),

@@ -48,7 +48,7 @@ def test_the_page_has_every_number_of_the_looks(small_run):
             assert [stop["predicted"] for stop in shown["signal"]] == [
                 stop.predicted for stop in look.signal
             ]
-            for found, layer in zip(unpacked(shown), look.layers, strict=True):
+            for found, layer in zip(unpacked(shown)["layers"], look.layers, strict=True):
                 W, dW = (
                     np.frombuffer(base64.b64decode(found[key]), np.int8) for key in ("W", "dW")
                 )

@@ -14,11 +14,13 @@ function startLooks(place) {
     layer: "",
     unit: null, // place among the units shown; null: that of the largest gradient
     all: 0, // 1: histograms of all units of the layer
+    block: 0, // the layer of attention
+    head: 0,
     width: 0, // of the place for pictures and histograms
     unpacked: new Map(),
   };
   const names = data.networks.map((network) => network.name);
-  const parts = ["which", "signal", "layers", "units", "view"];
+  const parts = ["which", "signal", "attention", "layers", "units", "view"];
   for (const part of parts) state[part] = element("div", { class: part });
   place.append(...parts.map((part) => state[part]));
   const chooseNetwork = (i) => {
@@ -65,27 +67,31 @@ function showEpochs(state) {
   state.epochs.replaceChildren(element("label", {}, "epoch", slider, said));
 }
 
-/** The layers of the look, unpacked once. */
-async function layersOf(state, look) {
+/** Layers and attention of the look, unpacked once. */
+async function contentsOf(state, look) {
   if (!state.unpacked.has(look)) {
     const bytes = Uint8Array.from(atob(look.packed), (c) => c.charCodeAt(0));
     const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
-    const layers = await new Response(stream).json();
-    for (const layer of layers) {
+    const contents = await new Response(stream).json();
+    for (const layer of contents.layers) {
       for (const key of ["W", "dW"]) {
         layer[key] = Int8Array.from(atob(layer[key]), (c) => c.charCodeAt(0));
       }
     }
-    state.unpacked.set(look, layers);
+    for (const seen of contents.attention) {
+      seen.P = Uint8Array.from(atob(seen.P), (c) => c.charCodeAt(0));
+    }
+    state.unpacked.set(look, contents);
   }
   return state.unpacked.get(look);
 }
 
 async function showLook(state) {
   const look = lookOf(state);
-  const layers = await layersOf(state, look);
+  const { layers, attention } = await contentsOf(state, look);
   if (look !== lookOf(state)) return; // another one was chosen meanwhile
   showSignal(state, look);
+  showAttention(state, look, attention);
   const names = layers.map((layer) => layer.name);
   if (!names.includes(state.layer)) state.layer = (layers.find(isAlive) ?? layers[0]).name;
   const chosen = names.indexOf(state.layer);

@@ -1,0 +1,205 @@
+"""Attention in the microscope: what is kept, and the page that shows which token looks where."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from browser import Watch, serious_faults, sticks_out
+
+from minidl import Dense, Embedding, LayerNorm, Network, SoftmaxCrossEntropy
+from minidl.layers import EncoderBlock, FirstToken
+from minidl.microscope.__main__ import main
+from minidl.microscope.attention_look import TOKENS
+from minidl.microscope.backward_signal import factors
+from minidl.microscope.look import Z_EDGES, look_at
+from minidl.microscope.look_file import LookError, Recorder, read_look
+from minidl.microscope.page import network_colours
+from minidl.microscope.run import looks_of
+from minidl.pages.colours import function_colour
+
+WORDS = ("[PAD]", "[CLS]", "a", "<b>", "see", "saw")
+X = np.array([[1, 4, 3, 2, 0, 0], [1, 5, 2, 3, 4, 1], [1, 2, 0, 0, 0, 0]])
+LABELS = np.array([0, 1, 1])
+LOSS = SoftmaxCrossEntropy()
+
+
+def bert(longest: int = 40) -> Network:
+    tokens = Embedding(len(WORDS), 8, padding=0)
+    blocks = [EncoderBlock(8, 2, 12, f, tokens=tokens) for f in ("gelu", "relu")]
+    layers = [tokens, LayerNorm(8), *blocks, FirstToken(), Dense(8, 2)]
+    network = Network(layers, (longest,), rng=3)
+    network.theta *= 1.5  # so that no token looks at all alike
+    return network
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+    Recorder(folder / "microscope" / "bert", WORDS).look(bert(), LOSS, X, LABELS, 0)
+    return folder
+
+
+def look_of(run):
+    return read_look(run / "microscope" / "bert" / "epoch-0000.npz")
+
+
+def test_what_is_kept_is_the_attention_of_the_first_sentence(run):
+    look, network = look_of(run), bert()
+    network.forward(X)
+    assert look.tokens == ["[CLS]", "see", "<b>", "a"]  # without its padding
+    names = ["encoderblock_1.attention", "encoderblock_2.attention"]
+    assert [seen.name for seen in look.attention] == names
+    for seen in look.attention:
+        P = network[seen.name].P[0, :, :4, :4]
+        assert P.sum(axis=-1) == pytest.approx(1, abs=1e-6)
+        np.testing.assert_allclose(seen.P / 255, P, atol=0.5001 / 255)
+        assert len(np.unique(seen.P)) > 10
+
+
+def test_a_long_sentence_is_cut_and_tokens_without_words_are_numbers():
+    look = look_at(bert(), LOSS, np.ones((2, 40), int), LABELS[:2], 0)
+    assert look.tokens == ["1"] * TOKENS
+    assert look.attention[0].P.shape == (2, TOKENS, TOKENS)
+
+
+def test_units_of_a_layer_on_sentences_are_its_features(run):
+    look, network = look_of(run), bert()
+    network.forward(X)
+    layer = next(la for la in look.layers if la.name.endswith("1.feed_forward.dense_1"))
+    dense = network[layer.name]
+    assert layer.units == 12 and layer.z_counts[0].sum() == X.size * 12
+    expected = np.histogram(dense.z[..., layer.shown[3]], Z_EDGES)[0]
+    assert layer.z_counts[4].tolist() == expected.tolist()
+    slopes = dense.f.derivative(dense.z, dense.y).mean(axis=(0, 1))
+    np.testing.assert_allclose(layer.slope, slopes, rtol=1e-5)
+
+
+def test_each_block_has_the_factor_that_it_multiplies_onto_the_signal(run):
+    look, network = look_of(run), bert()
+    _, d = LOSS(network.forward(X), LABELS, "sum")
+    norms = {}
+    for layer in reversed(network.layers[1:]):
+        before = d
+        d = layer.backward(d)
+        norms[layer.name] = np.linalg.norm(d) / np.linalg.norm(before)
+    told = {
+        stop.layer: factor
+        for stop, factor in zip(look.signal[1:], factors(look.signal), strict=True)
+        if stop.through == "layer"
+    }
+    for name in ("encoderblock_1", "encoderblock_2"):
+        assert told[name] == pytest.approx(norms[name], rel=1e-5)
+
+
+def test_a_network_has_the_colour_of_the_function_in_its_blocks(run):
+    assert network_colours(looks_of(run)) == [function_colour("gelu")]
+
+
+REFUSED = {
+    "too many tokens": ("tokens", ["a"] * (TOKENS + 1)),
+    "no text": ("tokens", [1, 2, 3, 4]),
+    "of other shape": ("tokens", ["a"]),
+    "no tokens": ("tokens", []),
+    "twice the same": ("attention", [["encoderblock_1.attention", 2]] * 2),
+    "no heads": ("attention", [["encoderblock_1.attention", 0]]),
+    "no number": ("attention", [["encoderblock_1.attention", "2"]]),
+    "no pair": ("attention", [["encoderblock_1.attention"]]),
+    "not there": ("attention", [["elsewhere", 2]]),
+    "no list": ("attention", {}),
+}
+
+
+@pytest.mark.parametrize(("key", "value"), REFUSED.values(), ids=REFUSED)
+def test_a_manifest_that_is_wrong_about_attention_is_refused(run, tmp_path, key, value):
+    with np.load(run / "microscope" / "bert" / "epoch-0000.npz") as file:
+        arrays = dict(file)
+    manifest = json.loads(str(arrays["manifest"])) | {key: value}
+    np.savez(tmp_path / "look.npz", **arrays | {"manifest": np.array(json.dumps(manifest))})
+    with pytest.raises(LookError, match="expected a look as --record writes it"):
+        read_look(tmp_path / "look.npz")
+
+
+# -- in a browser -----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def opened(chromium, run):
+    main([str(run), "--export", str(run / "page.html")])
+    watch = Watch(chromium)
+    page = watch.open(run / "page.html")
+    page.wait_for_selector("#looks .attention .pixels")
+    yield page
+    watch.close()
+    assert watch.complaints == []
+    assert watch.requests == []
+
+
+def shown(page) -> np.ndarray:
+    """The table behind the picture, in per cent."""
+    figure = page.locator(".attention figure")
+    if not figure.locator("table").is_visible():
+        figure.get_by_role("button", name="Table").click()
+    rows = [row.locator("td").all_inner_texts() for row in figure.locator("tbody tr").all()]
+    return np.array([[float(cell.rstrip("%")) for cell in row] for row in rows])
+
+
+def test_every_head_of_every_block_is_shown_as_it_was_kept(opened, run):
+    for b, seen in enumerate(look_of(run).attention):
+        opened.locator(".attention .controls fieldset").nth(0).locator("label").nth(b).click()
+        for head, P in enumerate(seen.P):
+            opened.locator(".attention .controls fieldset").nth(1).locator("label").nth(
+                head
+            ).click()
+            title = opened.locator(".attention figure h4").inner_text()
+            assert title == f"{seen.name}, head {head + 1}"
+            np.testing.assert_allclose(shown(opened), 100 * (P / 255), rtol=6e-4, atol=1e-3)
+            rgb = opened.locator(".attention canvas").evaluate(
+                "c => [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data]"
+            )
+            blue = np.array(rgb).reshape(4, 4, 4)[..., 2]  # the darker, the less of it
+            order = np.argsort(P.ravel(), kind="stable")
+            assert (np.diff(blue.ravel()[order].astype(int)) <= 0).all()
+
+
+def test_a_place_says_which_token_looks_where(opened, run):
+    opened.locator(".attention .controls fieldset").nth(0).locator("label").first.click()
+    opened.locator(".attention .controls fieldset").nth(1).locator("label").nth(1).click()
+    P = look_of(run).attention[0].P[1]
+    pixels = opened.locator(".attention .pixels")
+    pixels.focus()
+    opened.keyboard.press("Home")
+    opened.keyboard.press("ArrowDown")
+    opened.keyboard.press("ArrowRight")
+    opened.keyboard.press("ArrowRight")
+    said = pixels.get_attribute("aria-valuetext")
+    assert said.startswith("see looks at <b> with ") and said.endswith("of its attention")
+    assert float(said.split()[5].rstrip("%")) == pytest.approx(100 * (P[1, 2] / 255), rel=6e-4)
+    assert opened.locator(".attention .reading").inner_text() == said
+    box, word = pixels.bounding_box(), opened.locator(".looking .rows span").nth(1).bounding_box()
+    middle = word["y"] + word["height"] / 2
+    assert middle == pytest.approx(box["y"] + box["height"] * 1.5 / 4, abs=4)
+
+
+def test_the_choice_keeps_the_focus_and_nothing_sticks_out(opened):
+    heads = opened.locator(".attention .controls fieldset").nth(1).locator("input")
+    heads.first.focus()
+    opened.keyboard.press("ArrowRight")
+    assert opened.evaluate("document.activeElement.closest('.attention') !== null")
+    assert heads.nth(1).is_checked()
+    opened.set_viewport_size({"width": 390, "height": 740})
+    opened.wait_for_timeout(200)
+    wide = sticks_out(opened)
+    opened.set_viewport_size({"width": 1280, "height": 900})
+    assert wide == 0
+    assert serious_faults(opened) == []
+
+
+def test_a_network_without_attention_has_no_such_part(chromium, small_run, tmp_path):
+    main([str(small_run), "--export", str(tmp_path / "page.html")])
+    watch = Watch(chromium)
+    page = watch.open(tmp_path / "page.html")
+    page.wait_for_selector("#looks .histograms svg")
+    assert page.locator(".attention figure").count() == 0
+    watch.close()
