@@ -26,6 +26,7 @@ from minidl.study.report import (
     set_up_section,
     word,
 )
+from minidl.study.tables import counted
 from studies.activation_study.claims import TITLES, Setting, title
 from studies.activation_study.study import IN_DEPTH
 from studies.activation_study.training import ACTIVATIONS, PATIENCE, PIXELS, CellData
@@ -217,10 +218,10 @@ def _answer(summary: Mapping[str, Any], run: Figures) -> str:
     batch, running = (percent(block[kind][epoch]) for kind in STATISTICS)
     return (
         f"{sentence(both(vanishes, seeds))}: the gradient of the first convolution is "
-        f"{10 ** float(np.mean(ratios)):.1f} times the last stage's, but the same weights "
-        f"recognise {running} of the validation images with BatchNorm's running statistics (of "
-        f"momentum {block['momentum']:g}, after epoch {epoch + 1}) and {batch} with those of the "
-        "batch."
+        f"{10 ** float(np.mean(ratios)):.1f} times the last stage's; but of the validation images "
+        f"the same ReLU network, after epoch {epoch + 1}, recognises {batch} with the statistics "
+        f"of the batch and {running} with BatchNorm's running ones of momentum "
+        f"{block['momentum']:g}."
     )
 
 
@@ -438,9 +439,9 @@ def _warning(summary: Mapping[str, Any]) -> str:
     images = "all" if size.images is None else f"{size.images:,}"
     return (
         f"Smaller than the study: {size.width:g} of its width, {images} images to train and "
-        f"validate with instead of 60,000 and 50,000, at most {size.epochs} epochs instead of "
-        f"{FULL.epochs}. The accuracies cannot be compared with the published ones. `--full` is "
-        "the study's size."
+        f"validate with instead of 60,000 and 50,000, at most {counted(size.epochs, 'epoch')} "
+        f"instead of {FULL.epochs}. The accuracies cannot be compared with the published ones. "
+        "`--full` is the study's size."
     )
 
 
