@@ -9,7 +9,7 @@ import pytest
 import study_runs
 from studies.resnet50 import STUDY, claims
 from studies.resnet50.claims import CLAIMS, TABLES, Figures, Spread, published
-from studies.resnet50.study import figures
+from studies.resnet50.study import _answer, figures
 from studies.resnet50.training import (
     BATCH_SIZE,
     COLLAPSES,
@@ -255,3 +255,38 @@ def test_the_worst_epoch():
         {"batch_accuracy": [0.5, 0.9], "validation_accuracy": [0.5, 0.1]},
     ]
     assert claims.worst(blocks) == (blocks[1], 1)
+
+
+@pytest.mark.parametrize("number", [0.0, np.nan, np.inf])
+@pytest.mark.parametrize("epochs", [1, 3])
+def test_criteria_survive_any_numbers(number, epochs):
+    series = [number] * epochs
+    block = {
+        "gradients": [[number] * 5] * epochs,
+        "train_loss": series,
+        "validation_loss": series,
+        "test": {"last": {"accuracy": 0.1}},
+        "images": [100, 100, 100],
+        "momentum": 0.99,
+        "epochs": epochs,
+        "batch_accuracy": series,
+        "validation_accuracy": series,
+    }
+    networks = {f: [block] * 3 for f in grid()}
+    found = Figures(dict.fromkeys(TABLES, networks), "last", [block])
+    for claim in judge(CLAIMS, published(), [found]):
+        assert claim.verdict != "holds"
+
+
+def test_the_answer_has_the_figures_of_the_run():
+    plain = grid()["relu"][0]
+    forgetful = plain | {"validation_accuracy": [0.9, 0.114]}
+    verdicts = ((CLAIMS[0].claim, "does not hold"), (CLAIMS[7].claim, "not decided"))
+    summary = {"claims": {"as_run": [{"claim": c, "verdict": v} for c, v in verdicts]}}
+    answer = _answer(summary, Figures({COLLAPSES: grid()}, "last", [forgetful]))
+    assert answer == (
+        "No to the first, not decided to the second: the gradient of the first convolution is 2.0 "
+        "times the last stage's; but of the validation images the same ReLU network, after epoch "
+        "2, recognises 90.0% with the statistics of the batch and 11.4% with BatchNorm's running "
+        "ones of momentum 0.99."
+    )
