@@ -21,6 +21,7 @@ EXPERIMENTS = Path(__file__).parents[2] / "experiments"
         ("cifar10_cnn", []),
         ("fashion_mnist", []),
         ("mnist_depth", []),
+        ("resnet50", []),
     ],
 )
 def test_an_error_is_one_line_without_a_traceback(name, options, tmp_path):

@@ -17,6 +17,7 @@ from studies.adaptive_activations.training import Size
 from studies.cifar10_cnn import claims as cifar10_cnn_claims
 from studies.cifar100 import claims as cifar100_claims
 from studies.fashion_mnist import claims as fashion_mnist_claims
+from studies.resnet50.training import Size as ResNetSize
 
 from minidl import Examples
 from minidl.data import Dataset, standin
@@ -32,6 +33,7 @@ MORE = {
     "cifar100": ("--hidden", "8", "8", "8", "8", "--learning-rate", "1000"),
     "fashion_mnist": ("--seeds", "1"),
     "mnist_depth": ("--seeds", "1"),
+    "resnet50": ("--seeds", "1"),
 }
 
 
@@ -51,6 +53,14 @@ DATA = {
     "cifar100": standin.generate(seed=0, train=300, test=100),
     "fashion_mnist": data("fashion-mnist", (1, 28, 28), FASHION_MNIST.classes),
     "mnist_depth": data("mnist", (1, 28, 28), tuple("0123456789")),
+    "resnet50": {
+        "mnist": data("mnist", (1, 28, 28), tuple("0123456789")),
+        "cifar-10": data("cifar-10", (3, 8, 8), CIFAR_10.classes),
+    },
+}
+SIZES = {
+    "adaptive_activations": Size(20, 10, 1, 10, (2, 3, 2), 4, 2, 16),
+    "resnet50": ResNetSize(1 / 16, 20, 10, 1),
 }
 
 
@@ -62,8 +72,8 @@ def run(request, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         study_runs.give(patch, DATA[name])
         study_runs.without_figures(patch)
-        if name == "adaptive_activations":
-            patch.setattr(type(study(name)), "reduced", Size(20, 10, 1, 10, (2, 3, 2), 4, 2, 16))
+        if name in SIZES:
+            patch.setattr(type(study(name)), "reduced", SIZES[name])
         study_runs.run(study(name), folder, *MORE.get(name, ()), "--epochs", "1", "--quiet")
     return name, folder
 

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -19,6 +19,7 @@ NONE_IS_BEST = "No activation function is the best everywhere"
 PUBLISHED_FILE = Path(__file__).with_name("published.json")
 
 Setting = tuple[str, str]  # data set, optimizer
+N = TypeVar("N")  # the networks of a setting
 
 # The number of each setting's first table and figure; that of its table of times is 4 more.
 TABLES: dict[Setting, int] = {
@@ -131,7 +132,7 @@ def title(setting: Setting) -> str:
 
 
 def judged_in(
-    grid: Grid, settings: Sequence[Setting], test: Callable[[Networks], Judged]
+    grid: Mapping[Setting, N], settings: Sequence[Setting], test: Callable[[N], Judged]
 ) -> Judged:
     """The test in those of the settings that were run, all in one."""
     found = {setting: test(grid[setting]) for setting in settings if setting in grid}

@@ -1,0 +1,10 @@
+"""Five activation functions in ResNet-50: does its gradient vanish with Adam on MNIST?
+
+A quarter of the study's width and few of its images, unless ``--full`` asks for all (on a GPU).
+Each finished training run is written at once and not repeated when the command is started again.
+"""
+
+from studies.resnet50 import STUDY
+
+if __name__ == "__main__":
+    STUDY.main()

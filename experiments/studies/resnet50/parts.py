@@ -1,0 +1,203 @@
+"""Charts and tables of the report on ResNet-50."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from minidl.pages import Chart, Prose, Table, Told
+from minidl.pages import Series as Line
+from minidl.pages.colours import layer_colour
+from minidl.study.charts import PER_CENT, runs_series
+from minidl.study.report import percent
+from studies.activation_study.claims import Setting, title
+from studies.activation_study.training import ACTIVATIONS
+from studies.resnet50.claims import TABLES, Block, Figures, collapsed, published
+from studies.resnet50.training import COLLAPSES, MOMENTUM, SET_UPS, STAGES
+
+PARTS = {"train": "training images (running)", "validation": "validation images"}
+STATISTICS = {"batch_accuracy": "the batch's statistics", "validation_accuracy": "running ones"}
+COLOURS = {"batch_accuracy": 2, "validation_accuracy": 1}
+
+
+def _log_lines(panel: str, f: str) -> Iterator[Line]:
+    block = published().grid[COLLAPSES][f][0]
+    for part, kind in (("train", "batch_accuracy"), ("validation", "validation_accuracy")):
+        y = (100 * block[f"{part}_accuracy"]).tolist()
+        name = f"{PARTS[part]}, published"
+        yield Line(name, range(1, len(y) + 1), y, COLOURS[kind], published=True, panel=panel)
+
+
+def opening(run: Figures) -> Chart:
+    plain = run.grid[COLLAPSES]["relu"][0]
+    here = "here: the same weights, other statistics"
+    batch = [100 * np.array(plain["batch_accuracy"], float)]
+    lines = [runs_series("the batch's statistics", batch, colour=2, panel=here)]
+    cells = sorted([plain, *run.forgetful], key=lambda cell: float(cell["momentum"]))
+    for cell, colour in zip(cells, (3, 1, 0), strict=True):
+        values = [100 * np.array(cell["validation_accuracy"], float)]
+        name = f"running, momentum {cell['momentum']:g}"
+        lines.append(runs_series(name, values, colour=colour, panel=here))
+    lines += _log_lines("published: training and validation", "relu")
+    about = (
+        "ReLU on MNIST with Adam. Here: validation images that the network recognises after each "
+        "epoch, normalised with the statistics of the batch, as while it trains, or with running "
+        "ones. Published: training images, over the epoch (the batch's statistics), and validation "
+        f"images, after it (running ones, momentum {MOMENTUM:g})."
+    )
+    name = "The same weights with running statistics and with those of the batch"
+    return Chart(name, about, "epoch", PER_CENT, lines, name="same_weights")
+
+
+BATCH_NORM = (
+    "BatchNorm takes from each channel its mean μ and divides by its standard deviation σ. While "
+    "the network trains both are those of the batch; afterwards they are running means over the "
+    "batches so far, running ← m · running + (1 − m) · batch, which remember about 1 / (1 − m) "
+    "steps. Nothing in training depends on them: with another momentum m the weights are the same, "
+    "bit for bit. But the weights move on, and where the statistics of a layer change faster than "
+    "the running ones follow, or where these begin at 0 and 1 and have had few steps, a network "
+    "that has learned is evaluated with numbers that were never its own; 53 such layers follow "
+    "one another. At 28×28 pixels an image of the last stage is a single pixel, so there the "
+    "batch's statistics are of as many values as it has images, and a small batch's are noisy."
+)
+
+
+def collapse(summary: Mapping[str, Any], run: Figures) -> list[Told]:
+    varied = {
+        f"momentum {c['momentum']:g}, batch {c['batch_size']}": c
+        for c in summary["cells"]
+        if c["set_up"] == "as_run"
+        and (c["data_set"], c["optimizer"], c["activation"]) == (*COLLAPSES, "relu")
+        and c["seed"] == summary["seeds"][0]
+    }
+    accuracies = [
+        runs_series(name, [100 * np.array(cell[kind], float)], colour=COLOURS[kind], panel=panel)
+        for panel, cell in varied.items()
+        for kind, name in STATISTICS.items()
+    ]
+    about = "ReLU on MNIST with Adam, as run: validation images that are recognised."
+    charts = [Chart("Momentum and batch size", about, "epoch", PER_CENT, accuracies)]
+    for kind, name, y in (
+        ("shift", "How far running means lie from the batch's", "|μ_running − μ_batch| / σ_batch"),
+        ("scale", "How much too small running deviations are", "σ_batch / σ_running"),
+    ):
+        lines = [
+            line for panel, cell in varied.items() for line in _stages(cell[kind], panel=panel)
+        ]
+        about = "Median over the channels of each stage, mean over the validation batches."
+        charts.append(Chart(name, about, "epoch", y, lines, ("log", "linear")))
+    count = [int(collapsed(b).sum()) for blocks in run.grid[COLLAPSES].values() for b in blocks]
+    epochs = sum(len(b["train_loss"]) for blocks in run.grid[COLLAPSES].values() for b in blocks)
+    theirs = [collapsed(blocks[0]) for blocks in published().grid[COLLAPSES].values()]
+    said = (
+        f"Published with Adam on MNIST: {sum(int(c.sum()) for c in theirs)} of "
+        f"{sum(map(len, theirs))} epochs end with a validation loss above 1 that is more than four "
+        "times the training loss, and two of these are the last ones, whose weights were tested. "
+        f"Here, with the study's momentum: {sum(count)} of {epochs} epochs."
+    )
+    logs = [line for f in ACTIVATIONS for line in _log_lines(f, f)]
+    about = "MNIST with Adam: the training accuracy shows what the weights have learned."
+    log = Chart("The published run, epoch by epoch", about, "epoch", PER_CENT, logs)
+    return [Prose([BATCH_NORM]), *charts, Prose([said]), log]
+
+
+def _stages(values: Any, **more: Any) -> list[Line]:
+    """A line for each stage."""
+    by_stage = np.array(values, float).T
+    return [
+        runs_series(stage.replace("_", " "), [y], colour=layer_colour(i, len(STAGES)), **more)
+        for i, (stage, y) in enumerate(zip(STAGES, by_stage, strict=True))
+    ]
+
+
+def statistics(run: Figures, described: Figures) -> Chart:
+    lines = [
+        runs_series(
+            name,
+            [100 * np.array(cell[kind], float) for cell in blocks],
+            colour=COLOURS[kind],
+            panel=f,
+            where={"setting": f"{title(setting)}, {set_up}"},
+        )
+        for set_up, one in zip(SET_UPS.values(), (run, described), strict=True)
+        for setting, networks in one.grid.items()
+        for f, blocks in networks.items()
+        for kind, name in STATISTICS.items()
+    ]
+    about = "Validation images that are recognised after each epoch."
+    return Chart("Validation accuracy by both statistics", about, "epoch", PER_CENT, lines)
+
+
+def gradients(run: Figures, described: Figures) -> list[Told]:
+    lines = [
+        line
+        for set_up, one in zip(SET_UPS.values(), (run, described), strict=True)
+        for setting, networks in one.grid.items()
+        for f, blocks in networks.items()
+        for line in _stages(
+            blocks[0]["gradients"], panel=f, where={"setting": f"{title(setting)}, {set_up}"}
+        )
+    ]
+    about = "L2 norm of ∂L/∂W of the convolutions of each stage for the last batch of each epoch, "
+    about += "L the mean cross-entropy. The study shows them by layer, as pictures without figures."
+    return [Chart("Gradients by stage", about, "epoch", "‖∂L/∂W‖", lines, ("log", "linear"))]
+
+
+def _accuracy(block: Block, weights: str = "last") -> float:
+    return float(block["test"][weights]["accuracy"])
+
+
+def spreads(run: Figures) -> Table:
+    study, rows = published().grid, []
+    for setting, networks in run.grid.items():
+        theirs = [_accuracy(blocks[0]) for blocks in study[setting].values()]
+        row = [title(setting), f"{100 * np.ptp(theirs):.2f}"]
+        for weights in ("last", "best"):
+            ours = [_accuracy(blocks[0], weights) for blocks in networks.values()]
+            seeds = [_accuracy(block, weights) for block in networks["relu"]]
+            row += [f"{100 * np.ptp(some):.2f}" for some in (ours, seeds)]
+        rows.append(row)
+    head = ["setting", "published", "functions, last weights", "ReLU's seeds, last weights"]
+    head += ["functions, best weights", "ReLU's seeds, best weights"]
+    return Table("Highest less lowest test accuracy, points, as run", head, rows)
+
+
+def test_table(setting: Setting, run: Figures, described: Figures) -> Table:
+    rows = []
+    for f, (theirs, *_) in published().grid[setting].items():
+        a, b = (one.grid[setting][f][0]["test"] for one in (run, described))
+        rows.append(
+            [
+                f,
+                *(
+                    percent(t["accuracy"], 2)
+                    for t in (theirs["test"]["last"], a["last"], a["best"])
+                ),
+                percent(a["last"]["batch_accuracy"], 2),
+                *(percent(b[weights]["accuracy"], 2) for weights in ("last", "best")),
+                *(f"{t['loss']:.3f}" for t in (theirs["test"]["last"], a["last"], b["best"])),
+            ]
+        )
+    head = ["function", "published", "as run, last", "best", "last, the batch's statistics"]
+    head += ["as described, last", "best"]
+    head += ["loss: published", "as run, last", "as described, best"]
+    return Table(f"Table {TABLES[setting]}, {title(setting)}", head, rows)
+
+
+def epochs(run: Figures, described: Figures) -> Table:
+    rows = []
+    for setting, networks in published().grid.items():
+        for f, (theirs, *_) in networks.items():
+            row = [f"{title(setting)}, {f}", str(theirs["epochs"])]
+            for one in (run, described):
+                row += [str(one.grid[setting][f][0][name]) for name in ("epochs", "best_epoch")]
+            rows.append(row)
+    best = "lowest validation loss in"
+    head = ["network", "published", "as run", best, "as described", best]
+    return Table("Epochs until early stopping", head, rows)
+
+
+def published_logs(setting: Setting) -> dict[str, Block]:
+    return {f: blocks[0] for f, blocks in published().grid[setting].items()}

@@ -1,0 +1,305 @@
+"""Five functions in ResNet-50: what is declared of the study, and its report."""
+
+from __future__ import annotations
+
+import argparse
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minidl.pages import Prose, Table, Told
+from minidl.study import Report, Rows, Run, Section, Task, TrainedStudy, judge, text_table
+from minidl.study.charts import Group, learning_charts
+from minidl.study.options import whole
+from minidl.study.report import (
+    both,
+    claims_section,
+    held_in,
+    percent,
+    sentence,
+    set_up_section,
+    word,
+)
+from minidl.study.tables import counted
+from studies.activation_study.claims import TITLES, Setting, published_title, title
+from studies.activation_study.study import IN_DEPTH
+from studies.activation_study.training import ACTIVATIONS, PATIENCE, PIXELS, CellData
+from studies.resnet50 import parts
+from studies.resnet50.claims import (
+    CLAIMS,
+    SEEDS,
+    TABLES,
+    VANISHES,
+    Block,
+    Figures,
+    decades,
+    published,
+    worst,
+)
+from studies.resnet50.training import (
+    BATCH_SIZE,
+    BATCH_SIZES,
+    BY_EPOCH,
+    COLLAPSES,
+    FULL,
+    MOMENTUM,
+    REDUCED,
+    SET_UPS,
+    STAGES,
+    Cell,
+    Size,
+    cells,
+    images_of,
+    train_cell,
+)
+
+TESTED = {"as_run": "last", "as_described": "best"}  # the weights that a set-up reports
+
+
+class ResNet50(TrainedStudy):
+    name = "resnet50"
+    about = "Five activation functions in ResNet-50, two optimizers, MNIST and CIFAR-10."
+    work = IN_DEPTH
+    data = tuple(PIXELS)
+    seeds = 3
+    kind = CellData
+    keeps_weights = False
+    reduced: Size = REDUCED
+
+    def add_options(self, add: Any) -> None:
+        full = "networks, images and epochs of the study; for a GPU"
+        add("--full", action="store_true", help=full)
+        add("--epochs", type=whole, help="at most (default: 6; with --full 50)")
+        images = "first images to train and validate with (default: 4000; with --full all)"
+        add("--images", type=whole, metavar="N", help=images)
+
+    def check(self, chosen: argparse.Namespace) -> None:
+        images = self.size(chosen).images
+        for batch_size in (BATCH_SIZE, *BATCH_SIZES):
+            train = 0 if images is None else images - images // 5
+            if images is not None and (images < 10 or train % batch_size == 1):
+                raise ValueError(
+                    "argument --images: expected 10 or more that leave no batch of one, got "
+                    f"{images}; four fifths of them are cut into batches of {batch_size}"
+                )
+
+    def size(self, chosen: argparse.Namespace) -> Size:
+        size = FULL if chosen.full else self.reduced
+        return replace(
+            size, epochs=chosen.epochs or size.epochs, images=chosen.images or size.images
+        )
+
+    def tasks(self, run: Run) -> dict[str, Task[CellData]]:
+        size = self.size(run.chosen)
+        images = {one.name: images_of(one, size, run.chosen.seed) for one in run.data}
+        classes = {one.name: len(one.classes) for one in run.data}
+        return {
+            str(cell): functools.partial(
+                train_cell, run, size, cell, images[cell.data_set], classes[cell.data_set]
+            )
+            for cell in cells(run.seeds)
+        }
+
+    def summarise(self, run: Run, results: Mapping[str, CellData]) -> dict[str, Any]:
+        size = self.size(run.chosen)
+        return {
+            "size": asdict(size),
+            "is_full_size": size == FULL,
+            "seeds": list(run.seeds),
+            "cells": [_rounded(cell) for cell in results.values()],
+        }
+
+    def judge(self, summary: dict[str, Any], results: Mapping[str, Any]) -> None:
+        study = published()
+        summary["claims"] = {
+            key: [claim.as_dict() for claim in judge(CLAIMS, study, [figures(summary, key)])]
+            for key in SET_UPS
+        }
+
+    def tables(self, run: Run, results: Mapping[str, CellData]) -> dict[str, Rows]:
+        rows = []
+        for cell in results.values():
+            for i in range(cell["epochs"]):
+                where = {key: cell[key] for key in Cell._fields} | {"epoch": i + 1}
+                stages = {
+                    f"{name}_{stage}": value
+                    for name in ("gradients", "shift", "scale")
+                    for stage, value in zip(STAGES, cell[name][i], strict=True)
+                }
+                rows.append(where | {name: cell[name][i] for name in BY_EPOCH} | stages)
+        return {"epochs.csv": rows}
+
+    def results(self, summary: Mapping[str, Any]) -> str:
+        study, ours, rows = published().grid, figures(summary, "as_run").grid, []
+        for setting, networks in ours.items():
+            for f, (cell, *_) in networks.items():
+                tests = (cell["test"]["last"], study[setting][f][0]["test"]["last"])
+                rows.append([f"{title(setting)}, {f}", *(percent(t["accuracy"], 2) for t in tests)])
+        return text_table(["network, as run", "test accuracy", "published"], rows)
+
+    # -- the report ------------------------------------------------------------------------------
+
+    def report(self, folder: Path, summary: Mapping[str, Any]) -> Report:
+        run, described = (figures(summary, key) for key in SET_UPS)
+        claims = {title: summary["claims"][key] for key, title in SET_UPS.items()}
+        groups = {
+            f"{name}, {title(setting)}": Group(networks, parts.published_logs(setting))
+            for one, name in zip((run, described), SET_UPS.values(), strict=True)
+            for setting, networks in one.grid.items()
+        }
+        tables = [parts.test_table(setting, run, described) for setting in TABLES]
+        theirs = published_title(summary["size"]["epochs"])
+        return Report(
+            "Five activation functions in ResNet-50, two optimizers, MNIST and CIFAR-10",
+            self.work,
+            "Do gradients vanish in ResNet-50 with Adam on MNIST, where the published networks "
+            "recognise 10.6% of the test images with ReLU and 50.7% with sigmoid? And does the "
+            "activation function after the first convolution, the only one that was exchanged, "
+            "make a larger difference than another seed?",
+            _answer(summary, run),
+            [parts.opening(run)],
+            held_in(claims),
+            [
+                Section("How running statistics fail", parts.collapse(summary, run)),
+                claims_section(claims, CLAIMS, ONE_SEED, theirs),
+                Section("Seeds and functions", [parts.spreads(run), Prose([SPREAD])]),
+                Section("Test accuracy and loss (tables 9 to 12)", [*tables, Prose([WEIGHTS])]),
+                Section("Epochs (tables 13 to 16)", [parts.epochs(run, described), Prose([TIMES])]),
+                Section("The same weights by both statistics", [parts.statistics(run, described)]),
+                Section("Gradients by stage (figures 5 to 8)", parts.gradients(run, described)),
+                Section("Accuracy and loss", learning_charts(groups, parts.PARTS)),
+                set_up_section(_set_up(summary), summary, [_sizes(summary)], NOTE),
+            ],
+            _warning(summary),
+            "" if summary["is_full_size"] else "a reduced run",
+        )
+
+
+def _rounded(value: Any) -> Any:
+    """With five digits: enough for every figure, and a summary that can be read."""
+    if isinstance(value, dict):
+        return {key: _rounded(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_rounded(part) for part in value]
+    return float(f"{value:.5g}") if isinstance(value, float) else value
+
+
+def figures(summary: Mapping[str, Any], key: str) -> Figures:
+    """What a summary has of a set-up."""
+    grid: dict[Setting, dict[str, list[Block]]] = {
+        setting: {f: [] for f in ACTIVATIONS} for setting in TABLES
+    }
+    forgetful = []
+    for cell in summary["cells"]:
+        if cell["set_up"] != key or cell["batch_size"] != BATCH_SIZE:
+            continue
+        if cell["momentum"] == MOMENTUM:
+            grid[cell["data_set"], cell["optimizer"]][cell["activation"]].append(cell)
+        else:
+            forgetful.append(cell)
+    return Figures(grid, TESTED[key], forgetful)
+
+
+# -- what the report says ----------------------------------------------------------------------
+
+
+def _answer(summary: Mapping[str, Any], run: Figures) -> str:
+    vanishes, seeds = (word(summary["claims"]["as_run"], claim) for claim in (VANISHES, SEEDS))
+    ratios = [float(np.mean(decades(b))) for blocks in run.grid[COLLAPSES].values() for b in blocks]
+    block, epoch = worst(run.forgetful)
+    batch, running = (percent(block[kind][epoch]) for kind in parts.STATISTICS)
+    return (
+        f"{sentence(both(vanishes, seeds))}: the gradient of the first convolution is "
+        f"{10 ** float(np.mean(ratios)):.1f} times the last stage's; but of the validation images "
+        f"the same ReLU network, after epoch {epoch + 1}, recognises {batch} with the statistics "
+        f"of the batch and {running} with BatchNorm's running ones of momentum "
+        f"{block['momentum']:g}."
+    )
+
+
+ONE_SEED = (
+    "As run, with Adam on MNIST all functions have several seeds and ReLU has them everywhere; "
+    "where only one of two functions has them, the seeds that both have are compared."
+)
+SPREAD = (
+    "The published networks are of one seed each. As run, nothing but the activation function of "
+    "the stem differs, one of 49; all five networks of a seed start from the same weights and see "
+    "the same batches."
+)
+WEIGHTS = (
+    "The published test figures are those of the weights after the last epoch, as its logs show: "
+    "ReLU's 10.60% with Adam on MNIST belongs to a validation accuracy of 10.26% in epoch 10, the "
+    "last, and not to the 98.65% of epoch 5, where the validation loss was lowest; sigmoid's "
+    "50.73% likewise belongs to 49.73% and not to 98.41%. As described, the best weights count."
+)
+TIMES = (
+    f"Early stopping waits {PATIENCE} epochs, so in a run of few epochs it ends nothing; the "
+    "published epochs are of up to 50."
+)
+NOTE = (
+    "As run the blocks keep ReLU whatever the function is called, as in the study's notebooks. "
+    "What differs from the study beside the size: its framework (PyTorch), its random numbers (no "
+    "seed is known) and its device."
+)
+
+
+def _warning(summary: Mapping[str, Any]) -> str:
+    size = Size(**summary["size"])
+    if summary["is_full_size"]:
+        return ""
+    images = "all" if size.images is None else f"{size.images:,}"
+    return (
+        f"Smaller than the study: {size.width:g} of its width, {images} images to train and "
+        f"validate with instead of 60,000 and 50,000, at most {counted(size.epochs, 'epoch')} "
+        f"instead of {FULL.epochs}. The accuracies cannot be compared with the published ones. "
+        "`--full` is the study's size."
+    )
+
+
+def _sizes(summary: Mapping[str, Any]) -> Table:
+    sizes = FULL, Size(**summary["size"])
+    rows = [
+        ["width, of the published network", *(f"{s.width:g}" for s in sizes)],
+        ["images to train and validate with", *(_count(s.images) for s in sizes)],
+        ["test images", *(_count(s.test_images) for s in sizes)],
+        ["epochs, at most", *(str(s.epochs) for s in sizes)],
+    ]
+    return Table("Sizes", ["", "study", "here"], rows)
+
+
+def _count(images: int | None) -> str:
+    return "all" if images is None else f"{images:,}"
+
+
+def _set_up(summary: Mapping[str, Any]) -> list[Sequence[str | Told]]:
+    used = {TITLES[cell["data_set"]]: cell["images"] for cell in summary["cells"]}
+    pixels = "; ".join(
+        f"{TITLES[name]}: (x / 255 − {mean[0]:g}) / {std[0]:g}"
+        for name, (mean, std) in PIXELS.items()
+    )
+    return [
+        ["network", "ResNet-50; stem 7×7 with stride 2 for MNIST, 3×3 with stride 1 for CIFAR-10"],
+        ["functions", "sigmoid, ReLU, leaky ReLU (0.01), ELU (α = 1), SELU"],
+        ["as run", "in the stem only; the weights after the last epoch are tested"],
+        ["as described", "everywhere; the weights at the lowest validation loss are tested"],
+        ["weights", "He-normal by the outputs, as in torchvision"],
+        ["optimizers", "SGD, learning rate 0.001, momentum 0.9; Adam, 0.001, ε = 1e-8"],
+        ["batch size, momentum of running statistics", f"{BATCH_SIZE}, {MOMENTUM:g}"],
+        [
+            "images",
+            "; ".join(
+                f"{name}: {train:,} training, {validation:,} validation, {test:,} test"
+                for name, (train, validation, test) in used.items()
+            ),
+        ],
+        ["pixels", pixels],
+        ["seeds", ", ".join(map(str, summary["seeds"]))],
+        ["training runs", str(len(summary["cells"]))],
+    ]
+
+
+STUDY = ResNet50()
