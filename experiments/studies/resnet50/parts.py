@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from minidl.pages import Chart, Prose, Table, Told
+from minidl.pages import Chart, Prose, Table, Told, in_order
 from minidl.pages import Series as Line
-from minidl.pages.colours import layer_colour
 from minidl.study.charts import PER_CENT, runs_series
 from minidl.study.report import percent
 from studies.activation_study.claims import Setting, title
@@ -107,7 +106,7 @@ def _stages(values: Any, **more: Any) -> list[Line]:
     """A line for each stage."""
     by_stage = np.array(values, float).T
     return [
-        runs_series(stage.replace("_", " "), [y], colour=layer_colour(i, len(STAGES)), **more)
+        runs_series(stage.replace("_", " "), [y], **in_order(i, len(STAGES)), **more)
         for i, (stage, y) in enumerate(zip(STAGES, by_stage, strict=True))
     ]
 
