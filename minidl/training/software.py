@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import platform
 import sys
 from collections.abc import Iterable
@@ -69,23 +70,36 @@ def distinct(found: Iterable[Software]) -> list[Software]:
 @cache
 def _fixed() -> dict[str, str]:
     """What stays as it is as long as the process lives."""
-    from minidl import __version__
-
     simd = np.show_config(mode="dicts").get("SIMD Extensions", {})
     found = [*simd.get("baseline", []), *simd.get("found", [])]
     return {
-        "minidl": f"{__version__}, source {_source_digest()}",
+        "minidl": source_of("minidl"),
         "Python": platform.python_version(),
         "NumPy": np.__version__,
         "NumPy's kernels": found[-1] if found else "unknown",
     }
 
 
-def _source_digest() -> str:
-    """Of minidl's own source: its version does not change with every line of it."""
-    root = Path(__file__).parent
+@cache
+def source_of(package: str) -> str:
+    """The version of a package or module, where it has one, and a digest of all its source.
+
+    A version does not change with every line.  It is that of the first call in this process, as
+    what was imported is.
+
+    Raises
+    ------
+    ImportError
+        where it is not there.
+    """
+    module = importlib.import_module(package)
+    file = Path(module.__file__ or next(iter(module.__path__)))
+    root = file if module.__file__ is None else file.parent
+    files = sorted(root.rglob("*.py")) if hasattr(module, "__path__") else [file]
     digest = hashlib.sha256()
-    for path in sorted(root.rglob("*.py")):
+    for path in files:
         digest.update(f"{path.relative_to(root).as_posix()}\0".encode())
         digest.update(path.read_bytes())
-    return digest.hexdigest()[:12]
+    version = getattr(module, "__version__", None)
+    source = f"source {digest.hexdigest()[:12]}"
+    return source if version is None else f"{version}, {source}"

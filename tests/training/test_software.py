@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import ast
+import os
 import platform
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
+import pytest
 
+import minidl
 from minidl.backend.threads import using_threads
 from minidl.loops import engine
-from minidl.training.software import Software, distinct
+from minidl.training.software import Software, distinct, source_of
 
 
 def test_versions_kernels_and_threads_are_known():
@@ -28,3 +36,38 @@ def test_only_what_differs_is_told():
     assert one.difference(other) == r"b 2 (3\n), c none (4)"
     assert one.difference(one) == ""
     assert distinct([one, other, one, other]) == [one, other]
+
+
+def test_all_source_of_minidl_counts(tmp_path):
+    """Its training package alone did, once the file that says so had moved there."""
+    copy = tmp_path / "minidl"
+    shutil.copytree(Path(minidl.__file__).parent, copy, ignore=shutil.ignore_patterns("*.pyc"))
+
+    def told() -> str:
+        command = "from minidl.training.software import Software; print(Software.now().parts)"
+        done = subprocess.run(
+            [sys.executable, "-c", command],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return ast.literal_eval(done.stdout)["minidl"]
+
+    before = told()
+    assert before == Software.now().parts["minidl"]
+    with (copy / "layers" / "dense.py").open("a") as file:
+        file.write("# one more line\n")
+    assert told() != before
+
+
+def test_the_source_of_a_package_a_module_and_none(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "of_one_file.py").write_text("__version__ = '3.1'\n")
+    (tmp_path / "of_a_folder").mkdir()
+    (tmp_path / "of_a_folder/part.py").write_text("")
+    assert source_of("of_one_file").startswith("3.1, source ")
+    assert source_of("of_a_folder").startswith("source ")
+    with pytest.raises(ModuleNotFoundError, match="of_no_kind"):
+        source_of("of_no_kind")
