@@ -377,7 +377,7 @@ def test_what_is_wrong_only_elsewhere_is_found(layer, name):
         (BatchNorm(4), (5, 4)),
         (Dropout(0.5), (5, 4)),
     ],
-    ids=lambda arguments: repr(arguments[0]),
+    ids=lambda arguments: getattr(arguments[0], "__name__", repr(arguments[0])),
 )
 def test_without_the_mistake_it_passes(arguments):
     for seed in range(3):
