@@ -29,6 +29,7 @@ from minidl.backend.compiler import numba
 # Names in OpenBLAS: as NumPy ships it, with sizes of 64 bits, and as SciPy does, with 32.
 SET_CALLBACK = "scipy_openblas_set_threads_callback_function64_"
 PRODUCT = "scipy_cblas_{}gemm"
+SET_THREADS = "scipy_openblas_set_num_threads"
 
 _lock = threading.Lock()
 _inside = 0  # how many blocks of one_pool are open
@@ -89,6 +90,8 @@ class Pool:
             char: ctypes.cast(scipys.dynlib[PRODUCT.format(letter)], ctypes.c_void_p).value
             for char, letter in (("f", "s"), ("d", "d"))
         }
+        # threadpoolctl (3.8) leaves this to the one thread that sets a limit first, in silence
+        self.set_scipys_threads = scipys.dynlib[SET_THREADS]
         self.set_callback = getattr(numpys.dynlib, SET_CALLBACK)
         self.set_callback.argtypes, self.set_callback.restype = [ctypes.c_void_p], None
 
@@ -107,10 +110,10 @@ class Pool:
     def open(self) -> None:
         self.threads = min(self.numpys.num_threads, self.most)
         self.before = self.scipys.num_threads
-        self.scipys.set_num_threads(1)
+        self.set_scipys_threads(1)
 
     def close(self) -> None:
-        self.scipys.set_num_threads(self.before)
+        self.set_scipys_threads(self.before)
 
     def forget(self) -> None:
         """For the child of a fork: OpenMP's threads are gone, and to ask for them ends it."""

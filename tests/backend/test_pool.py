@@ -96,6 +96,20 @@ def test_it_ends_with_its_last_block_and_leaves_everything_as_it_was():
     assert counts() == before
 
 
+def test_scipys_blas_has_one_thread_whichever_thread_opens_the_pool():
+    """As in a study, whose training runs each have a thread, and whose main thread sets limits."""
+    seen = []
+
+    def inside():
+        with one_pool():
+            seen.append(pool._pool().scipys.num_threads)
+
+    thread = threading.Thread(target=inside)
+    thread.start()
+    thread.join()
+    assert seen == [1]
+
+
 def test_with_one_thread_of_blas_there_is_one_thread():
     with using_threads(1), one_pool():
         assert pool.threads() == 1
