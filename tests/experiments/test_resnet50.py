@@ -69,7 +69,7 @@ def network(width=1 / 16, **changed):
 
 
 def test_every_file_and_key(run, capsys):
-    folder = run("--epochs", "2", "--seeds", "2", "--record")
+    folder = run("--epochs", "2", "--seeds", "2")
     found = study_runs.summary(folder)
     assert found["size"] == {"width": 1 / 16, "images": 40, "test_images": 20, "epochs": 2}
     assert len(found["cells"]) == len(list(cells(range(2)))) == 20 + 20 + 5 + 3 + 4
@@ -92,8 +92,16 @@ def test_every_file_and_key(run, capsys):
         assert f"Table {number}, " in report
     assert "| relu | 10.60% | " in report
     assert "78.07%" in capsys.readouterr().out
-    looks = {one.name: [look.epoch for look in one.looks] for one in looks_of(folder)}
-    assert looks[str(Cell("as_run", *COLLAPSES, "elu", 1))] == [0, 1, 2]
+
+
+def test_a_recorded_run_has_a_look_for_each_epoch(run, monkeypatch):
+    cell = Cell("as_run", *COLLAPSES, "elu", 0)
+    monkeypatch.setattr("studies.resnet50.study.cells", lambda seeds: [cell])
+    monkeypatch.setattr(type(STUDY), "finish", lambda *_: None)
+    monkeypatch.setattr(type(STUDY), "judge", lambda *_: None)
+    (found,) = looks_of(run("--epochs", "2", "--record"))
+    assert found.name == str(cell)
+    assert [look.epoch for look in found.looks] == [0, 1, 2]
 
 
 def test_momentum_changes_the_statistics_and_not_the_weights(run):

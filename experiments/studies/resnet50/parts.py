@@ -29,6 +29,12 @@ def _log_lines(panel: str, f: str) -> Iterator[Line]:
         yield Line(name, range(1, len(y) + 1), y, COLOURS[kind], published=True, panel=panel)
 
 
+def _rises(f: str) -> str:
+    """The published training losses of the last two epochs."""
+    before, last = published().grid[COLLAPSES][f][0]["train_loss"][-2:]
+    return f"from {before:.3f} to {last:.3f}"
+
+
 def opening(run: Figures) -> Chart:
     plain = run.grid[COLLAPSES]["relu"][0]
     here = "here: the same weights, other statistics"
@@ -80,7 +86,7 @@ def collapse(summary: Mapping[str, Any], run: Figures) -> list[Told]:
     charts = [Chart("Momentum and batch size", about, "epoch", PER_CENT, accuracies)]
     for kind, name, y in (
         ("shift", "How far running means lie from the batch's", "|μ_running − μ_batch| / σ_batch"),
-        ("scale", "How much too small running deviations are", "σ_batch / σ_running"),
+        ("scale", "The batch's deviations over the running ones", "σ_batch / σ_running"),
     ):
         lines = [
             line for panel, cell in varied.items() for line in _stages(cell[kind], panel=panel)
@@ -94,6 +100,8 @@ def collapse(summary: Mapping[str, Any], run: Figures) -> list[Told]:
         f"Published with Adam on MNIST: {sum(int(c.sum()) for c in theirs)} of "
         f"{sum(map(len, theirs))} epochs end with a validation loss above 1 that is more than four "
         "times the training loss, and two of these are the last ones, whose weights were tested. "
+        f"In those the training loss rises, {_rises('relu')} with ReLU and {_rises('sigmoid')} "
+        "with sigmoid: the weights have moved. "
         f"Here, with the study's momentum: {sum(count)} of {epochs} epochs."
     )
     logs = [line for f in ACTIVATIONS for line in _log_lines(f, f)]
