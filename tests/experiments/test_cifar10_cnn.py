@@ -188,8 +188,8 @@ def test_moments_of_an_epoch():
 def test_until_it_moves_ends_one_epoch_later(monkeypatch, tmp_path):
     accuracies = iter([0.1, 0.11, 0.2, 0.1, 0.3])
 
-    def scripted(network, examples, loss):
-        return replace(evaluate(network, examples, loss), accuracy=next(accuracies))
+    def scripted(*arguments):
+        return replace(evaluate(*arguments), accuracy=next(accuracies))
 
     monkeypatch.setattr(recording, "evaluate", scripted)
     outcome = trained(CPU, 9, tmp_path, until_it_moves=True)
