@@ -9,7 +9,6 @@ Imported where Numba is installed, and only once it is needed.
 from __future__ import annotations
 
 import ctypes
-import threading
 from typing import Any
 
 import numba
@@ -36,25 +35,26 @@ def _call(context, function, arguments):
     return types.void(function, arguments), code
 
 
+@intrinsic
+def _number_of(context, function):
+    """function(): an integer that it returns."""
+
+    def code(context, builder, signature, given):
+        kind = ir.FunctionType(ir.IntType(32), [])
+        return builder.call(builder.inttoptr(given[0], kind.as_pointer()), [])
+
+    return types.int32(function), code
+
+
+@intrinsic
+def _pointer(context, address):
+    def code(context, builder, signature, given):
+        return builder.inttoptr(given[0], cgutils.voidptr_t)
+
+    return types.voidptr(address), code
+
+
 # -- OpenBLAS's jobs on Numba's threads -------------------------------------------------------
-
-JOB = ctypes.CFUNCTYPE(None, ctypes.c_int32, ctypes.c_uint64, ctypes.c_int32)
-ALL_JOBS = ctypes.CFUNCTYPE(
-    None, ctypes.c_uint64, ctypes.c_int32, ctypes.c_uint64, ctypes.c_uint64, ctypes.c_int32
-)
-
-
-@ALL_JOBS
-def _do_all_in_new_threads(job: int, count: int, size: int, data: int, position: int) -> None:
-    """For more jobs than Numba has threads, where somebody has set that many for BLAS."""
-    do = JOB(job)
-    threads = [
-        threading.Thread(target=do, args=(i, data + i * size, position)) for i in range(count)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
 
 
 def _address(function: Any) -> int:
@@ -63,16 +63,25 @@ def _address(function: Any) -> int:
 
 _libc = ctypes.CDLL(None)
 LOCK, UNLOCK = _address(_libc.pthread_mutex_lock), _address(_libc.pthread_mutex_unlock)
+try:
+    _openmp = ctypes.CDLL("libgomp.so.1")  # that Numba's threads are of
+    IN_PARALLEL, THREAD = _address(_openmp.GOMP_parallel), _address(_openmp.omp_get_thread_num)
+except OSError:  # Numba's threads are of no OpenMP, and there is no pool
+    IN_PARALLEL = THREAD = 0
 _unlocked = ctypes.create_string_buffer(64)  # zeros: PTHREAD_MUTEX_INITIALIZER
-MUTEX = ctypes.addressof(_unlocked)
-IN_NEW_THREADS = _address(_do_all_in_new_threads)
-MOST = numba.config.NUMBA_NUM_THREADS
+_shared = (ctypes.c_uint64 * 4)()
+MUTEX, SHARED = ctypes.addressof(_unlocked), ctypes.addressof(_shared)
 
 
-@kept(numba.njit, parallel=True, **OPTIONS)
-def _do_all(job, count, size, data, position):
-    for i in numba.prange(count):
-        _call(job, (np.int32(i), data + np.uint64(i) * size, position))
+@numba.cfunc("void(voidptr)")
+def do_job(given):
+    """One of the jobs, by the number of the thread."""
+    shared = numba.carray(given, 4, np.uint64)
+    i = _number_of(THREAD)
+    _call(shared[0], (i, shared[2] + np.uint64(i) * shared[1], np.int32(shared[3])))
+
+
+DO_JOB = do_job.address
 
 
 @numba.cfunc("void(i4, u8, i4, u8, u8, i4)")
@@ -81,15 +90,13 @@ def run_jobs(together, job, count, size, data, position):
 
     The jobs wait for each other, so each needs a thread of its own; and their number is that of
     the memory that they work in, so the jobs of one product are done before those of another.
+    OpenMP is called directly: Numba's ``prange`` takes Python's lock for a moment, which NumPy
+    keeps during a small product, and whoever keeps it may be waiting for this one to end.
     """
     _call(LOCK, (MUTEX,))
-    if count > MOST:
-        _call(IN_NEW_THREADS, (job, count, size, data, position))
-    else:
-        mask = numba.get_num_threads()
-        numba.set_num_threads(count)
-        _do_all(job, count, size, data, position)
-        numba.set_num_threads(mask)
+    shared = numba.carray(_pointer(SHARED), 4, np.uint64)
+    shared[0], shared[1], shared[2], shared[3] = job, size, data, np.uint64(position)
+    _call(IN_PARALLEL, (DO_JOB, SHARED, np.int32(count), np.int32(0)))
     _call(UNLOCK, (MUTEX,))
 
 

@@ -99,6 +99,8 @@ class Pool:
         """Whether OpenBLAS's jobs are now run on Numba's threads, each on one of its own."""
         from minidl.backend import machine
 
+        if not machine.IN_PARALLEL:
+            return False
         thread_of = np.full(self.most, -1)
         machine.note_threads(thread_of)
         if numba().threading_layer() != "omp" or len(set(thread_of)) < self.most:

@@ -147,6 +147,30 @@ def test_products_of_several_threads_at_once():
     assert pool.threads() == 1
 
 
+def test_small_products_of_several_threads_at_once():
+    """NumPy keeps Python's lock during these, which BLAS nevertheless shares out."""
+    code = """
+import threading
+import numpy as np
+from minidl.backend.pool import one_pool
+from minidl.backend.threads import using_threads
+
+def multiply():
+    A, B = np.ones((20, 3072), np.float32), np.ones((3072, 16), np.float32)
+    for _ in range(3000):
+        assert (A @ B == 3072).all()
+
+with using_threads(2), one_pool():
+    threads = [threading.Thread(target=multiply) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+print("done")
+"""
+    assert run(code, {}).stdout == "done\n"
+
+
 def test_several_threads_may_be_the_first():
     """In a process of its own, since there is one pool for each."""
     code = (
