@@ -17,7 +17,8 @@ RUNS = {path.parent.name for path in (DOCS / "results").glob("*/report.md")}
 STUDIES = {path.stem for path in (ROOT / "experiments").glob("*.py")} & RUNS
 ALWAYS = {"PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1"}
 DATA = re.compile(
-    r"^(?:MNIST|Fashion-MNIST|CIFAR-10|CIFAR-100|stand-in|MiniLM|a network of two blocks).*$", re.MULTILINE
+    r"^(?:MNIST|Fashion-MNIST|CIFAR-10|CIFAR-100|stand-in|MiniLM|a network of two blocks).*$",
+    re.MULTILINE,
 )
 NUMBER = re.compile(r"-?\d+\.?\d*(?:e[+-]?\d+)?")
 
