@@ -1,10 +1,10 @@
-"""Kill trainings at random instants, thousands of times, and count what was lost.
+"""Kill training runs at random instants, thousands of times, and count what was lost.
 
 ``python campaigns/fault_campaign.py --kills 1000`` starts two small training runs side by side in a
 process of its own, with a checkpoint after every step, and ends it with SIGKILL at a random
 instant.  After each kill every file in the run folder is read: one that is half-written, or that
 is there under its own name and does not read, is counted.  The same command is started again and
-killed again until the trainings are done; then parameters, histories and weights files are
+killed again until the training runs are done; then parameters, histories and weights files are
 compared, bit for bit, with those of a run that nobody disturbed.  Each step that begins is
 counted, in a file beside the run folder: a training that starts over, where it should resume,
 reaches the same results, but is seen there.  With ``--full-disks`` the same on a file system with
@@ -79,7 +79,7 @@ def count_step(steps: Path) -> None:
 
 
 def study(path: Path, steps: Path) -> None:
-    """What is killed: two trainings, and a file that says what came out."""
+    """What is killed: two training runs, and a file that says what came out."""
     folder = RunFolder(path, "fault_campaign")
     cells = Cells(path, {"epochs": EPOCHS}, every=1)
     tasks = {
@@ -125,7 +125,9 @@ def undisturbed(folder: Path) -> tuple[dict[str, bytes], float]:
     seconds = time.perf_counter() - start
     done = steps.stat().st_size if steps.exists() else 0
     if status or done != STEPS:
-        raise RuntimeError(f"expected {STEPS} steps of two trainings, got {done}, status {status}")
+        raise RuntimeError(
+            f"expected {STEPS} steps of two training runs, got {done}, status {status}"
+        )
     return outcome(path), seconds
 
 
@@ -259,7 +261,7 @@ def damage_campaign(folder: Path) -> Counter[str]:
 
 
 def two_checkpoints(path: Path) -> None:
-    """Two checkpoints of a training as small as can be."""
+    """Two checkpoints of a training run as small as can be."""
     network = Network([Dense(2, 2)], 2)
     examples = Examples(np.ones((4, 2), np.float32), np.zeros(4, np.int64))
     record(

@@ -68,7 +68,7 @@ class Network:
         self.layers = self._chain.layers
         ids = [id(layer) for layer in self._chain.walk()]
         if len(set(ids)) < len(ids):
-            raise ValueError("Network: a layer stands in it twice; make a new one for each place")
+            raise ValueError("Network: a layer is in it twice; make a new one for each place")
         name_layers(self.layers)
         try:
             self._chain.output_shape(self.input_shape)

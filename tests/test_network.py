@@ -251,7 +251,7 @@ def namesakes():
 
 ERRORS = {
     "no layer": (lambda: Network([], 2), ValueError, "at least one layer, got none"),
-    "twice": (lambda: Network([TWICE, TWICE], 2), ValueError, "a layer stands in it twice"),
+    "twice": (lambda: Network([TWICE, TWICE], 2), ValueError, "a layer is in it twice"),
     "namesakes": (namesakes, ValueError, "different names, got .a. twice"),
     "a name with a dot": (
         lambda: Network({"a.b": Dense(2, 2)}, 2),
@@ -289,7 +289,7 @@ ERRORS = {
     "batch size": (
         lambda: small().predict(X, 0),
         ValueError,
-        "batch_size as a whole number",
+        "batch_size as an integer",
     ),
 }
 

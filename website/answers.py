@@ -3,7 +3,7 @@
 ``python website/answers.py`` puts them there.
 
 A page has them between ``<!-- answer of results/cifar100/report.md -->`` and ``<!-- / -->``, which
-neither the code host nor the site shows.
+neither the code host nor the site shows; a ``short answer of`` it is what comes before the colon.
 """
 
 from __future__ import annotations
@@ -12,8 +12,11 @@ import re
 from pathlib import Path
 
 DOCS = Path(__file__).parents[1] / "docs"
-PAGES = (DOCS.parent / "README.md", DOCS / "studies.md")
-PLACE = re.compile(r"(<!-- answer of (\S+) -->)(.*?)(<!-- / -->)", re.DOTALL)
+PAGES = (DOCS.parent / "README.md", DOCS / "index.md", DOCS / "studies.md")
+PLACE = re.compile(
+    r"(?P<begin><!-- (?P<short>short )?answer of (?P<report>\S+) -->).*?(?P<end><!-- / -->)",
+    re.DOTALL,
+)
 ANSWER = re.compile(r"^\*\*((?:Yes|No).*)\*\*$", re.MULTILINE)
 
 
@@ -25,7 +28,14 @@ def answer(report: Path) -> str:
 
 def filled(text: str) -> str:
     """The text of a page with the answers as the reports give them now."""
-    return PLACE.sub(lambda place: f"{place[1]}{answer(DOCS / place[2])}{place[4]}", text)
+    return PLACE.sub(_filled, text)
+
+
+def _filled(place: re.Match[str]) -> str:
+    said = answer(DOCS / place["report"])
+    if place["short"]:
+        said = said.partition(":")[0]
+    return f"{place['begin']}{said}{place['end']}"
 
 
 def main() -> None:

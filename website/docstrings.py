@@ -13,11 +13,24 @@ ENTRY = re.compile(r"^(\S.*)\n?((?:[ ]{4}.*\n?)*)", re.MULTILINE)
 
 
 class AsMarkdown(griffe.Extension):
-    """Applied to everything that has a docstring, before it is rendered."""
+    """Applied to everything, before it is rendered.
+
+    What a package exports is shown once, in the file where it is written.
+    """
 
     def on_instance(self, *, obj: griffe.Object, **kwargs: Any) -> None:
         if obj.docstring is not None:
             obj.docstring.value = as_markdown(obj.docstring.value)
+
+    def on_package(self, *, pkg: griffe.Module, **kwargs: Any) -> None:
+        _hide_exports(pkg)
+
+
+def _hide_exports(module: griffe.Module) -> None:
+    module.exports = None
+    for inner in module.modules.values():
+        if not inner.is_alias:
+            _hide_exports(inner)
 
 
 def as_markdown(text: str) -> str:

@@ -24,11 +24,9 @@ LARGEST = sys.float_info.max
 
 
 def whole(owner: object, name: str, value: Any, least: int = 1) -> int:
-    """``value`` as a whole number from ``least``."""
+    """``value`` as an integer from ``least``."""
     if not _is(value, Integral) or value < least:
-        raise ValueError(
-            f"{owner}: expected {name} as a whole number from {least}, got {shown(value)}"
-        )
+        raise ValueError(f"{owner}: expected {name} as an integer from {least}, got {shown(value)}")
     return int(value)
 
 
@@ -167,14 +165,14 @@ def like(owner: object, name: str, value: Any, other: Any) -> None:
 
 
 def indices(owner: str, name: str, value: Any, count: int) -> np.ndarray:
-    """``value`` as an array (n,) of whole numbers from 0 to ``count`` - 1.
+    """``value`` as an array (n,) of integers from 0 to ``count`` - 1.
 
     A place that is not there would be another one in silence: ``take`` cuts it off, and a
     GPU starts anew.
     """
     found = np.asarray(to_numpy(value))
     if found.ndim != 1 or found.dtype.kind not in "iu":
-        raise ValueError(f"{owner}: expected {name} as whole numbers (n,), got {shown(found)}")
+        raise ValueError(f"{owner}: expected {name} as integers (n,), got {shown(found)}")
     if found.size and not 0 <= found.min() <= found.max() < count:
         raise ValueError(
             f"{owner}: expected {name} from 0 to {count - 1}, got {found.min()} to {found.max()}"

@@ -4,7 +4,7 @@ It has the shape of the job (100 classes, 32×32 colour bytes, 50,000 training a
 test images) and, for a dense network, about its difficulty. It has nothing else of it:
 figures obtained on it are figures about it.
 
-Each image is, in whole numbers so that every machine draws the same bytes,
+Each image is, in integers so that every machine draws the same bytes,
 
     120 + (gain · look + other · background + 20 · noise) / 64 + tint + brightness
 

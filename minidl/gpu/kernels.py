@@ -154,7 +154,7 @@ def _launch(name: str, *arguments: Any) -> None:
     _compiled(namespace(arguments[-1]), name)(*arguments)
 
 
-# -- what stands in for the lines of the CPU, by their qualified name ------------------------
+# -- what replaces the lines of the CPU, by their qualified name -----------------------------
 
 
 def _has_kernel(f: Any) -> bool:
@@ -209,7 +209,7 @@ FUSED: dict[str, Callable[..., Any]] = {
 
 
 def run(function: Any, arguments: tuple[Any, ...]) -> Any:
-    """What stands in for ``function`` on a GPU: one of ``FUSED``, or the kernel of a loop."""
+    """What replaces ``function`` on a GPU: one of ``FUSED``, or the kernel of a loop."""
     if function.__qualname__ in FUSED:
         return FUSED[function.__qualname__](*arguments)
     return _run_loop(function.__wrapped__, arguments)

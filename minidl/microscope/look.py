@@ -24,7 +24,7 @@ from minidl.propagation import layer_factors
 
 UNITS = 16  # of a layer, as pictures and with histograms of their own
 WEIGHTS = 24_576  # in a layer's pictures: those of 8 colour images of 32 × 32
-LEVELS = 127  # a picture is made of whole numbers from −127 to 127
+LEVELS = 127  # a picture is made of integers from −127 to 127
 BINS = 40  # of a histogram, and one more on either side for everything beyond
 LIMIT = 10.0  # values are counted, and functions drawn, from −10 to 10
 CURVE = np.linspace(-LIMIT, LIMIT, 201)  # where f and f' are drawn
@@ -45,7 +45,7 @@ GRADIENT_EDGES = np.concatenate([[0.0], np.logspace(-10, 2, BINS + 1), [math.inf
 class LayerLook:
     """One layer with weights on the batch: some of its units, and figures of all of them.
 
-    A unit of a convolution is a channel.  Pictures are whole numbers: ``W * W_scale`` is right
+    A unit of a convolution is a channel.  Pictures are integers: ``W * W_scale`` is right
     to half a level, 0.4% of the unit's largest weight.  Row 0 of the counts is of all units
     together, the others are of those ``shown``.
     """
@@ -105,7 +105,7 @@ def look_at(
     """Run ``x`` ``(N, …)`` forward and backward, as :func:`minidl.probe` does, and look.
 
     The loss is *summed* over the batch.  The network computes as in inference and its
-    ``dtheta`` is overwritten; nothing that a training reads is changed.  Of attention the first
+    ``dtheta`` is overwritten; nothing that training reads is changed.  Of attention the first
     sentence is kept; ``vocabulary`` has the words of its tokens.
     """
     value, dlogits = loss(network.forward(x), targets, "sum")

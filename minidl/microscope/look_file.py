@@ -38,7 +38,7 @@ class LookError(ValueError):
 class Recorder:
     """Keeps looks in ``folder``, which is made and its own: ``epoch-0000.npz``, …
 
-    A look that is there is replaced, so that a training which goes on from an earlier epoch
+    A look that is there is replaced, so that a training run which goes on from an earlier epoch
     may look again.  ``vocabulary`` has the words of the tokens of a network of sentences.
     """
 

@@ -111,7 +111,7 @@ def _shown(look: Look) -> dict[str, Any]:
 
 
 def _layer(layer: LayerLook) -> dict[str, Any]:
-    """Whole numbers of a byte in base64, all others as they are."""
+    """Integers of a byte in base64, all others as they are."""
     return {
         **{
             key: getattr(layer, key)

@@ -101,7 +101,7 @@ class Chart:
     scales: Sequence[str] = ("linear",)  # of y: "linear", "log"; the first one is shown first
     from_zero: bool = True  # a linear scale of y includes 0
     name: str = ""  # of the file; made from the title where it is empty
-    joined: bool = False  # names along x stand in an order: a line joins their dots
+    joined: bool = False  # names along x have an order: a line joins their dots
 
     def __post_init__(self) -> None:
         if not self.series:

@@ -39,7 +39,7 @@ def inline(text: str) -> str:
 
 
 def markdown_table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """A table of GitHub's Markdown; what stands in a cell cannot break out of it."""
+    """A table of GitHub's Markdown; what is in a cell cannot break out of it."""
     expect_columns(head, rows)
     lines = [_row(head), "|" + "---|" * len(head)]
     return "\n".join(lines + [_row(row) for row in rows])

@@ -26,7 +26,7 @@ class Part(Protocol):
 
 
 class Told(Part, Protocol):
-    """A part that can stand in a text as well."""
+    """A part that a text can hold as well."""
 
     def markdown(self) -> str:
         """The same as Markdown; empty where it has nothing to say there."""

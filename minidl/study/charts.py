@@ -21,7 +21,7 @@ PROBED = "after each epoch, on the first training images"
 GRADIENT = "mean |∂L/∂θ|"
 PER_CENT = "accuracy, %"
 
-Block = Mapping[str, Any]  # one network of one run, as it stands in a summary
+Block = Mapping[str, Any]  # one network of one run, as it is in a summary
 
 
 @dataclass(frozen=True)

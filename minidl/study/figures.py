@@ -49,7 +49,7 @@ def drawn(chart: Chart, stamp: str = "") -> Figure:
     varying = {key for key in choices[0] if len({where[key] for where in choices}) > 1}
     panels = list({s.panel: None for s in chart.series})
     size = (6.4, 3.7) if len(panels) == 1 else (4.2 if len(panels) == 2 else 3.3, 2.9)
-    # many panels of the only choice stand in several rows
+    # many panels of the only choice are in several rows
     columns = min(len(panels), MOST_COLUMNS) if len(choices) == 1 else len(panels)
     rows = len(choices) * -(-len(panels) // columns)
     title = f"{chart.title}\n{stamp}" if stamp else chart.title

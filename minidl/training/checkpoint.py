@@ -70,7 +70,7 @@ class Saved:
     t: int  # steps of the optimizer
     learning_rate: float
     slots: dict[str, np.ndarray]  # the optimizer's vectors, (P,) each; none before its first step
-    generators: list[str]  # JSON, whose whole numbers may have 128 bits
+    generators: list[str]  # JSON, whose integers may have 128 bits
     kept: dict[str, msgspec.Raw]
 
 
@@ -375,7 +375,7 @@ COUNTS = ("t", "is_ahead")  # what changes as an optimizer or an augmentation is
 
 
 def generators_of(step: TrainingStep, rng: np.random.Generator) -> Iterator[np.random.Generator]:
-    """Every source of randomness of a training: order, dropout, augmentation."""
+    """Every source of randomness of a training run: order, dropout, augmentation."""
     yield rng
     for owner in step.drawing():
         assert owner.rng is not None

@@ -28,7 +28,7 @@ class NonFiniteLoss(FloatingPointError):
 
 
 class TrainingStep:
-    """The steps of a training, and the loss of each example as its batch was judged."""
+    """The steps of a training run, and the loss of each example as its batch was judged."""
 
     leads: bool = True  # whether this process shows and keeps what the training gives
     stop: threading.Event | None = None  # once it is set, the training is to stop

@@ -39,7 +39,7 @@ def test_balanced_and_shuffled(small):
 
 
 def test_golden():
-    """Whole numbers throughout, so that every machine agrees."""
+    """Integers throughout, so that every machine agrees."""
     made = generate(seed=0, train=700, test=300)
     digest = hashlib.sha256()
     for split in (made.train, made.test):
@@ -101,9 +101,9 @@ def test_sums_stay_within_int16(monkeypatch, small):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((-1, 10, 10), "seed as a whole number from 0, got -1"),
-        ((0, 0, 10), "train as a whole number from 1, got 0"),
-        ((0, 10, 0), "test as a whole number from 1, got 0"),
+        ((-1, 10, 10), "seed as an integer from 0, got -1"),
+        ((0, 0, 10), "train as an integer from 1, got 0"),
+        ((0, 10, 0), "test as an integer from 1, got 0"),
     ],
 )
 def test_arguments(arguments, message):

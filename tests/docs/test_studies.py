@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import answers
 import pytest
-from docs_text import DOCS
+from docs_text import DOCS, ROOT
 from report_page import STUDIES, study
 
 REPORTS = sorted(report.relative_to(DOCS).as_posix() for report in DOCS.glob("results/*/report.md"))
@@ -15,12 +15,12 @@ pages = pytest.mark.parametrize("page", answers.PAGES, ids=lambda path: path.nam
 def test_each_report_is_linked_and_answers_as_it_does_now(page):
     text = page.read_text("utf-8")
     assert answers.filled(text) == text, "python website/answers.py"
-    assert sorted(place[2] for place in answers.PLACE.finditer(text)) == REPORTS
+    assert sorted(place["report"] for place in answers.PLACE.finditer(text)) == REPORTS
     for report in REPORTS:
         assert f"{report})" in text
 
 
-@pages
+@pytest.mark.parametrize("page", [ROOT / "README.md", DOCS / "studies.md"], ids=lambda p: p.name)
 @pytest.mark.parametrize("name", STUDIES)
 def test_the_published_work_is_named(name, page):
     work, text = study(name).work, page.read_text("utf-8")

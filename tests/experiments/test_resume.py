@@ -1,4 +1,4 @@
-"""The main experiment broken off from outside, and started again with the same command."""
+"""The main experiment interrupted from outside, and started again with the same command."""
 
 from __future__ import annotations
 

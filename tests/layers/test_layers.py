@@ -313,8 +313,8 @@ ERRORS = {
         ValueError,
         r"expected dy \(2, 2\)",
     ),
-    "n_in 0": (lambda: Dense(0, 3), ValueError, "n_in as a whole number from 1, got 0"),
-    "n_out 2.5": (lambda: Dense(2, 2.5), ValueError, "n_out as a whole number from 1, got 2.5"),
+    "n_in 0": (lambda: Dense(0, 3), ValueError, "n_in as an integer from 1, got 0"),
+    "n_out 2.5": (lambda: Dense(2, 2.5), ValueError, "n_out as an integer from 1, got 2.5"),
     "not written": (lambda: Layer().forward(X), NotImplementedError, "^$"),
     "backward not written": (lambda: Layer().backward(X), NotImplementedError, "^$"),
 }

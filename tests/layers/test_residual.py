@@ -327,7 +327,7 @@ ERRORS = {
     ),
     "twice": (
         lambda: Network([TWICE, Residual([TWICE])], 4),
-        "a layer stands in it twice; make a new one for each place",
+        "a layer is in it twice; make a new one for each place",
     ),
 }
 

@@ -1,4 +1,4 @@
-"""Claims judged on published figures and on ours, and the figures of trainings as data."""
+"""Claims judged on published figures and on ours, and the figures of training runs as data."""
 
 import json
 import time

@@ -1,4 +1,4 @@
-"""Small trainings of 65 examples that ranks share, and what each leaves.
+"""Small training runs of 65 examples that ranks share, and what each leaves.
 
 As a program, under ``mpiexec``, it does those that its arguments name, and rank 0 writes them::
 

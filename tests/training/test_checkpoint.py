@@ -1,4 +1,4 @@
-"""A training that is broken off anywhere and goes on ends as if it had not been."""
+"""A training run that is interrupted anywhere and resumed ends as if it had not been."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def train_once(
     order: np.random.Generator | int = 3,
     graph: bool = True,
 ):
-    """All that a training leaves: parameters, state, and what was seen of its epochs."""
+    """All that a training run leaves: parameters, state, and what was seen of its epochs."""
     net = network(device)
     kept = History()
     if checkpoint is not None:

@@ -70,7 +70,7 @@ Outcomes = dict[tuple[str, str], Outcome]  # by experiment, and S or function
 
 @dataclass(frozen=True)
 class Training:
-    """What all trainings of one seed have in common."""
+    """What all training runs of one seed have in common."""
 
     size: Size
     train: Examples

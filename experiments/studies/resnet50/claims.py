@@ -39,7 +39,7 @@ FAR = 10  # points of accuracy
 VANISHES = "With Adam on MNIST, gradients vanish with various activation functions"
 SEEDS = "Beyond the study: with Adam on MNIST, functions differ by more than seeds do"
 
-Block = Mapping[str, Any]  # one training run, as it stands in a summary
+Block = Mapping[str, Any]  # one training run, as it is in a summary
 Networks = Mapping[str, Sequence[Block]]  # by function: a block for each seed
 
 

@@ -1,0 +1,15 @@
+"""Pages that have the width of the window: their list of contents is the page.
+
+MkDocs calls ``on_page_markdown``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+HIDDEN = {"index.md": ["navigation", "toc"], "gallery.md": ["toc"]}
+
+
+def on_page_markdown(markdown: str, page: Any, **kwargs: Any) -> None:
+    if page.file.src_uri in HIDDEN:
+        page.meta["hide"] = HIDDEN[page.file.src_uri]
