@@ -81,7 +81,7 @@ def _checked(name: str, array: Array, classes: int) -> np.ndarray:
     array = to_numpy(array)
     if array.ndim != 1 or array.dtype.kind not in "iu" or not len(array):
         raise ValueError(
-            f"confusion_matrix: expected {name} as integers (N,) with N of at least 1, "
+            f"confusion_matrix: expected {name} to be integers (N,) with N of at least 1, "
             f"got {array.dtype} {array.shape}"
         )
     if array.min() < 0 or array.max() >= classes:
@@ -232,6 +232,6 @@ def class_report(labels: Array, predictions: Array, names: Sequence[str]) -> Cla
     """The :class:`ClassReport` of predictions ``(N,)`` for labels ``(N,)``; ``names[label]``."""
     if not isinstance(names, Sequence) or not all(isinstance(name, str) for name in names):
         raise ValueError(
-            f"class_report: expected names as one string for each class, got {checks.shown(names)}"
+            f"class_report: expected names to be one string for each class, got {checks.shown(names)}"
         )
     return ClassReport(tuple(names), confusion_matrix(labels, predictions, len(names)))

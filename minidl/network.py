@@ -140,7 +140,7 @@ class Network:
         batch_size = checks.whole("predict", "batch_size", batch_size)
         checks.array("predict", "x", x)
         if x.dtype.kind not in "iuf":
-            raise ValueError(f"predict: expected x as an array of numbers, got {x.dtype}")
+            raise ValueError(f"predict: expected x to be an array of numbers, got {x.dtype}")
         self.expect_values(x)
         shorter = x.shape[1:] if self.takes_integers else None
         *_, (_, shape) = self.with_shapes(1, shorter)

@@ -256,7 +256,7 @@ ERRORS = {
     "a name with a dot": (
         lambda: Network({"a.b": Dense(2, 2)}, 2),
         ValueError,
-        "expected the name of a layer as a string without a dot, got 'a.b'",
+        "expected the name of a layer to be a string without a dot, got 'a.b'",
     ),
     "a name that is none": (lambda: Network({1: Dense(2, 2)}, 2), ValueError, "a dot, got 1"),
     "no layer by name": (lambda: Network({}, 2), ValueError, "at least one layer, got none"),
@@ -302,7 +302,7 @@ def test_errors_say_what_was_expected(call, kind, message):
 
 def test_arrays_of_another_device_are_refused(monkeypatch):
     pretended_cupy.install(monkeypatch)
-    with pytest.raises(TypeError, match="expected x as a cupy array"):
+    with pytest.raises(TypeError, match="expected x to be a cupy array"):
         small(device="cuda").forward(X)
 
 

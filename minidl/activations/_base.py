@@ -59,7 +59,7 @@ class Activation:
         """Raise unless it has the shape of ``z``: NumPy would stretch it in silence."""
         if getattr(array, "shape", None) != z.shape:
             raise ValueError(
-                f"{self.name}: expected {name} as an array {z.shape} like z, "
+                f"{self.name}: expected {name} to be an array {z.shape} like z, "
                 f"got {checks.shown(array)}"
             )
 

@@ -26,7 +26,7 @@ LARGEST = sys.float_info.max
 def whole(owner: object, name: str, value: Any, least: int = 1) -> int:
     """``value`` as an integer from ``least``."""
     if not _is(value, Integral) or value < least:
-        raise ValueError(f"{owner}: expected {name} as an integer from {least}, got {shown(value)}")
+        raise ValueError(f"{owner}: expected {name} to be an integer >= {least}, got {shown(value)}")
     return int(value)
 
 
@@ -46,8 +46,8 @@ def share(owner: object, name: str, value: Any) -> float:
 
 
 def below_one(owner: object, name: str, value: Any) -> float:
-    """``value`` as a number from 0 up to but not 1."""
-    return _number(owner, name, value, lambda v: 0 <= v < 1, "from 0 up to but not 1")
+    """``value`` as a number >= 0 and < 1."""
+    return _number(owner, name, value, lambda v: 0 <= v < 1, ">= 0 and < 1")
 
 
 def finite(owner: object, name: str, value: Any) -> float:
@@ -58,7 +58,7 @@ def finite(owner: object, name: str, value: Any) -> float:
 def flag(owner: object, name: str, value: Any) -> bool:
     """``value`` as True or False: a string is always true, which is never meant."""
     if not isinstance(value, bool | np.bool_):
-        raise ValueError(f"{owner}: expected {name} as True or False, got {shown(value)}")
+        raise ValueError(f"{owner}: expected {name} to be True or False, got {shown(value)}")
     return bool(value)
 
 
@@ -68,7 +68,7 @@ def generator(owner: object, rng: Any) -> np.random.Generator:
         return rng
     if not _is(rng, Integral) or rng < 0:
         raise ValueError(
-            f"{owner}: expected rng as a numpy.random.Generator or a seed from 0, got {shown(rng)}"
+            f"{owner}: expected rng to be a numpy.random.Generator or a seed >= 0, got {shown(rng)}"
         )
     return np.random.default_rng(int(rng))
 
@@ -95,7 +95,7 @@ def array(owner: object, name: str, value: Any) -> None:
     """Raise unless ``value`` is an array of NumPy or CuPy."""
     if not is_array(value):
         raise ValueError(
-            f"{owner}: expected {name} as a NumPy or CuPy array, got {type(value).__name__}"
+            f"{owner}: expected {name} to be a NumPy or CuPy array, got {type(value).__name__}"
             f"{_way_to_array(name, value)}"
         )
 
@@ -127,7 +127,7 @@ def floats(owner: object, name: str, value: Any) -> None:
     array(owner, name, value)
     if value.dtype.kind != "f":
         raise ValueError(
-            f"{owner}: expected {name} as an array of floating-point numbers, got {value.dtype}; "
+            f"{owner}: expected {name} to be an array of floating-point numbers, got {value.dtype}; "
             f"convert it with {name}.astype('float32')"
         )
 
@@ -137,7 +137,7 @@ def integers(owner: object, name: str, value: Any) -> None:
     array(owner, name, value)
     if value.dtype.kind not in "iu":
         raise ValueError(
-            f"{owner}: expected {name} as an array of integers, got {value.dtype}; "
+            f"{owner}: expected {name} to be an array of integers, got {value.dtype}; "
             "a tokenizer gives the tokens of a sentence as such"
         )
 
@@ -147,7 +147,7 @@ def beside(owner: object, name: str, value: Any, other: Any) -> None:
     if type(value) is not type(other):
         here, there = (namespace(a).__name__ for a in (other, value))
         raise TypeError(
-            f"{owner}: expected {name} as a {here} array, got {type(value).__name__} "
+            f"{owner}: expected {name} to be a {here} array, got {type(value).__name__} "
             f"({there}); move it with device.asarray({name})"
         )
 
@@ -172,7 +172,7 @@ def indices(owner: str, name: str, value: Any, count: int) -> np.ndarray:
     """
     found = np.asarray(to_numpy(value))
     if found.ndim != 1 or found.dtype.kind not in "iu":
-        raise ValueError(f"{owner}: expected {name} as integers (n,), got {shown(found)}")
+        raise ValueError(f"{owner}: expected {name} to be integers (n,), got {shown(found)}")
     if found.size and not 0 <= found.min() <= found.max() < count:
         raise ValueError(
             f"{owner}: expected {name} from 0 to {count - 1}, got {found.min()} to {found.max()}"

@@ -67,7 +67,7 @@ def extract(archive: Path, members: Mapping[str, int], folder: Path, say: bool =
                 size = missing.pop(member.name)
                 if member.size != size or not member.isreg() or member.issparse():
                     raise CorruptDataset(
-                        f"{archive}: expected {member.name} as a file of {size:,} bytes, "
+                        f"{archive}: expected {member.name} to be a file of {size:,} bytes, "
                         f"got {member.size:,} bytes (type {member.type!r})"
                     )
                 _write(archive, tar.extractfile(member), size, folder / member.name)

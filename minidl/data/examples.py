@@ -265,7 +265,7 @@ def _numbers(name: str, values: Sequence[float]) -> tuple[float, ...]:
     given = np.asarray(values)
     if given.ndim != 1 or given.dtype.kind not in "iuf":
         raise ValueError(
-            f"Examples: expected {name} as one number for each channel, got {checks.shown(values)}"
+            f"Examples: expected {name} to be one number for each channel, got {checks.shown(values)}"
         )
     return tuple(map(float, values))
 

@@ -62,7 +62,7 @@ class Sentences(Examples):
     def check_inputs(self, inputs: Array) -> None:
         if inputs.dtype.kind not in "iu" or inputs.ndim != 2 or not inputs.shape[1]:
             raise ValueError(
-                f"Sentences: expected inputs as integers (N, T), got {inputs.dtype} {inputs.shape}"
+                f"Sentences: expected inputs to be integers (N, T), got {inputs.dtype} {inputs.shape}"
             )
         if int(inputs.min()) < 0:
             raise ValueError(f"Sentences: expected tokens from 0, got {int(inputs.min())}")

@@ -49,7 +49,7 @@ class WordPiece:
     def __init__(self, vocabulary: Sequence[str]) -> None:
         if isinstance(vocabulary, str) or not isinstance(vocabulary, Sequence):
             raise ValueError(
-                "WordPiece: expected vocabulary as a list of tokens, got "
+                "WordPiece: expected vocabulary to be a list of tokens, got "
                 f"{checks.shown(vocabulary)}; WordPiece.of_file reads one"
             )
         self.vocabulary = tuple(vocabulary)

@@ -64,7 +64,7 @@ class ParallelStep(TrainingStep):
             )
         if self.batch_size < ranks.size:
             raise ValueError(
-                f"train: expected batch_size from {ranks.size}, an example for each rank, "
+                f"train: expected batch_size >= {ranks.size}, an example for each rank, "
                 f"got {self.batch_size}"
             )
         self.ranks = ranks

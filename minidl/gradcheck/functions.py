@@ -289,4 +289,4 @@ def _names(f: Callable[..., Any], count: int) -> list[str]:
 
 def _expect_callable(owner: str, name: str, value: Any) -> None:
     if isinstance(value, type) or not callable(value):
-        raise TypeError(f"{owner}: expected {name} as a function, got {checks.shown(value)}")
+        raise TypeError(f"{owner}: expected {name} to be a function, got {checks.shown(value)}")

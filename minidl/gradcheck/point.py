@@ -39,7 +39,7 @@ def float_point(owner: str, name: str, x: Any, rng: np.random.Generator, device:
         x = device.asarray(rng.standard_normal(shape))
     if getattr(x, "dtype", None) != np.float64 or not is_array(x):
         raise TypeError(
-            f"{owner}: expected {name} as a float64 array or a shape, got "
+            f"{owner}: expected {name} to be a float64 array or a shape, got "
             f"{getattr(x, 'dtype', type(x).__name__)}; float32 has too few digits for a "
             "numeric derivative"
         )

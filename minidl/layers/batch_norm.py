@@ -90,7 +90,7 @@ class BatchNorm(Channelwise):
     Parameters
     ----------
     channels : C of the input (N, C) or (N, C, H, W)
-    momentum : from 0 up to but not 1
+    momentum : >= 0 and < 1
     epsilon : above 0
     """
 

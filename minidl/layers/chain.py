@@ -98,7 +98,7 @@ def checked_layers(owner: str, layers: Any) -> list[Layer]:
 def _checked_name(owner: str, name: Any) -> str:
     if not isinstance(name, str) or not name or "." in name:
         raise ValueError(
-            f"{owner}: expected the name of a layer as a string without a dot, "
+            f"{owner}: expected the name of a layer to be a string without a dot, "
             f"got {checks.shown(name)}"
         )
     return name

@@ -77,7 +77,7 @@ class SelfAttention(Layer):
         self.heads = checks.whole("SelfAttention", "heads", heads)
         if self.features % self.heads:
             raise ValueError(
-                f"SelfAttention: expected features as a multiple of the heads, "
+                f"SelfAttention: expected features to be a multiple of the heads, "
                 f"got {features} for {heads} heads"
             )
         if not (tokens is None or isinstance(tokens, Embedding) or hasattr(tokens, "mask")):

@@ -231,23 +231,23 @@ def _sizes(config: Any) -> BertSizes:
         value = config.get(theirs)
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
             raise PretrainedError(
-                f"expected {theirs} in {CONFIG} as an integer from 1, got {_shown(value)}"
+                f"expected {theirs} in {CONFIG} to be an integer >= 1, got {_shown(value)}"
             )
         found[ours] = value
     function = config.get("hidden_act", "gelu")
     if function not in FUNCTIONS:
         raise PretrainedError(
-            f"expected hidden_act in {CONFIG} as one of {', '.join(FUNCTIONS)}, "
+            f"expected hidden_act in {CONFIG} to be one of {', '.join(FUNCTIONS)}, "
             f"got {_shown(function)}"
         )
     padding, epsilon = config.get("pad_token_id", 0), config.get("layer_norm_eps", 1e-12)
     if not isinstance(padding, int) or not 0 <= padding < found["vocabulary"]:
-        raise PretrainedError(f"expected pad_token_id as a token, got {_shown(padding)}")
+        raise PretrainedError(f"expected pad_token_id to be a token, got {_shown(padding)}")
     if not isinstance(epsilon, float) or not 0 < epsilon < 1:
         raise PretrainedError(f"expected layer_norm_eps from 0 to 1, got {_shown(epsilon)}")
     if found["features"] % found["heads"]:
         raise PretrainedError(
-            f"expected hidden_size {found['features']} as a multiple of num_attention_heads "
+            f"expected hidden_size {found['features']} to be a multiple of num_attention_heads "
             f"{found['heads']}"
         )
     return BertSizes(**found, activation=FUNCTIONS[function], padding=padding, epsilon=epsilon)

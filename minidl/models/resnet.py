@@ -190,7 +190,7 @@ def _channels(width: float) -> int:
     channels = 64 * checks.positive("resnet", "width", width)
     if not channels.is_integer():
         raise ValueError(
-            f"resnet: expected width as a factor that makes 64 channels an integer, got {width}, "
+            f"resnet: expected width to be a factor that makes 64 channels an integer, got {width}, "
             f"which makes them {channels:g}; try 1/4 or 1/2"
         )
     return int(channels)

@@ -121,6 +121,6 @@ def _series(owner: str, name: str, values: ArrayLike) -> np.ndarray:
         found = np.empty((0, 0))
     if found.ndim != 1:
         raise ValueError(
-            f"{owner}: expected {name} as a row of numbers, got {checks.shown(values)}"
+            f"{owner}: expected {name} to be a row of numbers, got {checks.shown(values)}"
         )
     return found

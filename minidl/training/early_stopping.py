@@ -53,7 +53,7 @@ class EarlyStopping:
         checks.instance("EarlyStopping.update", "network", network, Network)
         if not isinstance(value, Real):
             raise ValueError(
-                f"EarlyStopping.update: expected value as a number, got {checks.shown(value)}"
+                f"EarlyStopping.update: expected value to be a number, got {checks.shown(value)}"
             )
         self.epoch += 1
         if value + self.min_delta < self.best:  # false for NaN

@@ -87,7 +87,7 @@ def fit(
     checks.instance("fit", "optimizer", optimizer, Optimizer)
     if not (schedule is None or callable(schedule)):
         raise ValueError(
-            f"fit: expected schedule as a function of the epochs done, got {checks.shown(schedule)}"
+            f"fit: expected schedule to be a function of the epochs done, got {checks.shown(schedule)}"
         )
     examples, held_out = _parts(x, y, validation, rng)
     check_parts("fit", network, examples, loss)

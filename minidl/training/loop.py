@@ -147,7 +147,7 @@ def train(
     check_parts("train", network, examples, loss)
     checks.instance("train", "optimizer", optimizer, Optimizer)
     if isinstance(augment, type) or not (augment is None or callable(augment)):
-        raise ValueError(f"train: expected augment as a function, got {checks.shown(augment)}")
+        raise ValueError(f"train: expected augment to be a function, got {checks.shown(augment)}")
     checks.flag("train", "local_statistics", local_statistics)
     parts = (network, examples, loss, optimizer, batch_size, augment)
     with network.device.enough_memory():

@@ -113,7 +113,7 @@ def by_step(optimizer: OptimizerT, schedule: Callable[[int], float]) -> Optimize
     checks.instance("by_step", "optimizer", optimizer, Optimizer)
     if not callable(schedule):
         raise ValueError(
-            f"by_step: expected schedule as a function of the steps done, got "
+            f"by_step: expected schedule to be a function of the steps done, got "
             f"{checks.shown(schedule)}"
         )
     coefficients = optimizer.coefficients

@@ -113,7 +113,7 @@ def test_the_views_are_not_changed_by_the_next_batch():
     [
         (
             lambda: Augmentation(-1),
-            "expected padding as an integer from 0, got -1",
+            "expected padding to be an integer >= 0, got -1",
         ),
         (lambda: Augmentation()(IMAGES[0]), r"expected images \(N, C, H, W\), got \(3, 4, 5\)"),
     ],

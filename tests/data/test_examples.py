@@ -67,7 +67,7 @@ def test_the_first_examples_are_no_copy():
     assert first.divisor == 2
     assert np.shares_memory(first.inputs, IMAGES)
     assert len(examples.first(100)) == 4
-    with pytest.raises(ValueError, match=r"Examples\.first: expected n as an integer from 1"):
+    with pytest.raises(ValueError, match=r"Examples\.first: expected n to be an integer >= 1"):
         examples.first(0)
 
 
@@ -216,7 +216,7 @@ ERRORS = {
         lambda: Examples(COLOURED, np.arange(5), mean=(0, math.nan, 0), std=STD),
         "finite means and stds above 0, got mean .*nan",
     ),
-    "split none": (lambda: Examples(IMAGES, LABELS).split(0), "n as an integer from 1, got 0"),
+    "split none": (lambda: Examples(IMAGES, LABELS).split(0), "n to be an integer >= 1, got 0"),
     "split all": (lambda: Examples(IMAGES, LABELS).split(4), "n from 1 to 3, got 4"),
     "stratify floats": (
         lambda: Examples(IMAGES, LABELS + 0.5).split(2, stratify=True),

@@ -101,9 +101,9 @@ def test_sums_stay_within_int16(monkeypatch, small):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((-1, 10, 10), "seed as an integer from 0, got -1"),
-        ((0, 0, 10), "train as an integer from 1, got 0"),
-        ((0, 10, 0), "test as an integer from 1, got 0"),
+        ((-1, 10, 10), "seed to be an integer >= 0, got -1"),
+        ((0, 0, 10), "train to be an integer >= 1, got 0"),
+        ((0, 10, 0), "test to be an integer >= 1, got 0"),
     ],
 )
 def test_arguments(arguments, message):

@@ -45,7 +45,7 @@ def test_by_hand():
         (lambda: WordPiece("the a"), "vocabulary as a list of tokens, got 'the a'"),
         (lambda: WordPiece(["the"]), r"expected \[PAD\], \[UNK\], \[CLS\], \[SEP\] in the voc"),
         (lambda: WordPiece(VOCABULARY).encode(b"the"), "a sentence as text, got b'the'"),
-        (lambda: WordPiece(VOCABULARY).encode("the", 1), "longest as an integer from 2, got 1"),
+        (lambda: WordPiece(VOCABULARY).encode("the", 1), "longest to be an integer >= 2, got 1"),
     ],
 )
 def test_what_is_refused(call, message):

@@ -124,7 +124,7 @@ def test_size_of_the_command_line():
 def test_wrong_options(capsys):
     with pytest.raises(SystemExit):
         STUDY.run(["--images", "0"])
-    assert "--images: expected an integer from 1, got '0'" in capsys.readouterr().err
+    assert "--images: expected an integer >= 1, got '0'" in capsys.readouterr().err
 
 
 # -- the networks -----------------------------------------------------------------------------

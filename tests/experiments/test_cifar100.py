@@ -337,8 +337,8 @@ def test_whether_dead_units_explain_the_first_layer_follows_from_the_figures(gra
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--epochs", "0"], "--epochs: expected an integer from 1, got '0'"),
-        (["--limit", "many"], "--limit: expected an integer from 1, got 'many'"),
+        (["--epochs", "0"], "--epochs: expected an integer >= 1, got '0'"),
+        (["--limit", "many"], "--limit: expected an integer >= 1, got 'many'"),
         (["--activations", "relu"], "--activations: expected two or more different"),
         (["--activations", "relu", "relu"], "--activations: expected two or more different"),
         (["--activations", "relu", "softmax"], "invalid choice: 'softmax'"),

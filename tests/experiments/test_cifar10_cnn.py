@@ -338,7 +338,7 @@ def test_series_of_a_summary():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--epochs", "0"], "--epochs: expected an integer from 1, got '0'"),
+        (["--epochs", "0"], "--epochs: expected an integer >= 1, got '0'"),
         (["--plateau-seeds", "-1"], "--plateau-seeds: expected 0 or more, got -1"),
     ],
 )

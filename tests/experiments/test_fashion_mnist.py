@@ -293,8 +293,8 @@ def test_what_ran_beside_a_run_stands_in_its_summary(changed, expected):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--epochs", "0"], "--epochs: expected an integer from 1, got '0'"),
-        (["--seeds", "x"], "--seeds: expected an integer from 1, got 'x'"),
+        (["--epochs", "0"], "--epochs: expected an integer >= 1, got '0'"),
+        (["--seeds", "x"], "--seeds: expected an integer >= 1, got 'x'"),
         (["--seed", "-1"], "--seed: expected 0 or more, got -1"),
     ],
 )

@@ -190,7 +190,7 @@ def test_a_network_of_tokens_takes_shorter_sentences_and_says_what_it_does_not_t
     for x, kind, message in (
         (np.pad(TOKENS, ((0, 0), (0, 1))), ValueError, r"expected input \(N, 5\), or shorter, .*6"),
         (TOKENS[:, :0], ValueError, r"expected input \(N, 5\)"),
-        (TOKENS * 1.0, ValueError, "expected x as an array of integers, got float64"),
+        (TOKENS * 1.0, ValueError, "expected x to be an array of integers, got float64"),
     ):
         with pytest.raises(kind, match=message):
             network.forward(x)

@@ -239,10 +239,10 @@ def test_it_trains_and_a_probe_is_as_in_inference():
 # -- errors -----------------------------------------------------------------------------------
 
 ERRORS = {
-    "channels": (lambda: BatchNorm(0), "BatchNorm: expected channels as an integer from 1"),
-    "half": (lambda: BatchNorm(2.5), "integer from 1, got 2.5"),
-    "momentum": (lambda: BatchNorm(2, momentum=1), "momentum from 0 up to but not 1, got 1"),
-    "nan": (lambda: BatchNorm(2, momentum=np.nan), "momentum from 0 up to but not 1, got nan"),
+    "channels": (lambda: BatchNorm(0), "BatchNorm: expected channels to be an integer >= 1"),
+    "half": (lambda: BatchNorm(2.5), "integer >= 1, got 2.5"),
+    "momentum": (lambda: BatchNorm(2, momentum=1), "momentum >= 0 and < 1, got 1"),
+    "nan": (lambda: BatchNorm(2, momentum=np.nan), "momentum >= 0 and < 1, got nan"),
     "epsilon": (lambda: BatchNorm(2, epsilon=0), "epsilon above 0, got 0"),
     "width": (
         lambda: BatchNorm(32).build()(np.zeros((64, 784), np.float32)),

@@ -249,12 +249,12 @@ ERRORS = {
     "channels": (
         lambda: Conv2D(0, 8, 3),
         ValueError,
-        "Conv2D: expected channels_in as an integer from 1, got 0",
+        "Conv2D: expected channels_in to be an integer >= 1, got 0",
     ),
     "kernel": (
         lambda: Conv2D(3, 8, 2.5),
         ValueError,
-        "the size of its windows, one number .* as an integer from 1, got 2.5",
+        "the size of its windows, one number .* to be an integer >= 1, got 2.5",
     ),
     "kernel of three": (lambda: Conv2D(3, 8, (3, 3, 3)), ValueError, r"got \(3, 3, 3\)"),
     "stride": (lambda: Conv2D(3, 8, 3, 0), ValueError, "expected stride, .* from 1, got 0"),

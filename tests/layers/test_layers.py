@@ -247,7 +247,7 @@ def test_dropout_with_rate_0_drops_nothing():
 
 @pytest.mark.parametrize("rate", [-0.1, 1, 1.5, float("nan")])
 def test_dropout_rate_out_of_range(rate):
-    with pytest.raises(ValueError, match=f"expected rate from 0 up to but not 1, got {rate}"):
+    with pytest.raises(ValueError, match=f"expected rate >= 0 and < 1, got {rate}"):
         Dropout(rate)
 
 
@@ -313,8 +313,8 @@ ERRORS = {
         ValueError,
         r"expected dy \(2, 2\)",
     ),
-    "n_in 0": (lambda: Dense(0, 3), ValueError, "n_in as an integer from 1, got 0"),
-    "n_out 2.5": (lambda: Dense(2, 2.5), ValueError, "n_out as an integer from 1, got 2.5"),
+    "n_in 0": (lambda: Dense(0, 3), ValueError, "n_in to be an integer >= 1, got 0"),
+    "n_out 2.5": (lambda: Dense(2, 2.5), ValueError, "n_out to be an integer >= 1, got 2.5"),
     "not written": (lambda: Layer().forward(X), NotImplementedError, "^$"),
     "backward not written": (lambda: Layer().backward(X), NotImplementedError, "^$"),
 }

@@ -117,9 +117,9 @@ def test_types_batches_and_no_input_gradient(make, device):
 
 
 ERRORS = {
-    "prelu": (lambda: PReLU(0), "PReLU: expected channels as an integer from 1, got 0"),
-    "apl": (lambda: APL("8", 2), "APL: expected channels as an integer from 1, got '8'"),
-    "hinges": (lambda: APL(8, 0), "APL: expected hinges as an integer from 1, got 0"),
+    "prelu": (lambda: PReLU(0), "PReLU: expected channels to be an integer >= 1, got 0"),
+    "apl": (lambda: APL("8", 2), "APL: expected channels to be an integer >= 1, got '8'"),
+    "hinges": (lambda: APL(8, 0), "APL: expected hinges to be an integer >= 1, got 0"),
     "units": (
         lambda: PReLU(4).build(dtype="float64")(X),
         r"PReLU\(4\): expected input \(N, 4\) or \(N, 4, H, W\), got \(3, 2\)",

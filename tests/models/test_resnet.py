@@ -140,9 +140,9 @@ def test_weights_start_as_torchvision_has_them():
         ({"width": 0.3}, "makes 64 channels an integer, got 0.3, which makes them 19.2"),
         ({"width": -1}, "resnet: expected width above 0, got -1"),
         ({"width": "half"}, "resnet: expected width above 0, got 'half'"),
-        ({"everywhere": "no"}, "resnet: expected everywhere as True or False, got 'no'"),
-        ({"stem_kernel": 2.5}, "resnet: expected stem_kernel as an integer from 1, got 2.5"),
-        ({"size": 0}, "each size of input_shape as an integer from 1, got 0"),
+        ({"everywhere": "no"}, "resnet: expected everywhere to be True or False, got 'no'"),
+        ({"stem_kernel": 2.5}, "resnet: expected stem_kernel to be an integer >= 1, got 2.5"),
+        ({"size": 0}, "each size of input_shape to be an integer >= 1, got 0"),
         ({"activation": "softmax"}, "Residual: expected an element-wise activation, got softmax"),
     ],
 )

@@ -59,5 +59,5 @@ def test_a_failure_stops_the_others_and_is_the_one_that_is_raised(first_fails):
 
 
 def test_jobs_from_one():
-    with pytest.raises(ValueError, match="jobs as an integer from 1, got 0"):
+    with pytest.raises(ValueError, match="jobs to be an integer >= 1, got 0"):
         side_by_side([], 0)

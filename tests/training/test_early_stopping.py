@@ -103,7 +103,7 @@ def test_in_the_loop():
     [
         (
             lambda: EarlyStopping(0),
-            "expected patience as an integer from 1, got 0",
+            "expected patience to be an integer >= 1, got 0",
         ),
         (lambda: EarlyStopping(1, -0.1), "EarlyStopping: expected min_delta of at least 0, got -0"),
         (lambda: EarlyStopping(1, math.nan), "expected min_delta of at least 0, got nan"),

@@ -136,11 +136,11 @@ def test_the_rate_set_between_epochs_is_that_of_the_next():
 
 ERRORS = {
     "rate": (lambda: StepDecay(0.0, 1), "StepDecay: expected start above 0, got 0.0"),
-    "every": (lambda: StepDecay(1.0, 0), "StepDecay: expected every as an integer from 1"),
+    "every": (lambda: StepDecay(1.0, 0), "StepDecay: expected every to be an integer >= 1"),
     "rises": (lambda: StepDecay(1.0, 1, 2.0), "expected factor from 0 to 1, got 2.0"),
     "zero": (lambda: StepDecay(1.0, 1, 0.0), "expected factor above 0, got 0.0"),
     "infinite": (lambda: CosineAnnealing(math.inf, 1), "CosineAnnealing: expected start above 0"),
-    "epochs": (lambda: CosineAnnealing(1.0, 0), "expected epochs as an integer from 1, got 0"),
+    "epochs": (lambda: CosineAnnealing(1.0, 0), "expected epochs to be an integer >= 1, got 0"),
     "end": (lambda: CosineAnnealing(0.1, 5, 0.2), "an end from 0 to the start 0.1, got 0.2"),
     "below": (lambda: CosineAnnealing(0.1, 5, -0.2), "expected end of at least 0, got -0.2"),
 }

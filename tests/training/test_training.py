@@ -389,11 +389,11 @@ def test_a_rate_that_is_too_large_ends_in_a_later_step():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: run(network(), epochs=0), "train: expected epochs as an integer from 1"),
-        (lambda: run(network(), batch_size=0), "expected batch_size as an integer from 1"),
+        (lambda: run(network(), epochs=0), "train: expected epochs to be an integer >= 1"),
+        (lambda: run(network(), batch_size=0), "expected batch_size to be an integer >= 1"),
         (
             lambda: evaluate(network(), examples(), SoftmaxCrossEntropy(), 0),
-            "evaluate: expected batch_size as an integer from 1, got 0",
+            "evaluate: expected batch_size to be an integer >= 1, got 0",
         ),
         (lambda: next(run(network(), data=Examples(IMAGES, LABELS + 1))), "labels from 0 to 2"),
         (
