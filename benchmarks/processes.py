@@ -115,7 +115,7 @@ def start_all(
     Raises
     ------
     RuntimeError
-        where the first of them, minidl, does not run.
+        if the first of them, minidl, does not run.
     """
     workers, missing = [], {}
     for name in names:

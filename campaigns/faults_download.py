@@ -101,7 +101,7 @@ def campaign(kills: int, folder: Path, seed: int = 0) -> Counter[str]:
     Raises
     ------
     RuntimeError
-        where a download that nobody disturbs does not give the file.
+        if a download that nobody disturbs does not give the file.
     """
     draw, counts = random.Random(seed), Counter[str]()
     path = folder / NAME

@@ -1,4 +1,4 @@
-"""minidl: a neural-network engine by hand, every backward pass written out.
+"""minidl: a neural-network engine written by hand, with every backward pass spelled out.
 
 Read in this order: ``activations``, ``layers`` (``dense``, ``conv2d``, …), ``losses``,
 ``initializers``, ``network``, ``optimizers``, ``loops``, ``gradcheck``, ``propagation``,

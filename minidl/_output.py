@@ -1,4 +1,4 @@
-"""Standard output of a command: what cannot be shown never costs a result."""
+"""Standard output of a command: output that cannot be shown never costs a result."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 
 class Shown:
-    """A text stream that drops what cannot be written, and remembers why in ``error``."""
+    """A text stream that drops what cannot be written, and records why in ``error``."""
 
     def __init__(self, stream: Any) -> None:
         self.stream = stream
@@ -36,11 +36,11 @@ class Shown:
 
 @contextmanager
 def dispensable_output(name: str) -> Iterator[None]:
-    """Within it, nothing that is printed raises; ``name`` is that of the command.
+    """A context in which printing never raises; ``name`` is that of the command.
 
-    A reader that has gone (``| head -1``), a full disk or a closed stream lose the output and
-    nothing else, which is said in the end on standard error.  Characters that the encoding
-    lacks are written as their escapes.
+    If the reader has gone (``| head -1``), the disk is full or the stream is closed, only the
+    output is lost, which is said at the end on standard error.  Characters that the encoding
+    lacks are escaped.
     """
     former = sys.stdout, sys.stderr
     out, err = map(_shown, former)
@@ -59,7 +59,7 @@ def dispensable_output(name: str) -> Iterator[None]:
 
 
 def _shown(stream: Any) -> Shown:
-    """``stream`` made lenient; a closed one, which Python has as None, goes nowhere."""
+    """``stream`` made lenient; a closed one, which is None in Python, discards its output."""
     if stream is None:
         stream = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 open as long as it is used
     if isinstance(stream, io.TextIOWrapper):
@@ -68,7 +68,7 @@ def _shown(stream: Any) -> Shown:
 
 
 def _give_up(stream: Shown) -> None:
-    """Let what is still buffered go nowhere, else Python ends with status 120 for it."""
+    """Discard what is still buffered, since otherwise Python exits with status 120."""
     with suppress(OSError):  # a stream of tests, which has no descriptor
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())

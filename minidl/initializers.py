@@ -1,7 +1,7 @@
 """Initial weights: each function draws an array of ``shape`` for a layer with n_in and n_out.
 
-``n_in`` and ``n_out`` count the connections into and out of one unit (a
-convolution counts its kernel).  Everything is drawn as float64 from a
+``n_in`` and ``n_out`` count the connections into and out of one unit (for a
+convolution, those of its kernel).  Everything is drawn in float64 from a
 ``numpy.random.Generator`` on the CPU and rounded afterwards, so that float32
 and float64, CPU and GPU start from the same weights.
 """
@@ -52,7 +52,7 @@ def he_normal(
 def he_normal_out(
     rng: np.random.Generator, shape: tuple[int, ...], n_in: int, n_out: int
 ) -> np.ndarray:
-    """N(0, 2 / n_out): for gradients that keep their size.  He et al., ICCV 2015, equation 14."""
+    """N(0, 2 / n_out), to preserve the size of gradients.  He et al., ICCV 2015, equation 14."""
     return rng.normal(0, math.sqrt(2 / n_out), shape)
 
 
@@ -66,16 +66,16 @@ def lecun_normal(
 def fan_in_uniform(
     rng: np.random.Generator, shape: tuple[int, ...], n_in: int, n_out: int
 ) -> np.ndarray:
-    """U(−l, l) with l = 1 / √n_in: how PyTorch starts W and b of its dense and convolution layers.
+    """U(−l, l) with l = 1 / √n_in: PyTorch's default for W and b of dense and convolution layers.
 
-    LeCun et al. (see :func:`lecun_normal`) ask for three times this variance.
+    LeCun et al. (see :func:`lecun_normal`) recommend three times this variance.
     """
     limit = 1 / math.sqrt(n_in)
     return rng.uniform(-limit, limit, shape)
 
 
 def zeros(rng: np.random.Generator, shape: tuple[int, ...], n_in: int, n_out: int) -> np.ndarray:
-    """All zeros: right for biases; weights that start so stay equal to one another."""
+    """All zeros: right for biases, but weights that are all zero stay equal to one another."""
     return np.zeros(shape)
 
 
@@ -95,7 +95,7 @@ INITIALIZERS: dict[str, Initializer] = {
 
 
 def constant(value: float) -> Initializer:
-    """The initializer that gives ``value`` everywhere, for biases: ``biases=constant(0.01)``."""
+    """The initializer that returns ``value`` everywhere, for biases: ``biases=constant(0.01)``."""
     value = checks.finite("constant", "value", value)
 
     def fill(rng: np.random.Generator, shape: tuple[int, ...], n_in: int, n_out: int) -> np.ndarray:
@@ -105,20 +105,20 @@ def constant(value: float) -> Initializer:
 
 
 def critical(activation: Any) -> tuple[Initializer, Initializer]:
-    """How W and b start at the critical point of ``activation``: N(0, σ_w²/n_in), N(0, σ_b²).
+    """Initializers of W and b at the critical point: N(0, σ_w²/n_in) and N(0, σ_b²).
 
     A signal and its gradient then keep their size through any number of wide layers::
 
         Dense(512, 512, "gelu", *critical("gelu"))
 
-    For ReLU that is :func:`he_normal` and zeros, for tanh :func:`lecun_normal` and zeros.  The
-    point is solved for, see :func:`minidl.propagation.critical_point`; ``activation`` is what
-    is taken there.
+    For ReLU these are :func:`he_normal` and zeros, for tanh :func:`lecun_normal` and zeros.  The
+    point is computed by :func:`minidl.propagation.critical_point`, which also says what
+    ``activation`` may be.
 
     Raises
     ------
     ValueError
-        where there is none, as for sigmoid.
+        if there is no critical point, as for sigmoid.
     """
     from minidl.propagation import critical_point
 
@@ -138,7 +138,7 @@ def critical(activation: Any) -> tuple[Initializer, Initializer]:
 
 
 def get_initializer(initializer: str | Initializer) -> Initializer:
-    """The function of that name; a function is returned as it is."""
+    """The function of that name; a function is returned unchanged."""
     if callable(initializer):
         return initializer
     if not isinstance(initializer, str) or initializer not in INITIALIZERS:

@@ -1,4 +1,4 @@
-"""What each layer's gradients, units and updates look like, as plain figures."""
+"""What each layer's gradients, units and updates look like, as plain statistics."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ INPUT = "the input of the network"  # a place where NaN and infinity may first a
 
 @dataclass(frozen=True)
 class GradientFigures:
-    """One parameter's gradient g, in figures over its entries."""
+    """Statistics of one parameter's gradient g over its entries."""
 
     layer: str
     parameter: str
@@ -32,18 +32,18 @@ class GradientFigures:
     l2_norm: float  # √(Σ g_i²)
     max_abs: float  # max |g_i|
     zeros: float  # share of entries that are exactly 0
-    update_ratio: float  # ‖Δθ‖ / ‖θ‖ of the last step, NaN where unknown
+    update_ratio: float  # ‖Δθ‖ / ‖θ‖ of the last step, NaN if unknown
 
 
 @dataclass(frozen=True)
 class UnitFigures:
     """One layer's units on a batch, judged by the slope f'(z) of their activation function.
 
-    A slope is flat where it is below 1% of the function's steepest, or below 0.01
-    where the function has no steepest slope (squared ReLU) or none but 0 (binary step).
-    A unit of a convolution is a channel: it is dead where its slope is flat at every
-    place of every example, and each place counts for ``saturated``.  Likewise a unit
-    of a layer on sentences: each of their tokens is such a place.
+    A slope is flat if it is below 1% of the function's steepest slope, or below 0.01
+    if that is unbounded (squared ReLU) or 0 (binary step).
+    A unit of a convolution is a channel: it is dead if its slope is flat at every
+    place of every example, and each place counts for ``saturated``.  In a layer on
+    sentences, each token is such a place.
     """
 
     layer: str
@@ -53,7 +53,7 @@ class UnitFigures:
 
 @dataclass(frozen=True)
 class Probe:
-    """All figures of one network on one batch."""
+    """All statistics of one network on one batch."""
 
     loss: float
     gradients: list[GradientFigures]
@@ -84,12 +84,12 @@ def probe(
     reduction: str = "mean",
     update: Array | None = None,
 ) -> Probe:
-    """Run ``x`` ``(N, …)`` forward and backward and look at every layer.
+    """Run ``x`` ``(N, …)`` forward and backward, and return statistics of every layer.
 
-    The network computes as in inference (no dropout) and its ``dtheta`` is
-    overwritten.  ``reduction="sum"`` looks at the gradient of the summed loss,
-    N times that of the mean.  ``update`` is Δθ ``(P,)`` of the last step, as an
-    :class:`minidl.training.Epoch` carries it, for the update-to-weight ratio.
+    The network computes as in inference (no dropout), and its ``dtheta`` is
+    overwritten.  ``reduction="sum"`` uses the gradient of the summed loss, which is
+    N times that of the mean.  ``update`` is Δθ ``(P,)`` of the last step, as in
+    :class:`minidl.training.Epoch`, for the update-to-weight ratio.
     """
     checks.instance("probe", "network", network, Network)
     checks.instance("probe", "loss", loss, Loss)
@@ -100,7 +100,7 @@ def probe(
 
 
 def expect_logits(owner: str, network: Network, loss: Loss) -> None:
-    """Warn where the last layer already applies the function that is part of the loss."""
+    """Warn if the last layer already applies the function that is part of the loss."""
     last = network.layers[-1]
     while isinstance(last, Chain):
         last = last.layers[-1]
@@ -113,7 +113,7 @@ def expect_logits(owner: str, network: Network, loss: Loss) -> None:
 
 
 def gradient_figures(network: Network, update: Array | None = None) -> list[GradientFigures]:
-    """The figures of the gradients that the network holds now, parameter by parameter."""
+    """Statistics of the network's current gradients, parameter by parameter."""
     if update is not None and np.shape(update) != network.theta.shape:
         raise ValueError(
             f"gradient_figures: expected update {network.theta.shape} as an Epoch has it, "
@@ -144,20 +144,20 @@ def _sizes(g: Array) -> tuple[float, float, float, float, float]:
 
 
 def update_ratio(value: Array, update: Array) -> float:
-    """‖Δθ‖ / ‖θ‖ of one parameter; NaN where θ is all zeros."""
+    """‖Δθ‖ / ‖θ‖ of one parameter; NaN if θ is all zeros."""
     norm, step = math.sqrt(_square_sum(value)), math.sqrt(_square_sum(update))
     return step / norm if norm > 0 else math.nan
 
 
 def _square_sum(array: Array) -> float:
-    """Σ a² in float64, which a copy of the whole array would take twice its memory for."""
+    """Σ a² in float64, without a float64 copy of the whole array."""
     xp, row, step = namespace(array), array.reshape(-1), max(piece(array), 1)
     parts = (row[i : i + step] for i in range(0, row.size, step))
     return sum(float(xp.sum(xp.square(part, dtype=np.float64))) for part in parts)
 
 
 def unit_figures(network: Network) -> list[UnitFigures]:
-    """Dead and saturated units in the last forward, for each layer with an activation function."""
+    """Dead and saturated units in the last forward pass, for each layer with an activation."""
     return [
         UnitFigures(name, float(_in_all(flat).mean()), float(flat.mean()))
         for name, flat in _flat_slopes(network)
@@ -165,11 +165,11 @@ def unit_figures(network: Network) -> list[UnitFigures]:
 
 
 def dead_units(network: Network, examples: Examples, batch_size: int = 256) -> dict[str, Array]:
-    """Which units have a flat slope for every one of the examples: (units,) bool by layer.
+    """Which units have a flat slope for every example: (units,) bool by layer.
 
     The examples go forward, ``batch_size`` at a time, as in inference, until every unit has been
-    seen to live; all of them where one is dead.  On a few dozen examples, as in :func:`probe`, a
-    unit may look dead that is not.
+    seen alive; if one is dead, all examples do.  On a few dozen examples, as in :func:`probe`, a
+    unit may look dead although it is not.
     """
     batch_size = checks.whole("dead_units", "batch_size", batch_size)
     dead: dict[str, Array] = {}
@@ -184,7 +184,7 @@ def dead_units(network: Network, examples: Examples, batch_size: int = 256) -> d
 
 
 def _flat_slopes(network: Network) -> Iterator[tuple[str, Array]]:
-    """Where f'(z) was flat in the last forward, (N, units, …), for each layer with an f."""
+    """Where f'(z) was flat in the last forward pass, (N, units, …), for each layer with an f."""
     for layer in network.walk():
         f, z = getattr(layer, "activation", None), getattr(layer, "z", None)
         if isinstance(f, Activation) and f.elementwise and z is not None:
@@ -200,7 +200,7 @@ def _in_all(flat: Array) -> Array:
 
 
 def first_nonfinite(network: Network) -> str | None:
-    """Where the last forward first met a NaN or an infinity: ``"dense_2.z"``; None if nowhere."""
+    """Where NaN or infinity first appeared in the last forward, like ``"dense_2.z"``; or None."""
     if not _finite(network.layers[0].x):
         return INPUT
     for layer in network.walk():  # in the order of the forward pass

@@ -1,6 +1,6 @@
-"""Fused loops: one text for each, whatever runs it.
+"""Fused loops: one source for each, whatever runs it.
 
-What only goes through memory, entry by entry, is written once, as a loop::
+Code that only passes over memory, entry by entry, is written once, as a loop::
 
     @loop
     def momentum(theta, g, v, eta, mu):
@@ -8,15 +8,15 @@ What only goes through memory, entry by entry, is written once, as a loop::
             v[i] = mu * v[i] + g[i]
             theta[i] -= eta * v[i]
 
-With NumPy alone ``pieces`` yields slices that fit the cache: the lines are array expressions,
-and a piece stays in the cache while they pass over it.  Where Numba is installed
-(``pip install 'minidl[fast]'``) ``pieces`` is ``range``, and the same lines are compiled to one
+With NumPy alone, ``pieces`` yields slices that fit in the cache: the lines are array expressions,
+and a piece stays in the cache while they pass over it.  If Numba is installed
+(``pip install 'minidl[fast]'``), ``pieces`` is ``range``, and the same lines are compiled to one
 pass over memory, without the GIL; within :func:`minidl.backend.pool.one_pool` it is ``prange``,
-and the pool's threads share the pass.  On a GPU the kernel of that name in :mod:`minidl.gpu`
+and the pool's threads share the pass.  On a GPU, the kernel of that name in :mod:`minidl.gpu`
 runs.  All do the same operations on each entry in the same order, so NumPy and Numba give the
 same bits.
 
-Numba's own variable ``NUMBA_DISABLE_JIT=1`` keeps to NumPy.
+Numba's own variable ``NUMBA_DISABLE_JIT=1`` restricts minidl to NumPy.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ PIECE = 64 * 1024  # entries of a vector at a time
 
 
 def pieces(size: int) -> Iterator[slice]:
-    """Slices that cover ``0 … size``; to a compiler it is ``range``."""
+    """Slices that cover ``0 … size``; for the compiler it is ``range``."""
     for start in range(0, size, PIECE):
         yield slice(start, min(start + PIECE, size))
 
 
 def loop(text: Callable[..., None]) -> Callable[..., None]:
-    """``text`` as a function of one-dimensional arrays of one length and type, and of numbers.
+    """``text`` as a function of 1-D arrays of the same length and type, and of numbers.
 
-    Every array must be used at ``i`` only, with ``for i in pieces(…)`` over that length.
+    Every array may be used only at ``i``, in ``for i in pieces(…)`` over that length.
     """
 
     @wraps(text)
@@ -52,7 +52,7 @@ def loop(text: Callable[..., None]) -> Callable[..., None]:
         if numba() is None:
             _in_numpy(text)(*arguments)
         else:
-            number = arguments[0].dtype.type  # Numba would compute with float64 for Python's floats
+            number = arguments[0].dtype.type  # with Python's floats, Numba would compute in float64
             numbers = [a if isinstance(a, np.ndarray) else number(a) for a in arguments]
             _compiled(text, pool.threads() > 1)(*numbers)
 
@@ -62,7 +62,7 @@ def loop(text: Callable[..., None]) -> Callable[..., None]:
 
 
 def engine() -> str:
-    """What runs them in this process: ``"numpy"``, or ``"numba"`` with its version."""
+    """What runs the loops in this process: ``"numpy"``, or ``"numba"`` with its version."""
     return "numpy" if numba() is None else f"numba {numba().__version__}"
 
 
@@ -77,8 +77,8 @@ def _compiled(text: Callable[..., None], parallel: bool) -> Callable[..., None]:
 def _in_numpy(text: Callable[..., None]) -> Callable[..., None]:
     """``text`` with ``x[i] = a * x[i] + b`` as ``x[i] *= a`` and ``x[i] += b``.
 
-    The numbers are the same, and two arrays of a piece's size are not made.  A text without a
-    file, or within another function, is taken as it is.
+    The results are the same, but two arrays of a piece's size are not allocated.  A function
+    without a source file, or inside another function, is used as it is.
     """
     try:
         tree = ast.parse(inspect.getsource(text))
@@ -108,9 +108,9 @@ def _alike(a: ast.AST, b: ast.AST) -> bool:
 
 
 def by_entry(formula: Callable[..., Any]) -> Callable[..., Any]:
-    """Mark a method, a formula of array entries that reads no attribute, for the compiler.
+    """Mark a method, an element-wise formula that reads no attribute, for the compiler.
 
-    It pays for what a processor computes in one or two instructions; NumPy's e^z is faster
+    This pays off for what a processor computes in one or two instructions; NumPy's e^z is faster
     than a compiled one.
     """
     formula.by_entry = True  # type: ignore[attr-defined]
@@ -120,11 +120,11 @@ def by_entry(formula: Callable[..., Any]) -> Callable[..., Any]:
 def in_pieces(
     formula: Callable[..., Array], *arrays: Array, slope: Callable[..., Array] | None = None
 ) -> Array:
-    """``formula(*arrays)``, element-wise and of the first array's shape and type.
+    """``formula(*arrays)``, element-wise, with the first array's shape and type.
 
-    Arrays too large for the cache are gone through in pieces of it, so that what the
-    formula allocates on its way stays there.  A formula marked by :func:`by_entry` is compiled;
-    so is the product of the first array and ``slope`` of the others, if that is marked.
+    Arrays too large for the cache are processed in pieces that fit, so that what the
+    formula allocates stays in the cache.  A formula marked by :func:`by_entry` is compiled;
+    so is the product of the first array and ``slope`` of the others, if ``slope`` is marked.
     """
     first = arrays[0]
     step = piece(first)
@@ -168,7 +168,7 @@ def _product(out, dy, z, y):  # type: ignore[no-untyped-def]
 
 
 def _as_row(array: np.ndarray) -> Any:
-    """``array`` as one row in the order of memory, a view; None where it has gaps."""
+    """``array`` as one row in memory order, a view; None if it is not contiguous."""
     axes = sorted(range(array.ndim), key=lambda axis: -array.strides[axis])
     laid_out = array.transpose(axes)
     return laid_out.reshape(-1) if laid_out.flags.c_contiguous else None

@@ -1,9 +1,9 @@
 """Losses: value and gradient together, ``value, dlogits = loss(logits, targets)``.
 
 Every loss is the mean over the batch, L = (1/N) Σ_n L_n; ``reduction="sum"``
-leaves the 1/N away, for a probe that asks so.  Logits are what the last layer
-gives without an activation: softmax and sigmoid are part of the loss, where
-their logarithm is exact.
+omits the 1/N, for probes that need it.  Logits are the output of the last layer
+without an activation function: softmax and sigmoid are part of the loss, where
+their logarithm is accurate.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from minidl.backend import Array, checks, fused, namespace, special, to_numpy
 
 
 class Loss:
-    """Base of all: the checks and the mean.  A subclass writes ``each(z, t)``."""
+    """Base class: the checks and the mean.  A subclass writes ``each(z, t)``."""
 
     name: ClassVar[str] = "loss"
-    applies: ClassVar[str] = ""  # the activation function that is part of it
+    applies: ClassVar[str] = ""  # the activation function that is part of the loss
 
     def __call__(self, logits: Array, targets: Array, reduction: str = "mean") -> tuple[Any, Array]:
-        """The value, a scalar on the device, and its gradient, the shape of ``logits``.
+        """The value, a scalar on the device, and its gradient, with the shape of ``logits``.
 
         Raises
         ------
         ValueError
-            for shapes or labels that do not fit, or another reduction.
+            if shapes or labels do not match, or ``reduction`` is unknown.
         TypeError
-            for logits and targets on different devices.
+            if logits and targets are on different devices.
         """
         if reduction not in ("mean", "sum"):
             raise ValueError(f"{self.name}: expected reduction 'mean' or 'sum', got {reduction!r}")
@@ -55,9 +55,9 @@ class Loss:
     def terms(self, logits: Array, targets: Array, divisor: int = 1) -> tuple[Array, Array]:
         """L_n of each example ``(N,)`` and the gradient of (1/divisor) Σ_n L_n; checks nothing.
 
-        On a GPU this waits for nothing.
+        On a GPU this does not wait.
         """
-        # A loss that is not finite is the caller's to report, with the place where it began.
+        # The caller reports a loss that is not finite, with the place where it began.
         with np.errstate(all="ignore"):
             losses, dlogits = self.each(logits, targets)
             return losses, dlogits / divisor
@@ -67,15 +67,15 @@ class Loss:
         raise NotImplementedError
 
     def hits(self, logits: Array, targets: Array) -> Array:
-        """1 for each example that is answered right, else 0 ``(N,)``; NaN for a regression."""
+        """1 for each example answered correctly, else 0 ``(N,)``; NaN for a regression."""
         return namespace(logits).full(len(logits), math.nan, logits.dtype)
 
     def of_one_answer(self, targets: Array) -> float:
-        """The least loss that one answer to all examples can have; NaN where that is not known."""
+        """The lowest loss that a constant answer to all examples can have; NaN if unknown."""
         return math.nan
 
     def check_shapes(self, shape: tuple[int, ...], targets: Array) -> None:
-        """Raise ``ValueError`` where ``targets`` do not fit logits of ``shape`` (shape, type)."""
+        """Raise ``ValueError`` if shape or type of ``targets`` do not match logits of ``shape``."""
         if targets.shape != shape or targets.dtype.kind != "f":
             raise ValueError(
                 f"{self.name}: expected floating-point targets {shape} like the logits, "
@@ -83,7 +83,7 @@ class Loss:
             )
 
     def check_values(self, shape: tuple[int, ...], targets: Array) -> None:
-        """Raise ``ValueError`` where values of ``targets`` do not fit; reads all of them."""
+        """Raise ``ValueError`` if values of ``targets`` are out of range; reads all of them."""
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"
@@ -93,8 +93,8 @@ class SoftmaxCrossEntropy(Loss):
     """L_n = −log p_t,  p = softmax(z);  ∂L_n/∂z_i = p_i − [i = t].
 
     ``logits`` z ``(N, C)``, ``targets`` t ``(N,)`` integers from 0 to C − 1.
-    With the row maximum m taken out, −log p_t = log Σ_i e^(z_i − m) − (z_t − m).
-    Once p_t is close to 1, two numbers would lose their digits beside that 1, so the
+    With the row maximum m subtracted, −log p_t = log Σ_i e^(z_i − m) − (z_t − m).
+    If p_t is close to 1, both results would lose their digits next to that 1, so the
     logarithm is log1p of the sum without it, and the target's own entry of the
     gradient is computed as p_t − 1 = −Σ_{i≠t} p_i.
     """
@@ -111,7 +111,7 @@ class SoftmaxCrossEntropy(Loss):
             )
 
     def of_one_answer(self, targets: Array) -> float:
-        """The entropy of the labels: softmax(z) is then how frequent each class is."""
+        """The entropy of the labels: softmax(z) is then the frequency of each class."""
         share = np.unique(to_numpy(targets), return_counts=True)[1] / len(targets)
         return float(-(share * np.log(share)).sum())
 
@@ -144,14 +144,14 @@ class MeanSquaredError(Loss):
     """L_n = (1/K) Σ_k (y_k − t_k)²;  ∂L_n/∂y = (2/K) (y − t).
 
     ``logits`` are the predictions y ``(N, …)``, K numbers each; ``targets`` t
-    have the same shape.  The mean is over the K outputs too, as PyTorch and
-    Keras take it.
+    have the same shape.  The mean also goes over the K outputs, as in PyTorch and
+    Keras.
     """
 
     name = "mean squared error"
 
     def of_one_answer(self, targets: Array) -> float:
-        """The variance of the targets, whose mean is the answer."""
+        """The variance of the targets: the constant answer is their mean."""
         return float(to_numpy(targets).var(axis=0, dtype=np.float64).mean())
 
     def each(self, z: Array, t: Array) -> tuple[Array, Array]:
@@ -163,7 +163,7 @@ class MeanSquaredError(Loss):
 class BinaryCrossEntropy(Loss):
     """L_n = −(1/K) Σ_k [t_k log σ(z_k) + (1 − t_k) log σ(−z_k)];  ∂L_n/∂z = (σ(z) − t) / K.
 
-    ``logits`` z ``(N, …)``, K numbers each; ``targets`` t of the same shape
+    ``logits`` z ``(N, …)``, K numbers each; ``targets`` t with the same shape,
     from 0 to 1.  −log σ(z) is computed as log(e^0 + e^(−z)) and the gradient as
     (1 − t) σ(z) − t σ(−z), which does not cancel for t = 0 or 1.
     """
@@ -172,7 +172,7 @@ class BinaryCrossEntropy(Loss):
     applies = "sigmoid"
 
     def of_one_answer(self, targets: Array) -> float:
-        """The entropy of the mean targets, which are then σ(z)."""
+        """The entropy of the mean targets: σ(z) is then equal to them."""
         p = to_numpy(targets).mean(axis=0, dtype=np.float64)
         return float(special(p).entr([p, 1 - p]).sum(axis=0).mean())
 
@@ -187,40 +187,40 @@ class BinaryCrossEntropy(Loss):
         return _mean(losses), ((1 - t) * sigmoid(z) - t * sigmoid(-z)) / K
 
     def hits(self, logits: Array, targets: Array) -> Array:
-        """The share of an example's K answers with z > 0 exactly where t > ½."""
+        """The share of an example's K outputs for which z > 0 agrees with t > ½."""
         return _mean(((logits > 0) == (targets > 0.5)).astype(logits.dtype))
 
 
 def _mean(values: Array) -> Array:
-    """The mean over all but the examples (N,)."""
+    """The mean over all axes but the first: (N,)."""
     return values.reshape(len(values), -1).mean(axis=1)
 
 
 def _like_logits(shape: tuple[int, ...], targets: Array) -> str:
-    """How targets that do not fit are brought to the shape and the type of the logits."""
+    """How to give targets the shape and the type of the logits."""
     is_float, (N, *outputs) = targets.dtype.kind == "f", shape
     if targets.shape[:1] != (N,) or targets.size != math.prod(shape):
         if not is_float and targets.ndim == 1:
-            return "labels of more than two classes are for SoftmaxCrossEntropy"
+            return "for labels of more than two classes use SoftmaxCrossEntropy"
         given = ", ".join(map(str, targets.shape[1:] or (1,)))
-        return f"let the last layer of the network give (N, {given}), or give other targets"
+        return f"let the last layer of the network return (N, {given}), or pass other targets"
     reshape = "" if targets.shape == shape else f".reshape(-1, {', '.join(map(str, outputs))})"
     convert = "" if is_float else ".astype('float32')"
-    return f"targets{reshape}{convert} are such"
+    return f"use targets{reshape}{convert}"
 
 
 def _as_labels(shape: tuple[int, ...], targets: Array) -> str:
-    """How targets that are no labels (N,) are made such."""
+    """How to convert targets to labels (N,)."""
     if len(shape) != 2:
         return ""
     N, C = shape
     if C == 1:
-        return "; for one output take BinaryCrossEntropy"
+        return "; for a single output use BinaryCrossEntropy"
     if targets.shape == shape:
-        return "; targets.argmax(axis=1) are the labels of one-hot rows"
+        return "; for one-hot rows use targets.argmax(axis=1)"
     if targets.shape not in ((N,), (N, 1)):
         return ""
     flat = "" if targets.ndim == 1 else ".ravel()"
     if targets.dtype.kind in "iu":
-        return f"; targets{flat} are such"
-    return f"; labels are targets{flat}.astype('int64'), and numbers are for MeanSquaredError"
+        return f"; use targets{flat}"
+    return f"; for labels use targets{flat}.astype('int64'), for other numbers MeanSquaredError"

@@ -1,4 +1,4 @@
-"""AdamW whose weight decay leaves biases and normalizations alone."""
+"""AdamW without weight decay of biases and normalizations."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ from minidl.optimizers import Adam, AdamW
 
 
 class MatrixDecay(AdamW):
-    """:class:`~minidl.AdamW` with θ ← θ − η λ θ for the matrices W of a network alone.
+    """:class:`~minidl.AdamW` with θ ← θ − η λ θ only for the matrices W of a network.
 
-    A penalty on large weights keeps a function smooth.  A bias moves it without making it
-    steeper, and γ and β of a normalization are scales that the next layer can undo; decay
-    would only bias them.  So BERT is trained with decay on the matrices, embeddings included.
-    Source: Loshchilov and Hutter, ICLR 2019; Devlin et al., in the code that goes with BERT.
+    A penalty on large weights keeps a function smooth.  A bias shifts the function without making
+    it steeper, and the next layer can undo γ and β of a normalization, so decay
+    would only bias them.  BERT is therefore trained with decay of the matrices, including
+    embeddings.
+    Source: Loshchilov and Hutter, ICLR 2019; Devlin et al., in the code published with BERT.
 
     Parameters
     ----------
-    network : whose parameters it is to update; all those called W decay
+    network : the network to update; all its parameters called W decay
     learning_rate, beta1, beta2, epsilon, weight_decay, clip_norm, epsilon_hat : as in AdamW
     """
 
@@ -36,7 +37,7 @@ class MatrixDecay(AdamW):
     ) -> None:
         checks.instance("MatrixDecay", "network", network, Network)
         super().__init__(learning_rate, beta1, beta2, epsilon, weight_decay, clip_norm, epsilon_hat)
-        self.matrices = []  # their places in θ
+        self.matrices = []  # their slices of θ
         start = 0
         for _, name, value, _ in network.parameters():
             if name == "W":

@@ -15,20 +15,20 @@ from minidl.data.examples import Examples
 from minidl.network import Network
 from minidl.pages.picture import Picture, new_grid
 
-MOST_NAMED, MOST_COUNTED = 40, 10  # classes of a figure that has their names, and their counts
+MOST_NAMED, MOST_COUNTED = 40, 10  # up to so many classes a figure shows names, and counts
 
 
 def predict_labels(network: Network, x: Array | Examples, batch_size: int = 256) -> np.ndarray:
-    """argmax_i of the network's output for each of ``x``, as in inference.  ``(N,)``, on the CPU.
+    """argmax_i of the network's output for each example in ``x``.  ``(N,)``, on the CPU.
 
-    ``x`` ``(N, …)`` is turned into the network's input as ``Examples(x, …)`` would be, bytes
-    divided by 255; ``Examples`` of their own scaling are taken with that.
+    ``x`` ``(N, …)`` is scaled as in ``Examples(x, …)``, with bytes divided by 255; ``Examples``
+    keep their own scaling.
 
     Raises
     ------
     ValueError
-        for arguments of another kind, inputs that do not fit, or a network that does not give
-        two classes at least.
+        if arguments have the wrong type, inputs do not match, or the network does not return at
+        least two classes.
     """
     batch_size = checks.whole("predict_labels", "batch_size", batch_size)
     checks.instance("predict_labels", "network", network, Network)
@@ -53,14 +53,14 @@ def predict_labels(network: Network, x: Array | Examples, batch_size: int = 256)
 
 
 def confusion_matrix(labels: Array, predictions: Array, classes: int) -> np.ndarray:
-    """M_ij: how many examples of class i were taken for class j.  ``(classes, classes)`` int64.
+    """M_ij: how many examples of class i were predicted as class j.  ``(classes, classes)`` int64.
 
     ``labels`` and ``predictions`` are integers ``(N,)`` from 0 to ``classes - 1``.
 
     Raises
     ------
     ValueError
-        for other types or values, lengths that differ, or no example.
+        if types, values or lengths are wrong, or there is no example.
     """
     classes = checks.whole("confusion_matrix", "classes", classes)
     true, taken = (
@@ -104,12 +104,12 @@ class Scores(NamedTuple):
 class ClassReport:
     """The scores of each class, from the confusion matrix M ``(C, C)``::
 
-        precision_i = M_ii / Σ_j M_ji      of what was taken for i, how much is i
-        recall_i    = M_ii / Σ_j M_ij      of what is i, how much was found
+        precision_i = M_ii / Σ_j M_ji      share of predictions of i that are i
+        recall_i    = M_ii / Σ_j M_ij      share of examples of i that were found
         F1_i        = 2 M_ii / (Σ_j M_ij + Σ_j M_ji)      their harmonic mean
 
-    The definitions are scikit-learn's, with the value that it takes where nothing
-    is to be divided: 0/0 is 0 (its ``zero_division``), here without a warning.
+    The definitions are scikit-learn's, including its default that 0/0 is 0
+    (``zero_division``), but without a warning.
     ``print(report)`` shows a table.
     """
 
@@ -133,7 +133,7 @@ class ClassReport:
     @property
     def by_class(self) -> Scores:
         right = self.confusion.diagonal()
-        taken = self.confusion.sum(axis=0)  # (C,) how many were taken for each class
+        taken = self.confusion.sum(axis=0)  # (C,) predictions of each class
         support = self.support
         return Scores(
             _ratio(right, taken), _ratio(right, support), _ratio(2 * right, support + taken)
@@ -146,15 +146,15 @@ class ClassReport:
 
     @property
     def matthews(self) -> float:
-        """The correlation of labels and predictions, from −1 to 1; 0 for one answer to all.
+        """The correlation of labels and predictions, from −1 to 1; 0 for a constant answer.
 
-        With N examples, M_ii right ones, t_i = Σ_j M_ij of class i and p_i = Σ_j M_ji taken
-        for it::
+        With N examples, of which M_ii are correct, t_i = Σ_j M_ij have class i, and
+        p_i = Σ_j M_ji are predicted as class i::
 
             (N Σ_i M_ii − Σ_i t_i p_i) / √((N² − Σ_i p_i²) (N² − Σ_i t_i²))
 
         For two classes this is Matthews' correlation coefficient (1975), for more Gorodkin's
-        (2004).  Where all labels or all predictions are of one class it is 0/0, and 0.
+        (2004).  If all labels or all predictions have the same class, it is 0/0, defined as 0.
         """
         M = [[int(count) for count in row] for row in self.confusion]  # N² may exceed 64 bits
         t, p = [sum(row) for row in M], [sum(column) for column in zip(*M, strict=True)]
@@ -167,12 +167,12 @@ class ClassReport:
 
     @property
     def macro(self) -> Scores:
-        """The mean over the classes, each counting the same."""
+        """The unweighted mean over the classes."""
         return Scores(*(float(score.mean()) for score in self.by_class))
 
     @property
     def weighted(self) -> Scores:
-        """The mean over the classes, each weighted with its support."""
+        """The mean over the classes, weighted by their support."""
         share = self.support / self.support.sum()
         return Scores(*(float(share @ score) for score in self.by_class))
 
@@ -186,10 +186,10 @@ class ClassReport:
         return {name: dict(zip(keys, row, strict=True)) for name, row in rows.items()}
 
     def plot(self, path: str | os.PathLike[str] | None = None) -> Picture:
-        """The confusion matrix: of each class (a row) the share taken for each one (a column).
+        """Plot the confusion matrix: for each class (row), the share predicted as each (column).
 
-        Up to ten classes have their counts M_ij written in.  A notebook shows what is returned;
-        with ``path`` it is written there, in the format of the suffix (png, svg, pdf).
+        Up to ten classes also show the counts M_ij.  A notebook displays the returned figure;
+        with ``path`` it is also written there, in the format of the suffix (png, svg, pdf).
         """
         C = len(self.names)
         share = self.confusion / np.maximum(self.support, 1)[:, None]  # 0 for a class without any
@@ -232,6 +232,6 @@ def class_report(labels: Array, predictions: Array, names: Sequence[str]) -> Cla
     """The :class:`ClassReport` of predictions ``(N,)`` for labels ``(N,)``; ``names[label]``."""
     if not isinstance(names, Sequence) or not all(isinstance(name, str) for name in names):
         raise ValueError(
-            f"class_report: expected names to be one string for each class, got {checks.shown(names)}"
+            f"class_report: expected names to be one string per class, got {checks.shown(names)}"
         )
     return ClassReport(tuple(names), confusion_matrix(labels, predictions, len(names)))

@@ -1,4 +1,4 @@
-"""A network: layers in a row over one flat parameter vector and one flat gradient vector."""
+"""A network: a stack of layers over one flat parameter vector and one flat gradient vector."""
 
 from __future__ import annotations
 
@@ -21,32 +21,32 @@ __all__ = ["Network", "WeightsError"]
 
 
 class Network:
-    """Layers in a row: y = f_L(… f_2(f_1(x))), and backward in reverse order.
+    """A stack of layers: y = f_L(… f_2(f_1(x))), and backward in reverse order.
 
     All parameters lie one after the other in ``theta`` ``(P,)`` and all their
     gradients in ``dtheta`` ``(P,)``; each layer's ``W``, ``b``, ``dW``, ``db``
     are views into them.  ``network["dense_2"].dW`` is the gradient of one
-    layer after the last backward; its ``x``, ``z``, ``y`` are those of the last
-    forward.  What layers keep without learning it, the running mean of BatchNorm,
-    lies in ``state`` ``(S,)`` likewise: ``theta`` and ``state`` together are all
-    there is to copy.
+    layer after the last backward pass; its ``x``, ``z``, ``y`` are those of the last
+    forward pass.  What layers keep without learning it, such as the running mean of BatchNorm,
+    lies in ``state`` ``(S,)`` in the same way: to copy a network, copy ``theta`` and
+    ``state``.
 
     Parameters
     ----------
-    layers : the layers, first to last, in a list or by the names that they are to have:
+    layers : the layers, first to last, as a list or as a mapping from names to layers:
         ``{"hidden": Dense(3, 5, "relu"), "head": Dense(5, 2)}``
-    input_shape : shape of one example, without the batch axis, say ``(3, 32, 32)``; of a network
-        whose first layer takes tokens, ``(T,)`` with the longest sentence that it is to take
-    rng : where the initial weights come from, a generator or its seed
+    input_shape : shape of one example, without the batch axis, for example ``(3, 32, 32)``; if
+        the first layer takes tokens, ``(T,)`` with the length of the longest sentence
+    rng : source of the initial weights, a generator or its seed
     dtype : ``"float32"``, or ``"float64"`` for checking gradients
     device : see :func:`minidl.backend.get_device`
 
     Raises
     ------
     ValueError
-        where a layer does not fit the one before it, or another type is asked for.
+        if a layer does not match the one before it, or ``dtype`` is another type.
     DeviceError
-        where the device cannot be had, or has too little memory for θ and ∇θ.
+        if the device is not available, or has too little memory for θ and ∇θ.
     """
 
     def __init__(
@@ -104,31 +104,31 @@ class Network:
         return self._chain.forward(x, training)
 
     def move_gradient(self, dtheta: Array) -> None:
-        """Let ∇θ, and each layer's view of it, lie in ``dtheta`` ``(P,)`` from now on."""
+        """Store ∇θ, and each layer's view of it, in ``dtheta`` ``(P,)`` from now on."""
         self.dtheta = dtheta
         self._chain.bind(self.theta, self.dtheta, self.state)
 
     @property
     def takes_integers(self) -> bool:
-        """Whether x are tokens, and not numbers of the network's type."""
+        """Whether x are tokens, not numbers of the network's type."""
         return self._chain.takes_integers
 
     def takes(self, shape: tuple[int, ...]) -> bool:
-        """Whether an example may have this shape: that of the input, or a shorter sentence."""
+        """Whether an example may have this shape: the input shape, or a shorter sentence."""
         if not self.takes_integers:
             return shape == self.input_shape
         return len(shape) == len(self.input_shape) and 0 < shape[0] <= self.input_shape[0]
 
     def expect_values(self, x: Array) -> None:
-        """Raise ``ValueError`` where ``x`` are tokens that the first layer does not know."""
+        """Raise ``ValueError`` if ``x`` has tokens that the first layer does not know."""
         if self.takes_integers:
             checks.integers("Network", "x", x)
             self._chain.expect_values(x)
 
     def backward(self, dy: Array, input_gradient: bool = False) -> Array | None:
-        """Fill ``dtheta`` from ``dy`` = ∂L/∂y of the last forward, last layer to first.
+        """Compute ``dtheta`` from ``dy`` = ∂L/∂y of the last forward pass, last layer to first.
 
-        The gradient of the input is computed and returned only where asked for.
+        The gradient of the input is computed and returned only on request.
         """
         return self._chain.backward(dy, input_gradient)
 
@@ -151,15 +151,15 @@ class Network:
             y[start : start + batch_size] = to_numpy(self.forward(batch))
         return y
 
-    # -- looking at it ----------------------------------------------------------------
+    # -- inspection -------------------------------------------------------------------
 
     def walk(self) -> Iterator[Layer]:
-        """Every layer in the order of the forward pass, those inside before the one around."""
+        """Every layer in the order of the forward pass, inner layers before the outer one."""
         for layer in self.layers:
             yield from layer.walk()
 
     def __getitem__(self, name: str) -> Layer:
-        """The layer called ``name``, say ``"dense_2"`` or ``"residual_1.branch.dense_1"``."""
+        """The layer called ``name``, like ``"dense_2"`` or ``"residual_1.branch.dense_1"``."""
         layers = {layer.name: layer for layer in self.walk()}
         if name not in layers:
             closest = get_close_matches(str(name), layers, n=10, cutoff=0)
@@ -177,9 +177,9 @@ class Network:
     def with_shapes(
         self, depth: int | None = None, input_shape: tuple[int, ...] | None = None
     ) -> list[tuple[Layer, tuple[int, ...]]]:
-        """Each layer with the shape of what it gives for one example.
+        """Each layer with its output shape for one example.
 
-        Layers inside of another one follow it, down to ``depth`` where it is given.
+        Inner layers follow the outer one, down to ``depth`` if it is given.
         ``input_shape`` may be that of a shorter sentence.
         """
         deepest = math.inf if depth is None else checks.whole("Network", "depth", depth)
@@ -191,10 +191,10 @@ class Network:
         return found
 
     def summary(self, depth: int | None = None) -> str:
-        """A table of the layers, the shape each gives, and its number of parameters.
+        """A table of the layers, their output shapes, and their numbers of parameters.
 
-        Layers inside of another one follow it, down to ``depth`` where it is given; its
-        number includes theirs.  A ResNet's stages and blocks are ``summary(depth=2)``.
+        Inner layers follow the outer one, whose number includes theirs, down to ``depth`` if
+        it is given.  ``summary(depth=2)`` shows a ResNet's stages and blocks.
         """
         rows = [("input", "", str(("N", *self.input_shape)), "")]
         for layer, shape in self.with_shapes(depth):
@@ -220,10 +220,10 @@ class Network:
     # -- weights on disk ----------------------------------------------------------------
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the parameters and the state to ``path`` (``.npz``), whole or not at all.
+        """Write the parameters and the state to ``path`` (``.npz``), completely or not at all.
 
         The file holds one array for each, ``dense_1.W``, ``batchnorm_1.running_mean``
-        and so on, and a manifest in JSON; ``np.load(path)["dense_1.W"]`` reads one
+        and so on, and a manifest in JSON; ``np.load(path)["dense_1.W"]`` reads one array
         without minidl.
         """
         weights.save(path, list(self.walk()))
@@ -231,16 +231,16 @@ class Network:
     def load(self, path: str | os.PathLike[str]) -> None:
         """Read parameters and state that :meth:`save` wrote for a network of the same layers.
 
-        Values are rounded to this network's type.  The network is left as it
-        was unless the whole file fits.  No more is read than this network takes,
+        Values are rounded to this network's type.  Unless the whole file matches, the
+        network is left unchanged.  No more is read than this network needs,
         whatever the file claims.
 
         Raises
         ------
         OSError
-            where there is no such file (FileNotFoundError), or it cannot be read.
+            if there is no such file (FileNotFoundError), or it cannot be read.
         WeightsError
-            where it is no plain file or not a weights file, is damaged, or is of another network.
+            if it is not a regular file, not a weights file, damaged, or of another network.
         """
         found = weights.load(path, list(self.walk()))
         with np.errstate(over="ignore"):  # a float64 beyond float32 becomes infinite

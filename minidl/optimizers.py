@@ -1,7 +1,7 @@
 """Update rules on the two flat vectors: θ ← θ − step(∇θ).
 
-A rule is a loop of a few lines over the vectors (see :mod:`minidl.loops`), and a class with
-its numbers.
+A rule is a loop of a few lines over the vectors (see :mod:`minidl.loops`), and a class that
+holds its hyperparameters.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from minidl.loops import loop, pieces
 
 
 class Optimizer:
-    """Base of all rules: L2 penalty and clipping of the gradient's global norm.
+    """Base class of all rules: L2 penalty and clipping of the gradient's global norm.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ class Optimizer:
     def step(self, theta: Array, dtheta: Array, coefficients: Sequence[Any] | None = None) -> None:
         """Update ``theta`` ``(P,)`` in place from the gradient ``dtheta`` ``(P,)``.
 
-        ``coefficients`` are those of this step where they are on the GPU already.
+        ``coefficients`` are those of this step if they are on the GPU already.
         """
         if self.t == 0:
             for what, vector in (("theta", theta), ("dtheta", dtheta)):
@@ -71,7 +71,7 @@ class Optimizer:
         self.update(theta, self._gradient(theta, dtheta), *now)
 
     def resume(self, theta: Array, t: int, slots: Mapping[str, Array]) -> None:
-        """Go on after ``t`` steps on ``theta`` ``(P,)``; vectors not in ``slots`` are zeros."""
+        """Continue after ``t`` steps on ``theta`` ``(P,)``; vectors not in ``slots`` are zeros."""
         self._size = theta.size
         self.t = t
         for name in self.slots:
@@ -81,15 +81,15 @@ class Optimizer:
             setattr(self, name, vector)
 
     def coefficients(self, t: int) -> tuple[float, ...]:
-        """The numbers of the rule that change with the step ``t``, from 1 on."""
+        """The coefficients of the rule in step ``t``, counting from 1."""
         return (self.learning_rate,)
 
     def update(self, theta: Array, g: Array, *now: Any) -> None:
-        """Change ``theta`` and what is kept, not ``g``; ``now`` are the step's coefficients."""
+        """Update ``theta`` and the slots, not ``g``; ``now`` are the step's coefficients."""
         raise NotImplementedError
 
     def _gradient(self, theta: Array, dtheta: Array) -> Array:
-        """g = c ∇θ + λ θ, c = min(1, clip_norm / ‖∇θ‖); ∇θ itself where neither is asked for."""
+        """g = c ∇θ + λ θ, c = min(1, clip_norm / ‖∇θ‖); ∇θ itself if neither is requested."""
         g = dtheta
         if self.clip_norm is not None:
             with np.errstate(divide="ignore"):  # a gradient of zeros is not clipped
@@ -120,11 +120,11 @@ def nesterov_momentum(theta, g, v, eta, mu):
 class SGD(Optimizer):
     """v ← μ v + g,  θ ← θ − η v;  with Nesterov's momentum θ ← θ − η (g + μ v).
 
-    Source: Sutskever et al., ICML 2013, in the form of PyTorch, where η is
-    outside of the velocity v.
+    Source: Sutskever et al., ICML 2013, in PyTorch's form, where η is not part of
+    the velocity v.
     """
 
-    v: Array  # (P,) velocity, where there is momentum
+    v: Array  # (P,) velocity, if there is momentum
 
     def __init__(
         self,
@@ -161,7 +161,7 @@ class RMSprop(Optimizer):
     """s ← ρ s + (1 − ρ) g²,  θ ← θ − η g / (√s + ε).
 
     Source: Tieleman and Hinton, Coursera lecture 6.5, 2012; the defaults are
-    PyTorch's (Keras: ρ = 0.9, ε = 1e-7 and inside the root).
+    PyTorch's (Keras: ρ = 0.9, and ε = 1e-7 inside the root).
     """
 
     slots = ("s",)
@@ -199,12 +199,12 @@ class Adam(Optimizer):
         θ ← θ − η m̂ / (√v̂ + ε)
 
     Source: Kingma and Ba, ICLR 2015, algorithm 1.  ε is 1e-8 here and in PyTorch.
-    With ``epsilon_hat`` it is added to √v in place of √v̂, as in the end of the
-    paper's section 2 and in Keras (where it is 1e-7): where gradients are as
-    small as ε, the first steps are shorter.
+    With ``epsilon_hat`` it is added to √v instead of √v̂, as at the end of the
+    paper's section 2 and in Keras (where it is 1e-7): for gradients as
+    small as ε, the first steps are then shorter.
 
     The vectors ``m`` and ``v`` hold m / (1 − β₁) and v / (1 − β₂), which saves two of
-    twelve passes over them.  With c = √((1 − β₂ᵗ) / (1 − β₂)) the same step reads::
+    twelve passes over them.  With c = √((1 − β₂ᵗ) / (1 − β₂)), the same step reads::
 
         m ← β₁ m + g,   v ← β₂ v + g²,   θ ← θ − η c (1 − β₁) / (1 − β₁ᵗ) · m / (√v + ε c)
     """
@@ -241,10 +241,10 @@ class Adam(Optimizer):
 
 
 class AdamW(Adam):
-    """Adam after θ ← θ − η λ θ: weight decay beside the adaptive step, not through it.
+    """Adam after θ ← θ − η λ θ: weight decay separate from the adaptive step, not through it.
 
     Source: Loshchilov and Hutter, ICLR 2019, algorithm 2, with the decay scaled
-    by η as PyTorch and Keras do.
+    by η as in PyTorch and Keras.
     """
 
     def __init__(

@@ -319,10 +319,10 @@ WAYS_OUT = {
     ),
     "numbers to be predicted": (SoftmaxCrossEntropy, Z, T + 0.5, "MeanSquaredError"),
     "one output": (SoftmaxCrossEntropy, Z[:, :1], T, "BinaryCrossEntropy"),
-    "a row for a column": (SQUARES, Z[:, :1], T + 0.5, "targets.reshape(-1, 1) are such"),
+    "a row for a column": (SQUARES, Z[:, :1], T + 0.5, "use targets.reshape(-1, 1)"),
     "integers to be predicted": (SQUARES, Z, Z.astype(int), "targets.astype('float32')"),
     "labels of a regression": (SQUARES, Z, T, "SoftmaxCrossEntropy"),
-    "one number for three outputs": (SQUARES, Z, T + 0.5, "give (N, 1)"),
+    "one number for three outputs": (SQUARES, Z, T + 0.5, "return (N, 1)"),
     "integer labels": (BINARY, Z[:, :1], T, "targets.reshape(-1, 1).astype('float32')"),
     "labels of three classes": (BINARY, Z, T, "SoftmaxCrossEntropy"),
 }

@@ -289,7 +289,7 @@ ERRORS = {
     "batch size": (
         lambda: small().predict(X, 0),
         ValueError,
-        "batch_size as an integer",
+        "batch_size to be an integer",
     ),
 }
 

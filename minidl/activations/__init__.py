@@ -2,12 +2,12 @@
 
 A function is used as ``y = f(z)``, ``f.derivative(z)`` and, in a backward
 pass, ``dz = f.backward(dy, z, y)``.  A subclass writes two formulas: ``f(z)``, and
-``slope(z, y)`` for f'(z) where y = f(z) is known already.
+``slope(z, y)`` for f'(z) given y = f(z).
 
 The derivatives keep their *relative* precision in the tails.  ``y * (1 - y)``
-would be the textbook form of sigmoid's, but in float32 it is exactly 0 from
-z = 17 on, where the true value is 4e-8: in a study of vanishing gradients
-that is an artefact.
+would be the textbook form for sigmoid, but in float32 it is exactly 0 from
+z = 17 on, where the true value is 4e-8: in a study of vanishing gradients,
+that would be an artefact.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ ACTIVATIONS: dict[str, type[Activation]] = {
 
 
 def get_activation(activation: str | Activation) -> Activation:
-    """The function called ``activation``, newly made; an instance is returned as it is."""
+    """A new instance of the function named ``activation``; an instance is returned unchanged."""
     if isinstance(activation, Activation):
         return activation
     if not isinstance(activation, str) or activation not in ACTIVATIONS:

@@ -1,4 +1,4 @@
-"""What all activation functions share: the door, large arrays in pieces, and the chain rule."""
+"""What all activation functions share: checks, large arrays in pieces, and the chain rule."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from minidl.loops import in_pieces
 
 
 class Activation:
-    """Base of all.  A subclass writes two formulas, ``f(z)`` and ``slope(z, y)``.
+    """Base class.  A subclass writes two formulas, ``f(z)`` and ``slope(z, y)``.
 
-    Both take arrays of any shape and give new ones; they are called through the methods
-    below, which also silence the overflow of e^z: the formulas are written so that
+    Both take arrays of any shape and return new ones; they are called by the methods
+    below, which also suppress the overflow warning of e^z: the formulas are written so that
     1/inf = 0 is right.
     """
 
@@ -32,16 +32,16 @@ class Activation:
         raise NotImplementedError
 
     def slope(self, z: Array, y: Array) -> Array:
-        """f'(z), a new array, where y = f(z) is known; truth values count as 0 and 1."""
+        """f'(z), a new array, given y = f(z); booleans count as 0 and 1."""
         raise NotImplementedError
 
     @fused
     def __call__(self, z: Array) -> Array:
-        """f(z) for ``z`` of any shape, which is left as it is."""
+        """f(z) for ``z`` of any shape, which is not changed."""
         return in_pieces(self.f, as_floats(z))
 
     def derivative(self, z: Array, y: Array | None = None) -> Array:
-        """f'(z), same shape as ``z``; ``y`` is f(z) where it is known already."""
+        """f'(z), with the shape of ``z``; pass ``y`` = f(z) if you have it."""
         z = as_floats(z)
         y = self(z) if y is None else y
         self._expect_like(z, "y", y)
@@ -56,7 +56,7 @@ class Activation:
         return dy * self.slope(z, y)
 
     def _expect_like(self, z: Array, name: str, array: Array) -> None:
-        """Raise unless it has the shape of ``z``: NumPy would stretch it in silence."""
+        """Raise unless it has the shape of ``z``: NumPy would silently broadcast it."""
         if getattr(array, "shape", None) != z.shape:
             raise ValueError(
                 f"{self.name}: expected {name} to be an array {z.shape} like z, "
@@ -68,7 +68,7 @@ class Activation:
 
 
 def as_floats(z: Array) -> Array:
-    """``z`` itself if it is a floating-point array, else as float64 (lists, integers)."""
+    """``z`` itself if it is a floating-point array, otherwise as float64 (lists, integers)."""
     if getattr(getattr(z, "dtype", None), "kind", "") == "f":
         return z
     numbers = namespace(z).asarray(z)

@@ -1,4 +1,4 @@
-"""The normal distribution function Φ, precise in both tails."""
+"""The normal distribution function Φ, accurate in both tails."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import numpy as np
 
 from minidl.backend import Array, special
 
-# log(erfc(x) e^(x²) / t) as a polynomial in t = 1 / (1 + x/2) for x from 0 to ∞, the highest power
-# first: fitted at Chebyshev's points to 40 digits, and right to 1.1e-7, the rounding of float32.
+# log(erfc(x) e^(x²) / t) as a polynomial in t = 1 / (1 + x/2) for x from 0 to ∞, highest power
+# first: fitted at Chebyshev points with 40 digits, accurate to 1.1e-7, the rounding of float32.
 FIT = (
     *(0.170872778, -0.822152234, 1.488515889, -1.135204000, 0.278868085),
     *(-0.186288062, 0.096784189, 0.374091960, 1.000023680, -1.265512225),
@@ -17,10 +17,10 @@ FIT = (
 
 
 def normal_cdf(z: Array) -> Array:
-    """Φ(z) = ½ erfc(−z/√2), of the type of ``z``; with erf in its place the left tail would cancel.
+    """Φ(z) = ½ erfc(−z/√2), in the type of ``z``; with erf, the left tail would cancel.
 
-    In float32 it is ½ erfc(x) = ½ t exp(−x² + p(t)) for x = |z|/√2, and 1 less that on the right,
-    in about half the time of SciPy's erfc, which goes through the numbers one by one.
+    In float32 it is ½ erfc(x) = ½ t exp(−x² + p(t)) for x = |z|/√2, and 1 minus that on the
+    right, in about half the time of SciPy's erfc, which processes the numbers one by one.
     """
     if z.dtype != np.float32:
         return special(z).erfc(-z / math.sqrt(2)) / 2

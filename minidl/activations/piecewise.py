@@ -1,4 +1,4 @@
-"""Functions of straight pieces (one of a parabola's): the step, clipped ones, random slopes."""
+"""Piecewise linear functions (and one with a parabola): step, clipped functions, random slopes."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ class BinaryStep(Activation):
     """f(z) = 1 for z > 0 and 0 for z ≤ 0,  f'(z) = 0,  range [0, 1].
 
     Source: McCulloch and Pitts, 1943; Rosenblatt's perceptron, 1958.  f jumps at 0, and f' is
-    0 on both sides of it.  So dz = dy ∘ f'(z) is zero, and with it the gradient of all that
-    lies before: backpropagation cannot train these layers, however they start.  The zeros are
-    right.  A small change of a weight changes nothing, or, where a z passes 0, changes y by 1,
-    which no derivative says.
+    0 on both sides.  So dz = dy ∘ f'(z) is zero, and with it the gradient of all earlier
+    layers: backpropagation cannot train them, whatever their initial weights.  The zeros are
+    right: a small change of a weight changes nothing, or, if a z crosses 0, changes y by 1,
+    which no derivative can express.
     """
 
     name = "binary_step"
@@ -101,10 +101,10 @@ class RandomizedLeakyReLU(LeakyReLU):
     """f(z) = z for z > 0 and α z for z ≤ 0, with α = (l + u)/2;  f'(z) = 1 and α.
 
     Source: Xu, Wang, Chen and Li, Empirical Evaluation of Rectified Activations, 2015, section
-    2.4.  In their training each negative z has an α of its own, drawn from U(l, u); outside of
-    it all have the mean.  An activation function draws nothing and keeps nothing, so this is
-    the function with the mean, in training, too: the one of inference.  The layer that draws
-    is :class:`minidl.RReLU`.  l = 1/8 and u = 1/3 unless given, as in PyTorch.  The kink is at
+    2.4.  In their training, each negative z has its own α, drawn from U(l, u); in inference,
+    all have the mean.  An activation function draws nothing and keeps nothing, so this is
+    the function with the mean, in training as well as in inference.  The layer that draws slopes
+    is :class:`minidl.RReLU`.  By default l = 1/8 and u = 1/3, as in PyTorch.  The kink is at
     0, where f' = α.
     """
 

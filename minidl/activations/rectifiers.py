@@ -1,4 +1,4 @@
-"""ReLU and its relatives: flat or nearly so for z ≪ 0, rising without bound for z ≫ 0."""
+"""ReLU and its relatives: flat or nearly flat for z ≪ 0, growing without bound for z ≫ 0."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class ReLU(Activation):
 class LeakyReLU(Activation):
     """f(z) = max(α z, z),  f'(z) = 1 for z > 0 and α for z ≤ 0,  range (−∞, ∞).
 
-    Source: Maas, Hannun and Ng, ICML 2013.  α from 0 to 1, 0.01 unless given;
+    Source: Maas, Hannun and Ng, ICML 2013.  α is from 0 to 1, by default 0.01;
     the kink is at 0, where f' = α.
     """
 
@@ -64,7 +64,7 @@ class SquaredReLU(Activation):
     """f(z) = max(0, z)²,  f'(z) = 2 max(0, z),  range [0, ∞).
 
     Source: So et al., Primer, NeurIPS 2021.  No kink: f' is 0 at 0 from both sides.
-    Its slope has no bound.
+    Its slope is unbounded.
     """
 
     name = "squared_relu"
@@ -83,7 +83,7 @@ class SquaredReLU(Activation):
 class Square(Activation):
     """f(z) = z²,  f'(z) = 2 z,  range [0, ∞).
 
-    No rectifier: both sides rise.  It is what max(0, z²) computes where max(0, z)² was meant.
+    Not a rectifier: both sides rise.  It is what max(0, z²) computes when max(0, z)² was meant.
     """
 
     name = "square"
@@ -103,7 +103,7 @@ class ELU(Activation):
     """f(z) = z for z > 0 and α (e^z − 1) for z ≤ 0;  f'(z) = 1 and α e^z;  range (−α, ∞).
 
     Source: Clevert, Unterthiner and Hochreiter, ICLR 2016, equation 15.
-    α > 0, 1 unless given; with α ≠ 1 there is a kink at 0, where f' = α.
+    α > 0, by default 1; if α ≠ 1 there is a kink at 0, where f' = α.
     """
 
     name = "elu"
@@ -150,7 +150,7 @@ class SELU(ELU):
 class GELU(Activation):
     """f(z) = z Φ(z),  f'(z) = Φ(z) + z φ(z),  range [−0.17, ∞).
 
-    Φ is the normal distribution function and φ its density: the exact form,
+    Φ is the standard normal distribution function and φ its density: this is the exact form,
     not the tanh approximation.  Source: Hendrycks and Gimpel, 2016.
     """
 
@@ -174,7 +174,7 @@ class GELUTanh(Activation):
     """f(z) = z σ(2u) with u = √(2/π) (z + 0.044715 z³),  f'(z) = σ(2u) (1 + 2 z u' σ(−2u)).
 
     GELU with ½ (1 + tanh u) = σ(2u) for Φ(z): the approximation that the paper gives and that
-    GPT-2 was trained with, up to 5e-4 beside GELU.  u' = √(2/π) (1 + 0.134145 z²).
+    GPT-2 was trained with, within 5e-4 of GELU.  u' = √(2/π) (1 + 0.134145 z²).
     Source: Hendrycks and Gimpel, 2016, section 2.
     """
 

@@ -9,10 +9,10 @@ from minidl.backend import Array
 
 
 def sigmoid(z: Array) -> Array:
-    """σ(z) = 1 / (1 + e^(−z)).  The sum has no cancellation, so both tails are precise.
+    """σ(z) = 1 / (1 + e^(−z)).  The sum does not cancel, so both tails are accurate.
 
-    For z below −88 in float32 (−709 in float64) e^(−z) overflows and σ is 0; the
-    caller silences that with ``np.errstate(over="ignore")``.
+    For z below −88 in float32 (−709 in float64), e^(−z) overflows and σ is 0; the
+    caller suppresses the warning with ``np.errstate(over="ignore")``.
     """
     return 1 / (1 + np.exp(-z))
 

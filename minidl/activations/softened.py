@@ -12,7 +12,7 @@ from minidl.backend import Array, checks
 
 
 def softplus(z: Array) -> Array:
-    """log(1 + e^z) = max(z, 0) + log(1 + e^(−|z|)): no overflow, and precise in both tails."""
+    """log(1 + e^z) = max(z, 0) + log(1 + e^(−|z|)): no overflow, and accurate in both tails."""
     return np.maximum(z, 0) + np.log1p(np.exp(-np.abs(z)))
 
 
@@ -58,7 +58,7 @@ class CELU(Activation):
     """f(z) = z for z > 0 and α (e^(z/α) − 1) for z ≤ 0;  f'(z) = 1 and e^(z/α);  range (−α, ∞).
 
     Source: Barron, Continuously Differentiable Exponential Linear Units, 2017, equation 2.
-    α > 0, 1 unless given; ELU with z/α in the exponent, so there is no kink whatever α.
+    α > 0, by default 1; ELU with z/α in the exponent, so there is no kink whatever α.
     """
 
     name = "celu"

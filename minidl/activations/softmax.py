@@ -1,4 +1,4 @@
-"""Softmax: scores to probabilities, the one function here that is not element-wise."""
+"""Softmax: scores to probabilities, the only function here that is not element-wise."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Softmax(Activation):
     elementwise = False
 
     def __call__(self, z: Array) -> Array:
-        with np.errstate(over="ignore"):  # −∞ in place of a sum that is too large is right
+        with np.errstate(over="ignore"):  # if the difference overflows, −∞ is right
             return self.f(as_floats(z))
 
     def f(self, z: Array) -> Array:

@@ -1,4 +1,4 @@
-"""Device, arrays, threads: the only place, beside ``gpu/``, that asks where something runs."""
+"""Devices, arrays, threads: with ``gpu/``, the only place that asks where something runs."""
 
 from minidl.backend.arrays import IN_CACHE, Array, is_array, namespace, piece, special, to_numpy
 from minidl.backend.device import CPU, PRECISIONS, Device, DeviceError, get_device, set_precision

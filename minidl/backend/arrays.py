@@ -37,7 +37,7 @@ def special(array: Any) -> ModuleType:
 
 
 def to_numpy(array: Any) -> np.ndarray:
-    """``array`` in the memory of the CPU (itself, if it is there already)."""
+    """``array`` in CPU memory (the array itself if it is there already)."""
     return array if namespace(array) is np else array.get()
 
 
@@ -47,5 +47,5 @@ def is_array(value: Any) -> bool:
 
 
 def piece(array: Array) -> int:
-    """How many entries of ``array`` to go through at a time: what fits the cache; all on a GPU."""
+    """How many entries of ``array`` to process at a time: what fits in the cache; all on a GPU."""
     return IN_CACHE if namespace(array) is np else array.size

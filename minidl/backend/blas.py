@@ -1,7 +1,7 @@
-"""Sums of products, C ← A B + β C, by BLAS: the one thing that ``matmul`` cannot say.
+"""Sums of products, C ← A B + β C, by BLAS: what ``matmul`` cannot express.
 
-Where products are added up, the sum then costs nothing; ``C += A @ B`` goes through memory
-three times more.
+If products are added up, the sum then costs nothing; ``C += A @ B`` goes through memory
+three more times.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Arguments, checked where they enter: constructors and the first line of a function.
+"""Checks of arguments where they enter: in constructors and in the first lines of a function.
 
-Each check gives the value back as a plain Python number, or raises ``ValueError`` with
-what was expected and what came.  NumPy's numbers are as good as Python's; a boolean is
-none, and a number of float type is not whole.  docs/limits.md and tests/refusals.md list
+Each check returns the value as a plain Python number, or raises ``ValueError`` with
+what was expected and what was given.  NumPy's numbers are as good as Python's; a boolean is not
+a number, and a float is not an integer.  docs/limits.md and tests/refusals.md list
 what is refused.
 """
 
@@ -24,9 +24,11 @@ LARGEST = sys.float_info.max
 
 
 def whole(owner: object, name: str, value: Any, least: int = 1) -> int:
-    """``value`` as an integer from ``least``."""
+    """``value`` as an integer of at least ``least``."""
     if not _is(value, Integral) or value < least:
-        raise ValueError(f"{owner}: expected {name} to be an integer >= {least}, got {shown(value)}")
+        raise ValueError(
+            f"{owner}: expected {name} to be an integer >= {least}, got {shown(value)}"
+        )
     return int(value)
 
 
@@ -36,7 +38,7 @@ def positive(owner: object, name: str, value: Any) -> float:
 
 
 def not_negative(owner: object, name: str, value: Any) -> float:
-    """``value`` as a finite number from 0."""
+    """``value`` as a finite number of at least 0."""
     return _number(owner, name, value, lambda v: 0 <= v <= LARGEST, "of at least 0")
 
 
@@ -46,17 +48,17 @@ def share(owner: object, name: str, value: Any) -> float:
 
 
 def below_one(owner: object, name: str, value: Any) -> float:
-    """``value`` as a number >= 0 and < 1."""
+    """``value`` as a number from 0 to below 1."""
     return _number(owner, name, value, lambda v: 0 <= v < 1, ">= 0 and < 1")
 
 
 def finite(owner: object, name: str, value: Any) -> float:
     """``value`` as a finite number."""
-    return _number(owner, name, value, lambda v: abs(v) <= LARGEST, "as a finite number")
+    return _number(owner, name, value, lambda v: abs(v) <= LARGEST, "to be a finite number")
 
 
 def flag(owner: object, name: str, value: Any) -> bool:
-    """``value`` as True or False: a string is always true, which is never meant."""
+    """``value`` as True or False: a string would always be true, which is never meant."""
     if not isinstance(value, bool | np.bool_):
         raise ValueError(f"{owner}: expected {name} to be True or False, got {shown(value)}")
     return bool(value)
@@ -82,7 +84,7 @@ def float_type(owner: object, dtype: Any) -> np.dtype:
 
 
 def instance(owner: object, name: str, value: Any, kind: type) -> None:
-    """Raise unless ``value`` is a ``kind``; a class in its place is told how to make one."""
+    """Raise unless ``value`` is a ``kind``; for a class, the error says how to make an instance."""
     if not isinstance(value, kind):
         made = isinstance(value, type) and issubclass(value, kind)
         way_out = f"; make one: {value.__name__}(…)" if made else ""
@@ -105,7 +107,7 @@ _TO_ARRAY = {"torch": ".detach().cpu().numpy()", "pandas": ".to_numpy()"}
 
 
 def _way_to_array(name: str, value: Any) -> str:
-    """How an array is made of what is none."""
+    """How to make an array of ``value``."""
     first = value[0] if isinstance(value, list | tuple) and len(value) else None
     if _package(first) == "PIL":
         return (
@@ -127,8 +129,8 @@ def floats(owner: object, name: str, value: Any) -> None:
     array(owner, name, value)
     if value.dtype.kind != "f":
         raise ValueError(
-            f"{owner}: expected {name} to be an array of floating-point numbers, got {value.dtype}; "
-            f"convert it with {name}.astype('float32')"
+            f"{owner}: expected {name} to be an array of floating-point numbers, "
+            f"got {value.dtype}; convert it with {name}.astype('float32')"
         )
 
 
@@ -167,8 +169,8 @@ def like(owner: object, name: str, value: Any, other: Any) -> None:
 def indices(owner: str, name: str, value: Any, count: int) -> np.ndarray:
     """``value`` as an array (n,) of integers from 0 to ``count`` - 1.
 
-    A place that is not there would be another one in silence: ``take`` cuts it off, and a
-    GPU starts anew.
+    An index out of range would silently become another one: ``take`` clips it, and a
+    GPU wraps around.
     """
     found = np.asarray(to_numpy(value))
     if found.ndim != 1 or found.dtype.kind not in "iu":

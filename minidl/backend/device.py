@@ -23,7 +23,7 @@ from minidl.backend.threads import processors
 
 
 class DeviceError(RuntimeError):
-    """A device that was asked for by name cannot be had."""
+    """A device that was requested by name is not available."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Device:
     """Where arrays live.  ``xp`` is the array module: ``numpy`` or ``cupy``."""
 
     name: str  # "cpu" or "cuda:0", "cuda:1", …
-    reason: str  # why this one was taken, in one clause
+    reason: str  # why this one was chosen, in one clause
 
     @property
     def is_cuda(self) -> bool:
@@ -48,7 +48,7 @@ class Device:
         return cupy
 
     def asarray(self, array: Any, dtype: Any = None) -> Array:
-        """``array`` on this device, copied only where it is not there already."""
+        """``array`` on this device, copied only if it is not there already."""
         if not self.is_cuda:
             return np.asarray(to_numpy(array), dtype=dtype)
         return self.xp.asarray(array, dtype=dtype)
@@ -77,10 +77,10 @@ class Device:
         return 1 if self.is_cuda else max(1, min(2, processors() // threads))
 
     def require_memory(self, size: int, what: str) -> None:
-        """Raise :class:`DeviceError` where ``size`` bytes for ``what`` cannot fit.
+        """Raise :class:`DeviceError` if ``size`` bytes for ``what`` cannot fit.
 
-        On a GPU they must be free now; on the CPU they must not be more than this
-        process can have at all, for what is free there changes with every program.
+        On a GPU they must be free now; on the CPU they must not exceed what this
+        process can have at all, since what is free there changes with every program.
         """
         needed = f"{what} needs {size / 1e6:,.0f} MB"
         if self.is_cuda:
@@ -96,7 +96,7 @@ class Device:
 
     @contextmanager
     def enough_memory(self) -> Iterator[None]:
-        """Within it, memory that cannot be had on this GPU is a :class:`DeviceError`."""
+        """A context in which running out of memory on this GPU is a :class:`DeviceError`."""
         try:
             yield
         except MemoryError as error:
@@ -121,8 +121,8 @@ CPU = Device("cpu", "asked for")
 def get_device(device: str | Device = "auto") -> Device:
     """The device called ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:1"``.
 
-    ``auto`` takes the first GPU that works and else the CPU; ``reason`` of the device says
-    why.  Where CuPy is installed, a line on standard error says so once.  An explicit
+    ``auto`` uses the first GPU if it works and otherwise the CPU; ``reason`` of the device says
+    why.  If CuPy is installed, a line on standard error says so once.  An explicit
     ``cuda`` never falls back.
 
     Raises
@@ -130,7 +130,7 @@ def get_device(device: str | Device = "auto") -> Device:
     ValueError
         for any other name.
     DeviceError
-        when the GPU asked for cannot be had, with the way out.
+        if the requested GPU is not available, with what to do.
     """
     if isinstance(device, Device):
         return device
@@ -143,7 +143,7 @@ def get_device(device: str | Device = "auto") -> Device:
             chosen = Device("cpu", str(error).partition(";")[0])
             missing = error.__cause__
             if isinstance(missing, ModuleNotFoundError) and missing.name == "cupy":
-                return chosen  # whoever has not installed it wants no word on GPUs
+                return chosen  # without CuPy, nobody wants to hear about GPUs
         _say_once(f"minidl: device auto is {chosen} ({chosen.reason})")
         return chosen
     match = re.fullmatch(r"cuda(?::(\d+))?", device) if isinstance(device, str) else None
@@ -191,17 +191,17 @@ PRECISIONS = ("float32", "tf32")
 
 
 def set_precision(precision: str, device: Device) -> None:
-    """How a GPU multiplies matrices of float32 from now on, in the whole process.
+    """Set how a GPU multiplies float32 matrices from now on, in the whole process.
 
-    ``"float32"``, as without this call, or ``"tf32"``: tensor cores that round both
-    factors to 10 bits after the point and add in float32.
+    ``"float32"``, the default, or ``"tf32"``: tensor cores that round both
+    factors to 10 bits after the binary point and add in float32.
 
     Raises
     ------
     ValueError
-        for another precision.
+        for any other precision.
     DeviceError
-        for ``"tf32"`` on a CPU or on a GPU that is older than Ampere.
+        for ``"tf32"`` on a CPU or on a GPU older than Ampere.
     """
     if precision not in PRECISIONS:
         raise ValueError(f"precision: expected one of {', '.join(PRECISIONS)}, got {precision!r}")

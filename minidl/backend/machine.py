@@ -1,10 +1,10 @@
-"""What Python cannot say and machine code can: calls of functions by their address.
+"""Calls of functions by their address, which machine code can make and Python cannot.
 
-Imported where Numba is installed, and only once it is needed.
+Imported only if Numba is installed, and only when needed.
 """
 
 # mypy: ignore-errors
-# Numba compiles these functions from what they do with types of its own.
+# Numba compiles these functions from what they do with its own types.
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from minidl.backend.compiler import OPTIONS, kept
 
 @intrinsic
 def _call(context, function, arguments):
-    """function(*arguments): what lies at that address, with the types of the tuple."""
+    """function(*arguments): call what is at that address, with the types of the tuple."""
 
     def code(context, builder, signature, given):
         values = cgutils.unpack_tuple(builder, given[1])
@@ -64,9 +64,9 @@ def _address(function: Any) -> int:
 _libc = ctypes.CDLL(None)
 LOCK, UNLOCK = _address(_libc.pthread_mutex_lock), _address(_libc.pthread_mutex_unlock)
 try:
-    _openmp = ctypes.CDLL("libgomp.so.1")  # that Numba's threads are of
+    _openmp = ctypes.CDLL("libgomp.so.1")  # the OpenMP of Numba's threads
     IN_PARALLEL, THREAD = _address(_openmp.GOMP_parallel), _address(_openmp.omp_get_thread_num)
-except OSError:  # Numba's threads are of no OpenMP, and there is no pool
+except OSError:  # Numba's threads do not use OpenMP, so there is no pool
     IN_PARALLEL = THREAD = 0
 _unlocked = ctypes.create_string_buffer(64)  # zeros: PTHREAD_MUTEX_INITIALIZER
 _shared = (ctypes.c_uint64 * 4)()
@@ -88,10 +88,10 @@ DO_JOB = do_job.address
 def run_jobs(together, job, count, size, data, position):
     """OpenBLAS's callback.
 
-    The jobs wait for each other, so each needs a thread of its own; and their number is that of
-    the memory that they work in, so the jobs of one product are done before those of another.
-    OpenMP is called directly: Numba's ``prange`` takes Python's lock for a moment, which NumPy
-    keeps during a small product, and whoever keeps it may be waiting for this one to end.
+    The jobs wait for each other, so each needs its own thread; and their number identifies
+    the memory in which they work, so the jobs of one product finish before those of another.
+    OpenMP is called directly: Numba's ``prange`` briefly takes the GIL, which NumPy
+    holds during a small product, and its holder may be waiting for this one to end.
     """
     _call(LOCK, (MUTEX,))
     shared = numba.carray(_pointer(SHARED), 4, np.uint64)
@@ -120,8 +120,8 @@ def multiply(gemm, ta, tb, M, N, K, one, A, lda, B, ldb, beta, C, ldc):
 
 # -- sums ---------------------------------------------------------------------------------------
 
-# In another order than one after the other: in as many parts as fit the processor's registers,
-# which is faster, and more precise.
+# Not summed one after the other, but in as many parts as fit in the processor's registers,
+# which is faster and more accurate.
 _reordered = numba.njit(fastmath={"reassoc", "nsz"}, **OPTIONS)
 
 

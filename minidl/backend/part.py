@@ -1,4 +1,4 @@
-"""A batch that several processes share: each has a part of its examples."""
+"""A batch shared by several processes: each has a part of its examples."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from minidl.backend.arrays import Array
 
 @dataclass(frozen=True)
 class Part:
-    """The examples of a batch that are here.
+    """The examples of a batch on this rank.
 
-    What draws for each example draws for the whole batch and takes its rows, and what adds up
-    over the examples adds up over all parts, so that the batch is the one that a single process
-    would see.
+    Code that draws random numbers per example draws them for the whole batch and takes its rows,
+    and code that sums over examples sums over all parts, so that the batch is the one that a single
+    process would see.
     """
 
     size: int  # examples of the whole batch
-    rows: slice  # which of them are here
-    add_up: Callable[[Array], Array]  # the sum over all parts of what is an array like this there
+    rows: slice  # which of them are on this rank
+    add_up: Callable[[Array], Array]  # the sum of this array over all parts

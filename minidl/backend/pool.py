@@ -1,14 +1,14 @@
-"""One pool of threads for the loops that Numba compiles and for the products of BLAS.
+"""One thread pool for the loops that Numba compiles and for the products of BLAS.
 
-Two pools get in each other's way: a thread that waits for its next job does so by spinning, on
-a processor that the other pool needs.  OpenBLAS can hand its jobs to a function in place of its
-own threads.  From the first :func:`one_pool` on, that function runs them on Numba's (OpenMP's);
-the bits of a product stay the same.  (It is not taken back: where that was done while several
-threads multiplied, OpenBLAS was seen to wait for ever.)
+Two pools get in each other's way: a thread that waits for its next job spins on
+a processor that the other pool needs.  OpenBLAS can hand its jobs to a callback instead of its
+own threads.  From the first :func:`one_pool` on, the callback runs them on Numba's threads
+(OpenMP's); the bits of a product stay the same.  (The callback is never removed: when it was,
+while several threads were multiplying, OpenBLAS sometimes waited forever.)
 
-Loops that themselves call BLAS, on each of their threads, need one that computes on the thread
-that calls it.  NumPy's is not that, since it hands the product to the pool; SciPy brings
-another copy, which is kept to one thread within :func:`one_pool`.
+Loops that call BLAS themselves, on each of their threads, need a BLAS that computes on the calling
+thread.  NumPy's does not, since it hands the product to the pool; SciPy brings
+another copy, which is limited to one thread within :func:`one_pool`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ import numpy as np
 
 from minidl.backend.compiler import numba
 
-# Names in OpenBLAS: as NumPy ships it, with sizes of 64 bits, and as SciPy does, with 32.
+# Names in OpenBLAS: NumPy's build has 64-bit sizes, SciPy's 32-bit sizes.
 SET_CALLBACK = "scipy_openblas_set_threads_callback_function64_"
 PRODUCT = "scipy_cblas_{}gemm"
 SET_THREADS = "scipy_openblas_set_num_threads"
@@ -53,10 +53,10 @@ def product(char: str) -> int | None:
 
 @contextmanager
 def one_pool() -> Iterator[None]:
-    """Within it, compiled loops and BLAS share threads, as many as NumPy's BLAS has now.
+    """A context in which compiled loops and BLAS share threads, as many as NumPy's BLAS has now.
 
-    Without Numba, on another system than Linux, and with other builds of BLAS than those that
-    NumPy and SciPy ship, nothing changes: loops run on one thread, BLAS on its own.
+    Without Numba, on systems other than Linux, and with builds of BLAS other than those that
+    NumPy and SciPy ship, nothing changes: loops run on one thread, BLAS on its own threads.
     """
     global _inside
     with _lock:
@@ -90,13 +90,13 @@ class Pool:
             char: ctypes.cast(scipys.dynlib[PRODUCT.format(letter)], ctypes.c_void_p).value
             for char, letter in (("f", "s"), ("d", "d"))
         }
-        # threadpoolctl (3.8) leaves this to the one thread that sets a limit first, in silence
+        # threadpoolctl (3.8) silently leaves this to the first thread that sets a limit
         self.set_scipys_threads = scipys.dynlib[SET_THREADS]
         self.set_callback = getattr(numpys.dynlib, SET_CALLBACK)
         self.set_callback.argtypes, self.set_callback.restype = [ctypes.c_void_p], None
 
     def take_over(self) -> bool:
-        """Whether OpenBLAS's jobs are now run on Numba's threads, each on one of its own."""
+        """Whether OpenBLAS's jobs now run on Numba's threads, each on its own thread."""
         from minidl.backend import machine
 
         if not machine.IN_PARALLEL:
@@ -118,7 +118,7 @@ class Pool:
         self.set_scipys_threads(self.before)
 
     def forget(self) -> None:
-        """For the child of a fork: OpenMP's threads are gone, and to ask for them ends it."""
+        """For the child of a fork: OpenMP's threads are gone, and using them would end it."""
         global _lock, _inside, _lost
         self.set_callback(None)
         if _inside:
@@ -129,7 +129,7 @@ class Pool:
 
 @cache
 def _pool() -> Pool | None:
-    """None where a part of it is missing."""
+    """None if a part of it is missing."""
     if _lost or numba() is None or sys.platform != "linux":
         return None
     import scipy.linalg.blas  # noqa: F401  # loads its BLAS

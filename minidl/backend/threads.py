@@ -1,6 +1,6 @@
 """The processors of this process, and how many threads BLAS uses.
 
-How many one training run uses belongs to the run, see :func:`using_threads`.
+The number of threads is part of a training run, see :func:`using_threads`.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ def processors() -> int:
 
 @contextmanager
 def using_threads(count: int) -> Iterator[None]:
-    """Within it, one computation uses ``count`` threads, in BLAS and in loops.
+    """A context in which one computation uses ``count`` threads, in BLAS and in loops.
 
-    BLAS may sum in another order where it has another number of threads.  It knows one number
-    for the whole process, so whatever runs side by side has the same.
+    BLAS may sum in a different order with a different number of threads.  It has one number
+    for the whole process, so everything that runs side by side shares it.
     """
     from threadpoolctl import threadpool_limits
 

@@ -54,7 +54,7 @@ def read_runs(folders: Sequence[Path]) -> list[Compared]:
         for fewer than two, one twice, and one whose files are not those of a run that has
         networks by epoch.
     OSError
-        where a file cannot be read.
+        if a file cannot be read.
     """
     if len(folders) < 2:
         raise ValueError(

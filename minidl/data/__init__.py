@@ -54,22 +54,22 @@ def load(
 
     Parameters
     ----------
-    name : one of ``NAMES``; ``"auto"`` is CIFAR-100 where it is at hand or can be
+    name : one of ``NAMES``; ``"auto"`` is CIFAR-100 if it is available or can be
         downloaded, and otherwise the stand-in, whose ``note`` then says why
-    data_dir : the one folder to look in; nothing is downloaded then. Without it,
-        ``$MINIDL_DATA`` and the user's cache are looked through
+    data_dir : the only folder to search; nothing is then downloaded. Without it,
+        ``$MINIDL_DATA`` and the user's cache are searched
     download : whether to download what is in neither, into the first of them
     seed : of the stand-in's images, at least 0
-    progress : whether a download shows how far it is, on standard error
+    progress : whether a download shows its progress, on standard error
 
     Raises
     ------
     DatasetNotFound
-        where it is not at hand and was not, or could not be, downloaded.
+        if it is missing and was not, or could not be, downloaded.
     CorruptDataset
-        where a file is not what it should be; ``"auto"`` does not pass over it either.
+        if a file is not what it should be; ``"auto"`` does not ignore this either.
     DatasetError
-        for an unknown name, and where a file cannot be read or written.
+        if the name is unknown, or a file cannot be read or written.
     ValueError
         for a seed below 0.
     """

@@ -1,8 +1,8 @@
-"""The answer behind one URL: redirects followed, and all of it within one time limit.
+"""The response of one URL: redirects followed, and all of it within one time limit.
 
-The limits of requests are for each packet, and a server may dribble its headers, or the sizes
-between the chunks of its contents, or send one from address to address. So the connections are
-cut from outside, by a thread that watches the clock.
+The timeouts of requests apply to each packet, and a server may send its headers, or the chunk sizes
+of its contents, byte by byte, or redirect from address to address. So a thread that watches the
+clock closes the connections from outside.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def answer(
     Raises
     ------
     TimeoutError
-        where they have not begun after ``seconds``.
+        if they have not begun after ``seconds``.
     requests.RequestException
         for whatever else goes wrong.
     """
@@ -90,9 +90,9 @@ class Lines:
 
     @contextmanager
     def cut_at(self, end: Callable[[], float]) -> Iterator[None]:
-        """Within it, once ``time.monotonic()`` has reached ``end()``, all connections are cut.
+        """A context that closes all connections once ``time.monotonic()`` reaches ``end()``.
 
-        It is ``late`` then.  The end may move away meanwhile.
+        ``late`` is then true.  The end may be postponed in the meantime.
         """
         done = threading.Event()
 

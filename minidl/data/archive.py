@@ -45,7 +45,7 @@ def extract(archive: Path, members: Mapping[str, int], folder: Path, say: bool =
         link, a device or a path leading out of it, that unpacks to more than the
         members need, or that is not a readable archive.
     DatasetError
-        where ``archive`` cannot be read or ``folder`` cannot be written.
+        if ``archive`` cannot be read or ``folder`` cannot be written.
     """
     missing = dict(members)
     limit = sum(members.values()) + SLACK

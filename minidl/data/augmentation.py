@@ -1,4 +1,4 @@
-"""Random crops and mirror images: each batch shows the network other views of the same images."""
+"""Random crops and mirror images: each batch shows the network new views of the same images."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from minidl.backend import Array, Random, checks, namespace
 
 
 class Augmentation(Random):
-    """A random crop of the padded image, then its mirror image half of the time.
+    """A random crop of the padded image, mirrored half of the time.
 
-    An image (C, H, W) is framed by ``padding`` rows and columns of zeros on each
-    side, and a window of its old size is cut out at (i, j), both drawn from
+    An image (C, H, W) is padded by ``padding`` rows and columns of zeros on each
+    side, and a window of its original size is cropped at (i, j), both drawn from
     0 … 2·padding.  With m drawn from {0, 1}::
 
         y[c, h, w] = padded[c, i + h, j + w]              m = 0
         y[c, h, w] = padded[c, i + h, j + (W − 1 − w)]    m = 1
 
-    Used in training only, ``train(…, augment=Augmentation(rng=0))``.  It works on
-    the images as they are stored, before they are scaled and normalised, so the
-    frame is black; torchvision's usual order (crop, flip, then normalise) does
+    It is used only in training, ``train(…, augment=Augmentation(rng=0))``.  It works on
+    the images as they are stored, before they are scaled and normalized, so the
+    padding is black; torchvision's usual order (crop, flip, then normalize) does
     the same.  Every draw is made on the CPU: the same seed gives the same crops
     on each device.
 

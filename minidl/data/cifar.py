@@ -49,7 +49,7 @@ class Cifar:
         return len(self.labels) + PIXELS
 
     def load(self, places: Places) -> Dataset:
-        """Read it from where it is; unpack or download it first where need be."""
+        """Read it from where it is; unpack or download it first if necessary."""
         names = (*self.train, *self.test)
         for folder in places.folders:
             for place in (folder / self.folder, folder):

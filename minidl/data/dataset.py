@@ -1,4 +1,4 @@
-"""What every loader gives, and what it raises."""
+"""What every loader returns, and what it raises."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ class DatasetError(RuntimeError):
 
 
 class DatasetNotFound(DatasetError):
-    """The files are not at hand and could not, or should not, be downloaded.
+    """The files are missing and could not, or should not, be downloaded.
 
-    ``reason`` says why in half a sentence that goes after "because".
+    ``reason`` says why, in a clause that can follow "because".
     """
 
     def __init__(self, message: str, reason: str) -> None:
@@ -24,12 +24,12 @@ class DatasetNotFound(DatasetError):
 
 
 class CorruptDataset(DatasetError):
-    """A file is there and is not what it should be."""
+    """A file exists but is not what it should be."""
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """A data set in memory, split as its authors split it.
+    """A data set in memory, with its authors' split.
 
     Attributes
     ----------
@@ -37,8 +37,8 @@ class Dataset:
     title : for tables and figures, ``"CIFAR-100"``
     train, test : images ``uint8`` (N, channels, height, width), labels ``int64`` (N,)
     classes : the names of the classes; ``classes[label]``
-    source : the folder that the files were read from, or ``"generated, seed 0"``
-    note : why this is not what ``"auto"`` looks for first; empty otherwise
+    source : the folder from which the files were read, or ``"generated, seed 0"``
+    note : why this is not the first choice of ``"auto"``; otherwise empty
     """
 
     name: str
@@ -50,11 +50,11 @@ class Dataset:
     note: str = ""
 
     def digest(self) -> str:
-        """The SHA-256 of all examples: where it is the same, the data are."""
+        """The SHA-256 of all examples: if it is the same, so are the data."""
         parts = f"{self.train.digest()} {self.test.digest()}"
         return hashlib.sha256(parts.encode()).hexdigest()
 
     @property
     def is_stand_in(self) -> bool:
-        """Whether the images are generated, and figures on them say nothing about CIFAR-100."""
+        """Whether the images are generated, so that figures on them say nothing about CIFAR-100."""
         return self.name == "stand-in"

@@ -1,4 +1,4 @@
-"""Getting a published file: from its mirrors, checked, whole or not at all."""
+"""Downloading a published file: from its mirrors, checked, completely or not at all."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ BLOCK = 1 << 20  # bytes read at a time
 class Published:
     """A file as its source publishes it: size in bytes, MD5, and where to get it.
 
-    ``path`` is where it lies in a data folder, and below the address of a mirror of one's own.
+    ``path`` is its location in a data folder, and below the address of a user's mirror.
     """
 
     path: str
@@ -45,17 +45,17 @@ class Published:
 def fetch(file: Published, folder: Path, progress: bool = True) -> Path:
     """Download ``file`` to its path in ``folder`` from the first mirror with the right bytes.
 
-    The mirror that ``$MINIDL_MIRROR`` names is the first to be asked. Mirrors whose fault
-    may pass are asked again, twice, after ``PAUSES``. The file is written beside its place
-    and moved there once its size and MD5 are right, so that a broken download leaves
-    nothing. Of several processes one downloads; the others wait and find the file.
+    The mirror named by ``$MINIDL_MIRROR`` is tried first. Mirrors with a temporary fault
+    are tried again, twice, after ``PAUSES``. The file is written under a temporary name
+    and renamed once its size and MD5 are right, so that a broken download leaves
+    nothing behind. Of several processes, one downloads; the others wait and find the file.
 
     Raises
     ------
     DatasetNotFound
-        with what each mirror answered, or where ``folder`` cannot be written.
+        with the answer of each mirror, or if ``folder`` is not writable.
     DatasetError
-        where ``$MINIDL_MIRROR`` is no address.
+        if ``$MINIDL_MIRROR`` is not an address.
     """
     path = folder / file.path
     mirrors = (*own_mirror(file.path), *file.urls)
@@ -143,9 +143,9 @@ def verify(path: Path, file: Published) -> None:
     Raises
     ------
     CorruptDataset
-        where size or MD5 differ, with both.
+        if size or MD5 differ, with both.
     DatasetError
-        where the file cannot be read.
+        if the file cannot be read.
     """
     advice = f"delete it and get it again from {file.urls[0]}"
     try:

@@ -14,23 +14,23 @@ AT_ONCE = 1 << 20  # numbers that are looked at together
 
 
 class Examples:
-    """Inputs with their targets; a batch is turned into floats as it is drawn.
+    """Inputs with their targets; a batch is converted to floats when it is drawn.
 
     Parameters
     ----------
     inputs : (N, …) array, ``uint8`` or floating point
     targets : (N,) integer class labels, or (N, …) floats
-    divisor : the batch is ``inputs / divisor``; 255 for bytes and 1 for floats
-        unless given
-    mean, std : of images (N, C, H, W), one number for each of the C channels in
+    divisor : the batch is ``inputs / divisor``; by default 255 for bytes and 1 for
+        floats
+    mean, std : for images (N, C, H, W), one number per channel, in
         units of ``inputs / divisor``; the batch is then
         ``(inputs / divisor - mean) / std``
 
     Raises
     ------
     ValueError
-        for empty arrays, lengths that differ, types that are neither, or a mean
-        and std that do not fit the channels.
+        if arrays are empty, lengths differ, types are wrong, or mean
+        and std do not match the channels.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Examples:
             self._check_normalisation()
 
     def check_inputs(self, inputs: Array) -> None:
-        """Raise ``ValueError`` unless a batch can be made of arrays like ``inputs``."""
+        """Raise ``ValueError`` unless arrays like ``inputs`` can be made into a batch."""
         if inputs.dtype != np.uint8 and inputs.dtype.kind != "f":
             tokens = "; tokens are for Sentences" if inputs.dtype.kind in "iu" else ""
             raise ValueError(
@@ -100,7 +100,7 @@ class Examples:
         return tuple(self.inputs.shape[1:])
 
     def digest(self) -> str:
-        """The SHA-256 of all that a batch is made of: other examples have another."""
+        """The SHA-256 of everything that batches are made of."""
         digest = hashlib.sha256()
         for array in map(to_numpy, (self.inputs, self.targets)):
             digest.update(f"{array.dtype.str} {array.shape}\0".encode())
@@ -109,7 +109,7 @@ class Examples:
         return digest.hexdigest()
 
     def first(self, n: int) -> Examples:
-        """The first ``n`` examples (all, where there are fewer), without a copy."""
+        """The first ``n`` examples (all if there are fewer), without a copy."""
         n = checks.whole("Examples.first", "n", n)
         return self._with(self.inputs[:n], self.targets[:n])
 
@@ -119,7 +119,7 @@ class Examples:
         return self._with(device.asarray(self.inputs), device.asarray(self.targets))
 
     def take(self, rows: np.ndarray) -> Examples:
-        """The examples with these row numbers, in this order, copied as they are (bytes stay)."""
+        """A copy of the examples with these row numbers, in this order (bytes stay bytes)."""
         rows = checks.indices("Examples.take", "rows", rows, len(self))
         rows = namespace(self.inputs).asarray(rows)
         return self._with(self.inputs[rows], self.targets[rows])
@@ -127,16 +127,16 @@ class Examples:
     def split(
         self, n: int, rng: np.random.Generator | int = 0, stratify: bool = False
     ) -> tuple[Examples, Examples]:
-        """All but ``n`` examples, and the ``n`` that ``rng`` draws; both in their old order.
+        """All but ``n`` examples, and ``n`` drawn by ``rng``; both in their original order.
 
-        With ``stratify`` each class gives the same share of its examples: of N_c,
+        With ``stratify``, each class contributes the same share of its examples: of N_c,
         ⌊n N_c / N⌋, and one more in the classes with the largest remainders (the
-        lower label where they are equal) until there are ``n``.
+        lower label if they are equal) until there are ``n``.
 
         Raises
         ------
         ValueError
-            unless both parts get an example, and where there are no labels to stratify by.
+            unless both parts get an example, or if there are no labels to stratify by.
         """
         if checks.whole("Examples.split", "n", n) >= len(self):
             raise ValueError(f"Examples.split: expected n from 1 to {len(self) - 1}, got {n}")
@@ -154,7 +154,7 @@ class Examples:
         return self.take(np.sort(order[~drawn])), self.take(np.sort(order[drawn]))
 
     def joined(self, other: Examples) -> Examples:
-        """These examples and, after them, the ``other`` ones, which are scaled alike."""
+        """These examples followed by the ``other`` ones, which must have the same scaling."""
         checks.instance("Examples.joined", "other", other, Examples)
         ours, theirs = (
             (e.inputs.dtype, e.input_shape, e.divisor, e.mean, e.std) for e in (self, other)
@@ -177,7 +177,7 @@ class Examples:
         )
 
     def _with(self, inputs: Array, targets: Array) -> Examples:
-        """Other arrays, turned into floats in the same way."""
+        """Other arrays with the same scaling."""
         return Examples(inputs, targets, self.divisor, self.mean, self.std)
 
     def draw(
@@ -185,19 +185,19 @@ class Examples:
     ) -> tuple[Array, Array]:
         """The batch of the given rows: inputs ``(len(rows), …)`` as ``dtype``, and targets.
 
-        ``augment`` changes the drawn inputs before they are scaled, say an
-        :class:`minidl.data.augmentation.Augmentation`.
+        ``augment``, for example a :class:`minidl.data.augmentation.Augmentation`, changes the
+        drawn inputs before they are scaled.
         """
         targets = np.take(self.targets, rows, axis=0)
         raw = np.take(self.inputs, rows, axis=0)
         return self._scale(raw if augment is None else augment(raw), dtype), targets
 
     def order(self, rng: np.random.Generator, batch_size: int) -> np.ndarray:
-        """The rows of an epoch, to be cut into batches of ``batch_size``: drawn anew each time."""
+        """A new random order of the rows, to be cut into batches of ``batch_size``."""
         return rng.permutation(len(self))
 
     def batch(self, start: int, stop: int, dtype: np.dtype) -> tuple[Array, Array]:
-        """The batch of rows ``start`` to ``stop`` in their own order, as :meth:`draw` gives it."""
+        """The batch of rows ``start`` to ``stop`` in their original order, as in :meth:`draw`."""
         dtype = checks.float_type("Examples.batch", dtype)
         return self._scale(self.inputs[start:stop], dtype), self.targets[start:stop]
 
@@ -223,9 +223,9 @@ class Examples:
             )
 
     def first_nonfinite(self, rows: np.ndarray, dtype: np.dtype) -> str | None:
-        """``"inputs[17, 0, 3] is nan"``: what is not finite in the given rows; None if nothing.
+        """``"inputs[17, 0, 3] is nan"``: what is not finite in the given rows; None if nothing is.
 
-        A number that ``dtype`` does not reach is not finite either.  The inputs come before the
+        A number too large for ``dtype`` is not finite either.  Inputs are checked before
         targets; all rows are read, a few at a time.
         """
         for name, array in (("inputs", self.inputs), ("targets", self.targets)):
@@ -265,13 +265,13 @@ def _numbers(name: str, values: Sequence[float]) -> tuple[float, ...]:
     given = np.asarray(values)
     if given.ndim != 1 or given.dtype.kind not in "iuf":
         raise ValueError(
-            f"Examples: expected {name} to be one number for each channel, got {checks.shown(values)}"
+            f"Examples: expected {name} to be one number per channel, got {checks.shown(values)}"
         )
     return tuple(map(float, values))
 
 
 def _shares(labels: np.ndarray, n: int) -> list[tuple[int, int]]:
-    """``(label, count)``: how many of ``n`` examples each class gives, by largest remainder."""
+    """``(label, count)``: how many of ``n`` examples come from each class, by largest remainder."""
     present, sizes = np.unique(labels, return_counts=True)
     counts, remainders = np.divmod(n * sizes, len(labels))
     more = np.argsort(-remainders, kind="stable")[: n - counts.sum()]

@@ -1,8 +1,8 @@
-"""CoLA and SST-2, two tasks of GLUE: English sentences with a label of two classes.
+"""CoLA and SST-2, two tasks of GLUE: English sentences with a binary label.
 
-CoLA (Warstadt, Singh and Bowman, *Neural Network Acceptability Judgments*, TACL 2019): is it a
-sentence of English?  SST-2 (Socher et al., EMNLP 2013): does a piece of a film review praise or
-blame?  Both as tab-separated files in UTF-8, as their authors publish them; nothing is downloaded.
+CoLA (Warstadt, Singh and Bowman, *Neural Network Acceptability Judgments*, TACL 2019): is the
+sentence acceptable English?  SST-2 (Socher et al., EMNLP 2013): is a piece of a film review positive
+or negative?  Both are the authors' tab-separated files in UTF-8; nothing is downloaded.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Texts:
         return Texts(tuple(self.sentences[i] for i in found), self.labels[found])
 
     def tokens(self, tokenizer: WordPiece, longest: int = 512) -> Sentences:
-        """As rows of tokens, cut off after ``longest``, to be learned from."""
+        """The sentences as rows of tokens for training, truncated to ``longest``."""
         checks.instance("Texts.tokens", "tokenizer", tokenizer, WordPiece)
         rows = [tokenizer.encode(sentence, longest) for sentence in self.sentences]
         return Sentences.of(rows, self.labels, tokenizer.padding)
@@ -50,7 +50,7 @@ class Texts:
 
 @dataclass(frozen=True, eq=False)
 class TextDataset:
-    """A data set of sentences, split as its authors split it."""
+    """A data set of sentences, with its authors' split."""
 
     name: str
     title: str
@@ -156,22 +156,22 @@ TASKS = {task.name: task for task in (COLA, SST_2)}
 def load_texts(name: str, data_dir: str | os.PathLike[str] | None = None) -> TextDataset:
     """The data set ``"cola"`` or ``"sst-2"``, in memory.
 
-    CoLA is ``in_domain_train.tsv`` and ``in_domain_dev.tsv``, SST-2 ``train.tsv`` and
-    ``dev.tsv``; blanks at the ends of a sentence are cut off.
+    CoLA is ``in_domain_train.tsv`` and ``in_domain_dev.tsv``, SST-2 is ``train.tsv`` and
+    ``dev.tsv``; whitespace at the ends of a sentence is stripped.
 
     Parameters
     ----------
     name : of the data set
-    data_dir : the one folder to look in; without it, ``$MINIDL_DATA`` and the user's cache
+    data_dir : the only folder to search; without it, ``$MINIDL_DATA`` and the user's cache
 
     Raises
     ------
     DatasetNotFound
-        where it is not at hand.
+        if it is missing.
     CorruptDataset
-        for a file that is not UTF-8, or has other columns, labels or counts.
+        if a file is not UTF-8, or has other columns, labels or counts.
     DatasetError
-        for an unknown name, and where a file cannot be read.
+        if the name is unknown, or a file cannot be read.
     """
     if not isinstance(name, str) or name not in TASKS:
         raise DatasetError(f"unknown data set {name!r}; expected one of {', '.join(TASKS)}")

@@ -34,9 +34,9 @@ UNSIGNED_BYTE = 8  # the IDX type code
 class Mnist:
     """One of the two data sets: where its files are and how many images they hold.
 
-    ``folders`` are looked in, relative to the data folder; the first is that of the paths of
+    ``folders`` are searched, relative to the data folder; the first is that of the paths of
     ``files``. ``installed`` is where a distribution's package puts it; ``label_md5`` are the
-    MD5 of the training and the test labels, by which neither is taken for the other.
+    MD5 of the training and the test labels, which tell the two data sets apart.
     """
 
     name: str
@@ -50,7 +50,7 @@ class Mnist:
     classes: tuple[str, ...]
 
     def load(self, places: Places) -> Dataset:
-        """Read it from where it is; download it first where need be."""
+        """Read it from where it is; download it first if necessary."""
         searched = [folder / name for folder in places.folders for name in self.folders]
         if not places.named:
             searched += self.installed
@@ -104,7 +104,7 @@ class Mnist:
 
 
 def _find(place: Path, name: str) -> Path | None:
-    """The file of that name in ``place``, unpacked or else as it is."""
+    """The file of that name in ``place``, plain or gzipped."""
     for path in (place / name.removesuffix(".gz"), place / name):
         if os.path.isfile(path):
             return path
@@ -112,14 +112,14 @@ def _find(place: Path, name: str) -> Path | None:
 
 
 def read_idx(path: Path, shape: tuple[int, ...]) -> np.ndarray:
-    """The unsigned bytes of an IDX file that must have this ``shape``; gzipped where ``.gz``.
+    """The unsigned bytes of an IDX file, which must have this ``shape``; gzipped if ``.gz``.
 
     Raises
     ------
     CorruptDataset
         for another header, missing or surplus bytes, or broken compression.
     DatasetError
-        where the file cannot be read.
+        if the file cannot be read.
     """
     header = 4 + 4 * len(shape)
     total = header + math.prod(shape)

@@ -1,4 +1,4 @@
-"""Where data sets are looked for, where from and where to they are downloaded."""
+"""Where to look for data sets, and from and to where to download them."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from minidl.data.dataset import DatasetError, DatasetNotFound
 class Places:
     """The folders to look in, in order, and the one to download into.
 
-    ``target`` is ``None`` where nothing may be downloaded, because the user ``named``
-    the one folder, or else switched downloading off.
+    ``target`` is ``None`` if nothing may be downloaded, because the user ``named``
+    the only folder, or switched downloading off.
     """
 
     folders: tuple[Path, ...]
@@ -41,7 +41,7 @@ class Places:
 
 
 def places(data_dir: str | os.PathLike[str] | None, download: bool, progress: bool) -> Places:
-    """``data_dir`` and nothing else where given; else ``$MINIDL_DATA`` and the user's cache."""
+    """Only ``data_dir`` if given, otherwise ``$MINIDL_DATA`` and the user's cache."""
     if data_dir is not None:
         return Places((_folder(data_dir),), None, True, progress)
     folders = [cache()]
@@ -57,7 +57,7 @@ def own_mirror(path: str) -> tuple[str, ...]:
     Raises
     ------
     DatasetError
-        where it names no address of http or https, or one with a password, which messages
+        if it names no address of http or https, or one with a password, which messages
         would show.
     """
     mirror = os.environ.get("MINIDL_MIRROR", "").strip()

@@ -1,4 +1,4 @@
-"""Sentences as tokens: padded in memory, and cut to the longest one of the batch that is drawn."""
+"""Sentences as tokens: padded in memory, and cut to the longest sentence of each batch."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ class Sentences(Examples):
     """Rows of tokens with their targets, for a network whose first layer is an Embedding.
 
     A batch is as wide as its longest sentence, and :meth:`order` puts sentences of similar
-    length into one batch, so that little is computed for padding.  On a GPU every batch has the
-    full width: a recorded step has one shape.
+    length into one batch, so that little is computed for padding.  On a GPU, every batch has the
+    full width, since a recorded step has one shape.
 
     Parameters
     ----------
-    inputs : (N, T) integers, each sentence from the first column on, then ``padding``
+    inputs : (N, T) integers, each sentence from the first column on, followed by ``padding``
     targets : (N,) integer class labels, or (N, …) floats
-    padding : the token that fills up, which the Embedding has to know as its ``padding``
+    padding : the padding token, which must also be the ``padding`` of the Embedding
 
     Raises
     ------
     ValueError
-        for other types and shapes, negative tokens, or a sentence without a token.
+        if types or shapes are wrong, tokens negative, or a sentence has no token.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Sentences(Examples):
         targets: Array,
         padding: int = 0,
     ) -> Sentences:
-        """The sentences of these lists of tokens, filled up to the longest one."""
+        """Sentences from these lists of tokens, padded to the longest one."""
         if not len(rows):
             raise ValueError("Sentences: expected at least one sentence, got none")
         inputs = np.full((len(rows), max(1, *map(len, rows))), padding, np.int32)
@@ -62,7 +62,8 @@ class Sentences(Examples):
     def check_inputs(self, inputs: Array) -> None:
         if inputs.dtype.kind not in "iu" or inputs.ndim != 2 or not inputs.shape[1]:
             raise ValueError(
-                f"Sentences: expected inputs to be integers (N, T), got {inputs.dtype} {inputs.shape}"
+                "Sentences: expected inputs to be integers (N, T), "
+                f"got {inputs.dtype} {inputs.shape}"
             )
         if int(inputs.min()) < 0:
             raise ValueError(f"Sentences: expected tokens from 0, got {int(inputs.min())}")
@@ -74,16 +75,16 @@ class Sentences(Examples):
         return Sentences(inputs, targets, self.padding, device.takes_any_length)
 
     def by_length(self) -> Sentences:
-        """The same sentences, the shortest first: an evaluation is then done sooner."""
+        """The same sentences, shortest first, which makes an evaluation faster."""
         order = np.argsort(self.lengths, kind="stable")
         return self.take(order)  # type: ignore[return-value]  # of the class that it is asked of
 
     def order(self, rng: np.random.Generator, batch_size: int) -> np.ndarray:
-        """Rows so that the sentences of a batch are of similar length, and batches in any order.
+        """A random order of rows in which the sentences of a batch have similar lengths.
 
-        The sentences are drawn in a new order, sorted by length, which leaves those of one
-        length in the order that was drawn, and cut into batches, which are shuffled.  Where
-        ``batch_size`` does not divide their number, the last batch, a smaller one, is of
+        The sentences are shuffled, then sorted by length, which keeps the random order among those
+        of equal length, and cut into batches, which are shuffled.  If
+        ``batch_size`` does not divide their number, the last batch, which is smaller, has
         sentences of any length.
         """
         drawn = rng.permutation(len(self))
@@ -96,7 +97,7 @@ class Sentences(Examples):
         return Sentences(inputs, targets, self.padding, self.to_batch)
 
     def _scale(self, raw: Array, dtype: np.dtype) -> Array:
-        """The batch as it is, without the columns in which it has padding alone."""
+        """The batch without the columns that contain only padding."""
         if not self.to_batch:
             return raw
         used = (raw != self.padding).any(axis=0)

@@ -1,4 +1,4 @@
-"""One process at a time writes a file; the next one clears away what a killed one left."""
+"""One process at a time writes a file; the next one removes what a killed one left behind."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from minidl.storage.files import remove_parts, try_lock
 def sole_writer(paths: list[Path], say: bool) -> Iterator[None]:
     """Make the folders of ``paths``, wait until no other process writes them, and hold the lock.
 
-    The lock is that of the operating system on a file ``.NAME.lock`` beside the first path. It
-    ends with its process, however that ends; the file stays and means nothing.
+    The lock is an operating-system lock on a file ``.NAME.lock`` next to the first path. It
+    ends with its process, however that ends; the file stays and has no meaning.
     """
     from filelock import FileLock
 

@@ -22,28 +22,28 @@ CHINESE = (
 
 
 class WordPiece:
-    """Sentences to tokens: words, and of words that the vocabulary lacks, the longest pieces.
+    """Split sentences into words, and words that the vocabulary lacks into the longest pieces.
 
-    1. Control characters go, every kind of white space is a blank; letters are lower-cased and
+    1. Control characters are removed, all white space becomes a blank; letters are lower-cased and
        lose their accents.
-    2. Words end at blanks; a punctuation mark and a Chinese character are words by themselves.
-    3. Of a word, the longest beginning that is in the vocabulary is a token, then the longest
-       beginning of the rest with ``##`` in front, and so on.  Where that ends without a token,
-       the word is ``[UNK]``, as is one of more than 100 characters.
+    2. Words end at blanks; a punctuation mark or a Chinese character is a word by itself.
+    3. The longest prefix of a word that is in the vocabulary is a token, then the longest
+       prefix of the rest, marked with ``##``, and so on.  If no prefix is in the vocabulary,
+       the word is ``[UNK]``, and so is one of more than 100 characters.
 
-    So "unaffable" may be ``un``, ``##aff``, ``##able``.  The result is that of the library
-    ``tokenizers`` for BERT's lower-casing vocabularies; only that text is text here: a "[SEP]" that
-    somebody wrote is a bracket, three letters and a bracket.
+    For example, "unaffable" may become ``un``, ``##aff``, ``##able``.  The result is that of the
+    library ``tokenizers`` for BERT's lower-casing vocabularies, except that text is only text: a
+    literal "[SEP]" is a bracket, three letters and a bracket.
     Source: Devlin et al., 2019; Wu et al., 2016 (arXiv 1609.08144), section 4.1.
 
     Parameters
     ----------
-    vocabulary : the tokens; the place of each is its number
+    vocabulary : the tokens; the number of a token is its index
 
     Raises
     ------
     ValueError
-        for a vocabulary that lacks [PAD], [UNK], [CLS] or [SEP].
+        if the vocabulary lacks [PAD], [UNK], [CLS] or [SEP].
     """
 
     def __init__(self, vocabulary: Sequence[str]) -> None:
@@ -65,7 +65,7 @@ class WordPiece:
 
     @classmethod
     def of_file(cls, path: str | os.PathLike[str]) -> WordPiece:
-        """By the vocabulary in the file ``path``, a token in each line."""
+        """Read the vocabulary from the file ``path``, with one token per line."""
         with open_to_read(Path(path)) as file:
             raw = file.read()
         try:
@@ -76,11 +76,11 @@ class WordPiece:
             raise ValueError(f"{path}: {error}") from None
 
     def tokens(self, sentence: str) -> list[str]:
-        """The tokens of a sentence, [CLS] and [SEP] at its ends: to be read by people."""
+        """The tokens of a sentence, with [CLS] and [SEP] at its ends, as text."""
         return [self.vocabulary[number] for number in self.encode(sentence)]
 
     def encode(self, sentence: str, longest: int = 512) -> list[int]:
-        """Their numbers; of a sentence with more than ``longest`` the first, and [SEP]."""
+        """The numbers of the tokens; longer sentences are cut to ``longest``, ending in [SEP]."""
         if not isinstance(sentence, str):
             raise ValueError(
                 f"WordPiece: expected a sentence as text, got {checks.shown(sentence)}"

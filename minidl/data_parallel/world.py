@@ -25,7 +25,7 @@ def world() -> Ranks:
     Raises
     ------
     RanksError
-        where several were started without ``-m mpi4py``, or by the ``mpiexec`` of another MPI
+        if several were started without ``-m mpi4py``, or by the ``mpiexec`` of another MPI
         than mpi4py's.
     """
     if ranks.started is not None:

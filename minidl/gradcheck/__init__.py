@@ -1,26 +1,26 @@
-"""Analytic gradients against numeric ones.
+"""Analytic gradients compared with numeric ones.
 
 One call checks a layer, an activation function, a loss or a whole network,
-for its input and each of its parameters::
+with respect to its input and each of its parameters::
 
     assert_gradients(Dense(3, 2, "tanh"), x)             # x (N, 3), or its shape
     assert_gradients(SoftmaxCrossEntropy(), logits, labels)
     assert_gradients(network, x, labels, loss=SoftmaxCrossEntropy())
 
-and functions that are not minidl's, with what is said to be their derivative::
+Functions outside minidl are checked with their claimed derivatives::
 
     assert_vjp(f, vjp, x, W)                             # y = f(x, W); dx, dW = vjp(x, W, dy)
     assert_jac(fun, jac, x)                              # in SciPy's form
 
 The output y is projected on a random upstream gradient dy, φ = ⟨dy, y⟩, and
 φ is differentiated numerically along a random direction u of each variable v:
-d/dt φ(v + t u) at t = 0 must be ⟨∂φ/∂v, u⟩.  An upstream of ones would hide bugs:
-a softmax backward that returns zeros passes it.
+d/dt φ(v + t u) at t = 0 must equal ⟨∂φ/∂v, u⟩.  An upstream gradient of ones would hide bugs:
+a backward pass of softmax that returns zeros would pass.
 
-The files, from the bottom up: ``result`` (what is found, as a table), ``point`` (where),
+The files, from the bottom up: ``result`` (the findings, as a table), ``point`` (where to check),
 ``subjects`` (a layer, a network or a loss as φ, and every way to call its backward),
 ``numeric`` (derivatives along a direction), ``ties`` (points at which f has two slopes),
-``judge`` (what counts as equal), ``check``, ``functions`` (those that are not minidl's).
+``judge`` (what counts as equal), ``check``, ``functions`` (functions outside minidl).
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from minidl.layers import Activate, Layer
 
 def assert_gradients(*arguments: Any, **options: Any) -> GradientCheck:
     """:func:`check_gradients` as a test: raises :class:`GradientError` with its table."""
-    __tracebackhide__ = True  # to pytest, which shows the line of the test and the table
+    __tracebackhide__ = True  # pytest then shows the line of the test and the table
     return check_gradients(*arguments, **options).asserted()
 
 
@@ -41,42 +41,42 @@ def check_gradients(
 ) -> GradientCheck:
     """Compare the analytic gradients of ``subject`` with numeric ones, in float64.
 
-    The layer contract is checked along with them: shape and type of every gradient;
-    ``x``, ``dy`` and, in inference, the state are left alone; a second backward, one after
-    a larger batch, and one with ``input_gradient=False`` give the same gradients of
-    the parameters.  A layer without layers inside is checked once more at a point with ties
-    (equal pixels, units at their kink): at ``x`` itself where it is given, at ``x`` rounded
-    to integers where it is drawn.
+    The layer contract is checked, too: the shape and type of every gradient;
+    that ``x``, ``dy`` and, in inference, the state are unchanged; that a second backward pass, one
+    after a larger batch, and one with ``input_gradient=False`` give the same gradients of
+    the parameters.  A layer without inner layers is checked again at a point with ties
+    (equal pixels, units at their kink): at ``x`` itself if it is an array, at ``x`` rounded
+    to integers if it was drawn.
 
-    Where the rounding of φ hides whether a gradient is right, the check has not passed, it
-    is not decided: ``undecided`` says why.
+    If the rounding of φ hides whether a gradient is right, the check has not passed; it
+    is not decided, and ``undecided`` says why.
 
     Parameters
     ----------
-    subject : a :class:`~minidl.layers.Layer` (built here where it is not yet),
+    subject : a :class:`~minidl.layers.Layer` (built here unless it is already),
         an :class:`~minidl.activations.Activation`, a :class:`~minidl.network.Network`
         of dtype float64, or a loss
-    x : the input (for a loss: the logits) as float64, or its shape, to be drawn; tokens, for a
-        subject that takes such, as an array of integers, which have no gradient
+    x : the input (for a loss, the logits) as float64, or its shape, to be drawn at random; if the
+        subject takes tokens, an array of integers, which have no gradient
     targets : for a loss, or for a network with ``loss``
-    loss : checks the network with its loss; otherwise the upstream is random
-    rng : of the upstream, the directions and whatever else is drawn
-    directions : how many random directions for each variable
-    elementwise : every entry of every variable in turn instead: for small cases,
+    loss : checks the network with its loss; otherwise the upstream gradient is random
+    rng : source of the upstream gradient, the directions and all other random draws
+    directions : number of random directions per variable
+    elementwise : check every entry of every variable in turn instead: for small cases,
         and to see *which* entry is wrong
-    training : as in ``forward``; both unless given.  What a layer draws in training
+    training : as in ``forward``; by default both.  What a layer draws in training
         (dropout) is drawn the same each time
-    perturb : moves each parameter to a random point nearby, and lets the state follow a few
-        batches: where b = 0, γ = 1 and β = 0, a gradient that forgets one of them is right.
-        All is put back afterwards
+    perturb : move each parameter to a random point nearby, and update the state with a few
+        batches: with b = 0, γ = 1 and β = 0, a gradient that omits one of them would be right.
+        Everything is restored afterwards
     tolerance : the largest relative error that passes
     attempts : how often the point may be moved away from a kink
-    device : where ``x`` is drawn if it is a shape, and a layer is built that is not yet
+    device : where to draw ``x`` if it is a shape, and to build a layer that is not built yet
 
     Raises
     ------
     TypeError, ValueError
-        for input that is not float64 or not finite, or targets that are missing.
+        if the input is not float64 or not finite, or targets are missing.
     """
     rng, device = checks.generator("check_gradients", rng), get_device(device)
     judge = Judge("check_gradients", rng, directions, elementwise, tolerance)
@@ -119,7 +119,7 @@ def check_gradients(
         name = repr(subject) if loss is None else f"{subject!r} with {loss!r}"
         result = judge.at_a_smooth_point(name, subjects, x, attempts)
         alone = loss is None and isinstance(subject, Layer) and not subject.layers
-        # Where parameters start, two kinks may be at one place: those of APL are all at 0.
+        # At the initial parameters, two kinks may coincide: those of APL are all at 0.
         if result.passed and alone and (perturb or not subject.size):
             tied = namespace(x).rint(x) if drawn else x.copy()
             at_ties = LayerSubject(subject, tied, None, None, modes[0], modes, rng, seed=0)
@@ -128,7 +128,7 @@ def check_gradients(
 
 
 def _first_point(subject: Any, x: Any, rng: np.random.Generator, device: Device) -> Array:
-    """``x`` as it is given, checked, or drawn where it is a shape."""
+    """``x`` after a check, or drawn if it is a shape."""
     if getattr(subject, "takes_integers", False):
         checks.integers("check_gradients", "x", x)
         return x

@@ -1,7 +1,7 @@
-"""The check for code that is not minidl's: a function and what is said to be its derivative.
+"""The check for code outside minidl: a function and its claimed derivative.
 
-Two forms: a pair of functions, f and its vector-Jacobian product, with any number of inputs and
-outputs; and SciPy's, ``fun`` and ``jac``.
+There are two forms: a pair of functions, f and its vector-Jacobian product, with any number of
+inputs and outputs; and SciPy's ``fun`` and ``jac``.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from minidl.gradcheck.result import GradientCheck
 from minidl.gradcheck.subjects import Gradients, Problems, Subject, expect_unchanged, fitting
 
 Pull = Callable[[list[Any], list[Array], Problems], Any]  # x, dy, problems: the gradients of x
-NONE = object()  # in place of gradients that cannot be made, for a reason that is in problems
+NONE = object()  # stands for gradients that cannot be computed, for a reason in problems
 
 
 def assert_vjp(*arguments: Any, **options: Any) -> GradientCheck:
     """:func:`check_vjp` as a test: raises :class:`GradientError` with its table."""
-    __tracebackhide__ = True  # to pytest, which shows the line of the test and the table
+    __tracebackhide__ = True  # pytest then shows the line of the test and the table
     return check_vjp(*arguments, **options).asserted()
 
 
@@ -56,24 +56,24 @@ def check_vjp(
 
         print(check_vjp(f, vjp, (5, 3), (3, 2), (2,)))
 
-    dy is random, φ = Σ ⟨dy_k, y_k⟩ is differentiated along random directions of each input, and
-    ⟨∂φ/∂x, u⟩ has to be the same.  Checked with it: shape and type of every gradient; inputs and dy
-    are left alone; a second call and one after other inputs give the same.  ``f(*x)`` is called
-    before ``vjp(*x, *dy)``, so what a pair keeps between both may be used.
+    dy is random, φ = Σ ⟨dy_k, y_k⟩ is differentiated along random directions u of each input, and
+    ⟨∂φ/∂x, u⟩ must be equal to it.  The check also covers the shape and type of every gradient,
+    that inputs and dy are unchanged, and that a second call, and one after other inputs, return the
+    same.  ``f(*x)`` is called before ``vjp(*x, *dy)``, so ``vjp`` may use what ``f`` kept.
 
     Parameters
     ----------
-    f, vjp : of arrays; ``vjp`` gives the gradients of all inputs in their order, None for those
-        that have none, or an array alone where one input is of floats
+    f, vjp : functions of arrays; ``vjp`` returns the gradients of all inputs in their order, with
+        None for those that have none, or a single array if only one input has floats
     x : the inputs, each a float64 array, or a shape to be drawn; anything else (integers, flags)
-        is handed on as it is and has no gradient
+        is passed on unchanged and has no gradient
     rng, directions, elementwise, tolerance, attempts, device : as in :func:`check_gradients`
 
     Raises
     ------
     TypeError, ValueError
-        for inputs of floats that are not float64 or not finite, outputs that are not float64, and
-        where no input is of floats.
+        if floating-point inputs are not float64 or not finite, outputs are not float64, or
+        no input has floats.
     """
     owner = "check_vjp"
     for name, function in (("f", f), ("vjp", vjp)):
@@ -99,15 +99,15 @@ def check_jac(
     tolerance: float = 1e-7,
     attempts: int = 10,
 ) -> GradientCheck:
-    """Compare ``jac`` with numeric derivatives of ``fun``, in the form that SciPy's solvers take.
+    """Compare ``jac`` with numeric derivatives of ``fun``, in the form that SciPy's solvers use.
 
     ``fun(x, *args)`` is a number or an array ``(m,)``, ``jac(x, *args)`` its gradient ``(n,)`` or
-    its Jacobian matrix ``(m, n)``, which may be sparse.  With ``jac=True`` it is ``fun`` that gives
+    its Jacobian matrix ``(m, n)``, which may be sparse.  With ``jac=True``, ``fun`` returns
     both, as in :func:`scipy.optimize.minimize`::
 
         print(check_jac(rosen, rosen_der, (5,)))
 
-    It is :func:`check_vjp` with dy ↦ Jᵀ dy; parameters and errors are the same.
+    This is :func:`check_vjp` with dy ↦ Jᵀ dy; parameters and errors are the same.
     """
     owner = "check_jac"
     _expect_callable(owner, "fun", fun)
@@ -199,7 +199,7 @@ class FunctionSubject(Subject):
         return self._pulled(problems)
 
     def nearby(self, rng: np.random.Generator) -> Gradients:
-        """dy moves as well: a linear function has the same gradients at every point."""
+        """Move dy as well: a linear function has the same gradients at every point."""
         self.blur = rng
         try:
             return super().nearby(rng)
@@ -216,7 +216,7 @@ class FunctionSubject(Subject):
         return self.gradients(problems)
 
     def _pulled(self, problems: Problems) -> Gradients:
-        """The gradients of the inputs of the last ``f``."""
+        """The gradients with respect to the inputs of the last ``f``."""
         given, dy = self._copies(self.inputs), [dy.copy() for dy in self.dy]
         found = self.pull(given, dy, problems)
         self._expect_unchanged("the backward pass", given, problems)
@@ -265,19 +265,19 @@ class FunctionSubject(Subject):
 
 
 def _is_differentiable(x: Any) -> bool:
-    """Whether it is an array of floats, or a shape of one."""
+    """Whether it is an array of floats, or the shape of one."""
     if is_array(x):
         return x.dtype.kind == "f"
     return isinstance(x, tuple) and all(isinstance(n, int) for n in x)
 
 
 def _array(value: Any) -> Any:
-    """NumPy's and Python's numbers as arrays; the rest as it is."""
+    """NumPy's and Python's numbers as arrays; anything else unchanged."""
     return np.asarray(value) if isinstance(value, float | np.generic) else value
 
 
 def _names(f: Callable[..., Any], count: int) -> list[str]:
-    """What ``f`` calls its inputs, or x1, x2, … where it gives them no names."""
+    """The names of the parameters of ``f``, or x1, x2, … if they are not known."""
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     try:
         parameters = inspect.signature(f).parameters.values()

@@ -1,4 +1,4 @@
-"""Analytic against numeric: what counts as equal, and what explains a difference."""
+"""Analytic against numeric gradients: what counts as equal, and what explains a difference."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from minidl.gradcheck.point import moved
 from minidl.gradcheck.result import CheckedGradient, GradientCheck
 from minidl.gradcheck.subjects import Gradients, LayerSubject, Subject, described
 
-_SMALL_STEP = 1e-3  # below it rounding is large because a kink is near: another point may do
-_NEAR = 1e-3  # up to this error a second, finer derivative is asked
-_COARSE = 1e-3  # what rounding may hide of a gradient, as a share of it
-_NEARBY = 4  # points at which a gradient that may be zero is looked at again
+_SMALL_STEP = 1e-3  # below it, rounding is large because a kink is near: try another point
+_NEAR = 1e-3  # up to this error, a second, more accurate derivative is computed
+_COARSE = 1e-3  # the share of a gradient that rounding may hide
+_NEARBY = 4  # points at which a gradient that may be zero is checked again
 
 
 class Judge:
@@ -39,9 +39,9 @@ class Judge:
     def at_a_smooth_point(
         self, name: str, subjects: Callable[[Any], list[Subject]], point: Any, attempts: int
     ) -> GradientCheck:
-        """What is found of the ``subjects`` at ``point``, or near it where that is at a kink.
+        """The findings on the ``subjects`` at ``point``, or near it if it is at a kink.
 
-        It is moved up to ``attempts`` times.
+        The point is moved up to ``attempts`` times.
         """
         for attempt in range(attempts + 1):
             result = GradientCheck(name, self.tolerance, moved=attempt)
@@ -56,14 +56,14 @@ class Judge:
         return result
 
     def settled(self, subjects: list[Subject], result: GradientCheck) -> bool:
-        """Add what is found to ``result``; False where a numeric derivative does not settle."""
+        """Add the findings to ``result``; False if a numeric derivative does not converge."""
         settled = True
         of_the_first: list[np.ndarray] = []
         for subject in subjects:
             problems: list[str] = []
             try:
                 ways = subject.every_way(problems)
-            except Exception as error:  # in training it is the caller's to see
+            except Exception as error:  # in training, the caller should see it
                 if subject is subjects[0]:
                     raise
                 result.problems.append(
@@ -92,9 +92,9 @@ class Judge:
         gradients: Gradients,
         result: GradientCheck,
     ) -> bool:
-        """Add the worst direction of one variable; False where nothing settles.
+        """Add the worst direction of one variable; False if nothing converges.
 
-        ``gradients`` are those of this variable by the way in which they were asked for.
+        ``gradients`` are those of this variable by the way in which they were requested.
         """
         for way, gradient in gradients.items():
             if not np.isfinite(gradient).all():
@@ -103,15 +103,15 @@ class Judge:
                     result.problems.append(text + (f" by {way}" if way else "") + subject.mode)
         first = gradients[""]
         # The typical size of ⟨g, u⟩ for a random u of length 1: a projection that happens to be
-        # much smaller is not to be judged by its own size.
+        # much smaller should not be judged by its own size.
         typical = 0.0 if self.elementwise else float(np.sqrt(np.mean(np.square(first))))
         settled = True
-        others: dict[str, None] = {}  # the ways that give another gradient
+        others: dict[str, None] = {}  # the ways that give a different gradient
         for where, u in directions(first.shape, self.rng, self.directions, self.elementwise):
             numeric = directional_derivative(subject, variable, u)
             analytic = float(np.sum(first * u))
             if self.tolerance < self._error(analytic, numeric, typical) < _NEAR:
-                # Over a jump of f'' (ELU) large steps may settle a little beside the derivative.
+                # Across a jump of f'' (ELU), large steps may converge to a slightly wrong value.
                 finer = directional_derivative(subject, variable, u, largest=_SMALL_STEP)
                 if self._error(analytic, finer, typical) <= self.tolerance:
                     numeric = finer
@@ -138,7 +138,7 @@ class Judge:
         typical: float,
         result: GradientCheck,
     ) -> bool:
-        """Add the row; False where the numeric derivative does not settle."""
+        """Add the row; False if the numeric derivative does not converge."""
         scale = max(abs(row.analytic), abs(row.numeric), typical)
         difference = abs(row.analytic - row.numeric)
         explained = self.tolerance * scale < difference <= numeric.rounding
@@ -161,17 +161,17 @@ class Judge:
         return numeric.step > _SMALL_STEP
 
     def _error(self, analytic: float, numeric: Numeric, typical: float) -> float:
-        """Their difference, relative.  What rounding alone explains is at most the tolerance."""
+        """Their relative difference; at most the tolerance if rounding alone explains it."""
         floor = max(abs(numeric.value), typical, numeric.rounding / self.tolerance)
         scale = max(abs(analytic), floor)
         error = abs(analytic - numeric.value) / scale if scale != 0 else 0.0
         return error if math.isfinite(error) else math.inf
 
     def _is_zero(self, subject: Subject, row: CheckedGradient, u: np.ndarray) -> bool:
-        """Whether the gradient is 0 but for its own rounding, as that of a bias before BatchNorm.
+        """Whether the gradient is 0 except for rounding, like that of a bias before BatchNorm.
 
-        Then none of its digits stays when the point moves by a billionth.  A gradient that
-        is small and right keeps almost all.
+        Then none of its digits remains when the point moves by a billionth.  A gradient that
+        is small and right keeps almost all of them.
         """
         for _ in range(_NEARBY):
             gradient = subject.nearby(self.rng).get(row.name)

@@ -1,8 +1,8 @@
 """Derivatives of φ along a direction, from values of φ alone.
 
 The numeric derivative is ``scipy.differentiate.derivative`` (central differences of
-order 8 with shrinking steps), good to about 1e-11 in float64.  Where it does not
-settle, the point is at a kink.
+order 8 with shrinking steps), accurate to about 1e-11 in float64.  If it does not
+converge, the point is at a kink.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from minidl.gradcheck.subjects import Subject
 T = TypeVar("T")
 
 _ROUNDING = 8 * float(np.finfo(np.float64).eps)  # of φ, relative to the terms that it sums
-_STEPS = (0.5, 0.02, 1e-3, 1e-4, 1e-5)  # where the numeric derivative starts to shrink its steps
+_STEPS = (0.5, 0.02, 1e-3, 1e-4, 1e-5)  # first steps, which then shrink
 
 
 class Numeric(NamedTuple):
     """A numeric derivative, and how far to trust it."""
 
     value: float
-    doubt: float  # by how much it still changed with the step
+    doubt: float  # how much it still changed with the step
     rounding: float  # what the rounding of φ may contribute
-    step: float  # the smallest |t| that it took
+    step: float  # the smallest |t| used
     magnitude: float  # the size of φ, or of the terms that it sums
 
 
@@ -52,14 +52,14 @@ def directional_derivative(
 ) -> Numeric:
     """d/dt φ(v + t u) at 0, with steps up to ``largest``.
 
-    Large steps first: they drown the rounding where φ is smooth.  Smaller ones
-    follow where the estimate does not settle, which near a kink it does only
-    once the steps stay on one side of it.
+    Large steps come first: where φ is smooth, they outweigh the rounding.  Smaller ones
+    follow if the estimate does not converge; near a kink, it only does
+    once the steps stay on one side.
     """
     from scipy.differentiate import derivative
 
     phi_at = along(variable, u, subject.value)
-    start = phi_at(0.0)  # taken out, so that a constant φ has a derivative of exactly 0
+    start = phi_at(0.0)  # subtracted, so that a constant φ has a derivative of exactly 0
     smallest = math.inf
 
     def phi(t: np.ndarray) -> np.ndarray:
@@ -75,7 +75,7 @@ def directional_derivative(
     try:
         for step in (step for step in _STEPS if step <= largest):
             smallest, subject.magnitude = math.inf, 0.0
-            with np.errstate(all="ignore"):  # a large step may leave where φ is defined
+            with np.errstate(all="ignore"):  # a large step may leave the domain of φ
                 found = derivative(
                     phi, 0.0, initial_step=step, maxiter=5, tolerances={"rtol": 1e-10, "atol": 0.0}
                 )
@@ -84,10 +84,10 @@ def directional_derivative(
                 best = Numeric(
                     float(found.df), float(found.error), rounding, smallest, subject.magnitude
                 )
-            if found.success or found.error <= rounding:  # with smaller steps it only grows
+            if found.success or found.error <= rounding:  # with smaller steps it would only grow
                 break
     finally:
-        phi_at(0.0)  # leaves the variable and the state of the point itself
+        phi_at(0.0)  # restores the variable and the state to the point itself
     return best
 
 
@@ -105,7 +105,7 @@ def along(variable: Array, u: np.ndarray, value: Callable[[], T]) -> Callable[[f
 
 def one_sided(value_at: Callable[[float], Any], h: float) -> tuple[Any, Any]:
     """The slopes at 0 from the left and from the right, each from three values."""
-    # 0 last: it leaves the state of the point itself
+    # 0 last: it restores the state to the point itself
     at = {i: value_at(i * h) for i in (-2, -1, 1, 2, 0)}
     left = (3 * at[0] - 4 * at[-1] + at[-2]) / (2 * h)
     right = (-3 * at[0] + 4 * at[1] - at[2]) / (2 * h)
@@ -113,9 +113,9 @@ def one_sided(value_at: Callable[[float], Any], h: float) -> tuple[Any, Any]:
 
 
 def jump(subject: Subject, variable: Array, u: np.ndarray) -> float:
-    """By how much the slopes of φ from the left and from the right differ.
+    """How much the slopes of φ from the left and from the right differ.
 
-    At the kink itself a central difference settles, on the mean of the two.
+    At the kink itself, a central difference converges, to the mean of the two.
     """
     left, right = one_sided(along(variable, u, subject.value), 1e-5)
     return abs(right - left)

@@ -1,4 +1,4 @@
-"""The point at which something is checked: away from where it starts, and put back after."""
+"""The point at which something is checked: away from initial values, and restored afterwards."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from minidl.layers import Layer
 
 MOVE = 0.02  # how far an input is moved, in standard deviations of a normal draw
 FACTORS = ((-1.5, 1.5), (0.5, 1.5))  # by which a parameter is multiplied
-STEPS = 3  # forwards in training that move the state
+STEPS = 3  # forward passes in training that move the state
 
 
 @contextmanager
 def put_back(layer: Any) -> Iterator[None]:
-    """Parameters, state and generators of all layers inside end as they began, come what may."""
+    """Restore parameters, state and generators of all inner layers at the end, in any case."""
     parts = list(layer.walk())
     arrays = [a for part in parts for a in (*part.parameters().values(), *part.state().values())]
     kept = [array.copy() for array in arrays]
@@ -33,7 +33,7 @@ def put_back(layer: Any) -> Iterator[None]:
 
 
 def float_point(owner: str, name: str, x: Any, rng: np.random.Generator, device: Device) -> Array:
-    """``x`` as it is given, if that is finite and float64, or drawn where it is a shape."""
+    """``x`` itself, if it is finite and float64, or drawn if it is a shape."""
     if isinstance(x, tuple):
         shape = tuple(checks.whole(owner, f"each size of {name}", n) for n in x)
         x = device.asarray(rng.standard_normal(shape))
@@ -49,22 +49,22 @@ def float_point(owner: str, name: str, x: Any, rng: np.random.Generator, device:
 
 
 def door(layer: Any) -> Callable[[Array, bool], Array]:
-    """What takes a batch and checks it first, once for all that follows."""
+    """The function that takes a batch and checks it first, once for everything that follows."""
     return layer if isinstance(layer, Layer) else layer.forward
 
 
 def generators(layer: Any) -> list[np.random.BitGenerator]:
-    """Of every layer inside that draws in a step."""
+    """The generators of all inner layers that draw random numbers in a step."""
     return [part.rng.bit_generator for part in layer.walk() if part.rng is not None]
 
 
 def scatter(layer: Any, x: Array, mode: bool, rng: np.random.Generator) -> None:
-    """Move parameters and state from where they start: b = 0, γ = 1, β = 0 hide errors.
+    """Move parameters and state from their initial values: b = 0, γ = 1, β = 0 hide errors.
 
-    Every entry is multiplied by a number from −1.5 to 1.5 of its own; from 0.5 on where y is
-    not finite else, as with a parameter that has to be positive.  A zero becomes a number of
-    the size of the parameter's root mean square, or of 1 where all are zero.  The state
-    follows a few batches like ``x``, as it does in training.
+    Every entry is multiplied by its own number from −1.5 to 1.5; from 0.5 to 1.5 if y would
+    not be finite otherwise, as with a parameter that must be positive.  A zero becomes a number
+    of the size of the parameter's root mean square, or of 1 if all entries are zero.  The state
+    is updated with a few batches like ``x``, as in training.
     """
     values = [value for part in layer.walk() for value in part.parameters().values()]
     starts = [to_numpy(value).copy() for value in values]
@@ -84,15 +84,15 @@ def scatter(layer: Any, x: Array, mode: bool, rng: np.random.Generator) -> None:
 
 
 def larger_batch(x: Array, rng: np.random.Generator) -> Array:
-    """Twice the examples of ``x``, all a little moved and none at its place."""
+    """Twice the examples of ``x``, each slightly changed and at another place."""
     twice = namespace(x).concatenate([x[::-1], x])
     return moved(twice, rng)
 
 
 def moved(x: Any, rng: np.random.Generator) -> Any:
-    """``x``, an array or a list, with a little noise in what is of floats; the rest as it is."""
+    """``x``, an array or a list, with a little noise in the floats; anything else unchanged."""
     if isinstance(x, list):
         return [moved(one, rng) for one in x]
-    if not is_array(x) or x.dtype.kind != "f":  # integers: their neighbours are others
+    if not is_array(x) or x.dtype.kind != "f":  # integers: a neighbour would be something else
         return x
     return x + namespace(x).asarray(MOVE * rng.standard_normal(x.shape))

@@ -1,4 +1,4 @@
-"""What a gradient check found, as a table."""
+"""The findings of a gradient check, as a table."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ class CheckedGradient:
     analytic: float
     numeric: float
     error: float  # |analytic − numeric| relative to the larger of them
-    # "direction 2", or "[3, 1]" element by element; ", inference" where it is that;
-    # ", to 4e-06" where rounding hides a smaller error
+    # "direction 2", or "[3, 1]" element by element; with ", inference" in inference,
+    # and ", to 4e-06" if rounding hides a smaller error
     where: str
 
 
@@ -25,7 +25,7 @@ class GradientError(AssertionError):
 
 @dataclass
 class GradientCheck:
-    """What :func:`~minidl.gradcheck.check_gradients` found; prints as a table."""
+    """The findings of :func:`~minidl.gradcheck.check_gradients`; prints as a table."""
 
     subject: str
     tolerance: float
@@ -36,7 +36,7 @@ class GradientCheck:
 
     @property
     def verdict(self) -> str:
-        """``"passed"``, ``"FAILED"``, or ``"NOT DECIDED"`` where rounding hides the answer."""
+        """``"passed"``, ``"FAILED"``, or ``"NOT DECIDED"`` if rounding hides the answer."""
         if self.problems or not all(row.error <= self.tolerance for row in self.rows):
             return "FAILED"
         return "NOT DECIDED" if self.undecided else "passed"
@@ -51,7 +51,7 @@ class GradientCheck:
         return max((row.error for row in self.rows), default=math.inf)
 
     def asserted(self) -> GradientCheck:
-        """This check, if it has passed; else :class:`GradientError` with its table."""
+        """Return this check if it has passed, else raise :class:`GradientError` with its table."""
         __tracebackhide__ = True
         if not self.passed:
             raise GradientError(str(self))

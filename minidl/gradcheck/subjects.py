@@ -1,9 +1,9 @@
 """A layer, a network or a loss as a function φ of named variables, with its own gradients.
 
 A backward pass can be called in more than one way, and a layer may be right in one and
-wrong in another.  So ``every_way`` calls it a second time, after a larger batch, whose
-numbers may still be in the arrays that the layer keeps, and without the gradient of the
-input, as the first layer of a network is called in training.
+wrong in another.  So ``every_way`` calls it a second time; after a larger batch, whose
+numbers may still be in the arrays that the layer keeps; and without the gradient of the
+input, as training calls the first layer of a network.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ Problems = list[str]  # broken rules of the layer contract
 
 
 class Subject:
-    """φ of named variables, which are changed in place; and ∂φ/∂ each, from what is checked."""
+    """φ of named variables, which are changed in place, and the gradients to be checked."""
 
     variables: dict[str, Array]
     magnitude: float = 0.0  # the largest of the terms that φ summed, since it was set to 0
-    mode: str = ""  # ", inference" where it is checked in training, too
+    mode: str = ""  # ", inference" if it is checked in training, too
 
     def value(self) -> float:
-        """φ of the variables as they are now."""
+        """φ of the current values of the variables."""
         raise NotImplementedError
 
     def gradients(self, problems: Problems) -> Gradients:
-        """∂φ/∂ each variable, as it is mostly asked for."""
+        """∂φ/∂v for each variable v, in the usual way."""
         raise NotImplementedError
 
     def other_ways(self) -> dict[str, Callable[[Problems], Gradients]]:
-        """Further ways to ask for the same gradients, with their names."""
+        """Other ways to compute the same gradients, with their names."""
         raise NotImplementedError
 
     def every_way(self, problems: Problems) -> dict[str, Gradients]:
@@ -54,7 +54,7 @@ class Subject:
         return found
 
     def nearby(self, rng: np.random.Generator) -> Gradients:
-        """The gradients where every variable is moved by a billionth of itself."""
+        """The gradients with every variable moved by a billionth of its value."""
         kept = {name: variable.copy() for name, variable in self.variables.items()}
         try:
             for variable in self.variables.values():
@@ -64,7 +64,7 @@ class Subject:
         finally:
             for name, variable in self.variables.items():
                 variable[...] = kept[name]
-            self.value()  # leaves what the subject keeps of a forward at the point itself
+            self.value()  # restores what the subject keeps of a forward pass at the point itself
 
 
 class LossSubject(Subject):
@@ -102,7 +102,7 @@ class LossSubject(Subject):
 class LayerSubject(Subject):
     """φ = ⟨dy, y⟩ for a layer or a network, or the loss of its output.
 
-    ``modes`` are the values of ``training`` in which it is checked, this one among them;
+    ``modes`` are the values of ``training`` with which it is checked, including this one;
     ``seed`` is that of dy, the same for all of them.
     """
 
@@ -139,7 +139,7 @@ class LayerSubject(Subject):
     # -- φ ----------------------------------------------------------------------------
 
     def forward(self) -> Array:
-        """y; what is drawn is the same each time, and the state stays as it is."""
+        """y, with the same random draws each time and without changing the state."""
         return self._run(self.x, self.training)
 
     def value(self) -> float:
@@ -179,11 +179,11 @@ class LayerSubject(Subject):
         return namespace(y).asarray(draws.standard_normal(y.shape))
 
     def backward(self, problems: Problems, input_gradient: bool | None = True) -> Gradients:
-        """The gradients of the last forward; ``None`` leaves it to the layer's default."""
+        """The gradients of the last forward pass; ``None`` uses the layer's default."""
         assert self.dy is not None
         given = self.dy.copy()
         for _, gradient in self.parameters.values():
-            gradient[...] = math.nan  # so that an entry that is not written shows
+            gradient[...] = math.nan  # so that an entry that is not written shows up
         if input_gradient is None:
             dx = self.layer.backward(given)
         else:
@@ -215,7 +215,7 @@ class LayerSubject(Subject):
         return self.backward(problems, input_gradient)
 
     def _without_input_gradient(self, problems: Problems) -> Gradients:
-        """After a larger batch, too, so that nothing is left of a backward with it."""
+        """The gradients after a larger batch, of which nothing may be left."""
         if self.x.ndim:
             return self._after_a_larger_batch(problems, input_gradient=False)
         return self.backward(problems, input_gradient=False)
@@ -231,7 +231,7 @@ def expect_unchanged(
 def fitting(problems: Problems, found: dict[str, Any], variables: dict[str, Array]) -> Gradients:
     """Copies of the gradients that have the shape and the type of their variable.
 
-    NumPy would stretch another shape in silence.
+    NumPy would silently broadcast another shape.
     """
     gradients = {}
     for name, gradient in found.items():

@@ -1,8 +1,8 @@
 """Where two pixels of a window are equal, or a unit is exactly at its kink.
 
 There f has two slopes along a direction, one to the left and one to the right, and any
-number from one to the other is a gradient; but no other.  A max pooling that gives dy to
-both of two equal pixels is caught by the direction in which they rise together: there
+number between them is a gradient, but no other.  A max pooling that gives dy to
+both of two equal pixels is caught by the direction in which both rise together: there
 the two slopes agree.
 """
 
@@ -16,7 +16,7 @@ from minidl.backend import Array, namespace, to_numpy
 from minidl.gradcheck.numeric import along, one_sided
 from minidl.gradcheck.subjects import LayerSubject, Problems
 
-_OUTPUTS = 3  # how many outputs at a kink are looked at by themselves, for each direction
+_OUTPUTS = 3  # how many outputs at a kink are checked by themselves, per direction
 
 
 class _Slopes(NamedTuple):
@@ -24,17 +24,17 @@ class _Slopes(NamedTuple):
 
     low: np.ndarray
     high: np.ndarray
-    doubt: np.ndarray  # by how much they changed with the step
+    doubt: np.ndarray  # how much they changed with the step
 
 
 def check_ties(
     subject: LayerSubject, rng: np.random.Generator, count: int, problems: Problems
 ) -> None:
-    """Hold the gradients between the slopes from the left and from the right.
+    """Check that the gradients lie between the slopes from the left and from the right.
 
-    ``subject`` is one layer, without layers inside, at a point with ties.  In a network
-    the chain rule may give a number beyond both slopes though every layer is right:
-    relu(x) − relu(−x) has slope 1 at 0, and the chain rule with relu'(0) = 0 says 0.
+    ``subject`` is one layer, without inner layers, at a point with ties.  In a network,
+    the chain rule may give a number outside both slopes although every layer is right:
+    relu(x) − relu(−x) has slope 1 at 0, and the chain rule with relu'(0) = 0 gives 0.
     """
     with np.errstate(all="ignore"):
         if not bool(namespace(subject.x).isfinite(subject.forward()).all()):
@@ -53,7 +53,7 @@ def check_ties(
 def _outside(
     subject: LayerSubject, name: str, variable: Array, u: np.ndarray, rng: np.random.Generator
 ) -> str:
-    """What is wrong along u; nothing if nothing is."""
+    """What is wrong along u; an empty string if nothing is."""
     slopes = _slopes(subject, variable, u)
     if not all(np.isfinite(values).all() for values in slopes):
         return ""
@@ -69,7 +69,7 @@ def _outside(
         subject.forward()
         gradient = subject.backward([]).get(name)
         if gradient is None:
-            return ""  # of another shape: said already
+            return ""  # of another shape: reported already
         analytic = float(np.sum(gradient * u))
         ends = dy * slopes.low, dy * slopes.high
         low, high = float(np.minimum(*ends).sum()), float(np.maximum(*ends).sum())

@@ -1,4 +1,4 @@
-"""What the fully connected and the convolution layer share: parameters, start, activation."""
+"""What Dense and Conv2D share: parameters, their initial values, and the activation function."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from minidl.layers._base import Layer
 class Affine(Layer):
     """y = f(z), where z is linear in x and in W, plus b if there is one.  Base of Dense and Conv2D.
 
-    ``connections`` are n_in and n_out of the initializers: how many numbers
-    one number of z is made of, and of how many one number of x is a part.
+    ``connections`` are n_in and n_out of the initializers: how many numbers of x
+    go into one number of z, and into how many numbers of z one number of x goes.
     """
 
     W: Array

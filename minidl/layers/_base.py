@@ -1,4 +1,4 @@
-"""The contract that every layer keeps."""
+"""The contract of every layer."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ LayerT = TypeVar("LayerT", bound="Layer")
 class Layer(Random):
     """One step of a network: y = forward(x), dx = backward(dy).
 
-    To write a layer of one's own:
+    To write your own layer:
 
     - ``forward(x, training)`` keeps what ``backward`` reads, never changes ``x``, and
-      returns ``y``.  The batch may be of another size each time.
+      returns ``y``.  The batch size may differ from call to call.
     - ``backward(dy)`` *overwrites* the gradients of the parameters, never changes
-      ``dy``, may be called twice, and returns ``dx``, of the shape and type of ``x``.
-      It follows a forward in training or one in inference, and is the gradient of
-      that.  ``input_gradient=False`` asks for the gradients of the parameters alone.
-    - ``parameter_shapes()`` names the parameters, say ``{"W": (3, 2)}``; the
+      ``dy``, may be called twice, and returns ``dx``, with the shape and type of ``x``.
+      It returns the gradient of the last forward pass, whether in training or in inference.
+      With ``input_gradient=False``, only the gradients of the parameters are needed.
+    - ``parameter_shapes()`` names the parameters, for example ``{"W": (3, 2)}``; the
       layer then has the arrays ``W`` and ``dW``, views into the two flat
       vectors of its network.  ``initialize(rng)`` fills them.
-    - ``output_shape(input_shape)`` says what comes out, without the batch axis.
-    - ``state_shapes()`` names what else belongs to it and is saved with the
-      network though it is not learned (the running mean of BatchNorm): views into
+    - ``output_shape(input_shape)`` returns the output shape, without the batch axis.
+    - ``state_shapes()`` names the arrays that are saved with the network although they are
+      not learned (the running mean of BatchNorm): views into
       a third flat vector, which only ``forward`` in training changes.
-    - A layer made of layers has them in ``layers``, in the order of its forward.
-    - A layer whose ``x`` are integers, such as tokens, says so with ``takes_integers`` and
+    - A layer made of layers lists them in ``layers``, in the order of its forward pass.
+    - A layer whose ``x`` are integers, such as tokens, sets ``takes_integers`` and
       returns None as their gradient.
 
-    ``forward`` and ``backward`` check nothing: inside a network the shapes are settled
-    when it is built.  From outside, a layer is called, and checks what it is given::
+    ``forward`` and ``backward`` check nothing: inside a network, the shapes are settled
+    when it is built.  From outside, call the layer itself, which checks its input::
 
         layer = Dense(3, 2, "tanh").build(rng=0, dtype="float64")
         y = layer(x)
@@ -45,9 +45,9 @@ class Layer(Random):
 
     is_built: bool = False  # whether the parameters exist
     name: str = ""  # set by the network: dense_1, dense_2, …
-    layers: Sequence[Layer] = ()  # those inside, of a layer that is made of layers
-    transparent: bool = False  # whether those are named as if they stood around it
-    takes_integers: bool = False  # whether x are integers, and not of the type of the parameters
+    layers: Sequence[Layer] = ()  # the inner layers, if it is made of layers
+    transparent: bool = False  # whether inner layers are named as if they were outside
+    takes_integers: bool = False  # whether x are integers, not of the type of the parameters
     x: Array  # input of the last forward
     y: Array  # output of the last forward
 
@@ -60,33 +60,33 @@ class Layer(Random):
         return {}
 
     def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
-        """The shape of one example's output; raises ``ValueError`` where the input does not fit."""
+        """The shape of one example's output; raises ``ValueError`` if the input does not fit."""
         self.expect_shape(("N", *input_shape))
         return input_shape
 
     def expect_shape(self, shape: tuple[int | str, ...]) -> None:
-        """Raise ``ValueError`` unless the layer takes input of this shape, batch axis and all."""
+        """Raise ``ValueError`` unless the layer accepts this input shape, batch axis included."""
 
     def expect_values(self, x: Array) -> None:
-        """Raise ``ValueError`` where integers of ``x`` do not fit; reads all of them."""
+        """Raise ``ValueError`` if integers of ``x`` are out of range; reads all of them."""
 
     def initialize(self, rng: np.random.Generator) -> None:
-        """Draw the parameters from ``rng``; those of the layers inside, too."""
+        """Draw the parameters from ``rng``, including those of inner layers."""
         for layer in self.layers:
             layer.initialize(rng)
 
     def __call__(self, x: Array, training: bool = False) -> Array:
-        """``forward(x, training)``, once ``x`` is known to fit.
+        """Check ``x``, then return ``forward(x, training)``.
 
         Raises
         ------
         RuntimeError
-            where the layer has no parameters yet.
+            if the layer has no parameters yet.
         ValueError
-            where ``x`` is no array, or of a shape that the layer does not take, or of integers
-            that it does not know.
+            if ``x`` is not an array, has a shape that the layer does not accept, or contains
+            integers out of range.
         TypeError
-            where ``x`` is of another type than the parameters, or on another device.
+            if ``x`` has another type than the parameters, or is on another device.
         """
         if self.takes_integers:
             checks.integers(self, "x", x)
@@ -104,29 +104,29 @@ class Layer(Random):
         return self.forward(x, training)
 
     def forward(self, x: Array, training: bool = False) -> Array:
-        """y for the batch ``x``; ``training`` where learning and inference differ."""
+        """y for the batch ``x``; ``training`` matters if training and inference differ."""
         raise NotImplementedError
 
     def backward(self, dy: Array, input_gradient: bool = True) -> Array | None:
-        """dx = ∂loss/∂x from dy = ∂loss/∂y; ``None`` where ``input_gradient`` is false."""
+        """dx = ∂loss/∂x from dy = ∂loss/∂y; ``None`` if ``input_gradient`` is false."""
         raise NotImplementedError
 
     # -- parameters as views ------------------------------------------------
 
     def walk(self) -> Iterator[Layer]:
-        """The layers inside, theirs first, and then the layer itself."""
+        """The inner layers, depth first, and then the layer itself."""
         for layer in self.layers:
             yield from layer.walk()
         yield self
 
     @property
     def size(self) -> int:
-        """How many numbers the parameters are, with those of the layers inside."""
+        """The number of parameters, including those of inner layers."""
         return sum(_count(layer.parameter_shapes()) for layer in self.walk())
 
     @property
     def state_size(self) -> int:
-        """How many numbers the state is, with that of the layers inside."""
+        """The number of entries of the state, including that of inner layers."""
         return sum(_count(layer.state_shapes()) for layer in self.walk())
 
     def bind(self, theta: Array, dtheta: Array, state: Array) -> None:
@@ -153,7 +153,7 @@ class Layer(Random):
         dtype: Any = np.float32,
         device: str | Device = "cpu",
     ) -> LayerT:
-        """Give the layer its own flat vectors and draw its parameters, to use it on its own."""
+        """Give the layer its own flat vectors and draw its parameters, to use it by itself."""
         xp = get_device(device).xp
         dtype = checks.float_type(self, dtype)
         generator = checks.generator(self, rng)
@@ -169,7 +169,7 @@ class Layer(Random):
         return {name: self._bound(name) for name in self.parameter_shapes()}
 
     def gradients(self) -> dict[str, Array]:
-        """The gradients of the last backward by the name of their parameter: ``{"W": dW, …}``."""
+        """The gradients of the last backward pass by parameter: ``{"W": dW, …}``."""
         return {name: self._bound("d" + name) for name in self.parameter_shapes()}
 
     def state(self) -> dict[str, Array]:
@@ -187,7 +187,7 @@ class Layer(Random):
             ) from None
 
     def expect_dy(self, dy: Array) -> None:
-        """Raise unless ``dy`` fits the output of the last forward."""
+        """Raise unless ``dy`` has the shape of the output of the last forward pass."""
         if not hasattr(self, "y"):
             raise RuntimeError(f"{self!r}: backward before forward; call forward(x) first")
         checks.array(self, "dy", dy)
@@ -206,10 +206,10 @@ def _count(shapes: dict[str, tuple[int, ...]]) -> int:
 
 
 def name_layers(layers: Sequence[Layer], within: str = "") -> None:
-    """dense_1, dense_2, … by class and position among its kind, where no name is given.
+    """Name the layers without a name dense_1, dense_2, … by class and position in their class.
 
-    ``within`` comes in front: ``residual_1.branch.`` of the layers in there, or
-    ``residual_1.`` alone where the branch is transparent.
+    ``within`` is a prefix: ``residual_1.branch.`` for the layers in there, or only
+    ``residual_1.`` if the branch is transparent.
     """
     count: Counter[str] = Counter()
     for layer in layers:

@@ -1,4 +1,4 @@
-"""What layers with parameters for each channel share."""
+"""What layers with parameters per channel share."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from minidl.layers._base import Layer
 
 
 class Channelwise(Layer):
-    """Base of layers that do the same to all values of a channel.
+    """Base of layers that treat all values of a channel in the same way.
 
     The channels are axis 1: the units of (N, C), the feature maps of (N, C, H, W).  The
-    formulas see them as rows, (C, m) with the m values of each, a few channels at a time.
+    formulas see them as rows (C, m), m values per channel, a few channels at a time.
     """
 
     def __init__(self, channels: int) -> None:
@@ -38,14 +38,14 @@ class Channelwise(Layer):
 
 
 def rows(x: Array) -> Array:
-    """(N, C, …) as (C, m), a row for each channel: a view unless the images lie batch first."""
+    """(N, C, …) as (C, m), one row per channel: a view unless images are stored batch first."""
     if x.ndim == 2:
         return x.T
     return x.transpose(1, *range(2, x.ndim), 0).reshape(x.shape[1], -1)
 
 
 def empty_like(x: Array) -> tuple[Array, Array]:
-    """An array of the shape of ``x``, whatever is in it, and the same one as rows."""
+    """An uninitialized array of the shape of ``x``, and a view of it as rows."""
     N, C, *places = x.shape
     made = namespace(x).empty((C, *places, N) if places else x.shape, x.dtype)
     array = made.transpose(-1, *range(len(places) + 1)) if places else made
@@ -53,7 +53,7 @@ def empty_like(x: Array) -> tuple[Array, Array]:
 
 
 def blocks(x: Array) -> Iterator[slice]:
-    """The channels of rows (C, m), as many at a time as fit the cache."""
+    """The channels of rows (C, m), as many at a time as fit in the cache."""
     C, m = x.shape
     step = max(1, piece(x) // m)
     for start in range(0, C, step):
@@ -63,10 +63,10 @@ def blocks(x: Array) -> Iterator[slice]:
 def by_channel(text: Callable[..., None]) -> Callable[..., None]:
     """``text`` as a function of rows (C, m), vectors (C,) and numbers, for every engine.
 
-    It is a loop ``for c in channels(C)``, in it ``for i in places(m)`` around what is
-    element-wise.  In NumPy c are as many channels as fit the cache, i all places, and vectors
-    are columns, so that all lines are array expressions.  Where Numba is installed, c and i are
-    numbers, and the lines are compiled; the pool's threads share the channels.
+    It is a loop ``for c in channels(C)`` with a loop ``for i in places(m)`` around the
+    element-wise lines.  In NumPy, c is as many channels as fit in the cache, i is all places, and
+    vectors are columns, so that all lines are array expressions.  If Numba is installed, c and i
+    are numbers and the lines are compiled; the pool's threads share the channels.
     """
 
     @wraps(text)
@@ -95,7 +95,7 @@ def dot(a: Array, b: Array) -> Array:
 
 
 def channels(C: int) -> Any:
-    """Those to be computed at a time; known within :func:`by_channel`."""
+    """The channels to compute at a time; replaced by :func:`by_channel`."""
 
 
 places = channels

@@ -1,4 +1,4 @@
-"""The pixels under a kernel, laid out so that a convolution is matrix products."""
+"""The pixels under a kernel, arranged so that a convolution is matrix products."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ from minidl.layers._images import batch_first
 from minidl.layers._shifts import Shifts
 from minidl.layers._windows import Windows
 
-THIN = 16  # channels: products with fewer are too thin to be made for each pixel of the kernel
+THIN = 16  # channels: with fewer, products per pixel of the kernel are too thin
 
 
 class Columns:
-    """The matrix X with one column for each place of the kernel in each image, never made whole.
+    """The matrix X with one column per place of the kernel in each image, never formed as a whole.
 
-    The places of row r of all images are the matrix X_r (kh·C·kw, across·N).  X_r and
-    X_(r+1) have most of their image rows in common.  So the columns of the kernel are laid
-    out once for each image row, in ``rows`` (height, C, kw, across, N), and X_r is the view
+    The places of row r of all images form the matrix X_r (kh·C·kw, across·N).  X_r and
+    X_(r+1) have most of their image rows in common.  So the columns of the kernel are copied
+    once per image row, into ``rows`` (height, C, kw, across, N), and X_r is the view
     rows[stride · r : stride · r + kh]::
 
         W X:      z_r   = W X_r
         dz Xᵀ:    dW    = Σ_r dz_r X_rᵀ
         Wᵀ dz:    dX_r += Wᵀ dz_r
 
-    Within a pool of threads these share the rows, as in ``_shifts.py``.
+    In a thread pool the threads share the rows, as in ``_shifts.py``.
     """
 
     def __init__(self, windows: Windows, x: Array) -> None:
@@ -69,7 +69,7 @@ class Columns:
         kh, kw = self.windows.size
         K, P = kh * kw * self.x.shape[1], self.across * len(self.x)
         if by_threads(dz):
-            dz = np.ascontiguousarray(dz)  # BLAS is given addresses
+            dz = np.ascontiguousarray(dz)  # BLAS takes addresses
             shape, XT = (1, 1, len(dz), K), self._each_under(self.rows, TRANSPOSED)
             each = of_rows(dz, self.down)
             dW = over_rows(dz, shape, (len(dz), K, P), self.down, each, XT)
@@ -79,7 +79,7 @@ class Columns:
         return dW.reshape(len(dz), kh, -1, kw).swapaxes(1, 2)
 
     def fold(self, W: Array, dz: Array) -> Array:
-        """Wᵀ dz, each entry added to the pixel that it belongs to  (N, C, height, width)."""
+        """Wᵀ dz, each entry added to its pixel  (N, C, height, width)."""
         drows = namespace(dz).zeros_like(self.rows)
         W = _matrix(W)
         if by_threads(dz):
@@ -105,7 +105,7 @@ class Columns:
         return rows[start : start + kh].reshape(kh * rows.shape[1] * kw, -1)
 
     def _each_under(self, rows: np.ndarray, form: int = AS_IS) -> Matrices:
-        """X_r for each row r; a product has all pixels of the kernel at once."""
+        """X_r for each row r; one product covers all pixels of the kernel."""
         step = self.windows.stride[0] * rows.strides[0]
         return Matrices(rows.ctypes.data, self.across * len(self.x), form, step, np.zeros(1, int))
 
@@ -116,7 +116,7 @@ def _matrix(W: Array) -> Array:
 
 
 def lay_out(windows: Windows, x: Array) -> Columns | Shifts:
-    """The columns under the kernel in the form that is faster for so many channels."""
+    """The columns under the kernel in the form that is faster for this number of channels."""
     if x.shape[1] >= THIN and gemm(x) is not None:
         return Shifts(windows, x)
     return Columns(windows, x)

@@ -11,5 +11,5 @@ def features_axis(ndim: int) -> int:
 
 
 def rows(x: Array) -> Array:
-    """(N, n) as it is, and (N, T, n) as (N·T, n), a row for each token: a view where it can be."""
+    """(N, n) unchanged, (N, T, n) as (N·T, n), one row per token: a view if possible."""
     return x.reshape(-1, x.shape[-1])

@@ -1,9 +1,9 @@
-"""How images lie in memory, between the layers and within them.
+"""The memory layout of images, between layers and inside them.
 
-Layers take and give images as (N, C, height, width).  In memory the batch comes
-last, (C, height, width, N): what a window sees at one of its places is then made
-of runs of at least N numbers, whatever its stride, and NumPy is fast on those.
-Either form is a view of the other.  Images that lie otherwise are copied once.
+Layers take and return images as (N, C, height, width).  In memory the batch comes
+last, (C, height, width, N): a window at any place then consists of contiguous runs
+of at least N numbers, whatever its stride, and NumPy is fast on those.
+Either form is a view of the other.  Images in another layout are copied once.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def places_as_images(z: Array, down: int, across: int) -> Array:
 
 
 def expect_images(layer: Layer, shape: tuple[int | str, ...], channels: int | None = None) -> None:
-    """Raise ``ValueError`` unless ``shape`` is that of images, with so many channels if given."""
+    """Raise ``ValueError`` unless ``shape`` is that of images, with ``channels`` if given."""
     if len(shape) == 4 and channels in (None, shape[1]):
         return
     if len(shape) != 4:

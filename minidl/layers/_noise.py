@@ -1,4 +1,4 @@
-"""What layers share that draw a number for each entry while training."""
+"""What layers that draw a random number per entry in training share."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from minidl.layers._base import Layer
 
 
 class Noise(Layer):
-    """Base of Dropout and RReLU: uniform numbers in the shape of x, from a generator of its own.
+    """Base of Dropout and RReLU: uniform numbers in the shape of x, from the layer's own generator.
 
     They are drawn anew at each training step, on the CPU and in float32 whatever the network's
-    type, so that all types see the same noise.
+    type, so that all types and devices see the same noise.
     """
 
     @property
     def is_random(self) -> bool:
-        """Whether there is anything to draw."""
+        """Whether the layer has anything to draw."""
         raise NotImplementedError
 
     def initialize(self, rng: np.random.Generator) -> None:

@@ -8,7 +8,7 @@ from minidl.layers._windows import Pair, Windows
 
 
 class Pool2D(Layer):
-    """One number y for each window with the pixels x_1 … x_K, in each channel and image.
+    """One number y per window with the pixels x_1 … x_K, in each channel and image.
 
     An array x_k ``(C, down, across, N)`` holds the k-th pixel of all windows.
     """

@@ -1,4 +1,4 @@
-"""Batch normalization of a batch that several processes share: its sums are those of all parts."""
+"""Batch normalization of a batch shared by several processes: its sums go over all parts."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def dx_of_sums(dy, x_hat, dx, gamma, s, dgamma, dbeta, here, m):
 
 
 def mean_and_variance(part: Part, x: Array, centred: Array, mu: Array, v: Array, m: int) -> None:
-    """μ and v (C,) of the m values of each channel, of which x (C, …) are here.
+    """μ and v (C,) of the m values of each channel; x (C, …) are those on this rank.
 
-    Two sums over all parts, since E(x²) − μ² would cancel; x − μ is put into ``centred``.
+    Two sums over all parts, since E(x²) − μ² would cancel; x − μ is written to ``centred``.
     """
     sum_of_x(x, mu)
     mu[...] = part.add_up(mu) / m
@@ -51,6 +51,6 @@ def input_gradient(
     dbeta: Array,
     m: int,
 ) -> None:
-    """dx (C, …) from dy and x̂ that are here; dγ and dβ (C,) are the sums over these alone."""
+    """dx (C, …) from dy and x̂ on this rank; dγ and dβ (C,) are the sums over these only."""
     dgamma, dbeta = part.add_up(np.stack([dgamma, dbeta]))
     dx_of_sums(dy, x_hat, dx, gamma, s, dgamma, dbeta, dy.shape[1], m)

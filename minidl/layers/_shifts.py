@@ -1,4 +1,4 @@
-"""A convolution as one matrix product for each pixel of the kernel, with nothing laid out."""
+"""A convolution as one matrix product per pixel of the kernel, without copying windows."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ class Shifts:
     """The images as each pixel (i, j) of the kernel sees them.
 
     X_rij (C, across·N) is what lies under that pixel at the places of row r, in all images.
-    With the batch last in memory it is a view of the images in their border, i rows and j
-    columns further.  So the matrix X of all columns need not be made::
+    With the batch last in memory, it is a view of the padded images, shifted by i rows and j
+    columns.  So the matrix X of all columns need not be formed::
 
         W X:      z_r     = Σ_ij W_ij X_rij
         dz Xᵀ:    dW_ij   = Σ_r dz_r X_rijᵀ
-        Wᵀ dz:    dX_rij += W_ijᵀ dz_r,  all into one frame, which is the folding, too
+        Wᵀ dz:    dX_rij += W_ijᵀ dz_r,  all into one frame, which also does the folding
 
-    BLAS adds up what it multiplies.  With a stride, a view takes every stride-th column, and
-    BLAS wants them side by side: the frame has the columns by their remainder modulo the
-    stride, (C, height, stride, columns, N).  Without a border and such a stride the images are
+    BLAS accumulates the products.  With a stride, a view takes every stride-th column, but
+    BLAS needs contiguous columns: so the frame groups the columns by their remainder modulo the
+    stride, (C, height, stride, columns, N).  Without padding and stride, the images are
     their own frame.
     """
 
@@ -63,13 +63,13 @@ class Shifts:
     def gradient(self, dz: np.ndarray) -> np.ndarray:
         """dz Xᵀ  (C_out, C, kh, kw)."""
         (O, C), P = (len(dz), self.shape[1]), self._P
-        dz = np.ascontiguousarray(dz)  # BLAS is given addresses
+        dz = np.ascontiguousarray(dz)  # BLAS takes addresses
         XT = self._under(self.frame, TRANSPOSED)
         dW = over_rows(dz, (*self.windows.size, O, C), (O, C, P), self.down, self._at(dz), XT)
         return dW.transpose(2, 3, 0, 1)
 
     def fold(self, W: np.ndarray, dz: np.ndarray) -> np.ndarray:
-        """Wᵀ dz, each entry added to the pixel that it belongs to  (N, C, height, width)."""
+        """Wᵀ dz, each entry added to its pixel  (N, C, height, width)."""
         (O, C), P = W.shape[:2], self._P
         W, dz = _by_pixel(W), np.ascontiguousarray(dz)
         dframe = self._zeros(dz.dtype)
@@ -89,11 +89,11 @@ class Shifts:
         return np.zeros((C, height + 2 * p, step, -(-(width + 2 * q) // step), N), dtype)
 
     def _columns(self, frame: np.ndarray, x: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """For each remainder its columns inside the border of the frame, and in the images."""
+        """For each remainder, its columns inside the padding of the frame, and in the images."""
         (p, q), height = self.windows.padding, x.shape[1]
         step = frame.shape[2]
         for k in range(step):
-            first = (k - q) % step  # of the images' columns, the first that has the remainder
+            first = (k - q) % step  # the first column of the images with this remainder
             columns = x[:, :, first::step]
             start = (first + q) // step
             yield frame[:, p : p + height, k, start : start + columns.shape[2]], columns

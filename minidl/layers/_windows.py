@@ -1,4 +1,4 @@
-"""A small window that slides over images: what convolution and pooling share."""
+"""A small window that slides over images, shared by convolution and pooling."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ Pair = tuple[int, int]
 
 
 class Windows:
-    """A window that slides over images in steps of ``stride``, over a border of ``padding``.
+    """A window that slides in steps of ``stride`` over images with a border of ``padding``.
 
-    There are ⌊(height + 2 padding − size) / stride⌋ + 1 places for it from top to
-    bottom, likewise from left to right; rows and columns that are left over are
-    not seen.  ``size``, ``stride``, ``padding``: a number, or one for each axis.
+    It has ⌊(height + 2 padding − size) / stride⌋ + 1 places from top to
+    bottom, and likewise from left to right; rows and columns that are left over are
+    ignored.  ``size``, ``stride``, ``padding``: one number, or one per axis.
     """
 
     def __init__(
@@ -28,7 +28,7 @@ class Windows:
         self.padding = _pair(layer, "padding", padding, 0)
 
     def places_in(self, layer: Layer, height: int, width: int) -> Pair:
-        """How many places the window has in images of that size, once the border is around them."""
+        """How many places the window has in padded images of that size."""
         around = [n + 2 * p for n, p in zip((height, width), self.padding, strict=True)]
         if any(n < size for n, size in zip(around, self.size, strict=True)):
             raise ValueError(
@@ -38,7 +38,7 @@ class Windows:
         return self.places(*around)
 
     def places(self, height: int, width: int) -> Pair:
-        """The same in images of that size with their border."""
+        """The same in images of that size, padding included."""
         down, across = (
             (n - size) // stride + 1
             for n, size, stride in zip((height, width), self.size, self.stride, strict=True)
@@ -49,7 +49,7 @@ class Windows:
         """``x`` ``(N, C, height, width)`` with the batch last and ``border`` around it.
 
         Shape (C, height + 2 padding, width + 2 padding, N); a view of ``x``
-        where it lies so already.
+        if it already has that layout.
         """
         x = batch_last(x)
         if not any(self.padding) and x.flags.c_contiguous:
@@ -59,7 +59,7 @@ class Windows:
         return frame
 
     def zero_frame(self, x: Array) -> Array:
-        """Zeros of the shape of ``frame``, to add the gradients of all windows up in."""
+        """Zeros of the shape of ``frame``, in which to add up the gradients of all windows."""
         return self._frame(batch_last(x), 0.0)
 
     def _frame(self, x: Array, border: float) -> Array:
@@ -73,7 +73,7 @@ class Windows:
         return frame[:, p : frame.shape[1] - p, q : frame.shape[2] - q]
 
     def columns(self, frame: Array) -> Iterator[Array]:
-        """For each column j of the window what lies under it at all places in a row.
+        """For each column j of the window, what lies under it at all places in a row.
 
         Shape (C, height + 2 padding, across, N).
         """
@@ -82,7 +82,7 @@ class Windows:
             yield frame[:, :, j : j + step * across : step]
 
     def views(self, frame: Array) -> Iterator[Array]:
-        """For each pixel (i, j) of the window what lies under it at all places, row by row.
+        """For each pixel (i, j) of the window, what lies under it at all places, row by row.
 
         Shape (C, down, across, N).
         """
@@ -92,7 +92,7 @@ class Windows:
                 yield column[:, i : i + step * down : step]
 
     def describe(self, usual_stride: Pair) -> str:
-        """3x3, and stride and padding where they are not the usual ones."""
+        """3x3, plus stride and padding unless they are the usual ones."""
         stride = "" if self.stride == usual_stride else f", stride {_short(self.stride)}"
         padding = "" if self.padding == (0, 0) else f", padding {_short(self.padding)}"
         return by(self.size) + stride + padding

@@ -1,4 +1,4 @@
-"""An activation function as a layer of its own."""
+"""An activation function as a separate layer."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from minidl.layers._base import Layer
 
 
 class Activate(Layer):
-    """y = f(z), z = x: where f does not follow a Dense, say after BatchNorm or Residual.
+    """y = f(z), z = x: for an f that does not follow a Dense, for example after BatchNorm.
 
     Backward: dx = dz = dy ∘ f'(z).
 
     Parameters
     ----------
     activation : a name of :data:`minidl.activations.ACTIVATIONS`, or an instance; softmax
-        is over the features of (N, K), and images (N, C, H, W) are refused
+        applies to the features of (N, K), and refuses images (N, C, H, W)
     """
 
     z: Array  # x by another name: the pre-activation of the last forward
@@ -37,7 +37,7 @@ class Activate(Layer):
         return self.f.backward(dy, self.z, self.y) if input_gradient else None
 
     def expect_shape(self, shape: tuple[int | str, ...]) -> None:
-        """Raise ``ValueError`` for images, whose last axis are columns, if f is over that axis."""
+        """Raise ``ValueError`` for images if f applies to the last axis, which are columns."""
         if len(shape) == 4 and not self.f.elementwise:
             raise ValueError(
                 f"{self!r}: expected input (N, K), got images ({', '.join(map(str, shape))}), of "

@@ -1,4 +1,4 @@
-"""Adaptive piecewise linear units: an activation function that is learned."""
+"""Adaptive piecewise linear units: a learned activation function."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from minidl.layers._channelwise import Channelwise, blocks, empty_like, rows
 
 
 class APL(Channelwise):
-    """y = max(0, x) + Σ_s a_s max(0, b_s − x), a sum of S hinges for each unit or channel.
+    """y = max(0, x) + Σ_s a_s max(0, b_s − x), with a sum of S hinges per unit or channel.
 
-    Backward, where [·] is 1 if true and else 0, and the sums go over all but the channels::
+    Backward, where [·] is 1 if true and 0 otherwise, and sums go over all axes but the channels::
 
         da_s = Σ dy ∘ max(0, b_s − x)                    (C,)
         db_s = a_s Σ dy ∘ [x < b_s]                      (C,)
@@ -22,13 +22,13 @@ class APL(Channelwise):
     The kinks are at 0 and at each b_s; the slope there is the one from the left
     at 0 and the one from the right at b_s.  Source: Agostinelli et al., Learning
     Activation Functions to Improve Deep Neural Networks, ICLR 2015 workshop,
-    equation 1.  At the start a is drawn from U(−1/√S, 1/√S) and b is 0, so that
+    equation 1.  Initially, a is drawn from U(−1/√S, 1/√S) and b is 0, so that
     y = x on the right and −(Σ_s a_s) x on the left.
 
     Parameters
     ----------
     channels : units of the input (N, C), or channels of (N, C, H, W)
-    hinges : S, how many
+    hinges : S, the number of hinges
     """
 
     a: Array  # (S, C) slopes

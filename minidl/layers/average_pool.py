@@ -19,8 +19,8 @@ class AveragePool2D(Pool2D):
 
     Parameters
     ----------
-    size, stride : a number, or one for rows and one for columns; ``stride`` is
-        ``size`` unless given
+    size, stride : one number, or one for rows and one for columns; ``stride`` is
+        ``size`` by default
     """
 
     def __init__(self, size: int | Pair, stride: int | Pair | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Batch normalization: every channel with mean 0 and variance 1, then scaled anew."""
+"""Batch normalization: every channel to mean 0 and variance 1, then a learned scale and shift."""
 
 from __future__ import annotations
 
@@ -55,35 +55,35 @@ def batch_norm_backward(dy, x_hat, dx, gamma, s, dgamma, dbeta, m, training, inp
 class BatchNorm(Channelwise):
     """y = γ x̂ + β,  x̂ = (x − μ) / √(v + ε), channel by channel.
 
-    While training, μ and v are mean and variance of the batch, over the m values
+    In training, μ and v are the mean and variance of the batch, over the m values
     of the channel: μ = (1/m) Σ x, v = (1/m) Σ (x − μ)².  In inference they are the
-    running ones.
+    running values.
 
     Backward.  With x̂ given, y is affine in γ and β::
 
         dβ = Σ dy                  (C,)
         dγ = Σ dy ∘ x̂              (C,)
 
-    While training, x acts on y in three ways: directly, through μ, and through v::
+    In training, x acts on y in three ways: directly, through μ, and through v::
 
         dx = γ / √(v + ε) ∘ (dy − dβ/m − x̂ ∘ dγ/m)
 
     To see it, let dx̂ = γ dy and s = √(v + ε).  From ∂s/∂x_i = x̂_i / m and
     ∂μ/∂x_i = 1/m follows ∂x̂_j/∂x_i = (δ_ij − 1/m − x̂_i x̂_j / m) / s, and the sum
-    over j of that times dx̂_j is the line above.  So dx has mean 0 and, but for ε, is
-    orthogonal to x̂: what only shifts or scales the batch cannot change y.  In
-    inference μ and v are constants, and dx = γ / √(v + ε) ∘ dy.
+    over j of that times dx̂_j is the line above.  So dx has mean 0 and, except for ε, is
+    orthogonal to x̂: shifting or scaling the batch cannot change y.  In
+    inference, μ and v are constants, and dx = γ / √(v + ε) ∘ dy.
 
-    The running values start at 0 and 1 and follow each training step::
+    The running values start at 0 and 1 and are updated in each training step::
 
         running ← momentum · running + (1 − momentum) · that of the batch
 
-    where the running variance takes the unbiased one, v m / (m − 1), as in
+    where the running variance uses the unbiased variance, v m / (m − 1), as in
     PyTorch, whose ``momentum`` is 1 − ours.  They are ``state``: saved with the
     network, not learned.
 
-    Where several processes share the batch (``part``), μ, v, and dβ and dγ in dx are the sums
-    over all of it.  The gradients dβ and dγ are those of the examples here, as all gradients are.
+    If several processes share the batch (``part``), μ, v, and the dβ and dγ in dx are sums
+    over all of it.  The gradients dβ and dγ are those of this rank's examples, like all gradients.
 
     Source: Ioffe and Szegedy, ICML 2015, algorithms 1 and 2.
 
@@ -127,7 +127,7 @@ class BatchNorm(Channelwise):
         self.y, y = empty_like(x)
         shared = self.part if training else None
         m = self._values(x)
-        x = rows(x)  # (C, m), all of them unless the batch is shared
+        x = rows(x)  # (C, m), all values unless the batch is shared
         self.s, mu, v = namespace(x).empty((3, self.channels), x.dtype)
         if training:
             self._expect_several(m)
@@ -155,14 +155,14 @@ class BatchNorm(Channelwise):
         return dx if input_gradient else None
 
     def _values(self, x: Array) -> int:
-        """m, of each channel in the whole batch."""
+        """m, the number of values per channel in the whole batch."""
         examples = len(x) if self.part is None else self.part.size
         return examples * math.prod(x.shape[2:])
 
     def _expect_several(self, m: int) -> None:
         if m < 2:
             raise ValueError(
-                f"{self!r}: expected more than one value of each channel while training, got {m}; "
+                f"{self!r}: expected more than one value per channel in training, got {m}; "
                 "choose a batch size that leaves no batch of one"
             )
 

@@ -1,4 +1,4 @@
-"""Layers in a row as one layer."""
+"""A stack of layers as one layer."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class Chain(Layer):
 
     Parameters
     ----------
-    layers : the layers, first to last, in a list or by the names that they are to have
+    layers : the layers, first to last, as a list or as a mapping from names to layers
     """
 
-    shapes: Sequence[tuple[int, ...]] = ()  # what each layer gives, since output_shape was called
+    shapes: Sequence[tuple[int, ...]] = ()  # the output of each layer, once output_shape was called
 
     def __init__(self, layers: Layers) -> None:
         self.layers = checked_layers("Chain", layers)
@@ -49,7 +49,7 @@ class Chain(Layer):
         self.layers[0].expect_values(x)
 
     def with_shapes(self, depth: float = math.inf) -> Iterator[tuple[Layer, tuple[int, ...]]]:
-        """Each layer with what it gives, and after it those inside of it, down to ``depth``."""
+        """Each layer with its output shape, followed by its inner layers, down to ``depth``."""
         for layer, shape in zip(self.layers, self.shapes, strict=True):
             yield layer, shape
             if depth > 1:
@@ -78,7 +78,7 @@ class Chain(Layer):
 
 
 def checked_layers(owner: str, layers: Any) -> list[Layer]:
-    """``layers`` as a list; raises ``ValueError`` unless they are layers, at least one."""
+    """``layers`` as a list; raises ``ValueError`` unless it is at least one layer."""
     if isinstance(layers, Mapping):
         found = checked_layers(owner, list(layers.values()))
         for name, layer in zip(layers, found, strict=True):

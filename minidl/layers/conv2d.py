@@ -1,4 +1,4 @@
-"""The convolution layer: one small affine map at every place of an image."""
+"""The convolution layer: the same small affine map at every place of an image."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from minidl.layers._windows import Pair, Windows
 class Conv2D(Affine):
     """y = f(z),  z[n, o, r, s] = Σ_{c,i,j} W[o, c, i, j] x[n, c, r + i, s + j] + b[o].
 
-    (A cross-correlation, as in every framework.)  With a stride the kernel stands at
-    r · stride, with padding the image has a border of zeros.
+    (A cross-correlation, as in every framework.)  With a stride, the kernel is placed at
+    r · stride; with padding, the image has a border of zeros.
 
-    The pixels under the kernel, at one of its places in one image, make one column of the
+    The pixels under the kernel, at one place in one image, form one column of the
     matrix cols (C_in·kh·kw, places).  With W as a matrix (C_out, C_in·kh·kw), forward and
     backward are those of a dense layer::
 
@@ -28,23 +28,23 @@ class Conv2D(Affine):
         dz = dy ∘ f'(z)
         dW = dz colsᵀ
         db = Σ_places dz
-        dx = fold(Wᵀ dz)      each entry is added to the pixel that it belongs to
+        dx = fold(Wᵀ dz)      each entry is added to its pixel
 
-    No such matrix is ever whole in memory: ``_columns.py`` and ``_shifts.py`` say how each of
-    these products is made of smaller ones.
+    This matrix is never in memory as a whole: ``_columns.py`` and ``_shifts.py`` explain how
+    smaller products give the same.
 
     Source: Chellapilla, Puri and Simard, IWFHR 2006.
 
     Parameters
     ----------
-    channels_in, channels_out : of one input and of one output
-    kernel_size, stride, padding : a number, or one for rows and one for columns;
-        a padding of kernel_size // 2 keeps the size, for an odd kernel and stride 1
+    channels_in, channels_out : number of channels of the input and of the output
+    kernel_size, stride, padding : one number, or one for rows and one for columns;
+        for an odd kernel and stride 1, a padding of kernel_size // 2 keeps the size
     activation : a name of :data:`minidl.activations.ACTIVATIONS`, or an instance;
         element-wise
-    weights, biases : how W and b start, see :mod:`minidl.initializers`; n_in and n_out
+    weights, biases : initializers of W and b, see :mod:`minidl.initializers`; n_in and n_out
         are kh kw times the channels.  With ``biases=None`` there is no b: before
-        BatchNorm, which takes the mean away, it would have the gradient 0
+        BatchNorm, which subtracts the mean, its gradient would be 0
     """
 
     W: Array  # (C_out, C_in, kh, kw)

@@ -24,14 +24,14 @@ class Dense(Affine):
         dx = dz Wᵀ             (N, n_in)
 
     These are equations BP1–BP4 of Nielsen, Neural Networks and Deep Learning,
-    chapter 2, for a whole batch at once, one example per row.  Of sentences
-    (N, T, n_in) each token is a row, and the same W serves for all of them.
+    chapter 2, for a whole batch at once, with one example per row.  In sentences
+    (N, T, n_in) each token is a row, and all of them share the same W.
 
     Parameters
     ----------
-    n_in, n_out : features of one input and of one output
+    n_in, n_out : number of features of the input and of the output
     activation : a name of :data:`minidl.activations.ACTIVATIONS`, or an instance
-    weights, biases : how W and b start, see :mod:`minidl.initializers`
+    weights, biases : initializers of W and b, see :mod:`minidl.initializers`
     """
 
     W: Array  # (n_in, n_out)

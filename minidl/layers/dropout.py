@@ -1,4 +1,4 @@
-"""Dropout: noise while learning, the identity afterwards."""
+"""Dropout: noise in training, the identity in inference."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from minidl.layers._noise import Noise
 
 
 class Dropout(Noise):
-    """y = x ∘ m while training, each m_i = 0 with probability ``rate`` and else 1 / (1 − rate).
+    """y = x ∘ m in training; each m_i is 0 with probability ``rate``, otherwise 1 / (1 − rate).
 
     Backward: dx = dy ∘ m.  The expected value of y is x, so inference is y = x.
     Source: Srivastava et al., JMLR 15 (2014), in the "inverted" form of their
-    section 10.  The mask is drawn anew at each training step; networks of float32 and float64
+    section 10.  The mask is drawn anew at each training step; float32 and float64 networks
     drop the same units.
     """
 

@@ -1,4 +1,4 @@
-"""Embedding: a row of a table for each token."""
+"""Embedding: one row of a table per token."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from minidl.layers._base import Layer
 class Embedding(Layer):
     """y_t = W[x_t]: the row of the table W that belongs to token x_t, an integer.
 
-    It is a product x W with x written as rows of zeros and a single 1, without the product.
-    Backward: a row has the sum of the gradients of all places where it was used::
+    This equals a product x W with one-hot rows x, without computing the product.
+    Backward: the gradient of a row is the sum over all places where it was used::
 
         dW[i] = Σ_{n,t} [x_nt = i] dy_nt           (D,)
 
     The tokens themselves have no gradient: dx is None.
 
-    Sentences of a batch are filled up to one length with the token ``padding``.  Where a token
-    is that one, ``mask`` is False; :class:`~minidl.layers.SelfAttention` reads it there, so that
-    no token looks at padding.  Where nothing else looks at it either, as in a network that
+    The sentences of a batch are padded to one length with the token ``padding``.  For this
+    token ``mask`` is False; :class:`~minidl.layers.SelfAttention` reads the mask, so that
+    no token attends to padding.  If nothing else uses it either, as in a network that
     answers with the first token, the gradient of its row is exactly 0.
 
     Parameters
     ----------
-    tokens : how many there are; x is from 0 to ``tokens`` − 1
-    features : D, the numbers in a row
-    padding : the token that stands for none; every token counts unless given
-    weights : how W starts, see :mod:`minidl.initializers`; n_in is ``tokens``, n_out is D
+    tokens : size of the vocabulary; x is from 0 to ``tokens`` − 1
+    features : D, the length of a row
+    padding : the padding token; by default there is none
+    weights : initializer of W, see :mod:`minidl.initializers`; n_in is ``tokens``, n_out is D
     """
 
     takes_integers = True

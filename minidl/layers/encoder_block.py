@@ -1,4 +1,4 @@
-"""The block that BERT is made of: attention, then two dense layers, each beside a shortcut."""
+"""The block of which BERT is made: attention, then two dense layers, each with a shortcut."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ GATES: dict[str, type[GLU]] = {"glu": GLU, "swiglu": SwiGLU}
 
 
 class EncoderBlock(Layer):
-    """Attention A lets tokens look at one another, the feed-forward part F works on each alone.
+    """Attention A lets tokens look at one another; the feed-forward part F processes each alone.
 
     BERT normalizes after each sum (left), others before A and F (right, ``pre_norm``)::
 
@@ -34,21 +34,21 @@ class EncoderBlock(Layer):
         ds = norm_1'(dh)
         dx = ds + A'(ds)
 
-    where F' is the backward of F and so on.  On the right dy passes the block whole, beside
-    what A and F add; on the left every gradient goes through both normalizations.
+    where F' is the backward pass of F, and so on.  On the right, dy passes through the block
+    unchanged, and A and F add to it; on the left, every gradient goes through both normalizations.
 
     Source: Vaswani et al., NeurIPS 2017, section 3.1; before the sum: Xiong et al., ICML 2020.
 
     Parameters
     ----------
-    features, heads : D of the input (N, T, D), and the heads of the attention
-    hidden : how many units f has
-    activation : f, a name or an instance; ``"glu"`` and ``"swiglu"`` cut the hidden units in
-        halves, so that W_2 has half as many rows
-    dropout : of A, of F, and of the probabilities
+    features, heads : D of the input (N, T, D), and the number of attention heads
+    hidden : number of hidden units of F
+    activation : f, a name or an instance; ``"glu"`` and ``"swiglu"`` halve the number of hidden
+        units, so that W_2 has half as many rows
+    dropout : rate of the dropout on A, on F, and on the probabilities
     tokens, weights : see :class:`SelfAttention`
-    epsilon : of the normalizations
-    pre_norm : whether they come before A and F
+    epsilon : ε of the normalizations
+    pre_norm : whether the normalizations come before A and F
     """
 
     def __init__(
@@ -130,7 +130,7 @@ class EncoderBlock(Layer):
 def _feed_forward(
     features: int, hidden: int, activation: str | Activation, weights: str | Initializer
 ) -> Chain:
-    """F: as many hidden units as asked for, and half of them behind a gate."""
+    """F: as many hidden units as requested, and half of them after a gate."""
     if activation in GATES:
         if hidden % 2:
             raise ValueError(

@@ -1,4 +1,4 @@
-"""The first token of each sentence, which answers for all of it."""
+"""The first token of each sentence, which represents the whole sentence."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from minidl.layers._base import Layer
 class FirstToken(Layer):
     """y = x_1, the first token of each sentence: (N, T, D) → (N, D).
 
-    BERT puts a token [CLS] in front of every sentence; attention brings there what the others
-    have to say.  Followed by a Dense with tanh this is BERT's "pooler".  Backward::
+    BERT puts a token [CLS] in front of every sentence; attention collects there what the other
+    tokens say.  Followed by a Dense with tanh, this is BERT's "pooler".  Backward::
 
         dx_1 = dy,   dx_t = 0 for t > 1
 

@@ -9,9 +9,9 @@ from minidl.layers._base import Layer
 
 
 class Flatten(Layer):
-    """y = x with all axes but the first laid out in one: (N, C, H, W) → (N, C·H·W).
+    """y = x with all axes but the first merged into one: (N, C, H, W) → (N, C·H·W).
 
-    Backward gives the gradient its old shape back.  Nothing is copied or computed.
+    Backward restores the shape of the gradient.  Nothing is copied or computed.
     """
 
     def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-"""Gated linear units: one half of the features says how much of the other half passes."""
+"""Gated linear units: one half of the features determines how much of the other half passes."""
 
 from __future__ import annotations
 
@@ -15,15 +15,14 @@ from minidl.layers._features import features_axis
 class GLU(Layer):
     """y = a ∘ σ(b), where a and b are the first and the second half of x.
 
-    The halves are cut along the features of (N, 2n) or (N, T, 2n), or the channels of
-    (N, 2C, H, W): y has half as many.  Backward::
+    The features of (N, 2n) or (N, T, 2n), or the channels of (N, 2C, H, W), are split in
+    halves: y has half as many.  Backward::
 
         da = dy ∘ σ(b)
         db = dy ∘ a ∘ σ'(b)
 
     Source: Dauphin et al., ICML 2017, equation 1, where a and b are two linear
-    maps of the layer before: here that is one Dense of twice the width, which is
-    the form of PyTorch.
+    maps of the previous layer: here, as in PyTorch, that is one Dense of twice the width.
     """
 
     function: type[Activation] = Sigmoid  # f, of the gate
@@ -80,8 +79,8 @@ class SwiGLU(GLU):
         da = dy ∘ b ∘ Swish'(a)
         db = dy ∘ Swish(a)
 
-    Source: Shazeer, GLU Variants Improve Transformer, 2020, equation 5.  Some code
-    gates with the second half; that is this with the halves exchanged.
+    Source: Shazeer, GLU Variants Improve Transformer, 2020, equation 5.  Some implementations
+    gate with the second half, which is the same with the halves swapped.
     """
 
     function = Swish

@@ -1,4 +1,4 @@
-"""Layer normalization: every token with mean 0 and variance 1, then scaled anew."""
+"""Layer normalization: every token to mean 0 and variance 1, then a learned scale and shift."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from minidl.layers._features import rows
 class LayerNorm(Layer):
     """y = γ ∘ x̂ + β,  x̂ = (x − μ) / s,  s = √(v + ε), over the D features of a token.
 
-    μ = (1/D) Σ_i x_i and v = (1/D) Σ_i (x_i − μ)² are those of one token: they know nothing
-    of the other tokens, nor of the batch, and are the same in training and in inference.
-    Backward, with the sums over all tokens::
+    μ = (1/D) Σ_i x_i and v = (1/D) Σ_i (x_i − μ)² are those of one token: they do not depend
+    on other tokens or on the batch, and are the same in training and in inference.
+    Backward, with sums over all tokens::
 
         dβ  = Σ dy                                                 (D,)
         dγ  = Σ dy ∘ x̂                                             (D,)
         dx̂  = γ ∘ dy                                               (N, T, D)
         dx  = (dx̂ − mean(dx̂) − x̂ ∘ mean(dx̂ ∘ x̂)) / s              means over the features
 
-    It is :class:`~minidl.layers.BatchNorm`'s dx along the other axis, and its derivation is
-    the same: dx has mean 0 and, but for ε, is orthogonal to x̂.
+    This is the dx of :class:`~minidl.layers.BatchNorm` along the other axis, and its derivation is
+    the same: dx has mean 0 and, except for ε, is orthogonal to x̂.
     Source: Ba, Kiros and Hinton, Layer Normalization, 2016, equations 3 and 4.
 
     Parameters
@@ -81,5 +81,5 @@ class LayerNorm(Layer):
 
 
 def _mean(a: Array) -> Array:
-    """Over the features, whose axis stays: (N, T, 1)."""
+    """The mean over the features, keeping their axis: (N, T, 1)."""
     return a.mean(axis=-1, keepdims=True)

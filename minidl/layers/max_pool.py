@@ -15,15 +15,15 @@ from minidl.layers._windows import Pair
 class MaxPool2D(Pool2D):
     """y = max_k x_k over the pixels x_1 … x_K of a window.
 
-    Backward: dy goes to the pixel that is the largest; to the first of them,
-    row by row, where several are (as in PyTorch).
+    Backward: dy goes to the largest pixel; if several are equal, to the first of them,
+    row by row (as in PyTorch).
 
-    ``winner`` says which, from 0.
+    ``winner`` says which one, counting from 0.
 
     Parameters
     ----------
-    size, stride, padding : a number, or one for rows and one for columns; ``stride``
-        is ``size`` unless given, the border counts as −∞
+    size, stride, padding : one number, or one for rows and one for columns; ``stride``
+        is ``size`` by default, and the padding counts as −∞
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class MaxPool2D(Pool2D):
         x_1, *others = self.windows.views(frame)  # (C, down, across, N) each
         y, self.winner = x_1, namespace(x).zeros(x_1.shape, np.uint8)
         for k, x_k in enumerate(others, 1):
-            larger = x_k > y  # strictly: of equal ones the first stays
+            larger = x_k > y  # strictly: among equal pixels, the first wins
             self.winner = np.maximum(self.winner, larger * np.uint8(k))
             y = np.maximum(y, x_k)
         self.y = batch_first(y)  # (N, C, down, across)

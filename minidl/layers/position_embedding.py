@@ -1,4 +1,4 @@
-"""Position embedding: where in its sentence a token is, as a vector that is learned."""
+"""Position embedding: a learned vector for the position of a token in its sentence."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from minidl.layers._base import Layer
 
 
 class PositionEmbedding(Layer):
-    """y_t = x_t + W_t: each place t of a sentence has a vector of its own.
+    """y_t = x_t + W_t: each position t of a sentence has its own vector.
 
-    Attention takes the tokens of a sentence as a set; this is how it learns of their order.
-    Backward, where dW is 0 for the places beyond the longest sentence of the batch::
+    Attention treats the tokens of a sentence as a set; this is how it learns their order.
+    Backward, where dW is 0 for positions beyond the longest sentence of the batch::
 
         dW_t = Σ_n dy_nt                           (D,)
         dx   = dy
@@ -22,9 +22,9 @@ class PositionEmbedding(Layer):
 
     Parameters
     ----------
-    positions : the longest sentence, in tokens
+    positions : length of the longest sentence, in tokens
     features : D of the input (N, T, D)
-    weights : how W starts, see :mod:`minidl.initializers`; n_in is ``positions``, n_out is D
+    weights : initializer of W, see :mod:`minidl.initializers`; n_in is ``positions``, n_out is D
     """
 
     W: Array  # (positions, D)

@@ -1,4 +1,4 @@
-"""PReLU: leaky ReLU whose slope on the left is learned."""
+"""PReLU: a leaky ReLU with a learned slope on the left."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from minidl.layers._channelwise import Channelwise, blocks, empty_like, rows
 
 
 class PReLU(Channelwise):
-    """y = max(0, x) + α min(0, x), with one α for each unit or channel.
+    """y = max(0, x) + α min(0, x), with one α per unit or channel.
 
     Backward::
 
-        dα = Σ dy ∘ min(0, x)                  (C,), over all but the channels
+        dα = Σ dy ∘ min(0, x)                  (C,), over all axes but the channels
         dx = dy where x > 0, else α dy
 
-    The kink is at 0, where the slope is α.  α starts at 0.25 and has no bounds.
+    The kink is at 0, where the slope is α.  α starts at 0.25 and is not bounded.
     Source: He et al., ICCV 2015, equations 1 to 3, the channel-wise form.
 
     Parameters

@@ -14,18 +14,18 @@ from minidl.layers.chain import Chain, Layers
 class Residual(Layer):
     """y = f(z),  z = F(x) + S(x), with the branch F and the shortcut S.
 
-    Backward: the sum hands dz = dy ∘ f'(z) to both, and both hand back a part of the
-    gradient of x: dx = dx_F + dx_S.  Where S is the identity, dx_S is dz.
+    Backward: the sum hands dz = dy ∘ f'(z) to both, and each returns its part of the
+    gradient of x: dx = dx_F + dx_S.  If S is the identity, dx_S is dz.
     Source: He et al., Deep Residual Learning, CVPR 2016, equations 1 and 2.
 
-    The layers inside are those of ``block.branch`` and ``block.shortcut``; in a network
-    they are called ``residual_1.branch.dense_1`` and so on.  Where the branch is given by
-    names they are the block's own: ``residual_1.conv`` for ``Residual({"conv": …})``.
+    The inner layers are those of ``block.branch`` and ``block.shortcut``; in a network
+    they are named ``residual_1.branch.dense_1`` and so on.  If the branch is a mapping,
+    they are named like the block's own: ``residual_1.conv`` for ``Residual({"conv": …})``.
 
     Parameters
     ----------
-    branch : the layers of F, first to last, in a list or by the names that they are to have
-    shortcut : the layers of S likewise; the identity unless given
+    branch : the layers of F, first to last, as a list or as a mapping from names to layers
+    shortcut : the layers of S, in the same form; the identity by default
     activation : a name of :data:`minidl.activations.ACTIVATIONS`, or an instance;
         element-wise
     """

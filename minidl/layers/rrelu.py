@@ -1,4 +1,4 @@
-"""Randomised leaky ReLU: slopes on the left that are noise while learning."""
+"""Randomized leaky ReLU: random slopes on the left in training."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ from minidl.layers._noise import Noise
 
 
 class RReLU(Noise):
-    """y = x where x > 0, else a ∘ x, with a slope a_i ~ U(l, u) for each entry while training.
+    """y = x where x > 0, else a ∘ x; in training, each entry has a random slope a_i ~ U(l, u).
 
-    Backward, with the slopes of the forward::
+    Backward, with the slopes of the forward pass::
 
         dx = dy where x > 0, else a ∘ dy
 
     In inference all slopes are their mean, (l + u)/2: the function
     :class:`minidl.activations.RandomizedLeakyReLU`.  The kink is at 0, where the slope is a.
-    Like PReLU it follows a Dense or a Conv2D without an activation function.  The slopes are
-    drawn anew at each training step, as the mask of Dropout is.
+    Like PReLU, it follows a Dense or a Conv2D without an activation function.  The slopes are
+    drawn anew at each training step, like the mask of Dropout.
 
     Source: Xu, Wang, Chen and Li, Empirical Evaluation of Rectified Activations, 2015, section
     2.4; l and u as in PyTorch.
 
     Parameters
     ----------
-    low, high : l and u, from 0 to 1; 1/8 and 1/3 unless given
+    low, high : l and u, from 0 to 1; 1/8 and 1/3 by default
     """
 
     a: Array | float  # slopes on the left in the last forward, in the shape of x; their mean
 
     def __init__(self, low: float = 1 / 8, high: float = 1 / 3) -> None:
-        self.f = RandomizedLeakyReLU(low, high)  # judges them
+        self.f = RandomizedLeakyReLU(low, high)  # checks them
         self.low, self.high = self.f.low, self.f.high
 
     @property

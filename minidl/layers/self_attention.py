@@ -17,25 +17,25 @@ from minidl.layers.embedding import Embedding
 
 
 class Tokens(Protocol):
-    """What knows where tokens are, and where padding: an Embedding that ran before."""
+    """Anything that knows which tokens are padding: an Embedding that ran before."""
 
     mask: Array  # (N, T), True for a token
 
 
 class SelfAttention(Layer):
-    """y = O W_o + b_o, where O is made of the values V of all tokens, by their probabilities P::
+    """y = O W_o + b_o, where O averages the values V of all tokens with probabilities P::
 
         Q = x W_q + b_q,  K = x W_k + b_k,  V = x W_v + b_v      (N, heads, T, k) each
         S = Q Kᵀ / √k                                            (N, heads, T, T)
         P = softmax(S)              over the keys, the last axis
         O = P V                                                  (N, heads, T, k)
 
-    Row i of S says how well the query of token i fits the key of each token j.  The D features
-    are cut into heads of k = D / heads, each with probabilities of its own; O is joined to
-    (N, T, D) again.  Where ``tokens.mask`` says that j is padding, S_ij is −∞ and P_ij exactly 0.
+    Row i of S says how well the query of token i matches the key of each token j.  The D features
+    are split into heads of k = D / heads, each with its own probabilities; O is joined to
+    (N, T, D) again.  If ``tokens.mask`` says that j is padding, S_ij is −∞ and P_ij exactly 0.
 
     Backward.  The four maps are Dense layers (``query``, ``key``, ``value``, ``output``) with
-    the backward of Dense.  Between them::
+    the backward pass of Dense.  Between them::
 
         dV = Pᵀ dO
         dP = dO Vᵀ                                               (N, heads, T, T)
@@ -43,23 +43,23 @@ class SelfAttention(Layer):
         dQ = dS K / √k
         dK = dSᵀ Q / √k
 
-    and dx is the sum of what the three maps hand back.  Each row of dS has the sum 0, since
-    softmax does not change when all scores of a query move together.  The bias of the keys moves
+    and dx is the sum of what the three maps return.  Each row of dS sums to 0, since
+    softmax does not change when all scores of a query shift together.  The bias of the keys shifts
     them together: Q b_k is the same for all j.  So its gradient is exactly 0.
 
-    With ``dropout``, probabilities are dropped in training: O = (P ∘ m) V, and P ∘ m takes the
-    place of P in dV, dP = (dO Vᵀ) ∘ m.
+    With ``dropout``, probabilities are dropped in training: O = (P ∘ m) V, so that P ∘ m
+    replaces P in dV, and dP = (dO Vᵀ) ∘ m.
 
     Source: Vaswani et al., NeurIPS 2017, equation 1 and section 3.2.2.
 
     Parameters
     ----------
     features : D of the input (N, T, D)
-    heads : how many; D is a multiple of it
+    heads : number of heads, which must divide D
     dropout : the share of probabilities that are dropped in training
-    tokens : the Embedding that ran before on the same batch, for its ``mask``; without one all
-        are tokens
-    weights : how the four matrices start, see :mod:`minidl.initializers`
+    tokens : the Embedding that runs before on the same batch, for its ``mask``; without it,
+        nothing is padding
+    weights : initializer of the four matrices, see :mod:`minidl.initializers`
     """
 
     P: Array  # (N, heads, T, T) probabilities of the last forward: query i, key j
@@ -82,7 +82,7 @@ class SelfAttention(Layer):
             )
         if not (tokens is None or isinstance(tokens, Embedding) or hasattr(tokens, "mask")):
             raise ValueError(
-                "SelfAttention: expected tokens as the Embedding that runs before it, "
+                "SelfAttention: expected tokens to be the Embedding that runs before it, "
                 f"got {checks.shown(tokens)}"
             )
         self.tokens = tokens
@@ -150,6 +150,6 @@ def _T(a: Array) -> Array:
 
 
 def _joined(a: Array) -> Array:
-    """The heads (N, heads, T, k) beside one another again: (N, T, D)."""
+    """The heads (N, heads, T, k) side by side again: (N, T, D)."""
     N, heads, T, k = a.shape
     return a.swapaxes(1, 2).reshape(N, T, heads * k)

@@ -119,9 +119,9 @@ def read_look(path: str | os.PathLike[str]) -> Look:
     Raises
     ------
     LookError
-        where it is no plain file or not a look, or is damaged.
+        if it is no plain file or not a look, or is damaged.
     OSError
-        where it cannot be read.
+        if it cannot be read.
     """
     try:
         with open_to_read(path) as file:

@@ -52,9 +52,9 @@ def microscope_page(folder: str | os.PathLike[str] | None, room: float = math.in
     Raises
     ------
     LookError
-        where the folder has no looks, or one is damaged.
+        if the folder has no looks, or one is damaged.
     OSError
-        where one cannot be read.
+        if one cannot be read.
     """
     styles = [(ASSETS / "microscope.css").read_text("utf-8")]
     scripts = [(ASSETS / name).read_text("utf-8") for name in SCRIPTS]

@@ -25,9 +25,9 @@ def looks_of(folder: str | os.PathLike[str]) -> list[NetworkLooks]:
     Raises
     ------
     LookError
-        where there are none, or one is damaged or at another network.
+        if there are none, or one is damaged or at another network.
     OSError
-        where one cannot be read.
+        if one cannot be read.
     """
     found = []
     for place in sorted(path for path in (Path(folder) / FOLDER).glob("*") if path.is_dir()):

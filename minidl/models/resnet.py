@@ -1,6 +1,6 @@
 """Residual networks for images, with 18, 34 and 50 layers.
 
-What they are made of, with channels and size of the images, of 224x224 at first::
+Their parts, with the number of channels and the image size, from an input of 224x224::
 
     layer     ResNet-18, 34          ResNet-50                          C  size
     stem      7x7, stride 2; max pool of 3x3, stride 2                 64  56x56
@@ -9,13 +9,13 @@ What they are made of, with channels and size of the images, of 224x224 at first
     stage_3   [3x3, 3x3] · 2 or 6    [1x1, 3x3, 1x1 to 4 C] · 6       256  14x14
     stage_4   [3x3, 3x3] · 2 or 3    [1x1, 3x3, 1x1 to 4 C] · 3       512  7x7
     pool      the mean of each channel
-    head      a dense layer with an output for each class
+    head      a dense layer with one output per class
 
 Each pair of brackets is a block, whose output is added to its input.  BatchNorm follows each
-convolution, so none has a bias: it would be taken away again, and have the gradient 0.
+convolution, so none has a bias: it would be subtracted again, and its gradient would be 0.
 
 Source: He, Zhang, Ren and Sun, Deep Residual Learning for Image Recognition, CVPR 2016,
-table 1.  As in torchvision, it is the 3x3 of a bottleneck that has the stride, not its first 1x1.
+table 1.  As in torchvision, the 3x3 convolution of a bottleneck has the stride, not its first 1x1.
 """
 
 from __future__ import annotations
@@ -104,21 +104,21 @@ def resnet(
     Parameters
     ----------
     block : :func:`basic` or :func:`bottleneck`
-    depths : how many of them each stage has
-    expansion : channels out of a block, in multiples of those of the table
-    classes, in_channels : of the output and of the images
+    depths : the number of blocks in each stage
+    expansion : output channels of a block, in multiples of those of the table
+    classes, in_channels : number of classes, and of channels of the images
     activation : a name of :data:`minidl.activations.ACTIVATIONS`, or an instance
-    everywhere : whether it is that of the blocks, too; where not, they have ReLU, and only
-        the one in the stem is exchanged
-    width : a factor on the channels of all layers; 0.25 is a quarter of them
-    size : of the images, height and width
-    stem_kernel, stem_stride : of the first convolution; 3 and 1 for images of 32x32, say
+    everywhere : whether the blocks use it, too; otherwise they have ReLU, and only
+        the stem uses it
+    width : a factor for the channels of all layers; 0.25 gives a quarter of them
+    size : height and width of the images
+    stem_kernel, stem_stride : of the first convolution, for example 3 and 1 for images of 32x32
     rng, dtype, device : see :class:`minidl.Network`
 
     Raises
     ------
     ValueError
-        for a width that leaves a fraction of a channel, and where a layer cannot be made.
+        if ``width`` gives a fraction of a channel, or a layer cannot be made.
     """
     everywhere = checks.flag("resnet", "everywhere", everywhere)
     stem_kernel = checks.whole("resnet", "stem_kernel", stem_kernel)
@@ -173,14 +173,14 @@ def bottleneck(n_in: int, n_out: int, stride: int, f: F) -> Residual:
 
 
 def shortcut(n_in: int, n_out: int, stride: int) -> Layers | None:
-    """1x1 where the shape changes, else the identity.  He et al., section 3.3, option B."""
+    """1x1 if the shape changes, else the identity.  He et al., section 3.3, option B."""
     if n_in == n_out and stride == 1:
         return None
     return {"conv": convolution(n_in, n_out, 1, stride), "norm": BatchNorm(n_out)}
 
 
 def convolution(n_in: int, n_out: int, kernel_size: int, stride: int = 1) -> Conv2D:
-    """A convolution that keeps the size but for its stride, and is followed by BatchNorm."""
+    """A convolution that keeps the size, except for its stride, followed by BatchNorm."""
     padding = kernel_size // 2
     return Conv2D(n_in, n_out, kernel_size, stride, padding, weights="he_normal_out", biases=None)
 
@@ -190,7 +190,7 @@ def _channels(width: float) -> int:
     channels = 64 * checks.positive("resnet", "width", width)
     if not channels.is_integer():
         raise ValueError(
-            f"resnet: expected width to be a factor that makes 64 channels an integer, got {width}, "
-            f"which makes them {channels:g}; try 1/4 or 1/2"
+            "resnet: expected width to be a factor that makes 64 channels an integer, "
+            f"got {width}, which makes them {channels:g}; try 1/4 or 1/2"
         )
     return int(channels)

@@ -1,7 +1,7 @@
 """Weights of residual networks in files with torchvision's names.
 
 ``stage_2.block_1.conv_3`` is ``layer2.0.conv3`` there, ``norm_3`` is ``bn3``, and the shortcut is
-``downsample``.  A dense layer's W lies transposed; all other arrays are the same, entry by entry.
+``downsample``.  A dense layer's W is transposed; all other arrays are the same, entry by entry.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ ARRAYS = {
 def load_torchvision(network: Network, path: str | os.PathLike[str]) -> None:
     """Read parameters and state of a residual network from a safetensors file of torchvision's.
 
-    The network is left as it was unless the whole file fits: the same names and shapes, and
-    a type that the network's holds to the bit.  What the file does not say is the activation
-    function, and whether the images were scaled as they are here.
+    Unless the whole file matches, the network is left unchanged: it must have the same names and
+    shapes, and a type that the network's type can hold to the bit.  The file does not record the
+    activation function, nor how the images were scaled.
 
     Parameters
     ----------
@@ -52,11 +52,11 @@ def load_torchvision(network: Network, path: str | os.PathLike[str]) -> None:
     Raises
     ------
     OSError
-        where there is no such file (FileNotFoundError), or it cannot be read.
+        if there is no such file (FileNotFoundError), or it cannot be read.
     WeightsError
-        where it is no safetensors file, is damaged, or does not fit; says which array.
+        if it is not a safetensors file, is damaged, or does not match; the error names the array.
     ImportError
-        where the package safetensors is not installed.
+        if the package safetensors is not installed.
     """
     arrays = torchvision_arrays(network)
     shapes = {name: array.shape for name, array in arrays.items()}
@@ -69,19 +69,19 @@ def load_torchvision(network: Network, path: str | os.PathLike[str]) -> None:
 def save_torchvision(network: Network, path: str | os.PathLike[str]) -> None:
     """Write parameters and state as a safetensors file, complete for ``load_state_dict``.
 
-    Steps that BatchNorm has counted are given as 0: minidl counts none.
+    The step counts of BatchNorm are written as 0, since minidl does not count them.
 
     Parameters
     ----------
     network : one of :mod:`minidl.models`
-    path : of the file, which is written whole or not at all
+    path : of the file, which is written completely or not at all
 
     Raises
     ------
     OSError
-        where it cannot be written.
+        if it cannot be written.
     ImportError
-        where the package safetensors is not installed.
+        if the package safetensors is not installed.
     """
     arrays = torchvision_arrays(network)
     counts = dict.fromkeys(_counts(network), np.array(0, np.int64))
@@ -89,7 +89,7 @@ def save_torchvision(network: Network, path: str | os.PathLike[str]) -> None:
 
 
 def torchvision_arrays(network: Network) -> dict[str, Array]:
-    """Every parameter and array of the state, as it lies there, by torchvision's name: views."""
+    """Every parameter and array of the state in torchvision's layout, by its name there: views."""
     checks.instance("torchvision", "network", network, Network)
     found = {}
     for layer in network.walk():

@@ -1,8 +1,8 @@
 """The size of a signal and of its gradient in every layer, predicted before any training.
 
-``MeanField("sigmoid").chi(q)`` is the factor that each layer multiplies the squared gradient by,
-``critical_point("gelu")`` the initialisation that keeps it; ``predicted`` and ``measured`` set
-theory beside a network.  All of it comes from f and f' alone.  docs/propagation.md explains it.
+``MeanField("sigmoid").chi(q)`` is the factor by which each layer multiplies the squared gradient,
+``critical_point("gelu")`` the initialization that preserves it; ``predicted`` and ``measured``
+compare theory with a network.  It only needs f and f'.  docs/propagation.md explains it.
 """
 
 from minidl.propagation.batch_norm import batch_norm_factor, residual_growth

@@ -1,4 +1,4 @@
-"""The door: an activation function of the engine, or f and f' of one's own, that fit together."""
+"""Checks of an activation function of the engine, or of a user's f and f'."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ ROUNDING = 1e-6  # and of the steepest
 
 
 def checked(owner: str, function: AnyFunction) -> Activation:
-    """The function with f and f', of which f' is the slope of f wherever one looks.
+    """The function with f and f', after a check that f' is the slope of f at many points.
 
     Raises
     ------
     ValueError
-        for what is no such function, NaN and infinity, and an f' that is not f's derivative.
+        if it is not such a function, returns NaN or infinity, or f' is not the derivative of f.
     """
     f = _OnesOwn(*function) if _is_pair(function) else get_activation(function)  # type: ignore
     if not f.elementwise:

@@ -1,10 +1,10 @@
-"""Means over normal numbers, E g(z) for z ~ N(0, q), to ten digits and more.
+"""Expectations over normal numbers, E g(z) for z ~ N(0, q), to ten digits or more.
 
-Gauss and Legendre's rule, panel by panel.  A panel ends at every kink, so that each side of it is
-integrated by itself: Gauss and Hermite's rule, which knows no kinks, gives 0.478 for the ½ of
+This is Gauss–Legendre quadrature, panel by panel.  A panel ends at every kink, so that its sides are
+integrated separately: Gauss–Hermite quadrature, which ignores kinks, gives 0.478 for the ½ of
 ReLU.  Panels are short near 0 and near a kink and grow with the distance, on the scale of
-z, so a function that turns within |z| < 1 is seen where √q is 100, too.  All of it is done once
-more with panels of half the length, until the means agree.
+z, so a function that varies within |z| < 1 is resolved even if √q is 100.  The panels are
+halved until the means agree.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-LIMIT = 12.0  # standard deviations; beyond are 4e-33 of all numbers
+LIMIT = 12.0  # standard deviations; the probability beyond is 4e-33
 PRECISION = 1e-12  # of the mean, relative to the mean of |g|
 AT_ONCE = 4_000_000  # nodes, to bound the memory
 

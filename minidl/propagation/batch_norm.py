@@ -10,16 +10,16 @@ from minidl.propagation._function import AnyFunction, checked
 
 
 def batch_norm_factor(activation: AnyFunction) -> float:
-    """What a layer y = f(BatchNorm(x W)) multiplies the squared gradient by, in large batches.
+    """The factor by which y = f(BatchNorm(x W)) multiplies the squared gradient, in large batches.
 
     BatchNorm makes its output x̂ ~ N(0, 1) whatever σ_w² is, and divides the gradient by the
-    deviation of x W, s² = σ_w² Var f(u).  So σ_w² drops out::
+    standard deviation s of x W, s² = σ_w² Var f(u).  So σ_w² cancels::
 
         E dx̂² ← F E dx̂'²,   F = E f'(u)² / Var f(u),   u ~ N(0, 1)
 
-    Var f ≤ E f'² for every f (Poincaré's inequality), with equality for f(z) = z alone.
-    So the gradient explodes, whatever the function and its initialisation: by
-    F = π / (π − 1) = 1.467 in each layer with ReLU.
+    Var f ≤ E f'² for every f (Poincaré's inequality), with equality only if f is linear.
+    So the gradient explodes, whatever the function and the initialization: by
+    F = π / (π − 1) = 1.467 per layer with ReLU.
 
     Source: Yang, Pennington, Rao, Sohl-Dickstein and Schoenholz, A Mean Field Theory of Batch
     Normalization, ICLR 2019.
@@ -41,12 +41,12 @@ def residual_growth(activation: AnyFunction, blocks: int, start: float = 1.0) ->
     """How much larger E dx² is at the input of each block of a network of residual blocks.
 
     A block is y = x + f(BatchNorm(x)) W.  Each adds σ_w² Var f to the variance of x, so the
-    l-th divides the gradient of its branch by a larger deviation than the one before::
+    l-th divides the gradient of its branch by a larger standard deviation than the one before::
 
         E dx_l² = (1 + F / (r + l)) E dx_(l+1)²,   r = Var x_0 / (σ_w² Var f)
 
     with F of :func:`batch_norm_factor`.  The product grows like L^F, a power of the depth,
-    where without the shortcut it is F^L.
+    whereas without the shortcut it is F^L.
 
     Parameters
     ----------

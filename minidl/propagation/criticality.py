@@ -1,4 +1,4 @@
-"""The initialisation at which a signal and its gradient keep their size through every layer."""
+"""The initialization with which a signal and its gradient keep their size through every layer."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ class Critical:
 
 
 def critical_points(activation: AnyFunction) -> list[Critical]:
-    """All critical initialisations of a function, by the variance q they keep, smallest first.
+    """All critical initializations of a function, by the variance q they preserve, smallest first.
 
-    χ∥ = χ asks that σ_w² E[z f f'] / q = σ_w² E f'², in which σ_w² drops out: an equation
+    χ∥ = χ requires σ_w² E[z f f'] / q = σ_w² E f'², in which σ_w² cancels: an equation
     for q alone.  Then χ = 1 and V(q) = q give::
 
         σ_w² = 1 / E f'(z)²,    σ_b² = q − σ_w² E f(z)² ≥ 0
 
-    Where the equation holds for all q, as for ReLU, σ_b² is 0 and every q stays.  q → 0
-    is one where f(0) = 0 and small variances do not grow, as for tanh.  Looked for up to
+    If the equation holds for all q, as for ReLU, σ_b² is 0 and every q is preserved.  q → 0
+    is a solution if f(0) = 0 and small variances do not grow, as for tanh.  The search ends at
     q = 1000.
 
     Source: Roberts, Yaida and Hanin, The Principles of Deep Learning Theory, 2022,
@@ -62,18 +62,18 @@ def critical_points(activation: AnyFunction) -> list[Critical]:
 
 
 def critical_point(activation: AnyFunction) -> Critical:
-    """The critical initialisation of a function, that of the smallest q if there are several.
+    """The critical initialization of a function, that of the smallest q if there are several.
 
     Raises
     ------
     ValueError
-        where there is none: sigmoid would need a negative σ_b².
+        if there is none: sigmoid would need a negative σ_b².
     """
     found = critical_points(activation)
     if not found:
         f = checked("critical_point", activation)
         raise ValueError(
-            f"critical_point: expected a function with a critical initialisation, got {f!r}, "
+            f"critical_point: expected a function with a critical initialization, got {f!r}, "
             "which has none: no σ_w² > 0, σ_b² ≥ 0 keep both the signal and its gradient"
         )
     return found[0]
@@ -90,7 +90,7 @@ def edge_of_chaos(activation: AnyFunction, sigma_b2: float) -> float:
     Raises
     ------
     ValueError
-        where χ = 1 at no σ_w² for this σ_b².
+        if χ = 1 at no σ_w² for this σ_b².
     """
     from scipy.optimize import brentq
 
@@ -118,7 +118,7 @@ def edge_of_chaos(activation: AnyFunction, sigma_b2: float) -> float:
 
 
 def _at(field: MeanField, q: float, every: bool = False) -> list[Critical]:
-    """The critical initialisation at q if it is one, as a list of one or none."""
+    """The critical initialization at q, if there is one, as a list of one or none."""
     chi, square = field.chi(q), field.variance(q)  # E f'², E f²
     if chi == 0:
         return []

@@ -1,4 +1,4 @@
-"""What theory says that each layer multiplies the norm of the backward signal by."""
+"""The factor by which, in theory, each layer multiplies the norm of the backward signal."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from minidl.propagation.mean_field import MeanField
 
 @dataclass(frozen=True)
 class LayerFactors:
-    """Of one Dense layer."""
+    """The factors of one Dense layer."""
 
     slope: float | None  # ‖dz‖ / ‖dy‖ = √E f'(z)²; None where theory has nothing to say
     weights: float  # ‖dx‖ / ‖dz‖ = √(n_in E W²)
@@ -25,8 +25,8 @@ class LayerFactors:
 def layer_factors(network: Network, x: Array) -> dict[str, LayerFactors]:
     """The factors of the Dense layers of ``network`` by name, for a batch ``x`` (N, …).
 
-    Of W and b their mean squares are used and nothing else, as in :func:`predicted`; so they
-    are those of random weights of that size.  The slope is known as far as all layers before
+    Only the mean squares of W and b are used, as in :func:`predicted`, so the factors
+    are those of random weights of that size.  The slope is known as long as all layers before
     are Dense, Flatten and Dropout (which is the identity here), the weights of every Dense::
 
         q = n_in E W² mean x² + E b²        z ~ N(0, q), for each example
@@ -36,7 +36,7 @@ def layer_factors(network: Network, x: Array) -> dict[str, LayerFactors]:
     Raises
     ------
     ValueError
-        for what is no network, and an x that does not fit it.
+        if ``network`` is not a network, or x does not match it.
     """
     checks.instance("layer_factors", "network", network, Network)
     checks.array("layer_factors", "x", x)

@@ -1,4 +1,4 @@
-"""A signal and its gradient in a wide network as it starts, layer by layer, from f and f' alone."""
+"""A signal and its gradient in a wide untrained network, layer by layer, from f and f' alone."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ TOUCHING = 1e-7  # V(q) − q, as a share of q, that is no distance where the tw
 
 @dataclass(frozen=True)
 class FixedPoint:
-    """A variance q = V(q) that layers leave as it is."""
+    """A variance q = V(q), which layers preserve."""
 
     q: float
-    chi: float  # χ: what each layer multiplies the squared gradient by
-    chi_parallel: float  # χ∥ = dV/dq: what each layer multiplies a small difference of q by
+    chi: float  # χ: the factor of the squared gradient per layer
+    chi_parallel: float  # χ∥ = dV/dq: the factor of a small difference of q per layer
     every: bool = False  # every q is one, as for ReLU at (2, 0)
 
     @property
     def stable(self) -> bool | None:
-        """Whether q comes back after a small change; None where χ∥ is 1, and it stays or creeps."""
+        """Whether q returns after a small change; None if χ∥ is 1, where it stays or creeps."""
         return None if abs(self.chi_parallel - 1) < 1e-6 else self.chi_parallel < 1
 
 
@@ -36,13 +36,13 @@ class MeanField:
     """A fully connected network of many units, z = x W + b, y = f(z), before any training.
 
     W is random with variance σ_w² / n_in and mean 0, b with variance σ_b².  The more units,
-    the closer z of a layer is to N(0, q), and then one layer makes of the next::
+    the closer the z of a layer is to N(0, q); then, from one layer to the next::
 
         q'  = V(q) = σ_w² E f(z)² + σ_b²                 variance of z
         c'  = (σ_w² E f(z₁) f(z₂) + σ_b²) / V(q)         correlation of two inputs
         E dz² ← χ E dz'²,   χ(q) = σ_w² E f'(z)²         squared gradient, backwards
 
-    with z ~ N(0, q), and z₁, z₂ of variance q and correlation c.  Means are computed to 1e-10.
+    with z ~ N(0, q), and z₁, z₂ with variance q and correlation c.  Means are accurate to 1e-10.
 
     Source: Poole et al., NeurIPS 2016; Schoenholz, Gilmer, Ganguli and Sohl-Dickstein, Deep
     Information Propagation, ICLR 2017.
@@ -50,14 +50,14 @@ class MeanField:
     Parameters
     ----------
     activation : a name, an :class:`~minidl.activations.Activation`, or ``(f, f')``, two
-        functions of an array.  One with kinks at other places than 0 has to be an
+        functions of an array.  A function with kinks elsewhere than at 0 has to be an
         ``Activation`` that names them in ``kinks``.
     sigma_w2, sigma_b2 : σ_w² and σ_b², the variance of a weight times n_in, and of a bias
 
     Raises
     ------
     ValueError
-        for a function that is not one, gives NaN, or has an f' that is not its derivative.
+        if it is not a function, returns NaN, or f' is not its derivative.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class MeanField:
         return (self.sigma_w2 * self._mean_of_products(self.f, q, c) + self.sigma_b2) / variance
 
     def chi_at(self, c: float, q: float) -> float:
-        """σ_w² E f'(z₁) f'(z₂): what is left of the product of the gradients of two inputs."""
+        """σ_w² E f'(z₁) f'(z₂): the factor of the product of the gradients of two inputs."""
         self._expect_correlation(c)
         q = float(_one("chi_at", q)[0]) or TINY
         return self.sigma_w2 * self._mean_of_products(self.f.derivative, q, c)

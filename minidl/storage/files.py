@@ -33,7 +33,7 @@ def open_to_read(path: str | os.PathLike[str]) -> IO[bytes]:
     NotAPlainFile
         for a folder, a pipe, a device, a socket.
     OSError
-        where it cannot be read, FileNotFoundError where nothing is there.
+        if it cannot be read, FileNotFoundError where nothing is there.
     """
     ways = ("O_NONBLOCK", "O_NOCTTY", "O_BINARY", "O_CLOEXEC")  # as far as the system has them
     try:
@@ -73,7 +73,7 @@ def read_json(path: str | os.PathLike[str], what: str, largest: int) -> dict[str
     Raises
     ------
     ValueError
-        where it holds something else: ``what`` says what was expected.
+        if it holds something else: ``what`` says what was expected.
     OSError
         as :func:`open_to_read` has it.
     """
@@ -92,7 +92,7 @@ def own_folder(path: Path) -> Path:
     Raises
     ------
     NotADirectoryError
-        where something else lies there.
+        if something else lies there.
     """
     if path.is_symlink() or (path.exists() and not path.is_dir()):
         got = "a symbolic link" if path.is_symlink() else "a file"
@@ -118,7 +118,7 @@ def whole_file(path: str | os.PathLike[str], mode: str = "w") -> Iterator[IO[Any
     Raises
     ------
     FileNotFoundError, NotAPlainFile
-        where there is no folder for it, or a folder in its place.
+        if there is no folder for it, or a folder in its place.
     """
     path = Path(path)
     if not path.parent.is_dir():
@@ -158,7 +158,7 @@ def try_lock(path: Path) -> Any:
     Raises
     ------
     FileNotFoundError
-        where the file cannot be made.
+        if the file cannot be made.
     NotAPlainFile
         where something else than a plain file lies there, a link to one included.
     """

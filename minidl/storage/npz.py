@@ -38,9 +38,9 @@ class NpzReader:
     Raises
     ------
     NpzError
-        where it is not a zip archive, or a name comes twice.
+        if it is not a zip archive, or a name comes twice.
     OSError
-        where the file cannot be read.
+        if the file cannot be read.
     """
 
     def __init__(self, file: IO[bytes]) -> None:

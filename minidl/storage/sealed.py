@@ -58,7 +58,7 @@ def read_sealed(path: str | os.PathLike[str], kind: Any, limit: int = LIMIT) -> 
     Raises
     ------
     FileNotFoundError
-        where there is no such file.
+        if there is no such file.
     DamagedFile
         for what is no plain file, for a file of more than ``limit`` bytes, of another format
         or version, with another checksum than it says, or whose value is not of that type.

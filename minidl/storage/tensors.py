@@ -36,12 +36,12 @@ def load(
     Raises
     ------
     OSError
-        where there is no such file (FileNotFoundError), or it cannot be read.
+        if there is no such file (FileNotFoundError), or it cannot be read.
     WeightsError
-        where it is no plain file or no safetensors file, is damaged, or has other names,
+        if it is no plain file or no safetensors file, is damaged, or has other names,
         shapes or types.
     ImportError
-        where the package safetensors is not installed.
+        if the package safetensors is not installed.
     """
     safetensors = _safetensors()
     try:

@@ -1,4 +1,4 @@
-"""Training: the loop over epochs, one step, evaluation, and what goes with them."""
+"""Training: one step, the loop over epochs, evaluation, and related tools."""
 
 from minidl.training.checkpoint import Checkpoint
 from minidl.training.early_stopping import EarlyStopping

@@ -1,12 +1,12 @@
-"""Checkpoints: a training between two steps in a file, to go on from there bit for bit.
+"""Checkpoints: the state of a training run between two steps, to resume from bit for bit.
 
-What the next step depends on is little: θ and the layers' state, the optimizer's
-vectors and its count of steps, every random generator, and how far the epoch is.
-A step resumed from it computes what it would have computed, to the last bit, on the
-same device with the same software and number of threads.
+The next step depends on little: θ and the layers' state, the optimizer's
+vectors and step count, every random generator, and the position in the epoch.
+A step after resuming computes what it would have computed without the interruption, to the last
+bit, on the same device with the same software and number of threads.
 
-A checkpoint also knows which training run it belongs to, and what it was computed with:
-another run's is refused, other software is named.
+A checkpoint also records which training run it belongs to, and with which software it was
+computed: that of another run is refused, different software is reported.
 """
 
 from __future__ import annotations
@@ -37,19 +37,19 @@ WAY_OUT = "remove it (--fresh) to train from the start, or choose another folder
 
 
 class CheckpointError(RuntimeError):
-    """A checkpoint that is of another training, or that cannot be read any more."""
+    """A checkpoint belongs to another training run, or cannot be read."""
 
 
 class Stopped(Exception):
-    """A training was asked to stop; where it has a checkpoint, that is written."""
+    """Training was asked to stop; its checkpoint, if it has one, has been written."""
 
 
 @dataclass(frozen=True)
 class Position:
-    """How far a training is."""
+    """How far a training run is."""
 
     epochs: int = 0  # done
-    steps: int = 0  # done of the next epoch
+    steps: int = 0  # done in the next epoch
     order: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))  # its rows (n,)
     seconds: float = 0.0  # spent on it so far
 
@@ -59,8 +59,8 @@ class Saved:
     """The contents of a checkpoint."""
 
     of: dict[str, str]  # the training run, as its study names it
-    start: dict[str, str]  # what the run began with
-    software: list[Software]  # that its steps were computed with, each once, the last one last
+    start: dict[str, str]  # what the run started with
+    software: list[Software]  # with which its steps were computed, each once, the latest last
     network: str
     position: Position
     losses: np.ndarray  # of the examples seen in the epoch
@@ -75,7 +75,7 @@ class Saved:
 
 
 class Checkpoint:
-    """The checkpoint of one training, and the wish that it should stop::
+    """The checkpoint of one training run, and the request that it should stop::
 
         checkpoint = Checkpoint("runs/relu.checkpoint")
         history = checkpoint.keep("history", History())
@@ -83,22 +83,22 @@ class Checkpoint:
             history.train_loss.append(epoch.train_loss)
         checkpoint.remove()
 
-    Run once, killed, and run again, it does the epochs that are missing and ends with the
+    If this is killed and run again, it trains the missing epochs and ends with the
     same ``network`` and ``history``.  The file is written when the loop asks for the
-    next epoch, so what it did with the last one is in it.  The file before it is
-    kept as ``….previous``, and used, with a line on standard error, should the newer one
-    be damaged.
+    next epoch, so it includes what the loop did with the last one.  The previous file is
+    kept as ``….previous``, and used, with a line on standard error, if the newer one
+    is damaged.
 
     Parameters
     ----------
-    path : of the file; its folder must exist
-    every : also write after so many steps of the optimizer; ``None`` only after epochs
-    stop : once it is set, the training writes the checkpoint after its step and raises
+    path : path of the file; its folder must exist
+    every : also write after this many steps; with ``None``, only after epochs
+    stop : once this is set, training writes the checkpoint after the current step and raises
         :class:`Stopped`
-    of : what the training run is called and which options it has, by name: a checkpoint
-        with other values is refused.  Whatever this says, one is refused that began with
-        other examples, parameters, random generators or settings than the run that it is
-        to resume.
+    of : the name and the options of the training run: a checkpoint
+        with other values is refused.  In any case, a checkpoint is refused if it started with
+        other examples, parameters, random generators or settings than the run that would
+        resume from it.
     """
 
     def __init__(
@@ -119,21 +119,21 @@ class Checkpoint:
         self._software: list[Software] = []
         self._kept: dict[str, Any] = {}
         self._parts: list[Checkpoint] = []
-        self._is_whole = False  # whether the file at ``path`` is
+        self._is_whole = False  # whether the file at ``path`` is complete
         self._saved: Saved | None = self._newest()
 
     def part(self, name: str) -> Checkpoint:
-        """The checkpoint of another training of the same task, which ends or fails with it."""
+        """The checkpoint of another training run of the same task, which ends or fails with it."""
         path = self.path.with_name(f"{self.path.stem}.{name}{self.path.suffix}")
         self._parts.append(Checkpoint(path, self.every, self.stop, self.of | {"part": name}))
         return self._parts[-1]
 
     def keep(self, name: str, value: T, kind: Any = None) -> T:
-        """``value`` as it was when the checkpoint was written, or as given where there is none.
+        """``value`` as it was when the checkpoint was written, or as given if there is none.
 
-        From now on the object that is returned is written with each checkpoint.  It
-        is made of numbers, text, lists, dicts, arrays and dataclasses of these; ``kind``,
-        say ``list[Probe]``, is its type where ``type(value)`` does not say it all.
+        From now on, the returned object is written with each checkpoint.  It
+        consists of numbers, text, lists, dicts, arrays and dataclasses of these; ``kind``,
+        for example ``list[Probe]``, is its type if ``type(value)`` does not say enough.
         """
         if self._saved is not None:
             if name not in self._saved.kept:
@@ -143,12 +143,12 @@ class Checkpoint:
         return value
 
     def restore(self, step: TrainingStep, rng: np.random.Generator) -> Position:
-        """Put the training back to where the checkpoint was written; that place.
+        """Restore the state at which the checkpoint was written, and return its position.
 
         Raises
         ------
         CheckpointError
-            where it is the checkpoint of another network, optimizer or data set.
+            if the checkpoint belongs to another network, optimizer or data set.
         """
         saved, now = self._saved, Software.now()
         step.stop = self.stop
@@ -185,19 +185,19 @@ class Checkpoint:
         return saved.position
 
     def save(self, step: TrainingStep, rng: np.random.Generator, position: Position) -> None:
-        """Write the training as it is now, at ``position``; the file before is kept.
+        """Write the current state, at ``position``; the previous file is kept.
 
-        Where several processes train together, one of them writes.
+        If several processes train together, one of them writes.
 
         Raises
         ------
         Stopped
-            once it is written, where ``stop`` is set.
+            once it is written, if ``stop`` is set.
         """
         if step.leads:
             self._write(step, rng, position)
         if step.is_stopped():
-            step.meet()  # whoever ends first ends the others, which may not have written yet
+            step.meet()  # the first rank to end would end the others before they have written
             raise Stopped
 
     def _write(self, step: TrainingStep, rng: np.random.Generator, position: Position) -> None:
@@ -225,24 +225,24 @@ class Checkpoint:
         self._is_whole = True
 
     def is_due(self, step: TrainingStep) -> bool:
-        """Whether to write after the step that was done last."""
+        """Whether to write after the last step."""
         every = self.every
         return step.is_stopped() or (every is not None and step.optimizer.t % every == 0)
 
     def software(self) -> list[Software]:
-        """What the run was computed with so far, its parts included, each once."""
+        """The software with which the run was computed so far, including its parts, each once."""
         parts = [one for part in self._parts for one in part.software()]
         return distinct([*self._software, *parts])
 
     def remove(self) -> None:
-        """Remove the files, and those of its parts: what was trained is kept elsewhere."""
+        """Remove the files, and those of its parts, once the results are stored elsewhere."""
         for path in (self.path, self.previous):
             path.unlink(missing_ok=True)
         for part in self._parts:
             part.remove()
 
     def _newest(self) -> Saved | None:
-        """The newest contents that are whole; ``None`` where nothing was ever written."""
+        """The newest complete contents; ``None`` if nothing was ever written."""
         damage = []
         for path in (self.path, self.previous):
             try:
@@ -263,7 +263,7 @@ class Checkpoint:
         return None
 
     def _check(self, saved: Saved, step: TrainingStep, generators: int) -> None:
-        """Refuse what does not fit, before anything is changed."""
+        """Refuse what does not match, before anything is changed."""
         network, n, position = step.network, len(step.examples), saved.position
         seen = position.steps * step.batch_size
         slots = {name: _form(network.theta) for name in step.optimizer.slots if saved.t}
@@ -287,9 +287,10 @@ class Checkpoint:
                 raise self._of_another(f"an order of {n} examples", _form(order))
 
     def _check_start(self, saved: Saved, now: Software) -> None:
-        """Refuse what began otherwise; nothing has been changed yet.
+        """Refuse a run that started differently; nothing has been changed yet.
 
-        Other software may round the first parameters otherwise, so they say nothing then.
+        Different software may round the initial parameters differently, so they are not compared
+        then.
         """
         ours, theirs = self._start, saved.start
         if saved.software[-1:] != [now]:
@@ -302,7 +303,7 @@ class Checkpoint:
 
 
 def of_another(path: Path, expected: str, got: str) -> CheckpointError:
-    """The error for a file that holds another training run, or a part of it, than is expected."""
+    """The error for a file of another training run, or of another part of one, than expected."""
     expected, got = printable(expected, 2000), printable(got, 2000)
     return CheckpointError(
         f"{path}: is of another training run: expected {expected}, got {got}; {WAY_OUT}"
@@ -313,7 +314,7 @@ DATA = "data "  # before the name of a data set
 
 
 def difference(expected: Mapping[str, str], got: Mapping[str, str]) -> tuple[str, str] | None:
-    """What is expected and what came, of all that differs; None where nothing does.
+    """What was expected and what was found, where they differ; None if they do not.
 
     Data sets that only one of them has used are not compared.
     """
@@ -336,7 +337,7 @@ DRAWN = "first parameters"
 
 
 def start_of(step: TrainingStep, generators: list[np.random.Generator]) -> dict[str, str]:
-    """What makes a training run the one that it is, as it is before its first step."""
+    """What identifies a training run, before its first step."""
     network = step.network
     states = [_state_of(generator).encode() for generator in generators]
     return {
@@ -350,7 +351,7 @@ def start_of(step: TrainingStep, generators: list[np.random.Generator]) -> dict[
     }
 
 
-SHORT = 16  # digits of a digest that are shown and compared
+SHORT = 16  # digits of a digest to show and compare
 
 
 def digest(*contents: bytes) -> str:
@@ -371,7 +372,7 @@ def _settings(owner: Any) -> str:
     return f"{type(owner).__name__}({options})"
 
 
-COUNTS = ("t", "is_ahead")  # what changes as an optimizer or an augmentation is used
+COUNTS = ("t", "is_ahead")  # attributes that change while an optimizer or augmentation is used
 
 
 def generators_of(step: TrainingStep, rng: np.random.Generator) -> Iterator[np.random.Generator]:

@@ -1,4 +1,4 @@
-"""Stop once a validation loss no longer falls, and go back to the best weights."""
+"""Stop once a validation loss no longer falls, and restore the best weights."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from minidl.network import Network
 
 @dataclass
 class EarlyStopping:
-    """Watch a loss after each epoch, keep the best weights, say when to stop::
+    """Watch a loss after each epoch, keep the best weights, and say when to stop::
 
         stopping = EarlyStopping(patience=5)
         for epoch in train(network, examples, loss, Adam(), epochs=50):
@@ -22,26 +22,26 @@ class EarlyStopping:
                 break
         stopping.restore(network)
 
-    An epoch improves where ``value + min_delta`` is below the best value so far
-    (the first epoch does).  :meth:`update` is true at the
-    ``patience``-th epoch in a row that does not: with 5 and the best value in
-    epoch 3, after epoch 8.  So it is in Keras's
-    ``EarlyStopping(restore_best_weights=True)``, which also gives the best weights
-    back where no stop was called for.  Unlike there, NaN and ∞ are never an
-    improvement, not even in the first epoch.  Make a new object for each training; a
+    An epoch is an improvement if ``value + min_delta`` is below the best value so far
+    (the first epoch is).  :meth:`update` returns true at the
+    ``patience``-th epoch in a row without one: with 5 and the best value in
+    epoch 3, after epoch 8.  This is the rule of Keras's
+    ``EarlyStopping(restore_best_weights=True)``, which also restores the best weights
+    if training was not stopped early.  Unlike there, NaN and ∞ are never an
+    improvement, not even in the first epoch.  Create a new object for each training run; a
     checkpoint keeps it (``checkpoint.keep("stopping", EarlyStopping(5))``).
 
     Parameters
     ----------
-    patience : epochs in a row without an improvement, at least 1
-    min_delta : by how much a value has to be smaller than the best, at least 0
+    patience : number of epochs in a row without an improvement, at least 1
+    min_delta : how much smaller than the best a value has to be, at least 0
     """
 
     patience: int
     min_delta: float = 0.0
     best: float = math.inf  # the smallest value so far
     best_epoch: int = 0  # from 1; 0 before the first improvement
-    epoch: int = 0  # how many values have come
+    epoch: int = 0  # how many values there have been
     kept: list[np.ndarray] = field(default_factory=list)  # θ and the layers' state at the best
 
     def __post_init__(self) -> None:
@@ -49,7 +49,7 @@ class EarlyStopping:
         self.min_delta = checks.not_negative("EarlyStopping", "min_delta", self.min_delta)
 
     def update(self, network: Network, value: float) -> bool:
-        """Take in the value after an epoch; whether training is to stop now."""
+        """Record the value after an epoch; return whether training should stop now."""
         checks.instance("EarlyStopping.update", "network", network, Network)
         if not isinstance(value, Real):
             raise ValueError(
@@ -63,12 +63,12 @@ class EarlyStopping:
         return self.epoch - self.best_epoch >= self.patience
 
     def restore(self, network: Network) -> None:
-        """Put the weights of the best epoch back into ``network``.
+        """Restore the weights of the best epoch in ``network``.
 
         Raises
         ------
         RuntimeError
-            where no finite value has come yet.
+            if there has been no finite value yet.
         """
         if not self.kept:
             raise RuntimeError(

@@ -1,4 +1,4 @@
-"""How well a network does on examples, as in inference."""
+"""How well a network does on examples, in inference."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from minidl.training.step import NonFiniteLoss, bad_example
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Mean loss over all examples, and the share of right answers (NaN for a regression)."""
+    """Mean loss over all examples, and the share of correct answers (NaN for a regression)."""
 
     loss: float
     accuracy: float
@@ -29,15 +29,15 @@ class Evaluation:
 
 
 def evaluate(network: Network, examples: Examples, loss: Loss, batch_size: int = 256) -> Evaluation:
-    """Mean loss and accuracy over ``examples`` as in inference, batch by batch, in order.
+    """Mean loss and accuracy over ``examples`` in inference, batch by batch, in order.
 
     Raises
     ------
     ValueError
-        for arguments of another kind or out of range, and examples that do not fit.
+        if arguments have the wrong type or value, or examples do not match the network.
     NonFiniteLoss
-        where the loss is not finite and the examples hold NaN or infinity, with the index of the
-        first.  A loss that is not finite for examples that are is returned.
+        if the loss is not finite and the examples contain NaN or infinity, with the index of the
+        first.  If the loss is not finite although the examples are, it is returned.
     """
     batch_size = checks.whole("evaluate", "batch_size", batch_size)
     check_parts("evaluate", network, examples, loss)
@@ -61,7 +61,7 @@ def evaluate(network: Network, examples: Examples, loss: Loss, batch_size: int =
 
 
 def check_parts(owner: str, network: Network, examples: Examples, loss: Loss) -> None:
-    """Raise ``ValueError`` unless they are what they are called, and the examples fit."""
+    """Raise ``ValueError`` unless the arguments have the right types, and the examples match."""
     checks.instance(owner, "network", network, Network)
     if not isinstance(examples, Examples):
         raise ValueError(

@@ -1,4 +1,4 @@
-"""Training in one call: arrays in, history out.  A loop over :func:`train`, there to be read."""
+"""Training in one call: arrays in, history out.  It is a loop over :func:`train`, easy to read."""
 
 from __future__ import annotations
 
@@ -43,43 +43,43 @@ def fit(
     progress: bool | str = True,
     checkpoint: Checkpoint | None = None,
 ) -> FitHistory:
-    """Train ``network`` on ``x`` ``(N, …)`` and ``y``, and give the history of it::
+    """Train ``network`` on ``x`` ``(N, …)`` and ``y``, and return the history::
 
         history = fit(network, images, labels, epochs=20, patience=3)
         print(history)
         history.plot("run.png")
 
-    Bytes are divided by 255, as in :class:`Examples`; :func:`predict_labels` does so too, and
+    Bytes are divided by 255, as in :class:`Examples` and :func:`predict_labels`;
     ``network.predict`` takes numbers as they are.
 
     Parameters
     ----------
-    x, y : inputs and targets, or :class:`Examples` alone
-    loss : :class:`SoftmaxCrossEntropy` unless given, whose targets are labels ``(N,)``
-    optimizer : :class:`Adam` unless given
-    validation : what is evaluated after each epoch: a share of the examples, drawn by ``rng``
-        (of each class alike, where there are labels) and not trained on; ``(x, y)`` or
-        :class:`Examples` of their own; None for nothing
-    patience : stop once the validation loss has not fallen for so many epochs; the network gets
-        the weights of the best epoch, see :class:`EarlyStopping`
-    schedule : the learning rate after so many finished epochs, say :class:`CosineAnnealing`;
-        that of the first epoch is ``schedule(0)``
-    checkpoint : where the run resumes, history and all, if it was interrupted; with
-        ``checkpoint.remove()`` it goes, once the results are safe
+    x, y : inputs and targets; or only ``x``, as :class:`Examples`
+    loss : by default :class:`SoftmaxCrossEntropy`, whose targets are labels ``(N,)``
+    optimizer : by default :class:`Adam`
+    validation : what to evaluate after each epoch: a share of the examples, drawn by ``rng``
+        (stratified by class if there are labels) and not trained on; separate data as ``(x, y)``
+        or :class:`Examples`; or None
+    patience : stop once the validation loss has not fallen for this many epochs; the network then
+        gets the weights of the best epoch, see :class:`EarlyStopping`
+    schedule : the learning rate as a function of the number of finished epochs, for example
+        :class:`CosineAnnealing`; the first epoch uses ``schedule(0)``
+    checkpoint : from which an interrupted run resumes, history included; call
+        ``checkpoint.remove()`` once the results are safe
     epochs, batch_size, augment, rng, progress : as in :func:`train`
 
     Warns
     -----
     UserWarning
-        where the network answers no better after the last epoch than one that always gives the
-        same answer, with what its weights and updates say of the cause.
+        if, after the last epoch, the network is no better than a constant answer, with
+        what its weights and updates say about the cause.
 
     Raises
     ------
     ValueError
-        for arguments that :func:`train` would refuse, and for patience without validation.
+        if :func:`train` would refuse the arguments, or there is patience without validation.
     NonFiniteLoss, CheckpointError, DeviceError
-        as :func:`train`.
+        as in :func:`train`.
     """
     rng = checks.generator("fit", rng)
     loss = SoftmaxCrossEntropy() if loss is None else loss
@@ -87,7 +87,8 @@ def fit(
     checks.instance("fit", "optimizer", optimizer, Optimizer)
     if not (schedule is None or callable(schedule)):
         raise ValueError(
-            f"fit: expected schedule to be a function of the epochs done, got {checks.shown(schedule)}"
+            "fit: expected schedule to be a function of the number of epochs done, "
+            f"got {checks.shown(schedule)}"
         )
     examples, held_out = _parts(x, y, validation, rng)
     check_parts("fit", network, examples, loss)

@@ -1,4 +1,4 @@
-"""What the figures of a training run say that has learned nothing."""
+"""Hints from the figures of a training run that has learned nothing."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from minidl.data.examples import Examples
 from minidl.losses import Loss
 from minidl.training.history import FitHistory
 
-STEPS = 100  # fewer than these may not have been enough
-BETTER = 0.995  # of the loss of one answer to all: below it something was learned
-FLAT = 0.95  # share of flat slopes from which on a layer lets no gradient through
-STILL = 0.01  # ‖θ − θ₀‖ / ‖θ₀‖ below which nothing moves
+STEPS = 100  # fewer steps than this may not have been enough
+BETTER = 0.995  # share of the loss of a constant answer below which something was learned
+FLAT = 0.95  # share of flat slopes above which a layer lets no gradient through
+STILL = 0.01  # ‖θ − θ₀‖ / ‖θ₀‖ below which nothing has moved
 
 
 def nothing_learned(
     history: FitHistory, loss: Loss, examples: Examples, batch_size: int
 ) -> str | None:
-    """That the network is no better than one answer to all, and what may be the cause; or None."""
+    """Say that the network is no better than a constant answer, and why that may be; or None."""
     steps = len(history) * math.ceil(len(examples) / batch_size)
     constant = loss.of_one_answer(examples.targets)
     if steps < STEPS or not history.train_loss[-1] > BETTER * constant:  # NaN: not known

@@ -1,4 +1,4 @@
-"""What a training run by :func:`minidl.fit` gave, epoch by epoch: a table, rows, a picture."""
+"""The history of a training run by :func:`minidl.fit`, epoch by epoch: table, rows, picture."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ TRAINING, VALIDATION = ink(4), ink(1)  # the colours of both lines
 
 @dataclass(repr=False)
 class FitHistory:
-    """One training run, a list over its epochs for each figure; prints as a table.
+    """One training run, with one list over its epochs per quantity; prints as a table.
 
-    Loss and accuracy in training are running ones (see :class:`Epoch`); those of the validation
-    are computed after the epoch, and NaN where there is none.  Accuracy is NaN for a regression.
+    Training loss and accuracy are running values (see :class:`Epoch`); validation loss and accuracy
+    are computed after the epoch, and NaN without validation.  Accuracy is NaN for a regression.
     """
 
     train_loss: list[float] = field(default_factory=list)
@@ -39,12 +39,12 @@ class FitHistory:
     seconds: list[float] = field(default_factory=list)  # of training alone
     moved: list[float] = field(default_factory=list)  # ‖θ − θ₀‖ / ‖θ₀‖ from the start of the run
     probes: list[Probe] = field(default_factory=list)  # after the epoch, on 64 training examples
-    best_epoch: int = 0  # whose weights the network was given back, from 1; 0: it has the last
+    best_epoch: int = 0  # the epoch, from 1, whose weights were restored; 0 if none were
 
     def add(
         self, epoch: Epoch, judged: Evaluation, rate: float, moved: float, probe: Probe
     ) -> None:
-        """Put one epoch to the others."""
+        """Append one epoch."""
         self.train_loss.append(epoch.train_loss)
         self.train_accuracy.append(epoch.train_accuracy)
         self.validation_loss.append(judged.loss)
@@ -58,7 +58,7 @@ class FitHistory:
         return len(self.seconds)
 
     def _figures(self) -> dict[str, list[float]]:
-        """Those of an epoch that are known, by name."""
+        """The quantities of an epoch that are known, by name."""
         names = ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy")
         found = {
             name: getattr(self, name) for name in (*names, "learning_rate", "moved", "seconds")
@@ -76,14 +76,14 @@ class FitHistory:
         }
 
     def rows(self) -> list[dict[str, Any]]:
-        """A dictionary for each epoch: ``epoch``, its figures, ``mean |d dense_1.W|`` and so on."""
+        """One dictionary per epoch: ``epoch``, its figures, ``mean |d dense_1.W|`` and so on."""
         columns = self._figures()
         columns |= {f"mean |d {name}.W|": values for name, values in self.gradients().items()}
         epochs = range(len(self))
         return [{"epoch": i + 1} | {name: v[i] for name, v in columns.items()} for i in epochs]
 
     def write_csv(self, path: str | os.PathLike[str]) -> None:
-        """Write :meth:`rows` to ``path`` with a line of names, whole or not at all."""
+        """Write :meth:`rows` to ``path`` with a header line, completely or not at all."""
         rows = self.rows()
         with whole_file(path) as file:
             writer = csv.DictWriter(file, list(rows[0]) if rows else ["epoch"])
@@ -107,9 +107,9 @@ class FitHistory:
     __repr__ = __str__
 
     def plot(self, path: str | os.PathLike[str] | None = None) -> Picture:
-        """Loss, accuracy and each layer's gradient by epoch; a notebook shows what is returned.
+        """Plot loss, accuracy and each layer's gradient by epoch; a notebook displays the result.
 
-        With ``path`` it is written there, too, in the format of the suffix (png, svg, pdf).
+        With ``path`` it is also written there, in the format of the suffix (png, svg, pdf).
         """
         panels = ["loss", *(["accuracy"] if "train_accuracy" in self._figures() else [])]
         figure, axes = new_grid("", 1, len(panels) + 1, (4.0, 3.0), sharey=False)
@@ -140,7 +140,7 @@ class FitHistory:
 
 
 def _spread(count: int, best: int) -> Sequence[int]:
-    """Places from 0 to ``count`` − 1 that a short table shows: the ends and the best among them."""
+    """Indices from 0 to ``count`` − 1 that a short table shows, including the ends and the best."""
     if count <= SHOWN:
         return range(count)
     some = {round(i * (count - 1) / (SHOWN - 2)) for i in range(SHOWN - 1)}

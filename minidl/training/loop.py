@@ -27,15 +27,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Epoch:
-    """What one pass over the training examples gave.
+    """The result of one pass over the training examples.
 
-    Loss and accuracy are running ones: each batch is judged by the network as
-    it was when the batch came, and dropout is on.
+    Loss and accuracy are running values: each batch is judged by the network as
+    it was at that step, with dropout on.
     """
 
     number: int  # from 1
     train_loss: float  # mean over the examples
-    train_accuracy: float  # share of right answers, NaN for a regression
+    train_accuracy: float  # share of correct answers, NaN for a regression
     steps: int
     seconds: float  # of training alone
     images_per_second: float
@@ -43,9 +43,9 @@ class Epoch:
 
 
 class Training(Iterator[Epoch]):
-    """The epochs of :func:`train`, each trained as it is asked for.
+    """The epochs of :func:`train`, each trained on request.
 
-    Thrown away before the first was asked for, it warns: nothing has been trained.
+    If it is discarded before the first epoch, it warns that nothing has been trained.
     """
 
     def __init__(self, epochs: Generator[Epoch, None, None]) -> None:
@@ -55,7 +55,7 @@ class Training(Iterator[Epoch]):
         return next(self._epochs)
 
     def close(self) -> None:
-        """Train no further."""
+        """Stop training."""
         self._epochs.close()
 
     @property
@@ -95,49 +95,49 @@ def train(
 ) -> Training:
     """Train, and yield one :class:`Epoch` after each pass over ``examples``.
 
-    What happens between epochs is code in the loop::
+    What should happen between epochs is code in the loop::
 
         for epoch in train(network, examples, loss, Adam(), epochs=20):
             print(probe(network, loss, x, labels, update=epoch.update))
 
     Every epoch takes the examples in a new order drawn from ``rng``; the last
-    batch is smaller where ``batch_size`` does not divide their number.  The batches of
-    :class:`minidl.data.Sentences` are of similar length.
-    ``augment``, say an :class:`minidl.data.augmentation.Augmentation`, changes the
+    batch is smaller if ``batch_size`` does not divide their number.  Batches of
+    :class:`minidl.data.Sentences` have sentences of similar length.
+    ``augment``, for example a :class:`minidl.data.augmentation.Augmentation`, changes the
     images of each batch before they are scaled.
     ``progress`` shows a bar on a terminal and a line per epoch elsewhere; a
-    string is shown in front.  On a GPU the step is a CUDA graph, unless ``graph``
-    is false (see :mod:`minidl.gpu.step`).  With a ``checkpoint`` the training resumes where that
-    was written, and yields the epochs from there on (see :mod:`minidl.training.checkpoint`).
-    ``watch(epoch, step)`` is called before each step, both counted from 0, to look at the
-    network; its time is not the epoch's.
+    string is used as a prefix.  On a GPU, the step is a CUDA graph unless ``graph``
+    is false (see :mod:`minidl.gpu.step`).  With a ``checkpoint``, training resumes from it
+    and yields the epochs from there on (see :mod:`minidl.training.checkpoint`).
+    ``watch(epoch, step)`` is called before each step, both counted from 0, to inspect the
+    network; its time does not count for the epoch.
 
-    Under ``mpiexec`` the processes share each batch of ``batch_size`` examples and end with the
+    Under ``mpiexec``, the processes share each batch of ``batch_size`` examples and end with the
     same parameters (see docs/data_parallel.md); all of them must make this call.  ``ranks`` are
-    those that take part: all, unless :class:`minidl.data_parallel.Ranks`, as an instance a process
-    alone, is given.  With ``local_statistics`` BatchNorm sees the examples of its rank alone.
+    those that take part: by default all; pass ``minidl.data_parallel.Ranks()`` to train in this
+    process alone.  With ``local_statistics``, BatchNorm only uses the examples of its rank.
 
     Raises
     ------
     ValueError
-        for arguments of another kind or out of range, examples that do not fit the
-        network, or targets that do not fit the loss.
+        if arguments have the wrong type or value, examples do not match the
+        network, or targets do not match the loss.
     NonFiniteLoss
-        where the loss of a step is NaN or infinite, with epoch, step and the
-        first layer in which it appears; where the examples hold NaN or infinity,
+        if the loss of a step is NaN or infinite, with epoch, step and the
+        first layer in which this appears; if the examples contain NaN or infinity,
         with the index of the first.  Parameters and state stay as they were
-        before that step.  On a GPU it is found at the end of the epoch only.
+        before that step.  On a GPU, this is only found at the end of the epoch.
     DeviceError
-        where the GPU, or this machine, has too little memory.
+        if the GPU, or this machine, has too little memory.
     GraphError
-        where a layer does in a step what a graph cannot hold.
+        if a layer does something in a step that a graph cannot hold.
     CheckpointError
-        where the checkpoint is of another training.
+        if the checkpoint belongs to another training run.
     RanksError
-        where ``mpiexec`` has started processes that cannot work together, or that would train
-        with other weights, options or examples.
+        if ``mpiexec`` has started processes that cannot work together, or that would train
+        with different weights, options or examples.
     Stopped
-        where the checkpoint's ``stop`` is set, once that is written.
+        if the checkpoint's ``stop`` is set, once the checkpoint is written.
     """
     from minidl.data_parallel import training_step
 
@@ -206,7 +206,7 @@ def _write_if_due(
     order: np.ndarray,
     seconds: float,
 ) -> None:
-    """Write within an epoch; an epoch that is complete is written with what became of it."""
+    """Write within an epoch; a complete epoch is written together with what the loop made of it."""
     if checkpoint.is_due(step):
         step.settle()
         checkpoint.save(step, rng, Position(epochs, step.done, order, seconds))

@@ -1,4 +1,4 @@
-"""How far a training is: a bar on a terminal, a line per epoch elsewhere."""
+"""The progress of training: a bar on a terminal, a line per epoch elsewhere."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 def say(line: str) -> None:
-    """A line on standard output, above the bar where there is one."""
+    """Print a line on standard output, above the bar if there is one."""
     tqdm = sys.modules.get("tqdm")
     if tqdm is None:
         print(line, flush=True)
@@ -18,10 +18,10 @@ def say(line: str) -> None:
 
 
 class Progress:
-    """Shown while it is entered; ``step()`` after each step, ``epoch(…)`` after each epoch.
+    """A context that shows progress: call ``step()`` after each step and ``epoch(…)`` after epochs.
 
-    A run that resumes says after how many ``done`` epochs, and steps of the next one; the bar
-    begins there, and its rate and the time left are those of the steps from there on.
+    A resumed run says at which epoch and step; the bar starts there, and its rate and the time
+    left count the steps from there on.
     """
 
     def __init__(

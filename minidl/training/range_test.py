@@ -1,4 +1,4 @@
-"""The learning-rate range test: the loss of a batch while the rate rises from step to step."""
+"""The learning-rate range test: the loss while the learning rate rises from step to step."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from minidl.training.evaluation import check_parts
 from minidl.training.fit import as_examples
 from minidl.training.step import NonFiniteLoss, TrainingStep
 
-SMOOTHING = 0.9  # of the mean over the steps
-DIVERGED = 4.0  # times the least loss: the rest of the test would show nothing
+SMOOTHING = 0.9  # of the running mean over the steps
+DIVERGED = 4.0  # times the lowest loss: the rest of the test would show nothing
 
 
 @dataclass(repr=False)
 class RangeTest:
-    """The loss at each learning rate, as the network was when its turn came."""
+    """The loss at each learning rate, with the network as it was at that step."""
 
     rates: list[float] = field(default_factory=list)
     losses: list[float] = field(default_factory=list)  # of the batch, before the step
@@ -35,7 +35,7 @@ class RangeTest:
 
     @property
     def suggestion(self) -> float:
-        """A tenth of the rate at which the smoothed loss is least."""
+        """A tenth of the learning rate at which the smoothed loss is lowest."""
         return self.rates[int(np.argmin(self.smooth))] / 10
 
     def add(self, rate: float, loss: float) -> None:
@@ -56,7 +56,7 @@ class RangeTest:
     __repr__ = __str__
 
     def plot(self, path: str | os.PathLike[str] | None = None) -> Picture:
-        """The loss by learning rate; a notebook shows what is returned, ``path`` is written."""
+        """Plot the loss by learning rate; a notebook displays the result, ``path`` is written."""
         figure, ((ax,),) = new_grid("", 1, 1, (5.2, 3.4))
         ax.plot(self.rates, self.losses, color="#cccccc", linewidth=0.8, label="of the batch")
         ax.plot(self.rates, self.smooth, color=ink(4), label="smoothed")
@@ -88,21 +88,21 @@ def range_test(
 
         print(range_test(network, images, labels, optimizer=SGD(1.0, momentum=0.9)))
 
-    From step to step the rate is multiplied by the same factor.  The test ends early where the
-    smoothed loss is four times the least so far, or not finite any more.  Rates at which the loss
-    falls fast are good ones; a common choice is a tenth of that at which it is least, the
-    ``suggestion``.  The network, and the optimizer with its rate, are left as they were.
+    The rate is multiplied by the same factor from step to step.  The test ends early if the
+    smoothed loss is four times the lowest so far, or no longer finite.  Good learning rates are
+    those at which the loss falls fast; a common choice is a tenth of the one with the lowest loss,
+    the ``suggestion``.  The network, and the optimizer with its rate, are left unchanged.
 
     Source: Smith, Cyclical Learning Rates for Training Neural Networks, WACV 2017, section 3.3,
-    where the rate rises by the same amount from step to step.  Parameters are otherwise those of
+    where the rate rises by the same amount from step to step.  The other parameters are those of
     :func:`fit`.
 
     Raises
     ------
     ValueError
-        for arguments of another kind or out of range.
+        if arguments have the wrong type or value.
     NonFiniteLoss
-        where the loss is not finite in the first step.
+        if the loss is not finite in the first step.
     """
     from minidl.gpu.step import training_step
 
@@ -139,7 +139,7 @@ def _rise(
     rng: np.random.Generator,
     found: RangeTest,
 ) -> None:
-    """A step at each rate, until the loss has risen too far."""
+    """One step at each rate, until the loss has risen too far."""
     B = step.batch_size
     while rates:
         with step.epoch(step.examples.order(rng, B)):

@@ -1,14 +1,14 @@
 """Learning rates that change from epoch to epoch, and one that changes from step to step.
 
-A schedule gives the rate after so many finished epochs: the first epoch runs
-with ``schedule(0)``.  It is used in the loop::
+A schedule returns the rate for a number of finished epochs: the first epoch runs
+with ``schedule(0)``.  Use it in the loop::
 
     schedule = CosineAnnealing(0.1, epochs=20)
     optimizer = SGD(schedule(0))
     for epoch in train(network, examples, loss, optimizer, epochs=20):
         optimizer.learning_rate = schedule(epoch.number)  # of the next epoch
 
-:class:`LinearWarmUp` counts steps, and is given to the optimizer once, with :func:`by_step`.
+:class:`LinearWarmUp` counts steps, and is attached to the optimizer once, with :func:`by_step`.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ OptimizerT = TypeVar("OptimizerT", bound=Optimizer)
 
 @dataclass(frozen=True)
 class StepDecay:
-    """η_t = η₀ γ^⌊t / s⌋ after t epochs: times γ every s epochs.
+    """η_t = η₀ γ^⌊t / s⌋ after t epochs: multiplied by γ every s epochs.
 
-    As PyTorch's ``StepLR``.
+    Like PyTorch's ``StepLR``.
     """
 
     start: float  # η₀
@@ -50,7 +50,7 @@ class CosineAnnealing:
     """η_t = η_min + ½ (η_max − η_min) (1 + cos(π t / T)) after t of T epochs.
 
     From η_max to η_min along half a wave; after T epochs it stays at η_min.
-    Source: Loshchilov and Hutter, ICLR 2017, equation 5, without restarts, as
+    Source: Loshchilov and Hutter, ICLR 2017, equation 5, without restarts, like
     PyTorch's ``CosineAnnealingLR``.
     """
 
@@ -76,8 +76,8 @@ class CosineAnnealing:
 class LinearWarmUp:
     """η_t = η_max t / w up to step w, then η_max (T − t) / (T − w): up from 0, and down to 0.
 
-    t counts the steps that are done, so the first step has a rate of 0 (where w > 0), the
-    step after w others η_max, and from step T on the rate is 0.  As
+    t counts the finished steps, so the first step has a rate of 0 (if w > 0), the
+    step after w others has η_max, and from t = T on the rate is 0.  Like
     ``get_linear_schedule_with_warmup`` of transformers; Devlin et al., 2019, appendix A.2.  An
     epoch has ⌈N / batch size⌉ steps::
 
@@ -105,10 +105,10 @@ class LinearWarmUp:
 
 
 def by_step(optimizer: OptimizerT, schedule: Callable[[int], float]) -> OptimizerT:
-    """The same ``optimizer``, whose learning rate is ``schedule(t − 1)`` in its step t from 1.
+    """The same ``optimizer``, with the learning rate ``schedule(t − 1)`` in its step t = 1, 2, ….
 
-    It is one of the coefficients of a step, so it is right in a step that is replayed on a GPU,
-    and in a training run that was resumed, whose optimizer knows how many steps are done.
+    The rate is one of the coefficients of a step, so it is right in a step replayed on a GPU,
+    and in a resumed training run, whose optimizer knows how many steps are done.
     """
     checks.instance("by_step", "optimizer", optimizer, Optimizer)
     if not callable(schedule):

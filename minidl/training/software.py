@@ -19,9 +19,9 @@ from minidl._printable import printable
 
 @dataclass(frozen=True)
 class Software:
-    """What a part of a training run was computed with.
+    """The software with which a part of a training run was computed.
 
-    Under another version, or another kernel chosen for another processor, sums may be rounded
+    With another version, or another kernel chosen for another processor, sums may be rounded
     differently: the same training run, but not the same bits.
     """
 
@@ -29,7 +29,7 @@ class Software:
 
     @classmethod
     def now(cls) -> Software:
-        """Of this process, with the number of threads that it has at this moment."""
+        """That of this process, with its current number of threads."""
         from threadpoolctl import threadpool_info
 
         blas = [one for one in threadpool_info() if one["user_api"] == "blas"]
@@ -48,7 +48,7 @@ class Software:
         return cls(_fixed() | parts)
 
     def difference(self, other: Software) -> str:
-        """What is different here, and what ``other`` has: ``numpy 2.4.6 (2.3.0)``."""
+        """What differs here, and what ``other`` has: ``numpy 2.4.6 (2.3.0)``."""
         missing = "none"
         told = ", ".join(
             f"{name} {self.parts.get(name, missing)} ({other.parts.get(name, missing)})"
@@ -59,7 +59,7 @@ class Software:
 
 
 def distinct(found: Iterable[Software]) -> list[Software]:
-    """Each once, in the order in which they come."""
+    """Each once, in order of appearance."""
     kept: list[Software] = []
     for one in found:
         if one not in kept:
@@ -69,7 +69,7 @@ def distinct(found: Iterable[Software]) -> list[Software]:
 
 @cache
 def _fixed() -> dict[str, str]:
-    """What stays as it is as long as the process lives."""
+    """What does not change during the life of the process."""
     simd = np.show_config(mode="dicts").get("SIMD Extensions", {})
     found = [*simd.get("baseline", []), *simd.get("found", [])]
     return {
@@ -82,15 +82,15 @@ def _fixed() -> dict[str, str]:
 
 @cache
 def source_of(package: str) -> str:
-    """The version of a package or module, where it has one, and a digest of all its source.
+    """The version of a package or module, if it has one, and a digest of all its source.
 
-    A version does not change with every line.  It is that of the first call in this process, as
-    what was imported is.
+    A version does not change with every line.  The digest is that of the first call in this
+    process, like the code that was imported.
 
     Raises
     ------
     ImportError
-        where it is not there.
+        if it is not installed.
     """
     module = importlib.import_module(package)
     file = Path(module.__file__ or next(iter(module.__path__)))

@@ -1,6 +1,6 @@
-"""One training step, an epoch of them: batch, forward, loss, backward, update.
+"""One training step, and an epoch of steps: batch, forward, loss, backward, update.
 
-A step is the lines of :meth:`TrainingStep._compute`.  On a GPU
+A step consists of the lines of :meth:`TrainingStep._compute`.  On a GPU,
 :class:`minidl.gpu.step.CudaStep` records the same lines as a CUDA graph.
 """
 
@@ -28,10 +28,10 @@ class NonFiniteLoss(FloatingPointError):
 
 
 class TrainingStep:
-    """The steps of a training run, and the loss of each example as its batch was judged."""
+    """The steps of a training run, and the loss of each example at its step."""
 
-    leads: bool = True  # whether this process shows and keeps what the training gives
-    stop: threading.Event | None = None  # once it is set, the training is to stop
+    leads: bool = True  # whether this process shows and stores the results of training
+    stop: threading.Event | None = None  # once it is set, training should stop
 
     def __init__(
         self,
@@ -63,10 +63,11 @@ class TrainingStep:
 
     @contextmanager
     def epoch(self, order: np.ndarray, done: int = 0) -> Iterator[None]:
-        """Within it, call the step up to ``steps`` times; ``order`` ``(n,)`` are the rows.
+        """A context in which to call the step up to ``steps`` times, on the rows ``order`` ``(n,)``.
 
-        The first ``done`` steps of the epoch lie behind, see :mod:`minidl.training.checkpoint`.
-        At its end everything is computed, and a loss that is not finite is reported.
+        The first ``done`` steps of the epoch are already done, see
+        :mod:`minidl.training.checkpoint`.  At its end everything is computed, and a loss that is
+        not finite is reported.
         """
         self.order = self.network.device.asarray(order)
         self.done = done
@@ -80,26 +81,26 @@ class TrainingStep:
         self.done += 1
 
     def begin(self, rng: np.random.Generator, **place: object) -> None:
-        """Told before the first step: where the order is drawn from, how far the training is."""
+        """Called before the first step, with the generator of the order and the position."""
 
     def settle(self) -> None:
-        """Wait until losses and hits of all steps so far in the epoch are here."""
+        """Wait until the losses and hits of all steps so far in the epoch are available."""
         self.network.device.synchronize()
 
     def meet(self) -> None:
-        """Wait until all processes that train together are here."""
+        """Wait until all processes that train together have arrived."""
 
     def is_stopped(self) -> bool:
-        """Whether the training is to stop after this step."""
+        """Whether training should stop after this step."""
         return self.stop is not None and self.stop.is_set()
 
     def drawing(self) -> list[Random]:
-        """All that draws random numbers in a step: layers in the order of forward, augmentation."""
+        """All that draws random numbers in a step: layers in forward order, and augmentation."""
         owners: list[Any] = [*self.network.walk(), self.augment]
         return [o for o in owners if isinstance(o, Random) and o.rng is not None]
 
     def figures(self) -> tuple[float, float]:
-        """Mean loss and share of hits so far in the epoch; each batch as it was when it came."""
+        """Mean loss and share of hits so far in the epoch, each batch at its own step."""
         seen = slice(self.done * self.batch_size)
         return (
             float(self.losses[seen].mean(dtype=np.float64)),
@@ -112,7 +113,7 @@ class TrainingStep:
         """The step on the examples of ``rows``; loss and hit of each go to ``losses``, ``hits``."""
         network, loss = self.network, self.loss
         x, targets = self.examples.draw(rows, network.dtype, self.augment)
-        state = network.state.copy()  # running means follow each batch
+        state = network.state.copy()  # running means change with each batch
         # An overflow is reported by the check, with the place where it began.
         with np.errstate(over="ignore", invalid="ignore"):
             logits = network.forward(x, training=True)
@@ -125,12 +126,12 @@ class TrainingStep:
     # -- a loss that is not finite --------------------------------------------------
 
     def _check(self, rows: Array, losses: Array, state: Array) -> None:
-        """Report a loss that is not finite, and leave the network as it was before the step."""
+        """Report a loss that is not finite, and restore the network from before the step."""
         if not np.isfinite(losses).all():
             self._give_up(rows, losses, state, first_nonfinite(self.network))
 
     def _give_up(self, rows: Array, losses: Array, state: Array, place: str | None) -> None:
-        """Raise for a loss that is not finite, which begins in ``place`` or in the loss itself."""
+        """Raise for a loss that is not finite, due to ``place`` or to the loss itself."""
         self.network.state[...] = state
         way_out = self._bad_examples(rows)
         if way_out is None and place == INPUT:
@@ -139,7 +140,7 @@ class TrainingStep:
         self._report(self.done, losses, f"which first appears in {place}", way_out)
 
     def _bad_examples(self, rows: Array) -> str | None:
-        """What is not finite in the data: of this batch, or of an earlier one that let it in."""
+        """What is not finite in the data: in this batch, or in an earlier one."""
         dtype = self.network.dtype
         found = bad_example(self.examples, dtype, to_numpy(rows))
         return found or bad_example(self.examples, dtype)
@@ -150,7 +151,7 @@ class TrainingStep:
 
 
 def bad_example(examples: Examples, dtype: np.dtype, rows: np.ndarray | None = None) -> str | None:
-    """What is not finite in these rows, or in all, and the way out; None where nothing is."""
+    """What is not finite in these rows, or in all, and what to do; None if nothing is."""
     found = examples.first_nonfinite(np.arange(len(examples)) if rows is None else rows, dtype)
     return found and f"{found}: put a finite number there, or leave that example out"
 
@@ -158,9 +159,9 @@ def bad_example(examples: Examples, dtype: np.dtype, rows: np.ndarray | None = N
 def _memory(network: Network, examples: Examples, optimizer: Optimizer, batch_size: int) -> int:
     """The bytes of the arrays of a training run, roughly: too few rather than too many.
 
-    Vectors of the size of θ: the last update and what the optimizer keeps.  For each example
-    of a batch its input, and what each layer with parameters gives, and its gradient.  The
-    examples, where they have to be brought to the device.
+    These are the vectors of the size of θ (the last update and the optimizer's); for each example
+    of a batch, its input, and the output of each layer with parameters and its gradient; and the
+    examples, if they have to be copied to the device.
     """
     vectors = 1 + len(optimizer.slots)
     outputs = network.with_shapes(input_shape=examples.input_shape)

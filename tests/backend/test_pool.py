@@ -148,7 +148,7 @@ def test_products_of_several_threads_at_once():
 
 
 def test_small_products_of_several_threads_at_once():
-    """NumPy keeps Python's lock during these, which BLAS nevertheless shares out."""
+    """NumPy holds the GIL during these, and BLAS still splits them."""
     code = """
 import threading
 import numpy as np

@@ -119,7 +119,7 @@ BAD = {
     "hard link": ([link("d/a.bin", tarfile.LNKTYPE), B], "refused.*is a link"),
     "device": ([link("d/a.bin", tarfile.CHRTYPE, ""), B], "refused"),
     "pipe": ([link("d/a.bin", tarfile.FIFOTYPE, ""), B], "refused"),
-    "folder for a member": ([link("d/a.bin", tarfile.DIRTYPE, ""), B], "as a file of 2,000"),
+    "folder for a member": ([link("d/a.bin", tarfile.DIRTYPE, ""), B], "to be a file of 2,000"),
     "oversized member": ([("d/a.bin", b"a" * 2001), B], "2,000 bytes, got 2,001"),
     "undersized member": ([A, ("d/b.bin", b"")], "3,000 bytes, got 0"),
     "huge member": ([huge("d/x"), A, B], "refused: 8,589,934,592 bytes in a member"),

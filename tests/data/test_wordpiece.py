@@ -42,7 +42,7 @@ def test_by_hand():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: WordPiece("the a"), "vocabulary as a list of tokens, got 'the a'"),
+        (lambda: WordPiece("the a"), "vocabulary to be a list of tokens, got 'the a'"),
         (lambda: WordPiece(["the"]), r"expected \[PAD\], \[UNK\], \[CLS\], \[SEP\] in the voc"),
         (lambda: WordPiece(VOCABULARY).encode(b"the"), "a sentence as text, got b'the'"),
         (lambda: WordPiece(VOCABULARY).encode("the", 1), "longest to be an integer >= 2, got 1"),

@@ -252,7 +252,7 @@ ERRORS = {
     "no batch axis": (lambda: BatchNorm(2).build()(np.zeros(2, "f")), r"got \(2,\)"),
     "one value": (
         lambda: BatchNorm(3).build()(np.zeros((1, 3), "f"), training=True),
-        r"BatchNorm\(3\): expected more than one value of each channel while training, got "
+        r"BatchNorm\(3\): expected more than one value per channel in training, got "
         "1; choose a batch size that leaves no batch of one",
     ),
     "in a network": (

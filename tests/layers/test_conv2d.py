@@ -257,8 +257,8 @@ ERRORS = {
         "the size of its windows, one number .* to be an integer >= 1, got 2.5",
     ),
     "kernel of three": (lambda: Conv2D(3, 8, (3, 3, 3)), ValueError, r"got \(3, 3, 3\)"),
-    "stride": (lambda: Conv2D(3, 8, 3, 0), ValueError, "expected stride, .* from 1, got 0"),
-    "padding": (lambda: Conv2D(3, 8, 3, 1, -1), ValueError, "expected padding, .* from 0, got -1"),
+    "stride": (lambda: Conv2D(3, 8, 3, 0), ValueError, "expected stride, .* >= 1, got 0"),
+    "padding": (lambda: Conv2D(3, 8, 3, 1, -1), ValueError, "expected padding, .* >= 0, got -1"),
     "padding by name": (lambda: Conv2D(3, 8, 3, 1, "same"), ValueError, "padding, .* got 'same'"),
     "softmax": (
         lambda: Conv2D(3, 8, 3, activation="softmax"),

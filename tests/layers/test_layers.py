@@ -331,7 +331,7 @@ def test_an_array_on_another_device_is_named(monkeypatch):
     with pytest.raises(TypeError, match=r"as a numpy array, got ndarray \(cupy\); move it with"):
         dense()(cupy.ones((2, 2)))
     layer = dense(device="cuda")
-    with pytest.raises(TypeError, match="as a cupy array"):
+    with pytest.raises(TypeError, match="to be a cupy array"):
         layer(X)
 
 

@@ -1,4 +1,4 @@
-"""Critical initialisations: published values, what they satisfy, networks that start there."""
+"""Critical initializations: published values, what they satisfy, networks that start there."""
 
 from __future__ import annotations
 
