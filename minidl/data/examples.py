@@ -10,7 +10,7 @@ import numpy as np
 
 from minidl.backend import CPU, Array, Device, checks, get_device, namespace, to_numpy
 
-AT_ONCE = 1 << 20  # numbers that are looked at together
+AT_ONCE = 1 << 20  # numbers to check at a time
 
 
 class Examples:

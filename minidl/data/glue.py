@@ -1,8 +1,8 @@
 """CoLA and SST-2, two tasks of GLUE: English sentences with a binary label.
 
 CoLA (Warstadt, Singh and Bowman, *Neural Network Acceptability Judgments*, TACL 2019): is the
-sentence acceptable English?  SST-2 (Socher et al., EMNLP 2013): is a piece of a film review positive
-or negative?  Both are the authors' tab-separated files in UTF-8; nothing is downloaded.
+sentence acceptable English?  SST-2 (Socher et al., EMNLP 2013): is a phrase from a film review
+positive or negative?  Both are the authors' tab-separated files in UTF-8; nothing is downloaded.
 """
 
 from __future__ import annotations

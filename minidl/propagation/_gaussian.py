@@ -1,7 +1,7 @@
 """Expectations over normal numbers, E g(z) for z ~ N(0, q), to ten digits or more.
 
-This is Gauss–Legendre quadrature, panel by panel.  A panel ends at every kink, so that its sides are
-integrated separately: Gauss–Hermite quadrature, which ignores kinks, gives 0.478 for the ½ of
+This is Gauss–Legendre quadrature, panel by panel.  A panel ends at every kink, so that both sides
+are integrated separately: Gauss–Hermite quadrature, which ignores kinks, gives 0.478 for the ½ of
 ReLU.  Panels are short near 0 and near a kink and grow with the distance, on the scale of
 z, so a function that varies within |z| < 1 is resolved even if √q is 100.  The panels are
 halved until the means agree.

@@ -63,7 +63,7 @@ class TrainingStep:
 
     @contextmanager
     def epoch(self, order: np.ndarray, done: int = 0) -> Iterator[None]:
-        """A context in which to call the step up to ``steps`` times, on the rows ``order`` ``(n,)``.
+        """A context in which to call the step up to ``steps`` times; ``order`` are the rows.
 
         The first ``done`` steps of the epoch are already done, see
         :mod:`minidl.training.checkpoint`.  At its end everything is computed, and a loss that is
