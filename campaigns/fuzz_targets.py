@@ -247,7 +247,7 @@ def _extract(path: Path) -> dict[str, bytes]:
 
 
 def _is_extracted(content: bytes, got: dict[str, bytes]) -> bool:
-    """Both are there, of the right size, and stand in the archive behind a header of their name."""
+    """Both are there, with the right size, and follow a header with their name in the archive."""
     unpacked = _gunzip(content, whole=False)
     return len(got) == len(MEMBERS) and all(
         len(got[f"deep/out/{name}"]) == len(expected)
@@ -296,7 +296,7 @@ def _load(path: Path) -> Network:
 
 
 def _is_loaded(content: bytes, got: Network) -> bool:
-    """The numbers that np.load finds, and each member's CRC stands in the file."""
+    """The numbers that np.load finds, and each member's CRC is in the file."""
     with np.load(io.BytesIO(content), allow_pickle=False) as file, np.errstate(all="ignore"):
         same = all(
             file[f"dense_1.{name}"].astype(np.float32).tobytes() == value.tobytes()
@@ -349,7 +349,7 @@ def _resume(path: Path) -> tuple[TrainingStep, list[float]]:
 
 
 def _is_resumed(content: bytes, got: tuple[TrainingStep, list[float]]) -> bool:
-    """The checksum is right, and every vector stands in the file as it is used."""
+    """The checksum is right, and every vector is in the file as it is used."""
     step, _ = got
     digest, contents = content[len(HEAD) : len(HEAD) + DIGEST], content[len(HEAD) + DIGEST :]
     vectors = [step.network.theta, *(getattr(step.optimizer, name) for name in ("m", "v"))]
@@ -389,7 +389,7 @@ def _look() -> tuple[bytes, ...]:
 
 
 def _is_look(content: bytes, got: Look) -> bool:
-    """The arrays that np.load finds, and each member's CRC stands in the file."""
+    """The arrays that np.load finds, and each member's CRC is in the file."""
     with np.load(io.BytesIO(content), allow_pickle=False) as file:
         same = file["norms"].tolist() == [stop.norm for stop in got.signal] or any(
             stop.norm != stop.norm for stop in got.signal

@@ -1,7 +1,7 @@
-"""A study by its name, from any folder: ``python -m minidl.run cifar100 --epochs 2``.
+"""Run a study by name, from any folder: ``python -m minidl.run cifar100 --epochs 2``.
 
-The experiments belong to the repository and not to the package: this finds them in the clone that
-minidl was installed from with ``pip install -e .``, and says so where there is none.
+The experiments belong to the repository, not to the package: this finds them in the clone from
+which minidl was installed with ``pip install -e .``, and says so if there is none.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ ALONE = (
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Run the script of the study that the first argument names, with the others as its own."""
+    """Run the script of the study named by the first argument, with the other arguments."""
     if not (EXPERIMENTS / "studies" / "cifar100").is_dir():
         sys.exit(ALONE)
     names = sorted(path.stem for path in EXPERIMENTS.glob("*.py"))

@@ -1,4 +1,4 @@
-"""The page of several runs: what differs between them, and their curves over each other."""
+"""The page of several runs: what differs between them, and their overlaid curves."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def _title(key: Key) -> str:
 
 
 def _results(runs: Sequence[Compared]) -> Table:
-    """Each network of each run, those of a name beneath one another."""
+    """Each network of each run, grouped by name."""
     every = [curves for run in runs for curves in run.networks.values()]
     columns = [
         (f"{part}_{what}", f"{kind} {what}")
@@ -173,7 +173,7 @@ def _answer(runs: Sequence[Compared]) -> Typed:
 
 
 def _missing(runs: Sequence[Compared]) -> Iterator[Part]:
-    """What a run lacks that another has."""
+    """What a run lacks and another has."""
 
     def has(run: Compared) -> dict[str, None]:
         names = [f"the network {name}" for _, name in run.networks]
@@ -204,7 +204,7 @@ def _options(runs: Sequence[Compared]) -> list[dict[str, str]]:
 
 
 def _differing(options: Sequence[Mapping[str, str]]) -> list[str]:
-    """The options that not all runs have alike."""
+    """The options in which not all runs agree."""
     names = dict.fromkeys(name for each in options for name in each)
     return [name for name in names if len({each.get(name) for each in options}) > 1]
 

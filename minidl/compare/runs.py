@@ -1,4 +1,4 @@
-"""What the folder of a run holds that can be laid beside another: its options, its curves."""
+"""What a run folder holds that can be compared with another: its options and its curves."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Compared:
 
 
 def read_runs(folders: Sequence[Path]) -> list[Compared]:
-    """The runs in the folders, each with the name of its folder, or its path where two are alike.
+    """The runs in the folders, each with the name of its folder, or its path if two are equal.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Processes that train together, and how they speak with each other."""
+"""Processes that train together, and how they communicate."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ class Ranks:
 
     @property
     def leads(self) -> bool:
-        """Whether this is the process that shows and writes what comes out."""
+        """Whether this is the process that shows and writes the results."""
         return self.rank == 0
 
     def add_up(self, array: Array) -> None:
-        """Put the sum over all ranks in the place of ``array``, the same bits on each of them."""
+        """Replace ``array`` by its sum over all ranks, with the same bits on each of them."""
 
     def gather(self, value: Any) -> list[Any]:
         """``value`` of each rank, in their order."""
@@ -42,7 +42,7 @@ class Ranks:
 
 
 class MPIRanks(Ranks):
-    """The processes of an MPI communicator; the thread that makes it does all the speaking."""
+    """The processes of an MPI communicator; only the thread that creates it communicates."""
 
     def __init__(self, communicator: Any) -> None:
         from mpi4py import MPI
@@ -64,7 +64,7 @@ class MPIRanks(Ranks):
         return self._only_here().bcast(value)
 
     def _only_here(self) -> Any:
-        """Messages of two threads could be taken for each other's."""
+        """Raise in another thread: messages of two threads could be confused."""
         if threading.get_ident() != self._thread:
             raise RanksError(
                 f"{self}: expected all training on one thread, got a second one; "
@@ -82,5 +82,5 @@ def told() -> dict[str, str]:
 
 
 def named() -> str:
-    """``"rank 1 of 3: "``, to stand before an error; nothing where a process is alone."""
+    """``"rank 1 of 3: "``, the prefix of an error; empty for a single process."""
     return "" if started is None else f"{started}: "

@@ -9,7 +9,7 @@ from minidl.training.checkpoint import difference
 
 
 def expect_same(ranks: Ranks, found: Mapping[str, str], way_out: str) -> None:
-    """Raise ``RanksError``, on every rank, where one has found something else than rank 0."""
+    """Raise ``RanksError`` on every rank if one has found something else than rank 0."""
     of_all = ranks.gather(dict(found))
     for rank, theirs in enumerate(of_all):
         if other := difference(of_all[0], theirs):

@@ -1,9 +1,9 @@
 """A training step whose batch several processes share: the plain one, and a sum over ranks.
 
-Every rank draws the same order and the same masks as a process alone, and takes its slice of
-each batch.  With L = (1/N) Σ_n L_n over the N examples of the batch, each computes the gradient
-of (1/N) times the sum over its own, so ∇θ is the sum over ranks, whatever their numbers of
-examples; a mean of the ranks' means would be another gradient where these differ.
+Every rank draws the same order and the same masks as a single process would, and takes its slice
+of each batch.  With L = (1/N) Σ_n L_n over the N examples of the batch, each rank computes the
+gradient of 1/N times the sum over its own examples, so ∇θ is the sum over ranks, whatever their
+numbers of examples; the mean of the ranks' means would be a different gradient if these differ.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def training_step(
     ranks: Ranks | None = None,
     local_statistics: bool = False,
 ) -> TrainingStep:
-    """The step on ``ranks``, all of them unless given; on one, that of the network's device."""
+    """The step on ``ranks``, by default all; on a single one, that of the network's device."""
     if ranks is None:
         ranks = world()
     checks.instance("train", "ranks", ranks, Ranks)
@@ -52,7 +52,7 @@ def training_step(
 
 
 class ParallelStep(TrainingStep):
-    """The same step on several ranks, which end it with the same θ and state, to the bit."""
+    """The same step on several ranks, after which all have the same θ and state, to the bit."""
 
     def __init__(self, *parts: Any, ranks: Ranks, local_statistics: bool = False) -> None:
         super().__init__(*parts)
@@ -79,7 +79,7 @@ class ParallelStep(TrainingStep):
         self._settled = 0  # examples of the epoch whose losses and hits are known to all
 
     def begin(self, rng: np.random.Generator, **place: object) -> None:
-        """Raise ``RanksError`` where this rank would train something else than the others."""
+        """Raise ``RanksError`` if this rank would train something else than the others."""
         network, optimizer = self.network, self.optimizer
         options = {"local statistics": self.local_statistics, "steps": optimizer.t, **place}
         slots = [getattr(optimizer, name).tobytes() for name in optimizer.slots if optimizer.t]
@@ -102,7 +102,7 @@ class ParallelStep(TrainingStep):
         self.settle()
 
     def settle(self) -> None:
-        """Bring losses and hits of all ranks together, and make sure of one θ and one state."""
+        """Collect the losses and hits of all ranks, and check that θ and the state are the same."""
         network = self.network
         new = slice(self._settled, self.done * self.batch_size)
         both = np.stack([self.losses[new], self.hits[new]])
@@ -123,7 +123,7 @@ class ParallelStep(TrainingStep):
     def _compute(
         self, rows: Array, losses: Array, hits: Array, now: Sequence[Any] | None = None
     ) -> None:
-        """As on one device, where ``losses`` and ``hits`` get those of the examples here alone."""
+        """As on one device, but ``losses`` and ``hits`` only get those of this rank's examples."""
         network, loss = self.network, self.loss
         part = self._part(len(rows))
         state = network.state.copy()
@@ -146,11 +146,11 @@ class ParallelStep(TrainingStep):
     # -- the part of a batch ----------------------------------------------------------------------
 
     def _is_idle(self, size: int) -> bool:
-        """Whether a batch has no example for this rank, which then computes one that counts not."""
+        """Whether a batch has no example for this rank, which then computes one without effect."""
         return size <= self.ranks.rank
 
     def _part(self, size: int) -> Part:
-        """The slice of a batch: those of the first ranks have one more where it is uneven."""
+        """The slice of a batch: the first ranks have one more example if it is uneven."""
         each, more = divmod(size, self.ranks.size)
         rank, idle = self.ranks.rank, self._is_idle(size)
         start = 0 if idle else rank * each + min(rank, more)
@@ -165,7 +165,7 @@ class ParallelStep(TrainingStep):
 
     @contextmanager
     def _sharing(self, part: Part) -> Iterator[None]:
-        """Within it, what draws for the batch or adds up over it knows that this is a part."""
+        """A context in which layers that draw for the batch or sum over it know their part."""
         owners: list[Any] = [*self.network.walk(), *([self.augment] if self._by_part else [])]
         if self.local_statistics:
             owners = [one for one in owners if not isinstance(one, BatchNorm)]
@@ -178,7 +178,7 @@ class ParallelStep(TrainingStep):
                 owner.part = None
 
     def _draw(self, rows: Array, here: slice) -> tuple[Array, Array]:
-        """The examples here; from the whole batch where they depend on each other in it."""
+        """This rank's examples; taken from the whole batch if they depend on one another."""
         dtype = self.network.dtype
         if type(self.examples) is Examples and (self.augment is None or self._by_part):
             return self.examples.draw(rows[here], dtype, self.augment)
@@ -187,13 +187,13 @@ class ParallelStep(TrainingStep):
 
     @property
     def _by_part(self) -> bool:
-        """Whether the augmentation can make the views of a part alone."""
+        """Whether the augmentation can process a part of a batch alone."""
         return isinstance(self.augment, Random) and type(self.examples) is Examples
 
     # -- a loss that is not finite ----------------------------------------------------------------
 
     def _check(self, rows: Array, losses: Array, state: Array) -> None:
-        """Report a loss that is not finite on some rank, on all of them and in the same words."""
+        """Report a loss that is not finite on some rank on all ranks, in the same words."""
         if self._not_finite[0]:
             places = self.ranks.gather(first_nonfinite(self.network))
             losses = losses.copy()
@@ -201,7 +201,7 @@ class ParallelStep(TrainingStep):
             self._give_up(rows, losses, state, self._earliest(places))
 
     def _earliest(self, places: list[str | None]) -> str | None:
-        """Of the places where it first appears on each rank, that of the earliest layer.
+        """Of the places where it first appears on each rank, that in the earliest layer.
 
         Sums over the batch carry it from one rank to all.
         """

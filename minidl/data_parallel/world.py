@@ -1,7 +1,7 @@
 """The processes that ``mpiexec`` has started, and whether they can end together.
 
-A rank that fails must end the others, which would wait for it without end.
-``python -m mpi4py`` sees to that; MPI itself does for a rank that is killed.
+A rank that fails must end the others, which would otherwise wait for it forever.
+``python -m mpi4py`` does so; if a rank is killed, MPI itself does.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from typing import Any
 from minidl.data_parallel import ranks
 from minidl.data_parallel.ranks import MPIRanks, Ranks, RanksError
 
-# Where a launcher says how many processes it has started: MPICH and Intel MPI, Open MPI, MVAPICH.
+# Where launchers give the number of processes: MPICH and Intel MPI, Open MPI, MVAPICH.
 SIZES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE")
 
 
 def world() -> Ranks:
-    """All processes that were started together; this one alone without ``mpiexec``.
+    """All processes that were started together; only this one without ``mpiexec``.
 
     Raises
     ------
@@ -35,7 +35,7 @@ def world() -> Ranks:
         if count > 1:
             raise RanksError(
                 f"mpiexec has started {count} processes without -m mpi4py, so that the others "
-                "would wait for ever for one that fails; start them with: "
+                "would wait forever for one that fails; start them with: "
                 f"mpiexec -n {count} python -m mpi4py {os.path.basename(sys.argv[0])}"
             )
         return Ranks()
@@ -84,7 +84,7 @@ class _Named:
 
 
 def _say_where(those: Ranks) -> None:
-    """A line with the process of each rank: of one that is killed, MPI may name that alone."""
+    """Print the process of each rank: if one is killed, MPI may name only the process."""
     by_host: dict[str, list[str]] = {}
     for rank, (host, process) in enumerate(those.gather((socket.gethostname(), os.getpid()))):
         by_host.setdefault(host, []).append(f"rank {rank} is process {process}")

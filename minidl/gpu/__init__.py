@@ -1,1 +1,1 @@
-"""All that knows CUDA: the fused kernels, and a training step recorded as a graph."""
+"""Everything that knows CUDA: the fused kernels, and a training step recorded as a graph."""

@@ -1,10 +1,10 @@
 """Work on the GPU recorded once as a CUDA graph and replayed as a single launch.
 
 A training step is some forty launches of a few microseconds each, and the
-processor needs longer to launch a kernel than the GPU to run it.  A graph holds
+CPU needs longer to launch a kernel than the GPU to run it.  A graph holds
 the launches with the addresses of their arrays; a replay costs one launch.  So
 whatever changes from step to step must be read from arrays, and the arrays must
-stay where they are, which is what this file sees to.
+stay in place, which this file ensures.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ class GraphError(RuntimeError):
 
 
 class Graph:
-    """A stream of its own, memory of its own, and the launches recorded there.
+    """A stream and memory pool of its own, and the launches recorded there.
 
     Parameters
     ----------
     device : the GPU
-    owners : the objects that the work leaves arrays in, to be looked at or read later.  The
-        graph keeps these arrays alive when an owner has replaced them by others.
+    owners : the objects in which the work leaves arrays to be inspected or read later.  The
+        graph keeps these arrays alive if an owner replaces them by others.
     """
 
     def __init__(self, device: Device, owners: Iterable[object]) -> None:
@@ -41,7 +41,7 @@ class Graph:
 
     @contextmanager
     def current(self) -> Iterator[None]:
-        """Within it, everything runs in the graph's stream, after what was launched before it."""
+        """A context that runs everything in the graph's stream, after all earlier launches."""
         self.device.synchronize()
         with self.stream:
             try:
@@ -51,15 +51,15 @@ class Graph:
 
     @contextmanager
     def own_memory(self) -> Iterator[None]:
-        """Within it, arrays are made in the graph's own memory, which nobody else is given.
+        """A context that allocates arrays in the graph's own memory, which nothing else uses.
 
-        A replay writes into intermediate arrays, too, which nobody holds any more.
+        A replay also writes into intermediate arrays that nothing refers to any more.
         """
         with self.device.xp.cuda.using_allocator(self.memory.malloc):
             yield
 
     def record(self, work: Callable[[], None]) -> None:
-        """Record what ``work`` launches; nothing is computed yet.
+        """Record what ``work`` launches, without computing anything yet.
 
         ``work`` must have run before in :meth:`own_memory`, so that its arrays and
         kernels exist.
@@ -83,15 +83,15 @@ class Graph:
             self.stream.end_capture()
 
     def hold_arrays(self) -> None:
-        """Give the owners back the arrays that the launches read and write."""
+        """Restore the owners' arrays that the launches read and write."""
         for owner, arrays in zip(self.owners, self._arrays, strict=True):
             vars(owner).update(arrays)
 
     def replay(self) -> None:
-        """Launch all of it."""
+        """Launch the whole graph."""
         self.launches.launch(self.stream)
 
 
 def arrays_of(owner: object) -> dict[str, Array]:
-    """The arrays that are attributes of an object now, say ``x``, ``z``, ``y`` of a layer."""
+    """The arrays that are attributes of an object now, like ``x``, ``z``, ``y`` of a layer."""
     return {name: a for name, a in vars(owner).items() if hasattr(a, "__array_ufunc__")}

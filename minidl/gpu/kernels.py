@@ -1,9 +1,9 @@
 """The fused kernels of the GPU: one launch for what NumPy does in several passes.
 
-Here is all of minidl's CUDA, apart from the graph in ``graph.py``.  Each function
-is called with CuPy arrays by the one place that has the same mathematics as NumPy
-lines, named in its docstring; a test holds the two together.  What has no kernel
-here runs on the GPU by those lines, too, in more launches.
+This is all of minidl's CUDA code, apart from the graph in ``graph.py``.  Each function
+is called with CuPy arrays by the one place that has the same mathematics in NumPy
+lines, named in its docstring; a test compares the two.  Without a kernel here, those
+lines run on the GPU themselves, in more launches.
 
 A kernel is written as the body of a loop over the elements ``i`` of its last
 arrays (``cupy.ElementwiseKernel``); ``T`` is float or double.
@@ -21,7 +21,7 @@ from typing import Any
 from minidl.backend import Array, namespace
 
 # f(z) -> y and f'(z) -> d of the functions in activations/, by class.
-# A NaN must stay one: z <= 0 ? 0 : z lets it through, z > 0 ? z : 0 would not.
+# NaN must be preserved: z <= 0 ? 0 : z lets it through, z > 0 ? z : 0 would not.
 FUNCTIONS: dict[str, tuple[str, str]] = {
     "Linear": ("y = z;", "d = 1;"),
     "Sigmoid": ("y = 1 / (1 + exp(-z));", "d = y / (1 + exp(z));"),
@@ -121,7 +121,7 @@ KERNELS: dict[str, tuple[str, str, str]] = {
         hit = best == (long long)targets[i];
         """,
     ),
-    # The graph's own: what changes from step to step is read from tables at a place on the device.
+    # For the graph: what changes from step to step is read from tables at an index on the device.
     "fetch": (
         "raw V table, raw int64 place, int64 width, int64 each",
         "V now",
@@ -190,13 +190,13 @@ def softmax_cross_entropy(loss: Any, z: Array, t: Array) -> tuple[Array, Array]:
 
 
 def largest_is_target(loss: Any, logits: Array, targets: Array) -> Array:
-    """1 where the largest logit is the target's, else 0."""
+    """1 if the largest logit is the target's, else 0."""
     hits = namespace(logits).empty(len(logits), logits.dtype)
     _launch("largest_is_target", logits, targets, logits.shape[1], hits)
     return hits
 
 
-# What is called in place of a function of the CPU that is marked as ``fused``.
+# What is called on a GPU instead of a function marked ``fused``.
 FUSED: dict[str, Callable[..., Any]] = {
     "Activation.__call__": activation,
     "Activation.backward": activation_backward,

@@ -1,4 +1,4 @@
-"""A training step on a GPU: the plain one, recorded once as a CUDA graph and replayed.
+"""A training step on a GPU: the plain step, recorded once as a CUDA graph and replayed.
 
 What changes from step to step (rows, coefficients of the rule, where losses go) is read
 from tables on the device, so that a replay needs nothing from the CPU.
@@ -21,7 +21,7 @@ from minidl.network import Network
 from minidl.optimizers import Optimizer
 from minidl.training.step import TrainingStep
 
-WARM_UP = 2  # steps launched one by one before the graph is recorded: they make arrays and kernels
+WARM_UP = 2  # steps launched kernel by kernel before recording: they create arrays and kernels
 
 
 def training_step(
@@ -39,7 +39,7 @@ def training_step(
 
 
 class CudaStep(TrainingStep):
-    """The same step on a GPU, which is waited for at the end of an epoch only."""
+    """The same step on a GPU, which is waited for only at the end of an epoch."""
 
     def __init__(self, *parts: Any, graph: bool = True) -> None:
         super().__init__(*parts)
@@ -119,7 +119,7 @@ class CudaStep(TrainingStep):
         self._place += self.batch_size
 
     def _check(self, rows: Array, losses: Array, state: Array) -> None:
-        """A GPU is not waited for: see _check_epoch."""
+        """Do nothing, so as not to wait for the GPU: see _check_epoch."""
 
     def _check_epoch(self) -> None:
         losses = to_numpy(self.losses[: self.done * self.batch_size])

@@ -1,4 +1,4 @@
-"""Which token looks where: the attention of one sentence, head by head."""
+"""Which token attends where: the attention in one sentence, head by head."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ SHARES = 255  # a share is kept as an integer from 0 to 255
 
 @dataclass(frozen=True)
 class AttentionLook:
-    """The probabilities of one layer of attention: ``P / 255`` is right to 0.2 per cent points."""
+    """The probabilities of one attention layer: ``P / 255``, accurate to 0.2 percentage points."""
 
     name: str  # block_1.attention
-    P: np.ndarray  # (heads, T, T) uint8: row i, how much token i looks at each token
+    P: np.ndarray  # (heads, T, T) uint8: row i, how much token i attends to each token
 
 
 def tokens_of(network: Network, x: Array, vocabulary: Sequence[str]) -> list[str]:
-    """The tokens of the first sentence of ``x`` (N, T), in words where there is a vocabulary."""
+    """The tokens of the first sentence of ``x`` (N, T), as words if there is a vocabulary."""
     for layer in network.walk():
         if isinstance(layer, SelfAttention) and network.takes_integers:
             row = to_numpy(x[0])[: _length(layer)]
@@ -33,7 +33,7 @@ def tokens_of(network: Network, x: Array, vocabulary: Sequence[str]) -> list[str
 
 
 def attention_of(network: Network) -> Iterator[AttentionLook]:
-    """Every layer of attention in the last forward, on the first sentence of the batch."""
+    """Every attention layer in the last forward pass, for the first sentence of the batch."""
     for layer in network.walk():
         if isinstance(layer, SelfAttention):
             T = _length(layer)
@@ -42,7 +42,7 @@ def attention_of(network: Network) -> Iterator[AttentionLook]:
 
 
 def _length(layer: SelfAttention) -> int:
-    """Of the first sentence without its padding, or of as much of it as is kept."""
+    """The length of the first sentence without padding, as far as it is kept."""
     width = layer.P.shape[-1]
     length = width if layer.tokens is None else int(layer.tokens.mask[0].sum())
     return min(length, TOKENS)

@@ -13,32 +13,32 @@ from minidl.layers import Activate
 from minidl.layers._affine import Affine
 from minidl.network import Network
 
-# What the signal went through to reach a stop: the loss, f' of a layer, its weights, or, where
-# a layer cannot be taken apart (a pool, a residual block), the whole of it.
+# What the signal passed to reach a stop: the loss, f' of a layer, its weights, or, if
+# a layer is not taken apart (a pool, a residual block), the whole layer.
 THROUGH = ("loss", "slope", "weights", "layer")
 
 
 @dataclass(frozen=True)
 class Stop:
-    """A place on the way back, and the norm of the signal there."""
+    """A stop on the way back, and the norm of the signal there."""
 
-    array: str  # whose gradient the signal is here: "dense_2.z", "dense_1.y"
-    through: str  # one of THROUGH, the last thing it went through
-    layer: str  # and the layer to which that belongs; empty for the loss
+    array: str  # the signal is the gradient of this: "dense_2.z", "dense_1.y"
+    through: str  # one of THROUGH, what it passed last
+    layer: str  # the layer to which that belongs; empty for the loss
     norm: float  # ‖∂L/∂array‖, the root of the sum over all examples and units
-    predicted: float | None = None  # what theory says of its factor, if it says anything
+    predicted: float | None = None  # the factor that theory predicts, if it does
 
 
 def backward_signal(network: Network, dlogits: Array) -> list[Stop]:
-    """Run backward from ``dlogits`` = ∂L/∂y of the last layer and note the norm at every stop.
+    """Run backward from ``dlogits`` = ∂L/∂y of the last layer, recording the norm at every stop.
 
-    ``dtheta`` is filled as by :meth:`minidl.network.Network.backward`.  In a dense layer or a
-    convolution the signal goes through f' and then through W::
+    ``dtheta`` is computed as by :meth:`minidl.network.Network.backward`.  In a dense layer or a
+    convolution, the signal passes through f' and then through W::
 
         ∂L/∂z = ∂L/∂y ∘ f'(z)         "slope":    ‖∂L/∂z‖ / ‖∂L/∂y‖ is at most max |f'|
         ∂L/∂x = ∂L/∂z Wᵀ              "weights":  ‖∂L/∂x‖ / ‖∂L/∂z‖ is at most ‖W‖₂
 
-    The last stop is the first layer with parameters, at the z of which its dW is made.
+    The last stop is at z of the first layer with parameters, from which its dW is computed.
     """
     layers = network.layers
     first = next((i for i, layer in enumerate(layers) if layer.size), 0)
@@ -58,7 +58,7 @@ def backward_signal(network: Network, dlogits: Array) -> list[Stop]:
 
 
 def factors(stops: list[Stop]) -> list[float]:
-    """By what the signal was multiplied from each stop to the next; NaN after it has died out.
+    """The factor of the signal from each stop to the next; NaN once it has died out.
 
     Their product is the norm at the last stop over that at the first.
     """

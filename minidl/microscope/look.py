@@ -1,7 +1,7 @@
-"""A look at a network on one batch: weights and gradients as pictures, histograms, the signal.
+"""A recording of a network on one batch: weights and gradients as pictures, histograms, the signal.
 
-What is kept is bounded, so that a run can keep a look for every epoch: pictures are those of at
-most 16 units of a layer, in a byte for each weight.
+Its size is bounded, so that a run can keep one per epoch: pictures show at
+most 16 units of a layer, with one byte per weight.
 """
 
 from __future__ import annotations
@@ -22,32 +22,32 @@ from minidl.microscope.backward_signal import Stop, backward_signal
 from minidl.network import Network
 from minidl.propagation import layer_factors
 
-UNITS = 16  # of a layer, as pictures and with histograms of their own
-WEIGHTS = 24_576  # in a layer's pictures: those of 8 colour images of 32 × 32
-LEVELS = 127  # a picture is made of integers from −127 to 127
+UNITS = 16  # units per layer with pictures and histograms of their own
+WEIGHTS = 24_576  # weights in a layer's pictures: as many as in 8 colour images of 32 × 32
+LEVELS = 127  # pictures consist of integers from −127 to 127
 BINS = 40  # of a histogram, and one more on either side for everything beyond
 LIMIT = 10.0  # values are counted, and functions drawn, from −10 to 10
 CURVE = np.linspace(-LIMIT, LIMIT, 201)  # where f and f' are drawn
 
 
 def value_edges(low: float, high: float) -> np.ndarray:
-    """Edges for values in that range: 40 bins within −10 and 10, and all beyond."""
+    """Edges for values in that range: 40 bins from −10 to 10, and one beyond each end."""
     inner = np.linspace(max(low, -LIMIT), min(high, LIMIT), BINS + 1)
     return np.concatenate([[-math.inf], inner, [math.inf]])
 
 
 Z_EDGES = value_edges(-math.inf, math.inf)
-# Of sizes: 40 bins, each three tenths of a power of ten, from 1e-10 to 100, and all beyond.
+# For sizes: 40 bins of 0.3 powers of ten, from 1e-10 to 100, and one beyond each end.
 GRADIENT_EDGES = np.concatenate([[0.0], np.logspace(-10, 2, BINS + 1), [math.inf]])
 
 
 @dataclass(frozen=True)
 class LayerLook:
-    """One layer with weights on the batch: some of its units, and figures of all of them.
+    """One layer with weights on the batch: some of its units, and statistics of all of them.
 
-    A unit of a convolution is a channel.  Pictures are integers: ``W * W_scale`` is right
-    to half a level, 0.4% of the unit's largest weight.  Row 0 of the counts is of all units
-    together, the others are of those ``shown``.
+    A unit of a convolution is a channel.  Pictures are integers: ``W * W_scale`` is accurate
+    to half a level, 0.4% of the unit's largest weight.  Row 0 of the counts is for all units
+    together, the other rows are for those ``shown``.
     """
 
     name: str
@@ -102,11 +102,11 @@ def look_at(
     epoch: int,
     vocabulary: Sequence[str] = (),
 ) -> Look:
-    """Run ``x`` ``(N, …)`` forward and backward, as :func:`minidl.probe` does, and look.
+    """Run ``x`` ``(N, …)`` forward and backward, as :func:`minidl.probe` does, and record it.
 
     The loss is *summed* over the batch.  The network computes as in inference and its
-    ``dtheta`` is overwritten; nothing that training reads is changed.  Of attention the first
-    sentence is kept; ``vocabulary`` has the words of its tokens.
+    ``dtheta`` is overwritten; nothing that training reads is changed.  Attention is kept for the
+    first sentence; ``vocabulary`` has the words of its tokens.
     """
     value, dlogits = loss(network.forward(x), targets, "sum")
     signal = _with_theory(network, x, backward_signal(network, dlogits))
@@ -121,7 +121,7 @@ def look_at(
 
 
 def _with_theory(network: Network, x: Array, stops: list[Stop]) -> list[Stop]:
-    """The stops with the factors that random weights of that size would have."""
+    """The stops, with the factors that random weights of the same size would have."""
     known = layer_factors(network, x)
     return [
         replace(stop, predicted=getattr(known[stop.layer], stop.through))
@@ -174,12 +174,12 @@ def _units_first(v: Array) -> np.ndarray:
 
 
 def _by_unit(layer: Affine, W: np.ndarray) -> np.ndarray:
-    """W with all that leads to a unit in one row."""
+    """W with all weights that lead to a unit in one row."""
     return W if isinstance(layer, Conv2D) else W.T
 
 
 def spread_out(units: int, weights: int) -> np.ndarray:
-    """Which of the units, each with so many weights, are shown: as many as may be, evenly."""
+    """Which units, each with this many weights, are shown: as many as allowed, evenly spread."""
     n = min(units, UNITS, max(1, WEIGHTS // weights))
     return np.linspace(0, units - 1, n).round().astype(np.int32)
 
@@ -198,6 +198,6 @@ def picture(v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def counts(values: np.ndarray, shown: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """How many of ``values`` ``(units, …)`` lie between the edges: of all, and of each shown."""
+    """How many of ``values`` ``(units, …)`` lie between the edges: of all units, and each shown."""
     rows = [np.histogram(row, edges)[0] for row in (values, *values[shown])]
     return np.array(rows, np.uint32)

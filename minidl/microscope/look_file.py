@@ -1,4 +1,4 @@
-"""Looks on disk: a folder for each network of a run, a file for each look."""
+"""Recordings on disk: one folder per network of a run, one file per epoch."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from minidl.network import Network
 from minidl.storage.files import NotAPlainFile, open_to_read, own_folder, remove_parts, whole_file
 from minidl.storage.npz import NpzError, NpzReader
 
-# A look that claims more is refused: characters of the manifest, entries of its lists, epochs,
+# A file that claims more is refused: characters of the manifest, entries of its lists, epochs,
 # examples, units of a layer and numbers in a picture.
 MANIFEST, ENTRIES, SIZE = 1 << 20, 1000, 1 << 24
 
@@ -32,14 +32,15 @@ TEXTS = ("name", "text", "activation", "formula", "derivative")
 
 
 class LookError(ValueError):
-    """A file is not a look or is damaged, or the folder of a run has none."""
+    """A file is not a recording or is damaged, or a run folder has none."""
 
 
 class Recorder:
-    """Keeps looks in ``folder``, which is made and its own: ``epoch-0000.npz``, …
+    """Writes recordings to ``folder``, which it creates and owns: ``epoch-0000.npz``, …
 
-    A look that is there is replaced, so that a training run which goes on from an earlier epoch
-    may look again.  ``vocabulary`` has the words of the tokens of a network of sentences.
+    An existing file is replaced, so that a training run that resumes from an earlier epoch
+    can record again.  ``vocabulary`` has the words of the tokens, for a network that reads
+    sentences.
     """
 
     def __init__(self, folder: str | os.PathLike[str], vocabulary: Sequence[str] = ()) -> None:
@@ -49,10 +50,10 @@ class Recorder:
         remove_parts(own_folder(self.folder))
 
     def look(self, network: Network, loss: Loss, x: Array, targets: Array, epoch: int) -> None:
-        """Look at ``network`` on a batch, as :func:`look_at` does, and keep the look.
+        """Record ``network`` on a batch, as :func:`look_at` does, and write the recording.
 
-        Epoch 0, before the first step, is where a training begins: whatever looks an earlier one
-        has left in the folder are removed.
+        Epoch 0, before the first step, starts a training run: recordings that an earlier one
+        left in the folder are removed.
         """
         if epoch == 0:
             for path in looks_in(self.folder):
@@ -62,12 +63,12 @@ class Recorder:
 
 
 def looks_in(folder: Path) -> list[Path]:
-    """What is called like a look in ``folder``."""
+    """The files in ``folder`` with the name of a recording."""
     return sorted(path for path in folder.iterdir() if NAME.fullmatch(path.name))
 
 
 def remove_looks(folder: Path) -> None:
-    """Remove the looks at every network of the run in ``folder``, and nothing else."""
+    """Remove the recordings of every network of the run in ``folder``, and nothing else."""
     looks = folder / FOLDER
     for place in [] if looks.is_symlink() else looks.glob("*"):
         if place.is_dir() and not place.is_symlink():
@@ -76,9 +77,9 @@ def remove_looks(folder: Path) -> None:
 
 
 def write_look(path: str | os.PathLike[str], look: Look) -> None:
-    """Write a look, whole or not at all.
+    """Write a recording, completely or not at all.
 
-    The arrays of :class:`LayerLook` are called as they are there, ``dense_1.W`` and so on;
+    The arrays of :class:`LayerLook` keep their names, ``dense_1.W`` and so on;
     ``np.load(path)["dense_1.W"]`` reads one without minidl.
     """
     manifest = {
@@ -119,7 +120,7 @@ def read_look(path: str | os.PathLike[str]) -> Look:
     Raises
     ------
     LookError
-        if it is no plain file or not a look, or is damaged.
+        if it is not a regular file, not a recording, or damaged.
     OSError
         if it cannot be read.
     """
@@ -137,7 +138,7 @@ def read_look(path: str | os.PathLike[str]) -> Look:
 def _read(file: NpzReader) -> Look:
     try:
         manifest = json.loads(file.text("manifest", MANIFEST))
-        json.dumps(manifest, ensure_ascii=False).encode()  # half a character cannot be shown
+        json.dumps(manifest, ensure_ascii=False).encode()  # an unpaired surrogate cannot be shown
     except (ValueError, RecursionError) as error:
         raise NpzError(f"expected a manifest in JSON ({error})") from error
     match manifest:
@@ -173,7 +174,7 @@ def _read(file: NpzReader) -> Look:
 
 
 def _attention(file: NpzReader, manifest: dict[str, Any]) -> tuple[list[str], list[AttentionLook]]:
-    """Tokens and attention; none in a look of a network without, or of before it was kept."""
+    """Tokens and attention; none for a network without, or in older files."""
     match manifest.get("tokens", []), manifest.get("attention", []):
         case [*tokens], [*entries] if (
             len(tokens) <= TOKENS

@@ -1,4 +1,4 @@
-"""The page of the microscope: the way of the signal, every layer of every look, one step."""
+"""The page of the microscope: the path of the signal, every layer of every epoch, one step."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ FOOTER = "Made by minidl, the gradient microscope; this page asks nothing of the
 
 
 def microscope_page(folder: str | os.PathLike[str] | None, room: float = math.inf) -> Page:
-    """The page of the run in ``folder``; None: of the step through a tiny network alone.
+    """The page of the run in ``folder``; with None, only the step through a tiny network.
 
     As many epochs as fit into ``room`` bytes have pictures and histograms; the charts have
     all of them.
@@ -52,7 +52,7 @@ def microscope_page(folder: str | os.PathLike[str] | None, room: float = math.in
     Raises
     ------
     LookError
-        if the folder has no looks, or one is damaged.
+        if the folder has no recordings, or one is damaged.
     OSError
         if one cannot be read.
     """
@@ -96,12 +96,12 @@ def title_of(run: str, networks: Sequence[NetworkLooks]) -> str:
 
 
 def left(stops: Sequence[Stop]) -> float:
-    """The norm at the last stop over that at the first; NaN where there is no signal at all."""
+    """The norm at the last stop over that at the first; NaN if there is no signal at all."""
     return stops[-1].norm / stops[0].norm if stops[0].norm > 0 else math.nan
 
 
 def answer(network: NetworkLooks) -> str:
-    """What is left of the signal of the last look, in a sentence."""
+    """What is left of the signal in the last epoch, in a sentence."""
     look = network.looks[-1]
     share = left(look.signal)
     text = "nothing" if math.isnan(share) else f"{100 * share:.2g}%"
@@ -112,7 +112,7 @@ def answer(network: NetworkLooks) -> str:
 
 
 def network_colours(networks: Sequence[NetworkLooks]) -> list[int]:
-    """Each network's colour: that of its function, or a free one where another has it."""
+    """Each network's colour: that of its function, or a free one if that is taken."""
     functions = [[la.activation for la in network.looks[0].layers] for network in networks]
     first = [next((f for f in some if f != "linear"), "linear") for some in functions]
     return told_apart([function_colour(function) for function in first])
@@ -167,7 +167,7 @@ def left_chart(networks: Sequence[NetworkLooks]) -> Chart:
 
 
 def factor_charts(networks: Sequence[NetworkLooks]) -> list[Chart]:
-    """What each layer multiplies the signal by, by epoch; nothing where no layer hands it on."""
+    """Each layer's factor of the signal by epoch; nothing if no layer passes it on."""
     series = []
     for network in networks:
         stops = network.looks[0].signal[1:]
@@ -198,7 +198,7 @@ def factor_charts(networks: Sequence[NetworkLooks]) -> list[Chart]:
 
 
 def theory_charts(networks: Sequence[NetworkLooks]) -> list[Chart]:
-    """Each layer's factor beside the predicted one; nothing where theory says nothing."""
+    """Each layer's factor next to the predicted one; nothing if there is no prediction."""
     looks = [
         (look, network, colour)
         for network, colour in zip(networks, network_colours(networks), strict=True)

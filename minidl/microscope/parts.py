@@ -1,4 +1,4 @@
-"""What the page shows with scripts of its own: the looks, and the step, as the data they need."""
+"""The parts of the page with their own scripts: the recordings, and the step, as data."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ NO_SCRIPT = "<noscript><p>This part of the page is drawn by JavaScript.</p></nos
 
 
 class LooksPart:
-    """Looks to go through by network, epoch, layer and unit.
+    """Recordings to browse by network, epoch, layer and unit.
 
-    Each look is packed by itself and unpacked when it is chosen.  ``room`` bounds the bytes of
-    all of them: of each network, the last epoch, the first, and others evenly between.
+    Each is packed by itself and unpacked when it is chosen.  ``room`` bounds the bytes of
+    all of them: for each network, the last epoch, the first, and others evenly between.
     """
 
     def __init__(self, networks: Sequence[NetworkLooks], room: float) -> None:
@@ -77,7 +77,7 @@ class StepsPart:
 
 
 def pack(look: Look) -> str:
-    """Layers and attention of a look as JSON, compressed, in base64."""
+    """Layers and attention of a recording as JSON, compressed, in base64."""
     packed = {
         "layers": [_layer(layer) for layer in look.layers],
         "attention": [
@@ -90,7 +90,7 @@ def pack(look: Look) -> str:
 
 
 def _shown(look: Look) -> dict[str, Any]:
-    """A look on the page: what it knows without unpacking it, and the rest."""
+    """A recording on the page: what is known without unpacking it, and the rest."""
     by = [None, *factors(look.signal)]
     return {
         "epoch": look.epoch,
@@ -111,7 +111,7 @@ def _shown(look: Look) -> dict[str, Any]:
 
 
 def _layer(layer: LayerLook) -> dict[str, Any]:
-    """Integers of a byte in base64, all others as they are."""
+    """Single-byte integers in base64, all other values as numbers."""
     return {
         **{
             key: getattr(layer, key)
@@ -144,7 +144,7 @@ def _numbers(values: Iterable[Any]) -> list[float | None]:
 
 
 def _number(value: Any) -> float | None:
-    """The shortest decimal that is this number in its own precision; None where it is not finite.
+    """The shortest decimal that is this number in its own precision; None if it is not finite.
 
     A float32 as a float64 would be written with 17 digits.
     """
@@ -154,7 +154,7 @@ def _number(value: Any) -> float | None:
 
 
 def _evenly(looks: list[dict[str, Any]], room: float) -> list[dict[str, Any]]:
-    """As many looks as fit, the last one before all others."""
+    """As many recordings as fit, the last one first."""
     sizes = np.array([1 + len(json.dumps(look)) for look in looks])  # non-ASCII counted as more
     for n in range(len(looks), 0, -1):
         places = np.unique(np.linspace(len(looks) - 1, 0, n).round().astype(int))

@@ -1,4 +1,4 @@
-"""The looks that a run has kept."""
+"""The recordings of a run."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ class NetworkLooks:
 
 
 def looks_of(folder: str | os.PathLike[str]) -> list[NetworkLooks]:
-    """The networks of the run in ``folder``, by name, each with its looks in order.
+    """The networks of the run in ``folder``, by name, each with its recordings in order.
 
     Raises
     ------
     LookError
-        if there are none, or one is damaged or at another network.
+        if there are none, or one is damaged or of another network.
     OSError
         if one cannot be read.
     """
@@ -50,7 +50,7 @@ def looks_of(folder: str | os.PathLike[str]) -> list[NetworkLooks]:
 
 
 def _anatomy(look: Look) -> list[tuple[object, ...]]:
-    """What is the same in all looks at one network."""
+    """What is the same in all recordings of one network."""
     stops = [(stop.array, stop.through, stop.layer) for stop in look.signal]
     attention = [(layer.name, layer.P.shape) for layer in look.attention]
     layers = [(layer.text, layer.units, layer.shape) for layer in look.layers]

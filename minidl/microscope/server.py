@@ -1,4 +1,4 @@
-"""A page for the browsers of this machine, and for nobody else."""
+"""A page for browsers on this machine, and for nobody else."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ HEADERS = {
 
 
 class PageServer(ThreadingHTTPServer):
-    """Answers ``GET /`` with the page that ``make`` gives, made anew for each request.
+    """Answers ``GET /`` with the page that ``make`` returns, made anew for each request.
 
-    It listens on the loopback address only.  A page from elsewhere could still reach it, by a
-    name of its own that leads to that address (DNS rebinding); so it answers only who asks for
-    this machine by its own names.  There is one path, so none leads out of anything.
+    It listens only on the loopback address.  A page from elsewhere could still reach it, with
+    its own name for that address (DNS rebinding); so it only answers requests that address
+    this machine by its own names.  There is only one path, so no path leads anywhere else.
 
-    ``port`` 0 takes one that is free; ``address`` is where the page is.
+    ``port`` 0 takes a free one; ``address`` is the address of the page.
     """
 
     request_queue_size = 128  # connections that wait to be accepted
@@ -45,9 +45,9 @@ class PageServer(ThreadingHTTPServer):
 
 
 class _Request(io.RawIOBase):
-    """The bytes of a request, all of which must come in so many seconds.
+    """The bytes of a request, all of which must arrive within a number of seconds.
 
-    The limit of a socket is for each packet: with a byte now and then it is never reached.
+    The timeout of a socket applies to each packet: with a byte now and then it is never reached.
     """
 
     def __init__(self, connection: socket.socket, seconds: float) -> None:
@@ -106,11 +106,11 @@ class Answer(BaseHTTPRequestHandler):
                 self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Nothing: the terminal shows the address alone."""
+        """Log nothing: the terminal shows only the address."""
 
 
 def serve(make: Callable[[], str], port: int = 0) -> None:
-    """Serve the page until Ctrl-C; a page that cannot be made is an error at once."""
+    """Serve the page until Ctrl-C; if it cannot be made, raise the error at once."""
     make()
     try:
         server = PageServer(make, port)

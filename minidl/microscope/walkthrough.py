@@ -1,8 +1,8 @@
-"""One example through a tiny network, forward and backward, every number with what made it.
+"""One example through a tiny network, forward and backward, every number with its formula.
 
 The network has two inputs, a hidden layer of three units and two classes.  Its numbers are those
-that minidl computes.  Beside them stands how each was made: NumPy adds and multiplies arrays of
-:class:`Term` as it does numbers, so that ``x @ W1 + b1`` is the formula of each entry of z.
+that minidl computes.  Each comes with its formula: NumPy adds and multiplies arrays of
+:class:`Term` like numbers, so that ``x @ W1 + b1`` is the formula of each entry of z.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ RATE = 0.5  # η
 
 @dataclass(frozen=True)
 class Term:
-    """What stands for a number in a formula: sums of products, which need no parentheses."""
+    """A number in a formula: sums of products, which need no parentheses."""
 
     text: str
 
@@ -88,7 +88,7 @@ class Walk:
         formula: str = "",
         terms: np.ndarray | None = None,
     ) -> np.ndarray:
-        """Note the array ``v`` as it is now and how its entries were made; give their names."""
+        """Record the current array ``v`` and the formulas of its entries; return their names."""
         v = np.atleast_2d(v)
         names = np.empty(v.shape, object)
         rows: list[list[Cell]] = []
@@ -117,7 +117,7 @@ FUNCTIONS: dict[str, tuple[str, Callable[[Term], Term], Callable[[Term, Term], T
 
 
 def walks() -> list[Walk]:
-    """The step with three functions, and with sigmoid where it is flat."""
+    """The step with three functions, and with a saturated sigmoid."""
     return [
         walk("sigmoid", "sigmoid"),
         walk("sigmoid, far out", "sigmoid", FAR_OUT),

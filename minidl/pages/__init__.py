@@ -1,4 +1,4 @@
-"""Pages to look at: HTML files that need no server and no network.
+"""Pages: HTML files that need no server and no network.
 
 A page is a :class:`Page` of sections, a section is a list of parts, and a part
 is anything with a method ``html()``::
@@ -32,15 +32,15 @@ is anything with a method ``html()``::
 
 Each chart has a legend that hides and shows its series, a choice for every key
 of ``Series.where``, a table with the same numbers, and buttons that save it as
-SVG, PNG or CSV; pointer and arrow keys move along x and show the figures.
+SVG, PNG or CSV; pointer and arrow keys move along x and show the values.
 
-A page with something of its own writes a part of its own: a class whose
+For anything else, write your own part: a class whose
 ``html()`` escapes its texts with ``html.escape`` and carries its data in a
 :func:`json_block`, with its script and style sheet in ``Page.scripts`` and
 ``Page.styles``.  These scripts run after the frame's and see its functions
 (``element``, ``number``, ``startChart``, ``saveFile``, …), ``d3`` and ``Plot``.
-Colours are those of :mod:`minidl.pages.colours`, light and dark in one.  The page's
-policy lets no request out and no other script run; an event handler or a ``<script>``
+Colours are those of :mod:`minidl.pages.colours`, for light and dark.  The page's
+policy blocks every request and every other script; an event handler or a ``<script>``
 in a part's HTML does nothing.
 """
 

@@ -1,4 +1,4 @@
-"""Charts that a reader can ask: lines over a number, or dots over names."""
+"""Interactive charts: lines over a number, or dots over names."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ THINNEST, THICKER, THICKEST = 1.8, 0.7, 4.6  # of lines; one that lies under ano
 
 @dataclass(frozen=True)
 class Series:
-    """One line of a chart (dots, where ``x`` are names).
+    """One line of a chart (dots, if ``x`` are names).
 
-    A chart has a panel for each ``panel`` there is, side by side on one scale,
+    A chart has one panel per ``panel``, side by side on one scale,
     and a choice for each key of ``where``, of which it shows one value at a
-    time: ``where={"parameter": "biases"}``.  What is ``published`` is dashed (an
-    empty dot), and nothing else is.
+    time: ``where={"parameter": "biases"}``.  Only what is ``published`` is dashed (an
+    empty dot).
     """
 
     name: str  # in the legend; one entry for all series of that name
@@ -35,7 +35,7 @@ class Series:
     colour: int = 0  # of PALETTE
     published: bool = False
     panel: str = ""
-    low: Sequence[float] | None = None  # a band around the line, as that of several seeds
+    low: Sequence[float] | None = None  # a band around the line, like that of several seeds
     high: Sequence[float] | None = None
     band: str = ""  # what it is
     where: Mapping[str, str] = field(default_factory=dict)
@@ -89,7 +89,7 @@ class Series:
 class Chart:
     """A chart with its legend, choices, table and files to save; drawn by ``assets/chart.js``.
 
-    Arrow keys or the pointer move along ``x`` and show the figures there.  In a text it is the
+    Arrow keys or the pointer move along ``x`` and show the values there.  In Markdown it is the
     picture ``figures/name.png``.
     """
 
@@ -100,7 +100,7 @@ class Chart:
     series: Sequence[Series]
     scales: Sequence[str] = ("linear",)  # of y: "linear", "log"; the first one is shown first
     from_zero: bool = True  # a linear scale of y includes 0
-    name: str = ""  # of the file; made from the title where it is empty
+    name: str = ""  # of the file; made from the title if empty
     joined: bool = False  # names along x have an order: a line joins their dots
 
     def __post_init__(self) -> None:
@@ -132,15 +132,15 @@ class Chart:
         return any(isinstance(x, str) for series in self.series for x in series.x)
 
     def ticks(self, where: Mapping[str, str]) -> list[float]:
-        """The places along x that are marked in that choice: they end where the data end."""
+        """The ticks along x in that choice: they end where the data end."""
         if self.is_named:
             return []
         return ticks([float(x) for s in self.series if s.where == where for x in s.x])
 
     def widths(self) -> list[float]:
-        """Of the lines: in each panel those that lie under others are thicker, and so still seen.
+        """The widths of the lines: in each panel, lines under others are thicker, to stay visible.
 
-        Lines are drawn in their order, the published ones over all others.
+        Lines are drawn in their order, the published ones on top.
         """
         places: dict[Any, list[int]] = {}
         for i, series in enumerate(self.series):
@@ -188,7 +188,7 @@ def in_order(place: int, count: int) -> dict[str, Any]:
 
 
 def ticks(places: Sequence[float]) -> list[float]:
-    """About six round numbers from the smallest to the largest place, these two among them."""
+    """About six round numbers from the smallest to the largest place, including these two."""
     known = sorted(set(places))
     if len(known) <= TICKS + 1:
         return known

@@ -1,14 +1,14 @@
-"""The colours of pages, figures and the microscope: a hue for each function, a tone for each layer.
+"""The colours of pages, figures and the microscope: a hue per function, a tone per layer.
 
-What has a hue is a function, or a network of it; what has none is a layer.
+Functions, and networks with them, have a hue; layers have none.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-# Okabe and Ito's colours, on light paper and on dark: told apart by colour-blind readers too, and
-# at least 3 : 1 against either.
+# Okabe and Ito's colours, on light paper and on dark: colour-blind readers can distinguish
+# them, and their contrast is at least 3 : 1 against either.
 HUES = (
     ("#7b3294", "#c79be0"),
     ("#cb4f00", "#ff9050"),
@@ -42,12 +42,12 @@ GREYS = ("#a0a0a0", "#707070")
 
 
 def function_colour(name: str) -> int:
-    """The colour of an activation function; black for one without a colour of its own."""
+    """The colour of an activation function; black for one without its own colour."""
     return FUNCTIONS.index(name) if name in FUNCTIONS else BLACK
 
 
 def told_apart(own: Sequence[int]) -> list[int]:
-    """The colours, with free ones in place of those that an earlier one has."""
+    """The colours, with those already taken replaced by free ones."""
     free = [colour for colour in range(len(HUES)) if colour not in own]
     return [
         colour if own.index(colour) == i or not free else free[i % len(free)]
@@ -73,13 +73,13 @@ def shades(colour: int) -> list[tuple[str, str]]:
 
 
 def _mixed(colour: str, other: str, share: float) -> str:
-    """So much of the other colour in it, red, green and blue each."""
+    """The colour mixed with a share of the other, for red, green and blue."""
     pairs = [(int(colour[i : i + 2], 16), int(other[i : i + 2], 16)) for i in (1, 3, 5)]
     return "#" + "".join(f"{round(a + share * (b - a)):02x}" for a, b in pairs)
 
 
 def style() -> str:
-    """The colours as variables of a style sheet, light and dark in one."""
+    """The colours as variables of a style sheet, for light and dark."""
     lines = (
         f"  --series-{i}{f'-{shade}' if shade else ''}: light-dark({light}, {dark});"
         for i in range(len(PALETTE))

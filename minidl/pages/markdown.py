@@ -1,7 +1,7 @@
-"""Text that becomes Markdown and HTML, and what somebody typed, of which neither takes markup.
+"""Text that becomes Markdown and HTML, and typed text, in which neither interprets markup.
 
-For what was typed numeric entities are used, which by the CommonMark specification never begin or
-end anything, and which also hold in the cell of a table and in HTML.
+Typed text is written with numeric entities, which by the CommonMark specification never begin or
+end anything, and which also work in table cells and in HTML.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 from minidl._printable import printable
 
 MARKUP = re.compile(r"[][`*_{}<>#!|\\~&$^\"']")
-# What a text of ours may use: **bold**, `code`, [a link](https://…), [a place](#below).
+# Our own text may use: **bold**, `code`, [a link](https://…), [a place](#below).
 BOLD = re.compile(r"\*\*(?=\S)(.+?)\*\*")
 CODE = re.compile(r"`([^`]+)`")
 LINK = re.compile(r"\[([^][]+)\]\(((?:https?://|#)[^\s()<>]+)\)")
@@ -33,7 +33,7 @@ def code(text: str) -> str:
 
 
 def inline(text: str) -> str:
-    """A line of ours as HTML: all escaped, then bold, code and links taken for what they are."""
+    """A line of our own text as HTML: escaped, then with bold, code and links rendered."""
     html = CODE.sub(r"<code>\1</code>", BOLD.sub(r"<b>\1</b>", escape(text)))
     return LINK.sub(r'<a href="\2">\1</a>', html)
 

@@ -1,4 +1,4 @@
-"""One page from its parts: a file that needs nothing but a browser."""
+"""One page from its parts: a file that needs only a browser."""
 
 from __future__ import annotations
 
@@ -94,12 +94,12 @@ class Page:
 
 @cache
 def asset(name: str) -> str:
-    """The text of a file of this package, as ``assets/page.css``."""
+    """The text of a file of this package, like ``assets/page.css``."""
     return (HERE / name).read_text("utf-8")
 
 
 def _closed(tag: str, text: str) -> str:
-    """``text``, in which the parser of HTML finds nothing that ends ``<script>`` or ``<style>``."""
+    """``text``, after a check that nothing in it ends ``<script>`` or ``<style>``."""
     for end in (f"</{tag}", "<!--"):
         if end in text.lower():
             raise ValueError(f"a {tag} for a page: expected no {end!r} in it; write it otherwise")
@@ -107,7 +107,7 @@ def _closed(tag: str, text: str) -> str:
 
 
 def _policy(scripts: Sequence[str]) -> str:
-    """No request at all, and no script but these, known by their SHA-256."""
+    """The policy that allows no request, and only these scripts, by their SHA-256."""
     hashes = " ".join(
         "'sha256-" + base64.b64encode(hashlib.sha256(s.encode()).digest()).decode() + "'"
         for s in scripts

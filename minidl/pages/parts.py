@@ -1,6 +1,6 @@
-"""What a page is made of: prose, tables, pictures, badges.  All text is escaped.
+"""The parts of a page: prose, tables, pictures, badges.  All text is escaped.
 
-Each of these parts also says itself as Markdown, so that a text and a page have one description.
+Each part can also be Markdown, so that a text and a page have one description.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from minidl.pages.markdown import code, inline, markdown_table, plain
 
 
 class Part(Protocol):
-    """Anything that can stand on a page."""
+    """Anything that can be on a page."""
 
     def html(self) -> str:
         """Its HTML, in which every text from outside is escaped."""
@@ -26,20 +26,20 @@ class Part(Protocol):
 
 
 class Told(Part, Protocol):
-    """A part that a text can hold as well."""
+    """A part that can also be in a text."""
 
     def markdown(self) -> str:
-        """The same as Markdown; empty where it has nothing to say there."""
+        """The same as Markdown; empty if it has nothing to say there."""
         ...
 
 
 def markup(content: str | Part) -> str:
-    """The HTML of a part; of a text of ours, with its bold words, code and links."""
+    """The HTML of a part, or of our own text, with its bold words, code and links."""
     return inline(content) if isinstance(content, str) else content.html()
 
 
 def told(content: str | Told) -> str:
-    """The Markdown of a part; of a text of ours the text."""
+    """The Markdown of a part; our own text unchanged."""
     return content if isinstance(content, str) else content.markdown()
 
 
@@ -67,7 +67,7 @@ def json_block(data: Any) -> str:
 
 @dataclass(frozen=True)
 class Typed:
-    """What somebody typed, or a machine says of itself: shown as it is, never taken for markup."""
+    """What somebody typed, or a machine reports: shown literally, never interpreted as markup."""
 
     text: str
     is_code: bool = False
@@ -95,7 +95,7 @@ class Prose:
 
 @dataclass(frozen=True)
 class Points:
-    """A list of points, each with the words that sum it up and the rest: ``(head, text)``."""
+    """A list of points, each with a summary and the rest: ``(head, text)``."""
 
     points: Sequence[tuple[str, str]]
 
@@ -153,7 +153,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Picture:
-    """A PNG inside the page; in a text a link to its file ``figures/name.png`` beside it."""
+    """A PNG inside the page; in Markdown, a link to its file ``figures/name.png``."""
 
     png: bytes
     alternative: str  # what it shows, for those who cannot see it

@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure that a notebook shows by itself, once, and that :meth:`save` writes."""
+    """A figure that a notebook displays by itself, once, and that :meth:`save` writes."""
 
     figure: Figure  # matplotlib's, to be changed at will
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write it to ``path``, whole or not at all; the suffix is the format (png, svg, pdf)."""
+        """Write it to ``path``, completely or not at all, in the format of the suffix (png, svg, pdf)."""
         from matplotlib.backend_bases import FigureCanvasBase
 
         kind = os.path.splitext(path)[1].removeprefix(".").lower()

@@ -1,1 +1,1 @@
-"""Files whole or not at all: weights, sealed records, and reading what is not trusted."""
+"""Files written completely or not at all: weights, sealed records; reading untrusted files."""

@@ -1,4 +1,4 @@
-"""Files that are whole or not there; reading plain files, and no more than there is room for."""
+"""Files that are complete or absent; reading only regular files, up to a limit."""
 
 from __future__ import annotations
 
@@ -14,33 +14,33 @@ from typing import IO, Any
 
 BLOCK = 1 << 20  # bytes read at a time
 
-# What whole_file writes beside a file that is to become "name": nobody else calls a file so.
+# The temporary name under which whole_file writes a file: nothing else has such a name.
 PART = re.compile(r"\.(?P<name>.+)\.minidl-\d+-\d+\.part", re.DOTALL)
 
 
 class NotAPlainFile(OSError):
-    """A folder, a pipe, a device or a socket lies where a file is to be read or written."""
+    """There is a folder, a pipe, a device or a socket where a file should be read or written."""
 
 
 def open_to_read(path: str | os.PathLike[str]) -> IO[bytes]:
-    """The bytes of a plain file; whatever else lies there is refused at once.
+    """Open a regular file; anything else is refused at once.
 
-    A pipe would be waited for and a device may never end, so it is not asked what
-    lies at ``path`` but what was opened, without waiting.
+    A pipe would block and a device may never end, so the check is made on
+    what was opened, without blocking, not on what is at ``path``.
 
     Raises
     ------
     NotAPlainFile
         for a folder, a pipe, a device, a socket.
     OSError
-        if it cannot be read, FileNotFoundError where nothing is there.
+        if it cannot be read; FileNotFoundError if there is nothing.
     """
     ways = ("O_NONBLOCK", "O_NOCTTY", "O_BINARY", "O_CLOEXEC")  # as far as the system has them
     try:
         number = os.open(path, os.O_RDONLY | sum(getattr(os, way, 0) for way in ways))
     except OSError as error:
         if os.path.exists(path) and not os.path.isfile(path):
-            raise _not_plain(path, os.stat(path).st_mode) from error  # a socket, say
+            raise _not_plain(path, os.stat(path).st_mode) from error  # for example a socket
         raise
     try:
         mode = os.fstat(number).st_mode
@@ -59,7 +59,7 @@ def _not_plain(path: str | os.PathLike[str], mode: int) -> NotAPlainFile:
 
 
 def read_bytes(path: str | os.PathLike[str], largest: int) -> bytes:
-    """The whole of a plain file of at most ``largest`` bytes; a larger one is a ValueError."""
+    """The contents of a regular file of at most ``largest`` bytes; a larger one is a ValueError."""
     with open_to_read(path) as file:
         contents = file.read(largest + 1)
     if len(contents) > largest:
@@ -75,7 +75,7 @@ def read_json(path: str | os.PathLike[str], what: str, largest: int) -> dict[str
     ValueError
         if it holds something else: ``what`` says what was expected.
     OSError
-        as :func:`open_to_read` has it.
+        as in :func:`open_to_read`.
     """
     try:
         found = json.loads(read_bytes(path, largest).decode("utf-8"))
@@ -87,12 +87,12 @@ def read_json(path: str | os.PathLike[str], what: str, largest: int) -> dict[str
 
 
 def own_folder(path: Path) -> Path:
-    """``path``, made where it is not there; a link in its place would lead out of its folder.
+    """``path``, created if it does not exist; a link would lead out of its folder.
 
     Raises
     ------
     NotADirectoryError
-        if something else lies there.
+        if there is something else.
     """
     if path.is_symlink() or (path.exists() and not path.is_dir()):
         got = "a symbolic link" if path.is_symlink() else "a file"
@@ -102,23 +102,23 @@ def own_folder(path: Path) -> Path:
 
 
 def expect_no_folder(path: Path) -> None:
-    """Raise ``NotAPlainFile`` where a folder lies in the place of a file that is to be written."""
+    """Raise ``NotAPlainFile`` if there is a folder where a file should be written."""
     if path.is_dir() and not path.is_symlink():  # a link is replaced
         raise NotAPlainFile(f"{path}: expected a place for a file, got a folder; move it away")
 
 
 @contextmanager
 def whole_file(path: str | os.PathLike[str], mode: str = "w") -> Iterator[IO[Any]]:
-    """A file to write that takes its place at ``path`` only once it is complete.
+    """A file to write that appears at ``path`` only once it is complete.
 
-    It is written beside ``path``, flushed to the disk and renamed; after an
-    error nothing is left, and a former file at ``path`` is untouched.  ``mode``
+    It is written under a temporary name, flushed to the disk and renamed; after an
+    error nothing is left behind, and an existing file at ``path`` is unchanged.  ``mode``
     is ``"w"`` (UTF-8 text) or ``"wb"``.
 
     Raises
     ------
     FileNotFoundError, NotAPlainFile
-        if there is no folder for it, or a folder in its place.
+        if its folder does not exist, or there is a folder in its place.
     """
     path = Path(path)
     if not path.parent.is_dir():
@@ -140,7 +140,7 @@ def whole_file(path: str | os.PathLike[str], mode: str = "w") -> Iterator[IO[Any
 
 
 def _flush_folder(path: Path) -> None:
-    """Make a renaming in the folder last through a loss of power, where the system can."""
+    """Make a renaming in the folder survive a power cut, if the system can."""
     if os.name == "posix":
         folder = os.open(path, os.O_RDONLY)
         try:
@@ -150,17 +150,17 @@ def _flush_folder(path: Path) -> None:
 
 
 def try_lock(path: Path) -> Any:
-    """The lock on the file ``path``, held as long as what is returned; None if another has it.
+    """The lock on the file ``path``, held as long as the returned object; None if another has it.
 
-    It is the system's, and ends with its process, however that ends; the file stays and
-    means nothing.
+    It is an operating-system lock, and ends with its process, however that ends; the file stays
+    and has no meaning.
 
     Raises
     ------
     FileNotFoundError
-        if the file cannot be made.
+        if the file cannot be created.
     NotAPlainFile
-        where something else than a plain file lies there, a link to one included.
+        if there is anything but a regular file, including a link to one.
     """
     from filelock import FileLock, Timeout
 
@@ -178,14 +178,14 @@ def try_lock(path: Path) -> Any:
 
 
 def is_part(name: str) -> bool:
-    """Whether a file of that name is one that :func:`whole_file` has not finished."""
+    """Whether this is the name of a file that :func:`whole_file` has not finished."""
     return PART.fullmatch(name) is not None
 
 
 def remove_parts(folder: Path, name: str | None = None) -> None:
-    """Remove what :func:`whole_file` left in ``folder`` in processes that were killed.
+    """Remove what :func:`whole_file` left in ``folder`` when processes were killed.
 
-    Only for who knows that nobody is writing there, or nobody the file ``name``.
+    Call this only if nothing else is writing there or, with ``name``, writing that file.
     """
     for path in folder.iterdir():
         part = PART.fullmatch(path.name)

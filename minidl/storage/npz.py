@@ -1,13 +1,13 @@
 """Reading an ``.npz`` file without trusting it: arrays by name, each of the size that it may have.
 
-``np.load`` makes room for whatever a header claims, and inflates what is compressed.  Here nothing
-in the file says how much is read: the caller does.  A member is read by ``numpy.lib.format`` once
-it is stored uncompressed, begins with the header that ``np.save`` writes for the array that is
-expected, byte for byte, and has the size of that array; all its bytes are under the zip's CRC-32.
+``np.load`` allocates whatever a header claims, and inflates what is compressed.  Here the caller,
+not the file, says how much is read.  A member is read by ``numpy.lib.format`` only if
+it is stored uncompressed, begins with exactly the header that ``np.save`` writes for the expected
+array, and has the size of that array; the zip's CRC-32 covers all its bytes.
 
 ``read_array_header_1_0`` is not used to compare: it evaluates the text of the header and hands
-parts of it to ``np.dtype``, which evaluates them as well, so bytes that are no header may end in a
-``SyntaxError``, a ``MemoryError`` or a warning.  And ``zipfile`` makes room for whatever size of
+parts of it to ``np.dtype``, which evaluates them as well, so bytes that are not a header may cause
+a ``SyntaxError``, a ``MemoryError`` or a warning.  And ``zipfile`` allocates whatever size of
 its directory the file claims, hence ``_Bounded``.
 """
 
@@ -38,13 +38,13 @@ class NpzReader:
     Raises
     ------
     NpzError
-        if it is not a zip archive, or a name comes twice.
+        if it is not a zip archive, or a name occurs twice.
     OSError
         if the file cannot be read.
     """
 
     def __init__(self, file: IO[bytes]) -> None:
-        if file.read(4) != b"PK\3\4":  # zipfile would take one that begins with something else
+        if file.read(4) != b"PK\3\4":  # zipfile would accept one that begins with something else
             raise NpzError("damaged, or not a file that np.savez wrote (no zip archive)")
         with _as_npz_error():
             self._zip = zipfile.ZipFile(_Bounded(file))
@@ -55,11 +55,11 @@ class NpzReader:
             raise NpzError("expected each array once, got one of them twice")
 
     def floats(self, name: str, shape: tuple[int, ...]) -> np.ndarray:
-        """The array ``name``, which must be of ``shape`` and of float32 or float64."""
+        """The array ``name``, which must have ``shape`` and be float32 or float64."""
         return self._array(name, shape, FLOATS, "float32 or float64")
 
     def array(self, name: str, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-        """The array ``name``, which must be of ``shape`` and of this type, in any byte order."""
+        """The array ``name``, which must have ``shape`` and this type, in any byte order."""
         orders = dtype.newbyteorder("<").str, dtype.newbyteorder(">").str
         return self._array(name, shape, orders, str(dtype))
 
@@ -93,12 +93,12 @@ class NpzReader:
             raise NpzError(f"expected an array {name} in it, found none")
         info = self._members[name]
         if info.compress_type != zipfile.ZIP_STORED or info.compress_size != info.file_size:
-            raise NpzError(f"expected {name} stored as it is, got it compressed")
+            raise NpzError(f"expected {name} stored uncompressed, got it compressed")
         return info
 
     @contextmanager
     def _open(self, name: str) -> Iterator[IO[bytes]]:
-        """The member as a file; with the last of its bytes zipfile compares the CRC."""
+        """The member as a file; zipfile compares the CRC at its last byte."""
         with _as_npz_error(), self._zip.open(self._member(name)) as file:
             yield file
 

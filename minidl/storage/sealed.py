@@ -1,7 +1,7 @@
-"""Files with a checksum, whose contents are of known types: read whole and as written, or refused.
+"""Files with a checksum and contents of known types: read exactly as written, or refused.
 
 A file is a line that says what it is, the SHA-256 of the rest, and the value in
-MessagePack.  Reading checks all of it before a value is made, and makes nothing but
+MessagePack.  Reading checks all of it before a value is created, and creates only
 numbers, text, arrays, and the dataclasses that the caller names: a file cannot run code.
 """
 
@@ -27,21 +27,21 @@ HEAD = MAGIC + b"%d\n" % VERSION
 DIGEST = hashlib.sha256().digest_size  # bytes
 LIMIT = 1 << 30  # bytes: no file of minidl is larger
 AXES = 16  # no array of minidl has more
-# By name: np.dtype would evaluate text that is no name.
+# By name: np.dtype would evaluate text that is not a name.
 DTYPES = {f"{order}{kind}{size}" for order in "<>" for kind in "iuf" for size in (2, 4, 8)}
 DTYPES |= {"|b1", "|i1", "|u1"}
 
-# msgspec 0.22 learns a type at its first use, and crashes where two threads do so at once.
+# msgspec 0.22 analyses a type at its first use, and crashes if two threads do so at once.
 _decoding = threading.Lock()
 MAP, SEQUENCE, BINARY = b"\xdf", b"\xdd", b"\xc6"  # of MessagePack, each before a length of 4 bytes
 
 
 class DamagedFile(ValueError):
-    """A sealed file that is not what was written."""
+    """A sealed file is not what was written."""
 
 
 def write_sealed(path: str | os.PathLike[str], value: Any) -> None:
-    """Write ``value``, whole or not at all: numbers, text, lists, dicts, arrays, dataclasses."""
+    """Write numbers, text, lists, dicts, arrays and dataclasses, completely or not at all."""
     digest = hashlib.sha256()
     with whole_file(path, "wb") as file:
         file.write(HEAD + bytes(DIGEST))
@@ -60,8 +60,8 @@ def read_sealed(path: str | os.PathLike[str], kind: Any, limit: int = LIMIT) -> 
     FileNotFoundError
         if there is no such file.
     DamagedFile
-        for what is no plain file, for a file of more than ``limit`` bytes, of another format
-        or version, with another checksum than it says, or whose value is not of that type.
+        if it is not a regular file, has more than ``limit`` bytes, another format
+        or version, or a wrong checksum, or if its value is not of that type.
     """
     path = Path(path)
     try:
@@ -98,7 +98,7 @@ def encoded(value: Any) -> bytes:
 
 
 def _pieces(value: Any) -> Iterator[bytes | memoryview]:
-    """``value`` in MessagePack, piece by piece: arrays as they lie in memory, without a copy."""
+    """``value`` in MessagePack, piece by piece: arrays straight from memory, without a copy."""
     if is_dataclass(value):
         value = {field.name: getattr(value, field.name) for field in fields(value)}
     elif is_array(value):

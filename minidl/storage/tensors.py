@@ -17,7 +17,7 @@ TYPES: dict[str, np.dtype] = {"F32": np.dtype("float32"), "F64": np.dtype("float
 
 
 def save(path: str | os.PathLike[str], arrays: Mapping[str, np.ndarray]) -> None:
-    """Write the arrays to ``path``, whole or not at all."""
+    """Write the arrays to ``path``, completely or not at all."""
     contents = _safetensors().numpy.save({n: np.asarray(a, order="C") for n, a in arrays.items()})
     with whole_file(path, "wb") as file:
         file.write(contents)
@@ -29,7 +29,7 @@ def load(
     dtype: np.dtype,
     ignored: Collection[str] = (),
 ) -> dict[str, np.ndarray]:
-    """The arrays of those names and shapes, of a type that ``dtype`` holds to the bit.
+    """The arrays with these names and shapes, and a type that ``dtype`` can hold to the bit.
 
     Names in ``ignored`` may be in the file; they are not read.
 
@@ -38,7 +38,7 @@ def load(
     OSError
         if there is no such file (FileNotFoundError), or it cannot be read.
     WeightsError
-        if it is no plain file or no safetensors file, is damaged, or has other names,
+        if it is not a regular file or not a safetensors file, is damaged, or has other names,
         shapes or types.
     ImportError
         if the package safetensors is not installed.
@@ -86,7 +86,7 @@ def _first(names: set[str]) -> str:
 
 
 def _check(name: str, found: Any, shape: tuple[int, ...], dtype: np.dtype) -> None:
-    """Raise unless the array, of which the header alone has been read, is what is expected."""
+    """Raise unless the array is as expected; only its header has been read."""
     kind, theirs = found.get_dtype(), tuple(found.get_shape())
     if theirs != shape:
         raise WeightsError(f"expected {name} of shape {shape}, got {theirs}")

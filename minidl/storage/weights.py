@@ -1,6 +1,6 @@
-"""The weights of a network in one file: an array for each parameter, and what they are of.
+"""The weights of a network in one file: one array per parameter, and a manifest of the layers.
 
-Layers come in as a list, those inside of others before the one around them; each has a
+Layers are passed as a list, inner ones before the outer one; each has a
 ``name``, ``parameters()``, ``state()`` and their shapes.
 """
 
@@ -24,11 +24,11 @@ MANIFEST = 1_000_000  # characters at most; a layer takes about a hundred
 
 
 class WeightsError(ValueError):
-    """A weights file that cannot be read or does not fit the network."""
+    """A weights file cannot be read or does not match the network."""
 
 
 def save(path: str | os.PathLike[str], layers: Sequence[Any]) -> None:
-    """Write parameters and state to ``path``, whole or not at all."""
+    """Write parameters and state to ``path``, completely or not at all."""
     arrays: dict[str, Any] = {name: to_numpy(value) for name, value in _saved(layers)}
     manifest = {"format": FORMAT, "version": FORMAT_VERSION, "layers": _manifest(layers)}
     arrays["manifest"] = np.array(json.dumps(manifest))
@@ -37,12 +37,12 @@ def save(path: str | os.PathLike[str], layers: Sequence[Any]) -> None:
 
 
 def load(path: str | os.PathLike[str], layers: Sequence[Any]) -> list[tuple[Array, np.ndarray]]:
-    """Each array of the layers with the values that the file has for it; nothing is changed.
+    """Each array of the layers, with its values from the file; nothing is changed.
 
     Raises
     ------
     OSError, WeightsError
-        as :meth:`minidl.Network.load` does.
+        as in :meth:`minidl.Network.load`.
     """
     path = Path(path)
     try:
@@ -83,7 +83,7 @@ def _shapes(layer: Any) -> dict[str, tuple[int, ...]]:
 
 
 def _read(file: NpzReader, layers: Sequence[Any]) -> list[np.ndarray]:
-    """Everything that is saved, of the right shapes, if the file is of these layers."""
+    """Everything that is saved, with the right shapes, if the file belongs to these layers."""
     _check_manifest(_json(file.text("manifest", MANIFEST)), _manifest(layers))
     shapes = {name: value.shape for name, value in _saved(layers)}
     if surplus := file.names - {"manifest", *shapes}:

@@ -1,4 +1,4 @@
-"""What every published comparison shares: options, seeds, runs that resume, claims, the report.
+"""What every published comparison shares: options, seeds, resumable runs, claims, the report.
 
 A study is a :class:`TrainedStudy` (or a :class:`Study`) that declares what is its own; the folders
 in ``experiments/studies`` are examples.

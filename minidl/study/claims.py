@@ -33,7 +33,7 @@ R = TypeVar("R")  # what a run is, as far as the claims are about it
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a criterion finds in a run: the figures for the reader, the numbers for the verdict."""
+    """What a criterion finds in a run: figures for the reader, numbers for the verdict."""
 
     said: str
     numbers: Mapping[str, Estimate]  # by what they are; above 0 where the claim is right
@@ -51,7 +51,7 @@ Criterion = Callable[[R], Judged]
 
 @dataclass(frozen=True)
 class Statement(Generic[R]):
-    """What a study says, and how it is judged."""
+    """A statement of a study, and how it is judged."""
 
     claim: str
     criterion: str  # in words
@@ -71,7 +71,7 @@ class Claim:
 
     @property
     def holds(self) -> bool | None:
-        """None where it is not decided, or cannot be judged."""
+        """None if it is not decided, or cannot be judged."""
         return {HOLDS: True, FAILS: False}.get(self.verdict)
 
     def as_dict(self) -> dict[str, Any]:
@@ -133,12 +133,12 @@ def count(claims: Sequence[Mapping[str, Any]]) -> str:
 
 
 def published_title(epochs: int, theirs: int) -> str:
-    """``published``, and after which epoch, where a run is not as long as the study's."""
+    """``published``, and after which epoch, if a run is shorter than the study's."""
     return "published" if epochs == theirs else f"published, epoch {min(epochs, theirs)}"
 
 
 def made(claims: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """The claims of a summary that the study made, without what we ask beyond it."""
+    """The claims of a summary that the study made, without our own questions."""
     return [claim for claim in claims if not claim["claim"].startswith(BEYOND)]
 
 
@@ -166,7 +166,7 @@ def measured(ours: Sequence[Evidence]) -> str:
 
 
 def _shown(ours: Sequence[Evidence]) -> str:
-    """The number that the verdict hangs on, with its interval; nothing where there is no chance."""
+    """The number that the verdict depends on, with its interval; nothing if there is no chance."""
     first = ours[0]
     numbers = {name: number for name, number in _over_seeds(ours).items() if number.error != 0}
     if not numbers:

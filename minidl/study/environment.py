@@ -1,4 +1,4 @@
-"""The machine and the software that a run was made with."""
+"""The machine and the software of a run."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PACKAGES = ("numpy", "scipy", "matplotlib", "cupy-cuda12x", "cupy-cuda13x")
 
 
 def versions() -> dict[str, str]:
-    """Python, minidl and the packages that are installed, with their versions."""
+    """Python, minidl and the installed packages, with their versions."""
     found = {"python": platform.python_version(), "minidl": __version__}  # installed or not
     for package in PACKAGES:
         try:
@@ -30,7 +30,7 @@ def versions() -> dict[str, str]:
 
 
 def hardware() -> dict[str, Any]:
-    """Processor, how many of it this process may use, memory in GiB, and the BLAS at work."""
+    """The processor, how many this process may use, memory in GiB, and the BLAS in use."""
     from threadpoolctl import threadpool_info
 
     blas = [
@@ -48,7 +48,7 @@ def hardware() -> dict[str, Any]:
 
 
 def peak_memory_mb() -> float | None:
-    """The most memory this process has held so far, in 10⁶ bytes; None where unknown."""
+    """The peak memory of this process so far, in 10⁶ bytes; None if unknown."""
     if sys.platform == "win32":
         return None
     status = Path("/proc/self/status")

@@ -1,4 +1,4 @@
-"""Numbers of a run with what chance may do to them: the intervals that verdicts are given by."""
+"""Numbers of a run with their uncertainty: the intervals on which verdicts are based."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def _welch(a: Estimate, b: Estimate) -> float:
 
 
 def exactly(holds: bool) -> Estimate:
-    """What is no matter of chance: 1 where it is so, −1 where it is not."""
+    """A fact that does not depend on chance: 1 if it is true, −1 if it is not."""
     return Estimate(1.0 if holds else -1.0, 0.0)
 
 

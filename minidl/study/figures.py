@@ -24,7 +24,7 @@ SHAPES = dict(zip(MARKERS, "os^D*P2", strict=True))  # as matplotlib calls them
 
 
 def colour_of(name: str) -> str:
-    """The colour of an activation function; black for one without a colour of its own."""
+    """The colour of an activation function; black for one without its own colour."""
     return ink(function_colour(name))
 
 

@@ -1,4 +1,4 @@
-"""The figures of training runs as data, for ``summary.json`` and ``epochs.csv``."""
+"""The histories of training runs as data, for ``summary.json`` and ``epochs.csv``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from minidl.study.recording import History
 
 
 def by_epoch(history: History) -> dict[str, list[float]]:
-    """A list over the epochs for each figure of a training run."""
+    """One list over the epochs per quantity of a training run."""
     return {
         "train_accuracy": history.train_accuracy,
         "train_loss": history.train_loss,

@@ -11,7 +11,7 @@ from minidl.backend import PRECISIONS
 
 
 class Help(argparse.ArgumentDefaultsHelpFormatter):
-    """Says the default of an option that takes a value and has one, as it is typed."""
+    """Shows the default of an option that takes a value and has one, as it would be typed."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
         if action.default is None or action.nargs == 0:
@@ -22,7 +22,7 @@ class Help(argparse.ArgumentDefaultsHelpFormatter):
 
 
 def whole(text: str) -> int:
-    """An integer from 1."""
+    """An integer of at least 1."""
     try:
         number = int(text)
     except ValueError:
@@ -33,7 +33,7 @@ def whole(text: str) -> int:
 
 
 def from_zero(text: str) -> int:
-    """An integer from 0; seeds are parts of file names, which must not become too long."""
+    """A non-negative integer; seeds are parts of file names, which must not become too long."""
     if text.isdecimal() and len(text) <= 18:
         return int(text)
     raise argparse.ArgumentTypeError(f"expected 0 or more, got {printable(text)}; up to 18 digits")
@@ -51,7 +51,7 @@ def new_parser(description: str) -> argparse.ArgumentParser:
 
 
 def add_seeds(add: Any, seeds: int | None) -> None:
-    """``--seed``, and ``--seeds`` where a run has several."""
+    """``--seed``, and ``--seeds`` if a run has several."""
     first = "of weights and batches" + ("" if seeds is None else "; the first of several")
     add("--seed", type=from_zero, default=0, help=first)
     if seeds is not None:

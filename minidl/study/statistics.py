@@ -114,7 +114,7 @@ def trend(series: ArrayLike) -> Trend | None:
 
 
 def _series(owner: str, name: str, values: ArrayLike) -> np.ndarray:
-    """``values`` as float64 (n,); raises ``ValueError`` for what is no row of numbers."""
+    """``values`` as float64 (n,); raises ``ValueError`` unless it is a row of numbers."""
     try:
         found = np.asarray(values, float)
     except (TypeError, ValueError):

@@ -12,7 +12,7 @@ from minidl.pages.markdown import expect_columns
 
 
 def figure(value: float | None, digits: int = 4) -> str:
-    """A number for a reader: ``0.4712``, ``1.5e-07``, or an en dash where there is none."""
+    """A number for a reader: ``0.4712``, ``1.5e-07``, or an en dash if there is none."""
     if value is None or math.isnan(value):
         return "–"
     if value != 0 and (abs(value) < 10 ** (1 - digits) or abs(value) >= 10**6):

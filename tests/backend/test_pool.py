@@ -190,7 +190,7 @@ def test_several_threads_may_be_the_first():
 
 
 def test_a_thread_that_numba_masks_still_gets_its_product():
-    """Jobs of a product wait for each other; on one thread they would wait for ever."""
+    """Jobs of a product wait for each other; on one thread they would wait forever."""
     import numba
 
     A = RNG.standard_normal((400, 400))

@@ -97,7 +97,7 @@ def test_plain_python_is_refused(tmp_path):
     assert done.returncode == 1
     expected = (
         "RanksError: mpiexec has started 2 processes without -m mpi4py, so that the others would "
-        "wait for ever for one that fails; start them with: mpiexec -n 2 python -m mpi4py "
+        "wait forever for one that fails; start them with: mpiexec -n 2 python -m mpi4py "
         "failing_rank.py"
     )
     assert expected in done.stderr

@@ -313,7 +313,7 @@ def test_each_report_answers_with_yes_or_no_and_names_the_published_work(folder)
 
 @pytest.mark.parametrize("name", ["cifar100", "cifar100_five_seeds", "cifar10_cnn"])
 def test_the_verdicts_in_the_docs_are_those_of_their_figures(name):
-    """Judged anew on the numbers of the summary, each claim comes to what stands in it."""
+    """Judged again from the numbers of the summary, each claim gets the verdict recorded there."""
     folder = RESULTS / name
     summary = read_summary(folder)
     claims = importlib.import_module(f"studies.{study_of(folder)}.claims")

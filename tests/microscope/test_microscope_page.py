@@ -25,7 +25,7 @@ from minidl.microscope.run import NetworkLooks, looks_of
 
 
 def data_of(part: LooksPart):
-    """What stands in the JSON of the page."""
+    """The contents of the JSON of the page."""
     text = re.search(r'<script type="application/json">(.*?)</script>', part.html(), re.DOTALL)[1]
     return json.loads(text)
 

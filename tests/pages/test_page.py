@@ -1,4 +1,4 @@
-"""The text of a page: whole in itself, and safe whatever stands in it."""
+"""The text of a page: self-contained, and safe whatever it contains."""
 
 import html.parser
 import json

@@ -80,7 +80,7 @@ BAD = {
     ),
     "compressed": (
         zipped(("a.npy", npy(VALUES)), compression=zipfile.ZIP_DEFLATED),
-        "expected a stored as it is, got it compressed",
+        "expected a stored uncompressed, got it compressed",
     ),
     "an unknown method": (claims("method", 97), "got it compressed"),
     "encrypted": (claims("flags", 1), "is encrypted"),
