@@ -22,7 +22,7 @@ class Picture:
     figure: Figure  # matplotlib's, to be changed at will
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write it to ``path``, completely or not at all, in the format of the suffix (png, svg, pdf)."""
+        """Write it to ``path``, completely or not at all, as png, svg or pdf by its suffix."""
         from matplotlib.backend_bases import FigureCanvasBase
 
         kind = os.path.splitext(path)[1].removeprefix(".").lower()
