@@ -44,7 +44,7 @@ def names_of(network: Network, sizes: BertSizes) -> list[str]:
 
 
 def floor_seconds(sizes: BertSizes, tokens: int, parameters: int, threads: int) -> float:
-    """Of a step of so many tokens."""
+    """The floor of a step with this many tokens."""
     D, F = sizes.features, sizes.hidden
     maps = [(D, D, 4), (D, F, 1), (F, D, 1)]  # n_in, n_out, how many in a block
     products = sum(

@@ -113,7 +113,7 @@ def table(result: dict[str, Any]) -> str:
 
 
 def add_options(add: Any, rounds: int, steps: int) -> None:
-    """What all comparisons of image networks are asked."""
+    """The options of all comparisons of image networks."""
     add("--batch-size", type=int, default=64)
     add("--rounds", type=int, default=rounds, help="counted rounds, each peer once in each")
     add("--steps", type=int, default=steps, help="in one round")
@@ -123,7 +123,7 @@ def add_options(add: Any, rounds: int, steps: int) -> None:
 
 
 def begin(chosen: argparse.Namespace, images: int) -> tuple[RunFolder, str, Any, Any]:
-    """The folder for the results, and the data with their title, which is said with the machine."""
+    """The folder for the results, and the data with their title, reported with the machine."""
     folder = RunFolder(chosen.output_dir, "benchmark")
     data = standin.generate(train=images, test=1)
     print(

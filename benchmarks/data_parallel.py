@@ -56,7 +56,7 @@ RANKS = [2**i for i in range(11)]
 
 
 def answer(case: Case, problems: list[Path], interpreter: str) -> Any:
-    """What rank 0 of the peer says."""
+    """The answer of rank 0 of the peer."""
     limits = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(case.threads))
     path = os.pathsep.join([str(HERE.parent), os.environ.get("PYTHONPATH", "")])
     environment = {**os.environ, **limits, "PYTHONPATH": path}
@@ -95,19 +95,19 @@ def check(found: dict[str, list[dict[str, Any]]]) -> None:
 
 
 def fit(times: dict[str, float]) -> tuple[float, float]:
-    """α and β of t = 2 α + β n on two ranks, where each share of an error counts the same."""
+    """α and β of t = 2 α + β n on two ranks, fitted to relative errors."""
     n, t = np.array([[int(size), seconds] for size, seconds in times.items()]).T
     (a, beta), *_ = np.linalg.lstsq(np.stack([1 / t, n / t], axis=1), np.ones(len(t)), rcond=None)
     return float(a / 2), float(beta)
 
 
 def sum_over(ranks: int, size: int, alpha: float, beta: float) -> float:
-    """Seconds of a sum of ``size`` bytes: halves are scattered, added up and gathered again."""
+    """Seconds of a sum of ``size`` bytes: halves are scattered, added up and gathered."""
     return 2 * math.log2(ranks) * alpha + 2 * (ranks - 1) / ranks * size * beta
 
 
 def predicted(alone: dict[int, float], alpha: float, beta: float) -> list[dict[str, float]]:
-    """Efficiency by the number of ranks, with 256 examples each, and with 1,024 in all."""
+    """Efficiency by the number of ranks, with 256 examples each, and with 1,024 in total."""
     slope, start = np.polyfit(list(alone), list(alone.values()), 1)
     rows = []
     for ranks in RANKS:

@@ -84,7 +84,7 @@ def compare(
 
 
 def measure(batch_size: int, chosen: argparse.Namespace) -> Floor:
-    """The floor of this batch size on the device, here and now."""
+    """The floor of this batch size on this device, measured now."""
     if chosen.device == "cuda":
         from gpu_floor import measure_gpu_floor
 
@@ -117,7 +117,7 @@ def table(result: dict[str, Any]) -> str:
 
 
 def chart(results: list[dict[str, Any]], note: str) -> Any:
-    """A bar for each peer, a panel for each batch size and activation."""
+    """One bar per peer, one panel per batch size and activation."""
     from matplotlib.figure import Figure
 
     figure: Figure = Figure(figsize=(11, 3 * ((len(results) + 1) // 2)), dpi=130)

@@ -1,4 +1,4 @@
-"""The floor under a training step: flops and bytes counted, rates measured here and now.
+"""The floor under a training step: flops and bytes counted, rates measured in the same run.
 
 A dense layer n_in → n_out needs three matrix products for a batch of N, each
 2 N n_in n_out flops: z = x W, dW = xᵀ dz, dx = dz Wᵀ. The first layer needs no dx.
@@ -28,7 +28,7 @@ OPTIMIZER_BYTES = 7 * 4  # per parameter
 
 @dataclass(frozen=True)
 class Floor:
-    """The least time of one step, in seconds, and what it is made of."""
+    """The minimum time of one step, in seconds, and its parts."""
 
     flops: int
     gemm_seconds: float
@@ -82,7 +82,7 @@ def measure_floor(sizes: Sequence[int], N: int, threads: int, rounds: int = 15) 
 
 
 def floor_of(shapes: list[tuple[int, int, int]], P: int, threads: int, rounds: int = 15) -> Floor:
-    """Time every product by itself, operands laid out as well as can be, and the bandwidth."""
+    """Time every product by itself, in its best layout, and the bandwidth."""
     seconds = {shape: gemm_seconds(*shape, rounds) for shape in set(shapes)}
     return Floor(
         flops=sum(2 * m * k * n for m, k, n in shapes),
@@ -132,7 +132,7 @@ def bandwidth(P: int, threads: int, rounds: int) -> float:
 
 
 def check_close(what: str, got: np.ndarray, expected: Any) -> None:
-    """Raise unless what was timed was also done, up to the rounding of float32."""
+    """Raise unless the timed work was really done, up to the rounding of float32."""
     if not np.allclose(got, expected, rtol=1e-4, atol=0):
         raise RuntimeError(f"{what} was timed, but not computed")
 

@@ -1,4 +1,4 @@
-"""Everything that was never run on a GPU, in one command and under ten minutes.
+"""Everything that has never run on a GPU, in one command and under ten minutes.
 
     python benchmarks/gpu_check.py [--data-dir DIR] [--interpreter PYTHON ...]
 
@@ -35,7 +35,7 @@ SECONDS = 115  # for one part at most: five of them
 
 
 def run(folder: RunFolder, name: str, command: list[str]) -> dict[str, Any]:
-    """Run a command from the root of the repository and keep what it printed."""
+    """Run a command from the root of the repository and keep its output."""
     start = time.perf_counter()
     try:
         done = subprocess.run(
@@ -51,7 +51,7 @@ def run(folder: RunFolder, name: str, command: list[str]) -> dict[str, Any]:
 
 
 def agreement(device: Device) -> dict[str, float]:
-    """How far GPU and CPU are apart after one epoch in float32, relative, by figure."""
+    """The relative difference of GPU and CPU after one epoch in float32, by figure."""
     data = standin.generate(train=4096, test=1).train
     found = []
     for where in (Device("cpu", "compared"), device):

@@ -1,4 +1,4 @@
-"""The floor under a training step on a GPU: products, bytes and launches, measured here and now.
+"""The floor under a training step on a GPU: products, bytes and launches, measured in the same run.
 
 The products and the optimizer's traffic are those of floor.py. A replayed graph adds a gap to
 each launch, measured as the time of a launch that does nothing worth mentioning:

@@ -1,4 +1,4 @@
-"""Peers in processes of their own, and the problem that all of them are given."""
+"""Peers in separate processes, and the problem that all of them get."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from minidl import Dense, Network
 
 
 class Worker:
-    """A peer in its own process, whose optimizer must have counted each step that was asked for."""
+    """A peer in its own process, whose optimizer must have counted every requested step."""
 
     def __init__(self, name: str, interpreter: str, problem: Path, threads: int) -> None:
         self.name = name
@@ -57,7 +57,7 @@ class Worker:
         return answer["seconds"]
 
     def check_steps(self, answer: dict[str, Any]) -> None:
-        """Raise unless the optimizer has counted every step that was asked for, and no other."""
+        """Raise unless the optimizer has counted every requested step, and no other."""
         if answer["steps"] != self.steps:
             raise RuntimeError(
                 f"{self.name}: expected {self.steps} steps of the optimizer, got {answer['steps']}"
@@ -83,7 +83,7 @@ def write_problem(
     batch_size: int,
     kind: str = "plain",
 ) -> None:
-    """What a peer is to train, with the weights that all of them start from."""
+    """What a peer should train, with the initial weights of all peers."""
     weights = {f"weight{i}": value for i, (_, _, value, _) in enumerate(network.parameters())}
     np.savez(
         path,

@@ -47,7 +47,7 @@ def measure(name: str, chosen: argparse.Namespace, images: Any, labels: Any) -> 
 
 
 def memory_per_image(network: Network) -> tuple[float, float]:
-    """Bytes that one more image takes: of what forward keeps for backward, and at the peak."""
+    """Bytes per additional image: what forward keeps for backward, and the peak."""
     found, batches = [], (4, 8)
     for N in (2, *batches):  # the first one loads what is loaded once
         x = np.ones((N, *network.input_shape), network.dtype)
@@ -63,7 +63,7 @@ def memory_per_image(network: Network) -> tuple[float, float]:
 
 
 def text(result: dict[str, Any]) -> str:
-    """The table of the peers, and each one's share of the floor in its time."""
+    """The table of the peers, with the share of the floor in each one's time."""
     floor = result["floor_seconds"]
     shares = ", ".join(
         f"{name} {floor / np.median(seconds):.0%}" for name, seconds in result["seconds"].items()

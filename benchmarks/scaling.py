@@ -1,4 +1,4 @@
-"""How a training step grows: time and memory over width, depth, batch size and threads.
+"""How a training step scales: time and memory over width, depth, batch size and threads.
 
     python benchmarks/scaling.py [--interpreter PYTHON ...]
 

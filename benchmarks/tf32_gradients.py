@@ -34,7 +34,7 @@ def to_tf32(a: np.ndarray) -> np.ndarray:
 
 
 class Rounding(np.ndarray):
-    """An array on the CPU whose products are TF32's; what is computed from it is one, too."""
+    """An array on the CPU whose products are rounded like TF32, as are those of its results."""
 
     def __matmul__(self, other: Any) -> Any:
         return np.matmul(to_tf32(self), to_tf32(other)).view(Rounding)

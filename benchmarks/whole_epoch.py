@@ -1,4 +1,4 @@
-"""One epoch of ``experiments/cifar100.py`` as a whole process, beside the same epoch elsewhere.
+"""One epoch of ``experiments/cifar100.py`` as a whole process, next to the same epoch elsewhere.
 
     python benchmarks/whole_epoch.py --data-dir DIR [--interpreter PYTHON]
 
@@ -44,11 +44,11 @@ Work = Mapping[str, Mapping[str, float]]  # by activation: "steps" and mean "los
 
 
 class Failed(Exception):
-    """A process that ended with an error, which is the text."""
+    """A process ended with an error, whose text this is."""
 
 
 def measure(command: list[str]) -> tuple[Figures, str]:
-    """What the operating system says of the finished process, and the last line that it printed."""
+    """The system's resource usage of the finished process, and its last line of output."""
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         start = time.perf_counter()
         process = subprocess.Popen(command, stdout=out, stderr=err)
@@ -72,7 +72,7 @@ def _last_line(file: Any) -> str:
 
 
 def measure_experiment(*options: str) -> tuple[Figures, Work]:
-    """The experiment in a new folder, where there is no earlier run that it could resume."""
+    """The experiment in a new folder, without an earlier run that it could resume."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, str(EXPERIMENT), "--quiet", "--output-dir", folder, *options]
         figures, _ = measure(command)
@@ -80,7 +80,7 @@ def measure_experiment(*options: str) -> tuple[Figures, Work]:
 
 
 def work_in(folder: Path) -> Work:
-    """What the experiment says in its folder that it has trained, all of it in this start."""
+    """What the experiment trained according to its folder, all of it in this start."""
     summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
     if summary["done_before"]:
         raise Failed(f"{summary['done_before']} networks were trained by an earlier start")

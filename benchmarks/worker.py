@@ -1,4 +1,4 @@
-"""One peer in a process of its own.
+"""One peer in its own process.
 
     python worker.py NAME PROBLEM.npz
 

@@ -44,7 +44,7 @@ RNG = np.random.default_rng(0)
 TRAIN = Examples(RNG.integers(0, 256, (500, 48), dtype=np.uint8), RNG.integers(0, 10, 500))
 TEST = TRAIN.first(50)
 RUNS, EPOCHS, BATCH_SIZE = 2, 4, 50
-STEPS = RUNS * EPOCHS * len(TRAIN) // BATCH_SIZE  # of a run that nobody disturbs
+STEPS = RUNS * EPOCHS * len(TRAIN) // BATCH_SIZE  # of an undisturbed run
 LOST = (
     *("files half-written", "results that differ", "parts left behind", "runs that started over"),
     *("starts that failed", "other failures", "accepted", "not even the one before was used"),
@@ -72,14 +72,14 @@ def one_training(seed: int, steps: Path, weights: Path, checkpoint: Checkpoint) 
 
 
 def count_step(steps: Path) -> None:
-    """One byte more in that file, there even if the process is killed the next moment."""
+    """Append a byte to that file, which stays even if the process is killed the next moment."""
     file = os.open(steps, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     os.write(file, b".")
     os.close(file)
 
 
 def study(path: Path, steps: Path) -> None:
-    """What is killed: two training runs, and a file that says what came out."""
+    """What is killed: two training runs, and a file with the results."""
     folder = RunFolder(path, "fault_campaign")
     cells = Cells(path, {"epochs": EPOCHS}, every=1)
     tasks = {
@@ -115,7 +115,7 @@ def load_loops() -> None:
 
 
 def undisturbed(folder: Path) -> tuple[dict[str, bytes], float]:
-    """The outcome of a run that nobody disturbs, and how many seconds it takes."""
+    """The outcome of an undisturbed run, and how many seconds it takes."""
     # Here once, so that no child has to load what is loaded late (Numba takes half a second): a
     # process that is killed before its first checkpoint gets nowhere, however often it is started.
     study(folder / "loaded", folder / "loaded.steps")
@@ -132,7 +132,7 @@ def undisturbed(folder: Path) -> tuple[dict[str, bytes], float]:
 
 
 def outcome(path: Path) -> dict[str, bytes]:
-    """All that a run leaves that does not tell the time."""
+    """Everything that a run leaves, except for times."""
     return {
         name: (path / name).read_bytes()
         for name in ("result.json", "weights/seed0.npz", "weights/seed1.npz")
@@ -140,7 +140,7 @@ def outcome(path: Path) -> dict[str, bytes]:
 
 
 def damaged(path: Path) -> list[str]:
-    """Files that stand under their own names and are not whole."""
+    """Files with final names that are not complete."""
     found = []
     for file in path.rglob("*"):
         if not file.is_file() or file.suffix in (".part", "") or file.name == ".lock":
@@ -159,7 +159,7 @@ def damaged(path: Path) -> list[str]:
 
 
 def kill_campaign(kills: int, seed: int, folder: Path) -> Counter[str]:
-    """Kill and start again until ``kills`` processes were killed; what was seen, counted."""
+    """Kill and restart until ``kills`` processes have been killed; count what was seen."""
     rng = random.Random(seed)
     counted = Counter[str]()
     load_loops()
@@ -194,14 +194,14 @@ def kill_campaign(kills: int, seed: int, folder: Path) -> Counter[str]:
 
 
 def count_repeated(steps: Path, stops: int, counted: Counter[str]) -> None:
-    """The steps that were done again: after each stop, at most the last one of each training."""
+    """The steps that were repeated: after each stop, at most the last one of each training run."""
     again = steps.stat().st_size - STEPS
     counted["steps done again"] += again
     counted["runs that started over"] += not 0 <= again <= RUNS * stops
 
 
 def full_disk_campaign(rounds: int, seed: int, folder: Path) -> Counter[str]:
-    """Trainings on a file system that is full again and again, and grows a little each time."""
+    """Training runs on a file system that keeps filling up, and grows a little each time."""
     rng = random.Random(seed)
     counted = Counter[str]()
     expected, _ = undisturbed(folder)
@@ -234,7 +234,7 @@ def full_disk_campaign(rounds: int, seed: int, folder: Path) -> Counter[str]:
 
 
 def damage_campaign(folder: Path) -> Counter[str]:
-    """A checkpoint cut off at every length, and with every bit flipped: never accepted."""
+    """A checkpoint truncated at every length, and with every bit flipped: never accepted."""
     counted = Counter[str]()
     path = folder / "damage" / "a.checkpoint"
     path.parent.mkdir()
@@ -261,7 +261,7 @@ def damage_campaign(folder: Path) -> Counter[str]:
 
 
 def two_checkpoints(path: Path) -> None:
-    """Two checkpoints of a training run as small as can be."""
+    """Two checkpoints of the smallest possible training run."""
     network = Network([Dense(2, 2)], 2)
     examples = Examples(np.ones((4, 2), np.float32), np.zeros(4, np.int64))
     record(

@@ -1,4 +1,4 @@
-"""Kill downloads at random instants, as by ``kill -9``, and look what they leave.
+"""Kill downloads at random instants, as by ``kill -9``, and check what they leave behind.
 
     python campaigns/faults_download.py --kills 200
 
@@ -49,7 +49,7 @@ class _Handler(BaseHTTPRequestHandler):
                 time.sleep(0.008)
 
     def log_message(self, *args: object) -> None:
-        """Nothing for each request."""
+        """Log nothing."""
 
 
 @contextmanager
@@ -63,7 +63,7 @@ def _server() -> Iterator[str]:
 
 
 class _Download:
-    """A process that is about to download, and does so when told."""
+    """A process that is about to download, and does so on command."""
 
     def __init__(self, folder: Path, url: str) -> None:
         md5 = hashlib.md5(CONTENT).hexdigest()
@@ -81,18 +81,18 @@ class _Download:
         self.process.stdin.flush()
 
     def kill(self) -> int:
-        """Its status: 0 where it had come to its end before."""
+        """Its status: 0 if it had already finished."""
         self.process.kill()
         return self.end()
 
     def end(self) -> int:
-        """Its status, once it has come to its end."""
+        """Its status, once it has finished."""
         self.process.communicate(timeout=60)
         return self.process.returncode
 
 
 def campaign(kills: int, folder: Path, seed: int = 0) -> Counter[str]:
-    """Kill ``kills`` downloads into ``folder``; how many were where, and what went wrong.
+    """Kill ``kills`` downloads into ``folder``; count at which point, and what went wrong.
 
     ``killed before``, ``killed while writing``, ``killed after``: nothing, a part of the file, or
     all of it was there then; of the last, ``ended before the kill`` were not killed at all.

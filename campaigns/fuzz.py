@@ -1,4 +1,4 @@
-"""Fuzz the readers of minidl for a long time, guided by coverage, and count.
+"""Fuzz the readers of minidl for a long time, guided by coverage, and count the results.
 
     python campaigns/fuzz.py --runs 250000 --corpora kept --output fuzz.json
     python campaigns/fuzz.py --exhaustive
@@ -56,7 +56,7 @@ def fuzz(name: str, libfuzzer: list[str], tally_path: Path, folder: Path) -> Non
 
 
 def campaign(name: str, runs: int, seed: int, corpus: Path) -> dict[str, Any]:
-    """Feed one target ``runs`` inputs in a process of its own; what was counted."""
+    """Feed one target ``runs`` inputs in its own process; return the counts."""
     from fuzz_targets import TARGETS
 
     corpus.mkdir(parents=True)
@@ -83,7 +83,7 @@ def campaign(name: str, runs: int, seed: int, corpus: Path) -> dict[str, Any]:
         peak = re.search(r"peak_rss_mb:\s*(\d+)", done.stderr)
         executed = re.search(r"number_of_executed_units:\s*(\d+)", done.stderr)
         inputs = int(executed[1]) if executed else 0
-        # The reader counts by itself, and tells after every TOLD_EVERY inputs.
+        # The reader counts by itself, and reports after every TOLD_EVERY inputs.
         fed = inputs >= runs and sum(counted.values()) > inputs - TOLD_EVERY
         found = done.returncode != 0 or not fed
         if found:

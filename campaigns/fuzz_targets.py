@@ -1,4 +1,4 @@
-"""Every reader of minidl as a target for fuzzing: a valid file, the reader, what it may answer.
+"""Every reader of minidl as a fuzzing target: a valid file, the reader, its allowed answers.
 
 A target is fed with bytes. The first says how the rest is meant: as the file itself, or as a list
 of edits to the parts of a valid file, which is then put together with every checksum right, so
@@ -42,7 +42,7 @@ EDITS_AT_MOST = 16
 
 
 class WronglyAccepted(AssertionError):
-    """A reader took a file for something that it is not."""
+    """A reader mistook a file for something that it is not."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Target:
         return self.wrap(self.parts)
 
     def file(self, data: bytes) -> bytes:
-        """The file that ``data`` stands for."""
+        """The file that ``data`` encodes."""
         if data[:1] != b"\1":
             return data[1:]
         parts = [bytearray(part) for part in self.parts]
@@ -228,7 +228,7 @@ def _tar_gz(parts: Sequence[bytes]) -> bytes:
 
 
 def _extract(path: Path) -> dict[str, bytes]:
-    """Every file that unpacking left anywhere in the folder, besides the archive."""
+    """Every file that unpacking left anywhere in the folder, except the archive."""
     out = path.parent / "deep" / "out"
     shutil.rmtree(path.parent / "deep", ignore_errors=True)
     out.mkdir(parents=True)

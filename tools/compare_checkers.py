@@ -1,4 +1,4 @@
-"""The same backward passes, right and wrong, before three gradient checkers.
+"""The same backward passes, right and wrong, given to three gradient checkers.
 
     python tools/compare_checkers.py
 
@@ -27,7 +27,7 @@ FOUND = 1e-6  # of check_grad's length from here on
 
 
 class Case(NamedTuple):
-    """A function, what is said to be its backward pass, and whether that is right."""
+    """A function, its claimed backward pass, and whether that is right."""
 
     what: str
     right: bool
@@ -97,7 +97,7 @@ def relu_vjp(x, dy):
 
 
 class Adds:
-    """A gradient that is added to what is there, as frameworks do, and never set to zero."""
+    """A gradient that is accumulated, as in frameworks, and never set to zero."""
 
     def __init__(self) -> None:
         self.dx: Any = 0.0
@@ -140,7 +140,7 @@ def cases() -> list[Case]:
 
 
 def by_minidl(case: Case) -> tuple[bool, str]:
-    """Whether it passes, and the number that decides, where there is one to be judged."""
+    """Whether it passes, and the number that decides, if there is one."""
     return check_vjp(case.f, case.vjp, *case.x).passed, ""
 
 
@@ -197,7 +197,7 @@ if importlib.util.find_spec("torch"):
 
 
 def verdicts() -> dict[str, dict[str, str]]:
-    """By case and checker: what the one makes of the other."""
+    """The verdict of each checker on each case."""
     table: dict[str, dict[str, str]] = {}
     for name, checker in CHECKERS.items():
         for case in cases():  # made anew: one of them keeps something

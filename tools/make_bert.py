@@ -1,4 +1,4 @@
-"""Write bert.npz: what transformers' BertForSequenceClassification gives, in float64.
+"""Write bert.npz: the output of transformers' BertForSequenceClassification, in float64.
 
     python tools/make_bert.py
 
@@ -34,7 +34,7 @@ DECAYS = {"no decay": 0.0, "decay of matrices": 0.1}
 
 
 def weights() -> tuple[Pretrained, dict[str, np.ndarray]]:
-    """The encoder as it would be read from a file, and the classifier."""
+    """The encoder as if read from a file, and the classifier."""
     from minidl.models.bert_tensors import shapes_of
 
     rng = np.random.default_rng(5)
@@ -106,7 +106,7 @@ def transformers_losses(
     labels: np.ndarray,
     decay: float,
 ) -> np.ndarray:
-    """Of ten steps of AdamW; biases and normalizations do not decay."""
+    """The losses of ten steps of AdamW; biases and normalizations do not decay."""
     import torch
 
     model = in_transformers(source, head).train()

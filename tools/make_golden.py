@@ -1,4 +1,4 @@
-"""Write losses.json: what PyTorch's losses are in the first ten steps of the published network.
+"""Write losses.json: PyTorch's losses in the first ten steps of the published network.
 
     python tools/make_golden.py
 
@@ -33,7 +33,7 @@ CASES = [(f, rule) for f in ("sigmoid", "relu") for rule in RULES]
 
 
 def problem(f: str, rule: str, device: Any = "cpu") -> tuple[Network, Optimizer]:
-    """The network with its first weights, and the rule that is to update them."""
+    """The network with its initial weights, and the rule that will update them."""
     last = len(SIZES) - 2
     layers = [
         Dense(n_in, n_out, f if i < last else "linear")

@@ -1,4 +1,4 @@
-"""Write layers.json: what PyTorch's layers and autograd give for the inputs drawn here.
+"""Write layers.json: the results of PyTorch's layers and autograd for inputs drawn here.
 
     python tools/make_layers.py
 
@@ -113,7 +113,7 @@ LAYERS: dict[str, tuple[Callable[[], Layer], tuple[int, ...]]] = {
 
 
 def build(name: str, device: Any = "cpu") -> Layer:
-    """The layer with parameters that are all different, none of them where it starts."""
+    """The layer with parameters that are all different, and none at its initial value."""
     layer = LAYERS[name][0]().build(dtype="float64", device=device)
     rng = _generator(name)
     for part in layer.walk():
@@ -123,7 +123,7 @@ def build(name: str, device: Any = "cpu") -> Layer:
 
 
 def steps(name: str) -> list[tuple[np.ndarray, np.ndarray, bool]]:
-    """x, a draw that is cut to dy, and whether the step is one of training."""
+    """x, a draw that is cut to dy, and whether it is a training step."""
     rng = _generator(name + " data")
     make, shape = LAYERS[name]
     if make().takes_integers:
@@ -145,7 +145,7 @@ def tokens(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def cut(drawn: np.ndarray, y: Any) -> np.ndarray:
-    """As much of the draw as y is long: GLU halves its input."""
+    """The part of the draw with the size of y: GLU halves its input."""
     return drawn[tuple(slice(n) for n in y.shape)]
 
 

@@ -1,4 +1,4 @@
-"""Write microscope.json: the norms of the backward signal as PyTorch's autograd gives them.
+"""Write microscope.json: the norms of the backward signal from PyTorch's autograd.
 
     python tools/make_microscope.py
 

@@ -1,4 +1,4 @@
-"""Write resnet.json: what torchvision's residual networks and PyTorch's autograd give.
+"""Write resnet.json: the results of torchvision's residual networks and PyTorch's autograd.
 
     python tools/make_resnet.py
 
@@ -30,7 +30,7 @@ PLACE = Path(__file__).parents[1] / "tests" / "golden" / "resnet.json"
 SEED, STEPS = 15, 10
 N, N_IN_A_STEP = 8, 32  # examples
 
-# Arguments of resnet50: the networks of the published study, and a narrow one to be trained.
+# Arguments of resnet50: the networks of the published study, and a narrow one for training.
 WHOLE: dict[str, dict[str, Any]] = {
     "CIFAR-10": {"size": 32, "stem_kernel": 3, "stem_stride": 1},
     "MNIST": {"in_channels": 1, "size": 28},
@@ -50,7 +50,7 @@ def generator(name: str) -> np.random.Generator:
 
 
 def narrow(device: Any = "cpu") -> Network:
-    """The narrow network as it starts."""
+    """The narrow network with its initial weights."""
     return resnet50(10, rng=SEED, dtype="float64", device=device, **NARROW)
 
 

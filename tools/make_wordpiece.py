@@ -1,4 +1,4 @@
-"""Write wordpiece.json: what the library ``tokenizers`` makes of sentences.
+"""Write wordpiece.json: the tokens of sentences from the library ``tokenizers``.
 
     python tools/make_wordpiece.py [DATA_DIR]
 

@@ -27,7 +27,7 @@ def answer(report: Path) -> str:
 
 
 def filled(text: str) -> str:
-    """The text of a page with the answers as the reports give them now."""
+    """The text of a page with the current answers of the reports."""
     return PLACE.sub(_filled, text)
 
 

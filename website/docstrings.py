@@ -1,4 +1,4 @@
-"""The docstrings, in which formulas and shapes stand as plain text, as Markdown for the site."""
+"""The docstrings, with their plain-text formulas and shapes, as Markdown for the site."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def as_markdown(text: str) -> str:
 
 
 def _items(lines: str) -> str:
-    """``name : what it is``, going on in lines that are set in, as list entries."""
+    """``name : description``, with indented continuation lines, as list entries."""
     entries = []
     for found in ENTRY.finditer(lines):
         name, colon, what = found[1].partition(" : ")

@@ -1,4 +1,4 @@
-"""The figures of the guide, drawn from the engine itself: ``python website/figures.py``."""
+"""The figures of the guide, drawn by the engine itself: ``python website/figures.py``."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FORWARD, BACKWARD = "#0072b2", "#d55e00"
 
 
 def neuron() -> Figure:
-    """The neuron of step 1: what goes forward above the line, what comes back below it."""
+    """The neuron of step 1: forward values above the line, gradients below it."""
     layer = Dense(1, 1, "sigmoid").build(dtype="float64")
     layer.W[...], layer.b[...] = 0.5, -1.0
     x = np.array([[2.0]])
@@ -97,7 +97,7 @@ def functions() -> Figure:
 
 
 def factors() -> Figure:
-    """What is left of the gradient on its way through the published network, before training."""
+    """What is left of the gradient after each layer of the published network, before training."""
     x, labels = generate(train=64, test=1).train.batch(0, 64, np.dtype("float32"))
     figure, (ax,) = new_figure("‖dz‖ of each layer, as a share of the output layer's")
     names = [f"dense_{i}" for i in range(5, 0, -1)]

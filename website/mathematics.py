@@ -1,4 +1,4 @@
-"""Formulas in ``math`` blocks as MathML, which a browser sets without a script or a font of ours.
+"""Formulas in ``math`` blocks as MathML, which browsers typeset without scripts or extra fonts.
 
 A code host typesets the same blocks by itself.  MkDocs calls ``on_config``.
 """

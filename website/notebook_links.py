@@ -1,4 +1,4 @@
-"""Links of a notebook to other pages, which mkdocs-jupyter leaves as they are in the source.
+"""Links from notebooks to other pages, which mkdocs-jupyter leaves unchanged.
 
 MkDocs calls ``on_page_content``.
 """

@@ -1,4 +1,4 @@
-"""The interactive step of the microscope in the pages of the guide that follow it by hand.
+"""The interactive step of the microscope, in the pages of the guide that compute it by hand.
 
 A paragraph that names ``python -m minidl.microscope`` alone in a page of the guide is followed, on
 the site, by the page that this command makes.  MkDocs calls ``on_files`` and ``on_page_markdown``.

@@ -1,4 +1,4 @@
-"""Lines of source that a page quotes: a link to them, and after its paragraph the lines themselves.
+"""Source lines that a page quotes: a link to them, and after its paragraph the lines themselves.
 
     [`Dense.backward`](../../minidl/layers/dense.py#L73-L78) is this:
 
@@ -34,7 +34,7 @@ class Quote:
     path: Path  # of the source
     first: int  # line, from 1
     last: int
-    text: str  # as the page shows it, not set in
+    text: str  # as the page shows it, without indentation
 
     @classmethod
     def of(cls, page: Path, found: re.Match[str]) -> Quote:
@@ -42,7 +42,7 @@ class Quote:
         return cls(page, path, int(found["first"]), int(found["last"]), found["text"])
 
     def source(self, first: int | None = None) -> str:
-        """As many lines of the source as the quote has, from ``first``, not set in."""
+        """As many lines of the source as the quote has, from ``first``, without indentation."""
         first = self.first if first is None else first
         lines = self.path.read_text("utf-8").splitlines()
         return dedent("\n".join(lines[first - 1 : first + self.text.count("\n")]))
@@ -51,7 +51,7 @@ class Quote:
         return self.last == self.first + self.text.count("\n") and self.source() == self.text
 
     def now(self) -> list[int]:
-        """The lines at which the text begins in the source as it is now."""
+        """The lines at which the text begins in the current source."""
         lines = len(self.path.read_text("utf-8").splitlines())
         return [first for first in range(1, lines + 1) if self.source(first) == self.text]
 
@@ -65,12 +65,12 @@ def pages() -> list[Path]:
 
 
 def quotes_of(page: Path) -> list[Quote]:
-    """All quotations of a page."""
+    """All quotations on a page."""
     return [Quote.of(page, found) for found in QUOTE.finditer(page.read_text("utf-8"))]
 
 
 def put_right(page: Path) -> list[Quote]:
-    """Write the new numbers of the lines that have moved; returns the quotes that are lost."""
+    """Update the line numbers of quotes that have moved; return the quotes that are lost."""
     lost = []
 
     def corrected(found: re.Match[str]) -> str:

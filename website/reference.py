@@ -1,4 +1,4 @@
-"""A search finds the reference: methods under the name of their class, and before other pages.
+"""Search finds the reference: methods with the name of their class, and before other pages.
 
 mkdocstrings heads ``Network.save`` with ``save``.  MkDocs calls ``on_page_content``.
 """

@@ -1,4 +1,4 @@
-"""A study's ``report.html``, which on the site would take the place of the text ``report.md``.
+"""A study's ``report.html``, which on the site would replace the page of ``report.md``.
 
 MkDocs turns ``report.md`` into a ``report.html`` of its own.  So ``mkdocs.yml`` leaves the report
 pages out, and here they come in under another name, to which the links are led.  MkDocs calls

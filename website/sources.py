@@ -38,7 +38,7 @@ def on_files(files: Files, config: Any) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: Any, files: Files) -> str:
-    """Let the links to those files lead to their pages."""
+    """Redirect links to those files to their pages."""
 
     def moved(found: re.Match[str]) -> str:
         path = outside(found["path"], page.file.src_uri)
@@ -51,7 +51,7 @@ def on_page_markdown(markdown: str, page: Page, config: Any, files: Files) -> st
 
 
 def outside(link: str, page: str) -> str | None:
-    """The path in the repository of a link that leaves ``docs/``; None of one that does not."""
+    """The repository path of a link that leaves ``docs/``; None for one that does not."""
     path = posixpath.normpath(posixpath.join("docs", posixpath.dirname(page), link))
     return None if path.startswith("docs/") or not (ROOT / path).is_file() else path
 

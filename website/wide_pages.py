@@ -1,4 +1,4 @@
-"""Pages that have the width of the window: their list of contents is the page.
+"""Pages as wide as the window, without a table of contents: the page itself is the list.
 
 MkDocs calls ``on_page_markdown``.
 """

@@ -27,7 +27,7 @@ RESNETS: dict[str, tuple[str, dict[str, float]]] = {
 
 @dataclass(frozen=True)
 class Problem:
-    """What every peer is given, so that all do the same work.
+    """The problem that every peer gets, so that all do the same work.
 
     The weights tell a "plain" network: a W of four axes is a convolution without padding, followed
     by the activation and a maximum over 2x2; a W of two axes is a dense layer. The last has no
@@ -72,8 +72,8 @@ FIRST_STEPS = 10  # on one batch, before any timing: all must reach the same los
 # The first of each device is the one that the others are compared with.
 PEERS = {
     "minidl": Entry("minidl_peer"),
-    # OpenBLAS's threads spin after a matrix product, in the way of the optimizer's threads, for
-    # 2^26 cycles unless told otherwise.
+    # OpenBLAS's threads spin after a matrix product, blocking the optimizer's threads, by
+    # default for 2^26 cycles.
     "minidl, BLAS spins 2^19": Entry("minidl_peer", {}, {"OPENBLAS_THREAD_TIMEOUT": "19"}),
     "PyTorch eager": Entry("torch_peer", {"fused": False, "compiled": False}),
     "PyTorch fused Adam": Entry("torch_peer", {"fused": True, "compiled": False}),

@@ -1,4 +1,4 @@
-"""minidl: fine-tuning steps of a BERT whose weights are given."""
+"""minidl: fine-tuning steps of a BERT with given weights."""
 
 import json
 

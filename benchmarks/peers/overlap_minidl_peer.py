@@ -1,4 +1,4 @@
-"""minidl on ranks, with a sum for each layer that goes on while those below it go backward."""
+"""minidl on ranks, with one sum per layer, overlapped with the backward pass of earlier layers."""
 
 from minidl_peer import MinidlPeer
 
@@ -6,7 +6,7 @@ from minidl.data_parallel import Ranks, world
 
 
 class Overlapping(Ranks):
-    """Ranks that begin to add up a layer's gradient as soon as it is there."""
+    """Ranks that start to sum a layer's gradient as soon as it is ready."""
 
     def __init__(self, ranks):
         self.ranks, self.rank, self.size = ranks, ranks.rank, ranks.size

@@ -15,7 +15,7 @@ class SklearnPeer:
             alpha=0.0,
             batch_size=problem.batch_size,
         )
-        # A first step makes the arrays; then they get the common start.
+        # A first step creates the arrays; then they get the common initial weights.
         rows = np.arange(problem.batch_size)
         self.network.partial_fit(self._draw(rows), self.labels[rows], classes=self.classes)
         network = self.network

@@ -5,7 +5,7 @@ from torchvision import models
 
 
 def torchvision_resnet(name, classes, channels=3, width=1, stem_kernel=7, stem_stride=2, f=None):
-    """The network ``name``, say ``"resnet50"``; ``f()`` makes the activation of all layers."""
+    """The network ``name``, like ``"resnet50"``; ``f()`` makes the activation of each layer."""
     network = getattr(models, name)(num_classes=classes)
     stem = nn.Conv2d(channels, int(64 * width), stem_kernel, stem_stride, stem_kernel // 2)
     stem.bias = None
