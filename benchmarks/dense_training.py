@@ -130,9 +130,9 @@ def chart(results: list[dict[str, Any]], note: str) -> Any:
         middles = [1e3 * float(np.median(s)) for _, s in items]
         colours = ["#d55e00" if name.startswith("minidl") else "#9aa5b1" for name in names]
         ax.barh(names, middles, color=colours)
-        ax.axvline(1e3 * result["floor"]["seconds"], color="black", linestyle="--", linewidth=1)
+        ax.axvline(1e3 * result["floor"]["seconds"], color="black", linewidth=1)
         ax.set_title(f"batch {result['batch_size']}, {result['activation']}", fontsize=9)
-        ax.set_xlabel("ms (dashed: the floor)", fontsize=8)
+        ax.set_xlabel("ms (line: the floor)", fontsize=8)
         ax.tick_params(labelsize=8)
         ax.spines[["top", "right"]].set_visible(False)
     return figure

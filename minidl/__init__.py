@@ -5,6 +5,8 @@ Read in this order: ``activations``, ``layers`` (``dense``, ``conv2d``, …), ``
 ``inspection``, ``metrics``, ``training``.
 """
 
+from importlib.metadata import PackageNotFoundError, version
+
 from minidl import _moved
 from minidl.activations import ACTIVATIONS, get_activation
 from minidl.backend import DeviceError, get_device
@@ -62,7 +64,10 @@ from minidl.training import (
     train,
 )
 
-__version__ = "0.2.0"
+try:
+    __version__ = version("minidl")  # of the tag it was installed from
+except PackageNotFoundError:
+    __version__ = "0+unknown"  # a clone, not installed
 
 _moved.install()
 __getattr__ = _moved.renamed

@@ -41,7 +41,8 @@ def clone(tmp_path_factory):
 
 def unpacked(clone, folder, build):
     """``folder`` with what pip would put there."""
-    pytest.importorskip("setuptools", "70.1")  # from which on it makes wheels by itself
+    pytest.importorskip("setuptools", "77")
+    pytest.importorskip("setuptools_scm")
     command = [sys.executable, "-c", BUILD, str(folder), build]
     done = subprocess.run(command, cwd=clone, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -67,6 +68,26 @@ def test_the_clones_own_name_does_not_hide_it(clone, installed):
         )
         assert done.returncode == 0, done.stderr
         assert done.stdout.split() == ["Dense", str(clone / "minidl" / "__init__.py")]
+
+
+def built(folder):
+    """The version in the name of what was built there."""
+    (metadata,) = folder.glob("*.dist-info")
+    return metadata.name.split("-")[1].removesuffix(".dist")
+
+
+def test_the_version_is_that_of_the_tag(clone, tmp_path):
+    """And without git that of the last release in the list of changes."""
+    changes = (ROOT / "CHANGELOG.md").read_text("utf-8")
+    release = re.findall(r"^## (\S+)", changes, re.MULTILINE)[0]
+    (tmp_path / "without").mkdir()
+    assert built(unpacked(clone, tmp_path / "without", "build_wheel")) == release
+    tagged = shutil.copytree(clone, tmp_path / "tagged")
+    who = ("-c", "user.name=tests", "-c", "user.email=tests@localhost")
+    for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "all"], ["tag", "v9.8.7"]):
+        subprocess.run(["git", *who, *command], cwd=tagged, check=True)
+    (tmp_path / "with").mkdir()
+    assert built(unpacked(tagged, tmp_path / "with", "build_wheel")) == "9.8.7"
 
 
 def test_each_extra_that_is_named_is_there():

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from minidl import __version__
 from minidl.compare.runs import GRADIENT, ONE_SET_UP, PARTS, Compared, Curves, Key
 from minidl.pages import Chart, Page, Part, Prose, Section, Series, Table, Told, Typed
 from minidl.pages.chart import VARIANTS
@@ -16,7 +15,7 @@ from minidl.study.report import percent
 from minidl.study.tables import figure
 
 KIND = "minidl · runs side by side"
-FOOTER = f"Made by minidl {__version__} from the summaries of the runs. The page asks for nothing: "
+FOOTER = "Made by minidl from the summaries of the runs. The page asks for nothing: "
 FOOTER += "it can be kept, sent and opened without a network."
 KINDS = {"train": "training", "test": "test", "validation": "validation"}
 FEW = 4  # options that are named in a sentence

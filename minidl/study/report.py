@@ -15,7 +15,6 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from minidl import __version__
 from minidl.pages import Badge, Chart, Page, Picture, Points, Prose, Table, Told, told
 from minidl.pages import Section as PageSection
 from minidl.storage.files import own_folder, read_bytes, read_json, whole_file
@@ -25,7 +24,7 @@ from minidl.study.figures import drawn, write_figure
 from minidl.study.tables import counted
 
 KIND = "minidl · report of a run"
-FOOTER = f"Made by minidl {__version__} from the summary of the run. The page asks for nothing: "
+FOOTER = "Made by minidl from the summary of the run. The page asks for nothing: "
 FOOTER += "it can be kept, sent and opened without a network."
 BADGES = {HOLDS: "good", FAILS: "bad"}
 LARGEST = 64 << 20  # bytes of a file that a report is made from

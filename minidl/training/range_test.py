@@ -22,6 +22,7 @@ from minidl.training.fit import as_examples
 from minidl.training.step import NonFiniteLoss, TrainingStep
 
 SMOOTHING = 0.9  # of the running mean over the steps
+SETTLED = 10  # steps, 1 / (1 - SMOOTHING): before that, the mean averages only a few batches
 DIVERGED = 4.0  # times the lowest loss: the rest of the test would show nothing
 
 
@@ -35,8 +36,9 @@ class RangeTest:
 
     @property
     def suggestion(self) -> float:
-        """A tenth of the learning rate at which the smoothed loss is lowest."""
-        return self.rates[int(np.argmin(self.smooth))] / 10
+        """A tenth of the rate at which the smoothed loss is lowest, from the tenth step on."""
+        first = SETTLED - 1 if len(self.smooth) >= SETTLED else 0
+        return self.rates[first + int(np.argmin(self.smooth[first:]))] / 10
 
     def add(self, rate: float, loss: float) -> None:
         """m_t = β m_{t−1} + (1 − β) L_t; ``smooth`` is m_t / (1 − β^t), as in Adam."""

@@ -19,6 +19,7 @@ from minidl import (
     by_step,
     range_test,
 )
+from minidl.training.range_test import RangeTest
 
 RNG = np.random.default_rng(1)
 X = RNG.normal(size=(120, 4))
@@ -75,6 +76,19 @@ def test_the_suggestion_learns():
     assert found.suggestion == found.rates[int(np.argmin(found.smooth))] / 10
     assert str(found).splitlines()[-1] == f"suggested learning rate: {found.suggestion:.1e}"
     assert len(str(found).splitlines()) < 20
+
+
+def test_a_first_batch_that_is_easy_suggests_nothing():
+    """Its loss is least by chance; the mean of ten batches is not."""
+    found = RangeTest()
+    for step, loss in enumerate([0.1, *[1.0] * 30, *[0.5] * 10, *[4.0] * 10]):
+        found.add(10.0 ** (step / 10), loss)
+    assert found.smooth[0] == min(found.smooth)
+    assert found.suggestion == found.rates[40] / 10  # the last of those with 0.5
+    short = RangeTest()
+    short.add(0.3, 1.0)
+    short.add(0.6, 2.0)
+    assert short.suggestion == 0.03  # of fewer than ten, each counts
 
 
 @pytest.mark.parametrize("end", [1e3, 1e300])
