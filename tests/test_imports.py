@@ -11,7 +11,7 @@ import minidl
 
 PACKAGE = Path(minidl.__file__).parent
 
-# From the bottom up: a module, or a package as one, imports what stands before it, and itself.
+# From the bottom up: a module, or a package as a whole, imports what comes before it, and itself.
 ORDER = (
     *("_moved", "_printable", "backend", "storage", "_output", "loops", "pages", "initializers"),
     *("activations", "layers", "data", "losses", "optimizers", "network", "matrix_decay"),

@@ -306,7 +306,7 @@ def test_logits_and_targets_on_different_devices_are_refused(monkeypatch):
         SoftmaxCrossEntropy()(there, T)
 
 
-# -- mistakes that are told the way out ---------------------------------------------------------
+# -- mistakes whose error says what to do -------------------------------------------------------
 
 BINARY, SQUARES = BinaryCrossEntropy, MeanSquaredError
 WAYS_OUT = {

@@ -32,7 +32,7 @@ GOLDEN = json.loads(PLACE.read_text("utf-8"))["reports"]
 
 
 def test_by_hand():
-    """Three cats, of which two are found and one taken for a dog; two dogs, both found; no fox."""
+    """Three cats, two found and one mistaken for a dog; two dogs, both found; no fox."""
     labels, predictions = np.array([0, 0, 0, 1, 1]), np.array([0, 1, 0, 1, 1], np.uint8)
     report = class_report(labels, predictions, ["cat", "dog", "fox"])
     assert report.confusion.tolist() == [[2, 1, 0], [0, 2, 0], [0, 0, 0]]

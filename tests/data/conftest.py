@@ -120,7 +120,7 @@ def make_idx():
 
 
 def tar_gz(members: list[tuple[tarfile.TarInfo | str, bytes | None]]) -> bytes:
-    """A .tar.gz of the given members; a name stands for a plain file,
+    """A .tar.gz of the given members; a name means a regular file,
     None for no contents."""
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w:gz") as tar:

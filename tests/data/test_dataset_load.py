@@ -1,4 +1,4 @@
-"""load(): names, the fallback of "auto", and the official files where they are at hand."""
+"""load(): names, the fallback of "auto", and the official files if they are available."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A rank that fails ends all of them and is named; a training that was ended resumes."""
+"""A rank that fails ends all of them and is named; an interrupted training run resumes."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 class Block(NamedTuple):
     """One fenced block of a page."""
 
-    kind: str  # what stands behind the fence: python, pycon, sh, diff, text
+    kind: str  # what follows the fence: python, pycon, sh, diff, text
     text: str
     line: int  # of the page, from 1
 

@@ -1,4 +1,4 @@
-"""The norms of the backward signal, beside PyTorch's, and the factors between them."""
+"""The norms of the backward signal, compared with PyTorch's, and the factors between them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a look sees, beside the arrays themselves."""
+"""What a recording holds, compared with the arrays themselves."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ def test_a_folder_and_a_file_in_it(tmp_path):
 
 
 def test_names_of_other_tasks_and_of_older_files(tmp_path):
-    """With "bert." in front, gamma and beta for the normalization, heads and a table besides."""
+    """With the prefix "bert.", gamma and beta for the normalization, plus heads and a table."""
     old = {}
     for name, value in tensors().items():
         name = name.replace("LayerNorm.weight", "LayerNorm.gamma")

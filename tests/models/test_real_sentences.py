@@ -1,4 +1,4 @@
-"""Every sentence of CoLA and SST-2, where they are at hand (MINIDL_DATA, or the user's cache)."""
+"""Every sentence of CoLA and SST-2, if they are available (MINIDL_DATA, or the user's cache)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What users type is shown as they typed it, wherever it ends up, and is never taken for markup."""
+"""What users type is shown literally, wherever it ends up, and never interpreted as markup."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files that are whole or not there."""
+"""Files that are complete or absent."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_a_folder_that_is_not_there(tmp_path):
     assert os.listdir(tmp_path) == []
 
 
-# -- what is read is a plain file, and what is removed is one's own ------------------------------
+# -- only regular files are read, and only our own are removed ----------------------------------
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")

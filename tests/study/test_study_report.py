@@ -1,4 +1,4 @@
-"""A report is one list of parts, told as Markdown and shown as a page."""
+"""A report is one list of parts, written as Markdown and shown as a page."""
 
 import json
 from dataclasses import replace

@@ -36,7 +36,7 @@ class Thread(Ranks):
 
 
 def on_ranks(size: int, work: Callable[[Ranks], T]) -> list[T]:
-    """What ``work`` gives on each rank, or raises on the first; nobody waits for ever."""
+    """What ``work`` returns on each rank, or raises on the first; nobody waits forever."""
     barrier, table = threading.Barrier(size, timeout=20), [None] * size
     with ThreadPoolExecutor(size) as pool:
         return list(pool.map(lambda rank: work(Thread(rank, size, barrier, table)), range(size)))
