@@ -213,7 +213,7 @@ ERRORS = {
     "unknown": (lambda: Embedding(4, 2).build()(TOKENS), "from 0 to 3, got 0 to 6; is it the"),
     "negative": (lambda: Embedding(9, 2).build()(TOKENS - 1), "got -1 to 5"),
     "heads": (lambda: SelfAttention(6, 4), "features to be a multiple of the heads, got 6 for 4"),
-    "mask": (lambda: SelfAttention(6, 2, tokens=3), "tokens as the Embedding .*, got 3"),
+    "mask": (lambda: SelfAttention(6, 2, tokens=3), "tokens to be the Embedding .*, got 3"),
     "features": (lambda: attention()(np.ones((2, 3, 5))), r"input \(N, T, 6\), got \(2, 3, 5\)"),
     "width": (lambda: LayerNorm(3).build()(np.ones((2, 4))), r"\(N, 3\) or \(N, T, 3\), got"),
     "too long": (

@@ -328,7 +328,7 @@ def test_each_error_says_what_was_expected_and_the_way_out(call, kind, message):
 
 def test_an_array_on_another_device_is_named(monkeypatch):
     cupy = pretended_cupy.install(monkeypatch)
-    with pytest.raises(TypeError, match=r"as a numpy array, got ndarray \(cupy\); move it with"):
+    with pytest.raises(TypeError, match=r"to be a numpy array, got ndarray \(cupy\); move it with"):
         dense()(cupy.ones((2, 2)))
     layer = dense(device="cuda")
     with pytest.raises(TypeError, match="to be a cupy array"):
