@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import study_runs
-from studies.bert import STUDY, training
+from studies.bert import STUDY, parts, training
 from studies.bert import study as bert
 from studies.bert.claims import (
     BEST,
@@ -45,6 +45,7 @@ from minidl.models import BertSizes, Pretrained, load_bert
 from minidl.models.bert_tensors import shapes_of
 from minidl.study import judge
 from minidl.study.report import read_summary
+from minidl.study.sized_study import SET_UPS
 
 WORDS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", *(f"t{i}" for i in range(26)))
 SIZES = BertSizes(len(WORDS), features=8, blocks=2, heads=2, hidden=12, positions=16)
@@ -307,7 +308,7 @@ def test_vanishing_gradient_or_destroyed_representation(failing, vanishes, destr
     found = figures(**failing)
     assert verdict(VANISHES, found).verdict == vanishes
     assert verdict(IS_DESTROYED, found).verdict == destroyed
-    assert bert.cause(found, "cola", "Tanh") == said
+    assert parts.cause(found, "cola", "Tanh") == said
 
 
 def test_nothing_is_asked_of_networks_that_learn():
@@ -338,23 +339,22 @@ def test_claims_and_pages_survive_any_numbers(run, number, tmp_path):
         block["seconds"] = [number] * len(block["seconds"])
     (tmp_path / "summary.json").write_text(json.dumps(summary), "utf-8")
     found = read_summary(tmp_path)
-    for key in bert.SET_UPS:
-        claims = {c["claim"]: c["verdict"] for c in bert.judged(found, key)}
+    for key in SET_UPS:
+        claims = {claim.claim: claim.verdict for claim in STUDY.judged(found, {}, key)}
         assert claims[VANISHES] in ("not decided", "not judged")
     assert "<main" in STUDY.report(tmp_path, found).html()
 
 
-@pytest.mark.parametrize(("told", "said"), [("holds", "Yes: "), ("does not hold", "No: ")])
+@pytest.mark.parametrize(("told", "said"), [("yes", "Yes: "), ("no", "No: ")])
 def test_the_answer_follows_from_the_verdicts(told, said):
     blocks = [
         {"data": data, "row": row, "way": way, "matthews": 0.25}
         for data in MAJORITY
         for row, way in (("GELU", "as_run"), ("GELU", "fresh"))
     ]
-    claims = [{"claim": VANISHES, "verdict": told}]
-    summary = {"claims": dict.fromkeys(bert.SET_UPS, claims), "networks": blocks}
-    answer = bert.answer(summary, figures(ratio=0.01))
+    summary = {"networks": blocks}
+    answer = bert.answer(summary, figures(ratio=0.01), told)
     assert answer.startswith(said) and "in 16 of the 16 networks" in answer
     assert "0.25 on CoLA with GELU" in answer
-    nobody = bert.answer(summary, figures(accuracy=0.7, rarer=0.3))
+    nobody = bert.answer(summary, figures(accuracy=0.7, rarer=0.3), told)
     assert nobody.startswith("Not to be judged")

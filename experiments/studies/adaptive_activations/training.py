@@ -28,6 +28,7 @@ from minidl.backend import Device, to_numpy
 from minidl.data.augmentation import Augmentation
 from minidl.study.recording import History
 from minidl.study.seeds import batches_rng, weights_rng
+from minidl.study.series import PROBED
 from minidl.training.checkpoint import Checkpoint
 
 FUNCTIONS = ("apl", "relu", "leaky_relu")
@@ -35,7 +36,6 @@ HINGES = (1, 2, 3, 4, 5, 10)  # the values of S in table 21
 S = 5  # everywhere else
 DEPTHS = (3, 5, 7)
 SHAPES_AFTER = (0, 1, 3, 5, 10)  # epochs
-PROBED = 64  # training images
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,9 @@ class Training:
 
     def depth(self, layers: int, name: str) -> Outcomes:
         """Experiment 3, where text and run agree."""
-        outcome = self.run(deep_network(self, name, layers), self.rng(), f"{layers} layers, {name}")
+        small = self.shrunk()
+        network, label = deep_network(small, name, layers), f"{layers} layers, {name}"
+        outcome = small.run(network, self.rng(), label)
         return {(f"depth_{layers}", name): outcome}
 
 

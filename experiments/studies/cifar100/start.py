@@ -14,8 +14,8 @@ from minidl.data import Dataset
 from minidl.pages import Chart, Prose, Series, Table, Told
 from minidl.pages.colours import BLACK, function_colour
 from minidl.propagation import MeanField, Signals, measured, predicted
+from minidl.study.series import PROBED
 from minidl.study.tables import figure
-from studies.cifar100.units import PROBED
 
 MOST = 0.1  # layers for each unit of the narrowest: beyond it, theory is off by more than a third
 SETTLED = 0.1  # χ∥ below which the variance of z is the same a layer or two from the input

@@ -11,10 +11,11 @@ from minidl.pages import Chart, Prose, Table, Told, in_order
 from minidl.pages import Series as Line
 from minidl.study.charts import PER_CENT, runs_series
 from minidl.study.report import percent
-from studies.activation_study.claims import Setting, title
+from minidl.study.sized_study import SET_UPS
+from studies.activation_study.series import Setting, title
 from studies.activation_study.training import ACTIVATIONS
 from studies.resnet50.claims import TABLES, Block, Figures, collapsed, published
-from studies.resnet50.training import COLLAPSES, MOMENTUM, SET_UPS, STAGES
+from studies.resnet50.training import COLLAPSES, MOMENTUM, STAGES
 
 PARTS = {"train": "training images (running)", "validation": "validation images"}
 STATISTICS = {"batch_accuracy": "the batch's statistics", "validation_accuracy": "running ones"}
