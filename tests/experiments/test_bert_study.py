@@ -11,22 +11,11 @@ import pytest
 import study_runs
 from studies.bert import STUDY, parts, training
 from studies.bert import study as bert
-from studies.bert.claims import (
-    BEST,
-    CLAIMS,
-    FUNCTIONS,
-    IS_DESTROYED,
-    LEARN,
-    MAJORITY,
-    ONE_ANSWER,
-    VANISHES,
-    Figures,
-    Network,
-    majority_f1,
-    published,
-)
+from studies.bert.claims import BEST, CLAIMS, IS_DESTROYED, LEARN, ONE_ANSWER, VANISHES
+from studies.bert.networks import MAJORITY, Figures, Network, majority_f1, published
 from studies.bert.training import (
     FULL,
+    FUNCTIONS,
     REDUCED,
     Cell,
     before,
@@ -91,8 +80,8 @@ def test_every_file_and_key(run, capsys):
     assert "data: COLA, 64 training and 1,000 test sentences" in said
     found = read_summary(folder)
     assert [len(claims) for claims in found["claims"].values()] == [len(CLAIMS)] * 2
-    expected = [(*cell, 0) for cell in cells(repeated=False)]
-    expected += [(*cell, 1) for cell in cells(repeated=True)]
+    expected = list(cells(range(2)))
+    assert [cell.seed for cell in expected].count(1) == 2 * len(training.REPEATED)
     assert [(b["data"], b["row"], b["way"], b["seed"]) for b in found["networks"]] == expected
     for block in found["networks"]:
         assert np.sum(block["confusion"]) == 1000
@@ -173,10 +162,10 @@ def test_without_safetensors_the_way_out_is_told(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("row", "way"), sorted({(row, way) for _, row, way in cells(repeated=False) if way != "slow"})
+    ("row", "way"), sorted({(row, way) for _, row, way, _ in cells([0]) if way != "slow"})
 )
 def test_what_of_the_pretrained_network_each_one_keeps(row, way):
-    own, network = load_bert(source()), build_network(source(), Cell("cola", row, way), 0, CPU)
+    own, network = load_bert(source()), build_network(source(), Cell("cola", row, way, 0), CPU)
     others = [
         layer.name
         for (layer, _, ours, _), (_, _, theirs, _) in zip(
@@ -196,7 +185,7 @@ def test_what_of_the_pretrained_network_each_one_keeps(row, way):
 
 def test_squares_as_run_and_rectified_as_described():
     run, described = (
-        build_network(source(), Cell("cola", "ReLU_2", way), 0, CPU)["block_1.feed_forward.dense_1"]
+        build_network(source(), Cell("cola", "ReLU_2", way, 0), CPU)["block_1.feed_forward.dense_1"]
         for way in ("as_run", "as_described")
     )
     z = np.array([-2.0, 3.0])
@@ -213,7 +202,7 @@ def test_likeness():
 def test_padding_does_not_count_in_the_change():
     some = texts("cola").train.take(np.arange(64)).tokens(source().tokenizer())
     original = originals(source(), some, CPU)
-    network = build_network(source(), Cell("cola", "Tanh", "as_run"), 0, CPU)
+    network = build_network(source(), Cell("cola", "Tanh", "as_run", 0), CPU)
     found = before(network, some, original)
     x, _ = some.batch(0, 16, network.dtype)
     network.forward(x)

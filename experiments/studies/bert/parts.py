@@ -13,18 +13,16 @@ from minidl.pages.colours import BLACK, function_colour
 from minidl.study.charts import Block
 from minidl.study.histories import mean_of
 from minidl.study.sized_study import SET_UPS
-from studies.bert.claims import (
-    DESTROYED,
+from studies.bert.claims import DESTROYED, VANISHED
+from studies.bert.networks import (
     FEW,
     MAJORITY,
-    VANISHED,
     Figures,
     Network,
     arrival,
     last_change,
     majority_f1,
     published,
-    shown,
 )
 from studies.bert.training import (
     DATA_SETS,
@@ -43,6 +41,10 @@ def blocks_of(summary: Mapping[str, Any], data: str, row: str, way: str) -> list
     """A network of the summary, one for each seed that it was trained with."""
     of = (data, row, way)
     return [b for b in summary["networks"] if (b["data"], b["row"], b["way"]) == of]
+
+
+def shown(one: float | None, digits: int = 4) -> str:
+    return "–" if one is None else f"{one:.{digits}f}"
 
 
 def mean_score(summary: Mapping[str, Any], data: str, row: str, way: str, key: str) -> float:

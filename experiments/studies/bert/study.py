@@ -19,7 +19,8 @@ from minidl.study.report import sentence, set_up_section
 from minidl.study.sized_study import SizedStudy
 from studies.activation_study.study import IN_DEPTH
 from studies.bert import parts
-from studies.bert.claims import CLAIMS, VANISHES, Figures, published
+from studies.bert.claims import CLAIMS, VANISHES
+from studies.bert.networks import Figures, published
 from studies.bert.training import (
     DATA_SETS,
     FULL,
@@ -71,32 +72,29 @@ class BertStudy(SizedStudy):
         return [tokens(name, chosen.data_dir, source, size.sentences) for name in self.data]
 
     def tasks(self, run: Run) -> dict[str, Task[Outcome]]:
-        size, found = self.size(run.chosen), dict[str, Task[Outcome]]()
         data: dict[str, Any] = {one.name: one for one in run.data}
         original = {
             name: originals(one.pretrained, one.train, run.device) for name, one in data.items()
         }
-        for seed in run.seeds:
-            for cell in cells(repeated=seed > run.chosen.seed):
-                of = (size, data[cell.data], original[cell.data], run.device, run.record)
-                found[cell.name(seed)] = functools.partial(train, cell, seed, *of)
-        return found
+
+        size = self.size(run.chosen)
+        return {
+            str(cell): functools.partial(
+                train, run, size, cell, data[cell.data], original[cell.data]
+            )
+            for cell in cells(run.seeds)
+        }
 
     def summarise(self, run: Run, results: Mapping[str, Outcome]) -> dict[str, Any]:
         first = run.data[0]
         assert isinstance(first, Tokens)
-        networks = []
-        for seed in run.seeds:
-            for cell in cells(repeated=seed > run.chosen.seed):
-                block = results[cell.name(seed)].block()
-                networks.append({**cell._asdict(), "seed": seed} | block)
         return {
             **self.size_block(run),
             "model": asdict(first.pretrained.sizes),
             "is_minilm": run.chosen.weights is None,
             "train_sentences": {one.name: one.train_images for one in run.used},
             "seeds": list(run.seeds),
-            "networks": networks,
+            "networks": [cell._asdict() | results[str(cell)].block() for cell in cells(run.seeds)],
         }
 
     def judged(self, summary: Mapping[str, Any], results: Any, key: str) -> list[Claim]:
@@ -105,9 +103,8 @@ class BertStudy(SizedStudy):
     def tables(self, run: Run, results: Mapping[str, Outcome]) -> dict[str, Rows]:
         rows = [
             {"data": cell.data, "way": cell.way} | row
-            for seed in run.seeds
-            for cell in cells(repeated=seed > run.chosen.seed)
-            for row in epoch_rows(seed, cell.row, results[cell.name(seed)].history)
+            for cell in cells(run.seeds)
+            for row in epoch_rows(cell.seed, cell.row, results[str(cell)].history)
         ]
         return {"epochs.csv": rows}
 
