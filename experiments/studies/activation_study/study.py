@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -219,14 +219,17 @@ def pixels() -> str:
     )
 
 
+def images_of(cells: Iterable[CellData]) -> str:
+    """How many, of each data set."""
+    sizes = {TITLES[cell["data_set"]]: cell["images"] for cell in cells}
+    said = "{}: {:,} training, {:,} validation, {:,} test"
+    return "; ".join(said.format(name, *images) for name, images in sizes.items())
+
+
 def _set_up(summary: Mapping[str, Any], kept: Kept) -> list[Sequence[str | Told]]:
     options = summary["options"]
     cells = [cell for some in kept.values() for cell in some.values()]
     seconds = sum(sum(cell["seconds"]) for cell in cells)
-    images = "; ".join(
-        "{}: {:,} training, {:,} validation, {:,} test".format(TITLES[name], *sizes)
-        for name, sizes in {cell["data_set"]: cell["images"] for cell in cells}.items()
-    )
     network = (
         "conv 5×5 to 6, f, max 2, conv 5×5 to 16, f, max 2, dense 120, f, dense 84, f, dense 10"
     )
@@ -241,7 +244,7 @@ def _set_up(summary: Mapping[str, Any], kept: Kept) -> list[Sequence[str | Told]
         ["optimizers", rules],
         ["batch size", str(BATCH_SIZE)],
         ["epochs", f"at most {options['epochs']}, {stopping}"],
-        ["images", images],
+        ["images", images_of(cells)],
         ["pixels", pixels()],
         ["seed", str(options["seed"])],
         ["training runs", f"{len(cells)}, {seconds:,.0f} s of training, added up"],

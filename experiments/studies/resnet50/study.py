@@ -18,8 +18,9 @@ from minidl.study.report import percent, sentence, set_up_section
 from minidl.study.sized_study import SET_UPS, SizedStudy
 from minidl.study.tables import counted
 from minidl.study.verdicts import both, word
-from studies.activation_study.series import TITLES, Setting, published_title, title
+from studies.activation_study.series import Setting, published_title, title
 from studies.activation_study.study import IN_DEPTH, pixels
+from studies.activation_study.study import images_of as images_told
 from studies.activation_study.training import ACTIVATIONS, PATIENCE, PIXELS, CellData
 from studies.resnet50 import parts
 from studies.resnet50.claims import (
@@ -250,11 +251,6 @@ SIZES: dict[str, Callable[[Size], str]] = {
 
 
 def _set_up(summary: Mapping[str, Any]) -> list[Sequence[str | Told]]:
-    used = {TITLES[cell["data_set"]]: cell["images"] for cell in summary["cells"]}
-    images = "; ".join(
-        f"{name}: {train:,} training, {validation:,} validation, {test:,} test"
-        for name, (train, validation, test) in used.items()
-    )
     return [
         ["network", "ResNet-50; stem 7×7 with stride 2 for MNIST, 3×3 with stride 1 for CIFAR-10"],
         ["functions", "sigmoid, ReLU, leaky ReLU (0.01), ELU (α = 1), SELU"],
@@ -263,7 +259,7 @@ def _set_up(summary: Mapping[str, Any]) -> list[Sequence[str | Told]]:
         ["weights", "He-normal by the outputs, as in torchvision"],
         ["optimizers", "SGD, learning rate 0.001, momentum 0.9; Adam, 0.001, ε = 1e-8"],
         ["batch size, momentum of running statistics", f"{BATCH_SIZE}, {MOMENTUM:g}"],
-        ["images", images],
+        ["images", images_told(summary["cells"])],
         ["pixels", pixels()],
         ["seeds", ", ".join(map(str, summary["seeds"]))],
         ["training runs", str(len(summary["cells"]))],
