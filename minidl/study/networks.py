@@ -1,10 +1,9 @@
-"""Dense networks, and the set-ups that they are trained in."""
+"""Set-ups that dense networks are trained in."""
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,29 +12,6 @@ from minidl.layers import Dense, Dropout, Flatten, Layer
 from minidl.network import Network
 from minidl.optimizers import Optimizer
 from minidl.study.seeds import LEARNING_RATES, keras_optimizer, weights_rng
-
-
-def dense_network(
-    hidden: Sequence[int],
-    activation: str,
-    shape: tuple[int, ...],
-    classes: int,
-    seed: int,
-    device: Device,
-    dropout: float = 0.0,
-) -> Network:
-    """Dense layers on images of that shape, ``dropout`` after each hidden one.
-
-    Glorot-uniform weights and zero biases as in Keras; softmax is left to the loss.
-    """
-    sizes = [math.prod(shape), *hidden]
-    layers: list[Layer] = [Flatten()]
-    for n_in, n_out in itertools.pairwise(sizes):
-        layers.append(Dense(n_in, n_out, activation))
-        if dropout:
-            layers.append(Dropout(dropout))
-    layers.append(Dense(sizes[-1], classes))
-    return Network(layers, shape, rng=weights_rng(seed), device=device)
 
 
 @dataclass(frozen=True)
@@ -53,8 +29,18 @@ class DenseSetUp:
     def network(
         self, activation: str, shape: tuple[int, ...], classes: int, seed: int, device: Device
     ) -> Network:
-        place = activation, shape, classes, seed, device
-        return dense_network(self.hidden, *place, dropout=self.dropout)
+        """Of images: Glorot-uniform weights and zero biases as in Keras, softmax left to the loss.
+
+        All activation functions start from the same weights.
+        """
+        sizes = [math.prod(shape), *self.hidden]
+        layers: list[Layer] = [Flatten()]
+        for n_in, n_out in itertools.pairwise(sizes):
+            layers.append(Dense(n_in, n_out, activation))
+            if self.dropout:
+                layers.append(Dropout(self.dropout))
+        layers.append(Dense(sizes[-1], classes))
+        return Network(layers, shape, rng=weights_rng(seed), device=device)
 
     def optimizer(self) -> Optimizer:
         momentum = {"momentum": self.momentum} if self.momentum else {}

@@ -8,12 +8,11 @@ from typing import Any, NamedTuple
 from minidl import Network, SoftmaxCrossEntropy
 from minidl.backend import Device
 from minidl.data import Dataset
-from minidl.optimizers import Optimizer
 from minidl.study import Run
 from minidl.study.histories import by_epoch, by_layer
-from minidl.study.networks import dense_network
+from minidl.study.networks import DenseSetUp
 from minidl.study.recording import History
-from minidl.study.seeds import batches_rng, keras_optimizer
+from minidl.study.seeds import batches_rng
 from minidl.training.checkpoint import Checkpoint
 from studies.cifar100.units import AllImages, over_all_images
 
@@ -30,16 +29,17 @@ class Trained(NamedTuple):
         return by_epoch(self.history) | by_layer(self.history) | units
 
 
+def set_up_of(chosen: argparse.Namespace) -> DenseSetUp:
+    """What the command line asks for."""
+    rule = chosen.optimizer, chosen.batch_size, chosen.learning_rate
+    return DenseSetUp("", tuple(chosen.hidden), *rule)
+
+
 def build_network(
     activation: str, chosen: argparse.Namespace, data: Dataset, seed: int, device: Device
 ) -> Network:
-    """The network of the study: hidden layers of one kind."""
     shape, classes = data.train.input_shape, len(data.classes)
-    return dense_network(chosen.hidden, activation, shape, classes, seed, device)
-
-
-def build_optimizer(chosen: argparse.Namespace) -> Optimizer:
-    return keras_optimizer(chosen.optimizer, chosen.learning_rate)
+    return set_up_of(chosen).network(activation, shape, classes, seed, device)
 
 
 def train_network(run: Run, activation: str, seed: int, checkpoint: Checkpoint) -> Trained:
@@ -50,7 +50,7 @@ def train_network(run: Run, activation: str, seed: int, checkpoint: Checkpoint) 
     history = run.record(
         name,
         f"seed {seed}  {label}" if chosen.seeds > 1 else label,
-        *(network, data.train, data.test, build_optimizer(chosen)),
+        *(network, data.train, data.test, set_up_of(chosen).optimizer()),
         epochs=chosen.epochs,
         batch_size=chosen.batch_size,
         rng=batches_rng(seed),
