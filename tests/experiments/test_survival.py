@@ -16,7 +16,6 @@ from studies.adaptive_activations.series import Figures
 from studies.adaptive_activations.training import Size
 from studies.cifar10_cnn import claims as cifar10_cnn_claims
 from studies.cifar100 import claims as cifar100_claims
-from studies.fashion_mnist import claims as fashion_mnist_claims
 from studies.resnet50.training import Size as ResNetSize
 
 from minidl import Examples
@@ -117,8 +116,7 @@ def test_claims_are_judged_on_any_numbers(run, number, tmp_path):
     elif name == "cifar10_cnn":
         claims = cifar10_cnn_claims.judged(summary)
     elif name == "fashion_mnist":
-        block = summary["set_ups"]["as_run"]
-        claims = fashion_mnist_claims.judged(summary, block)
+        claims = study(name).judged(summary, "as_run")
     elif name == "mnist_depth":
         claims = study(name).judged(summary, "adam_128")
     else:

@@ -40,25 +40,21 @@ def in_settings(
 
 
 def extreme(
-    name: str, numbers: Mapping[str, Estimate], shown: Mapping[str, float], digits: int, sign: int
+    name: str,
+    numbers: Mapping[str, Estimate],
+    digits: int,
+    shown: Mapping[str, float] | None = None,
+    highest: bool = False,
 ) -> Evidence:
-    """That one function's number is the highest (``sign`` 1) or the lowest (−1) of all.
-
-    ``sigmoid 0.12, others 0.30–0.55``
-    """
-    rest = [value for other, value in shown.items() if other != name]
-    ends = f"{min(rest):.{digits}f}–{max(rest):.{digits}f}"
-    others = {other: number for other, number in numbers.items() if other != name}
+    """That one function's number is the lowest or highest: ``sigmoid 0.12, others 0.30–0.55``."""
+    shown = shown or {f: number.value for f, number in numbers.items()}
+    others = [f for f in numbers if f != name]
+    low, high = (f"{end(shown[f] for f in others):.{digits}f}" for end in (min, max))
+    pairs = [(name, other) if highest else (other, name) for other in others]
     return Evidence(
-        f"{name} {shown[name]:.{digits}f}, others {ends}",
-        {f"{name} − {o}": numbers[name] - n for o, n in others.items()}
-        if sign > 0
-        else {f"{o} − {name}": n - numbers[name] for o, n in others.items()},
+        f"{name} {shown[name]:.{digits}f}, others {low}–{high}",
+        {f"{a} − {b}": numbers[a] - numbers[b] for a, b in pairs},
     )
-
-
-def _values(numbers: Mapping[str, Estimate]) -> dict[str, float]:
-    return {name: number.value for name, number in numbers.items()}
 
 
 @in_settings(list(TABLES))
@@ -67,7 +63,7 @@ def small_gradients(networks: Networks) -> Evidence:
         name: over_epochs(np.sqrt(sum(norms**2 for norms in known(series.gradients).values())))
         for name, series in networks.items()
     }
-    return extreme("sigmoid", sizes, _values(sizes), 3, -1)
+    return extreme("sigmoid", sizes, 3)
 
 
 @in_settings(list(TABLES))
@@ -76,7 +72,7 @@ def vanishing(networks: Networks) -> Evidence:
     for name, series in networks.items():
         first, *_, last = known(series.gradients).values()
         ratios[name] = _median(np.divide(first, last, where=last > 0, out=0 * first + np.nan))
-    return extreme("sigmoid", ratios, _values(ratios), 3, -1)
+    return extreme("sigmoid", ratios, 3)
 
 
 def _median(series: np.ndarray) -> Estimate:
@@ -88,7 +84,7 @@ def _median(series: np.ndarray) -> Estimate:
 @in_settings(list(TABLES))
 def slowest(networks: Networks) -> Evidence:
     epochs = {name: Estimate(series.epochs, EPOCHS_ERROR) for name, series in networks.items()}
-    return extreme("sigmoid", epochs, _values(epochs), 0, 1)
+    return extreme("sigmoid", epochs, 0, highest=True)
 
 
 @in_settings(ADAM_SETTINGS)
@@ -112,12 +108,12 @@ def _accuracy(networks: Networks) -> dict[str, float]:
 
 @in_settings(ADAM_SETTINGS)
 def relu_last(networks: Networks) -> Evidence:
-    return extreme("relu", _points(networks), _accuracy(networks), 2, -1)
+    return extreme("relu", _points(networks), 2, _accuracy(networks))
 
 
 @in_settings([setting for setting in TABLES if setting[0] == "cifar-10"])
 def elu_first(networks: Networks) -> Evidence:
-    return extreme("elu", _points(networks), _accuracy(networks), 2, 1)
+    return extreme("elu", _points(networks), 2, _accuracy(networks), highest=True)
 
 
 @in_settings(SGD_SETTINGS)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from minidl import Examples
 from minidl.pages import Prose, Told
 from minidl.study import Claim, Report, Rows, Run, Section, Task, Verdicts, judge
 from minidl.study.charts import layer_charts, learning_charts
@@ -18,7 +18,6 @@ from minidl.study.pairs import alone
 from minidl.study.recording import History
 from minidl.study.report import percent, pictures, sentence, set_up_section
 from minidl.study.sized_study import SET_UPS, SizedStudy
-from minidl.training.checkpoint import Checkpoint
 from studies.activation_study.study import IN_DEPTH
 from studies.adaptive_activations import parts
 from studies.adaptive_activations.claims import ABOVE_RELU, CLAIMS, HINGES_MATTER
@@ -29,6 +28,7 @@ from studies.adaptive_activations.training import (
     FUNCTIONS,
     HINGES,
     REDUCED,
+    By,
     Outcome,
     Outcomes,
     Size,
@@ -38,7 +38,6 @@ from studies.adaptive_activations.training import (
 
 LAYERS = ("convolution 1", "convolution 2", "convolution 3", "dense 1", "dense 2", "output layer")
 PICTURES = {f"shapes_{key}": f"{parts.SHAPES}, {title}" for key, title in SET_UPS.items()}
-By = Callable[[Training], Outcomes]
 
 
 class AdaptiveActivations(SizedStudy):
@@ -61,7 +60,7 @@ class AdaptiveActivations(SizedStudy):
         size, (data,) = self.size(run.chosen), run.data
         images = prepared(data.train, size.train_images), prepared(data.test, size.test_images)
         return {
-            f"{name}-seed{seed}": functools.partial(_train, run, size, images, seed, by)
+            f"{name}-seed{seed}": functools.partial(Training.start, run, size, images, seed, by)
             for seed in run.seeds
             for name, by in _networks().items()
         }
@@ -116,7 +115,7 @@ class AdaptiveActivations(SizedStudy):
         groups = {title: parts.group(runs, key) for key, title in SET_UPS.items()}
         theirs = published_title(summary["size"]["epochs"], FULL.epochs)
         functions = [*parts.function_table(runs), *learning_charts(groups)]
-        layers = layer_charts(groups, LAYERS)  # none in summaries of version 0.1, as learned shapes
+        layers = layer_charts(groups, LAYERS)  # older summaries have none, and no learned shapes
         learned: Sequence[Told] = (
             [parts.shapes(summary)] if "shapes" in summary else pictures(folder, PICTURES)
         )
@@ -145,28 +144,14 @@ class AdaptiveActivations(SizedStudy):
 def _networks() -> dict[str, By]:
     """Every network of one seed; longest first, so that no job waits for it in the end."""
     tasks: dict[str, By] = {"hinges-as-run": Training.hinges_as_run}
-    tasks |= {name: functools.partial(Training.function, name=name) for name in FUNCTIONS}
+    for name in FUNCTIONS:
+        tasks[name] = functools.partial(Training.function, name=name)
     for s in HINGES:
         tasks[f"hinges-{s}"] = functools.partial(Training.hinges_as_described, hinges=s)
-    for layers in DEPTHS:
-        for name in FUNCTIONS:
-            tasks[f"depth-{layers}-{name}"] = functools.partial(
-                Training.depth, layers=layers, name=name
-            )
+    for layers, name in itertools.product(DEPTHS, FUNCTIONS):
+        task = functools.partial(Training.depth, layers=layers, name=name)
+        tasks[f"depth-{layers}-{name}"] = task
     return tasks
-
-
-def _train(
-    run: Run,
-    size: Size,
-    images: tuple[Examples, Examples],
-    seed: int,
-    by: By,
-    checkpoint: Checkpoint,
-) -> Outcomes:
-    train, test = (examples.to() for examples in images)  # buffers of its own
-    classes = len(run.data[0].classes)
-    return by(Training(size, train, test, classes, seed, run.device, run.record, checkpoint))
 
 
 def _by_seed(results: Mapping[str, Outcomes]) -> dict[int, dict[tuple[str, str], Outcome]]:

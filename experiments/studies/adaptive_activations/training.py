@@ -26,6 +26,7 @@ from minidl import (
 )
 from minidl.backend import Device, to_numpy
 from minidl.data.augmentation import Augmentation
+from minidl.study import Run
 from minidl.study.recording import History
 from minidl.study.seeds import batches_rng, weights_rng
 from minidl.study.series import PROBED
@@ -65,6 +66,7 @@ class Outcome(NamedTuple):
     shapes: Shapes  # empty for a network without APL
 
 
+Images = tuple[Examples, Examples]  # training, test
 Outcomes = dict[tuple[str, str], Outcome]  # by experiment, and S or function
 
 
@@ -80,6 +82,15 @@ class Training:
     device: Device
     record: Callable[..., History]  # as that of minidl.study.run.Run
     checkpoint: Checkpoint
+
+    @classmethod
+    def start(
+        cls, run: Run, size: Size, images: Images, seed: int, by: By, checkpoint: Checkpoint
+    ) -> Outcomes:
+        """Do one task of a run."""
+        train, test = (examples.to() for examples in images)  # buffers of its own
+        classes = len(run.data[0].classes)
+        return by(cls(size, train, test, classes, seed, run.device, run.record, checkpoint))
 
     def shrunk(self) -> Training:
         """The same with the images that the networks of 3, 5 and 7 layers see."""
@@ -155,6 +166,9 @@ class Training:
         network, label = deep_network(small, name, layers), f"{layers} layers, {name}"
         outcome = small.run(network, self.rng(), label)
         return {(f"depth_{layers}", name): outcome}
+
+
+By = Callable[[Training], Outcomes]  # a task
 
 
 def activation(name: str, channels: int, hinges: int) -> Layer:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from minidl.study import Claim, Evidence, Statement, pairs
+from minidl.study import Evidence, Statement, pairs
 from minidl.study.claims import known, read_published
 from minidl.study.estimates import share
 from minidl.study.series import Series as EpochSeries
@@ -46,15 +46,6 @@ def published(epochs: int = EPOCHS) -> dict[str, dict[str, Series]]:
         "as_run": {name: of(name) for name in pairs.ACTIVATIONS},
         "as_run_dropout": {"relu": of("relu_dropout_0.5")},
     }
-
-
-def judged(summary: Mapping[str, Any], set_up: Mapping[str, Any]) -> list[Claim]:
-    """Every claim in a set-up of a summary, beside the published figures, those of the run."""
-
-    def study(epochs: int = EPOCHS) -> dict[str, Series]:
-        return published(epochs)["as_run"]
-
-    return pairs.judged(CLAIMS, summary, set_up, study, Series.of)
 
 
 def tells_alike_apart(pair: pairs.Pair[Series]) -> Evidence:

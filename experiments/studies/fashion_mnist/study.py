@@ -12,7 +12,7 @@ from minidl import Examples, Network
 from minidl.pages import Chart, Prose, Table, Told
 from minidl.pages import Series as Line
 from minidl.pages.colours import function_colour
-from minidl.study import Claim, Report, Run, Section, Verdicts, Work
+from minidl.study import Claim, Report, Run, Section, Verdicts, Work, pairs
 from minidl.study.charts import PER_CENT, Group, beside, layer_charts, learning_charts
 from minidl.study.claims import published_title
 from minidl.study.figures import image_rows
@@ -21,7 +21,7 @@ from minidl.study.pairs import ACTIVATIONS
 from minidl.study.recording import History
 from minidl.study.report import percent, pictures, sentence, set_up_section, shorter
 from minidl.study.tables import by_columns, column
-from studies.fashion_mnist.claims import CLAIMS, EPOCHS, MORE_ACCURATE, Series, judged, published
+from studies.fashion_mnist.claims import CLAIMS, EPOCHS, MORE_ACCURATE, Series, published
 from studies.fashion_mnist.training import SET_UPS, Images, Outcome
 
 if TYPE_CHECKING:
@@ -66,7 +66,12 @@ class FashionMnist(PairStudy):
         }
 
     def judged(self, summary: Mapping[str, Any], key: str) -> list[Claim]:
-        return judged(summary, summary["set_ups"][key])
+        """Beside the published figures, those of the run."""
+
+        def study(epochs: int = EPOCHS) -> Mapping[str, Series]:
+            return published(epochs)["as_run"]
+
+        return pairs.judged(CLAIMS, summary, summary["set_ups"][key], study, Series.of)
 
     def published(self, epochs: int) -> Mapping[str, Mapping[str, Series]]:
         return published(epochs)

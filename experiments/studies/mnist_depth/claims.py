@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
-
 import numpy as np
 
-from minidl.study import Claim, Evidence, Statement, pairs
+from minidl.study import Evidence, Statement, pairs
 from minidl.study.claims import known, read_published
 from minidl.study.estimates import over_epochs
 from minidl.study.pairs import ACTIVATIONS, Pair
@@ -27,14 +24,6 @@ def published(epochs: int = EPOCHS) -> dict[str, Series]:
         name: Series(test_accuracy=np.array([study[name]]), train_images=60_000, test_images=10_000)
         for name in ACTIVATIONS
     }
-
-
-def judged(
-    summary: Mapping[str, Any], key: str, statements: Sequence[Statement[Pair[Series]]]
-) -> list[Claim]:
-    """These claims in a set-up of a summary, beside what is published of it."""
-    set_up = summary["set_ups"][key]
-    return pairs.judged(statements, summary, set_up, published, Series.of_block)
 
 
 def comes_out(pair: Pair[Series]) -> Evidence:

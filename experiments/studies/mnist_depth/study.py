@@ -12,7 +12,7 @@ from minidl import Examples, Network
 from minidl.pages import Chart, Table
 from minidl.pages import Series as Line
 from minidl.pages.colours import function_colour
-from minidl.study import Claim, Report, Run, Section
+from minidl.study import Claim, Report, Run, Section, pairs
 from minidl.study.charts import PER_CENT, layer_charts, learning_charts
 from minidl.study.claims import count
 from minidl.study.histories import by_epoch, by_layer
@@ -30,7 +30,6 @@ from studies.mnist_depth.claims import (
     FOUR_LAYERS,
     RULES,
     TOO_SIMPLE,
-    judged,
     published,
 )
 
@@ -79,7 +78,8 @@ class MnistDepth(PairStudy):
         return run.data_block() | super().summarise(run, results)
 
     def judged(self, summary: Mapping[str, Any], key: str) -> list[Claim]:
-        return judged(summary, key, FOUR_LAYERS if key == FOUR else RULES)
+        claims, set_up = FOUR_LAYERS if key == FOUR else RULES, summary["set_ups"][key]
+        return pairs.judged(claims, summary, set_up, published, Series.of_block)
 
     def published(self, epochs: int) -> Mapping[str, Mapping[str, Series]]:
         return dict.fromkeys(SET_UPS, published()) if epochs >= EPOCHS else {}
