@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import functools
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple
 
 from minidl.data.examples import Examples
 from minidl.network import Network
 from minidl.study.charts import Group
 from minidl.study.claims import Claim, published_title
-from minidl.study.histories import epoch_rows, mean_of
+from minidl.study.histories import by_epoch, by_layer, epoch_rows, mean_of
 from minidl.study.networks import DenseSetUp
 from minidl.study.options import whole
 from minidl.study.pairs import ACTIVATIONS
@@ -27,6 +27,16 @@ from minidl.training.checkpoint import Checkpoint
 Images = tuple[Examples, Examples]  # training, test
 
 
+class Outcome(NamedTuple):
+    """What is kept of a network after its training."""
+
+    history: History
+
+    def block(self) -> dict[str, Any]:
+        """Its part of the summary."""
+        return by_epoch(self.history) | by_layer(self.history)
+
+
 class PairStudy(TrainedStudy):
     """Sigmoid and ReLU in each of the set-ups, trained with each seed.
 
@@ -36,10 +46,7 @@ class PairStudy(TrainedStudy):
 
     set_ups: ClassVar[Mapping[str, DenseSetUp]]
     epochs: ClassVar[int]  # in the study
-
-    @abstractmethod
-    def outcome(self, run: Run, history: History, network: Network, images: Images) -> Any:
-        """What is kept of a network after its training: it has a ``history`` and a ``block()``."""
+    kind: ClassVar[Any] = Outcome
 
     @abstractmethod
     def judged(self, summary: Mapping[str, Any], key: str) -> list[Claim]:
@@ -49,10 +56,19 @@ class PairStudy(TrainedStudy):
     def published(self, epochs: int) -> Mapping[str, Mapping[str, Series]]:
         """The published networks by set-up and function, after so many epochs."""
 
-    def images(self, run: Run) -> Callable[[str, int], Images]:
-        """What gives training and test images by set-up and seed: the official split."""
+    def prepare(self, run: Run) -> Any:
+        """What all training runs share, put together once: both parts of the data."""
         (data,) = run.data
-        return lambda key, seed: (data.train, data.test)
+        return data.train, data.test
+
+    def split(self, prepared: Any, key: str, seed: int) -> Images:
+        """Training and test images of a set-up: the official split."""
+        train, test = prepared
+        return train, test
+
+    def outcome(self, run: Run, history: History, network: Network, images: Images) -> Any:
+        """What is kept of a network; it has a ``history`` and a ``block()``."""
+        return Outcome(history)
 
     def describe(self, run: Run, key: str, outcome: Any) -> dict[str, Any]:
         """What the summary says of a set-up; ``outcome`` is that of one of its networks."""
@@ -62,27 +78,21 @@ class PairStudy(TrainedStudy):
         add("--epochs", type=whole, default=self.epochs, help="passes over the training images")
 
     def tasks(self, run: Run) -> dict[str, Task[Any]]:
-        images = self.images(run)
+        prepared = self.prepare(run)
         return {
-            f"{key}-{f}-seed{seed}": functools.partial(self.train, run, images, key, f, seed)
+            f"{key}-{f}-seed{seed}": functools.partial(self.train, run, prepared, key, f, seed)
             for seed in run.seeds
             for key in self.set_ups
             for f in ACTIVATIONS
         }
 
     def train(
-        self,
-        run: Run,
-        images: Callable[[str, int], Images],
-        key: str,
-        activation: str,
-        seed: int,
-        checkpoint: Checkpoint,
+        self, run: Run, prepared: Any, key: str, activation: str, seed: int, checkpoint: Checkpoint
     ) -> Any:
         """Train one network, write its weights, and return what the report is made of."""
         set_up, name = self.set_ups[key], f"{key}-{activation}-seed{seed}"
         widest = max(len(one.title) for one in self.set_ups.values())
-        train, test = images(key, seed)
+        train, test = self.split(prepared, key, seed)
         shape, classes = train.input_shape, len(run.data[0].classes)
         network = set_up.network(activation, shape, classes, seed, run.device)
         history = run.record(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,10 +48,12 @@ class FashionMnist(PairStudy):
     set_ups = SET_UPS
     epochs = EPOCHS
 
-    def images(self, run: Run) -> Callable[[str, int], tuple[Examples, Examples]]:
+    def prepare(self, run: Run) -> Images:
         (data,) = run.data
-        images = Images(data.train, data.test, data.train.joined(data.test))
-        return lambda key, seed: images.split(SET_UPS[key], seed)
+        return Images(data.train, data.test, data.train.joined(data.test))
+
+    def split(self, prepared: Images, key: str, seed: int) -> tuple[Examples, Examples]:
+        return prepared.split(SET_UPS[key], seed)
 
     def outcome(
         self, run: Run, history: History, network: Network, images: tuple[Examples, Examples]

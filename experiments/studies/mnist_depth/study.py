@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from minidl import Examples, Network
 from minidl.pages import Chart, Table
 from minidl.pages import Series as Line
 from minidl.pages.colours import function_colour
 from minidl.study import Claim, Report, Run, Section, pairs
 from minidl.study.charts import PER_CENT, layer_charts, learning_charts
 from minidl.study.claims import count
-from minidl.study.histories import by_epoch, by_layer
 from minidl.study.networks import DenseSetUp
 from minidl.study.pair_study import PairStudy
 from minidl.study.pairs import ACTIVATIONS
-from minidl.study.recording import History
 from minidl.study.report import percent, sentence, set_up_section
 from minidl.study.series import Series
 from minidl.study.verdicts import word
@@ -49,30 +46,15 @@ FOUR = "four_layers"
 ALL = SET_UPS | {FOUR: DenseSetUp("784-512-512-512-512-10", (512,) * 4, "adam", 64, 0.001)}
 
 
-class Outcome(NamedTuple):
-    """What is kept of one training run."""
-
-    history: History
-
-    def block(self) -> dict[str, Any]:
-        return by_epoch(self.history) | by_layer(self.history)
-
-
 class MnistDepth(PairStudy):
     name = "mnist_depth"
     about = "Sigmoid against ReLU on MNIST, under the usual update rules."
     work = CIFAR100.work
     data = ("mnist",)
     seeds = 3
-    kind = Outcome
     keeps_weights = False
     set_ups = ALL
     epochs = EPOCHS
-
-    def outcome(
-        self, run: Run, history: History, network: Network, images: tuple[Examples, Examples]
-    ) -> Outcome:
-        return Outcome(history)
 
     def summarise(self, run: Run, results: Mapping[str, Any]) -> dict[str, Any]:
         return run.data_block() | super().summarise(run, results)
