@@ -188,14 +188,13 @@ class Cifar100(TrainedStudy):
         group, verdicts = {"": Group(runs, study)}, Verdicts({"this run": summary["claims"]})
         held = "The claims are about sigmoid and ReLU, not both trained"
         sections = [
+            Section("Dead units", unit_parts(summary)),
             Section("Accuracy and loss", learning_charts(group)),
             Section("Layer by layer", [*layer_charts(group), *gradient_tables(summary)]),
             Section("Does the difference of the gradients mean anything?", tested(summary)),
             Section("The functions", [_functions(list(runs))]),
             set_up_section(_set_up(summary), summary, note=_note(summary)),
         ]
-        if parts := unit_parts(summary):
-            sections.insert(0, Section("Dead units", parts))
         if parts := start_parts(summary):
             sections.insert(0, Section("Before training: the gradient predicted", parts))
         if summary["claims"]:

@@ -40,11 +40,9 @@ def over_all_images(network: Network, examples: Examples, loss: Loss) -> AllImag
 
 
 def unit_parts(summary: Mapping[str, Any]) -> list[Told]:
-    """What is dead in each hidden layer after the last epoch; nothing where nobody has looked."""
+    """What is dead in each hidden layer after the last epoch."""
     rows = []
     for name, block in summary["networks"].items():
-        if "all_images" not in block:
-            return []
         dead, live = block["all_images"]["dead"], block["all_images"]["live_gradients"]
         on_few, gradients = block["units"]["dead"][-1], block["gradients"]["weights"][-1]
         for i in range(len(dead)):
