@@ -10,7 +10,7 @@ from minidl.study.claims import (
     Claim,
     Criterion,
     Evidence,
-    Judged,
+    NotReported,
     Statement,
     count,
     judge,
@@ -22,6 +22,7 @@ from minidl.study.run import Run, Task
 from minidl.study.statistics import PairedTest, Trend, paired_test, trend
 from minidl.study.study import Rows, Study, TrainedStudy
 from minidl.study.tables import text_list, text_table
+from minidl.study.verdicts import Verdicts
 
 __all__ = [
     "NOT_REPORTED",
@@ -31,7 +32,7 @@ __all__ = [
     "DataUsed",
     "Evidence",
     "FolderInUse",
-    "Judged",
+    "NotReported",
     "PairedTest",
     "Report",
     "Rows",
@@ -43,6 +44,7 @@ __all__ = [
     "Task",
     "TrainedStudy",
     "Trend",
+    "Verdicts",
     "Work",
     "count",
     "judge",

@@ -140,7 +140,7 @@ def _layers(groups: Groups, layers: Sequence[str], figure: str) -> Iterator[Seri
             for key in runs[0].get(figure, {}):
                 where = {"set-up": title, kind: key}
                 values = np.array([run[figure][key] for run in runs], float)  # (seeds, epochs, …)
-                names = layer_names(runs[0], layers)
+                names = layers or layer_names(len(runs[0]["gradients"]["weights"][0]))
                 for i, label in enumerate(names[: values.shape[2]]):
                     more = {"panel": name, "where": where} | in_order(i, len(names))
                     yield runs_series(label, values[:, :, i], **more)
@@ -159,7 +159,6 @@ def _layers(groups: Groups, layers: Sequence[str], figure: str) -> Iterator[Seri
                     )
 
 
-def layer_names(block: Block, layers: Sequence[str]) -> Sequence[str]:
-    """``layers``, or layer 1, layer 2, … and the output layer."""
-    count = len(block["gradients"]["weights"][0])
-    return layers or [*(f"layer {i}" for i in range(1, count)), "output layer"]
+def layer_names(count: int) -> list[str]:
+    """Layer 1, layer 2, … and the output layer."""
+    return [*(f"layer {i}" for i in range(1, count)), "output layer"]

@@ -9,9 +9,12 @@ of the epochs); with several it is Student's, over the seeds.
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Sized
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -29,6 +32,7 @@ UNJUDGED = "not judged"
 VERDICTS = (HOLDS, FAILS, OPEN, UNJUDGED)
 
 R = TypeVar("R")  # what a run is, as far as the claims are about it
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -45,8 +49,31 @@ class Evidence:
         return self.together or len(self.numbers)
 
 
-Judged = Evidence | None  # None: cannot be judged
-Criterion = Callable[[R], Judged]
+class NotReported(Exception):
+    """A criterion asks for a figure that there is none of: the claim cannot be judged."""
+
+
+def known(figure: T | None) -> T:
+    """``figure``; raises :class:`NotReported` where there is none, or nothing is in it."""
+    if figure is None or (isinstance(figure, Sized) and len(figure) == 0):
+        raise NotReported
+    return figure
+
+
+def all_of(found: Mapping[str, Evidence], between: str = ": ") -> Evidence:
+    """What was found in several places as one: the claim is that it is so in each of them."""
+    known(found)
+    return Evidence(
+        "; ".join(f"{where}{between}{one.said}" for where, one in found.items()),
+        {
+            f"{where}, {name}": number
+            for where, one in found.items()
+            for name, number in one.numbers.items()
+        },
+    )
+
+
+Criterion = Callable[[R], Evidence]  # may raise NotReported
 
 
 @dataclass(frozen=True)
@@ -94,13 +121,22 @@ def judge(
     judged = []
     for one in claims:
         with np.errstate(all="ignore"):
-            theirs = one.test(study)
-            later = one.test(whole_study) if theirs is None and whole_study is not None else None
-            ours = [found for found in map(one.test, runs) if found is not None]
-        published = _published(theirs) if later is None else TOO_EARLY
+            theirs = _found(one, [study])
+            later = [] if theirs or whole_study is None else _found(one, [whole_study])
+            ours = _found(one, runs)
+        published = TOO_EARLY if later else _published(theirs)
         claim = Claim(one.claim, one.criterion, published, measured(ours), verdict(ours))
         judged.append(claim)
     return judged
+
+
+def _found(claim: Statement[R], runs: Sequence[R]) -> list[Evidence]:
+    """What its criterion finds in those of the runs that it can be judged on."""
+    found = []
+    for run in runs:
+        with suppress(NotReported):
+            found.append(claim.test(run))
+    return found
 
 
 def verdict(found: Sequence[Evidence]) -> str:
@@ -137,6 +173,13 @@ def published_title(epochs: int, theirs: int) -> str:
     return "published" if epochs == theirs else f"published, epoch {min(epochs, theirs)}"
 
 
+def read_published(module: str) -> dict[str, Any]:
+    """The figures of the published work: ``published.json`` beside the file ``module``."""
+    text = Path(module).with_name("published.json").read_text(encoding="utf-8")
+    found: dict[str, Any] = json.loads(text)
+    return found
+
+
 def made(claims: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """The claims of a summary that the study made, without our own questions."""
     return [claim for claim in claims if not claim["claim"].startswith(BEYOND)]
@@ -149,12 +192,15 @@ def _over_seeds(found: Sequence[Evidence]) -> dict[str, Estimate]:
     return {name: over_seeds([one.numbers[name] for one in found], together) for name in names}
 
 
-def _published(judged: Judged) -> str:
-    if judged is None:
+def _published(found: Sequence[Evidence]) -> str:
+    if not found:
         return NOT_REPORTED
-    shown = _shown([judged])
-    notes = {HOLDS: "", FAILS: " (does not meet the criterion)", OPEN: f"{shown} (within chance)"}
-    return judged.said + notes[verdict([judged])]
+    notes = {
+        HOLDS: "",
+        FAILS: " (does not meet the criterion)",
+        OPEN: f"{_shown(found)} (within chance)",
+    }
+    return found[0].said + notes[verdict(found)]
 
 
 def measured(ours: Sequence[Evidence]) -> str:

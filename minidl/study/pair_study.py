@@ -4,20 +4,37 @@ from __future__ import annotations
 
 import functools
 from abc import abstractmethod
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple
 
+from minidl.data.examples import Examples
+from minidl.network import Network
 from minidl.study.charts import Group
 from minidl.study.claims import Claim, published_title
-from minidl.study.histories import epoch_rows, mean_of
+from minidl.study.histories import by_epoch, by_layer, epoch_rows, mean_of
+from minidl.study.networks import DenseSetUp
 from minidl.study.options import whole
-from minidl.study.pairs import Series
+from minidl.study.pairs import ACTIVATIONS
+from minidl.study.recording import History
 from minidl.study.run import Run, Task
+from minidl.study.seeds import batches_rng
+from minidl.study.series import Series
 from minidl.study.study import Rows, TrainedStudy
 from minidl.study.tables import figure, text_table
+from minidl.study.verdicts import Verdicts
 from minidl.training.checkpoint import Checkpoint
 
-ACTIVATIONS = ("sigmoid", "relu")
+Images = tuple[Examples, Examples]  # training, test
+
+
+class Outcome(NamedTuple):
+    """What is kept of a network after its training."""
+
+    history: History
+
+    def block(self) -> dict[str, Any]:
+        """Its part of the summary."""
+        return by_epoch(self.history) | by_layer(self.history)
 
 
 class PairStudy(TrainedStudy):
@@ -27,22 +44,9 @@ class PairStudy(TrainedStudy):
     the claims.
     """
 
-    set_ups: ClassVar[Mapping[str, Any]]  # by key; each has a ``title``
+    set_ups: ClassVar[Mapping[str, DenseSetUp]]
     epochs: ClassVar[int]  # in the study
-
-    @abstractmethod
-    def prepare(self, run: Run) -> Any:
-        """What all training runs share, as images that are put together once."""
-
-    @abstractmethod
-    def train(
-        self, run: Run, prepared: Any, key: str, activation: str, seed: int, checkpoint: Checkpoint
-    ) -> Any:
-        """Train one network; what it leaves has a ``history`` and a ``block()``."""
-
-    @abstractmethod
-    def describe(self, run: Run, key: str, outcome: Any) -> dict[str, Any]:
-        """What the summary says of a set-up; ``outcome`` is that of one of its networks."""
+    kind: ClassVar[Any] = Outcome
 
     @abstractmethod
     def judged(self, summary: Mapping[str, Any], key: str) -> list[Claim]:
@@ -51,6 +55,24 @@ class PairStudy(TrainedStudy):
     @abstractmethod
     def published(self, epochs: int) -> Mapping[str, Mapping[str, Series]]:
         """The published networks by set-up and function, after so many epochs."""
+
+    def prepare(self, run: Run) -> Any:
+        """What all training runs share, put together once: both parts of the data."""
+        (data,) = run.data
+        return data.train, data.test
+
+    def split(self, prepared: Any, key: str, seed: int) -> Images:
+        """Training and test images of a set-up: the official split."""
+        train, test = prepared
+        return train, test
+
+    def outcome(self, run: Run, history: History, network: Network, images: Images) -> Any:
+        """What is kept of a network; it has a ``history`` and a ``block()``."""
+        return Outcome(history)
+
+    def describe(self, run: Run, key: str, outcome: Any) -> dict[str, Any]:
+        """What the summary says of a set-up; ``outcome`` is that of one of its networks."""
+        return {}
 
     def add_options(self, add: Any) -> None:
         add("--epochs", type=whole, default=self.epochs, help="passes over the training images")
@@ -63,6 +85,28 @@ class PairStudy(TrainedStudy):
             for key in self.set_ups
             for f in ACTIVATIONS
         }
+
+    def train(
+        self, run: Run, prepared: Any, key: str, activation: str, seed: int, checkpoint: Checkpoint
+    ) -> Any:
+        """Train one network, write its weights, and return what the report is made of."""
+        set_up, name = self.set_ups[key], f"{key}-{activation}-seed{seed}"
+        widest = max(len(one.title) for one in self.set_ups.values())
+        train, test = self.split(prepared, key, seed)
+        shape, classes = train.input_shape, len(run.data[0].classes)
+        network = set_up.network(activation, shape, classes, seed, run.device)
+        history = run.record(
+            name,
+            f"seed {seed}  {set_up.title:<{widest}}  {activation:<7}",
+            *(network, train, test, set_up.optimizer()),
+            epochs=run.chosen.epochs,
+            batch_size=set_up.batch_size,
+            rng=batches_rng(seed),
+            checkpoint=checkpoint,
+        )
+        if self.keeps_weights:
+            network.save(run.weights_of(name))
+        return self.outcome(run, history, network, (train, test))
 
     def summarise(self, run: Run, results: Mapping[str, Any]) -> dict[str, Any]:
         set_ups = {}
@@ -98,17 +142,18 @@ class PairStudy(TrainedStudy):
         return {"epochs.csv": rows}
 
     def results(self, summary: Mapping[str, Any]) -> str:
-        study, rows = self.published(summary["epochs"]), []
-        for key, block in summary["set_ups"].items():
-            for name, network in block["networks"].items():
-                row = [f"{self.set_ups[key].title}, {name}"]
-                for what in ("train_accuracy", "test_accuracy"):
-                    theirs: Any = getattr(study.get(key, {}).get(name), what, ())
-                    known = float(theirs[-1]) if len(theirs) else None
-                    row += [figure(network[what][-1]), figure(known)]
-                rows.append(row)
-        at = published_title(summary["epochs"], self.epochs)
-        return text_table(["network", "training accuracy", at, "test accuracy", at], rows)
+        study = self.published(summary["epochs"])
+        networks = {
+            f"{self.set_ups[key].title}, {f}": (network, study.get(key, {}).get(f))
+            for key, block in summary["set_ups"].items()
+            for f, network in block["networks"].items()
+        }
+        return accuracies(networks, published_title(summary["epochs"], self.epochs))
+
+    def verdicts(self, summary: Mapping[str, Any], keys: Sequence[str] = ()) -> Verdicts:
+        """Those of the set-ups of a summary, of all or of some."""
+        blocks = summary["set_ups"]
+        return Verdicts({self.set_ups[key].title: blocks[key]["claims"] for key in keys or blocks})
 
     def groups(self, summary: Mapping[str, Any]) -> dict[str, Group]:
         """Ours and the published networks for the charts, by the title of the set-up."""
@@ -118,3 +163,15 @@ class PairStudy(TrainedStudy):
             theirs = {f: vars(series) for f, series in study.get(key, {}).items()}
             found[self.set_ups[key].title] = Group(runs, theirs)
         return found
+
+
+def accuracies(networks: Mapping[str, tuple[Any, Series | None]], theirs: str) -> str:
+    """Blocks of a summary by name, each beside the published network, for the terminal."""
+    rows = []
+    for name, (network, study) in networks.items():
+        row = [name]
+        for what in ("train_accuracy", "test_accuracy"):
+            known = [] if study is None else getattr(study, what)
+            row += [figure(network[what][-1]), figure(float(known[-1]) if len(known) else None)]
+        rows.append(row)
+    return text_table(["network", "training accuracy", theirs, "test accuracy", theirs], rows)

@@ -11,14 +11,12 @@ import io
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 from typing import Any
 
-from minidl.pages import Badge, Chart, Page, Picture, Points, Prose, Table, Told, told
+from minidl.pages import Chart, Page, Picture, Prose, Table, Told, told
 from minidl.pages import Section as PageSection
 from minidl.storage.files import own_folder, read_bytes, read_json, whole_file
-from minidl.study.claims import FAILS, HOLDS, NOT_REPORTED, OPEN, Statement, count, made
 from minidl.study.conditions import Conditions
 from minidl.study.figures import drawn, write_figure
 from minidl.study.tables import counted
@@ -26,22 +24,11 @@ from minidl.study.tables import counted
 KIND = "minidl · report of a run"
 FOOTER = "Made by minidl from the summary of the run. The page asks for nothing: "
 FOOTER += "it can be kept, sent and opened without a network."
-BADGES = {HOLDS: "good", FAILS: "bad"}
 LARGEST = 64 << 20  # bytes of a file that a report is made from
 # What a page that is made from a file of another form ends in.
 MISFITS = (
     *(ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError),
     csv.Error,
-)
-
-# How verdicts come about; under the claims of every report.
-RULE = (
-    "One criterion is applied to the published figures and to ours. In brackets the 95% interval "
-    "of what the criterion is about (all of them at once where a claim is about several): the "
-    "claim holds where it lies above 0, does not hold where it lies below, and is not decided "
-    "where it holds 0. With one seed it knows the number of the images and the scatter of the "
-    "epochs, not what another seed would give; with several it is Student's, over the seeds. "
-    f'"{NOT_REPORTED.capitalize()}": the study claims it without a figure.'
 )
 
 
@@ -149,86 +136,6 @@ class Report:
 # -- parts of reports --------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Claims:
-    """Claims of a summary in one set-up or several, the published figures beside ours."""
-
-    set_ups: Mapping[str, Sequence[Mapping[str, Any]]]  # the same claims in each, by its title
-    reasons: Mapping[str, str]  # by claim, where one is given
-    published: str = "published"  # and after which epoch
-
-    def _rows(self) -> Iterator[tuple[Mapping[str, Any], ...]]:
-        return zip(*self.set_ups.values(), strict=True)
-
-    def html(self) -> str:
-        return f'<ol class="claims">{"".join(map(self._item, self._rows()))}</ol>'
-
-    def _item(self, claims: Sequence[Mapping[str, Any]]) -> str:
-        first, reason = claims[0], self.reasons.get(claims[0]["claim"])
-        ours = "".join(
-            f"<div><dt>{escape(title)} {_badge(c['verdict']).html()}</dt>"
-            f"<dd>{escape(c['measured'])}</dd></div>"
-            for title, c in zip(self.set_ups, claims, strict=True)
-        )
-        return (
-            f"<li><h3>{escape(first['claim'])}</h3>"
-            f'<dl class="figures"><div><dt>{escape(self.published)}</dt>'
-            f"<dd>{escape(first['published'])}</dd></div>{ours}</dl>"
-            + (f"<p>{escape(reason)}</p>" if reason else "")
-            + f'<p class="criterion">Judged by: {escape(first["criterion"])}.</p></li>'
-        )
-
-    def markdown(self) -> str:
-        """A table, and the reasons under it."""
-        rows = [
-            [first["claim"], first["criterion"], first["published"]]
-            + [f"{_badge(c['verdict']).markdown()}: {c['measured']}" for c in (first, *others)]
-            for first, *others in self._rows()
-        ]
-        head = ["claim", "judged by", self.published, *self.set_ups]
-        known = [(claim, self.reasons.get(claim)) for claim, *_ in rows]
-        reasons = Points([(f"{claim}.", reason) for claim, reason in known if reason])
-        return f"{Table('', head, rows).markdown()}\n\n{reasons.markdown()}"
-
-
-def _badge(verdict: str) -> Badge:
-    return Badge(verdict, BADGES.get(verdict, "open"))
-
-
-def held(claims: Sequence[Mapping[str, Any]]) -> str:
-    """``Of 8 published claims, 5 hold, 1 does not, 2 are not decided``."""
-    known = made(claims)
-    return f"Of {len(known)} published claims, {count(known)}"
-
-
-def held_in(set_ups: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
-    """The same for several set-ups, by their titles."""
-    known = {title: made(claims) for title, claims in set_ups.items()}
-    said = "; ".join(f"{title} {count(claims)}" for title, claims in known.items())
-    return f"Of {len(next(iter(known.values())))} published claims, {said}"
-
-
-WORDS = {HOLDS: "yes", FAILS: "no", OPEN: "not decided"}
-
-
-def word(claims: Sequence[Mapping[str, Any]], claim: str) -> str:
-    """``yes``, ``no``, ``not decided``: what became of that claim of a summary."""
-    found = [c["verdict"] for c in claims if c["claim"] == claim]
-    return WORDS.get(found[0], "cannot be judged") if found else "cannot be judged"
-
-
-def both(first: str, second: str) -> str:
-    """Two words on two questions as one."""
-    if first != second:
-        return f"{first} to the first, {second} to the second"
-    return f"{first} to both" if first in ("yes", "no") else f"{first}, neither of them"
-
-
-def in_both(run: str, described: str) -> str:
-    """The words as run and as described, once where they are the same."""
-    return run if run == described else f"{run} as run, {described} as described"
-
-
 def sentence(text: str) -> str:
     """``text`` with a capital."""
     return text[:1].upper() + text[1:]
@@ -244,17 +151,6 @@ def shorter(epochs: int, published: int) -> str:
 def percent(share: float, digits: int = 1) -> str:
     """``20.9%``."""
     return "–" if math.isnan(share) else f"{100 * share:.{digits}f}%"
-
-
-def claims_section(
-    set_ups: Mapping[str, Sequence[Mapping[str, Any]]],
-    tested: Sequence[Statement[Any]],
-    note: str = "",
-    published: str = "published",
-) -> Section:
-    """Every claim with its verdicts and the reason, where one is given."""
-    shown = Claims(set_ups, {one.claim: one.why for one in tested}, published)
-    return Section("The claims", [shown, Prose([f"{RULE} {note}".strip()])])
 
 
 def set_up_section(

@@ -5,9 +5,14 @@ from __future__ import annotations
 import math
 import shutil
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from typing import Any
 
+import numpy as np
+from numpy.typing import ArrayLike
+
+from minidl.pages import Table
 from minidl.pages.markdown import expect_columns
 
 
@@ -25,12 +30,24 @@ def counted(n: int, noun: str) -> str:
     return f"{n:,} {noun}{'' if n == 1 else 's'}"
 
 
+def column(ours: ArrayLike, theirs: ArrayLike = (), digits: int = 4) -> list[str]:
+    """``0.4712 (0.4608)``: the published figures in brackets, as far as there are any."""
+    known = [f" ({value:.{digits}f})" for value in np.asarray(theirs)]
+    values = [f"{value:.{digits}f}" for value in np.asarray(ours, float)]
+    return [ours + other for ours, other in zip_longest(values, known[: len(values)], fillvalue="")]
+
+
 def p_figure(p: float) -> str:
     """A p-value in two digits, in more where two would hide on which side of 0.05 it lies."""
     digits = 2
     while p != 0.05 and float(f"{p:.{digits}g}") == 0.05:
         digits += 1
     return f"{p:.{digits}g}"
+
+
+def by_columns(caption: str, columns: Mapping[str, Sequence[str]]) -> Table:
+    """A table of columns by their heads."""
+    return Table(caption, list(columns), list(zip(*columns.values(), strict=True)))
 
 
 def text_table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:

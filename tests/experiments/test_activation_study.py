@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import study_runs
-from studies.activation_study import STUDY, study, training
-from studies.activation_study.claims import CLAIMS, TABLES, published
+from studies.activation_study import STUDY, study
+from studies.activation_study.claims import CLAIMS
+from studies.activation_study.series import TABLES, published
 from studies.activation_study.training import (
     ACTIVATIONS,
     SET_UPS,
@@ -36,7 +37,7 @@ from minidl.backend import CPU
 from minidl.data import Dataset
 from minidl.microscope.run import looks_of
 from minidl.storage.sealed import decoded, read_sealed
-from minidl.study import judge
+from minidl.study import judge, validated
 from minidl.study.cells import Cell as KeptCell
 from minidl.study.run import Run
 from minidl.training.checkpoint import Checkpoint
@@ -254,8 +255,8 @@ def trained_cell(monkeypatch, folder, epochs):
             found.append(np.sqrt((network["conv2d_2"].dW.astype(float) ** 2).sum()))
             yield epoch
 
-    real = training.train
-    monkeypatch.setattr(training, "train", spy)
+    real = validated.train
+    monkeypatch.setattr(validated, "train", spy)
     place = ["--device", "cpu", "--quiet", "--output-dir", str(folder)]
     chosen = STUDY.options(["--epochs", str(epochs), *place])
     run = Run.begin("activation_study", chosen, lambda: [DATA["mnist"]], ["epochs"], "")
@@ -271,13 +272,13 @@ def test_gradients_are_those_of_the_last_batch(monkeypatch, tmp_path):
 
 def test_early_stopping_and_both_weights(monkeypatch, tmp_path):
     values = iter([3.0, 1.0, 2.0, 2.0, 2.0, 2.0, 2.0])
-    real = training.evaluate
+    real = validated.evaluate
 
-    def evaluate(network, examples, loss):
-        found = real(network, examples, loss)
+    def evaluate(network, examples, loss, at_once):
+        found = real(network, examples, loss, at_once)
         return replace(found, loss=next(values)) if len(examples) == 32 else found
 
-    monkeypatch.setattr(training, "evaluate", evaluate)
+    monkeypatch.setattr(validated, "evaluate", evaluate)
     cell, _ = trained_cell(monkeypatch, tmp_path, epochs=50)
     assert (cell["epochs"], cell["best_epoch"]) == (7, 2)
     assert cell["test"]["last"]["loss"] != cell["test"]["best"]["loss"]
@@ -360,9 +361,9 @@ def test_gradient_claims_by_hand():
         (3, ("cifar-10", "adam"), "sigmoid", {"train_accuracy": 0.99}),
         (4, ("mnist", "adam"), "elu", {"accuracy": 0.97}),
         (5, ("mnist", "sgd"), "sigmoid", {"validation_loss": np.arange(50)}),
-        (6, ("cifar-10", "adam"), "elu", {"loss": 0.5,
+        (6, ("cifar-10", "adam"), "elu", {"loss": 0.5, "tested": -1,
                                           "validation_loss": np.full(12, 0.5)}),
-        (7, ("cifar-10", "sgd"), "leaky_relu", {"loss": 0.5,
+        (7, ("cifar-10", "sgd"), "leaky_relu", {"loss": 0.5, "tested": -1,
                                                 "validation_loss": np.full(12, 0.5)}),
         (8, ("cifar-10", "adam"), "relu", {"accuracy": 0.67}),
     ],

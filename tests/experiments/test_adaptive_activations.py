@@ -10,8 +10,7 @@ import pytest
 import study_runs
 from studies.adaptive_activations import STUDY, training
 from studies.adaptive_activations.claims import CLAIMS
-from studies.adaptive_activations.series import Figures, Series, last, published, shape
-from studies.adaptive_activations.study import _weights
+from studies.adaptive_activations.series import Figures, last, published, shape
 from studies.adaptive_activations.training import (
     FULL,
     REDUCED,
@@ -32,11 +31,13 @@ from minidl.data import standin
 from minidl.microscope.run import looks_of
 from minidl.study import judge
 from minidl.study.recording import History, record
+from minidl.study.series import Series
 from minidl.training.checkpoint import Checkpoint
 
 TINY = Size(20, 10, 1, 10, (2, 3, 2), 4, 2, 16)
 DATA = standin.generate(seed=0, train=40, test=20)
 IMAGES = prepared(DATA.train, 20), prepared(DATA.test, 10)
+IMAGES_OF = {"train_images": 50_000, "test_images": 10_000}
 
 
 def alone(name, label, *network_data_and_rule, checkpoint, **options):
@@ -66,10 +67,6 @@ def run(monkeypatch, tmp_path):
         return study_runs.run(STUDY, tmp_path / "run", "--quiet", *arguments)
 
     return run
-
-
-def test_a_training_that_was_not_probed_has_no_figures_of_layers():
-    assert _weights(History(seconds=[1.0])) == {}
 
 
 def test_every_file_and_key(run, capsys):
@@ -207,7 +204,7 @@ def test_which_networks_are_shown_as_run():
     outcomes["functions_as_run", "relu"] = outcome(0.9)
     outcomes |= {(f"depth_{d}", n): outcome(0.3) for d in (3, 5, 7) for n in training.FUNCTIONS}
 
-    run, described = (Figures.of(outcomes, key, 10) for key in ("as_run", "as_described"))
+    run, described = (Figures.of(outcomes, key, **IMAGES_OF) for key in ("as_run", "as_described"))
     assert {n: last(s) for n, s in run.functions.items()} == {
         "apl": 0.05,
         "relu": 0.9,
@@ -270,10 +267,11 @@ def test_claims_turned_around_do_not_hold():
     assert "holds" not in [claim.verdict for claim in found[:2] + found[3:7]]
 
 
-def flat(accuracy, seconds=1.0):
+def flat(accuracy, seconds=1.0, alone=False):
     """Three epochs that hardly differ."""
     near = np.array([1.0, 1.001, 1.0])
-    return Series(near, near, np.full(3, accuracy), seconds * near)
+    learned = {"train_loss": near, "test_loss": near, "test_accuracy": np.full(3, accuracy)}
+    return Series(**learned, seconds=seconds * near, alone=alone, **IMAGES_OF)
 
 
 def figures(**changed) -> Figures:
@@ -293,9 +291,9 @@ SHRINKING = depths([0.5, 0.55, 0.4], [0.4, 0.5, 0.4], [0.4, 0.7, 0.3])
 CLOSE = depths([0.5, 0.5, 0.505], [0.505, 0.5, 0.5], [0.5, 0.505, 0.5])
 
 
-def times(apl):
+def times(apl, alone=True):
     seconds = {"apl": apl, "relu": 1.0, "leaky_relu": 1.2}
-    return {name: flat(0.5, s) for name, s in seconds.items()}
+    return {name: flat(0.5, s, alone) for name, s in seconds.items()}
 
 
 def hinges(*accuracies):
@@ -326,10 +324,10 @@ def learned(before, after):
         (4, {"functions": last_accuracies(0.505, 0.4, 0.5)}, "not decided"),
         (5, {"functions": last_accuracies(0.5, 0.4, 0.3)}, "does not hold"),
         (5, {"functions": last_accuracies(0.5, 0.4, 0.6)}, "does not hold"),
-        (7, {"functions": times(2.0), "alone": True}, "holds"),
-        (7, {"functions": times(1.4), "alone": True}, "does not hold"),
-        (7, {"functions": times(2.6), "alone": True}, "does not hold"),
-        (7, {"functions": times(2.0)}, "not decided"),
+        (7, {"functions": times(2.0)}, "holds"),
+        (7, {"functions": times(1.4)}, "does not hold"),
+        (7, {"functions": times(2.6)}, "does not hold"),
+        (7, {"functions": times(2.0, alone=False)}, "not decided"),
         (8, {"shapes": learned([0.5, -0.5], [0.1, -0.1])}, "holds"),
         (8, {"shapes": learned([0.5, -0.5], [0.1, 0.1])}, "does not hold"),
         (9, {"shapes": learned([0.5, -0.5], [0.05, -0.01])}, "holds"),

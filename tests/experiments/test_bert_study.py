@@ -9,24 +9,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import study_runs
-from studies.bert import STUDY, training
+from studies.bert import STUDY, parts, training
 from studies.bert import study as bert
-from studies.bert.claims import (
-    BEST,
-    CLAIMS,
-    FUNCTIONS,
-    IS_DESTROYED,
-    LEARN,
-    MAJORITY,
-    ONE_ANSWER,
-    VANISHES,
-    Figures,
-    Network,
-    majority_f1,
-    published,
-)
+from studies.bert.claims import BEST, CLAIMS, IS_DESTROYED, LEARN, ONE_ANSWER, VANISHES
+from studies.bert.networks import MAJORITY, Figures, Network, majority_f1, published
 from studies.bert.training import (
     FULL,
+    FUNCTIONS,
     REDUCED,
     Cell,
     before,
@@ -45,6 +34,7 @@ from minidl.models import BertSizes, Pretrained, load_bert
 from minidl.models.bert_tensors import shapes_of
 from minidl.study import judge
 from minidl.study.report import read_summary
+from minidl.study.sized_study import SET_UPS
 
 WORDS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", *(f"t{i}" for i in range(26)))
 SIZES = BertSizes(len(WORDS), features=8, blocks=2, heads=2, hidden=12, positions=16)
@@ -90,8 +80,8 @@ def test_every_file_and_key(run, capsys):
     assert "data: COLA, 64 training and 1,000 test sentences" in said
     found = read_summary(folder)
     assert [len(claims) for claims in found["claims"].values()] == [len(CLAIMS)] * 2
-    expected = [(*cell, 0) for cell in cells(repeated=False)]
-    expected += [(*cell, 1) for cell in cells(repeated=True)]
+    expected = list(cells(range(2)))
+    assert [cell.seed for cell in expected].count(1) == 2 * len(training.REPEATED)
     assert [(b["data"], b["row"], b["way"], b["seed"]) for b in found["networks"]] == expected
     for block in found["networks"]:
         assert np.sum(block["confusion"]) == 1000
@@ -172,10 +162,10 @@ def test_without_safetensors_the_way_out_is_told(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("row", "way"), sorted({(row, way) for _, row, way in cells(repeated=False) if way != "slow"})
+    ("row", "way"), sorted({(row, way) for _, row, way, _ in cells([0]) if way != "slow"})
 )
 def test_what_of_the_pretrained_network_each_one_keeps(row, way):
-    own, network = load_bert(source()), build_network(source(), Cell("cola", row, way), 0, CPU)
+    own, network = load_bert(source()), build_network(source(), Cell("cola", row, way, 0), CPU)
     others = [
         layer.name
         for (layer, _, ours, _), (_, _, theirs, _) in zip(
@@ -195,7 +185,7 @@ def test_what_of_the_pretrained_network_each_one_keeps(row, way):
 
 def test_squares_as_run_and_rectified_as_described():
     run, described = (
-        build_network(source(), Cell("cola", "ReLU_2", way), 0, CPU)["block_1.feed_forward.dense_1"]
+        build_network(source(), Cell("cola", "ReLU_2", way, 0), CPU)["block_1.feed_forward.dense_1"]
         for way in ("as_run", "as_described")
     )
     z = np.array([-2.0, 3.0])
@@ -212,7 +202,7 @@ def test_likeness():
 def test_padding_does_not_count_in_the_change():
     some = texts("cola").train.take(np.arange(64)).tokens(source().tokenizer())
     original = originals(source(), some, CPU)
-    network = build_network(source(), Cell("cola", "Tanh", "as_run"), 0, CPU)
+    network = build_network(source(), Cell("cola", "Tanh", "as_run", 0), CPU)
     found = before(network, some, original)
     x, _ = some.batch(0, 16, network.dtype)
     network.forward(x)
@@ -307,7 +297,7 @@ def test_vanishing_gradient_or_destroyed_representation(failing, vanishes, destr
     found = figures(**failing)
     assert verdict(VANISHES, found).verdict == vanishes
     assert verdict(IS_DESTROYED, found).verdict == destroyed
-    assert bert.cause(found, "cola", "Tanh") == said
+    assert parts.cause(found, "cola", "Tanh") == said
 
 
 def test_nothing_is_asked_of_networks_that_learn():
@@ -338,23 +328,22 @@ def test_claims_and_pages_survive_any_numbers(run, number, tmp_path):
         block["seconds"] = [number] * len(block["seconds"])
     (tmp_path / "summary.json").write_text(json.dumps(summary), "utf-8")
     found = read_summary(tmp_path)
-    for key in bert.SET_UPS:
-        claims = {c["claim"]: c["verdict"] for c in bert.judged(found, key)}
+    for key in SET_UPS:
+        claims = {claim.claim: claim.verdict for claim in STUDY.judged(found, {}, key)}
         assert claims[VANISHES] in ("not decided", "not judged")
     assert "<main" in STUDY.report(tmp_path, found).html()
 
 
-@pytest.mark.parametrize(("told", "said"), [("holds", "Yes: "), ("does not hold", "No: ")])
+@pytest.mark.parametrize(("told", "said"), [("yes", "Yes: "), ("no", "No: ")])
 def test_the_answer_follows_from_the_verdicts(told, said):
     blocks = [
         {"data": data, "row": row, "way": way, "matthews": 0.25}
         for data in MAJORITY
         for row, way in (("GELU", "as_run"), ("GELU", "fresh"))
     ]
-    claims = [{"claim": VANISHES, "verdict": told}]
-    summary = {"claims": dict.fromkeys(bert.SET_UPS, claims), "networks": blocks}
-    answer = bert.answer(summary, figures(ratio=0.01))
+    summary = {"networks": blocks}
+    answer = bert.answer(summary, figures(ratio=0.01), told)
     assert answer.startswith(said) and "in 16 of the 16 networks" in answer
     assert "0.25 on CoLA with GELU" in answer
-    nobody = bert.answer(summary, figures(accuracy=0.7, rarer=0.3))
+    nobody = bert.answer(summary, figures(accuracy=0.7, rarer=0.3), told)
     assert nobody.startswith("Not to be judged")

@@ -11,13 +11,14 @@ import pytest
 import study_runs
 from studies import activation_gallery
 from studies.cifar100 import STUDY
-from studies.cifar100.claims import judge, published
-from studies.cifar100.study import build_network, build_optimizer
+from studies.cifar100.claims import CLAIMS, published
+from studies.cifar100.training import build_network, set_up_of
 from studies.cifar100.units import explained, over_all_images
 from study_runs import summary
 
 from minidl import ACTIVATIONS, Examples, Network, SoftmaxCrossEntropy, get_device, probe
 from minidl.data import standin
+from minidl.study import judge as judge_claims
 from minidl.study.seeds import batches_rng
 from minidl.training.checkpoint import CheckpointError
 from minidl.training.software import Software
@@ -229,9 +230,18 @@ def test_table_of_a_published_set_up_shows_both_figures(run):
 
 @pytest.mark.parametrize("name", ["sgd", "rmsprop", "adam", "adamw"])
 def test_every_optimizer_with_the_defaults_of_keras(name):
-    optimizer = build_optimizer(STUDY.options(["--optimizer", name]))
+    optimizer = set_up_of(STUDY.options(["--optimizer", name])).optimizer()
     assert optimizer.learning_rate == {"sgd": 0.01}.get(name, 0.001)
     assert getattr(optimizer, "epsilon", 1e-7) == 1e-7
+
+
+def judge(runs):
+    """Every claim on these pairs, beside the study's after as many epochs."""
+    study, whole = (
+        (found["sigmoid"], found["relu"])
+        for found in (published(len(runs[0][0].train_accuracy)), published())
+    )
+    return judge_claims(CLAIMS, study, runs, whole)
 
 
 def verdicts(*pairs):

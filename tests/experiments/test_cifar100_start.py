@@ -13,7 +13,7 @@ import pytest
 import study_runs
 from studies.cifar100 import STUDY
 from studies.cifar100.start import sentence_of, start_of, start_parts
-from studies.cifar100.study import build_network
+from studies.cifar100.training import build_network
 
 from minidl import SoftmaxCrossEntropy, get_device, probe
 from minidl.data import standin

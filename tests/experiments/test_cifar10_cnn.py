@@ -11,7 +11,15 @@ from studies.cifar10_cnn.claims import CLAIMS, Series, published
 from studies.cifar10_cnn.figures import mosaic, picture
 from studies.cifar10_cnn.study import PICTURES
 from studies.cifar10_cnn.summary import moment, network_block
-from studies.cifar10_cnn.training import LayerLook, Look, Outcome, build_network, one_sign, plateau
+from studies.cifar10_cnn.training import (
+    Cell,
+    LayerLook,
+    Look,
+    Outcome,
+    build_network,
+    one_sign,
+    plateau,
+)
 from study_runs import summary
 
 from minidl import Conv2D, Dense, Examples, SoftmaxCrossEntropy, evaluate, probe, train
@@ -122,7 +130,7 @@ def trained(device, epochs, folder, **more):
     chosen = STUDY.options(["--epochs", str(epochs), *place])
     run = Run.begin("cifar10_cnn", chosen, lambda: [DATA], [], "")
     checkpoint = Checkpoint(folder / "x.checkpoint")
-    return training.run_network(run, "w", "relu", 3, np.array([2, 0]), checkpoint, **more)
+    return training.run_network(run, "w", Cell("relu", 3, **more), np.array([2, 0]), checkpoint)
 
 
 def test_looks_change_nothing(device, monkeypatch, tmp_path):
@@ -289,8 +297,7 @@ def by_epoch(*values):
         (9, {"saturation": (0.9, by_epoch(0.2, 0.201, 0.2))}, {}, "does not hold"),
         (9, {"saturation": (0.1, by_epoch(0.01, 0.011, 0.01))}, {}, "does not hold"),
         (9, {"saturation": (0.55, by_epoch(0.01, 0.011, 0.01))}, {}, "not decided"),
-        (10, {"first_gradients": by_epoch(1, 1, 1)}, {"first_gradients": by_epoch(1, 1, 1)},
-            "not decided"),
+        (10, {"gradients": np.ones((3, 2))}, {"gradients": np.ones((3, 2))}, "not decided"),
         (11, {"one_sign": by_epoch(0.95, 0.95, 0.95)}, {"one_sign": by_epoch(0.5, 0.5, 0.5)},
             "holds"),
         (11, {"one_sign": by_epoch(0.95, 0.95, 0.95)}, {"one_sign": by_epoch(0.97, 0.97, 0.97)},
@@ -326,7 +333,8 @@ def test_series_of_a_summary():
     assert ours.saturation[1].tolist() == [found.mean_abs()[0] / 4]
     assert ours.one_sign.tolist() == [1, 0.5]
     assert ours.right == (1, 2)
-    assert (ours.seconds.tolist(), ours.first_gradients.tolist()) == ([1.5], [found.mean_abs()[0]])
+    assert ours.seconds.tolist() == [1.5]
+    assert ours.gradients.tolist() == [found.mean_abs()[:-1]]
     # study 3's figure: both hidden layers, not the last one
     assert ours.flat == pytest.approx(np.mean([units.saturated for units in found.units[:2]]))
     assert [look["step"] for look in block["whole_epochs"]] == [5]

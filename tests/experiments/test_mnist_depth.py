@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import study_runs
 from studies.mnist_depth import STUDY
-from studies.mnist_depth.claims import COMES_OUT, FOUR_LAYERS, RULES, Series, published
+from studies.mnist_depth.claims import COMES_OUT, FOUR_LAYERS, RULES, published
 from studies.mnist_depth.study import ALL, FOUR, SET_UPS, _answer
 from study_runs import summary
 
@@ -16,7 +16,7 @@ from minidl import Examples
 from minidl.backend import CPU
 from minidl.data import Dataset
 from minidl.study import judge
-from minidl.study.seeds import keras_optimizer
+from minidl.study.series import Series
 
 
 def images(n: int) -> Examples:
@@ -51,15 +51,12 @@ def test_every_file_and_key(folder):
 
 
 def test_both_networks_start_alike_and_differ_in_their_function():
-    from types import SimpleNamespace
-
-    run = SimpleNamespace(device=CPU)
-    one, other = (SET_UPS["sgd_128"].network(f, 3, run) for f in ("sigmoid", "relu"))
+    place = (1, 28, 28), 10, 3, CPU
+    one, other = (SET_UPS["sgd_128"].network(f, *place) for f in ("sigmoid", "relu"))
     assert one.shapes == [(784,), (600,), (300,), (100,), (10,)]
     assert np.array_equal(one.theta, other.theta)
-    assert ALL[FOUR].network("relu", 0, run).shapes == [(784,), *[(512,)] * 4, (10,)]
-    momentum = SET_UPS["momentum_128"]
-    rule = keras_optimizer(momentum.rule, momentum.rate, momentum=momentum.momentum)
+    assert ALL[FOUR].network("relu", *place).shapes == [(784,), *[(512,)] * 4, (10,)]
+    rule = SET_UPS["momentum_128"].optimizer()
     assert (rule.learning_rate, rule.momentum) == (0.01, 0.9)
 
 

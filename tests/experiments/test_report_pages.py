@@ -15,7 +15,7 @@ import study_runs
 from browser import serious_faults, sticks_out
 from report_page import STUDIES, main, report_of
 from studies.cifar100 import STUDY
-from studies.fashion_mnist import claims as fashion_mnist_claims
+from studies.fashion_mnist import STUDY as FASHION_MNIST
 from studies.fashion_mnist.study import PICTURES
 
 from minidl.data import standin
@@ -325,6 +325,6 @@ def test_the_verdicts_in_the_docs_are_those_of_their_figures(name):
 
 def test_the_verdicts_of_all_set_ups_are_those_of_their_figures():
     summary = read_summary(RESULTS / "fashion_mnist")
-    for block in summary["set_ups"].values():
-        found = fashion_mnist_claims.judged(summary, block)
+    for key, block in summary["set_ups"].items():
+        found = FASHION_MNIST.judged(summary, key)
         assert [c.verdict for c in found] == [c["verdict"] for c in block["claims"]]

@@ -15,7 +15,6 @@ from studies.resnet50.training import (
     COLLAPSES,
     FULL,
     REDUCED,
-    SET_UPS,
     Cell,
     Size,
     build_network,
@@ -30,6 +29,7 @@ from minidl.backend import CPU
 from minidl.data import Dataset
 from minidl.microscope.run import looks_of
 from minidl.study import judge
+from minidl.study.sized_study import SET_UPS
 
 TINY = Size(1 / 16, 40, 20, 1)
 SHAPES = {"mnist": (1, 28, 28), "cifar-10": (3, 8, 8)}

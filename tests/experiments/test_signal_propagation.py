@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 import study_runs
-from studies.signal_propagation import STUDY, dead, study
+from studies.signal_propagation import STUDY, dead, parts, study
 from studies.signal_propagation.claims import CLAIMS, Findings
 from studies.signal_propagation.measure import (
     STARTS,
@@ -348,7 +348,7 @@ def test_what_was_measured_is_kept(folder):
 
 def test_the_map_is_drawn():
     cells = [Cell(depth, w, 0.1 * depth) for depth in (2, 8) for w in (0.8, 1.76, 3.0)]
-    (ax, _) = study.heat_map(cells).axes
+    (ax, _) = parts.heat_map(cells).axes
     assert [line.get_label() for line in ax.get_lines()] == ["6 ξ_c, predicted"]
     np.testing.assert_allclose(ax.collections[0].get_array().ravel(), [0.2] * 3 + [0.8] * 3)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import math
 
@@ -11,12 +10,12 @@ import pytest
 import study_runs
 from report_page import report_of, study
 from studies.activation_study import claims as activation_study_claims
+from studies.activation_study import series as activation_study_series
 from studies.adaptive_activations.claims import CLAIMS as APL_CLAIMS
-from studies.adaptive_activations.series import Figures, Series
+from studies.adaptive_activations.series import Figures
 from studies.adaptive_activations.training import Size
 from studies.cifar10_cnn import claims as cifar10_cnn_claims
 from studies.cifar100 import claims as cifar100_claims
-from studies.fashion_mnist import claims as fashion_mnist_claims
 from studies.resnet50.training import Size as ResNetSize
 
 from minidl import Examples
@@ -26,7 +25,9 @@ from minidl.data.idx import FASHION_MNIST
 from minidl.study import judge
 from minidl.study.claims import VERDICTS
 from minidl.study.report import read_summary
+from minidl.study.series import Series
 
+IMAGES = {"train_images": 50_000, "test_images": 10_000}
 MORE = {
     "activation_study": ("--data-sets", "mnist", "--optimizers", "adam"),
     "cifar10_cnn": ("--plateau-seeds", "0"),
@@ -115,8 +116,7 @@ def test_claims_are_judged_on_any_numbers(run, number, tmp_path):
     elif name == "cifar10_cnn":
         claims = cifar10_cnn_claims.judged(summary)
     elif name == "fashion_mnist":
-        block = summary["set_ups"]["as_run"]
-        claims = fashion_mnist_claims.judged(summary, block)
+        claims = study(name).judged(summary, "as_run")
     elif name == "mnist_depth":
         claims = study(name).judged(summary, "adam_128")
     else:
@@ -130,7 +130,7 @@ def test_claims_are_judged_on_any_numbers(run, number, tmp_path):
 @pytest.mark.parametrize("epochs", [1, 2, 3])
 def test_criteria_of_series_survive_any_numbers(number, epochs):
     series = np.full(epochs, number)
-    cell = activation_study_claims.Series(
+    cell = activation_study_series.Series(
         accuracy=0.1,
         loss=number,
         f1=0.1,
@@ -141,23 +141,17 @@ def test_criteria_of_series_survive_any_numbers(number, epochs):
         seconds=1.0,
         gradients={"first": series, "last": series},
         tested=epochs - 1,
+        **IMAGES,
     )
     grid = {
         setting: dict.fromkeys(networks, cell)
-        for setting, networks in activation_study_claims.published().items()
+        for setting, networks in activation_study_series.published().items()
     }
-    study = activation_study_claims.published()
+    study = activation_study_series.published()
     for claim in judge(activation_study_claims.CLAIMS, study, [grid]):
         assert claim.verdict != "holds"
-    one = adaptive_series(series)
-    names = ("apl", "relu", "leaky_relu")
-    figures = Figures(
-        dict.fromkeys((1, 2, 3, 4, 5, 10), one),
-        dict.fromkeys(names, one),
-        10,
-        {depth: dict.fromkeys(names, one) for depth in (3, 5, 7)},
-    )
-    for claim in judge(APL_CLAIMS, dataclasses.replace(figures, alone=True), [figures]):
+    study, ours = (adaptive_figures(series, alone) for alone in (True, False))
+    for claim in judge(APL_CLAIMS, study, [ours]):
         assert claim.verdict in ("not decided", "not judged")
 
 
@@ -165,13 +159,22 @@ def test_criteria_of_series_survive_any_numbers(number, epochs):
 @pytest.mark.parametrize("epochs", [1, 6])
 def test_criteria_of_the_gradients_survive_any_numbers(number, epochs):
     accuracy, gradients = np.zeros(epochs), np.full((epochs, 4), number)
-    series = cifar100_claims.Series(accuracy, gradients, accuracy)
-    claims = cifar100_claims.judge([(series, series)] * 2)
+    learned = {"train_accuracy": accuracy, "test_accuracy": accuracy}
+    series = Series(**learned, gradients=gradients, **IMAGES)
+    pair = tuple(cifar100_claims.published(epochs).values())
+    claims = judge(cifar100_claims.CLAIMS, pair, [(series, series)] * 2)
     assert claims[2].verdict in ("holds", "not judged", "not decided")  # a constant has no trend
     for claim in (*claims[:2], *claims[4:]):
         assert claim.verdict != "holds"
 
 
-def adaptive_series(series):
+def adaptive_figures(series, alone):
     accuracy = np.zeros(len(series))  # a share is always a number
-    return Series(series, series, accuracy, seconds=np.full(len(series), 1.0))
+    learned = {"train_loss": series, "test_loss": series, "test_accuracy": accuracy}
+    one = Series(**learned, seconds=np.full(len(series), 1.0), alone=alone, **IMAGES)
+    names = ("apl", "relu", "leaky_relu")
+    return Figures(
+        dict.fromkeys((1, 2, 3, 4, 5, 10), one),
+        dict.fromkeys(names, one),
+        {depth: dict.fromkeys(names, one) for depth in (3, 5, 7)},
+    )

@@ -8,7 +8,17 @@ import pytest
 
 from minidl import get_device
 from minidl.study import Conditions, Evidence, Statement, count, environment, judge
-from minidl.study.claims import FAILS, HOLDS, OPEN, UNJUDGED, published_title, verdict
+from minidl.study.claims import (
+    FAILS,
+    HOLDS,
+    OPEN,
+    UNJUDGED,
+    NotReported,
+    all_of,
+    known,
+    published_title,
+    verdict,
+)
 from minidl.study.estimates import NOT_KNOWN, Estimate, exactly, share
 from minidl.study.figures import image_rows
 from minidl.study.histories import by_epoch, epoch_rows, mean_of
@@ -21,7 +31,7 @@ def large(run):
 
 CLAIMS = [
     Statement("large", "above 10", large),
-    Statement("never told", "above nothing", lambda run: None),
+    Statement("never told", "above nothing", lambda run: large(known(None))),
 ]
 
 
@@ -43,11 +53,30 @@ def test_claims_are_judged_on_the_studys_figures_and_on_ours():
 
 
 def test_what_the_study_has_for_later_epochs_only_is_not_called_unreported():
-    later = [Statement("late", "", lambda run: large(run) if run > 5 else None)]
+    later = [Statement("late", "", lambda run: large(known(run if run > 5 else None)))]
     assert judge(later, 5, [20])[0].published == "not reported"
     assert judge(later, 5, [20], 5)[0].published == "not reported"
     assert judge(later, 5, [20], 30)[0].published == "no figure after so few epochs"
     assert judge(later, 20, [20], 30)[0].published == "20"
+
+
+def test_what_is_none_or_empty_is_not_reported():
+    assert known(0.0) == 0.0 and known([0]) == [0]
+    for nothing in (None, {}, (), np.empty(0)):
+        with pytest.raises(NotReported):
+            known(nothing)
+
+
+def test_what_is_found_in_several_places_is_one():
+    found = all_of({"here": large(20), "there": large(9)})
+    assert found.said == "here: 20; there: 9"
+    assert [(name, n.value) for name, n in found.numbers.items()] == [
+        ("here, above 10", 10),
+        ("there, above 10", -1),
+    ]
+    assert verdict([found]) == OPEN
+    with pytest.raises(NotReported):
+        all_of({})
 
 
 def test_within_chance_it_is_not_decided_and_the_interval_is_shown():

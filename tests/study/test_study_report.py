@@ -10,19 +10,8 @@ from minidl.backend import get_device
 from minidl.pages import Chart, Prose, Series, Table, Typed
 from minidl.study import Conditions, Report, RunFolder, Section, Statement, Study, Work
 from minidl.study.claims import VERDICTS
-from minidl.study.report import (
-    both,
-    claims_section,
-    held,
-    held_in,
-    in_both,
-    percent,
-    pictures,
-    read_rows,
-    read_summary,
-    set_up_section,
-    word,
-)
+from minidl.study.report import percent, pictures, read_rows, read_summary, set_up_section
+from minidl.study.verdicts import Verdicts, both, word
 
 CLAIMS = [
     {
@@ -50,7 +39,7 @@ def parts(section):
 def test_each_claim_has_its_verdicts_and_the_reason_on_the_page_and_in_the_text():
     set_ups = {"as run": of(*CLAIMS), "as described": of(*CLAIMS[::-1])}
     why = [Statement("ReLU < sigmoid 1", "", lambda run: None, "why")]
-    page, text = parts(claims_section(set_ups, why))
+    page, text = parts(Verdicts(set_ups).section(why))
     assert page.count("<h3>ReLU &lt; sigmoid") == 3
     assert page.count("<dd>0.4 &amp; 0.5</dd>") == 3
     first = page.partition("</li>")[0]
@@ -66,18 +55,18 @@ def test_each_claim_has_its_verdicts_and_the_reason_on_the_page_and_in_the_text(
 
 def test_a_claim_too_many_in_a_set_up_is_an_error():
     with pytest.raises(ValueError, match="zip"):
-        parts(claims_section({"as run": CLAIMS, "as described": CLAIMS[:2]}, []))
+        parts(Verdicts({"as run": CLAIMS, "as described": CLAIMS[:2]}).section([]))
 
 
 def test_what_holds_is_counted_without_what_the_study_did_not_claim():
     beyond = CLAIMS[0] | {"claim": "Beyond the study: more"}
-    assert held([*CLAIMS, beyond]) == (
+    assert Verdicts({"run": [*CLAIMS, beyond]}).held() == (
         "Of 3 published claims, 1 holds, 1 does not, 1 is not decided"
     )
 
 
 def test_in_several_set_ups_each_is_counted():
-    assert held_in({"as run": CLAIMS, "as described": CLAIMS}) == (
+    assert Verdicts({"as run": CLAIMS, "as described": CLAIMS}).held() == (
         "Of 3 published claims, as run 1 holds, 1 does not, 1 is not decided; "
         "as described 1 holds, 1 does not, 1 is not decided"
     )
@@ -89,9 +78,19 @@ def test_the_answer_is_a_word_for_each_verdict():
     assert both("yes", "yes") == "yes to both"
     assert both("yes", "no") == "yes to the first, no to the second"
     assert both("not decided", "not decided") == "not decided, neither of them"
-    assert in_both("yes", "yes") == "yes"
-    assert in_both("yes", "no") == "yes as run, no as described"
+    two = Verdicts({"as run": of(*CLAIMS), "as described": of(CLAIMS[0], *CLAIMS[:2])})
+    assert two.word("ReLU < sigmoid 0") == "yes"
+    assert two.word("ReLU < sigmoid 1") == "no as run, yes as described"
     assert (percent(0.2089), percent(float("nan"))) == ("20.9%", "–")
+
+
+def test_the_terminal_has_a_line_for_each_claim():
+    one, two = {"run": of(CLAIMS[0])}, {"as run": of(CLAIMS[0]), "as described": of(CLAIMS[1])}
+    assert Verdicts(one).text() == "holds  ReLU < sigmoid 0"
+    head, line = Verdicts(two).text().splitlines()
+    assert head.split("  ")[0] == "as run" and head.endswith("claim")
+    assert line.startswith("holds") and "does not hold  ReLU < sigmoid 0" in line
+    assert Verdicts({"run": []}).text() == ""
 
 
 def test_machine_and_command_come_from_the_summary():
@@ -200,7 +199,7 @@ def test_a_folder_without_a_summary_is_an_error(tmp_path):
 
 
 def test_published_figures_say_their_epoch():
-    page, text = parts(claims_section({"run": CLAIMS}, [], published="published, epoch 3"))
+    page, text = parts(Verdicts({"run": CLAIMS}).section([], published="published, epoch 3"))
     assert page.count("<dt>published, epoch 3</dt>") == 3
     assert "| published, epoch 3 | run |" in text
 

@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from minidl import get_activation
-from minidl.study import NOT_REPORTED, Claim, Evidence
-from minidl.study.claims import FAILS, HOLDS, measured, verdict
+from minidl.activations import Activation
+from minidl.study import Claim, Evidence, NotReported, Statement, judge
+from minidl.study.claims import FAILS, HOLDS, read_published
 from minidl.study.estimates import Estimate, exactly
 
-PUBLISHED_FILE = Path(__file__).with_name("published.json")
 BETWEEN = np.linspace(-10, 10, 20001)
 ROUNDS = 200
-
-
-def published() -> dict[str, Any]:
-    return json.loads(PUBLISHED_FILE.read_text(encoding="utf-8"))
+Get = Callable[[str], Activation]  # the function of that name
 
 
 def claims() -> list[Claim]:
-    return [*value_claims(published()), *behaviour_claims()]
+    return [*value_claims(read_published(__file__)), *behaviour_claims()]
 
 
 def value_claims(study: dict[str, Any]) -> list[Claim]:
@@ -55,106 +51,69 @@ def _row(values: list[float]) -> str:
 
 def behaviour_claims() -> list[Claim]:
     """What is said without a figure, each with a figure."""
-    said = [
-        (
-            "Sigmoid's derivative is at most 0.25, largest where σ(z) = 0.5",
-            "the same on 20,001 points from −10 to 10",
-            _steepest_sigmoid(),
-        ),
-        (
-            "Tanh's derivative is above 0 and at most 1",
-            "the same on these points",
-            _slopes_of_tanh(),
-        ),
-        (
-            "Sigmoid's and tanh's gradients vanish far from 0, ReLU's does not for z > 0",
-            "f'(10) below 1% of the steepest slope; of ReLU 1",
-            _vanishing(),
-        ),
-        (
-            "ReLU's derivative is 0 for z < 0 and 1 for z ≥ 0",
-            "f' is 0, 1, 1 at −1, 0, 1",
-            _slopes_of_relu(),
-        ),
-        (
-            "Tanh centres its output: the mean is close to 0",
-            "|mean| below 0.01 for standard normal z (quantiles)",
-            _means(),
-        ),
-        ("Softmax's outputs sum to 1", "to 1e-15, for all published inputs", _sums()),
-        (
-            "Softmax returns 1 for the largest input and 0 for the others",
-            "the largest of the first example above 0.99",
-            _largest(),
-        ),
-        (
-            "ReLU is cheaper to compute than tanh and sigmoid",
-            f"median of {ROUNDS} rounds in turns, over 10,000 float32 numbers",
-            _times(),
-        ),
-    ]
-    return [
-        Claim(claim, how, NOT_REPORTED, measured([found]), verdict([found]))
-        for claim, how, found in said
-    ]
+
+    def not_reported(name: str) -> Activation:
+        raise NotReported
+
+    return judge(BEHAVIOUR, not_reported, [get_activation])
 
 
-def _steepest_sigmoid() -> Evidence:
-    f = get_activation("sigmoid")
+def _steepest_sigmoid(get: Get) -> Evidence:
+    f = get("sigmoid")
     slopes = f.derivative(BETWEEN)
     at = float(f(BETWEEN)[slopes.argmax()])
     so = bool(slopes.max() <= 0.25) and abs(at - 0.5) < 1e-12
     return _exact(f"largest {slopes.max():g}, where σ(z) = {at:g}", so)
 
 
-def _slopes_of_tanh() -> Evidence:
-    slopes = get_activation("tanh").derivative(BETWEEN)
+def _slopes_of_tanh(get: Get) -> Evidence:
+    slopes = get("tanh").derivative(BETWEEN)
     so = bool(slopes.min() > 0 and slopes.max() <= 1)
     return _exact(f"{slopes.min():.1e} to {slopes.max():g}", so)
 
 
-def _vanishing() -> Evidence:
+def _vanishing(get: Get) -> Evidence:
     z = np.array([10.0])
-    slopes = {n: float(get_activation(n).derivative(z)[0]) for n in ("sigmoid", "tanh", "relu")}
-    small = all(slopes[n] < 0.01 * get_activation(n).max_slope for n in ("sigmoid", "tanh"))
+    slopes = {n: float(get(n).derivative(z)[0]) for n in ("sigmoid", "tanh", "relu")}
+    small = all(slopes[n] < 0.01 * get(n).max_slope for n in ("sigmoid", "tanh"))
     figures = ", ".join(f"{n} {s:.1e}" for n, s in slopes.items())
     return _exact(figures, small and slopes["relu"] == 1)
 
 
-def _slopes_of_relu() -> Evidence:
-    slopes = get_activation("relu").derivative(np.array([-1.0, 0.0, 1.0])).tolist()
+def _slopes_of_relu(get: Get) -> Evidence:
+    slopes = get("relu").derivative(np.array([-1.0, 0.0, 1.0])).tolist()
     return _exact(", ".join(f"{s:g}" for s in slopes), slopes == [0, 1, 1])
 
 
-def _means() -> Evidence:
+def _means(get: Get) -> Evidence:
     from scipy.stats import norm
 
     z = norm.ppf((np.arange(10_000) + 0.5) / 10_000)
-    means = {name: float(get_activation(name)(z).mean()) for name in ("tanh", "sigmoid", "relu")}
+    means = {name: float(get(name)(z).mean()) for name in ("tanh", "sigmoid", "relu")}
     figures = ", ".join(f"{name} {mean:.3f}" for name, mean in means.items())
     return _exact(figures.replace("-0.000", "0.000"), abs(means["tanh"]) < 0.01)
 
 
-def _sums() -> Evidence:
-    study = published()
+def _sums(get: Get) -> Evidence:
+    study = read_published(__file__)
     inputs = [study["input"], *(example["input"] for example in study["softmax_examples"])]
-    off = max(abs(float(get_activation("softmax")(np.array(z)).sum()) - 1) for z in inputs)
+    off = max(abs(float(get("softmax")(np.array(z)).sum()) - 1) for z in inputs)
     return _exact(f"off by at most {off:.1e}", off < 1e-15)
 
 
-def _largest() -> Evidence:
-    z = np.array(published()["softmax_examples"][0]["input"])
-    largest = float(get_activation("softmax")(z).max())
+def _largest(get: Get) -> Evidence:
+    z = np.array(read_published(__file__)["softmax_examples"][0]["input"])
+    largest = float(get("softmax")(z).max())
     return _exact(f"{largest:.4f}", largest > 0.99)
 
 
-def _times() -> Evidence:
+def _times(get: Get) -> Evidence:
     """The functions in turns, so that what else the machine does meets all of them."""
     z = np.random.default_rng(0).normal(size=10_000).astype(np.float32)
     seconds: dict[str, list[float]] = {name: [] for name in ("relu", "tanh", "sigmoid")}
     for _ in range(ROUNDS):
         for name, rounds in seconds.items():
-            f = get_activation(name)
+            f = get(name)
             start = time.perf_counter()
             f(z)
             rounds.append(time.perf_counter() - start)
@@ -180,14 +139,52 @@ def _exact(figures: str, so: bool) -> Evidence:
     return Evidence(figures, {"so": exactly(so)})
 
 
-# What there is to say to a claim, by its first words.
-REASONS = {
+BEHAVIOUR: list[Statement[Get]] = [
+    Statement(
+        "Sigmoid's derivative is at most 0.25, largest where σ(z) = 0.5",
+        "the same on 20,001 points from −10 to 10",
+        _steepest_sigmoid,
+    ),
+    Statement(
+        "Tanh's derivative is above 0 and at most 1",
+        "the same on these points",
+        _slopes_of_tanh,
+    ),
+    Statement(
+        "Sigmoid's and tanh's gradients vanish far from 0, ReLU's does not for z > 0",
+        "f'(10) below 1% of the steepest slope; of ReLU 1",
+        _vanishing,
+        "Which is why σ' must keep its relative precision there: in float32 y (1 − y) is exactly "
+        "0 from z = 17 on.",
+    ),
+    Statement(
+        "ReLU's derivative is 0 for z < 0 and 1 for z ≥ 0",
+        "f' is 0, 1, 1 at −1, 0, 1",
+        _slopes_of_relu,
+        "At 0 ReLU has a kink and no derivative. The engine takes the value from the left there, "
+        "0, as PyTorch does; either choice is a subgradient.",
+    ),
+    Statement(
+        "Tanh centres its output: the mean is close to 0",
+        "|mean| below 0.01 for standard normal z (quantiles)",
+        _means,
+        "For inputs that are themselves centred.",
+    ),
+    Statement("Softmax's outputs sum to 1", "to 1e-15, for all published inputs", _sums),
+    Statement(
+        "Softmax returns 1 for the largest input and 0 for the others",
+        "the largest of the first example above 0.99",
+        _largest,
+        "That is argmax. Softmax gives the largest input the largest share.",
+    ),
+    Statement(
+        "ReLU is cheaper to compute than tanh and sigmoid",
+        f"median of {ROUNDS} rounds in turns, over 10,000 float32 numbers",
+        _times,
+    ),
+]
+# What there is to say to a claim.
+REASONS = {one.claim: one.why for one in BEHAVIOUR if one.why} | {
     "softmax of (1.8, 0.9, 0.68)": "0.5771, 0.2346, 0.1883 to four places: rounded to two they "
-    "are the published ones.",
-    "ReLU's derivative": "At 0 ReLU has a kink and no derivative. The engine takes the value from "
-    "the left there, 0, as PyTorch does; either choice is a subgradient.",
-    "Softmax returns 1": "That is argmax. Softmax gives the largest input the largest share.",
-    "Tanh centres": "For inputs that are themselves centred.",
-    "Sigmoid's and tanh's": "Which is why σ' must keep its relative precision there: in float32 "
-    "y (1 − y) is exactly 0 from z = 17 on.",
+    "are the published ones."
 }

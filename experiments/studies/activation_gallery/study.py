@@ -12,9 +12,9 @@ import numpy as np
 from minidl.backend import CPU
 from minidl.pages import Chart, Prose, Series, Table, Told
 from minidl.pages.colours import BLACK, FUNCTIONS, function_colour, tone
-from minidl.study import Conditions, Report, RunFolder, Section, Statement, Study, Work
+from minidl.study import Conditions, Report, RunFolder, Section, Study, Verdicts, Work
 from minidl.study.claims import FAILS, HOLDS, count
-from minidl.study.report import claims_section, set_up_section
+from minidl.study.report import set_up_section
 from minidl.study.tables import figure, text_list
 from studies.activation_gallery.claims import REASONS, claims
 from studies.activation_gallery.entries import Entry, gallery
@@ -51,12 +51,6 @@ class ActivationGallery(Study):
     def report(self, folder: Path, summary: Mapping[str, Any]) -> Report:
         functions, judged = summary["functions"], summary["claims"]
         entries = [entry for entry in gallery() if entry.name in functions]
-        tested: list[Statement[Any]] = [
-            Statement(claim["claim"], claim["criterion"], lambda _: None, why)
-            for claim in judged
-            for start, why in REASONS.items()
-            if claim["claim"].startswith(start)
-        ]
         worst = max(function["numeric_difference"] for function in functions.values())
         checked = (
             "Each derivative here is the analytic one that training uses; against a central "
@@ -89,7 +83,7 @@ class ActivationGallery(Study):
             [_together(entries)],
             f"Of {len(judged)} published statements, {count(judged)}",
             [
-                claims_section({"this engine": judged}, tested),
+                Verdicts({"this engine": judged}).section(REASONS),
                 Section("The functions", one_by_one),
                 set_up_section([], summary),
             ],

@@ -4,61 +4,54 @@ from __future__ import annotations
 
 import argparse
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from minidl.data import Dataset
-from minidl.pages import Chart, Prose, Table, Told, in_order
-from minidl.pages import Series as Line
-from minidl.study import Report, Rows, Run, Section, Task, TrainedStudy, Work, judge, text_table
-from minidl.study.cells import Cells
-from minidl.study.charts import PER_CENT, Group, learning_charts, runs_series
-from minidl.study.claims import FAILS, HOLDS
-from minidl.study.options import whole
-from minidl.study.report import claims_section, held, percent, read_rows, set_up_section
-from minidl.study.tables import counted
-from studies.activation_study.claims import (
-    CLAIMS,
-    NONE_IS_BEST,
-    TABLES,
-    TITLES,
-    Grid,
-    Series,
-    Setting,
-    published,
-    published_title,
-    title,
+from minidl.pages import Prose, Told
+from minidl.study import (
+    Report,
+    Rows,
+    Run,
+    Section,
+    Task,
+    TrainedStudy,
+    Verdicts,
+    Work,
+    judge,
+    text_table,
 )
+from minidl.study.charts import learning_charts
+from minidl.study.options import whole
+from minidl.study.report import percent, set_up_section
+from minidl.study.tables import counted
+from minidl.study.verdicts import word
+from studies.activation_study import parts
+from studies.activation_study.claims import CLAIMS, NONE_IS_BEST
+from studies.activation_study.kept import (
+    WEIGHTS,
+    Kept,
+    complete,
+    epoch_rows,
+    figures_of,
+    grids,
+    kept_in,
+)
+from studies.activation_study.series import TABLES, TITLES, published, published_title, title
 from studies.activation_study.training import (
-    ACTIVATIONS,
     BATCH_SIZE,
     EPOCHS,
     OPTIMIZERS,
     PATIENCE,
     PIXELS,
     SET_UPS,
-    Cell,
     CellData,
     Images,
     grid,
     train_cell,
 )
 
-LAYERS = {
-    "conv2d_1": "convolution 1",
-    "conv2d_2": "convolution 2",
-    "dense_1": "dense 1",
-    "dense_2": "dense 2",
-    "dense_3": "dense 3 (output)",
-}
-PARTS = {"train": "training images (running)", "validation": "validation images"}
-Kept = Mapping[Setting, Mapping[str, CellData]]  # by activation
-WEIGHTS = ("last", "best")  # after the last epoch, and at the lowest validation loss
-DIGITS = {"accuracy": 2, "loss": 3, "f1": 3}
-SIGNIFICANT = 5  # digits of the figures by epoch
 IN_DEPTH = Work(
     "An In-depth Study of Activation Functions",
     "Seoyoung Park, Gaeun Seo, Minwoo Ahn, and Jeongyeon Kim",
@@ -109,7 +102,7 @@ class ActivationStudy(TrainedStudy):
                 "device": str(run.device),
                 "precision": chosen.precision,
             },
-            "cells": [_figures_of(cell) for cells in kept.values() for cell in cells.values()],
+            "cells": [figures_of(cell) for cells in kept.values() for cell in cells.values()],
             "claims": {
                 weights: [claim.as_dict() for claim in judge(CLAIMS, study, [ours])]
                 for weights, ours in grids(kept, chosen.epochs).items()
@@ -120,15 +113,7 @@ class ActivationStudy(TrainedStudy):
         """No claim is about times: all are judged in the summary."""
 
     def tables(self, run: Run, results: Mapping[str, CellData]) -> dict[str, Rows]:
-        rows = []
-        for cell in (cell for cells in complete(run.cells).values() for cell in cells.values()):
-            by_epoch = {k: v for k, v in cell.items() if isinstance(v, list) and k != "images"}
-            by_epoch |= {f"gradient_{name}": v for name, v in cell["gradient_norms"].items()}
-            for i in range(cell["epochs"]):
-                where = {key: cell[key] for key in ("data_set", "optimizer", "activation")}
-                figures = {k: f"{v[i]:.{SIGNIFICANT}g}" for k, v in by_epoch.items()}
-                rows.append(where | {"epoch": i + 1} | figures)
-        return {"epochs.csv": rows}
+        return {"epochs.csv": epoch_rows(complete(run.cells))}
 
     def results(self, summary: Mapping[str, Any]) -> str:
         study, rows = published(), []
@@ -147,12 +132,12 @@ class ActivationStudy(TrainedStudy):
     def report(self, folder: Path, summary: Mapping[str, Any]) -> Report:
         kept, options = kept_in(folder, summary), summary["options"]
         ours, study = grids(kept, options["epochs"]), published()
-        groups = {title(setting): _group(setting, cells) for setting, cells in kept.items()}
-        claims = {f"ours, {w} weights": summary["claims"][w] for w in WEIGHTS}
+        groups = {title(setting): parts.group(setting, cells) for setting, cells in kept.items()}
+        verdicts = Verdicts({f"ours, {w} weights": summary["claims"][w] for w in WEIGHTS})
         theirs = published_title(options["epochs"])
-        tests = [_test_table(setting, ours, study, theirs) for setting in kept]
-        times = [_time_table(setting, kept[setting], study, theirs) for setting in kept]
-        gradients = [_gradient_table(setting, ours["last"][setting]) for setting in kept]
+        tests = [parts.test_table(setting, ours, study, theirs) for setting in kept]
+        times = [parts.time_table(setting, kept[setting], study, theirs) for setting in kept]
+        gradients = [parts.gradient_table(setting, ours["last"][setting]) for setting in kept]
         seconds = (
             "Seconds of training alone, without validation. Whatever else the machine had to do "
             "counts in ours, and the published ones are of a T4 GPU: only the epochs can be "
@@ -166,87 +151,27 @@ class ActivationStudy(TrainedStudy):
             "study trained the network of PyTorch's CIFAR-10 tutorial with five functions, two "
             "optimizers and two data sets, once each, and said no.",
             _answer(summary, kept),
-            [_tested(kept)],
-            held(summary["claims"]["last"]),
+            [parts.tested(kept)],
+            Verdicts({"": summary["claims"]["last"]}).held(),
             [
-                claims_section(claims, CLAIMS, ONE_SEED, theirs),
+                verdicts.section(CLAIMS, ONE_SEED, theirs),
                 Section("Test accuracy, loss and macro F1 (tables 1 to 4)", tests),
-                Section("Which weights are tested", _weights(ours, study)),
+                Section("Which weights are tested", parts.weights(ours, study)),
                 Section("Epochs and time (tables 5 to 8)", [*times, Prose([seconds])]),
-                Section("Accuracy and loss", learning_charts(groups, PARTS)),
-                Section("Layer by layer (figures 1 to 4)", [_gradients(kept), *gradients]),
+                Section("Accuracy and loss", learning_charts(groups, parts.PARTS)),
+                Section("Layer by layer (figures 1 to 4)", [parts.gradients(kept), *gradients]),
                 set_up_section(_set_up(summary, kept), summary, note=NOTE),
             ],
             _warning(summary, kept),
         )
 
 
-def complete(cells: Cells) -> Kept:
-    """Every setting of which the folder holds all five networks, whichever start made them."""
-    kept = {}
-    for data_set, optimizer in TABLES:
-        found = {f: cells.read(str(Cell(data_set, optimizer, f)), CellData) for f in ACTIVATIONS}
-        networks = {f: cell for f, cell in found.items() if cell is not None}
-        if len(networks) == len(ACTIVATIONS):
-            kept[data_set, optimizer] = networks
-    return kept
-
-
-def _figures_of(cell: CellData) -> dict[str, Any]:
-    """A cell without what is by epoch; that is in ``epochs.csv``."""
-    norms = {name: float(np.mean(values)) for name, values in cell["gradient_norms"].items()}
-    plain = {key: value for key, value in cell.items() if not isinstance(value, list | dict)}
-    return plain | {
-        "test": cell["test"],
-        "images": cell["images"],
-        "train_accuracy": cell["train_accuracy"][-1],
-        "seconds": sum(cell["seconds"]),
-        "mean_gradient_norms": norms,
-    }
-
-
-def kept_in(folder: Path, summary: Mapping[str, Any]) -> Kept:
-    """The cells of a run again, from its summary and ``epochs.csv``."""
-    columns: dict[tuple[str, str, str], dict[str, list[float]]] = {}
-    for row in read_rows(folder, "epochs.csv"):
-        key = row.pop("data_set"), row.pop("optimizer"), row.pop("activation")
-        for name, value in row.items():
-            columns.setdefault(key, {}).setdefault(name, []).append(float(value))
-    kept: dict[Setting, dict[str, CellData]] = {}
-    for cell in summary["cells"]:
-        setting, name = (cell["data_set"], cell["optimizer"]), cell["activation"]
-        by_epoch = columns[cell["data_set"], cell["optimizer"], name]
-        del by_epoch["epoch"]
-        norms = {layer: by_epoch[f"gradient_{layer}"] for layer in LAYERS}
-        kept.setdefault(setting, {})[name] = cell | by_epoch | {"gradient_norms": norms}
-    return kept
-
-
-def grids(kept: Kept, limit: int) -> dict[str, Grid]:
-    return {
-        weights: {
-            setting: {name: Series.of(cell, weights, limit) for name, cell in cells.items()}
-            for setting, cells in kept.items()
-        }
-        for weights in WEIGHTS
-    }
-
-
 # -- what the report says ----------------------------------------------------------------------
 
 
-def _group(setting: Setting, cells: Mapping[str, CellData]) -> Group:
-    losses = ("train_loss", "validation_loss")  # what is kept of the study by epoch
-    study = {
-        name: {key: getattr(series, key) for key in losses}
-        for name, series in published()[setting].items()
-    }
-    return Group({name: [cell] for name, cell in cells.items()}, study)
-
-
 def _answer(summary: Mapping[str, Any], kept: Kept) -> str:
-    judged = {c["claim"]: c["verdict"] for c in summary["claims"]["last"]}[NONE_IS_BEST]
-    verdict = {HOLDS: "No", FAILS: "Yes"}.get(judged, "Not decided")
+    said = word(summary["claims"]["last"], NONE_IS_BEST)
+    verdict = {"yes": "No", "no": "Yes"}.get(said, "Not decided")
     best = []
     for setting, cells in kept.items():
         tested = {name: cell["test"]["last"]["accuracy"] for name, cell in cells.items()}
@@ -271,101 +196,6 @@ def _warning(summary: Mapping[str, Any], kept: Kept) -> str:
     return said
 
 
-def _tested(kept: Kept) -> Chart:
-    series = []
-    for setting in reversed(list(kept)):  # the harder data first
-        cells, where = kept[setting], {"setting": title(setting)}
-        for colour, weights in ((4, "last"), (2, "best")):
-            y = [100 * cell["test"][weights]["accuracy"] for cell in cells.values()]
-            series.append(Line(f"{weights} weights", list(cells), y, colour, where=where))
-        theirs = [100 * published()[setting][name].accuracy for name in cells]
-        series.append(Line("published", list(cells), theirs, 9, published=True, where=where))
-    about = "Test images that are recognised, with the weights after the last epoch and with those "
-    about += "at the lowest validation loss."
-    name = "Test accuracy of each function"
-    return Chart(name, about, "function", PER_CENT, series, from_zero=False)
-
-
-def _gradients(kept: Kept) -> Chart:
-    series = [
-        runs_series(
-            label,
-            [cell["gradient_norms"][layer]],
-            panel=name,
-            where={"setting": title(setting)},
-            **in_order(i, len(LAYERS)),
-        )
-        for setting, cells in kept.items()
-        for name, cell in cells.items()
-        for i, (layer, label) in enumerate(LAYERS.items())
-    ]
-    about = "L2 norm of ∂L/∂W of each layer for the last batch of each epoch, L the mean "
-    about += "cross-entropy. The study shows them as pictures without figures."
-    return Chart("Gradients by layer", about, "epoch", "‖∂L/∂W‖", series, ("log", "linear"))
-
-
-def _weights(ours: Mapping[str, Grid], study: Grid) -> list[Told]:
-    rows = []
-    for who, some in (("published", study), *((f"ours, {w}", one) for w, one in ours.items())):
-        for setting, networks in some.items():
-            each = networks.values()
-            above_last = np.mean([s.loss - s.validation_loss[-1] for s in each])
-            above_best = np.mean([s.loss - s.validation_loss.min() for s in each])
-            rows.append([who, title(setting), f"{above_last:+.3f}", f"{above_best:+.3f}"])
-    head = ["test loss", "setting", "minus validation loss of the last epoch", "minus the lowest"]
-    before = (
-        "The study does not say whether its figures are those of the weights after the last epoch "
-        "or of those with the lowest validation loss, five epochs before. Its own logs tell: "
-        "validation and test images are drawn alike, so the losses on them should nearly be the "
-        "same."
-    )
-    after = (
-        "With Adam on CIFAR-10 the published test losses fit the last weights, not the best. So "
-        "ours are those of the last weights, too, and those of the best ones stand beside them."
-    )
-    return [Prose([before]), Table("Means over the five functions", head, rows), Prose([after])]
-
-
-def _test_table(setting: Setting, ours: Mapping[str, Grid], study: Grid, theirs: str) -> Table:
-    names = {"accuracy": "accuracy, %", "loss": "loss", "f1": "F1"}
-    head = ["function"]
-    for shown in names.values():
-        head += [f"{shown}: {theirs}", "ours, last", "ours, best"]
-    rows = []
-    for name in ours["last"][setting]:
-        row = [name]
-        for what in names:
-            for some in (study, ours["last"], ours["best"]):
-                value = (100 if what == "accuracy" else 1) * getattr(some[setting][name], what)
-                row.append(f"{value:.{DIGITS[what]}f}")
-        rows.append(row)
-    return Table(f"Table {TABLES[setting]}, {title(setting)}", head, rows)
-
-
-def _time_table(setting: Setting, cells: Mapping[str, CellData], study: Grid, shown: str) -> Table:
-    rows = []
-    for name, cell in cells.items():
-        theirs, seconds = study[setting][name], sum(cell["seconds"])
-        epochs = [str(n) for n in (theirs.epochs, cell["epochs"], cell["best_epoch"])]
-        times = [f"{theirs.seconds:.1f}", f"{seconds:.1f}"]
-        each = [f"{theirs.seconds / theirs.epochs:.2f}", f"{seconds / cell['epochs']:.2f}"]
-        rows.append([name, *epochs, *times, *each])
-    head = ["function", f"epochs: {shown}", "ours", "lowest validation loss in epoch"]
-    head += [f"total s: {shown}", "ours", f"s per epoch: {shown}", "ours"]
-    return Table(f"Table {TABLES[setting] + 4}, {title(setting)}", head, rows)
-
-
-def _gradient_table(setting: Setting, networks: Mapping[str, Series]) -> Table:
-    rows = []
-    for name, series in networks.items():
-        assert series.gradients is not None
-        norms = [series.gradients[layer] for layer in LAYERS]
-        ratio = float(np.median(norms[0] / norms[-1]))
-        rows.append([name, *(f"{n.mean():.3f}" for n in norms), f"{ratio:.3f}"])
-    about = "means over the epochs, and the median of the first layer's norm over the last one's"
-    return Table(f"{title(setting)}, {about}", ["function", *LAYERS.values(), "first / last"], rows)
-
-
 ONE_SEED = (
     "One seed, as in the study. The standard error of an accuracy on 10,000 images is 0.5 points "
     "at 62% and 0.12 points at 98.5%, so functions that lie closer than 1.4 or 0.35 points (two "
@@ -381,18 +211,25 @@ NOTE = (
 )
 
 
+def pixels() -> str:
+    """How they are normalised."""
+    return "; ".join(
+        f"{TITLES[name]}: (x / 255 − {mean[0]:g}) / {std[0]:g}"
+        for name, (mean, std) in PIXELS.items()
+    )
+
+
+def images_of(cells: Iterable[CellData]) -> str:
+    """How many, of each data set."""
+    sizes = {TITLES[cell["data_set"]]: cell["images"] for cell in cells}
+    said = "{}: {:,} training, {:,} validation, {:,} test"
+    return "; ".join(said.format(name, *images) for name, images in sizes.items())
+
+
 def _set_up(summary: Mapping[str, Any], kept: Kept) -> list[Sequence[str | Told]]:
     options = summary["options"]
     cells = [cell for some in kept.values() for cell in some.values()]
     seconds = sum(sum(cell["seconds"]) for cell in cells)
-    pixels = "; ".join(
-        f"{TITLES[name]}: (x / 255 − {mean[0]:g}) / {std[0]:g}"
-        for name, (mean, std) in PIXELS.items()
-    )
-    images = "; ".join(
-        "{}: {:,} training, {:,} validation, {:,} test".format(TITLES[name], *sizes)
-        for name, sizes in {cell["data_set"]: cell["images"] for cell in cells}.items()
-    )
     network = (
         "conv 5×5 to 6, f, max 2, conv 5×5 to 16, f, max 2, dense 120, f, dense 84, f, dense 10"
     )
@@ -407,8 +244,8 @@ def _set_up(summary: Mapping[str, Any], kept: Kept) -> list[Sequence[str | Told]
         ["optimizers", rules],
         ["batch size", str(BATCH_SIZE)],
         ["epochs", f"at most {options['epochs']}, {stopping}"],
-        ["images", images],
-        ["pixels", pixels],
+        ["images", images_of(cells)],
+        ["pixels", pixels()],
         ["seed", str(options["seed"])],
         ["training runs", f"{len(cells)}, {seconds:,.0f} s of training, added up"],
     ]

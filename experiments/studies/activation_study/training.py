@@ -13,7 +13,6 @@ from minidl import (
     Adam,
     Conv2D,
     Dense,
-    EarlyStopping,
     Examples,
     Flatten,
     MaxPool2D,
@@ -22,7 +21,6 @@ from minidl import (
     class_report,
     evaluate,
     predict_labels,
-    train,
 )
 from minidl.backend import Device
 from minidl.data import Dataset
@@ -30,7 +28,7 @@ from minidl.initializers import Initializer, constant
 from minidl.inspection import gradient_figures
 from minidl.layers import Layer
 from minidl.optimizers import Optimizer
-from minidl.study import Run
+from minidl.study import Run, validated
 from minidl.study.seeds import batches_rng, split_rng, weights_rng
 from minidl.training.checkpoint import Checkpoint
 
@@ -91,12 +89,8 @@ def grid(
 
 
 @dataclass(frozen=True)
-class Images:
+class Images(validated.Images):
     """Four fifths of the training images, the other fifth, and the official test images."""
-
-    train: Examples
-    validation: Examples
-    test: Examples
 
     @classmethod
     def of(cls, data: Dataset, seed: int) -> Images:
@@ -143,55 +137,26 @@ def train_cell(
     run: Run, cell: Cell, images: Images, classes: tuple[str, ...], checkpoint: Checkpoint
 ) -> CellData:
     """Train one network and return all that is kept of it, ready for JSON."""
-    seed, shape = run.chosen.seed, images.train.input_shape
-    set_up, recorder = SET_UPS[run.chosen.set_up], run.recorder_of(str(cell))
+    set_up, seed = SET_UPS[run.chosen.set_up], run.chosen.seed
+    shape = images.train.input_shape
     network = build_network(set_up, cell.activation, shape, len(classes), seed, run.device)
-    loss = SoftmaxCrossEntropy()
-    stopping = checkpoint.keep("stopping", EarlyStopping(PATIENCE))
-    names = ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "seconds")
-    by_epoch: dict[str, list[float]] = checkpoint.keep("by_epoch", {name: [] for name in names})
+    training = validated.ValidatedTraining(run, str(cell), network, images, checkpoint, PATIENCE)
     gradients: dict[str, list[float]] = checkpoint.keep("gradients", {})
-    probed = images.train.first(BATCH_SIZE).to(run.device)
-
-    def look(epoch: int) -> None:
-        if recorder is not None:
-            recorder.look(network, loss, *probed.batch(0, BATCH_SIZE, network.dtype), epoch)
-
-    if not by_epoch["seconds"]:
-        look(0)
-    for epoch in train(
-        network,
-        images.train,
-        loss,
+    for _ in training.epochs(
+        f"{cell!s:<24}",
         build_optimizer(cell.optimizer),
         epochs=run.chosen.epochs,
         batch_size=BATCH_SIZE,
         rng=batches_rng(seed),
-        progress=run.progress(f"{cell!s:<24}"),
-        graph=run.chosen.graph,
-        checkpoint=checkpoint,
     ):
         for g in gradient_figures(network):  # still those of the epoch's last batch
             if g.parameter == "W":
                 gradients.setdefault(g.layer, []).append(g.l2_norm)
-        seen = evaluate(network, images.validation, loss)
-        figures = (epoch.train_loss, epoch.train_accuracy, seen.loss, seen.accuracy, epoch.seconds)
-        for name, value in zip(names, figures, strict=True):
-            by_epoch[name].append(value)
-        look(epoch.number)
-        if stopping.update(network, seen.loss):
-            break
-    last = tested(network, images.test, classes)
-    stopping.restore(network)
-    best = tested(network, images.test, classes)
     return {
         **cell._asdict(),
-        **by_epoch,
+        **training.by_epoch,
         "gradient_norms": gradients,
-        "epochs": stopping.epoch,
-        "best_epoch": stopping.best_epoch,
-        "test": {"last": last, "best": best},
-        "images": [len(images.train), len(images.validation), len(images.test)],
+        **training.tested(lambda: tested(network, images.test, classes)),
     }
 
 

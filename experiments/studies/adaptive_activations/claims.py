@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
-from minidl.study import Evidence, Judged, Statement
-from minidl.study.estimates import (
-    NOT_KNOWN,
-    Estimate,
-    at_the_start,
-    over_epochs,
-    share,
-)
+from minidl.study import Evidence, NotReported, Statement
+from minidl.study.claims import known
+from minidl.study.estimates import NOT_KNOWN, Estimate, at_the_start, over_epochs, share
 from minidl.study.tables import p_figure
-from studies.adaptive_activations.series import Figures, Series, last, shape
+from studies.adaptive_activations.series import Figures, last, shape
 from studies.adaptive_activations.training import FUNCTIONS
 
 HINGES_MATTER = "The number of hinges S matters"
@@ -25,34 +22,25 @@ LEFT = -2  # where the left side of a learned function is looked at
 MANY, FEW = 10, 1  # hinges
 
 
-def _ahead(figures: Figures, more: Series, less: Series) -> Judged:
-    """Whether the one is the more accurate."""
-    ours = [share(last(series), figures.test_images) for series in (more, less)]
-    return Evidence(f"{last(more):.4f} to {last(less):.4f}", {"difference": ours[0] - ours[1]})
+def ahead(group: str, more: Any, less: Any) -> Callable[[Figures], Evidence]:
+    """Whether the one is the more accurate, of ``hinges`` or of ``functions``."""
+
+    def test(figures: Figures) -> Evidence:
+        networks = known(getattr(figures, group))
+        a, b = networks[more], networks[less]
+        said = f"{last(a):.4f} to {last(b):.4f}"
+        return Evidence(said, {"difference": a.accuracy() - b.accuracy()})
+
+    return test
 
 
-# -- the number of hinges -------------------------------------------------------------------
-
-
-def hinges_matter(figures: Figures) -> Judged:
-    if not figures.hinges:
-        return None
-    return _ahead(figures, figures.hinges[MANY], figures.hinges[FEW])
-
-
-def five_above_one(figures: Figures) -> Judged:
-    if not figures.hinges:
-        return None
-    return _ahead(figures, figures.hinges[5], figures.hinges[1])
-
-
-def no_linear_relation(figures: Figures) -> Judged:
+def no_linear_relation(figures: Figures) -> Evidence:
     """Fisher's z of Pearson's r."""
     from scipy.stats import pearsonr
 
     accuracy = [last(series) for series in figures.hinges.values()]
     if len(accuracy) < 4 or np.ptp(accuracy) == 0:
-        return None
+        raise NotReported
     found = pearsonr(list(figures.hinges), accuracy)
     z = math.atanh(min(max(float(found.statistic), -1 + 1e-12), 1 - 1e-12))
     said = f"r = {found.statistic:+.2f}, p = {p_figure(float(found.pvalue))}"
@@ -62,38 +50,28 @@ def no_linear_relation(figures: Figures) -> Judged:
 # -- APL, ReLU, leaky ReLU --------------------------------------------------------------------
 
 
-def above_relu(figures: Figures) -> Judged:
-    return _ahead(figures, figures.functions["apl"], figures.functions["relu"])
-
-
-def above_leaky(figures: Figures) -> Judged:
-    return _ahead(figures, figures.functions["apl"], figures.functions["leaky_relu"])
-
-
-def leaky_between(figures: Figures) -> Judged:
-    accuracy = [last(figures.functions[name]) for name in FUNCTIONS]
-    apl, relu, leaky = (share(a, figures.test_images) for a in accuracy)
-    said = f"ReLU {accuracy[1]:.4f}, leaky {accuracy[2]:.4f}, APL {accuracy[0]:.4f}"
+def leaky_between(figures: Figures) -> Evidence:
+    networks = [figures.functions[name] for name in FUNCTIONS]
+    apl, relu, leaky = (series.accuracy() for series in networks)
+    tested = [last(series) for series in networks]
+    said = f"ReLU {tested[1]:.4f}, leaky {tested[2]:.4f}, APL {tested[0]:.4f}"
     return Evidence(said, {"leaky − ReLU": leaky - relu, "APL − leaky": apl - leaky})
 
 
-def fixed_better_at_first(figures: Figures) -> Judged:
+def fixed_better_at_first(figures: Figures) -> Evidence:
     losses = [figures.functions[name].train_loss for name in FUNCTIONS]
     apl, relu, leaky = (at_the_start(loss) for loss in losses)
     said = f"ReLU {relu.value:.3f}, leaky {leaky.value:.3f}, APL {apl.value:.3f}"
     return Evidence(said, {"APL − ReLU": apl - relu, "APL − leaky": apl - leaky})
 
 
-def twice_as_long(figures: Figures) -> Judged:
-    times = [figures.functions[name].seconds for name in FUNCTIONS]
-    known = [seconds for seconds in times if seconds is not None]
-    if len(known) < len(times):
-        return None
-    apl, *others = (over_epochs(seconds) for seconds in known)
+def twice_as_long(figures: Figures) -> Evidence:
+    networks = [figures.functions[name] for name in FUNCTIONS]
+    apl, *others = (over_epochs(known(series.seconds)) for series in networks)
     fastest = min(others, key=lambda time: time.value)
     ratio = apl.value / fastest.value
     said = f"{ratio:.2f} times"
-    if not figures.alone:
+    if not all(series.alone for series in networks):
         return Evidence(f"{said}, not measured alone", {"time": NOT_KNOWN})
     error = ratio * math.hypot(apl.error / apl.value, fastest.error / fastest.value)
     times_longer = Estimate(ratio, error, min(apl.freedom, fastest.freedom))
@@ -110,19 +88,16 @@ def _at_left(figures: Figures, epoch: int) -> tuple[np.ndarray, np.ndarray]:
     return h[1], (h[2] - h[0]) / 0.02
 
 
-def shapes_stay(figures: Figures) -> Judged:
-    if not figures.shapes:
-        return None
-    (before, _), (after, _) = (_at_left(figures, epoch) for epoch in (0, max(figures.shapes)))
+def shapes_stay(figures: Figures) -> Evidence:
+    end = max(known(figures.shapes))
+    (before, _), (after, _) = (_at_left(figures, epoch) for epoch in (0, end))
     stay = float((np.sign(before) == np.sign(after)).mean())
     said = f"{stay:.0%} of {len(before)} channels"
     return Evidence(said, {"share − 0.9": share(stay, len(before)) - 0.9})
 
 
-def shapes_are_leaky(figures: Figures) -> Judged:
-    if not figures.shapes:
-        return None
-    start, end = (np.abs(_at_left(figures, e)[1]) for e in (0, max(figures.shapes)))
+def shapes_are_leaky(figures: Figures) -> Evidence:
+    start, end = (np.abs(_at_left(figures, e)[1]) for e in (0, max(known(figures.shapes))))
     said = f"{np.median(end):.2f}, at the start {np.median(start):.2f}"
     error = math.sqrt(math.pi / 2 / len(end)) * float(end.std())  # of a median
     return Evidence(said, {"0.1 − slope": 0.1 - Estimate(float(np.median(end)), error)})
@@ -134,14 +109,12 @@ def shapes_are_leaky(figures: Figures) -> Judged:
 def _by_depth(figures: Figures) -> dict[int, dict[str, Estimate]]:
     """The last test accuracy."""
     return {
-        depth: {name: share(last(nets[name]), figures.test_images) for name in FUNCTIONS}
-        for depth, nets in figures.depths.items()
+        depth: {name: networks[name].accuracy() for name in FUNCTIONS}
+        for depth, networks in known(figures.depths).items()
     }
 
 
-def apl_above_at_each_depth(figures: Figures) -> Judged:
-    if not figures.depths:
-        return None
+def apl_above_at_each_depth(figures: Figures) -> Evidence:
     rows = "; ".join(
         f"{depth} layers " + ", ".join(f"{last(nets[name]):.3f}" for name in FUNCTIONS)
         for depth, nets in figures.depths.items()
@@ -154,9 +127,7 @@ def apl_above_at_each_depth(figures: Figures) -> Judged:
     return Evidence("APL, ReLU, leaky: " + rows, numbers)
 
 
-def deeper_is_better(figures: Figures) -> Judged:
-    if not figures.depths:
-        return None
+def deeper_is_better(figures: Figures) -> Evidence:
     accuracy = _by_depth(figures)
     depths = sorted(accuracy)
     shallow, deep = (figures.depths[depth] for depth in (depths[0], depths[-1]))
@@ -169,9 +140,7 @@ def deeper_is_better(figures: Figures) -> Judged:
     return Evidence(f"{depths[-1]} layers to {depths[0]}: {gains}", numbers)
 
 
-def gap_narrows(figures: Figures) -> Judged:
-    if not figures.depths:
-        return None
+def gap_narrows(figures: Figures) -> Evidence:
     accuracy = _by_depth(figures)
     gaps = []
     for nets in accuracy.values():
@@ -181,12 +150,10 @@ def gap_narrows(figures: Figures) -> Judged:
     return Evidence(said, {"gap with 3 layers − with 7": gaps[0] - gaps[-1]})
 
 
-def order_reverses(figures: Figures) -> Judged:
+def order_reverses(figures: Figures) -> Evidence:
     """Minus the product of the two differences: above 0 where they have other directions."""
-    if not figures.depths:
-        return None
-    ahead = [100 * (nets["relu"] - nets["leaky_relu"]) for nets in _by_depth(figures).values()]
-    a, b = ahead[0], ahead[-1]
+    leads = [100 * (nets["relu"] - nets["leaky_relu"]) for nets in _by_depth(figures).values()]
+    a, b = leads[0], leads[-1]
     error = math.sqrt(
         (a.value * b.error) ** 2 + (b.value * a.error) ** 2 + (a.error * b.error) ** 2
     )
@@ -198,13 +165,13 @@ CLAIMS: list[Statement[Figures]] = [
     Statement(
         HINGES_MATTER,
         f"last test accuracy with S = {MANY} above that with S = {FEW}",
-        hinges_matter,
+        ahead("hinges", MANY, FEW),
         "As run, S stands for the time trained: each value begins where the one before it ended.",
     ),
     Statement(
         "Five hinges are more accurate than one",
         "last test accuracy",
-        five_above_one,
+        ahead("hinges", 5, 1),
         "As run, the network with five hinges has been trained for five times as long as that "
         "with one.",
     ),
@@ -217,7 +184,7 @@ CLAIMS: list[Statement[Figures]] = [
     Statement(
         ABOVE_RELU,
         "last test accuracy",
-        above_relu,
+        ahead("functions", "apl", "relu"),
         "As run, our ReLU network has been trained twice as long as the others. That of the "
         "study, trained before as well, hardly moves: its training loss falls from 1.28 to "
         "1.20 in ten epochs. What held it there its log does not show.",
@@ -225,7 +192,7 @@ CLAIMS: list[Statement[Figures]] = [
     Statement(
         "APL is more accurate than leaky ReLU",
         "last test accuracy",
-        above_leaky,
+        ahead("functions", "apl", "leaky_relu"),
     ),
     Statement(
         "Leaky ReLU stands between ReLU and APL",

@@ -2,37 +2,26 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
-from minidl.study.recording import History
-from studies.adaptive_activations.training import DEPTHS, FULL, FUNCTIONS, Outcome, S, Shapes
+from minidl.study.claims import read_published
+from minidl.study.series import Series
+from studies.adaptive_activations.training import (
+    DEPTHS,
+    FULL,
+    FUNCTIONS,
+    HINGES,
+    Outcome,
+    S,
+    Shapes,
+)
 
-PUBLISHED_FILE = Path(__file__).with_name("published.json")
-
-
-@dataclass(frozen=True)
-class Series:
-    """One training, by epoch."""
-
-    train_loss: np.ndarray
-    test_loss: np.ndarray
-    test_accuracy: np.ndarray
-    seconds: np.ndarray | None = None  # (epochs,)
-
-    @classmethod
-    def of(cls, history: History) -> Series:
-        return cls(
-            np.array(history.train_loss),
-            np.array(history.test_loss),
-            np.array(history.test_accuracy),
-            np.array(history.seconds),
-        )
+N = TypeVar("N")  # what is kept of a network
+IMAGES: dict[str, Any] = {"train_images": FULL.train_images, "test_images": FULL.test_images}
 
 
 @dataclass(frozen=True)
@@ -41,38 +30,32 @@ class Figures:
 
     hinges: Mapping[int, Series]  # by S, table 21
     functions: Mapping[str, Series]  # table 22
-    test_images: int
     depths: Mapping[int, Mapping[str, Series]] = field(default_factory=dict)
     shapes: Shapes = field(default_factory=dict)
-    alone: bool = False  # nothing else was trained at the same time
 
     @classmethod
-    def of(
-        cls,
-        outcomes: Mapping[tuple[str, str], Outcome],
-        key: str,
-        test_images: int,
-        alone: bool = False,
-    ) -> Figures:
-        """Those of one seed ``as_run`` or ``as_described``."""
+    def of(cls, outcomes: Mapping[tuple[str, str], Outcome], key: str, **more: Any) -> Figures:
+        """Those of one seed ``as_run`` or ``as_described``; ``more`` is for each series."""
 
-        def group(name: str) -> dict[str, Series]:
-            return {b: Series.of(o.history) for (a, b), o in outcomes.items() if a == name}
+        def series(outcome: Outcome) -> Series:
+            return Series.of_history(outcome.history, **more)
 
-        functions = group("functions_as_described")
-        apl = outcomes["functions_as_described", "apl"]
-        if key == "as_run":  # leaky ReLU is the same; APL has no function after its dense layers
-            apl = outcomes["hinges_as_described", str(S)]
-            changed = {"apl": Series.of(apl.history), **group("functions_as_run")}
-            functions = {name: (functions | changed)[name] for name in FUNCTIONS}
+        functions = functions_of(outcomes, key)
         return cls(
-            {int(name): series for name, series in group(f"hinges_{key}").items()},
-            functions,
-            test_images,
-            {depth: group(f"depth_{depth}") for depth in DEPTHS},
-            apl.shapes,
-            alone,
+            {s: series(outcomes[f"hinges_{key}", str(s)]) for s in HINGES},
+            {name: series(outcome) for name, outcome in functions.items()},
+            {d: {f: series(outcomes[f"depth_{d}", f]) for f in FUNCTIONS} for d in DEPTHS},
+            functions["apl"].shapes,
         )
+
+
+def functions_of(networks: Mapping[tuple[str, str], N], key: str) -> dict[str, N]:
+    """Those of table 22; as run, leaky ReLU is the same, and APL is the network of S = 5."""
+    found = {name: networks["functions_as_described", name] for name in FUNCTIONS}
+    if key == "as_run":
+        found["apl"] = networks["hinges_as_described", str(S)]
+        found["relu"] = networks["functions_as_run", "relu"]
+    return found
 
 
 def published(epochs: int = FULL.epochs) -> Figures:
@@ -80,22 +63,21 @@ def published(epochs: int = FULL.epochs) -> Figures:
 
     Table 21 has the accuracy after the last epoch only.
     """
-    study = json.loads(PUBLISHED_FILE.read_text(encoding="utf-8"))
-    none = np.empty(0)
-
-    def series(log: dict[str, Any]) -> Series:
-        accuracy = np.array(log["test_accuracy"]) / 100
-        train_loss, test_loss = (np.array(log[key]) for key in ("train_loss", "test_loss"))
-        return Series(train_loss[:epochs], test_loss[:epochs], accuracy[:epochs])
-
-    by_s = study["table_21"]["accuracy_by_S"]
-    return Figures(
-        {int(s): Series(none, none, np.array([a / 100])) for s, a in by_s.items()}
-        if epochs >= FULL.epochs
-        else {},
-        {name: series(log) for name, log in study["epoch_logs"].items()},
-        test_images=10_000,
-    )
+    study = read_published(__file__)
+    hinges = {
+        int(s): Series(test_accuracy=np.array([a / 100]), **IMAGES)
+        for s, a in study["table_21"]["accuracy_by_S"].items()
+    }
+    functions = {
+        name: Series(
+            train_loss=np.array(log["train_loss"])[:epochs],
+            test_loss=np.array(log["test_loss"])[:epochs],
+            test_accuracy=np.array(log["test_accuracy"])[:epochs] / 100,
+            **IMAGES,
+        )
+        for name, log in study["epoch_logs"].items()
+    }
+    return Figures(hinges if epochs >= FULL.epochs else {}, functions)
 
 
 def last(series: Series) -> float:

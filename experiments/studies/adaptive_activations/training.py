@@ -26,8 +26,10 @@ from minidl import (
 )
 from minidl.backend import Device, to_numpy
 from minidl.data.augmentation import Augmentation
+from minidl.study import Run
 from minidl.study.recording import History
 from minidl.study.seeds import batches_rng, weights_rng
+from minidl.study.series import PROBED
 from minidl.training.checkpoint import Checkpoint
 
 FUNCTIONS = ("apl", "relu", "leaky_relu")
@@ -35,7 +37,6 @@ HINGES = (1, 2, 3, 4, 5, 10)  # the values of S in table 21
 S = 5  # everywhere else
 DEPTHS = (3, 5, 7)
 SHAPES_AFTER = (0, 1, 3, 5, 10)  # epochs
-PROBED = 64  # training images
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,7 @@ class Outcome(NamedTuple):
     shapes: Shapes  # empty for a network without APL
 
 
+Images = tuple[Examples, Examples]  # training, test
 Outcomes = dict[tuple[str, str], Outcome]  # by experiment, and S or function
 
 
@@ -80,6 +82,15 @@ class Training:
     device: Device
     record: Callable[..., History]  # as that of minidl.study.run.Run
     checkpoint: Checkpoint
+
+    @classmethod
+    def start(
+        cls, run: Run, size: Size, images: Images, seed: int, by: By, checkpoint: Checkpoint
+    ) -> Outcomes:
+        """Do one task of a run."""
+        train, test = (examples.to() for examples in images)  # buffers of its own
+        classes = len(run.data[0].classes)
+        return by(cls(size, train, test, classes, seed, run.device, run.record, checkpoint))
 
     def shrunk(self) -> Training:
         """The same with the images that the networks of 3, 5 and 7 layers see."""
@@ -151,8 +162,13 @@ class Training:
 
     def depth(self, layers: int, name: str) -> Outcomes:
         """Experiment 3, where text and run agree."""
-        outcome = self.run(deep_network(self, name, layers), self.rng(), f"{layers} layers, {name}")
+        small = self.shrunk()
+        network, label = deep_network(small, name, layers), f"{layers} layers, {name}"
+        outcome = small.run(network, self.rng(), label)
         return {(f"depth_{layers}", name): outcome}
+
+
+By = Callable[[Training], Outcomes]  # a task
 
 
 def activation(name: str, channels: int, hinges: int) -> Layer:

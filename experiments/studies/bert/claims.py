@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Iterable
 
-import numpy as np
+from minidl.study import Evidence, Statement
+from minidl.study.claims import BEYOND, all_of, known
+from minidl.study.estimates import Estimate, over_epochs, share
+from studies.bert.networks import FEW, MAJORITY, Figures, arrival, last_change, majority_f1
+from studies.bert.training import DATA_SETS, FUNCTIONS, PRETRAINED, TESTED
 
-from minidl.study import Evidence, Judged, Statement
-from minidl.study.claims import BEYOND
-from minidl.study.estimates import NOT_KNOWN, Estimate, over_epochs, share
-from studies.bert.training import DATA_SETS, FUNCTIONS, PRETRAINED, TESTED, class_report_of
-
-PUBLISHED_FILE = Path(__file__).with_name("published.json")
 LEARN = ("ReLU", "GELU", "LReLU")  # according to the study
+GATED = ("GLU", "SwiGLU")
 OTHERS = tuple(row for row in FUNCTIONS if row not in LEARN)
-# How often the more frequent class is the answer, of the test sentences: label 1 in both sets.
-MAJORITY = {"cola": 0.708, "sst-2": 0.558}
-FEW = 0.02  # of the sentences: below it the rarer answer does not count, and a network has one
 VANISHED = 0.1  # of the pretrained network's share that arrives
 DESTROYED = 1.0  # of its size: a state that has changed by more is not the pretrained one
 
@@ -31,325 +23,152 @@ VANISHES = "They do not learn because gradients vanish from the output to the in
 IS_DESTROYED = f"{BEYOND}: the functions that fail change what the network says before any training"
 
 
-@dataclass(frozen=True)
-class Network:
-    """One network of one run, as far as the claims are about it; None is not reported."""
-
-    accuracy: float
-    weighted_f1: float
-    rarer_answer: float | None  # share of the test sentences that get the answer given less often
-    matthews: float | None = None
-    change: np.ndarray | None = None  # (batches, blocks) before the first step
-    gradients: np.ndarray | None = None  # (batches, blocks + 1), of the classifier in the end
-    seconds: float | None = None  # of an epoch
-    times: Sequence[float] = ()  # of each epoch
-    tested: int = TESTED
-
-    @classmethod
-    def of(cls, block: Mapping[str, Any]) -> Network:
-        """Ours, from a network of a summary."""
-        report = class_report_of(block["confusion"])
-        confusion = report.confusion
-        return cls(
-            report.accuracy,
-            report.weighted.f1,
-            float(confusion.sum(axis=0).min() / confusion.sum()),
-            report.matthews,
-            np.array(block["before"]["change"], float),
-            np.array(block["before"]["gradients"], float),
-            float(np.mean(block["seconds"])),
-            block["seconds"],
-            int(confusion.sum()),
-        )
-
-    @property
-    def has_one_answer(self) -> bool:
-        return self.rarer_answer is not None and self.rarer_answer < FEW
-
-    def score(self) -> Estimate:
-        return share(self.accuracy, self.tested)
-
-    def arrives(self) -> np.ndarray:
-        """log₁₀ of the first block's gradient over the classifier's.  (batches,)"""
-        assert self.gradients is not None
-        with np.errstate(divide="ignore", invalid="ignore"):  # of gradients that are 0
-            return np.log10(self.gradients[:, 0] / self.gradients[:, -1])
-
-
-def majority_f1(share_of: float) -> float:
-    """The weighted F1 of a network that always answers the class with this share."""
-    return share_of * 2 * share_of / (1 + share_of)
-
-
-@dataclass(frozen=True)
-class Figures:
-    """All networks of one seed in one set-up, by data set and row; some seeds have but a few."""
-
-    networks: Mapping[tuple[str, str], Network]
-    fresh: Mapping[str, Network] = field(default_factory=dict)  # by data set
-    slow: Mapping[tuple[str, str], Network] = field(default_factory=dict)
-    alone: bool = False  # nothing else was trained at the same time
-
-    @classmethod
-    def of(cls, blocks: Sequence[Mapping[str, Any]], key: str, alone: bool) -> Figures:
-        """Those of one seed ``as_run`` or ``as_described``; a function is the same in both."""
-
-        def way(name: str) -> dict[tuple[str, str], Network]:
-            return {(b["data"], b["row"]): Network.of(b) for b in blocks if b["way"] == name}
-
-        networks = way("as_run") | (way("as_described") if key == "as_described" else {})
-        fresh = {data: network for (data, _), network in way("fresh").items()}
-        return cls(networks, fresh, way("slow"), alone)
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether all functions are in it."""
-        return len(self.networks) == len(DATA_SETS) * len(FUNCTIONS)
-
-    @property
-    def failed(self) -> dict[tuple[str, str], Network]:
-        """Those with another function than GELU that give one answer to everything."""
-        return {
-            (data, row): network
-            for (data, row), network in self.networks.items()
-            if network.has_one_answer and row != PRETRAINED
-        }
-
-
-def published() -> Figures:
-    """Tables 17 to 20."""
-    tables = json.loads(PUBLISHED_FILE.read_text(encoding="utf-8"))
-    first, second = ({**tables[f"table_{i}"]["rows"]} for i in (19, 20))
-    times = tables["table_17"]["rows"], tables["table_18"]["rows"]
-    networks = {}
-    for data, name in (("cola", "Cola"), ("sst-2", "SST")):
-        time = "Cola Mean Time" if data == "cola" else "SST Time"
-        for row in FUNCTIONS:
-            scores, seconds = (first, times[0]) if row in times[0][time] else (second, times[1])
-            accuracy, f1 = (scores[f"{name} Test {what}"][row] for what in ("Accuracy", "F1"))
-            one = accuracy == MAJORITY[data] and abs(f1 - majority_f1(accuracy)) < 5e-5
-            networks[data, row] = Network(
-                accuracy, f1, 0.0 if one else None, 0.0 if one else None, seconds=seconds[time][row]
-            )
-    return Figures(networks)
-
-
-def shown(one: float | None, digits: int = 4) -> str:
-    return "–" if one is None else f"{one:.{digits}f}"
-
-
-def _each(figures: Figures, of: Callable[[str], str]) -> str:
-    return "; ".join(f"{title} {of(data)}" for data, title in DATA_SETS.items())
+def on_each_set(test: Callable[[Figures, str], Evidence]) -> Callable[[Figures], Evidence]:
+    """Makes a criterion on one data set one on both."""
+    return lambda figures: all_of(
+        {title: test(figures, data) for data, title in DATA_SETS.items()}, between=" "
+    )
 
 
 # -- what is learned ------------------------------------------------------------------------------
 
 
-def gelu_best(figures: Figures) -> Judged:
-    if not figures.is_whole:
-        return None
-    numbers, best = {}, {}
-    for data, title in DATA_SETS.items():
-        gelu = figures.networks[data, PRETRAINED]
-        for row in FUNCTIONS:
-            if row != PRETRAINED:
-                one = figures.networks[data, row]
-                numbers[f"{title}, GELU − {row}"] = gelu.score() - one.score()
-        best[data] = max(
-            (row for row in FUNCTIONS if row != PRETRAINED),
-            key=lambda row: figures.networks[data, row].accuracy,
-        )
-
-    def of(data: str) -> str:
-        other = figures.networks[data, best[data]]
-        gelu = figures.networks[data, PRETRAINED]
-        return f"GELU {gelu.accuracy:.3f}, the best other {best[data]} {other.accuracy:.3f}"
-
-    return Evidence(_each(figures, of), numbers)
+@on_each_set
+def gelu_best(figures: Figures, data: str) -> Evidence:
+    others = figures.on(data)
+    gelu = others.pop(PRETRAINED)
+    best = max(others, key=lambda row: others[row].accuracy)
+    return Evidence(
+        f"GELU {gelu.accuracy:.3f}, the best other {best} {others[best].accuracy:.3f}",
+        {f"GELU − {row}": gelu.score() - one.score() for row, one in others.items()},
+    )
 
 
-def three_learn(figures: Figures) -> Judged:
-    if not figures.is_whole:
-        return None
-    numbers = {
-        f"{title}, {row}": share(figures.networks[data, row].weighted_f1, TESTED)
-        - majority_f1(MAJORITY[data])
-        for data, title in DATA_SETS.items()
-        for row in LEARN
-    }
-
-    def of(data: str) -> str:
-        return ", ".join(f"{row} {figures.networks[data, row].weighted_f1:.4f}" for row in LEARN)
-
-    return Evidence(_each(figures, of), numbers)
+@on_each_set
+def three_learn(figures: Figures, data: str) -> Evidence:
+    scores = {row: figures.on(data)[row].weighted_f1 for row in LEARN}
+    level = majority_f1(MAJORITY[data])
+    return Evidence(
+        ", ".join(f"{row} {f1:.4f}" for row, f1 in scores.items()),
+        {row: share(f1, TESTED) - level for row, f1 in scores.items()},
+    )
 
 
-def others_have_one_answer(figures: Figures) -> Judged:
-    if not figures.is_whole:
-        return None
-    numbers, many = {}, {}
-    for data, title in DATA_SETS.items():
-        for row in OTHERS:
-            rarer = figures.networks[data, row].rarer_answer
-            assert rarer is not None
-            numbers[f"{title}, {row}, {FEW} − its share"] = FEW - share(rarer, TESTED)
-        many[data] = [row for row in OTHERS if (data, row) in figures.failed]
-
-    def of(data: str) -> str:
-        return f"{len(many[data])} of {len(OTHERS)} have one answer"
-
-    return Evidence(_each(figures, of), numbers)
+@on_each_set
+def others_have_one_answer(figures: Figures, data: str) -> Evidence:
+    rarer = {row: known(figures.on(data)[row].rarer_answer) for row in OTHERS}
+    failed = [row for row in OTHERS if (data, row) in figures.failed]
+    return Evidence(
+        f"{len(failed)} of {len(OTHERS)} have one answer",
+        {f"{row}, {FEW} − its share": FEW - share(part, TESTED) for row, part in rarer.items()},
+    )
 
 
-def exchange_costs(figures: Figures) -> Judged:
-    if not figures.is_whole:
-        return None
-    numbers, means = {}, {}
-    for data, title in DATA_SETS.items():
-        others = [figures.networks[data, row].score() for row in FUNCTIONS if row != PRETRAINED]
-        mean = sum(others[1:], start=others[0]) * (1 / len(others))
-        gelu = figures.networks[data, PRETRAINED].score()
-        numbers[f"{title}, GELU − mean of the others"] = gelu - mean
-        means[data] = f"GELU {gelu.value:.3f}, mean of the others {mean.value:.3f}"
-    return Evidence(_each(figures, means.__getitem__), numbers)
+@on_each_set
+def exchange_costs(figures: Figures, data: str) -> Evidence:
+    scores = {row: network.score() for row, network in figures.on(data).items()}
+    gelu = scores.pop(PRETRAINED)
+    first, *others = scores.values()
+    mean = sum(others, start=first) * (1 / len(scores))
+    said = f"GELU {gelu.value:.3f}, mean of the others {mean.value:.3f}"
+    return Evidence(said, {"GELU − mean of the others": gelu - mean})
 
 
 # -- why not --------------------------------------------------------------------------------------
 
 
-def of_batches(values: np.ndarray) -> Estimate:
-    """A mean over batches of sentences."""
-    if len(values) < 2 or not np.isfinite(values).all():
-        return NOT_KNOWN
-    error = float(values.std(ddof=1)) / math.sqrt(len(values))
-    return Estimate(float(values.mean()), error, len(values) - 1)
+def gradients_vanish(figures: Figures) -> Evidence:
+    figures.on("cola")  # there must be all
+    shares = {(data, row): arrival(figures, data, row) for data, row in known(figures.failed)}
+    times = [10**share.value for share in shares.values()]
+    return Evidence(
+        f"{min(times):.2g} to {max(times):.2g} times GELU's, {len(times)} networks",
+        {
+            f"{DATA_SETS[data]}, {row}, decades below {VANISHED}": math.log10(VANISHED) - share
+            for (data, row), share in shares.items()
+        },
+    )
 
 
-def arrival(figures: Figures, data: str, row: str) -> Estimate:
-    """log₁₀ of the share of the gradient that arrives, against the pretrained network's."""
-    one, gelu = figures.networks[data, row], figures.networks[data, PRETRAINED]
-    return of_batches(one.arrives() - gelu.arrives())  # on the same sentences
-
-
-def last_change(network: Network) -> Estimate:
-    """By how much of its size the last block's output differs from the pretrained one's."""
-    assert network.change is not None
-    return of_batches(network.change[:, -1])
-
-
-def gradients_vanish(figures: Figures) -> Judged:
-    if not figures.is_whole or figures.networks["cola", PRETRAINED].gradients is None:
-        return None
-    numbers = {
-        f"{DATA_SETS[data]}, {row}, decades below {VANISHED}": math.log10(VANISHED)
-        - arrival(figures, data, row)
-        for data, row in figures.failed
-    }
-    if not numbers:
-        return None
-    shares = [10 ** arrival(figures, *of).value for of in figures.failed]
-    said = f"{min(shares):.2g} to {max(shares):.2g} times GELU's, {len(shares)} networks"
-    return Evidence(said, numbers)
-
-
-def representation_destroyed(figures: Figures) -> Judged:
-    if not figures.is_whole or figures.networks["cola", PRETRAINED].change is None:
-        return None
-    numbers, failed, others = {}, [], []
-    for (data, row), network in figures.networks.items():
-        name, change = f"{DATA_SETS[data]}, {row}", last_change(network)
-        if (data, row) in figures.failed:
-            failed.append(change.value)
-            numbers[f"{name}, change − {DESTROYED}"] = change - DESTROYED
-        elif row != PRETRAINED:
-            others.append(change.value)
-    if not numbers:
-        return None
-    said = f"{min(failed):.2f} to {max(failed):.2f} of its size in the {len(failed)} that fail"
+def representation_destroyed(figures: Figures) -> Evidence:
+    figures.on("cola")  # there must be all
+    changes = {of: last_change(network) for of, network in figures.networks.items()}
+    failed = {of: changes[of] for of in known(figures.failed)}
+    others = [c for of, c in changes.items() if of not in failed and of[1] != PRETRAINED]
+    said = f"{_range(failed.values())} of its size in the {len(failed)} that fail"
     if others:
-        said += f", {min(others):.2f} to {max(others):.2f} in the {len(others)} others"
-    return Evidence(said, numbers)
+        said += f", {_range(others)} in the {len(others)} others"
+    return Evidence(
+        said,
+        {
+            f"{DATA_SETS[data]}, {row}, change − {DESTROYED}": change - DESTROYED
+            for (data, row), change in failed.items()
+        },
+    )
 
 
-def fresh_matrices_cost(figures: Figures) -> Judged:
-    if not figures.fresh:
-        return None
-    numbers = {
-        f"{DATA_SETS[data]}, GELU − with new matrices": figures.networks[data, PRETRAINED].score()
-        - network.score()
-        for data, network in figures.fresh.items()
-    }
-
-    def of(data: str) -> str:
-        pretrained = figures.networks[data, PRETRAINED]
-        return f"{pretrained.accuracy:.3f}, new {figures.fresh[data].accuracy:.3f}"
-
-    return Evidence(_each(figures, of), numbers)
+def _range(numbers: Iterable[Estimate]) -> str:
+    values = [number.value for number in numbers]
+    return f"{min(values):.2f} to {max(values):.2f}"
 
 
-def gates_as_new(figures: Figures) -> Judged:
+@on_each_set
+def fresh_matrices_cost(figures: Figures, data: str) -> Evidence:
+    gelu, fresh = figures.networks[data, PRETRAINED], known(figures.fresh)[data]
+    said = f"{gelu.accuracy:.3f}, new {fresh.accuracy:.3f}"
+    return Evidence(said, {"GELU − with new matrices": gelu.score() - fresh.score()})
+
+
+@on_each_set
+def gates_as_new(figures: Figures, data: str) -> Evidence:
     """On CoLA and SST-2 neither gate is behind GELU with new matrices by more than 5 points."""
-    if not figures.is_whole or not figures.fresh:
-        return None
-    gates = ("GLU", "SwiGLU")
-    numbers = {
-        f"{DATA_SETS[data]}, {row} − GELU with new matrices + 0.05": (
-            figures.networks[data, row].score() - fresh.score() + 0.05
-        )
-        for data, fresh in figures.fresh.items()
-        for row in gates
-    }
-
-    def of(data: str) -> str:
-        each = ", ".join(f"{row} {figures.networks[data, row].accuracy:.3f}" for row in gates)
-        return f"{each}, GELU new {figures.fresh[data].accuracy:.3f}"
-
-    return Evidence(_each(figures, of), numbers)
+    fresh = known(figures.fresh)[data]
+    gates = {row: figures.on(data)[row] for row in GATED}
+    each = ", ".join(f"{row} {network.accuracy:.3f}" for row, network in gates.items())
+    return Evidence(
+        f"{each}, GELU new {fresh.accuracy:.3f}",
+        {
+            f"{row} − GELU with new matrices + 0.05": network.score() - fresh.score() + 0.05
+            for row, network in gates.items()
+        },
+    )
 
 
-def smaller_rate_helps(figures: Figures) -> Judged:
+def smaller_rate_helps(figures: Figures) -> Evidence:
     """Those that have one answer with the study's learning rate."""
-    numbers = {
-        f"{DATA_SETS[of[0]]}, {of[1]}": share(network.weighted_f1, TESTED)
-        - share(figures.networks[of].weighted_f1, TESTED)
-        for of, network in figures.slow.items()
-        if of in figures.failed
-    }
-    if not numbers:
-        return None
-    tried = [network for of, network in figures.slow.items() if of in figures.failed]
-    learned = sum(not network.has_one_answer for network in tried)
-    return Evidence(f"{learned} of {len(tried)} have more than one answer then", numbers)
+    failed = figures.failed
+    tried = known({of: network for of, network in figures.slow.items() if of in failed})
+    learned = sum(not network.has_one_answer for network in tried.values())
+    return Evidence(
+        f"{learned} of {len(tried)} have more than one answer then",
+        {
+            f"{DATA_SETS[data]}, {row}": share(network.weighted_f1, TESTED)
+            - share(failed[data, row].weighted_f1, TESTED)
+            for (data, row), network in tried.items()
+        },
+    )
 
 
 # -- times ----------------------------------------------------------------------------------------
 
 
-def _times(figures: Figures, row: str, first: bool) -> Judged:
-    """Whether a function is the fastest, or the slowest, of those without a gate."""
-    if not figures.is_whole:
-        return None
-    rows = [r for r in FUNCTIONS if r not in ("GLU", "SwiGLU") and r != row]
-    numbers, said = {}, {}
-    for data, title in DATA_SETS.items():
-        seconds = {r: figures.networks[data, r].seconds for r in (row, *rows)}
-        known = {r: s for r, s in seconds.items() if s is not None}
-        other = (min if first else max)(rows, key=lambda r: known[r])
-        said[data] = f"{row} {known[row]:.1f} s, {other} {known[other]:.1f} s"
+def extreme_time(row: str, first: bool) -> Callable[[Figures], Evidence]:
+    """Whether a function is the fastest, or else the slowest, of those without a gate."""
+
+    @on_each_set
+    def test(figures: Figures, data: str) -> Evidence:
+        networks = {r: one for r, one in figures.on(data).items() if r not in GATED}
+        seconds = {r: known(one.seconds) for r, one in networks.items()}
+        others = [r for r in seconds if r != row]
+        other = (min if first else max)(others, key=seconds.__getitem__)
+        faster, slower = (row, other) if first else (other, row)
+        ahead = Estimate(seconds[slower] - seconds[faster])
         if figures.alone:
-            one, two = (over_epochs(figures.networks[data, r].times) for r in (row, other))
-            numbers[title] = two - one if first else one - two
-        else:
-            numbers[title] = Estimate((known[other] - known[row]) * (1 if first else -1))
-    return Evidence(_each(figures, said.__getitem__), numbers)
+            ahead = over_epochs(networks[slower].times) - over_epochs(networks[faster].times)
+        said = f"{row} {seconds[row]:.1f} s, {other} {seconds[other]:.1f} s"
+        return Evidence(said, {f"{slower} − {faster}": ahead})
 
-
-def relu_fastest(figures: Figures) -> Judged:
-    return _times(figures, "ReLU", first=True)
-
-
-def penalized_slowest(figures: Figures) -> Judged:
-    return _times(figures, "Penalized Tanh", first=False)
+    return test
 
 
 ACCURACY = "test accuracy after the last epoch"
@@ -393,12 +212,12 @@ CLAIMS: list[Statement[Figures]] = [
     Statement(
         "ReLU is the fastest but for GLU and SwiGLU",
         "seconds of an epoch on each set; compared only where nothing else ran beside them",
-        relu_fastest,
+        extreme_time("ReLU", first=True),
     ),
     Statement(
         "Penalized tanh takes the longest",
         "seconds of an epoch on each set; compared only where nothing else ran beside them",
-        penalized_slowest,
+        extreme_time("Penalized Tanh", first=False),
         "Its gradient cannot be why: a step does the same work whatever its numbers are.",
     ),
     Statement(

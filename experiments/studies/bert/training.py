@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -19,6 +19,7 @@ from minidl.layers.encoder_block import GATES
 from minidl.metrics import ClassReport, class_report, predict_labels
 from minidl.models import Pretrained, load_bert
 from minidl.models.bert_tensors import places_of
+from minidl.study import Run
 from minidl.study.histories import by_epoch
 from minidl.study.recording import History
 from minidl.study.seeds import batches_rng, weights_rng
@@ -78,22 +79,22 @@ class Cell(NamedTuple):
     data: str
     row: str
     way: str
+    seed: int
 
-    def name(self, seed: int) -> str:
-        """Of its files."""
-        return f"{self.data}-{self.row}-{self.way}-seed{seed}".replace(" ", "_")
+    def __str__(self) -> str:
+        """The name of its files."""
+        return f"{self.data}-{self.row}-{self.way}-seed{self.seed}".replace(" ", "_")
 
 
-def cells(repeated: bool) -> Iterator[Cell]:
-    """Those of the first seed, or of the later ones."""
-    for data in DATA_SETS:
-        if repeated:
-            yield from (Cell(data, *of) for of in REPEATED)
-            continue
-        yield from (Cell(data, row, "as_run") for row in FUNCTIONS)
-        yield from (Cell(data, row, "as_described") for row in DESCRIBED)
-        yield Cell(data, PRETRAINED, "fresh")
-        yield from (Cell(data, row, "slow") for row in SLOW)
+def cells(seeds: Sequence[int]) -> Iterator[Cell]:
+    """All of the first seed, some of the later ones."""
+    whole = [(row, "as_run") for row in FUNCTIONS]
+    whole += [(row, "as_described") for row in DESCRIBED]
+    whole += [(PRETRAINED, "fresh"), *((row, "slow") for row in SLOW)]
+    for seed in seeds:
+        for data in DATA_SETS:
+            for row, way in whole if seed == seeds[0] else REPEATED:
+                yield Cell(data, row, way, seed)
 
 
 # -- data -----------------------------------------------------------------------------------------
@@ -140,7 +141,7 @@ def tokens(name: str, data_dir: Any, source: Pretrained, sentences: int) -> Toke
 # -- networks -------------------------------------------------------------------------------------
 
 
-def build_network(source: Pretrained, cell: Cell, seed: int, device: Device | str) -> Network:
+def build_network(source: Pretrained, cell: Cell, device: Device | str) -> Network:
     """The pretrained network with the cell's function in every block.
 
     The text keeps the pretrained weights, so as described a gated function keeps of each output
@@ -148,7 +149,7 @@ def build_network(source: Pretrained, cell: Cell, seed: int, device: Device | st
     """
     described = cell.way == "as_described"
     function = DESCRIBED[cell.row] if described else FUNCTIONS[cell.row]
-    fresh, rng = cell.way == "fresh", weights_rng(seed)
+    fresh, rng = cell.way == "fresh", weights_rng(cell.seed)
     network = load_bert(source, 2, function, fresh_output=fresh, rng=rng, device=device)
     if described and function in GATES:
         for name, (layer, parameter) in places_of(source.sizes, pooler=False).items():
@@ -255,28 +256,26 @@ def class_report_of(confusion: Sequence[Sequence[int]]) -> ClassReport:
 
 
 def train(
-    cell: Cell,
-    seed: int,
+    run: Run,
     size: Size,
+    cell: Cell,
     data: Tokens,
     original: list[list[np.ndarray]],
-    device: Device,
-    record: Callable[..., History],  # as that of minidl.study.Run
     checkpoint: Checkpoint,
 ) -> Outcome:
     """Train the network of a cell as the study did: AdamW without decay, schedule and clipping."""
-    network = build_network(data.pretrained, cell, seed, device)
+    network = build_network(data.pretrained, cell, run.device)
     assert isinstance(data.train, Sentences)
     start = before(network, data.train, original)
     rate = size.learning_rate * (SLOWER if cell.way == "slow" else 1)
-    name, epochs = cell.name(seed), size.epochs(cell.data)
-    history = record(
-        *(name, f"seed {seed}  {DATA_SETS[cell.data]:<5}  {cell.row}, {cell.way:<14}"),
+    history = run.record(
+        str(cell),
+        f"seed {cell.seed}  {DATA_SETS[cell.data]:<5}  {cell.row}, {cell.way:<14}",
         *(network, data.train, data.test),
         AdamW(rate, epsilon=1e-6, weight_decay=0.0, epsilon_hat=True),
-        epochs=epochs,
+        epochs=size.epochs(cell.data),
         batch_size=size.batch_size,
-        rng=batches_rng(seed),
+        rng=batches_rng(cell.seed),
         checkpoint=checkpoint,
         test_batch_size=TEST_BATCH,
         vocabulary=data.pretrained.vocabulary,

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from minidl import study as reporting
-from minidl.study import Claim, Evidence, Judged, Statement, paired_test
+from minidl.study import Claim, Evidence, NotReported, PairedTest, Statement, paired_test, pairs
+from minidl.study.claims import known, read_published
 from minidl.study.estimates import Estimate, over_epochs, rank_trend, share
+from minidl.study.pairs import ACTIVATIONS, AHEAD
+from minidl.study.series import Series
 from minidl.study.tables import figure, p_figure
 
 FEWEST_EPOCHS = 5  # with fewer no trend can be clear
@@ -20,101 +19,54 @@ NO_TREND = 0.5  # |τ| below it
 EPOCHS = 20  # in the study
 SMALLER = "Sigmoid's gradients are significantly smaller than ReLU's"
 ON_TEST = "Beyond the study: ReLU is more accurate on the test images"
-PUBLISHED_FILE = Path(__file__).with_name("published.json")
-
-
-@dataclass(frozen=True)
-class Series:
-    """One network of one run, as far as the claims are about it."""
-
-    accuracy: np.ndarray  # (epochs,) running training accuracy
-    gradients: np.ndarray  # (epochs, hidden layers) mean |∂L/∂W|, L summed over 64 images
-    test_accuracy: np.ndarray  # (epochs,); empty for the study, which did not look at it
-    train_images: int = 50_000
-    test_images: int = 10_000
-
-    @property
-    def average(self) -> np.ndarray:
-        """(epochs,) the mean over the hidden layers."""
-        return self.gradients.mean(axis=1)
-
-    def until(self, epoch: int) -> Series:
-        """As it was after that epoch."""
-        return replace(self, accuracy=self.accuracy[:epoch], gradients=self.gradients[:epoch])
-
-
-Pair = tuple[Series, Series]  # sigmoid, ReLU
+Pair = pairs.Pair[Series]
 
 
 def published(epochs: int = EPOCHS) -> dict[str, Series]:
-    """The study's figures, by activation, after so many epochs."""
-    study = json.loads(PUBLISHED_FILE.read_text(encoding="utf-8"))
+    """The study's figures, by activation, after so many epochs; it did not look at test images."""
+    study = read_published(__file__)
     return {
         name: Series(
-            np.array(study[name]["accuracy"]),
-            np.array(study[name]["layer_gradients"]),
-            np.empty(0),
+            train_accuracy=np.array(study[name]["accuracy"]),
+            gradients=np.array(study[name]["layer_gradients"]),
+            train_images=50_000,
+            test_images=10_000,
         ).until(epochs)
-        for name in ("sigmoid", "relu")
+        for name in ACTIVATIONS
     }
-
-
-def series_of(summary: Mapping[str, Any]) -> list[dict[str, Series]]:
-    """The networks of a summary, by activation, for each seed."""
-    sizes = summary["train_images"], summary["test_images"]
-    return [
-        {
-            name: Series(
-                np.array(block["train_accuracy"], float),
-                np.array([layers[:-1] for layers in block["gradients"]["weights"]], float),
-                np.array(block["test_accuracy"], float),
-                *sizes,
-            )
-            for name, block in run["networks"].items()
-        }
-        for run in summary.get("runs", [summary])
-    ]
 
 
 def judged(summary: Mapping[str, Any]) -> list[Claim]:
     """Every claim on the networks of a summary; none where sigmoid or ReLU was not trained."""
-    runs = series_of(summary)
-    if not {"sigmoid", "relu"} <= set(runs[0]):
+    if not set(ACTIVATIONS) <= set(summary["networks"]):
         return []
-    return judge([(run["sigmoid"], run["relu"]) for run in runs])
+    return pairs.judged(CLAIMS, summary, summary, published, Series.of_block)
 
 
-def judge(runs: list[Pair]) -> list[Claim]:
-    """Every claim, judged on our runs and on the study's figures after as many epochs."""
-    study, whole = (
-        (found["sigmoid"], found["relu"])
-        for found in (published(len(runs[0][0].accuracy)), published())
-    )
-    return reporting.judge(CLAIMS, study, runs, whole)
+def more_accurate(pair: Pair) -> Evidence:
+    sigmoid, relu = pair
+    said = f"ReLU {relu.train_accuracy[-1]:.4f}, sigmoid {sigmoid.train_accuracy[-1]:.4f}"
+    return Evidence(said, {AHEAD: relu.train_share() - sigmoid.train_share()})
 
 
-def more_accurate(pair: Pair) -> Judged:
-    sigmoid, relu = (share(float(s.accuracy[-1]), s.train_images) for s in pair)
-    said = f"ReLU {pair[1].accuracy[-1]:.4f}, sigmoid {pair[0].accuracy[-1]:.4f}"
-    return Evidence(said, {"ReLU − sigmoid": relu - sigmoid})
-
-
-def more_accurate_on_test(pair: Pair) -> Judged:
-    sigmoid, relu = (series.test_accuracy for series in pair)
-    if not len(sigmoid):
-        return None
+def more_accurate_on_test(pair: Pair) -> Evidence:
+    sigmoid, relu = (known(series.test_accuracy) for series in pair)
     said = (
         f"ReLU {relu[-1]:.4f} (best {relu.max():.4f} in epoch {relu.argmax() + 1}), "
         f"sigmoid {sigmoid[-1]:.4f} (best {sigmoid.max():.4f} in epoch {sigmoid.argmax() + 1})"
     )
-    ahead = [share(float(s.test_accuracy[-1]), s.test_images) for s in pair]
-    return Evidence(said, {"ReLU − sigmoid": ahead[1] - ahead[0]})
+    return Evidence(said, {AHEAD: pair[1].accuracy() - pair[0].accuracy()})
 
 
-def _layer_trends(series: Series) -> tuple[str, dict[str, Estimate]] | None:
-    if len(series.gradients) < FEWEST_EPOCHS:
-        return None
-    found = {f"τ of layer {i}": rank_trend(layer) for i, layer in enumerate(series.gradients.T, 1)}
+def _long_enough(gradients: np.ndarray) -> np.ndarray:
+    if len(gradients) < FEWEST_EPOCHS:
+        raise NotReported
+    return gradients
+
+
+def _layer_trends(series: Series) -> tuple[str, dict[str, Estimate]]:
+    layers = _long_enough(series.gradients)
+    found = {f"τ of layer {i}": rank_trend(layer) for i, layer in enumerate(layers.T, 1)}
     taus = ", ".join(f"{trend.value:+.2f}" for trend in found.values())
     return f"τ by layer {taus}{_growth(series)}", found
 
@@ -127,30 +79,26 @@ def _growth(series: Series) -> str:
     return f"; the last epoch's gradients {times.min():.1f} to {times.max():.1f} times the first's"
 
 
-def relu_grows(pair: Pair) -> Judged:
-    trends = _layer_trends(pair[1])
-    return None if trends is None else Evidence(*trends)
+def relu_grows(pair: Pair) -> Evidence:
+    return Evidence(*_layer_trends(pair[1]))
 
 
-def sigmoid_layers_without_trend(pair: Pair) -> Judged:
-    trends = _layer_trends(pair[0])
-    return None if trends is None else Evidence(*trends, within=NO_TREND)
+def sigmoid_layers_without_trend(pair: Pair) -> Evidence:
+    return Evidence(*_layer_trends(pair[0]), within=NO_TREND)
 
 
-def sigmoid_average_without_trend(pair: Pair) -> Judged:
-    average = pair[0].average
-    if len(average) < FEWEST_EPOCHS:
-        return None
+def sigmoid_average_without_trend(pair: Pair) -> Evidence:
+    average = _long_enough(pair[0].gradients).mean(axis=1)
     said = (
         f"{figure(float(average[0]))} in the first epoch, {figure(float(average[-1]))} in the last"
     )
     return Evidence(said, {"τ": rank_trend(average)}, within=NO_TREND)
 
 
-def relu_ascends(pair: Pair) -> Judged:
+def relu_ascends(pair: Pair) -> Evidence:
     gradients = pair[1].gradients
     if gradients.shape[1] < 2:
-        return None
+        raise NotReported
     means = ", ".join(figure(1e3 * float(g), 2) for g in gradients.mean(axis=0))
     steps = {
         f"layer {i + 2} − layer {i + 1}": over_epochs(1e3 * step)
@@ -167,19 +115,19 @@ def _alone(gradients: np.ndarray, layer: int, *, smallest: bool) -> np.ndarray:
     return gradients[:, layer] > others.max(axis=1)
 
 
-def relu_first_lags(pair: Pair) -> Judged:
+def relu_first_lags(pair: Pair) -> Evidence:
     gradients = pair[1].gradients
     if gradients.shape[1] < 2:
-        return None
+        raise NotReported
     lags, epochs = int(_alone(gradients, 0, smallest=True).sum()), len(gradients)
     number = share(lags / epochs, epochs) - 0.5
     return Evidence(f"smallest in {lags} of {epochs} epochs", {"share − one half": number})
 
 
-def sigmoid_order(pair: Pair) -> Judged:
+def sigmoid_order(pair: Pair) -> Evidence:
     gradients = pair[0].gradients
     if gradients.shape[1] != 4:
-        return None
+        raise NotReported
     epochs = len(gradients)
     second = int(_alone(gradients, 1, smallest=False).sum())
     third = int(_alone(gradients, 2, smallest=True).sum())
@@ -191,13 +139,18 @@ def sigmoid_order(pair: Pair) -> Judged:
     return Evidence(said, numbers)
 
 
-def smaller_gradients(pair: Pair) -> Judged:
-    sigmoid, relu = (series.average for series in pair)
-    found = paired_test(sigmoid, relu) if np.isfinite([*sigmoid, *relu]).all() else None
+def paired(a: Any, b: Any) -> PairedTest | None:
+    """The paired test; None as well where there is a number that is none."""
+    return paired_test(a, b) if np.isfinite([*a, *b]).all() else None
+
+
+def smaller_gradients(pair: Pair) -> Evidence:
+    sigmoid, relu = (series.gradients.mean(axis=1) for series in pair)
+    found = paired(sigmoid, relu)
     said = f"means ReLU {figure(float(relu.mean()))}, sigmoid {figure(float(sigmoid.mean()))}"
     if found is not None:
         said += f"; the study's test: t = {found.statistic:.2f}, p = {p_figure(found.p_value)}"
-    return Evidence(said, {"ReLU − sigmoid": over_epochs(relu - sigmoid)})
+    return Evidence(said, {AHEAD: over_epochs(relu - sigmoid)})
 
 
 CLAIMS: list[Statement[Pair]] = [

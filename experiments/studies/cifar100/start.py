@@ -14,8 +14,9 @@ from minidl.data import Dataset
 from minidl.pages import Chart, Prose, Series, Table, Told
 from minidl.pages.colours import BLACK, function_colour
 from minidl.propagation import MeanField, Signals, measured, predicted
+from minidl.study.charts import layer_names
+from minidl.study.series import PROBED
 from minidl.study.tables import figure
-from studies.cifar100.units import PROBED
 
 MOST = 0.1  # layers for each unit of the narrowest: beyond it, theory is off by more than a third
 SETTLED = 0.1  # χ∥ below which the variance of z is the same a layer or two from the input
@@ -113,7 +114,7 @@ def _shares(summary: Mapping[str, Any], name: str) -> list[float]:
 def _chart(starts: Mapping[str, Any]) -> Chart:
     series = []
     for name, start in starts.items():
-        labels = _labels(start)
+        labels = layer_names(len(start["units"]))
         for by, colour in (("predicted", BLACK), ("measured", function_colour(name))):
             sizes = start[by]["mean_abs_dW"]
             series.append(Series(f"{name}, {by}", labels, sizes, colour, panel=name))
@@ -130,7 +131,7 @@ def _table(starts: Mapping[str, Any]) -> Table:
     for name, start in starts.items():
         ours, theory = start["measured"]["mean_abs_dW"], start["predicted"]["mean_abs_dW"]
         passed = {by: _passed(start, by) for by in ("predicted", "measured")}
-        for i, label in enumerate(_labels(start)):
+        for i, label in enumerate(layer_names(len(start["units"]))):
             sizes = [figure(1e3 * size, 3) for size in (theory[i], ours[i])]
             shares = [_share(passed[by], i) for by in ("predicted", "measured")]
             ratio = figure(ours[i] / theory[i], 2) if theory[i] else "–"
@@ -138,11 +139,6 @@ def _table(starts: Mapping[str, Any]) -> Table:
     head = ["network", "layer", "mean |∂L/∂W| × 10⁻³, predicted", "measured"]
     head += ["measured / predicted", "squared signal let through, predicted", "measured"]
     return Table("Before the first step", head, rows)
-
-
-def _labels(start: Mapping[str, Any]) -> list[str]:
-    count = len(start["units"])
-    return [*(f"layer {i}" for i in range(1, count)), "output layer"]
 
 
 def _passed(start: Mapping[str, Any], by: str) -> list[float]:

@@ -12,11 +12,9 @@ from minidl import Network
 from minidl.data.examples import Examples
 from minidl.inspection import dead_units, probe
 from minidl.losses import Loss
-from minidl.study.histories import by_epoch, by_layer
-from minidl.study.recording import History
+from minidl.pages import Prose, Table, Told
+from minidl.study.series import PROBED
 from minidl.study.tables import figure
-
-PROBED = 64  # training images that gradients are those of
 
 
 class AllImages(NamedTuple):
@@ -24,18 +22,6 @@ class AllImages(NamedTuple):
 
     dead: list[float]  # share of units whose slope is flat for each of all training images
     live_gradients: list[float]  # mean |∂L/∂W| of the other units; NaN where there are none
-
-
-class Trained(NamedTuple):
-    """What is kept of one training."""
-
-    history: History
-    all_images: AllImages
-
-    def block(self) -> dict[str, Any]:
-        """Its part of the summary."""
-        units = {"all_images": self.all_images._asdict()}
-        return by_epoch(self.history) | by_layer(self.history) | units
 
 
 def over_all_images(network: Network, examples: Examples, loss: Loss) -> AllImages:
@@ -53,30 +39,20 @@ def over_all_images(network: Network, examples: Examples, loss: Loss) -> AllImag
 # -- what a summary says of them ---------------------------------------------------------------
 
 
-def units_head(summary: Mapping[str, Any]) -> list[str]:
-    return [
-        "network",
-        "hidden layer",
-        f"dead on the {PROBED} images of the gradients",
-        f"dead on all {summary['train_images']:,} training images",
-        "mean |∂L/∂W| × 10⁻³",
-        "of the units that live",
-    ]
-
-
-def unit_rows(summary: Mapping[str, Any]) -> list[list[str]]:
-    """A row for each hidden layer, after the last epoch; none where a summary has no units."""
+def unit_parts(summary: Mapping[str, Any]) -> list[Told]:
+    """What is dead in each hidden layer after the last epoch."""
     rows = []
     for name, block in summary["networks"].items():
-        if "all_images" not in block:
-            return []
         dead, live = block["all_images"]["dead"], block["all_images"]["live_gradients"]
         on_few, gradients = block["units"]["dead"][-1], block["gradients"]["weights"][-1]
         for i in range(len(dead)):
             shares = [f"{share:.1%}" for share in (on_few[i], dead[i])]
             sizes = [figure(1e3 * g, 2) for g in (gradients[i], live[i])]
             rows.append([name, f"layer {i + 1}", *shares, *sizes])
-    return rows
+    head = ["network", "hidden layer", f"dead on the {PROBED} images of the gradients"]
+    head += [f"dead on all {summary['train_images']:,} training images"]
+    head += ["mean |∂L/∂W| × 10⁻³", "of the units that live"]
+    return [Prose([explained(summary)]), Table("After the last epoch", head, rows)]
 
 
 def explained(summary: Mapping[str, Any]) -> str:

@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from minidl.study import Claim, Evidence, Judged, Statement, judge, pairs
+from minidl.study import Claim, Evidence, NotReported, Statement, pairs
+from minidl.study.claims import known, read_published
 from minidl.study.estimates import Estimate, at_the_end, over_epochs, share
-from minidl.study.pairs import GAP, PROBED
+from minidl.study.pairs import ACTIVATIONS, AHEAD, GAP
+from minidl.study.series import PROBED
+from minidl.study.series import Series as EpochSeries
 from minidl.study.tables import figure
 from studies.cifar10_cnn.training import CHANCE, EPOCHS
 
 MORE_ACCURATE = "ReLU is more accurate than sigmoid"
 SATURATES = "Sigmoid's units saturate, and its gradient vanishes"
-PUBLISHED_FILE = Path(__file__).with_name("published.json")
 GAIN = 0.02  # of sigmoid's test accuracy, without which there is no improvement
 
 
 @dataclass(frozen=True, kw_only=True)
-class Series(pairs.Series):
+class Series(EpochSeries):
     """One network, with what the looks between its steps say."""
 
     one_sign: np.ndarray | None = None  # of the dense hidden layer's gradients, by first steps
@@ -33,7 +33,7 @@ class Series(pairs.Series):
     right: tuple[int, int] | None = None  # of the test images shown: how many, of how many
 
     @classmethod
-    def of(cls, block: dict[str, Any], **more: Any) -> Series:
+    def of(cls, block: Mapping[str, Any], **more: Any) -> Series:
         """Ours, from a network of a summary."""
         steps = [look["layers"] for look in block["first_steps"]]
         start = steps[0]["conv2d_1"]["gradient"]
@@ -48,48 +48,30 @@ class Series(pairs.Series):
         )
 
 
-Pair = tuple[Series, Series]  # sigmoid, ReLU
+Pair = pairs.Pair[Series]
 
 
 def published(epochs: int = EPOCHS) -> dict[str, Series]:
     """The study's figures by activation, after so many epochs."""
-    study = json.loads(PUBLISHED_FILE.read_text(encoding="utf-8"))
-
-    def series(network: dict[str, Any]) -> Series:
-        return Series(
-            train_loss=np.array(network["loss"]),
-            train_accuracy=np.array(network["accuracy"]),
-            test_loss=np.array(network["val_loss"]),
-            test_accuracy=np.array(network["val_accuracy"]),
-            train_images=50_000,
-            test_images=10_000,
-        ).until(epochs)
-
-    return {name: series(study[name]) for name in ("sigmoid", "relu")}
+    study, sizes = read_published(__file__), {"train_images": 50_000, "test_images": 10_000}
+    return {name: Series.of_keras(study[name], **sizes).until(epochs) for name in ACTIVATIONS}
 
 
 def judged(summary: Mapping[str, Any]) -> list[Claim]:
     """Every claim on the networks of a summary, beside the study's after as many epochs."""
-    study, whole = (
-        (found["sigmoid"], found["relu"]) for found in (published(summary["epochs"]), published())
-    )
-    more = {key: summary[key] for key in ("train_images", "test_images")}
-    more["alone"] = pairs.alone(summary)
-    networks = summary["networks"]
-    ours = [Series.of(networks[name], **more) for name in ("sigmoid", "relu")]
-    return judge(CLAIMS, study, [(ours[0], ours[1])], whole)
+    return pairs.judged(CLAIMS, summary, summary, published, Series.of)
 
 
-def starts_at_chance(pair: Pair) -> Judged:
+def starts_at_chance(pair: Pair) -> Evidence:
     first = float(pair[0].test_accuracy[0])
     said = f"{first:.4f} after the first epoch"
     return Evidence(said, {f"{CHANCE:.0%} − accuracy": CHANCE - pair[0].accuracy(0)})
 
 
-def improves_gradually(pair: Pair) -> Judged:
+def improves_gradually(pair: Pair) -> Evidence:
     accuracy = pair[0].test_accuracy
     if len(accuracy) < 2:
-        return None
+        raise NotReported
     gain = pair[0].accuracy() - pair[0].accuracy(0)
     steepest = int(np.diff(accuracy).argmax()) + 1
     most = pair[0].accuracy(steepest) - pair[0].accuracy(steepest - 1)
@@ -100,10 +82,10 @@ def improves_gradually(pair: Pair) -> Judged:
     return Evidence(said, {"gain − 2 points": gain - GAIN, "gain / 2 − step": 0.5 * gain - most})
 
 
-def rises_steadily(pair: Pair) -> Judged:
+def rises_steadily(pair: Pair) -> Evidence:
     accuracy = pair[1].test_accuracy
     if len(accuracy) < 2:
-        return None
+        raise NotReported
     falls = int((np.diff(accuracy) < 0).sum())
     best = int(accuracy.argmax()) + 1
     steps = {
@@ -113,19 +95,19 @@ def rises_steadily(pair: Pair) -> Judged:
     return Evidence(f"falls in {falls} epochs, highest after epoch {best}", steps)
 
 
-def lower_loss(pair: Pair) -> Judged:
+def lower_loss(pair: Pair) -> Evidence:
     sigmoid, relu = (series.test_loss for series in pair)
     said = f"ReLU {relu[-1]:.4f}, sigmoid {sigmoid[-1]:.4f}"
     return Evidence(said, {"sigmoid − ReLU": at_the_end(sigmoid) - at_the_end(relu)})
 
 
-def generalizes_better(pair: Pair) -> Judged:
+def generalizes_better(pair: Pair) -> Evidence:
     gaps = [float(series.train_accuracy[-1] - series.test_accuracy[-1]) for series in pair]
     said = f"training − test: ReLU {gaps[1]:+.4f}, sigmoid {gaps[0]:+.4f}"
     return Evidence(said, {"sigmoid's − ReLU's": pair[0].gap() - pair[1].gap()})
 
 
-def does_not_overfit(pair: Pair) -> Judged:
+def does_not_overfit(pair: Pair) -> Evidence:
     relu = pair[1]
     best = int(relu.test_loss.argmin()) + 1
     said = (
@@ -135,11 +117,8 @@ def does_not_overfit(pair: Pair) -> Judged:
     return Evidence(said, {"2 points − difference": GAP - relu.gap()})
 
 
-def has_one_sign(pair: Pair) -> Judged:
-    sigmoid, relu = (series.one_sign for series in pair)
-    if sigmoid is None or relu is None:
-        return None
-    means = [_over_looks(series) for series in (sigmoid, relu)]
+def has_one_sign(pair: Pair) -> Evidence:
+    means = [_over_looks(known(series.one_sign)) for series in pair]
     said = f"sigmoid {means[0].value:.2f}, ReLU {means[1].value:.2f}"
     numbers = {"sigmoid − 0.9": means[0] - 0.9, "sigmoid − ReLU": means[0] - means[1]}
     return Evidence(said, numbers)
@@ -150,10 +129,8 @@ def _over_looks(series: np.ndarray) -> Estimate:
     return over_epochs(series[np.isfinite(series)])
 
 
-def saturates(pair: Pair) -> Judged:
-    if pair[0].saturation is None:
-        return None
-    flat, left = pair[0].saturation
+def saturates(pair: Pair) -> Evidence:
+    flat, left = known(pair[0].saturation)
     said = f"{flat:.1%} flat, {figure(float(left.mean()))} of the gradient left"
     numbers = {
         "flat − one half": share(flat, PROBED) - 0.5,
@@ -162,13 +139,11 @@ def saturates(pair: Pair) -> Judged:
     return Evidence(said, numbers)
 
 
-def more_right(pair: Pair) -> Judged:
-    sigmoid, relu = (series.right for series in pair)
-    if sigmoid is None or relu is None:
-        return None
+def more_right(pair: Pair) -> Evidence:
+    sigmoid, relu = (known(series.right) for series in pair)
     ahead = share(relu[0] / relu[1], relu[1]) - share(sigmoid[0] / sigmoid[1], sigmoid[1])
     said = f"ReLU {relu[0]}, sigmoid {sigmoid[0]} of {relu[1]}"
-    return Evidence(said, {"ReLU − sigmoid": ahead})
+    return Evidence(said, {AHEAD: ahead})
 
 
 CLAIMS: list[Statement[Pair]] = [

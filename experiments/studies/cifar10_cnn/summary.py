@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
 from minidl.study.histories import by_epoch, by_layer
-from studies.cifar10_cnn.training import CHANCE, Outcome, Trained, plateau
+from minidl.study.study import Rows
+from studies.cifar10_cnn.training import CHANCE, Cell, Outcome, plateau
 
+Trained = Sequence[tuple[Cell, Outcome]]
 FIRST_STEPS = (0, 1, 2, 4, 8, 16, 32)  # those that summary and report show one by one,
 WHOLE_EPOCHS = (1, 2, 5, 10)  # and those after them
 
@@ -28,36 +31,34 @@ def network_block(outcome: Outcome, labels: np.ndarray) -> dict[str, Any]:
     )
 
 
-def plateau_rows(trained: Trained) -> list[dict[str, Any]]:
+def plateau_rows(trained: Trained) -> Rows:
     """Each sigmoid network: the epochs at chance, and the layers when it leaves it."""
     return [
         {
-            "seed": seed,
-            "learning_rate": rate,
+            "seed": cell.seed,
+            "learning_rate": cell.learning_rate,
             "epochs_trained": len(outcome.history.seconds),
             "epochs_at_chance": plateau(outcome.history.test_accuracy),
             "last_test_accuracy": outcome.history.test_accuracy[-1],
             "moment": moment(outcome),
         }
-        for seed, name, rate, outcome in trained.all()
-        if name == "sigmoid"
+        for cell, outcome in trained
+        if cell.activation == "sigmoid"
     ]
 
 
-def look_rows(trained: Trained) -> list[dict[str, Any]]:
+def look_rows(trained: Trained) -> Rows:
     """One row for each look and layer."""
     return [
         {
-            "seed": seed,
-            "network": name,
-            "learning_rate": rate,
-            "epoch": look.epoch,
-            "step": look.step,
-            "accuracy": look.accuracy,
+            "seed": cell.seed,
+            "network": cell.activation,
+            "learning_rate": cell.learning_rate,
+            **{name: getattr(look, name) for name in ("epoch", "step", "accuracy")},
             "layer": layer,
             **vars(figures),
         }
-        for seed, name, rate, outcome in trained.all()
+        for cell, outcome in trained
         for look in outcome.looks
         for layer, figures in look.layers.items()
     ]

@@ -24,20 +24,37 @@ from minidl import (
 from minidl.backend import Array, Device, namespace, to_numpy
 from minidl.losses import Loss
 from minidl.study import Run
+from minidl.study.pairs import ACTIVATIONS
 from minidl.study.recording import History
 from minidl.study.seeds import batches_rng, keras_optimizer, weights_rng
+from minidl.study.series import PROBED
 from minidl.training.checkpoint import Checkpoint
 
-ACTIVATIONS = ("sigmoid", "relu")
 EPOCHS = 10  # in the study
 BATCH_SIZE = 64
 LEARNING_RATE = 0.001
 GENTLE = 0.0001  # another sigmoid network's, whose first steps are a tenth as long
-PROBED = 64  # training images that a look is at
 JUDGED = 2000  # test images that a look judges the network by
 LOOKS = 8  # in an epoch, evenly spread; the first epoch has more, after 1, 2, 4, 8, … steps
 
 CHANCE = 0.11  # a test accuracy that is not above this is that of an answer that ignores the image
+
+
+class Cell(NamedTuple):
+    """One network of a run."""
+
+    activation: str
+    seed: int
+    learning_rate: float = LEARNING_RATE
+    until_it_moves: bool = False  # it ends one epoch after the first one above chance
+
+
+def cells(seed: int, others: int) -> dict[str, Cell]:
+    """Both networks by name; then sigmoid with as many other seeds, and with smaller steps."""
+    found = {f"{f}-seed-{seed}": Cell(f, seed) for f in ACTIVATIONS}
+    for other in range(seed + 1, seed + 1 + others):
+        found[f"sigmoid-seed-{other}"] = Cell("sigmoid", other, until_it_moves=True)
+    return found | {"sigmoid-gentle": Cell("sigmoid", seed, GENTLE, until_it_moves=True)}
 
 
 @dataclass(frozen=True)
@@ -87,24 +104,15 @@ def build_network(
 
 
 def run_network(
-    run: Run,
-    name: str,
-    activation: str,
-    seed: int,
-    shown: np.ndarray,
-    checkpoint: Checkpoint,
-    *,
-    learning_rate: float = LEARNING_RATE,
-    until_it_moves: bool = False,
+    run: Run, name: str, cell: Cell, shown: np.ndarray, checkpoint: Checkpoint
 ) -> Outcome:
     """Train one network and write its weights; looks before some of its steps, and in the end.
 
-    A look changes nothing that a step reads.  ``until_it_moves`` ends the training one epoch after
-    the first one above chance.
+    A look changes nothing that a step reads.
     """
     (data,) = run.data
     shape = data.train.input_shape
-    network = build_network(activation, shape, len(data.classes), seed, run.device)
+    network = build_network(cell.activation, shape, len(data.classes), cell.seed, run.device)
     filters = network["conv2d_1"].parameters()["W"]
     before = to_numpy(filters).copy()
     loss = SoftmaxCrossEntropy()
@@ -123,18 +131,15 @@ def run_network(
 
     def has_moved(history: History) -> bool:
         moved = plateau(history.test_accuracy)
-        return until_it_moves and moved is not None and len(history.seconds) > moved + 1
+        return cell.until_it_moves and moved is not None and len(history.seconds) > moved + 1
 
     history = run.record(
         name,
         f"{name.replace('-', ' '):<22}",
-        network,
-        train,
-        test,
-        keras_optimizer("adam", learning_rate),
+        *(network, train, test, keras_optimizer("adam", cell.learning_rate)),
         epochs=run.chosen.epochs,
         batch_size=BATCH_SIZE,
-        rng=batches_rng(seed),
+        rng=batches_rng(cell.seed),
         checkpoint=checkpoint,
         probe_size=PROBED,
         watch=watch,
@@ -205,18 +210,3 @@ def plateau(test_accuracy: Sequence[float] | np.ndarray) -> int | None:
 def first_of_each_class(test: Examples) -> np.ndarray:
     """The rows of the first image of each class."""
     return np.unique(to_numpy(test.targets), return_index=True)[1]
-
-
-class Trained(NamedTuple):
-    """All training runs of a run."""
-
-    seed: int
-    networks: dict[str, Outcome]  # by activation, all epochs
-    others: dict[int, Outcome]  # sigmoid again, by seed, until it moves
-    gentle: Outcome  # sigmoid with a smaller learning rate, until it moves
-
-    def all(self) -> list[tuple[int, str, float, Outcome]]:
-        """Seed, activation, learning rate and outcome of all networks."""
-        found = [(self.seed, name, LEARNING_RATE, one) for name, one in self.networks.items()]
-        found += [(seed, "sigmoid", LEARNING_RATE, one) for seed, one in self.others.items()]
-        return [*found, (self.seed, "sigmoid", GENTLE, self.gentle)]

@@ -2,31 +2,32 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from minidl.study import Claim, Evidence, Judged, Statement, judge, pairs
+from minidl.study import Evidence, Statement, pairs
+from minidl.study.claims import known, read_published
 from minidl.study.estimates import share
-from studies.fashion_mnist.training import EPOCHS
+from minidl.study.series import Series as EpochSeries
 
+EPOCHS = 10  # in the study
 MORE_ACCURATE = "ReLU is significantly more accurate than sigmoid"
-PUBLISHED_FILE = Path(__file__).with_name("published.json")
 ALIKE = ("Pullover", "Shirt")  # the classes that the study names as hard to tell apart
 
 
 @dataclass(frozen=True, kw_only=True)
-class Series(pairs.Series):
+class Series(EpochSeries):
     """One network of one run, with what is known of each class."""
 
     by_class: Mapping[str, Any]  # precision, recall, f1, support of each class, after the last
 
-
-Pair = tuple[Series, Series]  # sigmoid, ReLU
+    @classmethod
+    def of(cls, block: Mapping[str, Any], **more: Any) -> Series:
+        """Ours, from a network of a summary."""
+        return cls.of_block(block, by_class=block["classification_report"], **more)
 
 
 def published(epochs: int = EPOCHS) -> dict[str, dict[str, Series]]:
@@ -34,62 +35,30 @@ def published(epochs: int = EPOCHS) -> dict[str, dict[str, Series]]:
 
     What is known of each class is known after the last epoch only.
     """
-    study = json.loads(PUBLISHED_FILE.read_text(encoding="utf-8"))
+    study = read_published(__file__)
 
-    def series(network: dict[str, Any]) -> Series:
-        report = network["classification_report"]
-        whole = Series(
-            train_loss=np.array(network["loss"]),
-            train_accuracy=np.array(network["accuracy"]),
-            test_loss=np.array(network["val_loss"]),
-            test_accuracy=np.array(network["val_accuracy"]),
-            by_class=report,
-            train_images=56_000,
-            test_images=report["macro avg"]["support"],
-        )
-        return whole.until(epochs, by_class={})
+    def of(name: str) -> Series:
+        report = study[name]["classification_report"]
+        images = {"train_images": 56_000, "test_images": report["macro avg"]["support"]}
+        return Series.of_keras(study[name], by_class=report, **images).until(epochs, by_class={})
 
     return {
-        "as_run": {name: series(study[name]) for name in ("sigmoid", "relu")},
-        "as_run_dropout": {"relu": series(study["relu_dropout_0.5"])},
+        "as_run": {name: of(name) for name in pairs.ACTIVATIONS},
+        "as_run_dropout": {"relu": of("relu_dropout_0.5")},
     }
 
 
-def judged(summary: Mapping[str, Any], set_up: Mapping[str, Any]) -> list[Claim]:
-    """Every claim in a set-up of a summary, beside the published figures, those of the run."""
-    study, whole = (
-        (found["as_run"]["sigmoid"], found["as_run"]["relu"])
-        for found in (published(summary["epochs"]), published())
-    )
-    sizes = {key: set_up[key] for key in ("train_images", "test_images")}
-
-    def series(block: dict[str, Any]) -> Series:
-        return Series.of_block(
-            block,
-            by_class=block["classification_report"],
-            alone=pairs.alone(summary),
-            **sizes,
-        )
-
-    runs = [
-        (series(run["networks"]["sigmoid"]), series(run["networks"]["relu"]))
-        for run in set_up["runs"]
-    ]
-    return judge(CLAIMS, study, runs, whole)
-
-
-def tells_alike_apart(pair: Pair) -> Judged:
-    if not all(name in pair[0].by_class for name in ALIKE):
-        return None
-    sigmoid, relu = (np.mean([s.by_class[name]["f1"] for name in ALIKE]) for s in pair)
-    images = [sum(s.by_class[name]["support"] for name in ALIKE) for s in pair]
+def tells_alike_apart(pair: pairs.Pair[Series]) -> Evidence:
+    alike = [[known(one.by_class.get(name)) for name in ALIKE] for one in pair]
+    sigmoid, relu = (np.mean([scores["f1"] for scores in some]) for some in alike)
+    images = [sum(scores["support"] for scores in some) for some in alike]
     # an F1 is a share of the images that have the class or are taken for it
     more = share(float(relu), int(images[1])) - share(float(sigmoid), int(images[0]))
     said = f"ReLU {relu:.3f}, sigmoid {sigmoid:.3f}"
     return Evidence(said, {"ReLU − sigmoid − 0.05": more - 0.05})
 
 
-CLAIMS: list[Statement[Pair]] = [
+CLAIMS: list[Statement[pairs.Pair[Series]]] = [
     Statement(
         MORE_ACCURATE,
         "test accuracy after the last epoch",

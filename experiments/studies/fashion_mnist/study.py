@@ -8,34 +8,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minidl import Examples, Network
 from minidl.pages import Chart, Prose, Table, Told
 from minidl.pages import Series as Line
 from minidl.pages.colours import function_colour
-from minidl.study import Claim, Report, Run, Section, Work
+from minidl.study import Claim, Report, Run, Section, Verdicts, Work, pairs
 from minidl.study.charts import PER_CENT, Group, beside, layer_charts, learning_charts
 from minidl.study.claims import published_title
 from minidl.study.figures import image_rows
-from minidl.study.pair_study import ACTIVATIONS, PairStudy
-from minidl.study.report import (
-    claims_section,
-    held_in,
-    in_both,
-    percent,
-    pictures,
-    sentence,
-    set_up_section,
-    shorter,
-    word,
-)
-from minidl.training.checkpoint import Checkpoint
-from studies.fashion_mnist.claims import CLAIMS, MORE_ACCURATE, Series, judged, published
-from studies.fashion_mnist.training import (
-    EPOCHS,
-    SET_UPS,
-    Images,
-    Outcome,
-    run_network,
-)
+from minidl.study.pair_study import PairStudy
+from minidl.study.pairs import ACTIVATIONS
+from minidl.study.recording import History
+from minidl.study.report import percent, pictures, sentence, set_up_section, shorter
+from minidl.study.tables import by_columns, column
+from studies.fashion_mnist.claims import CLAIMS, EPOCHS, MORE_ACCURATE, Series, published
+from studies.fashion_mnist.training import SET_UPS, Images, Outcome
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -65,29 +52,28 @@ class FashionMnist(PairStudy):
         (data,) = run.data
         return Images(data.train, data.test, data.train.joined(data.test))
 
-    def train(
-        self,
-        run: Run,
-        prepared: Images,
-        key: str,
-        activation: str,
-        seed: int,
-        checkpoint: Checkpoint,
+    def split(self, prepared: Images, key: str, seed: int) -> tuple[Examples, Examples]:
+        return prepared.split(SET_UPS[key], seed)
+
+    def outcome(
+        self, run: Run, history: History, network: Network, images: tuple[Examples, Examples]
     ) -> Outcome:
-        return run_network(run, key, activation, seed, prepared, checkpoint)
+        return Outcome.of(history, network, *images, run.data[0].classes)
 
     def describe(self, run: Run, key: str, outcome: Outcome) -> dict[str, Any]:
-        set_up, used = SET_UPS[key], run.used[0]
-        return {
-            "network": set_up.network(used.inputs, len(used.classes)),
-            "optimizer": set_up.update_rule(),
-            "batch_size": set_up.batch_size,
+        used = run.used[0]
+        return SET_UPS[key].as_dict(used.inputs, len(used.classes)) | {
             "train_images": outcome.train_images,
             "test_images": outcome.test_images,
         }
 
     def judged(self, summary: Mapping[str, Any], key: str) -> list[Claim]:
-        return judged(summary, summary["set_ups"][key])
+        """Beside the published figures, those of the run."""
+
+        def study(epochs: int = EPOCHS) -> Mapping[str, Series]:
+            return published(epochs)["as_run"]
+
+        return pairs.judged(CLAIMS, summary, summary["set_ups"][key], study, Series.of)
 
     def published(self, epochs: int) -> Mapping[str, Mapping[str, Series]]:
         return published(epochs)
@@ -111,19 +97,18 @@ class FashionMnist(PairStudy):
     def report(self, folder: Path, summary: Mapping[str, Any]) -> Report:
         epochs, set_ups = summary["epochs"], summary["set_ups"]
         groups = self.groups(summary)
-        claims = {SET_UPS[key].title: block["claims"] for key, block in set_ups.items()}
-        about_both = {SET_UPS[k].title: set_ups[k]["claims"] for k in ("as_run", "as_described")}
+        told = self.verdicts(summary, ("as_run", "as_described"))
         classes: list[Told] = [_f1(groups), *pictures(folder, PICTURES), *_class_tables(summary)]
         return Report(
             "Sigmoid against ReLU on Fashion-MNIST: as run and as described",
             self.work,
             "Is ReLU far ahead of sigmoid on Fashion-MNIST? The study said yes, by 21.6 points; "
             "its text describes another network and another optimizer than its run.",
-            _answer(summary),
+            _answer(summary, told),
             [_opening(groups)],
-            held_in(about_both),
+            told.held(),
             [
-                claims_section(claims, CLAIMS, published=published_title(epochs, EPOCHS)),
+                self.verdicts(summary).section(CLAIMS, published=published_title(epochs, EPOCHS)),
                 Section("Accuracy and loss", [*learning_charts(groups), *_last_epoch(summary)]),
                 Section("Layer by layer", layer_charts(groups)),
                 Section("Class by class", classes),
@@ -133,16 +118,15 @@ class FashionMnist(PairStudy):
         )
 
 
-def _answer(summary: Mapping[str, Any]) -> str:
+def _answer(summary: Mapping[str, Any], told: Verdicts) -> str:
     set_ups = summary["set_ups"]
     said = {}
     for key in OPENING:
         networks = set_ups[key]["networks"]
         relu, sigmoid = (networks[name]["test_accuracy"][-1] for name in ("relu", "sigmoid"))
         said[key] = f"{percent(relu)} to {percent(sigmoid)}"
-    words = (word(set_ups[k]["claims"], MORE_ACCURATE) for k in ("as_run", "as_described"))
     return (
-        f"{sentence(in_both(*words))}: of the test images the networks with "
+        f"{sentence(told.word(MORE_ACCURATE))}: of the test images the networks with "
         f"ReLU and sigmoid recognise {said['as_run']} with the study's plain SGD, but "
         f"{said['as_run_adam']} with Adam and nothing else changed, and {said['as_described']} as "
         "described."
@@ -212,22 +196,18 @@ def _class_tables(summary: Mapping[str, Any]) -> Iterator[Table]:
     study = published(summary["epochs"])
     for key, block in summary["set_ups"].items():
         reports = {name: block["networks"][name]["classification_report"] for name in ACTIVATIONS}
-        head, columns = ["class"], [list(reports["relu"])]
+        columns = {"class": list(reports["relu"])}
         for name, ours in reports.items():
             theirs = study.get(key, {}).get(name)
             known = theirs.by_class if theirs else {}  # after the study's last epoch only
             for score in ("precision", "recall", "f1"):
-                head.append(f"{name}: {score}")
-                columns.append(
-                    [
-                        f"{ours[c][score]:.2f}" + (f" ({known[c][score]:.2f})" if known else "")
-                        for c in ours
-                    ]
+                published_scores = [known[c][score] for c in ours] if known else ()
+                columns[f"{name}: {score}"] = column(
+                    [scores[score] for scores in ours.values()], published_scores, 2
                 )
-        columns.append([f"{scores['support']:,.0f}" for scores in reports["relu"].values()])
-        rows = [list(cells) for cells in zip(*columns, strict=True)]
+        columns["images"] = [f"{scores['support']:,.0f}" for scores in reports["relu"].values()]
         beside = ", published in brackets" if study.get(key) and summary["epochs"] >= EPOCHS else ""
-        yield Table(f"Set-up {SET_UPS[key].title}{beside}", [*head, "images"], rows)
+        yield by_columns(f"Set-up {SET_UPS[key].title}{beside}", columns)
 
 
 def _set_ups(set_ups: Mapping[str, Any]) -> Table:

@@ -2,70 +2,31 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
-
 import numpy as np
 
-from minidl.study import Claim, Evidence, Judged, Statement, judge, pairs
+from minidl.study import Evidence, Statement, pairs
+from minidl.study.claims import known, read_published
 from minidl.study.estimates import over_epochs
+from minidl.study.pairs import ACTIVATIONS, Pair
+from minidl.study.series import Series
 
-PUBLISHED_FILE = Path(__file__).with_name("published.json")
+EPOCHS = 10  # published
 COMES_OUT = "ReLU reaches 0.92 where sigmoid stays at 0.11"
 TOO_SIMPLE = "MNIST is too simple for gradients to vanish in four hidden layers"
 REACHED, AT_CHANCE = 0.9, 0.15  # 11.35% of the test images show a 1, the most frequent digit
 LEFT = 0.1  # of the last hidden layer's gradient, from which on none has vanished
 
 
-@dataclass(frozen=True, kw_only=True)
-class Series(pairs.Series):
-    """One network of one run, with the gradients of its hidden layers."""
-
-    gradients: np.ndarray  # (epochs, hidden layers) mean |∂L/∂W|, L summed over 64 images
-
-
-Pair = tuple[Series, Series]  # sigmoid, ReLU
-
-
-def published() -> dict[str, Series]:
-    """The two accuracies, after the last epoch; nothing else is reported."""
-    study = json.loads(PUBLISHED_FILE.read_text(encoding="utf-8"))
-    nothing = np.empty(0)
+def published(epochs: int = EPOCHS) -> dict[str, Series]:
+    """The two accuracies, after the last epoch whatever ``epochs`` is; nothing else is reported."""
+    study = read_published(__file__)
     return {
-        name: Series(
-            train_loss=nothing,
-            train_accuracy=nothing,
-            test_loss=nothing,
-            test_accuracy=np.array([study[name]]),
-            train_images=60_000,
-            test_images=10_000,
-            gradients=np.empty((0, 0)),
-        )
-        for name in ("sigmoid", "relu")
+        name: Series(test_accuracy=np.array([study[name]]), train_images=60_000, test_images=10_000)
+        for name in ACTIVATIONS
     }
 
 
-def series(block: dict[str, Any], **more: Any) -> Series:
-    layers = [epoch[:-1] for epoch in block["gradients"]["weights"]]
-    return Series.of_block(block, gradients=np.array(layers, float), **more)
-
-
-def judged(summary: Mapping[str, Any], key: str, statements: list[Statement[Pair]]) -> list[Claim]:
-    """These claims in a set-up of a summary, beside what is published of it."""
-    sizes = {name: summary[name] for name in ("train_images", "test_images")}
-    more = sizes | {"alone": pairs.alone(summary)}
-    runs = [
-        (series(run["networks"]["sigmoid"], **more), series(run["networks"]["relu"], **more))
-        for run in summary["set_ups"][key]["runs"]
-    ]
-    study = published()
-    return judge(statements, (study["sigmoid"], study["relu"]), runs)
-
-
-def comes_out(pair: Pair) -> Judged:
+def comes_out(pair: Pair[Series]) -> Evidence:
     sigmoid, relu = pair
     said = f"ReLU {relu.test_accuracy[-1]:.4f}, sigmoid {sigmoid.test_accuracy[-1]:.4f}"
     numbers = {
@@ -75,11 +36,10 @@ def comes_out(pair: Pair) -> Judged:
     return Evidence(said, numbers)
 
 
-def none_vanishes(pair: Pair) -> Judged:
+def none_vanishes(pair: Pair[Series]) -> Evidence:
     """The first hidden layer's gradient as a share of the last one's, in decades."""
-    if not all(len(one.gradients) for one in pair):
-        return None
-    decades = [np.log10(one.gradients[:, 0] / one.gradients[:, -1]) for one in pair]
+    gradients = [known(one.gradients) for one in pair]
+    decades = [np.log10(layers[:, 0] / layers[:, -1]) for layers in gradients]
     sigmoid, relu = (10 ** float(one.mean()) for one in decades)
     start, end = (10 ** float(decades[0][i]) for i in (0, -1))
     return Evidence(
@@ -92,7 +52,7 @@ def none_vanishes(pair: Pair) -> Judged:
     )
 
 
-RULES: list[Statement[Pair]] = [
+RULES: list[Statement[Pair[Series]]] = [
     Statement(
         COMES_OUT,
         f"test accuracy after the last epoch: ReLU's above {REACHED}, sigmoid's not above "
@@ -107,7 +67,7 @@ RULES: list[Statement[Pair]] = [
         pairs.more_accurate,
     ),
 ]
-FOUR_LAYERS: list[Statement[Pair]] = [
+FOUR_LAYERS: list[Statement[Pair[Series]]] = [
     Statement(
         TOO_SIMPLE,
         "mean |∂L/∂W| of the first hidden layer over that of the last one, geometric mean over the "

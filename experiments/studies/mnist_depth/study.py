@@ -3,77 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from minidl import Dense, Flatten, Network
 from minidl.pages import Chart, Table
 from minidl.pages import Series as Line
 from minidl.pages.colours import function_colour
-from minidl.study import Claim, Report, Run, Section
+from minidl.study import Claim, Report, Run, Section, pairs
 from minidl.study.charts import PER_CENT, layer_charts, learning_charts
 from minidl.study.claims import count
-from minidl.study.histories import by_epoch, by_layer
-from minidl.study.pair_study import ACTIVATIONS, PairStudy
-from minidl.study.recording import History
-from minidl.study.report import claims_section, percent, sentence, set_up_section, word
-from minidl.study.seeds import batches_rng, keras_optimizer, weights_rng
-from minidl.training.checkpoint import Checkpoint
+from minidl.study.networks import DenseSetUp
+from minidl.study.pair_study import PairStudy
+from minidl.study.pairs import ACTIVATIONS
+from minidl.study.report import percent, sentence, set_up_section
+from minidl.study.series import Series
+from minidl.study.verdicts import word
 from studies.cifar100.study import STUDY as CIFAR100
 from studies.mnist_depth.claims import (
     COMES_OUT,
+    EPOCHS,
     FOUR_LAYERS,
     RULES,
     TOO_SIMPLE,
-    Series,
-    judged,
     published,
 )
 
-EPOCHS = 10  # published
-
-
-@dataclass(frozen=True)
-class SetUp:
-    """One way to train the two networks."""
-
-    title: str
-    rule: str
-    rate: float
-    batch_size: int
-    momentum: float = 0.0
-    hidden: tuple[int, ...] = (600, 300, 100)
-
-    def network(self, activation: str, seed: int, run: Run) -> Network:
-        sizes = [784, *self.hidden]
-        hidden = [Dense(a, b, activation) for a, b in zip(sizes, self.hidden, strict=False)]
-        layers = [Flatten(), *hidden, Dense(sizes[-1], 10)]
-        return Network(layers, (1, 28, 28), rng=weights_rng(seed), device=run.device)
-
-
+DEEP = (600, 300, 100)
 SET_UPS = {
-    "sgd_slow_32": SetUp("SGD 0.01, batch 32", "sgd", 0.01, 32),
-    "sgd_slow_128": SetUp("SGD 0.01, batch 128", "sgd", 0.01, 128),
-    "sgd_slow_512": SetUp("SGD 0.01, batch 512", "sgd", 0.01, 512),
-    "sgd_slow_1000": SetUp("SGD 0.01, batch 1000", "sgd", 0.01, 1000),
-    "momentum_128": SetUp("SGD 0.01, momentum 0.9, batch 128", "sgd", 0.01, 128, momentum=0.9),
-    "sgd_128": SetUp("SGD 0.1, batch 128", "sgd", 0.1, 128),
-    "adam_128": SetUp("Adam 0.001, batch 128", "adam", 0.001, 128),
+    "sgd_slow_32": DenseSetUp("SGD 0.01, batch 32", DEEP, "sgd", 32, 0.01),
+    "sgd_slow_128": DenseSetUp("SGD 0.01, batch 128", DEEP, "sgd", 128, 0.01),
+    "sgd_slow_512": DenseSetUp("SGD 0.01, batch 512", DEEP, "sgd", 512, 0.01),
+    "sgd_slow_1000": DenseSetUp("SGD 0.01, batch 1000", DEEP, "sgd", 1000, 0.01),
+    "momentum_128": DenseSetUp(
+        "SGD 0.01, momentum 0.9, batch 128", DEEP, "sgd", 128, 0.01, momentum=0.9
+    ),
+    "sgd_128": DenseSetUp("SGD 0.1, batch 128", DEEP, "sgd", 128, 0.1),
+    "adam_128": DenseSetUp("Adam 0.001, batch 128", DEEP, "adam", 128, 0.001),
 }
 FOUR = "four_layers"
-ALL = SET_UPS | {FOUR: SetUp("784-512-512-512-512-10", "adam", 0.001, 64, hidden=(512,) * 4)}
-
-
-class Outcome(NamedTuple):
-    """What is kept of one training run."""
-
-    history: History
-
-    def block(self) -> dict[str, Any]:
-        return by_epoch(self.history) | by_layer(self.history)
+ALL = SET_UPS | {FOUR: DenseSetUp("784-512-512-512-512-10", (512,) * 4, "adam", 64, 0.001)}
 
 
 class MnistDepth(PairStudy):
@@ -82,59 +52,27 @@ class MnistDepth(PairStudy):
     work = CIFAR100.work
     data = ("mnist",)
     seeds = 3
-    kind = Outcome
     keeps_weights = False
     set_ups = ALL
     epochs = EPOCHS
-
-    def prepare(self, run: Run) -> None:
-        return None
-
-    def train(
-        self,
-        run: Run,
-        prepared: None,
-        key: str,
-        activation: str,
-        seed: int,
-        checkpoint: Checkpoint,
-    ) -> Outcome:
-        (data,), set_up = run.data, ALL[key]
-        momentum = {"momentum": set_up.momentum} if set_up.momentum else {}
-        history = run.record(
-            f"{key}-{activation}-seed{seed}",
-            f"seed {seed}  {set_up.title:<33}  {activation:<7}",
-            set_up.network(activation, seed, run),
-            data.train,
-            data.test,
-            keras_optimizer(set_up.rule, set_up.rate, **momentum),
-            epochs=run.chosen.epochs,
-            batch_size=set_up.batch_size,
-            rng=batches_rng(seed),
-            checkpoint=checkpoint,
-        )
-        return Outcome(history)
-
-    def describe(self, run: Run, key: str, outcome: Outcome) -> dict[str, Any]:
-        return {}
 
     def summarise(self, run: Run, results: Mapping[str, Any]) -> dict[str, Any]:
         return run.data_block() | super().summarise(run, results)
 
     def judged(self, summary: Mapping[str, Any], key: str) -> list[Claim]:
-        return judged(summary, key, FOUR_LAYERS if key == FOUR else RULES)
+        claims, set_up = FOUR_LAYERS if key == FOUR else RULES, summary["set_ups"][key]
+        return pairs.judged(claims, summary, set_up, published, Series.of_block)
 
     def published(self, epochs: int) -> Mapping[str, Mapping[str, Series]]:
         return dict.fromkeys(SET_UPS, published()) if epochs >= EPOCHS else {}
 
     def report(self, folder: Path, summary: Mapping[str, Any]) -> Report:
         blocks, epochs = summary["set_ups"], summary["epochs"]
-        claims = {set_up.title: blocks[key]["claims"] for key, set_up in SET_UPS.items()}
-        four = {ALL[FOUR].title: blocks[FOUR]["claims"]}
         groups = self.groups(summary)
         own = {ALL[FOUR].title: groups.pop(ALL[FOUR].title)}
-        outs = [claim for some in claims.values() for claim in some if claim["claim"] == COMES_OUT]
-        second = claims_section(four, FOUR_LAYERS)
+        first, second = (self.verdicts(summary, keys) for keys in (tuple(SET_UPS), [FOUR]))
+        four = [*second.section(FOUR_LAYERS).parts, *layer_charts(own)]
+        outs = [c for key in SET_UPS for c in blocks[key]["claims"] if c["claim"] == COMES_OUT]
         return Report(
             "Sigmoid against ReLU on MNIST: when does sigmoid fail?",
             self.work,
@@ -146,9 +84,9 @@ class MnistDepth(PairStudy):
             [_opening(summary)],
             f"Of {len(outs)} settings {count(outs)}; the second claim {four_verdict(summary)}",
             [
-                claims_section(claims, RULES),
+                first.section(RULES),
                 Section("Accuracy and loss", learning_charts(groups)),
-                Section("Four hidden layers", [*second.parts, *layer_charts(own)]),
+                Section("Four hidden layers", four),
                 set_up_section(
                     [
                         ["data", f"{summary['dataset_title']}, official split, pixels / 255"],
@@ -209,10 +147,8 @@ def _opening(summary: Mapping[str, Any]) -> Chart:
 def _settings() -> Table:
     rows = [
         [
-            s.title,
-            "-".join(map(str, (784, *s.hidden, 10))),
-            f"{s.rule} {s.rate:g}",
-            f"{s.batch_size}",
+            *(s.title, "-".join(map(str, (784, *s.hidden, 10)))),
+            *(f"{s.rule} {s.rate:g}", str(s.batch_size)),
         ]
         for s in ALL.values()
     ]

@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from minidl.study import Evidence, Judged, Statement
+from minidl.study import Evidence, NotReported, Statement
+from minidl.study.claims import known
 from minidl.study.estimates import Estimate, over_epochs, over_seeds, share
-from studies.activation_study.claims import (
-    EPOCHS_ERROR,
-    THEIR_NAMES,
-    TITLES,
-    Setting,
-    judged_in,
-    title,
-)
+from studies.activation_study.claims import EPOCHS_ERROR, judged_in
+from studies.activation_study.series import Setting, published_cells, title
 from studies.resnet50.training import COLLAPSES
 
-PUBLISHED_FILE = Path(__file__).with_name("published.json")
 # The number of each setting's table; that of its table of times is 4 more.
 TABLES: dict[Setting, int] = {
     ("mnist", "sgd"): 9,
@@ -54,34 +46,9 @@ class Figures:
 
 def published() -> Figures:
     """The study's figures: its tables, and the logs of its run."""
-    study = json.loads(PUBLISHED_FILE.read_text(encoding="utf-8"))
-    grid: dict[Setting, dict[str, list[Block]]] = {}
-    for (data_set, optimizer), number in TABLES.items():
-        logs = study["epoch_logs"][optimizer][TITLES[data_set]]
-        table, times = (study[f"table_{n}"]["rows"] for n in (number, number + 4))
-        grid[data_set, optimizer] = {}
-        for name, theirs in THEIR_NAMES.items():
-            log = logs["sigmoid" if name == "sigmoid" else theirs]
-            accuracies = ("train_accuracy", "val_accuracy")
-            train, validation = (np.array(log[key]) / 100 for key in accuracies)
-            block = {
-                "train_loss": log["train_loss"],
-                "train_accuracy": train,
-                "validation_loss": log["val_loss"],
-                "validation_accuracy": validation,
-                "test": {
-                    "last": {
-                        "accuracy": table[theirs]["Accuracy"] / 100,
-                        "loss": table[theirs]["Loss"],
-                    }
-                },
-                "epochs": int(times["Epoch"][theirs]),
-                "images": [
-                    *((48_000, 12_000) if data_set == "mnist" else (40_000, 10_000)),
-                    10_000,
-                ],
-            }
-            grid[data_set, optimizer][name] = [block]
+    grid: dict[Setting, dict[str, list[Block]]] = {setting: {} for setting in TABLES}
+    for setting, name, cell in published_cells(__file__, TABLES):
+        grid[setting][name] = [cell]
     return Figures(grid, "last")
 
 
@@ -96,14 +63,14 @@ def of_seeds(
     return over_seeds([number(a) - number(b) for a, b in pairs])
 
 
-def ahead(names: Sequence[str], settings: Sequence[Setting]) -> Callable[[Figures], Judged]:
+def ahead(names: Sequence[str], settings: Sequence[Setting]) -> Callable[[Figures], Evidence]:
     """Whether the test accuracy of these functions is above that of the others."""
 
-    def judged(figures: Figures) -> Judged:
+    def judged(figures: Figures) -> Evidence:
         def points(block: Block) -> Estimate:
             return 100 * share(block["test"][figures.weights]["accuracy"], block["images"][2])
 
-        def test(networks: Networks) -> Judged:
+        def test(networks: Networks) -> Evidence:
             found = {f: 100 * _tested(blocks[0], figures) for f, blocks in networks.items()}
             order = sorted(found, key=lambda f: -found[f])
             pairs = [(a, b) for a in names for b in networks if b not in names]
@@ -121,13 +88,13 @@ def _tested(block: Block, figures: Figures) -> float:
 
 def slower(
     slow: Sequence[str], fast: Sequence[str], settings: Sequence[Setting]
-) -> Callable[[Figures], Judged]:
+) -> Callable[[Figures], Evidence]:
     """Whether early stopping ended these functions after more epochs than those."""
 
     def epochs(block: Block) -> Estimate:
         return Estimate(block["epochs"], EPOCHS_ERROR)
 
-    def test(networks: Networks) -> Judged:
+    def test(networks: Networks) -> Evidence:
         said = ", ".join(f"{f} {blocks[0]['epochs']}" for f, blocks in networks.items())
         pairs = [(a, b) for a in slow for b in fast]
         return Evidence(said, {f"{a} − {b}": of_seeds(networks, a, b, epochs) for a, b in pairs})
@@ -137,16 +104,14 @@ def slower(
 
 def decades(block: Block) -> np.ndarray:
     """log₁₀ of the first convolution's gradient over the last stage's, by epoch."""
-    norms = np.array(block["gradients"], float)  # (epochs, stages)
+    norms = np.array(known(block.get("gradients")), float)  # (epochs, stages)
     with np.errstate(all="ignore"):  # where nothing arrives
         return np.log10(norms[:, 0] / norms[:, -1])
 
 
-def vanish(figures: Figures) -> Judged:
+def vanish(figures: Figures) -> Evidence:
     """The function with the second smallest gradient: at least two are "various"."""
-    networks = figures.grid.get(COLLAPSES, {})
-    if not networks or any("gradients" not in b for some in networks.values() for b in some):
-        return None
+    networks = known(figures.grid.get(COLLAPSES))
     found = {
         f: over_seeds([over_epochs(decades(block)) for block in blocks])
         for f, blocks in networks.items()
@@ -163,12 +128,10 @@ def collapsed(block: Block) -> np.ndarray:
     return (validation > LOSS) & (validation > TIMES * train)
 
 
-def adams(figures: Figures) -> Judged:
+def adams(figures: Figures) -> Evidence:
     shares, said = {}, []
     for setting in MNIST:
-        blocks = [b for some in figures.grid.get(setting, {}).values() for b in some]
-        if not blocks:
-            return None
+        blocks = known([b for some in figures.grid.get(setting, {}).values() for b in some])
         epochs = np.concatenate([collapsed(block) for block in blocks])
         shares[setting[1]] = share(float(epochs.mean()), len(epochs))
         said.append(f"{title(setting)}: {epochs.sum()} of {len(epochs)} epochs")
@@ -182,10 +145,8 @@ def worst(blocks: Sequence[Block]) -> tuple[Block, int]:
     return blocks[one], int(np.argmax(np.nan_to_num(far[one], nan=-math.inf)))
 
 
-def by_statistics(figures: Figures) -> Judged:
-    if not figures.forgetful:
-        return None
-    block, epoch = worst(figures.forgetful)
+def by_statistics(figures: Figures) -> Evidence:
+    block, epoch = worst(known(figures.forgetful))
     kinds = ("batch_accuracy", "validation_accuracy")
     batch, running = (share(block[kind][epoch], block["images"][1]) for kind in kinds)
     said = (
@@ -215,11 +176,11 @@ class Spread:
         return cls(between, within, n * between**2 / within**2 if within else math.nan)
 
 
-def spread(figures: Figures) -> Judged:
+def spread(figures: Figures) -> Evidence:
     networks = figures.grid.get(COLLAPSES, {})
     seeds = min(map(len, networks.values()), default=0)
     if seeds < 2:
-        return None
+        raise NotReported
     found = Spread.of(np.array([[_tested(b, figures) for b in s] for s in networks.values()]))
     k = len(networks)
     error = math.sqrt(2 / (k - 1) + 2 / (k * (seeds - 1)))  # of ln F, where nothing differs

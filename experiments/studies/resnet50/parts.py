@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,10 +11,11 @@ from minidl.pages import Chart, Prose, Table, Told, in_order
 from minidl.pages import Series as Line
 from minidl.study.charts import PER_CENT, runs_series
 from minidl.study.report import percent
-from studies.activation_study.claims import Setting, title
+from minidl.study.sized_study import SET_UPS
+from studies.activation_study.series import Setting, title
 from studies.activation_study.training import ACTIVATIONS
 from studies.resnet50.claims import TABLES, Block, Figures, collapsed, published
-from studies.resnet50.training import COLLAPSES, MOMENTUM, SET_UPS, STAGES
+from studies.resnet50.training import COLLAPSES, MOMENTUM, STAGES
 
 PARTS = {"train": "training images (running)", "validation": "validation images"}
 STATISTICS = {"batch_accuracy": "the batch's statistics", "validation_accuracy": "running ones"}
@@ -35,16 +36,20 @@ def _rises(f: str) -> str:
     return f"from {before:.3f} to {last:.3f}"
 
 
+def _validation(kind: str, blocks: Sequence[Block], **more: Any) -> Line:
+    """Validation images that are recognised, by one kind of statistics."""
+    look: dict[str, Any] = {"name": STATISTICS[kind], "colour": COLOURS[kind]} | more
+    return runs_series(runs=[100 * np.array(block[kind], float) for block in blocks], **look)
+
+
 def opening(run: Figures) -> Chart:
     plain = run.grid[COLLAPSES]["relu"][0]
     here = "here: the same weights, other statistics"
-    batch = [100 * np.array(plain["batch_accuracy"], float)]
-    lines = [runs_series("the batch's statistics", batch, colour=2, panel=here)]
+    lines = [_validation("batch_accuracy", [plain], panel=here)]
     cells = sorted([plain, *run.forgetful], key=lambda cell: float(cell["momentum"]))
     for cell, colour in zip(cells, (3, 1, 0), strict=True):
-        values = [100 * np.array(cell["validation_accuracy"], float)]
-        name = f"running, momentum {cell['momentum']:g}"
-        lines.append(runs_series(name, values, colour=colour, panel=here))
+        look = {"name": f"running, momentum {cell['momentum']:g}", "colour": colour}
+        lines.append(_validation("validation_accuracy", [cell], panel=here, **look))
     lines += _log_lines("published: training and validation", "relu")
     about = (
         "ReLU on MNIST with Adam. Here: validation images that the network recognises after each "
@@ -78,9 +83,9 @@ def collapse(summary: Mapping[str, Any], run: Figures) -> list[Told]:
         and c["seed"] == summary["seeds"][0]
     }
     accuracies = [
-        runs_series(name, [100 * np.array(cell[kind], float)], colour=COLOURS[kind], panel=panel)
+        _validation(kind, [cell], panel=panel)
         for panel, cell in varied.items()
-        for kind, name in STATISTICS.items()
+        for kind in STATISTICS
     ]
     about = "ReLU on MNIST with Adam, as run: validation images that are recognised."
     charts = [Chart("Momentum and batch size", about, "epoch", PER_CENT, accuracies)]
@@ -93,16 +98,16 @@ def collapse(summary: Mapping[str, Any], run: Figures) -> list[Told]:
         ]
         about = "Median over the channels of each stage, mean over the validation batches."
         charts.append(Chart(name, about, "epoch", y, lines, ("log", "linear")))
-    count = [int(collapsed(b).sum()) for blocks in run.grid[COLLAPSES].values() for b in blocks]
-    epochs = sum(len(b["train_loss"]) for blocks in run.grid[COLLAPSES].values() for b in blocks)
-    theirs = [collapsed(blocks[0]) for blocks in published().grid[COLLAPSES].values()]
+    ours, theirs = (
+        np.concatenate([collapsed(b) for blocks in one.grid[COLLAPSES].values() for b in blocks])
+        for one in (run, published())
+    )
     said = (
-        f"Published with Adam on MNIST: {sum(int(c.sum()) for c in theirs)} of "
-        f"{sum(map(len, theirs))} epochs end with a validation loss above 1 that is more than four "
-        "times the training loss, and two of these are the last ones, whose weights were tested. "
-        f"In those the training loss rises, {_rises('relu')} with ReLU and {_rises('sigmoid')} "
-        "with sigmoid: the weights have moved. "
-        f"Here, with the study's momentum: {sum(count)} of {epochs} epochs."
+        f"Published with Adam on MNIST: {theirs.sum()} of {len(theirs)} epochs end with a "
+        "validation loss above 1 that is more than four times the training loss, and two of these "
+        "are the last ones, whose weights were tested. In those the training loss rises, "
+        f"{_rises('relu')} with ReLU and {_rises('sigmoid')} with sigmoid: the weights have moved. "
+        f"Here, with the study's momentum: {ours.sum()} of {len(ours)} epochs."
     )
     logs = [line for f in ACTIVATIONS for line in _log_lines(f, f)]
     about = "MNIST with Adam: the training accuracy shows what the weights have learned."
@@ -119,19 +124,19 @@ def _stages(values: Any, **more: Any) -> list[Line]:
     ]
 
 
+def _everywhere(run: Figures, described: Figures) -> Iterator[tuple[str, str, Sequence[Block]]]:
+    """Set-up and setting in words, function and blocks of all networks."""
+    for set_up, one in zip(SET_UPS.values(), (run, described), strict=True):
+        for setting, networks in one.grid.items():
+            for f, blocks in networks.items():
+                yield f"{title(setting)}, {set_up}", f, blocks
+
+
 def statistics(run: Figures, described: Figures) -> Chart:
     lines = [
-        runs_series(
-            name,
-            [100 * np.array(cell[kind], float) for cell in blocks],
-            colour=COLOURS[kind],
-            panel=f,
-            where={"setting": f"{title(setting)}, {set_up}"},
-        )
-        for set_up, one in zip(SET_UPS.values(), (run, described), strict=True)
-        for setting, networks in one.grid.items()
-        for f, blocks in networks.items()
-        for kind, name in STATISTICS.items()
+        _validation(kind, blocks, panel=f, where={"setting": where})
+        for where, f, blocks in _everywhere(run, described)
+        for kind in STATISTICS
     ]
     about = "Validation images that are recognised after each epoch."
     return Chart("Validation accuracy by both statistics", about, "epoch", PER_CENT, lines)
@@ -140,12 +145,8 @@ def statistics(run: Figures, described: Figures) -> Chart:
 def gradients(run: Figures, described: Figures) -> list[Told]:
     lines = [
         line
-        for set_up, one in zip(SET_UPS.values(), (run, described), strict=True)
-        for setting, networks in one.grid.items()
-        for f, blocks in networks.items()
-        for line in _stages(
-            blocks[0]["gradients"], panel=f, where={"setting": f"{title(setting)}, {set_up}"}
-        )
+        for where, f, blocks in _everywhere(run, described)
+        for line in _stages(blocks[0]["gradients"], panel=f, where={"setting": where})
     ]
     about = "L2 norm of ∂L/∂W of the convolutions of each stage for the last batch of each epoch, "
     about += "L the mean cross-entropy. The study shows them by layer, as pictures without figures."

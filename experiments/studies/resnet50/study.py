@@ -4,29 +4,23 @@ from __future__ import annotations
 
 import argparse
 import functools
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from minidl.pages import Prose, Table, Told
-from minidl.study import Report, Rows, Run, Section, Task, TrainedStudy, judge, text_table
+from minidl.pages import Prose, Told
+from minidl.study import Claim, Report, Rows, Run, Section, Task, judge, text_table
 from minidl.study.charts import Group, learning_charts
 from minidl.study.options import whole
-from minidl.study.report import (
-    both,
-    claims_section,
-    held_in,
-    percent,
-    sentence,
-    set_up_section,
-    word,
-)
+from minidl.study.report import percent, sentence, set_up_section
+from minidl.study.sized_study import SET_UPS, SizedStudy
 from minidl.study.tables import counted
-from studies.activation_study.claims import TITLES, Setting, published_title, title
-from studies.activation_study.study import IN_DEPTH
+from minidl.study.verdicts import both, word
+from studies.activation_study.series import Setting, published_title, title
+from studies.activation_study.study import IN_DEPTH, pixels
+from studies.activation_study.study import images_of as images_told
 from studies.activation_study.training import ACTIVATIONS, PATIENCE, PIXELS, CellData
 from studies.resnet50 import parts
 from studies.resnet50.claims import (
@@ -48,7 +42,6 @@ from studies.resnet50.training import (
     FULL,
     MOMENTUM,
     REDUCED,
-    SET_UPS,
     STAGES,
     Cell,
     Size,
@@ -60,7 +53,7 @@ from studies.resnet50.training import (
 TESTED = {"as_run": "last", "as_described": "best"}  # the weights that a set-up reports
 
 
-class ResNet50(TrainedStudy):
+class ResNet50(SizedStudy):
     name = "resnet50"
     about = "Five activation functions in ResNet-50, two optimizers, MNIST and CIFAR-10."
     work = IN_DEPTH
@@ -68,7 +61,8 @@ class ResNet50(TrainedStudy):
     seeds = 3
     kind = CellData
     keeps_weights = False
-    reduced: Size = REDUCED
+    full, reduced = FULL, REDUCED
+    sized_by = (("epochs", "epochs"), ("images", "images"))
 
     def add_options(self, add: Any) -> None:
         full = "networks, images and epochs of the study; for a GPU"
@@ -87,12 +81,6 @@ class ResNet50(TrainedStudy):
                     f"{images}; four fifths of them are cut into batches of {batch_size}"
                 )
 
-    def size(self, chosen: argparse.Namespace) -> Size:
-        size = FULL if chosen.full else self.reduced
-        return replace(
-            size, epochs=chosen.epochs or size.epochs, images=chosen.images or size.images
-        )
-
     def tasks(self, run: Run) -> dict[str, Task[CellData]]:
         size = self.size(run.chosen)
         images = {one.name: images_of(one, size, run.chosen.seed) for one in run.data}
@@ -105,20 +93,11 @@ class ResNet50(TrainedStudy):
         }
 
     def summarise(self, run: Run, results: Mapping[str, CellData]) -> dict[str, Any]:
-        size = self.size(run.chosen)
-        return {
-            "size": asdict(size),
-            "is_full_size": size == FULL,
-            "seeds": list(run.seeds),
-            "cells": [_rounded(cell) for cell in results.values()],
-        }
+        cells = [_rounded(cell) for cell in results.values()]
+        return self.size_block(run) | {"seeds": list(run.seeds), "cells": cells}
 
-    def judge(self, summary: dict[str, Any], results: Mapping[str, Any]) -> None:
-        study = published()
-        summary["claims"] = {
-            key: [claim.as_dict() for claim in judge(CLAIMS, study, [figures(summary, key)])]
-            for key in SET_UPS
-        }
+    def judged(self, summary: Mapping[str, Any], results: Any, key: str) -> list[Claim]:
+        return judge(CLAIMS, published(), [figures(summary, key)])
 
     def tables(self, run: Run, results: Mapping[str, CellData]) -> dict[str, Rows]:
         rows = []
@@ -145,7 +124,7 @@ class ResNet50(TrainedStudy):
 
     def report(self, folder: Path, summary: Mapping[str, Any]) -> Report:
         run, described = (figures(summary, key) for key in SET_UPS)
-        claims = {title: summary["claims"][key] for key, title in SET_UPS.items()}
+        verdicts = self.verdicts(summary)
         groups = {
             f"{name}, {title(setting)}": Group(networks, parts.published_logs(setting))
             for one, name in zip((run, described), SET_UPS.values(), strict=True)
@@ -162,19 +141,19 @@ class ResNet50(TrainedStudy):
             "make a larger difference than another seed?",
             _answer(summary, run),
             [parts.opening(run)],
-            held_in(claims),
+            verdicts.held(),
             [
                 Section("How running statistics fail", parts.collapse(summary, run)),
-                claims_section(claims, CLAIMS, ONE_SEED, theirs),
+                verdicts.section(CLAIMS, ONE_SEED, theirs),
                 Section("Seeds and functions", [parts.spreads(run), Prose([SPREAD])]),
                 Section("Test accuracy and loss (tables 9 to 12)", [*tables, Prose([WEIGHTS])]),
                 Section("Epochs (tables 13 to 16)", [parts.epochs(run, described), Prose([TIMES])]),
                 Section("The same weights by both statistics", [parts.statistics(run, described)]),
                 Section("Gradients by stage (figures 5 to 8)", parts.gradients(run, described)),
                 Section("Accuracy and loss", learning_charts(groups, parts.PARTS)),
-                set_up_section(_set_up(summary), summary, [_sizes(summary)], NOTE),
+                set_up_section(_set_up(summary), summary, [self.sizes(summary, SIZES)], NOTE),
             ],
-            _warning(summary),
+            _warning(summary, self.size_of(summary)),
             "" if summary["is_full_size"] else "a reduced run",
         )
 
@@ -247,8 +226,7 @@ NOTE = (
 )
 
 
-def _warning(summary: Mapping[str, Any]) -> str:
-    size = Size(**summary["size"])
+def _warning(summary: Mapping[str, Any], size: Size) -> str:
     if summary["is_full_size"]:
         return ""
     images = "all" if size.images is None else f"{size.images:,}"
@@ -260,27 +238,19 @@ def _warning(summary: Mapping[str, Any]) -> str:
     )
 
 
-def _sizes(summary: Mapping[str, Any]) -> Table:
-    sizes = FULL, Size(**summary["size"])
-    rows = [
-        ["width, of the published network", *(f"{s.width:g}" for s in sizes)],
-        ["images to train and validate with", *(_count(s.images) for s in sizes)],
-        ["test images", *(_count(s.test_images) for s in sizes)],
-        ["epochs, at most", *(str(s.epochs) for s in sizes)],
-    ]
-    return Table("Sizes", ["", "study", "here"], rows)
-
-
 def _count(images: int | None) -> str:
     return "all" if images is None else f"{images:,}"
 
 
+SIZES: dict[str, Callable[[Size], str]] = {
+    "width, of the published network": lambda size: f"{size.width:g}",
+    "images to train and validate with": lambda size: _count(size.images),
+    "test images": lambda size: _count(size.test_images),
+    "epochs, at most": lambda size: str(size.epochs),
+}
+
+
 def _set_up(summary: Mapping[str, Any]) -> list[Sequence[str | Told]]:
-    used = {TITLES[cell["data_set"]]: cell["images"] for cell in summary["cells"]}
-    pixels = "; ".join(
-        f"{TITLES[name]}: (x / 255 − {mean[0]:g}) / {std[0]:g}"
-        for name, (mean, std) in PIXELS.items()
-    )
     return [
         ["network", "ResNet-50; stem 7×7 with stride 2 for MNIST, 3×3 with stride 1 for CIFAR-10"],
         ["functions", "sigmoid, ReLU, leaky ReLU (0.01), ELU (α = 1), SELU"],
@@ -289,14 +259,8 @@ def _set_up(summary: Mapping[str, Any]) -> list[Sequence[str | Told]]:
         ["weights", "He-normal by the outputs, as in torchvision"],
         ["optimizers", "SGD, learning rate 0.001, momentum 0.9; Adam, 0.001, ε = 1e-8"],
         ["batch size, momentum of running statistics", f"{BATCH_SIZE}, {MOMENTUM:g}"],
-        [
-            "images",
-            "; ".join(
-                f"{name}: {train:,} training, {validation:,} validation, {test:,} test"
-                for name, (train, validation, test) in used.items()
-            ),
-        ],
-        ["pixels", pixels],
+        ["images", images_told(summary["cells"])],
+        ["pixels", pixels()],
         ["seeds", ", ".join(map(str, summary["seeds"]))],
         ["training runs", str(len(summary["cells"]))],
     ]

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minidl import EarlyStopping, Examples, Network, SoftmaxCrossEntropy, evaluate, train
+from minidl import Examples, Network, SoftmaxCrossEntropy, evaluate
 from minidl.backend import Array, Device, to_numpy
 from minidl.data import Dataset
 from minidl.inspection import gradient_figures
@@ -18,6 +18,8 @@ from minidl.layers import BatchNorm
 from minidl.models import resnet50
 from minidl.study import Run
 from minidl.study.seeds import batches_rng, weights_rng
+from minidl.study.sized_study import SET_UPS
+from minidl.study.validated import ValidatedTraining
 from minidl.training.checkpoint import Checkpoint
 from studies.activation_study.training import (
     ACTIVATIONS,
@@ -30,7 +32,6 @@ from studies.activation_study.training import (
     build_optimizer,
 )
 
-SET_UPS = {"as_run": "as run", "as_described": "as described"}
 STEMS = {"mnist": (7, 2), "cifar-10": (3, 1)}  # kernel and stride of the first convolution
 STAGES = ("stem", "stage_1", "stage_2", "stage_3", "stage_4")
 BATCH_SIZE = 64
@@ -38,6 +39,7 @@ MOMENTUM = 0.9  # of running statistics; PyTorch writes 0.1
 MOMENTA = (0.5, 0.99)  # beside it
 BATCH_SIZES = (16, 256)
 COLLAPSES = "mnist", "adam"  # the setting that the text explains by vanishing gradients
+LOSS = SoftmaxCrossEntropy()
 BY_EPOCH = (
     *("train_loss", "train_accuracy", "validation_loss", "validation_accuracy"),
     *("batch_loss", "batch_accuracy", "seconds"),
@@ -130,59 +132,28 @@ def train_cell(
 ) -> CellData:
     """Train one network and return all that is kept of it, ready for JSON."""
     network = build_network(cell, images, classes, size.width, run.device)
-    recorder, loss = run.recorder_of(str(cell)), SoftmaxCrossEntropy()
-    stopping = kept.keep("stopping", EarlyStopping(PATIENCE))
-    by_epoch: dict[str, list[float]] = kept.keep("by_epoch", {name: [] for name in BY_EPOCH})
+    training = ValidatedTraining(run, str(cell), network, images, kept, PATIENCE, BY_EPOCH)
     by_stage: dict[str, list[list[float]]] = kept.keep("by_stage", {})
-    probed = images.train.first(BATCH_SIZE).to(run.device)
-
-    def look(epoch: int) -> None:
-        if recorder is not None:
-            recorder.look(network, loss, *probed.batch(0, BATCH_SIZE, network.dtype), epoch)
-
-    if not by_epoch["seconds"]:
-        look(0)
-    for epoch in train(
-        network,
-        images.train,
-        loss,
+    for _ in training.epochs(
+        f"{cell!s:<60}",
         build_optimizer(cell.optimizer),
         epochs=size.epochs,
         batch_size=cell.batch_size,
         rng=batches_rng(cell.seed),
-        progress=run.progress(f"{cell!s:<60}"),
-        graph=run.chosen.graph,
-        checkpoint=kept,
+        at_once=BATCH_SIZE,  # ResNet keeps much
     ):
         stages = {"gradients": gradients(network)}  # of the epoch's last batch
-        seen = evaluate(network, images.validation, loss, BATCH_SIZE)  # ResNet keeps much
         in_batches, stages["shift"], stages["scale"] = with_batch_statistics(
             network, images.validation, cell.batch_size
         )
-        figures = (
-            *(epoch.train_loss, epoch.train_accuracy, seen.loss, seen.accuracy),
-            *(*in_batches, epoch.seconds),
-        )
-        for name, value in zip(BY_EPOCH, figures, strict=True):
-            by_epoch[name].append(value)
+        for name, value in zip(("batch_loss", "batch_accuracy"), in_batches, strict=True):
+            training.by_epoch[name].append(value)
         for name, values in stages.items():
             by_stage.setdefault(name, []).append(values)
-        look(epoch.number)
-        if stopping.update(network, seen.loss):
-            break
-    (_, test_in_batches), *_ = with_batch_statistics(network, images.test, cell.batch_size)
-    last = evaluate(network, images.test, loss, BATCH_SIZE)
-    stopping.restore(network)
-    best = evaluate(network, images.test, loss, BATCH_SIZE)
-    return {
-        **cell._asdict(),
-        **by_epoch,
-        **by_stage,
-        "epochs": stopping.epoch,
-        "best_epoch": stopping.best_epoch,
-        "test": {"last": asdict(last) | {"batch_accuracy": test_in_batches}, "best": asdict(best)},
-        "images": [len(images.train), len(images.validation), len(images.test)],
-    }
+    (_, accuracy), *_ = with_batch_statistics(network, images.test, cell.batch_size)
+    found = training.tested(lambda: asdict(evaluate(network, images.test, LOSS, BATCH_SIZE)))
+    found["test"]["last"]["batch_accuracy"] = accuracy
+    return {**cell._asdict(), **training.by_epoch, **by_stage, **found}
 
 
 def gradients(network: Network) -> list[float]:
@@ -203,7 +174,7 @@ def with_batch_statistics(
     By stage, medians over its channels: |μ_running − μ_batch| / σ_batch, and σ_batch / σ_running.
     The network is left as it was.
     """
-    examples, loss = examples.to(network.device), SoftmaxCrossEntropy()
+    examples = examples.to(network.device)
     layers, running = norms(network), network.state.copy()
     before = [(norm.running_mean.copy(), norm.running_variance.copy()) for norm in layers]
     momenta = [norm.momentum for norm in layers]
@@ -215,7 +186,7 @@ def with_batch_statistics(
         for start, stop in pairwise(bounds):
             x, targets = examples.batch(start, stop, network.dtype)
             logits = network.forward(x, training=True)
-            terms = loss.terms(logits, targets)[0], loss.hits(logits, targets)
+            terms = LOSS.terms(logits, targets)[0], LOSS.hits(logits, targets)
             sums += [float(values.sum(dtype=np.float64)) for values in terms]
             found = [_distance(norm, *old) for norm, old in zip(layers, before, strict=True)]
             by_stage = [_medians(layers, [one[i] for one in found]) for i in (0, 1)]

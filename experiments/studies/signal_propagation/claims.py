@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from minidl.propagation import batch_norm_factor
-from minidl.study.claims import BEYOND, Evidence, Judged, Statement
+from minidl.study.claims import BEYOND, Evidence, NotReported, Statement, known
 from minidl.study.estimates import Estimate, exactly, share
 from studies.signal_propagation import dead
 from studies.signal_propagation.measure import Beside, exponent, factor
@@ -35,11 +35,9 @@ class Findings:
     batch_norm: Mapping[str, Estimate] = field(default_factory=dict)  # growth by function
 
 
-def factors(run: Findings) -> Judged:
+def factors(run: Findings) -> Evidence:
     """The squared gradient falls by χ in each layer, for every function and start."""
-    found = {key: factor(rows) for key, rows in run.layers.items()}
-    if not found:
-        return None
+    found = {key: factor(rows) for key, rows in known(run.layers).items()}
     worst = max(found, key=lambda key: abs(found[key].off.value))
     f, start = worst
     return Evidence(
@@ -49,10 +47,10 @@ def factors(run: Findings) -> Judged:
     )
 
 
-def sigmoid_and_relu(run: Findings) -> Judged:
+def sigmoid_and_relu(run: Findings) -> Evidence:
     """With Glorot weights a sigmoid layer lets 5.6% of it through and a ReLU layer 50%."""
     if any((f, "glorot_uniform") not in run.layers for f in ("sigmoid", "relu")):
-        return None
+        raise NotReported
     rows = [run.layers[f, "glorot_uniform"] for f in ("sigmoid", "relu")]
     found = [factor(one, begin=SETTLED) for one in rows]
     return Evidence(
@@ -66,28 +64,24 @@ def sigmoid_and_relu(run: Findings) -> Judged:
     )
 
 
-def critical_keeps(run: Findings) -> Judged:
+def critical_keeps(run: Findings) -> Evidence:
     """From its critical point a gradient changes as a small power of the depth, if at all."""
-    if not run.powers:
-        return None
-    said = ", ".join(f"{f} L^{p.value:+.2f}" for f, p in run.powers.items())
+    said = ", ".join(f"{f} L^{p.value:+.2f}" for f, p in known(run.powers).items())
     return Evidence(said, _close(run.powers, POWER))
 
 
-def one_over_n(run: Findings) -> Judged:
+def one_over_n(run: Findings) -> Evidence:
     """The mean square of what theory is off by falls as 1/n."""
     if len(run.deviations) < 2:
-        return None
+        raise NotReported
     found = exponent(list(run.deviations), list(run.deviations.values()))
     return Evidence(f"as n^{found.value:.2f}", _close({"exponent": found + 1}, EXPONENT))
 
 
-def born_dead(run: Findings) -> Judged:
+def born_dead(run: Findings) -> Evidence:
     """The share of networks that are born dead lies between the bounds."""
-    if not run.dead:
-        return None
     numbers, outside = {}, []
-    for (width, depth), found in run.dead.items():
+    for (width, depth), found in known(run.dead).items():
         low, high = dead.bounds(width, depth)
         numbers[f"below the upper, {width} x {depth}"] = high - found
         numbers[f"above the lower, {width} x {depth}"] = found - low
@@ -103,21 +97,21 @@ def born_dead(run: Findings) -> Judged:
     )
 
 
-def trainable_depth(run: Findings) -> Judged:
+def trainable_depth(run: Findings) -> Evidence:
     """Networks train where they are less than 6 ξ_c deep, and not where they are deeper."""
-    right, judged = agreement(list(run.cells), run.chance) if run.cells else (0, 0)
+    right, judged = agreement(list(known(run.cells)), run.chance)
     if not judged:
-        return None
+        raise NotReported
     return Evidence(
         f"{right} of {judged} networks a factor of two or more from the line",
         {"share of them above 80%": share(right / judged, judged) - 0.8},
     )
 
 
-def holds_at_first_only(run: Findings) -> Judged:
+def holds_at_first_only(run: Findings) -> Evidence:
     """What is predicted from the sizes of the weights stops to hold as they become dependent."""
     if len(run.drifts) < 3:
-        return None
+        raise NotReported
     off = [abs(math.log(one.measured / one.predicted)) for one in run.drifts]
     return Evidence(
         f"off by {100 * math.expm1(off[0]):.0f}% at the start and "
@@ -126,21 +120,19 @@ def holds_at_first_only(run: Findings) -> Judged:
     )
 
 
-def batch_norm_explodes(run: Findings) -> Judged:
+def batch_norm_explodes(run: Findings) -> Evidence:
     """With BatchNorm and without shortcuts the gradient grows by E f'² / Var f in each layer."""
-    if not run.batch_norm:
-        return None
     off = {
         f: Estimate(
             math.log(growth.value / batch_norm_factor(f)),
             growth.error / growth.value,
             growth.freedom,
         )
-        for f, growth in run.batch_norm.items()
+        for f, growth in known(run.batch_norm).items()
     }
     said = ", ".join(
         f"{f} {growth.value:.3f}, predicted {batch_norm_factor(f):.3f}"
-        for f, growth in run.batch_norm.items()
+        for f, growth in known(run.batch_norm).items()
     )
     return Evidence(said, _close(off))
 

@@ -6,7 +6,7 @@ Every number that chance has a part in is an :class:`~minidl.study.estimates.Est
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TypeAlias
@@ -14,6 +14,7 @@ from typing import TypeAlias
 import numpy as np
 
 from minidl import Activate, BatchNorm, Dense, Examples, Flatten, Network, SoftmaxCrossEntropy
+from minidl.backend import Array
 from minidl.initializers import Initializer, critical
 from minidl.losses import Loss
 from minidl.propagation import Signals, measured, predicted
@@ -61,19 +62,21 @@ def build(f: str, start: Start, width: int, depth: int, examples: Examples, seed
     return Network([Flatten(), *hidden, Dense(width, classes)], shape, seed)
 
 
+def starting(
+    f: str, start: str, width: int, depth: int, examples: Examples, seeds: Sequence[int]
+) -> Iterator[tuple[int, Network, Array, Array]]:
+    """Such a network with each seed, and the examples as x and labels."""
+    for seed in seeds:
+        network = build(f, start_of(f, start), width, depth, examples, seed)
+        yield seed, network, *examples.batch(0, len(examples), network.dtype)
+
+
 def beside(
-    f: str,
-    start: str,
-    width: int,
-    depth: int,
-    examples: Examples,
-    seeds: Sequence[int],
+    f: str, start: str, width: int, depth: int, examples: Examples, seeds: Sequence[int]
 ) -> list[Beside]:
     """Every layer of such a network, on all of the examples at once, over the seeds."""
     theory, found = [], []
-    for seed in seeds:
-        network = build(f, start_of(f, start), width, depth, examples, seed)
-        x, labels = examples.batch(0, len(examples), network.dtype)
+    for seed, network, x, labels in starting(f, start, width, depth, examples, seeds):
         theory.append(predicted(network, LOSS, x, labels, rng=seed))
         found.append(measured(network, LOSS, x, labels))
     return [
@@ -109,21 +112,14 @@ def factor(rows: Sequence[Beside], begin: int = 0) -> Factor:
 
 
 def deviation(
-    f: str,
-    start: str,
-    width: int,
-    depth: int,
-    examples: Examples,
-    seeds: Sequence[int],
+    f: str, start: str, width: int, depth: int, examples: Examples, seeds: Sequence[int]
 ) -> Estimate:
     """The mean of log²(measured / predicted E z²) of the last hidden layer, over networks.
 
     Theory is that of infinite width; for a width n this falls as 1/n, and grows with the depth.
     """
     squares = []
-    for seed in seeds:
-        network = build(f, start_of(f, start), width, depth, examples, seed)
-        x, labels = examples.batch(0, len(examples), network.dtype)
+    for seed, network, x, labels in starting(f, start, width, depth, examples, seeds):
         ours = predicted(network, LOSS, x, labels, rng=seed)[-2]
         squares.append(math.log(measured(network, LOSS, x, labels)[-2].z2 / ours.z2) ** 2)
     return _over(squares)
@@ -150,9 +146,8 @@ def power(
     A gradient that vanishes or explodes, as a power of a number, has a p that grows with L.
     """
     found = []
-    for seed in seeds:
-        network = build(f, start_of(f, start), width, depth, examples, seed)
-        rows = measured(network, LOSS, *examples.batch(0, len(examples), network.dtype))
+    for _, network, x, labels in starting(f, start, width, depth, examples, seeds):
+        rows = measured(network, LOSS, x, labels)
         found.append(math.log(rows[0].dz2 / rows[-2].dz2) / math.log(depth))
     return _over(found)
 

@@ -1,0 +1,80 @@
+"""One network of one run, ours or published, by epoch: what claims are judged on."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+
+import numpy as np
+
+from minidl.study.estimates import Estimate, share
+from minidl.study.recording import History
+
+S = TypeVar("S", bound="Series")
+
+PROBED = 64  # training images that gradients and slopes are those of
+LEARNED = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
+nothing, no_layers = (functools.partial(np.empty, shape) for shape in (0, (0, 0)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Series:
+    """One network of one run, as far as the claims are about it; what is empty is not reported."""
+
+    train_loss: np.ndarray = field(default_factory=nothing)  # (epochs,) running
+    train_accuracy: np.ndarray = field(default_factory=nothing)
+    test_loss: np.ndarray = field(default_factory=nothing)  # (epochs,) after the epoch
+    test_accuracy: np.ndarray = field(default_factory=nothing)
+    # (epochs, hidden layers) mean |∂L/∂W|, the loss summed over the probed images
+    gradients: np.ndarray = field(default_factory=no_layers)
+    train_images: int
+    test_images: int
+    flat: float | None = None  # share of hidden slopes f'(z) below 1% of the steepest, at the end
+    seconds: np.ndarray = field(default_factory=nothing)  # (epochs,)
+    alone: bool = False  # nothing else was trained at the same time
+
+    @classmethod
+    def of_block(cls: type[S], block: Mapping[str, Any], **more: Any) -> S:
+        """Ours, from a network of a summary; ``more`` is what stands elsewhere in it."""
+        by_epoch: dict[str, Any] = {k: np.array(block[k], float) for k in (*LEARNED, "seconds")}
+        layers = [epoch[:-1] for epoch in block["gradients"]["weights"]]
+        flat = float(np.mean(block["units"]["saturated"][-1])) if "units" in block else None
+        return cls(**by_epoch, gradients=np.array(layers, float), flat=flat, **more)
+
+    @classmethod
+    def of_history(cls: type[S], history: History, **more: Any) -> S:
+        """Ours, from what was recorded while it was trained."""
+        by_epoch: dict[str, Any] = {
+            k: np.array(getattr(history, k), float) for k in (*LEARNED, "seconds")
+        }
+        return cls(**by_epoch, **more)
+
+    @classmethod
+    def of_keras(cls: type[S], log: Mapping[str, Any], **more: Any) -> S:
+        """A published network, from what Keras says of each epoch."""
+        names = ("loss", "accuracy", "val_loss", "val_accuracy")
+        by_epoch: dict[str, Any] = {
+            name: np.array(log[theirs]) for name, theirs in zip(LEARNED, names, strict=True)
+        }
+        return cls(**by_epoch, **more)
+
+    def until(self: S, epoch: int, **more: Any) -> S:
+        """A published network as it was after that epoch; ``more``: what is known of the last."""
+        if epoch >= len(self.train_accuracy):
+            return self
+        by_epoch = {k: getattr(self, k)[:epoch] for k in (*LEARNED, "gradients")}
+        return replace(self, **by_epoch, **more)
+
+    def accuracy(self, epoch: int = -1) -> Estimate:
+        """On the test images, after that epoch."""
+        return share(float(self.test_accuracy[epoch]), self.test_images)
+
+    def train_share(self) -> Estimate:
+        """Training accuracy (running), in the last epoch."""
+        return share(float(self.train_accuracy[-1]), self.train_images)
+
+    def gap(self) -> Estimate:
+        """Training accuracy (running) less test accuracy, in the last epoch."""
+        return self.train_share() - self.accuracy()

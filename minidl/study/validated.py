@@ -1,0 +1,102 @@
+"""Training that is validated after each epoch and stopped early, and the test of both weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from minidl.data.examples import Examples
+from minidl.losses import SoftmaxCrossEntropy
+from minidl.network import Network
+from minidl.optimizers import Optimizer
+from minidl.study.run import Run
+from minidl.study.series import PROBED
+from minidl.training import EarlyStopping, evaluate, train
+from minidl.training.checkpoint import Checkpoint
+
+SEEN = ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "seconds")
+
+
+@dataclass(frozen=True)
+class Images:
+    """What a network learns from, what its training is stopped by, and what it is tested on."""
+
+    train: Examples
+    validation: Examples
+    test: Examples
+
+
+@dataclass
+class ValidatedTraining:
+    """A training run that early stopping ends after ``patience`` epochs that were not better.
+
+    ``by_epoch`` has a list over the epochs for each of ``figures``; others than ``SEEN`` are
+    appended by whoever goes through the epochs.
+    """
+
+    run: Run
+    name: str
+    network: Network
+    images: Images
+    checkpoint: Checkpoint
+    patience: int
+    figures: Sequence[str] = SEEN
+
+    def __post_init__(self) -> None:
+        self.loss, self.recorder = SoftmaxCrossEntropy(), self.run.recorder_of(self.name)
+        self.stopping = self.checkpoint.keep("stopping", EarlyStopping(self.patience))
+        nothing: dict[str, list[float]] = {figure: [] for figure in self.figures}
+        self.by_epoch = self.checkpoint.keep("by_epoch", nothing)
+
+    def epochs(
+        self,
+        label: str,
+        optimizer: Optimizer,
+        *,
+        epochs: int,
+        batch_size: int,
+        rng: np.random.Generator,
+        at_once: int = 256,  # images that are evaluated together
+    ) -> Iterator[None]:
+        """Train; after each epoch its caller may look at the gradients of the last batch."""
+        if not self.by_epoch["seconds"]:
+            self._look(0)
+        for epoch in train(
+            *(self.network, self.images.train, self.loss, optimizer),
+            epochs=epochs,
+            batch_size=batch_size,
+            rng=rng,
+            progress=self.run.progress(label),
+            graph=self.run.chosen.graph,
+            checkpoint=self.checkpoint,
+        ):
+            seen = evaluate(self.network, self.images.validation, self.loss, at_once)
+            learned = epoch.train_loss, epoch.train_accuracy
+            values = *learned, seen.loss, seen.accuracy, epoch.seconds
+            for name, value in zip(SEEN, values, strict=True):
+                self.by_epoch[name].append(value)
+            yield
+            self._look(epoch.number)
+            if self.stopping.update(self.network, seen.loss):
+                break
+
+    def tested(self, test: Callable[[], Any]) -> dict[str, Any]:
+        """What is kept at the end: ``test`` of the last weights, and of the best ones."""
+        last = test()
+        self.stopping.restore(self.network)
+        images = self.images.train, self.images.validation, self.images.test
+        return {
+            "epochs": self.stopping.epoch,
+            "best_epoch": self.stopping.best_epoch,
+            "test": {"last": last, "best": test()},
+            "images": [len(part) for part in images],
+        }
+
+    def _look(self, epoch: int) -> None:
+        if self.recorder is not None:
+            probed = self.images.train.first(PROBED).to(self.run.device)
+            x, targets = probed.batch(0, PROBED, self.network.dtype)
+            self.recorder.look(self.network, self.loss, x, targets, epoch)
