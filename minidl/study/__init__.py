@@ -17,8 +17,9 @@ from minidl.study.claims import (
 )
 from minidl.study.conditions import Conditions, DataUsed
 from minidl.study.folder import FolderInUse, RunFolder
+from minidl.study.pools import Task
 from minidl.study.report import Report, Section, Work
-from minidl.study.run import Run, Task
+from minidl.study.run import Run
 from minidl.study.statistics import PairedTest, Trend, paired_test, trend
 from minidl.study.study import Rows, Study, TrainedStudy
 from minidl.study.tables import text_list, text_table

@@ -12,7 +12,8 @@ from minidl.study.claims import Claim, published_title
 from minidl.study.histories import epoch_rows, mean_of
 from minidl.study.options import whole
 from minidl.study.pairs import Series
-from minidl.study.run import Run, Task
+from minidl.study.pools import Task
+from minidl.study.run import Run
 from minidl.study.study import Rows, TrainedStudy
 from minidl.study.tables import figure, text_table
 from minidl.training.checkpoint import Checkpoint

@@ -14,7 +14,6 @@ from minidl.data import Dataset
 from minidl.pages import Chart, Prose, Table, Told, in_order
 from minidl.pages import Series as Line
 from minidl.study import Report, Rows, Run, Section, Task, TrainedStudy, Work, judge, text_table
-from minidl.study.cells import Cells
 from minidl.study.charts import PER_CENT, Group, learning_charts, runs_series
 from minidl.study.claims import FAILS, HOLDS
 from minidl.study.options import whole
@@ -99,7 +98,7 @@ class ActivationStudy(TrainedStudy):
         }
 
     def summarise(self, run: Run, results: Mapping[str, CellData]) -> dict[str, Any]:
-        chosen, kept = run.chosen, complete(run.cells)
+        chosen, kept = run.chosen, complete(run)
         study = published()
         return {
             "options": {
@@ -121,7 +120,7 @@ class ActivationStudy(TrainedStudy):
 
     def tables(self, run: Run, results: Mapping[str, CellData]) -> dict[str, Rows]:
         rows = []
-        for cell in (cell for cells in complete(run.cells).values() for cell in cells.values()):
+        for cell in (cell for cells in complete(run).values() for cell in cells.values()):
             by_epoch = {k: v for k, v in cell.items() if isinstance(v, list) and k != "images"}
             by_epoch |= {f"gradient_{name}": v for name, v in cell["gradient_norms"].items()}
             for i in range(cell["epochs"]):
@@ -181,11 +180,11 @@ class ActivationStudy(TrainedStudy):
         )
 
 
-def complete(cells: Cells) -> Kept:
+def complete(run: Run) -> Kept:
     """Every setting of which the folder holds all five networks, whichever start made them."""
     kept = {}
     for data_set, optimizer in TABLES:
-        found = {f: cells.read(str(Cell(data_set, optimizer, f)), CellData) for f in ACTIVATIONS}
+        found = {f: run.kept(str(Cell(data_set, optimizer, f)), CellData) for f in ACTIVATIONS}
         networks = {f: cell for f, cell in found.items() if cell is not None}
         if len(networks) == len(ACTIVATIONS):
             kept[data_set, optimizer] = networks
