@@ -90,7 +90,7 @@ class Cluster:
     def cluster(self) -> dict[str, Any] | None:
         if not self._machines:
             return None
-        return {"workers": len(self._machines), "machines": Counter(self._machines.values())}
+        return {"workers": len(self._machines), "machines": dict(Counter(self._machines.values()))}
 
     def __str__(self) -> str:
         if self.scheduler:
