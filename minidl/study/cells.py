@@ -156,7 +156,10 @@ class Cells:
     def _keep(self, name: str, cell: Cell, kind: Any) -> Any:
         """Write what a training run has left; its result."""
         path = self._path(name)
-        result = decoded(bytes(cell.result), kind, path)
+        try:
+            result = decoded(bytes(cell.result), kind, path)
+        except DamagedFile as error:
+            raise ValueError(f"its result is of another type than was said: {error}") from None
         write_sealed(path, cell)
         if cell.weights is not None and self._lacks(name, cell.weights):
             self._write_weights(name, cell.weights)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import logging
-import multiprocessing
+import sys
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -14,6 +14,7 @@ from minidl._printable import printable
 from minidl.study import worker
 
 LOOPBACK = "127.0.0.1"
+GUARD = 'a script must start it under: if __name__ == "__main__":'
 PATIENCE = 30  # seconds for a scheduler to answer
 
 
@@ -64,22 +65,28 @@ def connected(scheduler: str | None, workers: int | None) -> Iterator[Any]:
                 client = stack.enter_context(Client(place, timeout=PATIENCE, set_as_default=False))
         except (OSError, TimeoutError, RuntimeError, ValueError) as error:
             where = f"--scheduler {scheduler}" if scheduler else f"--workers {workers}"
-            way_out = "start one with: dask scheduler" if scheduler else "try --jobs"
+            way_out = "start one with: dask scheduler" if scheduler else GUARD
             raise ClusterError(
                 f"{where}: expected a Dask cluster, got {printable(str(error), 300)}; {way_out}"
             ) from error
         yield client
 
 
+def expect_first_process() -> None:
+    """Raise ``ClusterError`` in a worker that has come to where workers are started."""
+    started_by = sys.modules.get("__mp_main__")  # the script, read under this name in a worker
+    if started_by is not None and started_by.__name__ == "__mp_main__":
+        raise ClusterError(
+            "a worker reads the script that has started it, and came to where that starts "
+            f"workers; {GUARD}"
+        )
+
+
 def _local(workers: int) -> Any:
     """Processes of this machine that only it can reach; each computes in one thread at a time."""
     from distributed import LocalCluster
 
-    if multiprocessing.parent_process() is not None:
-        raise ClusterError(
-            "a worker reads the script that starts it, and came to --workers, or workers=, again; "
-            'put the call under: if __name__ == "__main__":'
-        )
+    expect_first_process()
     return LocalCluster(
         n_workers=workers,
         threads_per_worker=1,
