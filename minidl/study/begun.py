@@ -13,6 +13,7 @@ from minidl.backend import Device
 from minidl.data_parallel import Ranks, world
 from minidl.microscope.look_file import remove_looks
 from minidl.study.cells import Cells
+from minidl.study.cluster import expect_address
 from minidl.study.cluster_pool import Cluster
 from minidl.study.conditions import Conditions
 from minidl.study.folder import RunFolder
@@ -102,6 +103,8 @@ def _check_place(chosen: argparse.Namespace, ranks: Ranks) -> None:
     }
     if len(asked) > 1:
         raise ValueError(f"expected one of {', '.join(asked)}, got {len(asked)} of them")
+    if chosen.scheduler is not None:
+        expect_address(chosen.scheduler)
     for name, value in asked.items():
         if ranks.size > 1 and (name, value) != ("--jobs", 1):
             expected = "1" if name == "--jobs" else "none"

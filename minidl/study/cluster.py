@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+import re
 import sys
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
@@ -45,6 +46,13 @@ def require_dask() -> None:
         )
 
 
+def expect_address(scheduler: str) -> None:
+    """Raise ``ValueError`` for what is not the address of a scheduler."""
+    if not re.fullmatch(r"(tcp|tls)://[^\s/]+:\d{1,5}", scheduler):
+        got = printable(scheduler, 100)
+        raise ValueError(f"expected a scheduler as tcp://host:port or tls://host:port, got {got}")
+
+
 @contextmanager
 def connected(scheduler: str | None, workers: int | None) -> Iterator[Any]:
     """A client of the cluster at the address ``scheduler``, or of one with so many workers here.
@@ -56,6 +64,10 @@ def connected(scheduler: str | None, workers: int | None) -> Iterator[Any]:
     """
     from distributed import Client
 
+    if scheduler is None:
+        expect_first_process()
+    else:
+        _expect_certificates(scheduler)
     with ExitStack() as stack:
         stack.enter_context(_without_log())
         try:
@@ -72,6 +84,18 @@ def connected(scheduler: str | None, workers: int | None) -> Iterator[Any]:
         yield client
 
 
+def _expect_certificates(scheduler: str) -> None:
+    """Raise ``ClusterError`` for an address that is encrypted where there is nothing to do so."""
+    from distributed.security import Security
+
+    has_none = Security().get_connection_args("client").get("ssl_context") is None
+    if scheduler.startswith("tls://") and has_none:
+        raise ClusterError(
+            f"--scheduler {scheduler}: expected certificates for tls://, got none; "
+            "docs/sweeps.md says where Dask looks for them"
+        )
+
+
 def expect_first_process() -> None:
     """Raise ``ClusterError`` in a worker that has come to where workers are started."""
     started_by = sys.modules.get("__mp_main__")  # the script, read under this name in a worker
@@ -86,7 +110,6 @@ def _local(workers: int) -> Any:
     """Processes of this machine that only it can reach; each computes in one thread at a time."""
     from distributed import LocalCluster
 
-    expect_first_process()
     return LocalCluster(
         n_workers=workers,
         threads_per_worker=1,

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from minidl._printable import printable
 from minidl.backend import checks, get_device
 from minidl.study.cells import Cells
-from minidl.study.cluster import expect_first_process, require_dask
+from minidl.study.cluster import expect_address, expect_first_process, require_dask
 from minidl.study.cluster_pool import Cluster
 from minidl.study.folder import RunFolder
 from minidl.study.grid import Point, digest, points_of, takes_checkpoint
@@ -161,7 +161,9 @@ def _pool(
         raise ValueError(f"sweep: expected one of jobs, workers, scheduler, got {', '.join(given)}")
     if workers is None and scheduler is None:
         return Threads(get_device("cpu").side_by_side(threads) if jobs is None else jobs)
-    if workers is not None:
+    if scheduler is not None:
+        expect_address(scheduler)
+    else:
         workers = checks.whole("sweep", "workers", workers)
         expect_first_process()
     require_dask()

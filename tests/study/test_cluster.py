@@ -204,6 +204,19 @@ def test_a_scheduler_that_is_not_there_is_said(monkeypatch, tmp_path):
         study(tmp_path, "--scheduler", "tcp://127.0.0.1:9")
 
 
+@pytest.mark.parametrize("address", ["localhost", "localhost:8786", "http://a:1", "tcp://a", ""])
+def test_what_is_no_address_is_refused_before_anything_is_loaded(address, tmp_path):
+    log = tmp_path / "log"
+    with pytest.raises(ValueError, match="expected a scheduler as tcp://host:port or tls://host"):
+        study(tmp_path / "run", "--scheduler", address, "--log", log)
+    assert not log.exists()
+
+
+def test_an_encrypted_address_without_certificates_is_refused(tmp_path):
+    with pytest.raises(ClusterError, match="expected certificates for tls://, got none"):
+        study(tmp_path, "--scheduler", "tls://127.0.0.1:9")
+
+
 def test_without_dask_one_line_says_how_to_get_it(monkeypatch, tmp_path):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(ClusterError, match=r"not installed: pip install 'minidl\[dask\]'$"):
