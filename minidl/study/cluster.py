@@ -17,6 +17,7 @@ from minidl.study import worker
 LOOPBACK = "127.0.0.1"
 GUARD = 'a script must start it under: if __name__ == "__main__":'
 PATIENCE = 30  # seconds for a scheduler to answer
+SLOW_START = 120  # seconds for a process to start on a machine that has much to do
 
 
 class ClusterError(RuntimeError):
@@ -108,17 +109,20 @@ def expect_first_process() -> None:
 
 def _local(workers: int) -> Any:
     """Processes of this machine that only it can reach; each computes in one thread at a time."""
+    import dask
     from distributed import LocalCluster
 
-    return LocalCluster(
-        n_workers=workers,
-        threads_per_worker=1,
-        host=LOOPBACK,
-        dashboard_address=None,
-        memory_limit=0,  # a training run asks for its memory itself
-        silence_logs=logging.CRITICAL,
-        preload=[worker.__name__],
-    )
+    with dask.config.set({"distributed.comm.timeouts.connect": SLOW_START}):
+        return LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            host=LOOPBACK,
+            dashboard_address=f"{LOOPBACK}:0",
+            scheduler_kwargs={"dashboard": False},
+            memory_limit=0,  # a training run asks for its memory itself
+            silence_logs=logging.CRITICAL,
+            preload=[worker.__name__],
+        )
 
 
 @contextmanager

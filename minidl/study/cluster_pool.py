@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import queue
 import secrets
 import sys
@@ -29,6 +30,7 @@ from minidl.training.checkpoint import Stopped
 ATTEMPTS = 3  # of a training run
 TICK = 0.5  # seconds between two looks at signals
 FETCH = 60  # seconds for a result to arrive
+ALONE = 120  # seconds without a worker after which those of this machine will not come back
 
 
 class Cluster:
@@ -81,7 +83,8 @@ class Cluster:
                 )
                 for order in orders
             }
-            sending = _Sending(client, jobs, display, stop)
+            patience = ALONE if self.scheduler is None else math.inf
+            sending = _Sending(client, jobs, display, stop, patience)
             for name, made in sending.make():
                 yield name, _received(folder, name, made)
             self._machines |= sending.machines
@@ -106,9 +109,15 @@ class _Sending:
     """
 
     def __init__(
-        self, client: Any, jobs: Mapping[str, Job], display: Display, stop: threading.Event
+        self,
+        client: Any,
+        jobs: Mapping[str, Job],
+        display: Display,
+        stop: threading.Event,
+        patience: float,
     ) -> None:
-        self.client, self.display, self.stop = client, display, stop
+        self.client, self.display, self.stop, self.patience = client, display, stop, patience
+        self._last_seen = time.monotonic()  # when some worker was there
         self.waiting = deque(jobs.values())
         self.any_job = self.waiting[0]
         self.at_work: dict[str, tuple[Any, Job]] = {}  # by worker: future, and of what
@@ -169,8 +178,12 @@ class _Sending:
             self._failed(job, address, "its process is gone")
         if self.there and self.there <= self.refused.keys():
             raise ClusterError("no worker can be used\n" + "\n".join(self.refused.values()))
-        if not self.there:
-            self._say_once("no worker is there yet; waiting for one")
+        if self.there:
+            self._last_seen = time.monotonic()
+        elif time.monotonic() > self._last_seen + self.patience:
+            raise ClusterError("all workers have ended; what was done is kept")
+        else:
+            self._say_once("no worker is there; waiting for one")
         if self._is_stopping():
             self._run(self.at_work, worker.stop, self.any_job.token)
 

@@ -22,7 +22,7 @@ from small_study import Small, noted
 
 from minidl.storage.sealed import decoded, read_sealed
 from minidl.study import cluster_pool, worker
-from minidl.study.cluster import ClusterError, FailedRuns
+from minidl.study.cluster import ClusterError, FailedRuns, connected
 from minidl.study.order import Cell
 from minidl.training import NonFiniteLoss
 
@@ -35,13 +35,16 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory):
     """Two workers, which all tests share; one that was killed is started again."""
+    import dask
     from distributed import LocalCluster
 
+    dask.config.set({"distributed.comm.timeouts.connect": 120})  # for machines with much to do
     with LocalCluster(
         n_workers=2,
         threads_per_worker=1,
         host="127.0.0.1",
-        dashboard_address=None,
+        dashboard_address="127.0.0.1:0",
+        scheduler_kwargs={"dashboard": False},
         memory_limit=0,
         silence_logs=logging.CRITICAL,
         local_directory=str(tmp_path_factory.mktemp("workers")),
@@ -54,6 +57,10 @@ def on(cluster, tmp_path):
     """Run the study on the cluster; its folder."""
 
     def run(*arguments, name="run"):
+        deadline = time.monotonic() + 120
+        while len(cluster.scheduler.workers) < 2:  # one was killed by the test before
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
         return study(tmp_path / name, "--scheduler", cluster.scheduler_address, *arguments)
 
     return run
@@ -217,6 +224,16 @@ def test_an_encrypted_address_without_certificates_is_refused(tmp_path):
         study(tmp_path, "--scheduler", "tls://127.0.0.1:9")
 
 
+def test_workers_of_this_machine_that_all_end_are_not_waited_for_without_end(monkeypatch, tmp_path):
+    gone = {"nthreads": lambda self: {}, "status": "closed"}
+    gone |= dict.fromkeys(("subscribe_topic", "unsubscribe_topic"), lambda *_: None)
+    client = type("Client", (), gone)()
+    monkeypatch.setattr(cluster_pool, "connected", lambda *_: contextlib.nullcontext(client))
+    monkeypatch.setattr(cluster_pool, "ALONE", 1)
+    with pytest.raises(ClusterError, match="all workers have ended; what was done is kept"):
+        study(tmp_path, "--workers", 2)
+
+
 def test_without_dask_one_line_says_how_to_get_it(monkeypatch, tmp_path):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(ClusterError, match=r"not installed: pip install 'minidl\[dask\]'$"):
@@ -250,6 +267,20 @@ def test_what_travels_is_small(monkeypatch, tmp_path):
         study(tmp_path, "--workers", 2, "--images", 10_000)  # 2 MB
     assert len(made) == 4
     assert all(len(pickle.dumps(worker.Job(*job, **more))) < 2000 for job, more in made)
+
+
+def test_processes_of_this_machine_are_reached_from_it_alone():
+    psutil = pytest.importorskip("psutil")
+    with connected(None, 1):
+        this = psutil.Process()
+        sockets = [
+            socket.laddr.ip
+            for process in (this, *this.children(recursive=True))
+            for socket in process.net_connections()
+            if socket.status == psutil.CONN_LISTEN
+        ]
+    assert len(sockets) >= 4
+    assert set(sockets) == {"127.0.0.1"}
 
 
 # -- the command ----------------------------------------------------------------------------------
