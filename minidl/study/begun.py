@@ -19,7 +19,7 @@ from minidl.study.conditions import Conditions
 from minidl.study.folder import RunFolder
 from minidl.study.pools import Pool, Task, Threads
 from minidl.study.run import Run, device_of
-from minidl.study.worker import OfStudy
+from minidl.study.source import OfStudy
 
 if TYPE_CHECKING:
     from minidl.study.study import TrainedStudy

@@ -1,13 +1,11 @@
 """What a worker of a Dask cluster does: make one training run, of which it is told the name.
 
-It imports the study and builds it anew, loads the data sets from its own machine's folder, once,
-and keeps them.  What travels is a description here and a finished cell back.
+What travels is a description here and a finished cell back; the rest is built here (see
+:mod:`minidl.study.source`).
 """
 
 from __future__ import annotations
 
-import importlib
-import json
 import os
 import platform
 import shutil
@@ -16,32 +14,25 @@ import sys
 import threading
 import time
 import traceback
-from argparse import Namespace
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any
 
 import minidl
-from minidl.backend import Device
 from minidl.backend.threads import using_threads
-from minidl.data import Dataset, DatasetError
 from minidl.data_parallel.world import SIZES
 from minidl.microscope.look_file import FOLDER as LOOKS
 from minidl.storage.files import own_folder, read_bytes
 from minidl.storage.sealed import LIMIT, encoded
 from minidl.study.environment import hardware
 from minidl.study.order import CELLS, Order, weights_file
-from minidl.study.pools import Task
-from minidl.study.run import Run
+from minidl.study.source import Source
 from minidl.training import NonFiniteLoss
-from minidl.training.checkpoint import DATA, CheckpointError, Stopped
+from minidl.training.checkpoint import CheckpointError, Stopped
 from minidl.training.progress import bar_elsewhere
 from minidl.training.software import source_of
-
-if TYPE_CHECKING:
-    from minidl.study.study import TrainedStudy
 
 EXPERIMENTS = Path(minidl.__file__).parents[1] / "experiments"  # of a clone
 TOKEN = ".cluster"  # a file in the run folder, by which a worker knows that it sees that folder
@@ -54,77 +45,6 @@ class RunFailed(Exception):
     """A training run failed on a worker, as it might not elsewhere."""
 
 
-class Source(Protocol):
-    """What a training run is built from."""
-
-    @property
-    def package(self) -> str:
-        """The module, or the outermost package, that has its code."""
-        ...
-
-    def task(self, order: Order, folder: Path) -> Task[Any]:
-        """The training run of that name, with weights and looks in ``folder``."""
-        ...
-
-
-@dataclass(frozen=True)
-class OfStudy:
-    """A study, by its class and its options."""
-
-    module: str
-    name: str
-    chosen: dict[str, Any]
-
-    @classmethod
-    def of(cls, study: TrainedStudy, chosen: Namespace, device: Device) -> OfStudy:
-        kind = type(study)
-        if kind.__module__ == "__main__" or "." in kind.__qualname__ or vars(study):
-            raise ValueError(
-                f"{kind.__qualname__}: expected a study in a module that workers can import, "
-                "made without arguments; move it out of the script, or use --jobs"
-            )
-        options = {k: v for k, v in vars(chosen).items() if k not in ("output_dir", "fresh")}
-        return cls(kind.__module__, kind.__qualname__, options | {"device": str(device)})
-
-    @property
-    def package(self) -> str:
-        return self.module.partition(".")[0]
-
-    def task(self, order: Order, folder: Path) -> Task[Any]:
-        data = _data.of(repr(self), self._loaded)
-        _expect_same(data, order)
-        return _tasks.of(f"{self} in {folder}", lambda: self._built(data, folder))[order.name]
-
-    def _study(self) -> TrainedStudy:
-        study: TrainedStudy = getattr(importlib.import_module(self.module), self.name)()
-        return study
-
-    def _loaded(self) -> Sequence[Dataset]:
-        return self._study().load(Namespace(**self.chosen | {"quiet": True}))
-
-    def _built(self, data: Sequence[Dataset], folder: Path) -> Mapping[str, Task[Any]]:
-        chosen = Namespace(**self.chosen | {"quiet": True})  # nothing is printed on a worker
-        tasks = self._study().tasks(Run.of(chosen, data, folder))
-        chosen.quiet = self.chosen["quiet"]  # progress is, by another
-        return tasks
-
-
-class Kept:
-    """The last thing that was built, as long as the same is asked for."""
-
-    def __init__(self) -> None:
-        self.key = ""
-        self.value: Any = None
-
-    def of(self, key: str, build: Callable[[], Any]) -> Any:
-        if key != self.key:
-            self.key, self.value = "", None
-            self.value = build()
-            self.key = key
-        return self.value
-
-
-_data, _tasks = Kept(), Kept()
 _alone = threading.Lock()  # BLAS has one number of threads, and a process the memory for one run
 _stopped: set[str] = set()  # tokens of the training runs that are to stop
 
@@ -281,18 +201,6 @@ class Told:
 def _own_place(local: Path, token: str) -> Path:
     """Where a worker that sees another folder works: in its own for temporary files."""
     return local / token
-
-
-def _expect_same(data: Sequence[Dataset], order: Order) -> None:
-    """Raise ``DatasetError`` where the data sets are others than the submitting process has."""
-    for one in data:
-        expected, got = order.of.get(DATA + one.name), json.dumps(one.digest())
-        if expected != got:
-            raise DatasetError(
-                f"{one.name}: expected the data set that the run was started with, "
-                f"{expected or 'which has another name'}, got {got}; "
-                "give this machine the same files (docs/data.md)"
-            )
 
 
 def _looks(folder: Path, name: str) -> dict[str, bytes]:

@@ -262,7 +262,7 @@ def test_what_travels_is_small(monkeypatch, tmp_path):
 
     monkeypatch.setattr(cluster_pool, "Job", lambda *job, **more: made.append((job, more)))
     monkeypatch.setattr(cluster_pool, "connected", lambda *_: contextlib.nullcontext())
-    monkeypatch.setattr(cluster_pool, "_Sending", sending)
+    monkeypatch.setattr(cluster_pool, "Sending", sending)
     with pytest.raises(ClusterError, match="this test"):
         study(tmp_path, "--workers", 2, "--images", 10_000)  # 2 MB
     assert len(made) == 4
