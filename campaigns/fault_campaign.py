@@ -37,6 +37,8 @@ from minidl.storage.files import whole_file
 from minidl.storage.sealed import DamagedFile, read_sealed
 from minidl.study import RunFolder
 from minidl.study.cells import Cell, Cells
+from minidl.study.order import weights_file
+from minidl.study.pools import Threads
 from minidl.study.recording import History, record
 from minidl.training.checkpoint import Checkpoint, CheckpointError, Saved
 
@@ -83,10 +85,10 @@ def study(path: Path, steps: Path) -> None:
     folder = RunFolder(path, "fault_campaign")
     cells = Cells(path, {"epochs": EPOCHS}, every=1)
     tasks = {
-        f"seed{n}": functools.partial(one_training, n, steps, cells.weights_of(f"seed{n}"))
+        f"seed{n}": functools.partial(one_training, n, steps, weights_file(path, f"seed{n}"))
         for n in range(RUNS)
     }
-    histories = cells.train(tasks, History, jobs=2, weights=True)
+    histories = cells.train(tasks, History, Threads(2), weights=True)
     found = [[h.train_loss, h.test_loss, [p.mean_abs() for p in h.probes]] for h in histories]
     folder.write_json("result.json", {"histories": found})
 

@@ -15,24 +15,32 @@ from minidl.study.claims import (
     count,
     judge,
 )
+from minidl.study.cluster import ClusterError, FailedRuns
 from minidl.study.conditions import Conditions, DataUsed
 from minidl.study.folder import FolderInUse, RunFolder
+from minidl.study.pools import Task
 from minidl.study.report import Report, Section, Work
-from minidl.study.run import Run, Task
+from minidl.study.run import Run
+from minidl.study.signals import Interrupted
 from minidl.study.statistics import PairedTest, Trend, paired_test, trend
 from minidl.study.study import Rows, Study, TrainedStudy
+from minidl.study.sweep import Outcome, sweep
 from minidl.study.tables import text_list, text_table
 from minidl.study.verdicts import Verdicts
 
 __all__ = [
     "NOT_REPORTED",
     "Claim",
+    "ClusterError",
     "Conditions",
     "Criterion",
     "DataUsed",
     "Evidence",
+    "FailedRuns",
     "FolderInUse",
+    "Interrupted",
     "NotReported",
+    "Outcome",
     "PairedTest",
     "Report",
     "Rows",
@@ -50,6 +58,7 @@ __all__ = [
     "judge",
     "markdown_table",
     "paired_test",
+    "sweep",
     "text_list",
     "text_table",
     "trend",

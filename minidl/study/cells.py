@@ -6,32 +6,26 @@ a checkpoint for each one that is not; beside them the configuration that they b
 
 from __future__ import annotations
 
-import functools
 import json
 import os
 import re
-import signal
 import sys
-import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
-from types import FrameType
-from typing import Any, TypeVar
-
-import msgspec
+from typing import Any
 
 from minidl._printable import printable
 from minidl.backend.threads import using_threads
 from minidl.data_parallel import Ranks, world
 from minidl.storage.files import own_folder, read_bytes, read_json, whole_file
-from minidl.storage.sealed import LIMIT, DamagedFile, decoded, encoded, read_sealed, write_sealed
-from minidl.study.recording import side_by_side
+from minidl.storage.sealed import LIMIT, DamagedFile, decoded, read_sealed, write_sealed
+from minidl.study.order import CELLS, WEIGHTS, Cell, Order, weights_file
+from minidl.study.pools import Pool, Task
+from minidl.study.signals import Interrupted, stop_on_signals
 from minidl.training.checkpoint import (
     DATA,
     WAY_OUT,
-    Checkpoint,
     CheckpointError,
     Stopped,
     difference,
@@ -39,34 +33,11 @@ from minidl.training.checkpoint import (
 )
 from minidl.training.software import Software, distinct
 
-T = TypeVar("T")
-
 CONFIGURATION = "configuration.json"
 LARGEST = 1 << 20  # bytes of a configuration
 CELL = ".cell"
 # What is called so in the folder of the cells, minidl has written.
 OURS = re.compile(r"(?P<name>[^.]+)\.(cell|([^.]+\.)?checkpoint(\.previous)?)")
-
-
-class Interrupted(Exception):
-    """Ctrl-C or SIGTERM came; what was done is kept.  ``signal`` is its number."""
-
-    def __init__(self, number: int, done: int, of: int) -> None:
-        self.signal = number
-        name = signal.Signals(number).name
-        super().__init__(
-            f"stopped by {name} with {done} of {of} networks done; the same command goes on here"
-        )
-
-
-@dataclass(frozen=True)
-class Cell:
-    """What is kept of a training run that is done."""
-
-    of: dict[str, str]  # name, options and data
-    software: list[Software]  # that its parts were computed with
-    result: msgspec.Raw
-    weights: bytes | None  # the weights file
 
 
 class Cells:
@@ -100,8 +71,8 @@ class Cells:
         fresh: bool = False,
         every: int | None = None,
     ) -> None:
-        self.folder = own_folder(folder / "cells")
-        self.weights = folder / "weights"
+        self.path = folder
+        self.folder = own_folder(folder / CELLS)
         self.threads = threads
         self.every = every
         self.done_before = 0  # of the training runs asked for, those of an earlier start
@@ -124,21 +95,13 @@ class Cells:
         """What the results were computed with, as far as they were read or made, each once."""
         return distinct(self._software)
 
-    def weights_of(self, name: str) -> Path:
-        """The weights file of a training run; its folder is made."""
-        return own_folder(self.weights) / f"{name}.npz"
-
     def train(
-        self,
-        tasks: Mapping[str, Callable[[Checkpoint], T]],
-        kind: Any,
-        jobs: int,
-        weights: bool = False,
-    ) -> list[T]:
-        """The results of the training runs by name, each a ``kind``, ``jobs`` of them at a time.
+        self, tasks: Mapping[str, Task[Any]], kind: Any, pool: Pool, weights: bool = False
+    ) -> list[Any]:
+        """The results of the training runs by name, each a ``kind``, made in the ``pool``.
 
         One whose result is kept is not done again.  With ``weights`` each also leaves its
-        weights file, ``weights_of(name)``; one that is gone or damaged is written again.
+        weights file; one that is gone or damaged is written again.
 
         Raises
         ------
@@ -148,27 +111,28 @@ class Cells:
         """
         with using_threads(self.threads), stop_on_signals() as (stop, received):
             ranks = world()
-            kept = ranks.first({name: self.read(name, kind, weights) for name in tasks})
+            results = ranks.first({name: self.read(name, kind, weights) for name in tasks})
             self._share_checkpoints(ranks)
-            done = [name for name, result in kept.items() if result is not None]
+            done = [name for name, result in results.items() if result is not None]
             self.done_before += len(done)
-            to_do = {
-                name: functools.partial(
-                    self._make, name, task, self._checkpoint(name, stop), weights
-                )
-                for name, task in tasks.items()
-                if kept[name] is None
-            }
+            orders = [
+                Order(name, self._of(name), self.threads, self.every, weights)
+                for name in tasks
+                if results[name] is None
+            ]
+            for order in orders:
+                order.checkpoint(self.path)  # refuses one of another training run
             self._write_configuration()  # nothing here is of another one
             self._remove_checkpoints(done)
             self._say_other_software()
             try:
-                made = side_by_side(list(to_do.values()), jobs, stop)
+                with closing(pool.make(orders, tasks, self.path, stop)) as made:
+                    for name, cell in made:
+                        results[name] = self._keep(name, cell, kind)
             except Stopped:
-                finished = sum(self._path(name).exists() for name in tasks)
+                finished = sum(result is not None for result in results.values())
                 raise Interrupted(received[0], finished, len(tasks)) from None
-        results = kept | dict(zip(to_do, made, strict=True))
-        return [result for result in results.values() if result is not None]
+        return list(results.values())
 
     def read(self, name: str, kind: Any, weights: bool = False) -> Any:
         """The result of a training run; ``None`` where it is not done."""
@@ -189,18 +153,17 @@ class Cells:
         self._software.extend(cell.software)
         return result
 
-    def _make(
-        self, name: str, task: Callable[[Checkpoint], T], checkpoint: Checkpoint, weights: bool
-    ) -> T:
-        result = task(checkpoint)
-        cell = Cell(
-            self._of(name),
-            checkpoint.software() or [Software.now()],
-            msgspec.Raw(encoded(result)),
-            read_bytes(self.weights_of(name), LIMIT) if weights else None,
-        )
-        write_sealed(self._path(name), cell)
-        checkpoint.remove()
+    def _keep(self, name: str, cell: Cell, kind: Any) -> Any:
+        """Write what a training run has left; its result."""
+        path = self._path(name)
+        try:
+            result = decoded(bytes(cell.result), kind, path)
+        except DamagedFile as error:
+            raise ValueError(f"its result is of another type than was said: {error}") from None
+        write_sealed(path, cell)
+        if cell.weights is not None and self._lacks(name, cell.weights):
+            self._write_weights(name, cell.weights)
+        self._remove_checkpoints([name])
         self._software.extend(cell.software)
         return result
 
@@ -225,17 +188,23 @@ class Cells:
 
     def _put_back(self, name: str, contents: bytes) -> None:
         """Write the weights file of a training run again, unless it is what was written."""
-        path = self.weights_of(name)
+        if what := self._lacks(name, contents):
+            path = weights_file(self.path, name)
+            print(f"minidl: {path}: {what}; written again", file=sys.stderr, flush=True)
+            self._write_weights(name, contents)
+
+    def _lacks(self, name: str, contents: bytes) -> str:
+        """What is wrong with the weights file of a training run; nothing where it has these."""
         try:
-            if read_bytes(path, len(contents)) == contents:
-                return
-            what = "damaged"
+            path = weights_file(self.path, name)
+            return "" if read_bytes(path, len(contents)) == contents else "damaged"
         except FileNotFoundError:
-            what = "gone"
+            return "gone"
         except (OSError, ValueError):
-            what = "damaged"
-        print(f"minidl: {path}: {what}; written again", file=sys.stderr, flush=True)
-        with whole_file(path, "wb") as file:
+            return "damaged"
+
+    def _write_weights(self, name: str, contents: bytes) -> None:
+        with whole_file(weights_file(self.path, name), "wb") as file:
             file.write(contents)
 
     def _say_other_software(self) -> None:
@@ -251,7 +220,7 @@ class Cells:
                 )
 
     def _remove_checkpoints(self, names: list[str]) -> None:
-        """Of training runs that are done: a kill may have left them."""
+        """Of training runs that are done."""
         for path, name in self._ours():
             if name in names and path.suffix != CELL:
                 path.unlink()
@@ -268,10 +237,11 @@ class Cells:
 
     def _remove_all(self) -> None:
         """What minidl has written: cells, checkpoints and the weights that belong to them."""
+        weights = self.path / WEIGHTS
         for path, name in self._ours():
             path.unlink()
-            if self.weights.is_dir() and not self.weights.is_symlink():
-                (self.weights / f"{name}.npz").unlink(missing_ok=True)
+            if weights.is_dir() and not weights.is_symlink():
+                (weights / f"{name}.npz").unlink(missing_ok=True)
 
     def _ours(self) -> list[tuple[Path, str]]:
         """The files in the folder that minidl has written, and whose each is."""
@@ -282,38 +252,8 @@ class Cells:
     def _of(self, name: str) -> dict[str, str]:
         return {"name": name} | self._options | self._data
 
-    def _checkpoint(self, name: str, stop: threading.Event) -> Checkpoint:
-        return Checkpoint(self.folder / f"{name}.checkpoint", self.every, stop, self._of(name))
-
     def _path(self, name: str) -> Path:
         return self.folder / f"{name}{CELL}"
-
-
-@contextmanager
-def stop_on_signals() -> Iterator[tuple[threading.Event, list[int]]]:
-    """Within it, the first Ctrl-C or SIGTERM sets the event; the second ends the process at once.
-
-    Only the main thread is told of signals: elsewhere nothing changes.
-    """
-    stop, received = threading.Event(), list[int]()
-    former: dict[int, Any] = {}
-
-    def restore() -> None:
-        for number, handler in former.items():
-            signal.signal(number, handler)
-
-    def on_signal(number: int, frame: FrameType | None) -> None:
-        received.append(number)
-        stop.set()
-        restore()
-
-    with suppress(ValueError):  # not the main thread
-        for number in (signal.SIGINT, signal.SIGTERM):
-            former[number] = signal.signal(number, on_signal)
-    try:
-        yield stop, received
-    finally:
-        restore()
 
 
 def _texts(options: Mapping[str, Any]) -> dict[str, str]:

@@ -75,6 +75,8 @@ class Conditions:
     threads: int | None = None  # of each training run; None: nothing was trained
     software: Sequence[Mapping[str, str]] = ()  # that the results were computed with, each once
     load_of_others: float | None = None  # processors that other programs kept busy meanwhile
+    # Of a cluster that trained: how many "workers", and how many of them on each of "machines".
+    cluster: Mapping[str, Any] | None = None
 
     @classmethod
     def now(
@@ -87,6 +89,7 @@ class Conditions:
         done_before: int = 0,
         threads: int | None = None,
         software: Sequence[Software] = (),
+        cluster: Mapping[str, Any] | None = None,
     ) -> Conditions:
         """Those of this process at the end of its work, begun at ``time.perf_counter()`` start."""
         computed = device.describe(precision)
@@ -103,12 +106,14 @@ class Conditions:
             done_before,
             threads,
             [one.parts for one in software],
-            load_of_others(seconds),
+            None if cluster else load_of_others(seconds),  # it cannot tell workers from others
+            cluster,
         )
 
     def rows(self) -> list[list[str | Told]]:
         """For the table of the set-up."""
         memory = "unknown" if self.peak_memory_mb is None else f"{self.peak_memory_mb:.0f} MB"
+        memory += " (without the workers)" if self.cluster else ""
         machine = ", ".join(f"{key.replace('_', ' ')}: {v}" for key, v in self.hardware.items())
         earlier = f"; {self.done_before} network(s) are of an earlier start of the command"
         time = f"{self.seconds:.0f} s{earlier if self.done_before else ''}"
@@ -122,11 +127,21 @@ class Conditions:
         return [
             ["device", f"{self.device}, {self.jobs} network(s) at a time{threads}"],
             ["machine", Typed(machine)],
+            *self._workers(),
             ["versions", ", ".join(f"{k} {v}" for k, v in self.versions.items())],
             *self._mixture(),
             ["date, time, peak memory", f"{self.date}, {time}, {memory}{others}"],
             *command,
         ]
+
+    def _workers(self) -> list[list[str | Told]]:
+        """A row where others than this process have trained."""
+        if not self.cluster:
+            return []
+        machines = self.cluster["machines"]
+        each = "; ".join(f"{count} on {machine}" for machine, count in machines.items())
+        told = f"{self.cluster['workers']} worker(s) of Dask, each a process: {each}"
+        return [["trained on", Typed(told)]]
 
     def _mixture(self) -> list[list[str | Told]]:
         """A row where parts of the results were computed with other software than others."""

@@ -70,6 +70,10 @@ def add_place(add: Any, study: str) -> None:
     add("--precision", choices=PRECISIONS, default="float32", help="of matrix products on a GPU")
     add("--no-graph", dest="graph", action="store_false", help="no CUDA graph of the step")
     add("--jobs", type=whole, help="networks side by side (default: 2 where processors allow it)")
+    on_dask = "training runs in N processes of this machine, a local Dask cluster"
+    add("--workers", type=whole, metavar="N", help=on_dask)
+    on_cluster = "training runs on the Dask cluster there, as tcp://host:8786 (docs/sweeps.md)"
+    add("--scheduler", metavar="ADDRESS", help=on_cluster)
     add("--threads", type=whole, default=1, metavar="N", help="processors for each network")
     add_output(add, study)
     look = "keep a look at every layer after each epoch, for python -m minidl.microscope"

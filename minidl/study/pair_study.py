@@ -15,8 +15,9 @@ from minidl.study.histories import by_epoch, by_layer, epoch_rows, mean_of
 from minidl.study.networks import DenseSetUp
 from minidl.study.options import whole
 from minidl.study.pairs import ACTIVATIONS
+from minidl.study.pools import Task
 from minidl.study.recording import History
-from minidl.study.run import Run, Task
+from minidl.study.run import Run
 from minidl.study.seeds import batches_rng
 from minidl.study.series import Series
 from minidl.study.study import Rows, TrainedStudy

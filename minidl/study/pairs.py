@@ -23,7 +23,8 @@ def alone(summary: Mapping[str, Any]) -> bool:
     """Whether nothing else ran while the networks of a run were trained, one after the other."""
     others = summary.get("load_of_others")
     is_idle = others is not None and others < IDLE
-    return summary["jobs"] == 1 and not summary.get("done_before", 0) and is_idle
+    is_here = not summary.get("cluster") and not summary.get("done_before", 0)
+    return summary["jobs"] == 1 and is_here and is_idle
 
 
 def judged(

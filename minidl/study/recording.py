@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TypeVar
 
 import numpy as np
 
-from minidl.backend import Array, checks
+from minidl.backend import Array
 from minidl.data.examples import Examples
 from minidl.inspection import Probe, probe
 from minidl.losses import Loss
@@ -19,8 +16,6 @@ from minidl.network import Network
 from minidl.optimizers import Optimizer
 from minidl.training import evaluate, train
 from minidl.training.checkpoint import Checkpoint
-
-T = TypeVar("T")
 
 
 @dataclass
@@ -96,31 +91,3 @@ def record(
         if after is not None and after(history):
             break
     return history
-
-
-def side_by_side(
-    tasks: Sequence[Callable[[], T]], jobs: int, stop: threading.Event | None = None
-) -> list[T]:
-    """The results of all tasks, ``jobs`` of them at a time, in their order.
-
-    The tasks are threads of this process: NumPy computes outside of Python's
-    lock, and all of them read the same images.  Each uses as many threads as its
-    caller may (see :func:`minidl.backend.threads.using_threads`), however many run beside it,
-    so its results do not depend on ``jobs``.  When one fails, ``stop`` is set, and the
-    others, which watch it, are waited for.
-    """
-    jobs = checks.whole("side_by_side", "jobs", jobs)
-    jobs = min(jobs, len(tasks))
-    if jobs <= 1:
-        return [task() for task in tasks]
-    with ThreadPoolExecutor(jobs) as pool:
-        futures = [pool.submit(task) for task in tasks]
-        try:
-            for future in wait(futures, return_when=FIRST_EXCEPTION).done:
-                future.result()  # raises, where it failed
-        except BaseException:
-            if stop is not None:
-                stop.set()
-            pool.shutdown(cancel_futures=True)
-            raise
-    return [future.result() for future in futures]

@@ -15,11 +15,14 @@ from minidl._output import dispensable_output
 from minidl.backend import DeviceError
 from minidl.data import Dataset, DatasetError, load
 from minidl.data_parallel import RanksError, named, world
-from minidl.study.cells import Interrupted
+from minidl.study.begun import Begun
+from minidl.study.cluster import ClusterError, FailedRuns
 from minidl.study.folder import FolderInUse, RunFolder
 from minidl.study.options import add_output, add_place, add_seeds, new_parser
+from minidl.study.pools import Task
 from minidl.study.report import Report, Work, read_summary
-from minidl.study.run import Run, Task
+from minidl.study.run import Run
+from minidl.study.signals import Interrupted
 from minidl.study.tables import wrapped
 from minidl.training import NonFiniteLoss
 from minidl.training.checkpoint import CheckpointError
@@ -32,7 +35,7 @@ Rows = list[dict[str, Any]]  # of a file of comma-separated values
 # What a user can put right.
 USER_ERRORS = (
     *(DatasetError, DeviceError, NonFiniteLoss, CheckpointError, FolderInUse, RanksError),
-    *(OSError, ValueError),
+    *(ClusterError, FailedRuns, OSError, ValueError),
 )
 
 
@@ -150,18 +153,19 @@ class TrainedStudy(Study):
 
     def run(self, arguments: Sequence[str] | None = None) -> Path:
         chosen, command = self.options(arguments), self.command(arguments)
-        run = Run.begin(self.name, chosen, lambda: self.load(chosen), self.choosing, command)
-        results = run.train(self.tasks(run), self.kind, self.keeps_weights)
-        if not run.ranks.leads:
-            return run.folder.path
-        summary = self.summarise(run, results) | run.conditions()
+        begun = Begun.begin(self, chosen, command)
+        run, folder = begun.run, begun.folder
+        results = begun.train(self.tasks(run), self.kind, self.keeps_weights)
+        if not begun.ranks.leads:
+            return folder.path
+        summary = self.summarise(run, results) | begun.conditions()
         self.judge(summary, results)
         for name, rows in self.tables(run, results).items():
-            run.folder.write_csv(name, rows)
+            folder.write_csv(name, rows)
         for name, figure in self.figures(run, results):
-            run.folder.write_figure(f"figures/{name}", figure)
-        folder, of_data = run.folder, "; ".join(map(str, run.used))
-        del run  # with its images: the report is made from the folder
+            folder.write_figure(f"figures/{name}", figure)
+        of_data = "; ".join(map(str, run.used))
+        del run, begun  # with its images: the report is made from the folder
         self.finish(folder, summary, of_data)
         return folder.path
 

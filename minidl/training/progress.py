@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Callable
+from contextvars import ContextVar
 from types import TracebackType
 from typing import Any
+
+# Makes the bar where a training run is shown by another process than the one that makes it.
+bar_elsewhere: ContextVar[Callable[..., Any] | None] = ContextVar("bar_elsewhere", default=None)
 
 
 def say(line: str) -> None:
@@ -36,10 +41,13 @@ class Progress:
 
     def __enter__(self) -> Progress:
         epochs, steps = self.done
-        if self.show and sys.stderr.isatty():
+        bar: Any = bar_elsewhere.get()
+        if self.show and bar is None and sys.stderr.isatty():
             from tqdm import tqdm
 
-            self.bar = tqdm(
+            bar = tqdm
+        if self.show and bar is not None:
+            self.bar = bar(
                 total=self.epochs * self.steps,
                 initial=epochs * self.steps + steps,
                 desc=self.label.strip(),

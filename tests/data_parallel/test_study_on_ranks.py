@@ -74,10 +74,18 @@ def test_stopped_and_started_again_it_gives_the_same_bits(whole, tmp_path):
     assert networks(folder) == networks(whole)
 
 
-def test_networks_side_by_side_are_refused(tmp_path):
-    done = mpiexec(2, SCRIPT, *SMALL, "--jobs", "2", "--output-dir", tmp_path)
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        (("--jobs", "2"), "--jobs: expected 1 on 2 ranks, got 2"),
+        (("--workers", "1"), "--workers: expected none on 2 ranks, got 1"),
+        (("--scheduler", "tcp://a:1"), "--scheduler: expected none on 2 ranks, got tcp://a:1"),
+    ],
+)
+def test_networks_side_by_side_are_refused(option, said, tmp_path):
+    done = mpiexec(2, SCRIPT, *SMALL, *option, "--output-dir", tmp_path)
     assert done.returncode == 1
-    assert "of 2: --jobs: expected 1 on 2 ranks, got 2" in done.stderr
+    assert f"of 2: {said}" in done.stderr
 
 
 def test_a_run_that_is_done_is_not_done_again(whole):

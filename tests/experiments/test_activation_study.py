@@ -259,7 +259,7 @@ def trained_cell(monkeypatch, folder, epochs):
     monkeypatch.setattr(validated, "train", spy)
     place = ["--device", "cpu", "--quiet", "--output-dir", str(folder)]
     chosen = STUDY.options(["--epochs", str(epochs), *place])
-    run = Run.begin("activation_study", chosen, lambda: [DATA["mnist"]], ["epochs"], "")
+    run = Run.of(chosen, [DATA["mnist"]], folder)
     images, checkpoint = Images.of(DATA["mnist"], 0), Checkpoint(folder / "elu.checkpoint")
     cell = train_cell(run, Cell("mnist", "adam", "elu"), images, CLASSES, checkpoint)
     return cell, found

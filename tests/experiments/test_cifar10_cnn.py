@@ -128,7 +128,7 @@ def test_network_is_that_of_the_study():
 def trained(device, epochs, folder, **more):
     place = ["--device", device.name, "--quiet", "--output-dir", str(folder)]
     chosen = STUDY.options(["--epochs", str(epochs), *place])
-    run = Run.begin("cifar10_cnn", chosen, lambda: [DATA], [], "")
+    run = Run.of(chosen, [DATA], folder)
     checkpoint = Checkpoint(folder / "x.checkpoint")
     return training.run_network(run, "w", Cell("relu", 3, **more), np.array([2, 0]), checkpoint)
 

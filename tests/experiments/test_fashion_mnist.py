@@ -282,6 +282,7 @@ def test_times_are_compared_where_nothing_else_ran(seconds, alone, verdict):
         ({"jobs": 2}, False),
         ({"load_of_others": 1.5}, False),
         ({"load_of_others": None}, False),
+        ({"cluster": {"workers": 1, "machines": {"a": 1}}}, False),
         ({"done_before": 3}, False),
     ],
 )

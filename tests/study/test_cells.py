@@ -14,8 +14,11 @@ from threadpoolctl import threadpool_info
 
 from minidl import Adam, Dense, Examples, Network, SoftmaxCrossEntropy
 from minidl.storage.sealed import read_sealed, write_sealed
-from minidl.study.cells import Cell, Cells, Interrupted, stop_on_signals
+from minidl.study.cells import Cells
+from minidl.study.order import Cell, weights_file
+from minidl.study.pools import Threads
 from minidl.study.recording import History, record
+from minidl.study.signals import Interrupted, stop_on_signals
 from minidl.training.checkpoint import CheckpointError, Stopped
 from minidl.training.software import Software
 
@@ -36,9 +39,9 @@ def tasks(calls):
 def test_what_is_done_is_not_done_again(jobs, tmp_path):
     calls = []
     cells = Cells(tmp_path, {"epochs": 3})
-    assert cells.train({"bb": tasks(calls)["bb"]}, list[int], jobs) == [[2]]
+    assert cells.train({"bb": tasks(calls)["bb"]}, list[int], Threads(jobs)) == [[2]]
     again = Cells(tmp_path, {"epochs": 3})
-    assert again.train(tasks(calls), list[int], jobs) == [[1], [2], [3]]
+    assert again.train(tasks(calls), list[int], Threads(jobs)) == [[1], [2], [3]]
     assert sorted(calls) == ["a", "bb", "ccc"]
     assert (cells.done_before, again.done_before) == (0, 1)
     fresh = Cells(tmp_path, {"epochs": 4}, fresh=True)
@@ -47,7 +50,9 @@ def test_what_is_done_is_not_done_again(jobs, tmp_path):
 
 def test_another_configuration_is_an_error_with_the_difference(tmp_path):
     for _ in range(2):
-        Cells(tmp_path, {"epochs": 3, "hidden": (8, 8), "device": "cpu"}).train({}, list, 1)
+        Cells(tmp_path, {"epochs": 3, "hidden": (8, 8), "device": "cpu"}).train(
+            {}, list, Threads(1)
+        )
     with pytest.raises(CheckpointError) as error:
         Cells(tmp_path, {"epochs": 4, "hidden": (8, 8), "limit": 5, "device": "cpu"})
     assert str(error.value) == (
@@ -68,10 +73,10 @@ def test_a_configuration_that_is_none_is_refused(contents, tmp_path):
 
 def test_a_damaged_result_is_refused(tmp_path):
     cells = Cells(tmp_path, {})
-    cells.train(tasks([]), list[int], 1)
+    cells.train(tasks([]), list[int], Threads(1))
     (tmp_path / "cells/a.cell").write_bytes(b"rubbish")
     with pytest.raises(CheckpointError, match=r"a\.cell: expected .*--fresh"):
-        cells.train(tasks([]), list[int], 1)
+        cells.train(tasks([]), list[int], Threads(1))
 
 
 def test_checkpoints_go_when_the_result_is_kept_and_stay_after_a_failure(tmp_path):
@@ -86,9 +91,9 @@ def test_checkpoints_go_when_the_result_is_kept_and_stay_after_a_failure(tmp_pat
         checkpoint.path.write_bytes(b"")
         raise OSError("no space left")
 
-    cells.train({"a": task}, list[int], 1)
+    cells.train({"a": task}, list[int], Threads(1))
     with pytest.raises(OSError, match="no space left"):
-        cells.train({"a1": fails}, list[int], 1)
+        cells.train({"a1": fails}, list[int], Threads(1))
     assert {path.name for path in (tmp_path / "cells").iterdir()} == {"a.cell", "a1.checkpoint"}
 
 
@@ -99,7 +104,9 @@ DATA = {"cifar-100": "a1", "mnist": "b2"}
 
 def trained(folder, configuration=None, names=("relu-seed0", "sigmoid-seed0"), data=DATA, **more):
     cells = Cells(folder, configuration or {"optimizer": "adam"}, data, **more)
-    return cells, cells.train({name: counting([], name, [len(name)]) for name in names}, list, 1)
+    return cells, cells.train(
+        {name: counting([], name, [len(name)]) for name in names}, list, Threads(1)
+    )
 
 
 def swap(one, other):
@@ -168,13 +175,13 @@ def study(folder, jobs=1, names=("a", "bb", "ccc"), threads=2, stop_at=None):
     cells = Cells(folder, {}, threads=threads)
 
     def task(name, checkpoint):
-        history = train_small(name, cells.weights_of(name), checkpoint)
+        history = train_small(name, weights_file(folder, name), checkpoint)
         if name == stop_at:
             os.kill(os.getpid(), signal.SIGTERM)
         return history
 
     tasks = {name: functools.partial(task, name) for name in names}
-    cells.train(tasks, History, jobs, weights=True)
+    cells.train(tasks, History, Threads(jobs), weights=True)
     return {path.name: path.read_bytes() for path in sorted((folder / "weights").iterdir())}
 
 
@@ -184,10 +191,10 @@ def test_a_checkpoint_of_another_training_run_is_refused_by_name(tmp_path):
         raise RuntimeError("killed")
 
     with pytest.raises(RuntimeError, match="killed"):
-        Cells(tmp_path, {}, {"mnist": "b2"}).train({"a": broken_off}, History, 1)
+        Cells(tmp_path, {}, {"mnist": "b2"}).train({"a": broken_off}, History, Threads(1))
     (tmp_path / "configuration.json").unlink()
     with pytest.raises(CheckpointError, match=r'expected data mnist "b3", got data mnist "b2"'):
-        Cells(tmp_path, {}, {"mnist": "b3"}).train({"a": broken_off}, History, 1)
+        Cells(tmp_path, {}, {"mnist": "b3"}).train({"a": broken_off}, History, Threads(1))
     for end in ("", ".previous"):
         (tmp_path / f"cells/a.checkpoint{end}").rename(tmp_path / f"cells/bb.checkpoint{end}")
     with pytest.raises(
@@ -223,7 +230,7 @@ def test_each_has_its_number_of_threads_wherever_it_is_trained(jobs, threads, tm
     before = blas()
     for names in (["a", "b"], ["a", "b", "c"]):  # side by side, and what is left alone
         cells = Cells(tmp_path, {}, threads=threads)
-        found = cells.train(dict.fromkeys(names, task), list[int], jobs)
+        found = cells.train(dict.fromkeys(names, task), list[int], Threads(jobs))
         assert found == [[threads]] * len(names)
     assert blas() == before
 
@@ -241,7 +248,7 @@ def test_other_software_is_said_and_known_and_trained_on(tmp_path, capsys, monke
     write_sealed(tmp_path / "cells/a.cell", replace(cell, software=[older]))
     cells = Cells(tmp_path, {}, threads=2)
     capsys.readouterr()
-    cells.train(dict.fromkeys(("a", "bb"), None), History, 1)
+    cells.train(dict.fromkeys(("a", "bb"), None), History, Threads(1))
     said = capsys.readouterr().err
     assert f"computed with other software than this start's: NumPy {np.__version__} (1.0)" in said
     assert cells.software == [older, now]
@@ -339,7 +346,7 @@ def test_a_signal_ends_all_trainings_after_their_step(number, jobs, tmp_path):
 
     before = signal.getsignal(number)
     with pytest.raises(Interrupted) as error:
-        cells.train({"a": lambda _: [1], "b": task, "c": task}, list[int], jobs)
+        cells.train({"a": lambda _: [1], "b": task, "c": task}, list[int], Threads(jobs))
     assert signal.getsignal(number) is before
     assert str(error.value) == (
         f"stopped by {signal.Signals(number).name} with 1 of 3 networks done; "

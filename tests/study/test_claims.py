@@ -201,3 +201,14 @@ def test_images_in_rows(shape):
     figure = image_rows("title", {"one": [(image, "a → b")] * 3, "other": [(image, "c")]})
     assert len(figure.axes) == 6
     assert [ax.get_title() for ax in figure.axes] == ["a → b"] * 3 + ["c", "", ""]
+
+
+def test_a_report_says_which_machines_have_trained():
+    machines = {"AMD, 8 processor(s)": 2, "Intel, 2 processor(s)": 1}
+    of = ("cpu", 3, {}, {}, "2026-01-31", 60.0, 100.0)
+    rows = dict(Conditions(*of, cluster={"workers": 3, "machines": machines}).rows())
+    assert rows["trained on"].text == (
+        "3 worker(s) of Dask, each a process: 2 on AMD, 8 processor(s); 1 on Intel, 2 processor(s)"
+    )
+    assert rows["date, time, peak memory"].endswith("100 MB (without the workers)")
+    assert "trained on" not in dict(Conditions(*of).rows())

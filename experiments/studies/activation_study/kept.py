@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from minidl.study import Rows
-from minidl.study.cells import Cells
+from minidl.study import Rows, Run
 from minidl.study.report import read_rows
 from studies.activation_study.series import TABLES, Grid, Series, Setting
 from studies.activation_study.training import ACTIVATIONS, Cell, CellData
@@ -26,11 +25,11 @@ WEIGHTS = ("last", "best")  # after the last epoch, and at the lowest validation
 SIGNIFICANT = 5  # digits of the figures by epoch
 
 
-def complete(cells: Cells) -> Kept:
+def complete(run: Run) -> Kept:
     """Every setting of which the folder holds all five networks, whichever start made them."""
     kept = {}
     for data_set, optimizer in TABLES:
-        found = {f: cells.read(str(Cell(data_set, optimizer, f)), CellData) for f in ACTIVATIONS}
+        found = {f: run.kept(str(Cell(data_set, optimizer, f)), CellData) for f in ACTIVATIONS}
         networks = {f: cell for f, cell in found.items() if cell is not None}
         if len(networks) == len(ACTIVATIONS):
             kept[data_set, optimizer] = networks

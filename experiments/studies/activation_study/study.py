@@ -92,7 +92,7 @@ class ActivationStudy(TrainedStudy):
         }
 
     def summarise(self, run: Run, results: Mapping[str, CellData]) -> dict[str, Any]:
-        chosen, kept = run.chosen, complete(run.cells)
+        chosen, kept = run.chosen, complete(run)
         study = published()
         return {
             "options": {
@@ -113,7 +113,7 @@ class ActivationStudy(TrainedStudy):
         """No claim is about times: all are judged in the summary."""
 
     def tables(self, run: Run, results: Mapping[str, CellData]) -> dict[str, Rows]:
-        return {"epochs.csv": epoch_rows(complete(run.cells))}
+        return {"epochs.csv": epoch_rows(complete(run))}
 
     def results(self, summary: Mapping[str, Any]) -> str:
         study, rows = published(), []

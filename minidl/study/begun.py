@@ -1,0 +1,118 @@
+"""A study's command once it has begun: what only the process has that writes the results."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from minidl.backend import Device
+from minidl.data_parallel import Ranks, world
+from minidl.microscope.look_file import remove_looks
+from minidl.study.cells import Cells
+from minidl.study.cluster import expect_address
+from minidl.study.cluster_pool import Cluster
+from minidl.study.conditions import Conditions
+from minidl.study.folder import RunFolder
+from minidl.study.pools import Pool, Task, Threads
+from minidl.study.run import Run, device_of
+from minidl.study.source import OfStudy
+
+if TYPE_CHECKING:
+    from minidl.study.study import TrainedStudy
+
+T = TypeVar("T")
+
+# Options that change nothing about the training of a network, not even its last bits.
+ASIDE = (
+    *("data_dir", "jobs", "workers", "scheduler", "output_dir", "checkpoint_every"),
+    *("fresh", "quiet"),
+)
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A run, the folder of its results, and where its training runs are made."""
+
+    run: Run
+    folder: RunFolder
+    cells: Cells
+    pool: Pool
+    command: str
+    start: float  # in the time of ``time.perf_counter``
+    ranks: Ranks  # that train together; what others than the first write goes to ``own``
+    own: tempfile.TemporaryDirectory[str] | None
+
+    @classmethod
+    def begin(cls, study: TrainedStudy, chosen: argparse.Namespace, command: str) -> Begun:
+        """Load the data and choose the device; what is impossible fails before the download."""
+        start = time.perf_counter()
+        if chosen.device != "auto":
+            device_of(chosen)
+        ranks = world()
+        _check_place(chosen, ranks)
+        own = None if ranks.leads else tempfile.TemporaryDirectory(prefix="minidl-rank-")
+        chosen.quiet = chosen.quiet or not ranks.leads
+        folder = RunFolder(chosen.output_dir if own is None else own.name, study.name)
+        run = Run.of(chosen, list(study.load(chosen)), folder.path)
+        if ranks.leads:
+            print(*run.used, sep="\n", flush=True)
+        aside = (*ASIDE, *study.choosing)
+        trained = {k: v for k, v in vars(chosen).items() if k not in aside}
+        trained["device"] = str(run.device)
+        if "dataset" in trained:  # it may be "auto"
+            trained["dataset"] = run.used[0].name
+        digests = {one.name: one.digest() for one in run.data}
+        cells = Cells(
+            *(folder.path, trained, digests, chosen.threads, chosen.fresh, chosen.checkpoint_every)
+        )
+        if chosen.fresh:
+            remove_looks(folder.path)
+        pool = _pool_of(study, chosen, run.device, ranks)
+        if not chosen.quiet:
+            print(f"device: {run.device}; {pool}, {chosen.threads} thread(s) each")
+        run = replace(run, cells=cells)
+        return cls(run, folder, cells, pool, command, start, ranks, own)
+
+    def train(self, tasks: Mapping[str, Task[T]], kind: Any, weights: bool = False) -> dict[str, T]:
+        """The results of the training runs by name, each a ``kind``; done ones are kept.
+
+        With ``weights`` each task writes its network to ``weights_of(name)`` of the run.
+        """
+        return dict(zip(tasks, self.cells.train(tasks, kind, self.pool, weights), strict=True))
+
+    def conditions(self) -> dict[str, Any]:
+        """Those of a summary, at the end of the work."""
+        now = Conditions.now(
+            *(self.run.device, self.run.chosen.precision, self.pool.jobs, self.command),
+            *(self.start, self.cells.done_before, self.cells.threads, self.cells.software),
+            self.pool.cluster(),
+        )
+        return now.as_dict()
+
+
+def _check_place(chosen: argparse.Namespace, ranks: Ranks) -> None:
+    """Raise ``ValueError`` for two answers to where the training runs are to be made."""
+    asked = {
+        f"--{name}": value
+        for name in ("jobs", "workers", "scheduler")
+        if (value := getattr(chosen, name)) is not None
+    }
+    if len(asked) > 1:
+        raise ValueError(f"expected one of {', '.join(asked)}, got {len(asked)} of them")
+    if chosen.scheduler is not None:
+        expect_address(chosen.scheduler)
+    for name, value in asked.items():
+        if ranks.size > 1 and (name, value) != ("--jobs", 1):
+            expected = "1" if name == "--jobs" else "none"
+            raise ValueError(f"{name}: expected {expected} on {ranks.size} ranks, got {value}")
+
+
+def _pool_of(study: TrainedStudy, chosen: argparse.Namespace, device: Device, ranks: Ranks) -> Pool:
+    if chosen.workers or chosen.scheduler:
+        source = OfStudy.of(study, chosen, device)
+        return Cluster(chosen.scheduler, chosen.workers, lambda _: source, chosen.quiet)
+    return Threads(chosen.jobs or (1 if ranks.size > 1 else device.side_by_side(chosen.threads)))

@@ -1,0 +1,157 @@
+"""A Dask cluster: one that runs already, or processes of this machine; and who may work in it."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import re
+import sys
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from minidl._printable import printable
+from minidl.study import worker
+
+LOOPBACK = "127.0.0.1"
+GUARD = 'a script must start it under: if __name__ == "__main__":'
+PATIENCE = 30  # seconds for a scheduler to answer
+SLOW_START = 120  # seconds for a process to start on a machine that has much to do
+
+
+class ClusterError(RuntimeError):
+    """A cluster that cannot be had, or whose workers cannot be used."""
+
+
+class FailedRuns(RuntimeError):
+    """Training runs that failed again and again, each with its last error; the others are kept."""
+
+    def __init__(self, errors: Mapping[str, list[str]]) -> None:
+        told = "\n".join(
+            f"  {name}: failed {len(found)} times, the last time {printable(found[-1], 1000)}"
+            for name, found in errors.items()
+        )
+        super().__init__(
+            f"{len(errors)} training run(s) failed; the others are done and kept, and the same "
+            f"command goes on here\n{told}"
+        )
+
+
+def require_dask() -> None:
+    """Raise ``ClusterError`` where Dask is not installed."""
+    if importlib.util.find_spec("distributed") is None:
+        raise ClusterError(
+            "--workers and --scheduler need Dask, which is not installed: "
+            "pip install 'minidl[dask]'"
+        )
+
+
+def expect_address(scheduler: str) -> None:
+    """Raise ``ValueError`` for what is not the address of a scheduler."""
+    if not re.fullmatch(r"(tcp|tls)://[^\s/]+:\d{1,5}", scheduler):
+        got = printable(scheduler, 100)
+        raise ValueError(f"expected a scheduler as tcp://host:port or tls://host:port, got {got}")
+
+
+@contextmanager
+def connected(scheduler: str | None, workers: int | None) -> Iterator[Any]:
+    """A client of the cluster at the address ``scheduler``, or of one with so many workers here.
+
+    Raises
+    ------
+    ClusterError
+        where there is no scheduler, or no process can be started.
+    """
+    from distributed import Client
+
+    if scheduler is None:
+        expect_first_process()
+    else:
+        _expect_certificates(scheduler)
+    with ExitStack() as stack:
+        stack.enter_context(_without_log())
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of versions that differ: see refused()
+                place = scheduler or stack.enter_context(_local(workers or 1))
+                client = stack.enter_context(Client(place, timeout=PATIENCE, set_as_default=False))
+        except (OSError, TimeoutError, RuntimeError, ValueError) as error:
+            where = f"--scheduler {scheduler}" if scheduler else f"--workers {workers}"
+            way_out = "start one with: dask scheduler" if scheduler else GUARD
+            raise ClusterError(
+                f"{where}: expected a Dask cluster, got {printable(str(error), 300)}; {way_out}"
+            ) from error
+        yield client
+
+
+def _expect_certificates(scheduler: str) -> None:
+    """Raise ``ClusterError`` for an address that is encrypted where there is nothing to do so."""
+    from distributed.security import Security
+
+    has_none = Security().get_connection_args("client").get("ssl_context") is None
+    if scheduler.startswith("tls://") and has_none:
+        raise ClusterError(
+            f"--scheduler {scheduler}: expected certificates for tls://, got none; "
+            "docs/sweeps.md says where Dask looks for them"
+        )
+
+
+def expect_first_process() -> None:
+    """Raise ``ClusterError`` in a worker that has come to where workers are started."""
+    started_by = sys.modules.get("__mp_main__")  # the script, read under this name in a worker
+    if started_by is not None and started_by.__name__ == "__mp_main__":
+        raise ClusterError(
+            "a worker reads the script that has started it, and came to where that starts "
+            f"workers; {GUARD}"
+        )
+
+
+def _local(workers: int) -> Any:
+    """Processes of this machine that only it can reach; each computes in one thread at a time."""
+    import dask
+    from distributed import LocalCluster
+
+    with dask.config.set({"distributed.comm.timeouts.connect": SLOW_START}):
+        return LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            host=LOOPBACK,
+            dashboard_address=f"{LOOPBACK}:0",
+            scheduler_kwargs={"dashboard": False},
+            memory_limit=0,  # a training run asks for its memory itself
+            silence_logs=logging.CRITICAL,
+            preload=[worker.__name__],
+        )
+
+
+@contextmanager
+def _without_log() -> Iterator[None]:
+    """Within it Dask says nothing on its own: what matters of it is an error here."""
+    names = [name for name in logging.root.manager.loggerDict if name.startswith("distributed")]
+    former = {logging.getLogger(name): logging.getLogger(name).level for name in names}
+    for logger in former:
+        logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        for logger, level in former.items():
+            logger.setLevel(level)
+
+
+def refused(client: Any, addresses: Iterable[str], package: str) -> dict[str, str]:
+    """Of these workers the ones that cannot be used, and why."""
+    ours = worker.told_of(package)
+    told = client.run(worker.told_of, package, workers=list(addresses), on_error="return")
+    found = {}
+    for address, theirs in told.items():
+        if isinstance(theirs, Exception):
+            found[address] = f"worker {address}: {type(theirs).__name__}: {theirs}"
+        elif theirs != ours:
+            names = [name for name in ours if ours[name] != theirs.get(name)]
+            expected, got = (
+                ", ".join(f"{name} {one.get(name, 'none')}" for name in names)
+                for one in (ours, theirs)
+            )
+            found[address] = f"worker {address}: expected {expected}, as here, got {got}"
+    return found

@@ -1,0 +1,120 @@
+"""Training runs on the workers of a Dask cluster, one at a time on each."""
+
+from __future__ import annotations
+
+import math
+import secrets
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from minidl.microscope.look_file import FOLDER as LOOKS
+from minidl.microscope.look_file import looks_in
+from minidl.storage.files import own_folder, whole_file
+from minidl.storage.sealed import decoded
+from minidl.study import worker
+from minidl.study.cluster import connected, require_dask
+from minidl.study.display import Display
+from minidl.study.order import Cell, Order
+from minidl.study.pools import Makes, Task
+from minidl.study.sending import Sending
+from minidl.study.source import Source
+from minidl.study.worker import Job, Made
+
+ALONE = 120  # seconds without a worker after which those of this machine will not come back
+
+
+class Cluster:
+    """The workers at the address ``scheduler``, or ``workers`` processes of this machine.
+
+    ``source_of(name)`` is what a worker builds the training run of that name from.
+    """
+
+    def __init__(
+        self,
+        scheduler: str | None,
+        workers: int | None,
+        source_of: Callable[[str], Source],
+        quiet: bool,
+    ) -> None:
+        require_dask()
+        self.scheduler, self.workers = scheduler, workers
+        self.source_of, self.quiet = source_of, quiet
+        self.jobs = workers or 1  # at a scheduler: as many as there were
+        self._machines: dict[str, str] = {}  # by the address of each worker that was used
+
+    def make(
+        self,
+        orders: Sequence[Order],
+        tasks: Mapping[str, Task[Any]],
+        folder: Path,
+        stop: threading.Event,
+    ) -> Makes:
+        """As a pool does; workers build the tasks themselves.
+
+        Raises
+        ------
+        FailedRuns
+            where some failed three times, once all the others are made.
+        ClusterError
+            where the cluster goes, or has only workers that cannot be used.
+        """
+        if not orders:
+            return
+        folder = folder.resolve()
+        with (
+            connected(self.scheduler, self.workers) as client,
+            _token(folder) as token,
+            Display(len(orders), self.quiet) as display,
+        ):
+            jobs = {
+                order.name: Job(
+                    *(order, self.source_of(order.name), str(folder), token),
+                    shown=not self.quiet,
+                )
+                for order in orders
+            }
+            patience = ALONE if self.scheduler is None else math.inf
+            sending = Sending(client, jobs, display, stop, patience)
+            for name, made in sending.make():
+                yield name, _received(folder, name, made)
+            self._machines |= sending.machines
+            self.jobs = max(self.jobs, len(sending.machines))
+
+    def cluster(self) -> dict[str, Any] | None:
+        if not self._machines:
+            return None
+        return {"workers": len(self._machines), "machines": dict(Counter(self._machines.values()))}
+
+    def __str__(self) -> str:
+        if self.scheduler:
+            return f"a network at a time on each worker of {self.scheduler}"
+        return f"{self.workers} network(s) at a time, each in a process"
+
+
+@contextmanager
+def _token(folder: Path) -> Iterator[str]:
+    """A file in ``folder`` that has what it gives: who reads that there sees the same folder."""
+    token = f"minidl-{secrets.token_hex(16)}"
+    try:
+        with whole_file(folder / worker.TOKEN) as file:
+            file.write(token)
+        yield token
+    finally:
+        (folder / worker.TOKEN).unlink(missing_ok=True)
+
+
+def _received(folder: Path, name: str, made: Made) -> Cell:
+    """The cell; looks of a folder that only the worker saw are put where they belong."""
+    if made.looks:
+        place = own_folder(own_folder(folder / LOOKS) / name)
+        for path in looks_in(place):
+            path.unlink()
+        for file_name, contents in made.looks.items():
+            with whole_file(place / Path(file_name).name, "wb") as file:
+                file.write(contents)
+    cell: Cell = decoded(made.cell, Cell, folder / name)
+    return cell

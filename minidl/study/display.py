@@ -1,0 +1,63 @@
+"""The training runs of a cluster in one display: a bar over all of their steps, and their lines."""
+
+from __future__ import annotations
+
+import sys
+from types import TracebackType
+from typing import Any
+
+from minidl.training.progress import say
+
+
+class Display:
+    """Shown while it is entered, unless it is ``quiet``; ``of`` training runs are to be made."""
+
+    def __init__(self, of: int, quiet: bool) -> None:
+        self.of, self.quiet = of, quiet
+        self.made = 0
+        self.bar: Any = None
+        self._steps: dict[str, tuple[int, int]] = {}  # of each that has begun: done, of so many
+
+    def __enter__(self) -> Display:
+        if not self.quiet and sys.stderr.isatty():
+            from tqdm import tqdm
+
+            self.bar = tqdm(total=0, desc=self._title(), unit="step", leave=False)
+        return self
+
+    def on_event(self, event: tuple[float, Any]) -> None:
+        """What a worker tells of a training run (see :class:`minidl.study.worker.Told`)."""
+        _, told = event
+        self._steps[told["name"]] = told["done"], told["of"]
+        if told["line"]:
+            say(told["line"])
+        self._refresh()
+
+    def on_made(self) -> None:
+        self.made += 1
+        self._refresh()
+
+    def say(self, line: str) -> None:
+        if not self.quiet:
+            say(line)
+
+    def _title(self) -> str:
+        return f"{self.made} of {self.of} networks"
+
+    def _refresh(self) -> None:
+        """Those that have not begun are taken to be as long as the others in the mean."""
+        if self.bar is None:
+            return
+        done, of = map(sum, zip(*self._steps.values(), strict=True)) if self._steps else (0, 0)
+        self.bar.total = of * self.of // max(1, len(self._steps))
+        self.bar.n = done
+        self.bar.set_description(self._title())
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self.bar is not None:
+            self.bar.close()

@@ -1,0 +1,97 @@
+"""Where training runs are made: in threads of this process, or on a cluster."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Generator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from minidl.backend import checks
+from minidl.study.order import Cell, Order
+from minidl.training.checkpoint import Checkpoint
+
+T = TypeVar("T")
+Makes = Generator[tuple[str, Cell], None, None]  # name and cell of each, as they are done
+Task = Callable[[Checkpoint], T]  # makes a training run, from its checkpoint on where there is one
+
+
+class Pool(Protocol):
+    """Makes training runs, several at a time."""
+
+    jobs: int  # how many at a time
+
+    def make(
+        self,
+        orders: Sequence[Order],
+        tasks: Mapping[str, Task[Any]],
+        folder: Path,
+        stop: threading.Event,
+    ) -> Makes:
+        """Make all of them; their checkpoints are in ``folder``.
+
+        ``tasks`` are those of this process, by name.  Once ``stop`` is set each writes its
+        checkpoint, and ``Stopped`` is raised; where one fails, the others are stopped so.
+        """
+        ...
+
+    def cluster(self) -> dict[str, Any] | None:
+        """What a summary says of the machines, where it was not this one alone."""
+        ...
+
+
+class Threads:
+    """Threads of this process: NumPy computes outside of the GIL, and all read the same images.
+
+    Each training run uses as many threads of BLAS as it may (see
+    :func:`minidl.backend.threads.using_threads`), however many run beside it, so its results
+    do not depend on ``jobs``.
+    """
+
+    def __init__(self, jobs: int) -> None:
+        self.jobs = checks.whole("Threads", "jobs", jobs)
+
+    def make(
+        self,
+        orders: Sequence[Order],
+        tasks: Mapping[str, Task[Any]],
+        folder: Path,
+        stop: threading.Event,
+    ) -> Makes:
+        if min(self.jobs, len(orders)) <= 1:
+            for order in orders:
+                yield order.name, order.made(tasks[order.name], folder, stop)
+            return
+        with ThreadPoolExecutor(self.jobs) as threads:
+            futures = {
+                threads.submit(order.made, tasks[order.name], folder, stop): order.name
+                for order in orders
+            }
+            failures: list[BaseException] = []
+            try:
+                for future in as_completed(futures):
+                    if future.cancelled():
+                        continue
+                    if error := future.exception():
+                        failures.append(error)
+                        _stop(futures, stop)
+                    else:
+                        yield futures.pop(future), future.result()  # and keep it no longer
+            except BaseException:
+                _stop(futures, stop)
+                raise
+        if failures:
+            raise failures[0]
+
+    def cluster(self) -> None:
+        return None
+
+    def __str__(self) -> str:
+        return f"{self.jobs} network(s) at a time"
+
+
+def _stop(futures: Mapping[Future[Cell], str], stop: threading.Event) -> None:
+    stop.set()
+    for future in futures:
+        future.cancel()

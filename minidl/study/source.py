@@ -1,0 +1,110 @@
+"""What a worker builds a training run from: the class of a study and its options.
+
+It loads the data sets from its own machine's folder, once, and keeps them.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+from argparse import Namespace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from minidl.backend import Device
+from minidl.data import Dataset, DatasetError
+from minidl.study.order import Order
+from minidl.study.pools import Task
+from minidl.study.run import Run
+from minidl.training.checkpoint import DATA
+
+if TYPE_CHECKING:
+    from minidl.study.study import TrainedStudy
+
+
+class Source(Protocol):
+    """What a training run is built from."""
+
+    @property
+    def package(self) -> str:
+        """The module, or the outermost package, that has its code."""
+        ...
+
+    def task(self, order: Order, folder: Path) -> Task[Any]:
+        """The training run of that name, with weights and looks in ``folder``."""
+        ...
+
+
+@dataclass(frozen=True)
+class OfStudy:
+    """A study, by its class and its options."""
+
+    module: str
+    name: str
+    chosen: dict[str, Any]
+
+    @classmethod
+    def of(cls, study: TrainedStudy, chosen: Namespace, device: Device) -> OfStudy:
+        kind = type(study)
+        if kind.__module__ == "__main__" or "." in kind.__qualname__ or vars(study):
+            raise ValueError(
+                f"{kind.__qualname__}: expected a study in a module that workers can import, "
+                "made without arguments; move it out of the script, or use --jobs"
+            )
+        options = {k: v for k, v in vars(chosen).items() if k not in ("output_dir", "fresh")}
+        return cls(kind.__module__, kind.__qualname__, options | {"device": str(device)})
+
+    @property
+    def package(self) -> str:
+        return self.module.partition(".")[0]
+
+    def task(self, order: Order, folder: Path) -> Task[Any]:
+        data = _data.of(repr(self), self._loaded)
+        _expect_same(data, order)
+        return _tasks.of(f"{self} in {folder}", lambda: self._built(data, folder))[order.name]
+
+    def _study(self) -> TrainedStudy:
+        study: TrainedStudy = getattr(importlib.import_module(self.module), self.name)()
+        return study
+
+    def _loaded(self) -> Sequence[Dataset]:
+        return self._study().load(Namespace(**self.chosen | {"quiet": True}))
+
+    def _built(self, data: Sequence[Dataset], folder: Path) -> Mapping[str, Task[Any]]:
+        chosen = Namespace(**self.chosen | {"quiet": True})  # nothing is printed on a worker
+        tasks = self._study().tasks(Run.of(chosen, data, folder))
+        chosen.quiet = self.chosen["quiet"]  # progress is, by another
+        return tasks
+
+
+class Kept:
+    """The last thing that was built, as long as the same is asked for."""
+
+    def __init__(self) -> None:
+        self.key = ""
+        self.value: Any = None
+
+    def of(self, key: str, build: Callable[[], Any]) -> Any:
+        if key != self.key:
+            self.key, self.value = "", None
+            self.value = build()
+            self.key = key
+        return self.value
+
+
+# In a worker, which makes one training run after the other.
+_data, _tasks = Kept(), Kept()
+
+
+def _expect_same(data: Sequence[Dataset], order: Order) -> None:
+    """Raise ``DatasetError`` where the data sets are others than the submitting process has."""
+    for one in data:
+        expected, got = order.of.get(DATA + one.name), json.dumps(one.digest())
+        if expected != got:
+            raise DatasetError(
+                f"{one.name}: expected the data set that the run was started with, "
+                f"{expected or 'which has another name'}, got {got}; "
+                "give this machine the same files (docs/data.md)"
+            )

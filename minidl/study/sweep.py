@@ -1,0 +1,198 @@
+"""A grid of calls of a function of one's own: each is made once, and kept in a folder."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from minidl._printable import printable
+from minidl.backend import checks, get_device
+from minidl.study.cells import Cells
+from minidl.study.cluster import expect_address, expect_first_process, require_dask
+from minidl.study.cluster_pool import Cluster
+from minidl.study.folder import RunFolder
+from minidl.study.grid import Point, digest, points_of, takes_checkpoint
+from minidl.study.order import Order
+from minidl.study.pools import Pool, Task, Threads
+from minidl.training.checkpoint import Checkpoint
+
+LARGEST = 1 << 20  # bytes of a function that travels to a worker
+MADE_AGAIN = "__msgspec_cache__"  # of a class of which something was read; it cannot be pickled
+
+
+class Outcome(NamedTuple):
+    """A call of :func:`sweep`: what it was given, and what it returned."""
+
+    point: Point
+    result: Any
+
+
+def sweep(
+    function: Callable[..., Any],
+    grid: Mapping[str, Sequence[Any]],
+    folder: str | os.PathLike[str],
+    *,
+    jobs: int | None = None,
+    workers: int | None = None,
+    scheduler: str | None = None,
+    threads: int = 1,
+    checkpoint_every: int | None = None,
+    fresh: bool = False,
+    quiet: bool = False,
+) -> list[Outcome]:
+    """Call ``function`` with each combination of the values in ``grid``, and keep what it returns.
+
+    The same call again makes the calls that are missing, and may have a larger grid::
+
+        def accuracy(width: int, rate: float, checkpoint: Checkpoint) -> float:
+            data = load("mnist")
+            network = Network([Flatten(), Dense(784, width, "relu"), Dense(width, 10)], (1, 28, 28))
+            loss, optimizer = SoftmaxCrossEntropy(), Adam(rate)
+            for _ in train(
+                network, data.train, loss, optimizer, epochs=5, checkpoint=checkpoint
+            ):
+                pass
+            return evaluate(network, data.test, loss).accuracy
+
+        if __name__ == "__main__":
+            grid = {"width": [64, 256], "rate": [1e-2, 1e-3]}
+            for point, result in sweep(accuracy, grid, "runs/widths", workers=2):
+                print(point, result)
+
+    Parameters
+    ----------
+    function : of a module or a script, outermost, so that its name and its lines say what it
+        computes.  Its annotation says what it returns: numbers, text, lists, dicts, arrays or
+        dataclasses of these.  Where it has a parameter ``checkpoint`` it is given one of its own
+    grid : the values of each argument, numbers, text, booleans, None or lists of these; the last
+        argument changes fastest
+    folder : for the results; it is made, and is this sweep's alone
+    jobs : calls side by side in threads of this process; two unless told otherwise
+    workers, scheduler : in place of ``jobs``: processes of this machine, or the address of a Dask
+        cluster (see docs/sweeps.md)
+    threads : of each call
+    checkpoint_every : steps between checkpoints; ``None``: after each epoch only
+    fresh : throw away what an earlier sweep has left in the folder
+    quiet : say nothing of the progress of calls on a cluster
+
+    Raises
+    ------
+    ValueError
+        for another kind of function or grid, with what is expected.
+    CheckpointError
+        where the folder has the results of another function, or of other lines of it.
+    FileExistsError, FolderInUse
+        where the folder is somebody else's, or another process works in it.
+    Interrupted
+        after Ctrl-C or SIGTERM, once each call has written its checkpoint.
+    ClusterError, FailedRuns
+        where the cluster cannot be had; where calls failed three times on it.
+    """
+    kind = _kind_of(function)
+    points = points_of(function, grid)
+    threads = checks.whole("sweep", "threads", threads)
+    pool = _pool(function, points, jobs, workers, scheduler, threads, quiet)
+    of = {"function": function.__name__, "lines": digest(inspect.getsource(function))}
+    place = RunFolder(folder, "sweep")
+    cells = Cells(place.path, of, None, threads, fresh, checkpoint_every)
+    tasks = {name: functools.partial(_call, function, point) for name, point in points.items()}
+    results = cells.train(tasks, kind, pool)
+    return [Outcome(*pair) for pair in zip(points.values(), results, strict=True)]
+
+
+def _call(function: Callable[..., Any], point: Point, checkpoint: Checkpoint) -> Any:
+    more = {"checkpoint": checkpoint} if takes_checkpoint(function) else {}
+    return function(**point, **more)
+
+
+@dataclass(frozen=True)
+class OfFunction:
+    """A call of a function, for a worker."""
+
+    module: str
+    function: bytes  # pickled: by its name, or as a whole where it is a script's
+    point: Point
+
+    @property
+    def package(self) -> str:
+        return self.module.partition(".")[0]
+
+    def task(self, order: Order, folder: Path) -> Task[Any]:
+        import cloudpickle
+
+        return functools.partial(_call, cloudpickle.loads(self.function), self.point)
+
+
+def _kind_of(function: Callable[..., Any]) -> Any:
+    """The annotated type of what it returns, by which it is read again."""
+    if not inspect.isfunction(function) or "<" in function.__qualname__:
+        raise ValueError(
+            "sweep: expected a function of a module or a script, outermost, since its results are "
+            f"kept under its name and its lines; got {checks.shown(function)}"
+        )
+    kind = typing.get_type_hints(function).get("return", type(None))
+    if kind is type(None):
+        name = function.__name__
+        raise ValueError(
+            f"sweep: expected {name} with the type of what it returns, by which that is read "
+            f"again, as in: def {name}(…) -> float; got none"
+        )
+    return kind
+
+
+def _pool(
+    function: Callable[..., Any],
+    points: Mapping[str, Point],
+    jobs: int | None,
+    workers: int | None,
+    scheduler: str | None,
+    threads: int,
+    quiet: bool,
+) -> Pool:
+    asked = {"jobs": jobs, "workers": workers, "scheduler": scheduler}
+    given = [name for name, value in asked.items() if value is not None]
+    if len(given) > 1:
+        raise ValueError(f"sweep: expected one of jobs, workers, scheduler, got {', '.join(given)}")
+    if workers is None and scheduler is None:
+        return Threads(get_device("cpu").side_by_side(threads) if jobs is None else jobs)
+    if scheduler is not None:
+        expect_address(scheduler)
+    else:
+        workers = checks.whole("sweep", "workers", workers)
+        expect_first_process()
+    require_dask()
+    sent = _pickled(function)
+    return Cluster(
+        *(scheduler, workers),
+        lambda name: OfFunction(function.__module__, sent, points[name]),
+        quiet,
+    )
+
+
+def _pickled(function: Callable[..., Any]) -> bytes:
+    """The function to travel, unless it cannot, or would take arrays with it."""
+    import cloudpickle
+
+    for value in function.__globals__.values():
+        if isinstance(value, type) and MADE_AGAIN in vars(value):
+            delattr(value, MADE_AGAIN)
+    name = function.__name__
+    try:
+        sent: bytes = cloudpickle.dumps(function)
+    except Exception as error:
+        raise ValueError(
+            f"sweep: {name} cannot be sent to a worker ({printable(str(error), 200)}); put it into "
+            "a module that workers can import"
+        ) from error
+    if len(sent) > LARGEST:
+        raise ValueError(
+            f"sweep: expected {name} to take at most {LARGEST:,} bytes of its script with it, got "
+            f"{len(sent):,}; load data within the function, or put it into a module"
+        )
+    return sent

@@ -1,0 +1,6 @@
+"""The command of the small study."""
+
+from small_study import Small
+
+if __name__ == "__main__":
+    Small().main()
