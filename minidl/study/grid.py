@@ -27,12 +27,12 @@ def points_of(function: Callable[..., Any], grid: Mapping[str, Sequence[Any]]) -
         where they are no arguments of ``function``, or nothing that a name can be made of.
     """
     if not isinstance(grid, Mapping) or not grid:
-        raise ValueError(f"sweep: expected grid as {{name: values, …}}, got {checks.shown(grid)}")
+        raise ValueError(f"sweep: expected grid to be {{name: values, …}}, got {checks.shown(grid)}")
     for name, values in grid.items():
         is_list = isinstance(values, Sequence | np.ndarray) and not isinstance(values, str)
         if not is_list or not len(values):
             got = checks.shown(values)
-            raise ValueError(f"sweep: expected {name} as a list of values, got {got}")
+            raise ValueError(f"sweep: expected {name} to be a list of values, got {got}")
     plain = [[_plain(name, value) for value in values] for name, values in grid.items()]
     points = [dict(zip(grid, values, strict=True)) for values in itertools.product(*plain)]
     more = {"checkpoint": None} if takes_checkpoint(function) else {}

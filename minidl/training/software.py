@@ -82,10 +82,11 @@ def _fixed() -> dict[str, str]:
 
 @cache
 def source_of(package: str) -> str:
-    """The version of a package or module, if it has one, and a digest of all its source.
+    """A digest of all source of a package or module.
 
-    A version does not change with every line.  The digest is that of the first call in this
-    process, like the code that was imported.
+    A version does not change with every line, and is that of the installation, which may be of
+    another day than the source.  The digest is that of the first call in this process, like the
+    code that was imported.
 
     Raises
     ------
@@ -100,6 +101,4 @@ def source_of(package: str) -> str:
     for path in files:
         digest.update(f"{path.relative_to(root).as_posix()}\0".encode())
         digest.update(path.read_bytes())
-    version = getattr(module, "__version__", None)
-    source = f"source {digest.hexdigest()[:12]}"
-    return source if version is None else f"{version}, {source}"
+    return f"source {digest.hexdigest()[:12]}"

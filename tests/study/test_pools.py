@@ -90,5 +90,5 @@ def test_the_number_of_threads_holds_for_what_runs_side_by_side(tmp_path):
 
 
 def test_jobs_from_one():
-    with pytest.raises(ValueError, match="Threads: expected jobs as an integer from 1, got 0"):
+    with pytest.raises(ValueError, match="Threads: expected jobs to be an integer >= 1, got 0"):
         Threads(0)

@@ -25,7 +25,7 @@ def test_versions_kernels_and_threads_are_known():
     assert now.parts["Python"] == platform.python_version()
     assert now.parts["NumPy"] == np.__version__
     assert now.parts["loops"] == engine()
-    assert now.parts["minidl"].startswith("0.") and "source" in now.parts["minidl"]
+    assert now.parts["minidl"].startswith("source ")
     assert all(isinstance(value, str) and value for value in now.parts.values())
     with using_threads(1):
         assert Software.now().parts["BLAS threads"] == "1"
@@ -64,10 +64,11 @@ def test_all_source_of_minidl_counts(tmp_path):
 
 def test_the_source_of_a_package_a_module_and_none(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
-    (tmp_path / "of_one_file.py").write_text("__version__ = '3.1'\n")
+    (tmp_path / "of_one_file.py").write_text("print\n")
     (tmp_path / "of_a_folder").mkdir()
     (tmp_path / "of_a_folder/part.py").write_text("")
-    assert source_of("of_one_file").startswith("3.1, source ")
-    assert source_of("of_a_folder").startswith("source ")
+    one, several = source_of("of_one_file"), source_of("of_a_folder")
+    assert one.startswith("source ") and several.startswith("source ")
+    assert one != several
     with pytest.raises(ModuleNotFoundError, match="of_no_kind"):
         source_of("of_no_kind")
