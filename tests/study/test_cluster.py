@@ -21,7 +21,7 @@ import small_study
 from small_study import Small, noted
 
 from minidl.storage.sealed import decoded, read_sealed
-from minidl.study import cluster_pool, worker
+from minidl.study import cluster_pool, sending, worker
 from minidl.study.cluster import ClusterError, FailedRuns, connected
 from minidl.study.order import Cell
 from minidl.training import NonFiniteLoss
@@ -68,8 +68,15 @@ def on(cluster, tmp_path):
 
 @pytest.fixture
 def unseen(monkeypatch):
-    """The workers do not see the folder of the run: there is no token in it."""
-    monkeypatch.setattr(cluster_pool, "_token", lambda folder: contextlib.nullcontext("unseen"))
+    """The workers do not see the folder of the run, but one that has another word in its file."""
+
+    @contextlib.contextmanager
+    def token(folder):
+        (folder / worker.TOKEN).write_text("another", encoding="utf-8")
+        yield "unseen"
+        (folder / worker.TOKEN).unlink()
+
+    monkeypatch.setattr(cluster_pool, "_token", token)
 
 
 def study(folder, *arguments):
@@ -181,8 +188,14 @@ def test_three_failures_name_the_run_and_do_not_take_the_others_with_it(on, tmp_
     kept = {path.name for path in (tmp_path / "run/cells").glob("*.cell")}
     assert kept == {"seed0.cell", "seed2.cell", "seed3.cell"}
     assert (tmp_path / "run/cells/seed1.checkpoint").exists()
-    first, second, _ = [pid for pid, name in noted(tmp_path / "log", "train") if name == "seed1"]
-    assert first != second  # the next attempt is another worker's
+
+
+def test_a_run_that_failed_is_tried_on_another_worker_before_that_one_again(on, tmp_path):
+    with pytest.raises(FailedRuns):
+        on("--seeds", 1, "--fails", 0, "--log", tmp_path / "log")
+    first, second, third = [pid for pid, _ in noted(tmp_path / "log", "train")]
+    assert first != second
+    assert third in (first, second)
 
 
 def test_an_error_that_would_be_the_same_everywhere_ends_all_as_with_jobs(on, tmp_path):
@@ -203,6 +216,22 @@ def test_workers_of_another_version_are_refused_by_name(on, cluster, monkeypatch
             f"worker {address}: expected minidl other minidl, small_study other small_study" in said
         )
         assert f"minidl: worker {address}: expected" in told
+
+
+def test_the_others_work_on_where_one_is_refused(on, cluster, whole, monkeypatch, tmp_path, capsys):
+    bad = sorted(cluster.scheduler.workers)[0]
+    monkeypatch.setattr(
+        sending, "refused", lambda client, new, package: {bad: f"worker {bad}: old"}
+    )
+    assert results(on("--log", tmp_path / "log")) == whole
+    assert capsys.readouterr().err == f"minidl: worker {bad}: old; it is not used\n"
+    assert len({pid for pid, _ in noted(tmp_path / "log", "train")}) == 1
+
+
+def test_each_has_the_number_of_threads_that_it_is_told(on):
+    folder = on("--seeds", 1, "--threads", 2)
+    (software,) = read_sealed(folder / "cells/seed0.cell", Cell).software
+    assert software.parts["BLAS threads"] == "2"
 
 
 def test_a_scheduler_that_is_not_there_is_said(monkeypatch, tmp_path):
@@ -257,12 +286,12 @@ def test_one_place_at_a_time(two, tmp_path):
 def test_what_travels_is_small(monkeypatch, tmp_path):
     made = []
 
-    def sending(*_):
+    def stopped(*_):
         raise ClusterError("as far as this test goes")
 
     monkeypatch.setattr(cluster_pool, "Job", lambda *job, **more: made.append((job, more)))
     monkeypatch.setattr(cluster_pool, "connected", lambda *_: contextlib.nullcontext())
-    monkeypatch.setattr(cluster_pool, "Sending", sending)
+    monkeypatch.setattr(cluster_pool, "Sending", stopped)
     with pytest.raises(ClusterError, match="this test"):
         study(tmp_path, "--workers", 2, "--images", 10_000)  # 2 MB
     assert len(made) == 4
@@ -328,11 +357,16 @@ def test_ctrl_c_leaves_checkpoints_and_the_same_command_goes_on(whole, tmp_path)
     assert results(folder) == whole
 
 
-def test_workers_give_up_what_a_killed_command_wanted(cluster, whole, tmp_path):
-    folder, place = tmp_path / "run", ["--scheduler", cluster.scheduler_address]
-    process = start(folder, *place, "--slow", 3, "--log", tmp_path / "log")  # a minute each
-    wait_for(lambda: len(noted(tmp_path / "log", "train")) == 2, process)
+def test_workers_give_up_what_a_killed_command_wanted(cluster, tmp_path):
+    folder, log = tmp_path / "run", tmp_path / "log"
+    place = ["--scheduler", cluster.scheduler_address, "--seeds", 2, "--log", log]
+    process = start(folder, *place, "--images", 20 * 1000, "--slow", 1)  # epochs of 1000 s
+    wait_for(lambda: len(noted(log, "train")) == 2, process)
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
-    assert results(study(folder, *place, "--log", tmp_path / "log")) == whole
-    assert (tmp_path / "run/cells/seed0.cell").exists()
+    deadline = time.monotonic() + 120
+    while len(list(folder.glob("cells/*.checkpoint"))) < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    study(folder, *place, "--images", 20 * 1000)
+    assert len(noted(log, "train")) == 4
