@@ -27,7 +27,8 @@ def points_of(function: Callable[..., Any], grid: Mapping[str, Sequence[Any]]) -
         where they are no arguments of ``function``, or nothing that a name can be made of.
     """
     if not isinstance(grid, Mapping) or not grid:
-        raise ValueError(f"sweep: expected grid to be {{name: values, …}}, got {checks.shown(grid)}")
+        got = checks.shown(grid)
+        raise ValueError(f"sweep: expected grid to be {{name: values, …}}, got {got}")
     for name, values in grid.items():
         is_list = isinstance(values, Sequence | np.ndarray) and not isinstance(values, str)
         if not is_list or not len(values):
