@@ -31,6 +31,8 @@ LATE = {"backend.machine"}  # imported itself only where its heavy module is nee
 HEAVY = {
     "cupy",
     "cupyx",
+    "dask",
+    "distributed",
     "matplotlib",
     "mpi4py",
     "numba",
