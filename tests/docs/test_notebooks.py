@@ -55,7 +55,7 @@ def said(notebook: Any) -> str:
 
 
 def differences(stored: list[str], now: list[str]) -> list[str]:
-    """Where texts differ in words, or in numbers by more than what another processor makes of them."""
+    """Where texts differ in words, or in numbers by more than another processor changes."""
     found = []
     for old, new in zip(stored, now, strict=True):
         ours, theirs = ([float(n) for n in NUMBER.findall(text)] for text in (old, new))
