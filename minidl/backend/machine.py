@@ -65,7 +65,9 @@ _libc = ctypes.CDLL(None)
 LOCK, UNLOCK = _address(_libc.pthread_mutex_lock), _address(_libc.pthread_mutex_unlock)
 try:
     _openmp = ctypes.CDLL("libgomp.so.1")  # the OpenMP of Numba's threads
-    IN_PARALLEL, THREAD = _address(_openmp.GOMP_parallel), _address(_openmp.omp_get_thread_num)
+    in_parallel = _openmp.GOMP_parallel  # (function, pointer, threads, 0)
+    in_parallel.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint]
+    IN_PARALLEL, THREAD = _address(in_parallel), _address(_openmp.omp_get_thread_num)
 except OSError:  # Numba's threads do not use OpenMP, so there is no pool
     IN_PARALLEL = THREAD = 0
 _unlocked = ctypes.create_string_buffer(64)  # zeros: PTHREAD_MUTEX_INITIALIZER

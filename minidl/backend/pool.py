@@ -51,6 +51,18 @@ def product(char: str) -> int | None:
     return None if pool is None else pool.addresses[char]
 
 
+def on_each_thread(function: Any, pointer: Any) -> None:
+    """Call a C function with a pointer: on this thread, and on those that compute for it.
+
+    OpenMP keeps the threads of a caller for its next loops.
+    """
+    pool = _pool() if _inside else None
+    if pool is None:
+        function(pointer)
+    else:
+        pool.in_parallel(function, pointer, pool.threads, 0)
+
+
 @contextmanager
 def one_pool() -> Iterator[None]:
     """A context in which compiled loops and BLAS share threads, as many as NumPy's BLAS has now.
@@ -106,6 +118,7 @@ class Pool:
         if numba().threading_layer() != "omp" or len(set(thread_of)) < self.most:
             return False
         self.set_callback(machine.run_jobs.address)
+        self.in_parallel = machine.in_parallel
         os.register_at_fork(after_in_child=self.forget)
         return True
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from minidl.backend import Array, Random, namespace, to_numpy
+from minidl.backend.denormals import denormals_as_zero
 from minidl.backend.pool import one_pool
 from minidl.data.examples import Examples
 from minidl.inspection import INPUT, first_nonfinite
@@ -71,7 +72,7 @@ class TrainingStep:
         """
         self.order = self.network.device.asarray(order)
         self.done = done
-        with one_pool():
+        with one_pool(), denormals_as_zero():
             yield
 
     def __call__(self) -> None:

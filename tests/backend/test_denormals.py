@@ -1,0 +1,80 @@
+"""Within a training run denormal numbers are zeros, on each thread that computes; else not."""
+
+import threading
+
+import numpy as np
+import pytest
+
+from minidl import Adam, Dense, Examples, Network, SoftmaxCrossEntropy, train
+from minidl.backend import denormals
+from minidl.backend.denormals import denormals_as_zero
+from minidl.backend.pool import one_pool
+from minidl.backend.threads import using_threads
+
+TINY = np.finfo(np.float32).tiny  # the least normal number
+SMALL = np.full(64, TINY / 4, np.float32)
+
+pytestmark = pytest.mark.skipif(denormals._libm() is None, reason="glibc on x86-64 sets the mode")
+
+
+def kept():
+    """Whether this thread computes with denormals."""
+    return bool((SMALL * np.float32(0.5)).any())
+
+
+def test_only_within_it_and_only_on_this_thread():
+    others, begun = [], threading.Event()
+    other = threading.Thread(target=lambda: (begun.wait(timeout=30), others.append(kept())))
+    other.start()
+    assert kept()
+    with denormals_as_zero():
+        assert not kept()
+        assert not (np.full(9, TINY, np.float32) * np.float32(0.5)).any()  # as a result
+        assert (SMALL.view(np.int32) > 0).all()  # what is stored stays
+        with denormals_as_zero():
+            assert not kept()
+        assert not kept()
+        begun.set()
+        other.join()
+    assert others == [True]
+    assert kept()
+
+
+def test_it_ends_with_an_error_too():
+    with pytest.raises(RuntimeError, match="broken"), denormals_as_zero():
+        raise RuntimeError("broken")
+    assert kept()
+
+
+def test_every_thread_of_the_pool_takes_part():
+    x = np.full((256, 512), TINY, np.float32)
+    W = np.zeros((512, 512), np.float32)
+    np.fill_diagonal(W, 0.5)  # each entry of the product is one denormal number
+    with using_threads(2):
+        with one_pool():
+            assert (x @ W).all()
+            with denormals_as_zero():
+                assert not (x @ W).any()
+            assert (x @ W).all()
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_the_moments_of_a_dead_unit_end_at_zero(threads):
+    """Of m, 0.9 times the least denormal number would be that number again."""
+    rng = np.random.default_rng(0)
+    x = rng.uniform(size=(64, 8)).astype(np.float32)
+    network = Network([Dense(8, 16, "relu"), Dense(16, 2)], 8)
+    optimizer = Adam()
+    examples = Examples(x, (x[:, 0] > 0.5).astype(int))
+    epochs = train(
+        *(network, examples, SoftmaxCrossEntropy(), optimizer),
+        epochs=160,
+        batch_size=8,
+        progress=False,
+    )
+    with using_threads(threads):
+        for epoch in epochs:
+            if epoch.number == 10:
+                network["dense_1"].b[...] = -100  # no unit lives from here on
+    m = optimizer.m[: 8 * 16]
+    assert not m.any()
