@@ -50,12 +50,11 @@ def test_every_thread_of_the_pool_takes_part():
     x = np.full((256, 512), TINY, np.float32)
     W = np.zeros((512, 512), np.float32)
     np.fill_diagonal(W, 0.5)  # each entry of the product is one denormal number
-    with using_threads(2):
-        with one_pool():
-            assert (x @ W).all()
-            with denormals_as_zero():
-                assert not (x @ W).any()
-            assert (x @ W).all()
+    with using_threads(2), one_pool():
+        assert (x @ W).all()
+        with denormals_as_zero():
+            assert not (x @ W).any()
+        assert (x @ W).all()
 
 
 @pytest.mark.parametrize("threads", [1, 2])
