@@ -216,7 +216,7 @@ ERRORS = {
     "float32 input": (
         lambda: check_gradients(Dense(3, 2), np.ones((4, 3), np.float32)),
         TypeError,
-        "x as a float64 array or a shape, got float32; float32 has too few digits",
+        "x to be a float64 array or a shape, got float32; float32 has too few digits",
     ),
     "a list": (lambda: check_gradients(Dense(3, 2), [[1.0, 2, 3]]), TypeError, "got list"),
     "float32 layer": (
