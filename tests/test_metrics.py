@@ -177,9 +177,9 @@ def test_the_old_name_works_with_a_warning():
 
 ERRORS = {
     "lengths": (([0, 1], [0], 2), "as many predictions as labels, got 1 for 2"),
-    "none": (([], [], 2), r"labels as integers \(N,\) with N of at least 1, got float64 \(0,\)"),
-    "floats": (([0, 1], [0.0, 1.0], 2), r"predictions as integers \(N,\).*got float64 \(2,\)"),
-    "logits": (([0, 1], [[0, 1], [1, 0]], 2), r"predictions as integers .*got int64 \(2, 2\)"),
+    "none": (([], [], 2), r"labels to be integers \(N,\) with N of at least 1, got float64 \(0,\)"),
+    "floats": (([0, 1], [0.0, 1.0], 2), r"predictions to be integers \(N,\).*got float64 \(2,\)"),
+    "logits": (([0, 1], [[0, 1], [1, 0]], 2), r"predictions to be integers .*got int64 \(2, 2\)"),
     "too large": (([0, 2], [0, 1], 2), "labels from 0 to 1, got 0 to 2"),
     "negative": (([0, 1], [0, -1], 2), "predictions from 0 to 1, got -1 to 0"),
 }
