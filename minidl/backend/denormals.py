@@ -2,7 +2,7 @@
 
 The moments of a weight whose gradient is 0 decay, m ← β₁ m, down to the denormal numbers
 (below 1.2e-38 in float32), and stay there: β₁ times the least of them, 1.4e-45, is rounded to
-itself.  Intel's processors compute with each of them a hundred times longer than with others,
+itself.  Intel's processors take many times longer for each of them (27 times for a product),
 and a network with dead units or vanishing gradients is full of them.  Nothing that is learned
 depends on them: ε in √v + ε is 1e-7 or 1e-8.
 """
