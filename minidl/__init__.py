@@ -5,9 +5,9 @@ Read in this order: ``activations``, ``layers`` (``dense``, ``conv2d``, …), ``
 ``inspection``, ``metrics``, ``training``.
 """
 
-from importlib.metadata import PackageNotFoundError, version
+from typing import Any
 
-from minidl import _moved
+from minidl import _moved, _version
 from minidl.activations import ACTIVATIONS, get_activation
 from minidl.backend import DeviceError, get_device
 from minidl.data import Augmentation, Examples, Sentences
@@ -64,13 +64,12 @@ from minidl.training import (
     train,
 )
 
-try:
-    __version__ = version("minidl")  # of the tag it was installed from
-except PackageNotFoundError:
-    __version__ = "0+unknown"  # a clone, not installed
-
 _moved.install()
-__getattr__ = _moved.renamed
+
+
+def __getattr__(name: str) -> Any:
+    return _version.installed() if name == "__version__" else _moved.renamed(name)
+
 
 __all__ = [
     "ACTIVATIONS",
