@@ -61,16 +61,18 @@ class OfStudy:
         return self.module.partition(".")[0]
 
     def task(self, order: Order, folder: Path) -> Task[Any]:
-        data = _data.of(repr(self), self._loaded)
-        _expect_same(data, order)
+        data, digests = _data.of(repr(self), self._loaded)
+        _expect_same(digests, order)
         return _tasks.of(f"{self} in {folder}", lambda: self._built(data, folder))[order.name]
 
     def _study(self) -> TrainedStudy:
         study: TrainedStudy = getattr(importlib.import_module(self.module), self.name)()
         return study
 
-    def _loaded(self) -> Sequence[Dataset]:
-        return self._study().load(Namespace(**self.chosen | {"quiet": True}))
+    def _loaded(self) -> tuple[Sequence[Dataset], dict[str, str]]:
+        """The data sets, and the digest of each by its name."""
+        data = self._study().load(Namespace(**self.chosen | {"quiet": True}))
+        return data, {one.name: one.digest() for one in data}
 
     def _built(self, data: Sequence[Dataset], folder: Path) -> Mapping[str, Task[Any]]:
         chosen = Namespace(**self.chosen | {"quiet": True})  # nothing is printed on a worker
@@ -98,13 +100,13 @@ class Kept:
 _data, _tasks = Kept(), Kept()
 
 
-def _expect_same(data: Sequence[Dataset], order: Order) -> None:
+def _expect_same(digests: Mapping[str, str], order: Order) -> None:
     """Raise ``DatasetError`` where the data sets are others than the submitting process has."""
-    for one in data:
-        expected, got = order.of.get(DATA + one.name), json.dumps(one.digest())
+    for name, digest in digests.items():
+        expected, got = order.of.get(DATA + name), json.dumps(digest)
         if expected != got:
             raise DatasetError(
-                f"{one.name}: expected the data set that the run was started with, "
+                f"{name}: expected the data set that the run was started with, "
                 f"{expected or 'which has another name'}, got {got}; "
                 "give this machine the same files (docs/data.md)"
             )
