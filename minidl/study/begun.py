@@ -13,7 +13,7 @@ from minidl.backend import Device
 from minidl.data_parallel import Ranks, world
 from minidl.microscope.look_file import remove_looks
 from minidl.study.cells import Cells
-from minidl.study.cluster import expect_address
+from minidl.study.cluster import expect_address, require_dask
 from minidl.study.cluster_pool import Cluster
 from minidl.study.conditions import Conditions
 from minidl.study.folder import RunFolder
@@ -95,7 +95,10 @@ class Begun:
 
 
 def _check_place(chosen: argparse.Namespace, ranks: Ranks) -> None:
-    """Raise ``ValueError`` for two answers to where the training runs are to be made."""
+    """Raise ``ValueError`` for two answers to where the training runs are to be made.
+
+    And ``ClusterError`` where Dask is to make them and is not installed.
+    """
     asked = {
         f"--{name}": value
         for name in ("jobs", "workers", "scheduler")
@@ -109,6 +112,8 @@ def _check_place(chosen: argparse.Namespace, ranks: Ranks) -> None:
         if ranks.size > 1 and (name, value) != ("--jobs", 1):
             expected = "1" if name == "--jobs" else "none"
             raise ValueError(f"{name}: expected {expected} on {ranks.size} ranks, got {value}")
+    if chosen.workers or chosen.scheduler:
+        require_dask()
 
 
 def _pool_of(study: TrainedStudy, chosen: argparse.Namespace, device: Device, ranks: Ranks) -> Pool:

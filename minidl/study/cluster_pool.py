@@ -16,7 +16,7 @@ from minidl.microscope.look_file import looks_in
 from minidl.storage.files import own_folder, whole_file
 from minidl.storage.sealed import decoded
 from minidl.study import worker
-from minidl.study.cluster import connected, require_dask
+from minidl.study.cluster import connected
 from minidl.study.display import Display
 from minidl.study.order import Cell, Order
 from minidl.study.pools import Makes, Task
@@ -40,7 +40,6 @@ class Cluster:
         source_of: Callable[[str], Source],
         quiet: bool,
     ) -> None:
-        require_dask()
         self.scheduler, self.workers = scheduler, workers
         self.source_of, self.quiet = source_of, quiet
         self.jobs = workers or 1  # at a scheduler: as many as there were

@@ -263,10 +263,11 @@ def test_workers_of_this_machine_that_all_end_are_not_waited_for_without_end(mon
         study(tmp_path, "--workers", 2)
 
 
-def test_without_dask_one_line_says_how_to_get_it(monkeypatch, tmp_path):
+def test_without_dask_one_line_says_how_to_get_it(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(ClusterError, match=r"not installed: pip install 'minidl\[dask\]'$"):
         study(tmp_path, "--workers", 2)
+    assert not capsys.readouterr().out  # nothing was loaded, so no download was begun
 
 
 def test_a_study_of_a_script_is_refused(tmp_path):
