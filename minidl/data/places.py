@@ -30,7 +30,7 @@ class Places:
             f"{f}{'' if os.path.isdir(f) else ' (no such folder)'}" for f in self.folders
         )
         way_out = (
-            "Leave the folder away (no --data-dir) to have it downloaded"
+            "Leave out the folder (no --data-dir) to have it downloaded"
             if self.named
             else "Allow downloading (it is switched off)"
         )

@@ -125,7 +125,7 @@ def test_folder_without_the_files(name, missing, make_cifar, tmp_path):
         load(name, folder)
     message = str(e.value)
     assert f"{name.upper()} is not in {folder}" in message
-    for word in (FOLDERS[name], *PUBLISHED[name].test, ".tar.gz", "MD5", "Leave the folder away"):
+    for word in (FOLDERS[name], *PUBLISHED[name].test, ".tar.gz", "MD5", "Leave out the folder"):
         assert word in message
     assert ("no such folder" in message) == (missing == "folder")
 

@@ -228,7 +228,7 @@ def test_named_folder_with_nothing_is_not_filled(leftovers, tmp_path):
     folder = tmp_path / "empty"
     folder.mkdir()
     for name in ("auto", "cifar-100", "cifar-10", "mnist", "fashion-mnist"):
-        with pytest.raises(DatasetNotFound, match="Leave the folder away"):
+        with pytest.raises(DatasetNotFound, match="Leave out the folder"):
             load(name, folder)
     assert leftovers(tmp_path) == []
     assert PUBLISHED["cifar-100"].archive.urls[0].startswith("http://127.0.0.1")
