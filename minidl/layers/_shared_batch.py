@@ -15,17 +15,17 @@ def sum_of_x(x, out):
 
 
 @by_channel
-def sum_of_squares(x, centred, mu, out, here):
+def sum_of_squares(x, centred, mu, out):
     for c in channels(len(x)):
-        for i in places(here):
+        for i in places(x.shape[1]):
             centred[c, i] = x[c, i] - mu[c]
         out[c] = dot(centred[c], centred[c])
 
 
 @by_channel
-def dx_of_sums(dy, x_hat, dx, gamma, s, dgamma, dbeta, here, m):
+def dx_of_sums(dy, x_hat, dx, gamma, s, dgamma, dbeta, m):
     for c in channels(len(dy)):
-        for i in places(here):
+        for i in places(dy.shape[1]):
             dx[c, i] = gamma[c] / s[c] * (dy[c, i] - dbeta[c] / m - x_hat[c, i] * (dgamma[c] / m))
 
 
@@ -36,7 +36,7 @@ def mean_and_variance(part: Part, x: Array, centred: Array, mu: Array, v: Array,
     """
     sum_of_x(x, mu)
     mu[...] = part.add_up(mu) / m
-    sum_of_squares(x, centred, mu, v, x.shape[1])
+    sum_of_squares(x, centred, mu, v)
     v[...] = part.add_up(v) / m
 
 
@@ -53,4 +53,4 @@ def input_gradient(
 ) -> None:
     """dx (C, …) from dy and x̂ on this rank; dγ and dβ (C,) are the sums over these only."""
     dgamma, dbeta = part.add_up(np.stack([dgamma, dbeta]))
-    dx_of_sums(dy, x_hat, dx, gamma, s, dgamma, dbeta, dy.shape[1], m)
+    dx_of_sums(dy, x_hat, dx, gamma, s, dgamma, dbeta, m)

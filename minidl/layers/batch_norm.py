@@ -27,12 +27,12 @@ def batch_norm(x, x_hat, y, gamma, beta, mu, v, s, m, epsilon, measure):
     for c in channels(len(x)):
         if measure:
             mu[c] = total(x[c]) / m
-        for i in places(m):
+        for i in places(x.shape[1]):
             x_hat[c, i] = x[c, i] - mu[c]
         if measure:
             v[c] = dot(x_hat[c], x_hat[c]) / m
         s[c] = sqrt(v[c] + epsilon)
-        for i in places(m):
+        for i in places(x.shape[1]):
             x_hat[c, i] /= s[c]
             y[c, i] = gamma[c] * x_hat[c, i] + beta[c]
 
@@ -43,12 +43,12 @@ def batch_norm_backward(dy, x_hat, dx, gamma, s, dgamma, dbeta, m, training, inp
         dbeta[c] = total(dy[c])
         dgamma[c] = dot(dy[c], x_hat[c])
         if input_gradient and training:
-            for i in places(m):
+            for i in places(dy.shape[1]):
                 dx[c, i] = (
                     gamma[c] / s[c] * (dy[c, i] - dbeta[c] / m - x_hat[c, i] * (dgamma[c] / m))
                 )
         elif input_gradient:
-            for i in places(m):
+            for i in places(dy.shape[1]):
                 dx[c, i] = gamma[c] / s[c] * dy[c, i]
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from minidl import Adam, BatchNorm, Dense, Examples, Network, SoftmaxCrossEntropy, probe, train
 from minidl.backend import to_numpy
+from minidl.layers.batch_norm import batch_norm
 
 RNG = np.random.default_rng(0)
 
@@ -282,3 +283,13 @@ def test_errors_of_the_contract():
     with pytest.raises(ValueError, match=r"expected dy \(3, 2\)"):
         layer.expect_dy(np.zeros((2, 2), np.float32))
     assert repr(BatchNorm(8, 0.99, 1e-3)) == "BatchNorm(8, momentum=0.99, epsilon=0.001)"
+
+
+def test_a_channel_may_have_more_values_than_float32_can_count():
+    """2^24 + 3 is 2^24 + 4 in float32: one entry too many would be written."""
+    m = 2**24 + 3
+    beyond = np.zeros((3, m + 1), np.float32)
+    beyond[:, m] = 7
+    numbers = np.ones((5, 1), np.float32)  # gamma, beta, mu, v, s
+    batch_norm(*beyond[:, None, :m], *numbers, m, 1e-5, True)
+    assert list(beyond[:, m]) == [7, 7, 7]
