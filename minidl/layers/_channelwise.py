@@ -61,12 +61,13 @@ def blocks(x: Array) -> Iterator[slice]:
 
 
 def by_channel(text: Callable[..., None]) -> Callable[..., None]:
-    """``text`` as a function of rows (C, m), vectors (C,) and numbers, for every engine.
+    """``text`` as a function of rows (C, m), vectors (C,), :func:`columns` and numbers.
 
     It is a loop ``for c in channels(C)`` with a loop ``for i in places(m)`` around the
     element-wise lines.  In NumPy, c is as many channels as fit in the cache, i is all places, and
     vectors are columns, so that all lines are array expressions.  If Numba is installed, c and i
-    are numbers and the lines are compiled; the pool's threads share the channels.
+    are numbers and the lines are compiled; the pool's threads share the channels.  Numbers become
+    floating-point numbers there, so loops take m from a shape.
     """
 
     @wraps(text)
@@ -74,7 +75,7 @@ def by_channel(text: Callable[..., None]) -> Callable[..., None]:
         rows = [a for a in arguments if getattr(a, "ndim", 0) == 2]
         number = rows[0].dtype.type
         if numba() is not None and all(_is_in_rows(a) for a in rows):
-            given = [a if isinstance(a, np.ndarray) else number(a) for a in arguments]
+            given = [_entries(a) if isinstance(a, np.ndarray) else number(a) for a in arguments]
             _compiled(text, pool.threads() > 1)(*given)
         else:
             in_numpy = {"channels": lambda C: blocks(rows[0]), "places": lambda m: [slice(None)]}
@@ -82,6 +83,14 @@ def by_channel(text: Callable[..., None]) -> Callable[..., None]:
             FunctionType(text.__code__, text.__globals__ | in_numpy)(*given)
 
     return run
+
+
+def columns(*vectors: Array) -> list[Array]:
+    """Several vectors as one argument: each (S, C) as (S, C, 1), of which ``a[s, c]`` is a column.
+
+    To the compiler ``a[s, c]`` is a number.
+    """
+    return [a[:, :, None] for a in vectors]
 
 
 def total(a: Array) -> Array:
@@ -103,6 +112,10 @@ places = channels
 
 def _is_in_rows(a: Any) -> bool:
     return namespace(a) is np and a.flags.c_contiguous
+
+
+def _entries(a: np.ndarray) -> np.ndarray:
+    return a[:, :, 0] if a.ndim == 3 else a
 
 
 @cache

@@ -5,9 +5,48 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy import maximum
 
 from minidl.backend import Array, checks, namespace
-from minidl.layers._channelwise import Channelwise, blocks, empty_like, rows
+from minidl.layers._channelwise import (
+    Channelwise,
+    by_channel,
+    channels,
+    columns,
+    dot,
+    empty_like,
+    places,
+    rows,
+    total,
+)
+
+
+@by_channel
+def apl(x, y, a, b):
+    for c in channels(len(x)):
+        for i in places(x.shape[1]):
+            y[c, i] = maximum(x[c, i], 0)
+        for s in range(len(a)):
+            for i in places(x.shape[1]):
+                y[c, i] += a[s, c] * maximum(b[s, c] - x[c, i], 0)
+
+
+@by_channel
+def apl_backward(dy, x, dx, h, a, b, da, db, input_gradient):
+    for c in channels(len(x)):
+        if input_gradient:
+            for i in places(x.shape[1]):
+                dx[c, i] = dy[c, i] * (x[c, i] > 0)
+        for s in range(len(a)):
+            for i in places(x.shape[1]):
+                h[c, i] = maximum(b[s, c] - x[c, i], 0)
+            da[s, c] = dot(dy[c], h[c])
+            for i in places(x.shape[1]):
+                h[c, i] = dy[c, i] * (x[c, i] < b[s, c])
+            db[s, c] = a[s, c] * total(h[c])
+            if input_gradient:
+                for i in places(x.shape[1]):
+                    dx[c, i] -= a[s, c] * h[c, i]
 
 
 class APL(Channelwise):
@@ -51,25 +90,14 @@ class APL(Channelwise):
     def forward(self, x: Array, training: bool = False) -> Array:
         self.x = x  # (N, C, …)
         self.y, y = empty_like(x)
-        x = rows(x)  # (C, m)
-        for c in blocks(x):
-            y[c] = np.maximum(x[c], 0)
-            for a, b in zip(self.a[:, c, None], self.b[:, c, None], strict=True):  # (c, 1) each
-                y[c] += a * np.maximum(b - x[c], 0)
+        apl(rows(x), y, *columns(self.a, self.b))
         return self.y
 
     def backward(self, dy: Array, input_gradient: bool = True) -> Array | None:
         dx, dx_rows = empty_like(dy)
-        x, dy = rows(self.x), rows(dy)
-        for c in blocks(x):
-            if input_gradient:
-                dx_rows[c] = dy[c] * (x[c] > 0)
-            for s, (a, b) in enumerate(zip(self.a[:, c, None], self.b[:, c, None], strict=True)):
-                self.da[s, c] = (dy[c] * np.maximum(b - x[c], 0)).sum(axis=1)
-                passed = dy[c] * (x[c] < b)
-                self.db[s, c] = a[:, 0] * passed.sum(axis=1)
-                if input_gradient:
-                    dx_rows[c] -= a * passed
+        h = namespace(dy).empty(dx_rows.shape, dy.dtype)
+        hinges = columns(self.a, self.b, self.da, self.db)
+        apl_backward(rows(dy), rows(self.x), dx_rows, h, *hinges, input_gradient)
         return dx if input_gradient else None
 
     def __repr__(self) -> str:

@@ -149,3 +149,24 @@ def test_errors_of_the_contract(layer):
     layer.forward(X.astype(np.float32))
     with pytest.raises(ValueError, match=r"expected dy \(3, 2\)"):
         layer.expect_dy(np.zeros((2, 2), np.float32))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("input_gradient", [True, False])
+def test_apl_has_the_same_values_in_images_as_in_units(dtype, input_gradient):
+    """Images stored channel first are what the compiled loop runs on; S = C = m on purpose."""
+    rng = np.random.default_rng(0)
+    x, dy = rng.standard_normal((2, 3, 1, 1, 3)).astype(dtype).transpose(0, 4, 1, 2, 3)
+    images, units = (APL(3, 3).build(dtype=dtype) for _ in range(2))
+    for layer in (images, units):
+        layer.a[...], layer.b[...] = np.random.default_rng(1).standard_normal((2, 3, 3))
+    y = units.forward(x[..., 0, 0])
+    np.testing.assert_allclose(images.forward(x)[..., 0, 0], y, rtol=1e-6)
+    dx = units.backward(dy[..., 0, 0], input_gradient)
+    mine = images.backward(dy, input_gradient)
+    if input_gradient:
+        np.testing.assert_allclose(mine[..., 0, 0], dx, rtol=1e-5, atol=1e-6)
+    else:
+        assert mine is None
+    for name in ("da", "db"):
+        np.testing.assert_allclose(getattr(images, name), getattr(units, name), rtol=1e-5)
