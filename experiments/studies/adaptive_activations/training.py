@@ -54,7 +54,7 @@ class Size:
 
 
 FULL = Size(50_000, 10_000, 10, 128, (96, 128, 256), 2048, 64, 32)
-REDUCED = Size(6_000, 1_500, 10, 32, (24, 32, 64), 512, 16, 16)
+REDUCED = Size(10_000, 2_500, 10, 32, (24, 32, 64), 512, 16, 16)
 
 Shapes = dict[int, list[tuple[np.ndarray, np.ndarray]]]  # by epoch: a and b (S, C) of each layer
 
