@@ -26,6 +26,7 @@ import numpy as np
 
 from minidl._printable import printable
 from minidl.backend import to_numpy
+from minidl.storage.files import remove_parts
 from minidl.storage.sealed import DamagedFile, decoded, encoded, read_sealed, write_sealed
 from minidl.training.software import Software, distinct
 from minidl.training.step import TrainingStep
@@ -222,6 +223,8 @@ class Checkpoint:
         if self._is_whole:
             os.replace(self.path, self.previous)
         write_sealed(self.path, saved)
+        if not self._is_whole:  # perhaps since a process was killed while it wrote
+            remove_parts(self.path.parent, self.path.name)
         self._is_whole = True
 
     def is_due(self, step: TrainingStep) -> bool:
