@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 from mpi import mpiexec, needs_mpi
 
+from minidl.storage.files import is_part
+
 pytestmark = needs_mpi
 
 
@@ -59,7 +61,9 @@ def test_a_killed_rank_ends_all_and_its_process_is_known(tmp_path):
 @pytest.mark.parametrize("what", ["raise", "kill"])
 def test_it_resumes_to_the_same_bits(what, tmp_path, whole):
     assert run(what, tmp_path).returncode
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint", "checkpoint.previous"]
+    # the newest may be half written, in a file of its own: rank 0 is ended while it writes
+    left = {path.name for path in tmp_path.iterdir() if not is_part(path.name)}
+    assert left in ({"checkpoint.previous"}, {"checkpoint", "checkpoint.previous"})
     done = run("nothing", tmp_path)
     assert done.returncode == 0, done.stderr
     assert "resumes at epoch 2/3" in done.stdout
