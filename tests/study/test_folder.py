@@ -198,7 +198,7 @@ def test_what_lies_where_a_run_writes_is_found_before_it_begins(tmp_path):
         RunFolder(tmp_path / "run", "test")
     figures.unlink()
     (tmp_path / "run/report.md").mkdir()
-    with pytest.raises(OSError, match=r"report\.md: expected a place for a file, got a folder"):
+    with pytest.raises(OSError, match=r"report\.md: expected a file or nothing there, got"):
         RunFolder(tmp_path / "run", "test")
 
 
