@@ -75,7 +75,7 @@ class Cells:
         self.folder = own_folder(folder / CELLS)
         self.threads = threads
         self.every = every
-        self.done_before = 0  # training runs asked for that had finished in earlier invocations
+        self.done_before = 0  # training runs that earlier invocations had finished
         self._software: list[Software] = []
         self._options = _texts({**configuration, "threads": threads})
         self._data = _texts({DATA + name: digest for name, digest in (data or {}).items()})
@@ -208,7 +208,7 @@ class Cells:
             file.write(contents)
 
     def _say_other_software(self) -> None:
-        """Print a line for each other software that stored results were computed with."""
+        """Print a line for each set of other software with which stored results were computed."""
         now = Software.now()
         for other in self.software:
             if other != now:
@@ -226,7 +226,7 @@ class Cells:
                 path.unlink()
 
     def _share_checkpoints(self, ranks: Ranks) -> None:
-        """Copy those of rank 0 into the folders of the other ranks, which write none."""
+        """Copy the checkpoints of rank 0 to the folders of the other ranks, which write none."""
         if ranks.size == 1:
             return
         here = [path for path, _ in self._ours() if path.suffix != CELL]

@@ -96,7 +96,7 @@ class Cluster:
 
 @contextmanager
 def _token(folder: Path) -> Iterator[str]:
-    """A token, written to a file in ``folder``: a worker that reads it there sees that folder."""
+    """A random token, in a file in ``folder``: a worker that can read it sees the same folder."""
     token = f"minidl-{secrets.token_hex(16)}"
     try:
         with whole_file(folder / worker.TOKEN) as file:

@@ -1,4 +1,4 @@
-"""The random generators of a seed, and update rules as in Keras: what networks compared share."""
+"""The random generators of a seed, and update rules as in Keras."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ class Series:
 
     @classmethod
     def of_history(cls: type[S], history: History, **more: Any) -> S:
-        """Ours, from what was recorded while it was trained."""
+        """Ours, from the history of its training run."""
         by_epoch: dict[str, Any] = {
             k: np.array(getattr(history, k), float) for k in (*LEARNED, "seconds")
         }

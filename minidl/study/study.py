@@ -40,7 +40,7 @@ USER_ERRORS = (
 
 
 class Study(ABC):
-    """The published work, and the report of a run, which is made from the files in its folder."""
+    """A published work, and a run that tests it; its report is made only from its folder."""
 
     name: ClassVar[str]  # of its script and its folder
     about: ClassVar[str]  # one line, for --help

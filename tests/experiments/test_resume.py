@@ -75,7 +75,7 @@ def test_broken_off_and_started_again_it_ends_as_if_nothing_had_happened(number,
         assert process.returncode == -number
     else:
         assert process.returncode == 128 + number
-        assert "cifar100: stopped by SIGTERM with 0 of 2 networks done; the same command" in error
+        assert "cifar100: stopped by SIGTERM with 0 of 2 networks done; run the same" in error
     assert not (tmp_path / "summary.json").exists()
     said = refusal(tmp_path, "--epochs", "4")
     assert "expected epochs 3, as in the run stored there, got epochs 4" in said
