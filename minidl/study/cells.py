@@ -36,7 +36,7 @@ from minidl.training.software import Software, distinct
 CONFIGURATION = "configuration.json"
 LARGEST = 1 << 20  # bytes of a configuration file
 CELL = ".cell"
-# The files in ``cells/`` that minidl wrote have such a name.
+# The names of the files that minidl writes into ``cells/``.
 OURS = re.compile(r"(?P<name>[^.]+)\.(cell|([^.]+\.)?checkpoint(\.previous)?)")
 
 
@@ -122,7 +122,7 @@ class Cells:
             ]
             for order in orders:
                 order.checkpoint(self.path)  # raises if it belongs to another training run
-            self._write_configuration()  # everything here belongs to this one
+            self._write_configuration()  # nothing stored here contradicts it
             self._remove_checkpoints(done)
             self._say_other_software()
             try:

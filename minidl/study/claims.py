@@ -31,7 +31,7 @@ OPEN = "not decided"
 UNJUDGED = "not judged"
 VERDICTS = (HOLDS, FAILS, OPEN, UNJUDGED)
 
-R = TypeVar("R")  # whatever of a run the claims are judged on
+R = TypeVar("R")  # a run, as the claims see it
 T = TypeVar("T")
 
 
@@ -41,7 +41,7 @@ class Evidence:
 
     said: str
     numbers: Mapping[str, Estimate]  # by name; positive if the claim is right
-    within: float | None = None  # then the claim is that each is 0, within this distance
+    within: float | None = None  # if given: the claim is that each is 0 within this
     together: int = field(default=0)  # comparisons made, for Bonferroni; 0: one per number
 
     @property
@@ -235,7 +235,7 @@ def _distance(number: Estimate) -> float:
 
 
 def _rounded(value: float, interval: Interval) -> tuple[str, str, str]:
-    """Value and interval with only the digits that matter, given the width of the interval."""
+    """Value and interval, rounded to the digits that the width of the interval justifies."""
     width = interval[1] - interval[0]
     digits = max(2, 1 - math.floor(math.log10(width))) if 0 < width < 100 else 0
     low, high = interval

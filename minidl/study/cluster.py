@@ -1,4 +1,4 @@
-"""A Dask cluster, already running or started on this machine, and which workers can be used."""
+"""A Dask cluster, existing or started on this machine, and the check of its workers."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ class Estimate:
     freedom: float = math.inf  # degrees of freedom of the error
 
     def interval(self, together: int = 1) -> Interval:
-        """The 95% interval; ``together`` of them are right at once with that level (Bonferroni)."""
+        """The 95% interval, or for ``together`` intervals that hold simultaneously (Bonferroni)."""
         if self.error == 0:
             return self.value, self.value
         if not math.isfinite(self.value) or not math.isfinite(self.error):

@@ -27,9 +27,9 @@ FETCH = 60  # seconds for a result to arrive
 class Sending:
     """Sends jobs to workers, one at a time to each, and collects the results.
 
-    Each job is submitted for one particular worker, which Dask would otherwise choose.  So a
-    refused worker gets no jobs, and a job that failed on a worker, or was lost with it, is tried
-    on another one first.
+    Each job is submitted to one particular worker; otherwise Dask would choose one.  So a refused
+    worker gets no jobs, and a job that failed on a worker, or was lost with it, is tried on
+    another one first.
     """
 
     def __init__(

@@ -48,7 +48,7 @@ def sweep(
 ) -> list[Outcome]:
     """Call ``function`` with each combination of the values in ``grid``, and store the results.
 
-    If it is interrupted, or called again with a larger grid, it makes only the missing calls::
+    Called again, after an interruption or with a larger grid, it makes only the missing calls::
 
         def accuracy(width: int, rate: float, checkpoint: Checkpoint) -> float:
             data = load("mnist")

@@ -45,7 +45,7 @@ class RunFailed(Exception):
     """A training run failed on a worker, but might not fail on another one."""
 
 
-# The number of BLAS threads is global, and the memory may suffice for a single training run.
+# The number of BLAS threads is global, and the memory may suffice for only one training run.
 _alone = threading.Lock()
 _stopped: set[str] = set()  # tokens of the invocations whose training runs must stop
 

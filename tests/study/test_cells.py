@@ -279,7 +279,7 @@ def test_weights_that_are_gone_or_damaged_are_said_and_written_again(damage, tmp
         path.write_bytes(whole["bb.npz"][:100] if damage == "cut" else b"rubbish")
     capsys.readouterr()
     assert study(tmp_path) == whole
-    word = "gone" if damage == "gone" else "damaged"
+    word = "missing" if damage == "gone" else "damaged"
     assert capsys.readouterr().err == f"minidl: {path}: {word}; written again\n"
 
 
