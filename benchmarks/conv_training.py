@@ -2,11 +2,11 @@
 
     python benchmarks/conv_training.py [--interpreter PYTHON ...]
 
-The two networks of the published CIFAR-10 studies, and a small ResNet in two widths. A step draws
-the batch from uint8 images, goes forward, computes the loss, goes backward and updates by Adam.
-Both libraries run in processes of their own and take turns; before the clock starts they train ten
-steps from the same weights and must reach the same loss; after each timing, their optimizers must
-have counted every step.
+The networks are the two of the published CIFAR-10 studies, and a small ResNet in two widths. A step
+draws the batch from uint8 images and does forward, loss, backward and an Adam update. Each library
+runs in a process of its own, and they take turns. Before the timing starts, they train ten steps
+from the same weights and must reach the same loss; after each timing, their optimizers must have
+counted every step.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def compare(
     labels: Any,
     after: float | None = TOLERANCE_AFTER,
 ) -> dict[str, Any]:
-    """All peers on one network, round by round; ``after`` as of :func:`check_losses`."""
+    """Time all peers on one network, round by round; for ``after`` see :func:`check_losses`."""
     with tempfile.TemporaryDirectory() as folder:
         problem = Path(folder) / "problem.npz"
         write_problem(problem, images, labels, network, activation, chosen.batch_size, kind)
@@ -95,7 +95,7 @@ def compare(
 
 
 def table(result: dict[str, Any]) -> str:
-    """Medians with quartiles, and minidl's share of the peer's time, round by round."""
+    """Medians with quartiles, and minidl's time relative to each peer's, round by round."""
     ours = np.array(result["seconds"]["minidl"])
     rows = []
     for name, seconds in sorted(result["seconds"].items(), key=lambda item: np.median(item[1])):
@@ -113,17 +113,17 @@ def table(result: dict[str, Any]) -> str:
 
 
 def add_options(add: Any, rounds: int, steps: int) -> None:
-    """The options of all comparisons of image networks."""
+    """Add the options that all comparisons of image networks share."""
     add("--batch-size", type=int, default=64)
-    add("--rounds", type=int, default=rounds, help="counted rounds, each peer once in each")
-    add("--steps", type=int, default=steps, help="in one round")
-    add("--threads", type=int, default=processors(), help="of every library")
+    add("--rounds", type=int, default=rounds, help="timed rounds; each peer runs once per round")
+    add("--steps", type=int, default=steps, help="steps per round")
+    add("--threads", type=int, default=processors(), help="threads of every library")
     add("--interpreter", nargs="+", default=[sys.executable], metavar="PYTHON")
     add("--output-dir", type=Path, default=Path("runs/benchmark"))
 
 
 def begin(chosen: argparse.Namespace, images: int) -> tuple[RunFolder, str, Any, Any]:
-    """The folder for the results, and the data with their title, reported with the machine."""
+    """Print data and machine; return the folder for the results, the data and their title."""
     folder = RunFolder(chosen.output_dir, "benchmark")
     data = standin.generate(train=images, test=1)
     print(
@@ -141,7 +141,7 @@ def write(
     results: list[dict[str, Any]],
     text: Callable[[dict[str, Any]], str],
 ) -> None:
-    """``name.json`` with all figures, and ``name.txt`` with the text of each result."""
+    """Write ``name.json`` with all figures, and ``name.txt`` with the text of each result."""
     everything = {
         "data": title,
         "hardware": hardware(),

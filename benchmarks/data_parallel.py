@@ -2,10 +2,10 @@
 
     python benchmarks/data_parallel.py [--interpreter PYTHON]
 
-The batch is shared: its size is that of all ranks together.  Every peer starts from the same
-weights and must have the same loss before and after ten steps on one batch.  Then the time of
-sums over two ranks is measured by their size, and from both a table is computed of what larger
-numbers of ranks would take: a prediction, which nobody has measured.
+The ranks share each batch, so the batch size is that of all ranks together.  Every peer starts from
+the same weights and must have the same loss before and after ten steps on one batch.  Then sums of
+various sizes over two ranks are timed.  From both, a table for larger numbers of ranks is computed:
+a prediction, which nobody has measured.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from minidl.study.environment import hardware, today, versions
 
 SIZES = (3072, 512, 512, 512, 512, 100)
 BATCHES = (64, 256, 1024)
-STEPS = 12  # of one timing
+STEPS = 12  # per timing
 HERE = Path(__file__).parent
 MESSAGE = 4 * sum(n * m + m for n, m in itertools.pairwise(SIZES))  # bytes of ∇θ
 
@@ -39,7 +39,7 @@ MESSAGE = 4 * sum(n * m + m for n, m in itertools.pairwise(SIZES))  # bytes of �
 class Case(NamedTuple):
     module: str
     ranks: int
-    threads: int = 1  # of each
+    threads: int = 1  # per rank
 
 
 CASES = {
@@ -50,13 +50,13 @@ CASES = {
     "PyTorch, 1 rank": Case("ddp_torch_peer", 1),
     "PyTorch DDP (gloo), 2 ranks": Case("ddp_torch_peer", 2),
 }
-# Of a network between machines; an assumption, in seconds and seconds a byte: 25 Gbit/s.
+# α and β of a network between machines, in s and s per byte; an assumption: 20 µs, 25 Gbit/s.
 ETHERNET = (20e-6, 8 / 25e9)
 RANKS = [2**i for i in range(11)]
 
 
 def answer(case: Case, problems: list[Path], interpreter: str) -> Any:
-    """The answer of rank 0 of the peer."""
+    """The answer of the peer's rank 0."""
     limits = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(case.threads))
     path = os.pathsep.join([str(HERE.parent), os.environ.get("PYTHONPATH", "")])
     environment = {**os.environ, **limits, "PYTHONPATH": path}
@@ -91,7 +91,7 @@ def check(found: dict[str, list[dict[str, Any]]]) -> None:
                 ours["after"], theirs["after"], rel_tol=2e-3
             )
             if not near or ours["steps"] != theirs["steps"]:
-                raise RuntimeError(f"{name} does other work: {theirs} where minidl has {ours}")
+                raise RuntimeError(f"{name} does different work: expected {ours}, got {theirs}")
 
 
 def fit(times: dict[str, float]) -> tuple[float, float]:
@@ -102,7 +102,7 @@ def fit(times: dict[str, float]) -> tuple[float, float]:
 
 
 def sum_over(ranks: int, size: int, alpha: float, beta: float) -> float:
-    """Seconds of a sum of ``size`` bytes: halves are scattered, added up and gathered."""
+    """Seconds of a sum of ``size`` bytes: halves are scattered, added and gathered."""
     return 2 * math.log2(ranks) * alpha + 2 * (ranks - 1) / ranks * size * beta
 
 
@@ -174,7 +174,7 @@ def shown(report: dict[str, Any]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--interpreter", default=sys.executable, help="of PyTorch")
+    parser.add_argument("--interpreter", default=sys.executable, help="Python that has PyTorch")
     parser.add_argument("--output-dir", type=Path, default=Path("runs/benchmark"))
     chosen = parser.parse_args()
     folder = RunFolder(chosen.output_dir, "benchmark")

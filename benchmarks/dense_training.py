@@ -2,9 +2,9 @@
 
     python benchmarks/dense_training.py [--data-dir DIR] [--interpreter PYTHON ...]
 
-A step draws the batch from uint8 images, goes forward, computes the loss, goes
-backward and updates by Adam. Every peer runs in a process of its own and waits
-while another is timed; the rounds go through the peers in turn. Before the clock
+A step draws the batch from uint8 images and does forward, loss, backward and an
+Adam update. Every peer runs in a process of its own and waits
+while another is timed; each round times all peers in turn. Before the timing
 starts, all of them train ten steps from the same weights and must reach the same loss; after each
 timing, their optimizers must have counted every step.
 """
@@ -33,11 +33,11 @@ from minidl.study.options import new_parser
 SIZES = (3072, 512, 512, 512, 512, 100)
 STEPS = {  # in one round
     "cpu": {64: 60, 256: 20, 1024: 6},
-    "cuda": {64: 300, 256: 75, 1024: 18},  # no more than the 20,000 images give
+    "cuda": {64: 300, 256: 75, 1024: 18},  # no more than 20,000 images allow
 }
-# Relative, on the loss before and after ten steps on one batch, which bring it down by a tenth to
-# a half. Adam takes the sign of the tiniest gradient, so with ReLU another order of a sum in
-# float32 leads down another path (two forms of ε differ by 2%); with sigmoid all stay together.
+# Relative, on the loss before and after ten steps on one batch, which reduce it by 10% to 50%.
+# Adam follows the sign of even the tiniest gradient, so with ReLU a different order of summation in
+# float32 leads to a different path (two forms of ε differ by 2%); with sigmoid all agree.
 TOLERANCE_BEFORE = 1e-5
 TOLERANCE_AFTER = {"sigmoid": 2e-3, "relu": 0.08}
 
@@ -45,7 +45,7 @@ TOLERANCE_AFTER = {"sigmoid": 2e-3, "relu": 0.08}
 def compare(
     activation: str, batch_size: int, chosen: argparse.Namespace, images: Any, labels: Any
 ) -> dict[str, Any]:
-    """All peers on one batch size and activation, round by round."""
+    """Time all peers on one batch size and activation, round by round."""
     with tempfile.TemporaryDirectory() as folder:
         problem = Path(folder) / "problem.npz"
         write_problem(problem, images, labels, dense(SIZES), activation, batch_size)
@@ -93,7 +93,7 @@ def measure(batch_size: int, chosen: argparse.Namespace) -> Floor:
 
 
 def table(result: dict[str, Any]) -> str:
-    """Medians with quartiles, the ratio to minidl and the share of the floor."""
+    """Medians with quartiles, the ratio to minidl, and the floor as a share of each time."""
     ours = np.array(next(iter(result["seconds"].values())))
     floor = result["floor"]["seconds"]
     rows = []
@@ -141,23 +141,23 @@ def chart(results: list[dict[str, Any]], note: str) -> Any:
 def options() -> argparse.Namespace:
     parser = new_parser(__doc__.partition("\n")[0])
     add = parser.add_argument
-    add("--device", default="cpu", choices=STEPS, help="where all of them compute")
+    add("--device", default="cpu", choices=STEPS, help="device on which all of them compute")
     add("--batch-sizes", type=int, nargs="+", default=[64, 256, 1024], choices=STEPS["cpu"])
     add("--activations", nargs="+", default=["relu", "sigmoid"], choices=["relu", "sigmoid"])
     add(
         "--peers",
         nargs="+",
         metavar="NAME",
-        help="peers to time, beside minidl (default: all of the device)",
+        help="peers to time besides minidl (default: all that support the device)",
     )
-    add("--rounds", type=int, default=15, help="counted rounds, each peer once in each")
-    add("--threads", type=int, default=processors(), help="of every library")
+    add("--rounds", type=int, default=15, help="timed rounds; each peer runs once per round")
+    add("--threads", type=int, default=processors(), help="threads of every library")
     add(
         "--interpreter",
         nargs="+",
         default=[sys.executable],
         metavar="PYTHON",
-        help="where peers are looked for, in this order",
+        help="Pythons in which to look for peers, in this order",
     )
     add("--data-dir", type=Path, help="folder with CIFAR-100")
     add("--output-dir", type=Path, default=Path("runs/benchmark"))

@@ -1,6 +1,6 @@
 """One epoch of the published comparison in Keras, as the study ran it: epoch_in_keras.py DIR.
 
-It prints the work as JSON: steps and mean loss of the epoch, test accuracy, gradients.
+It prints what it did as JSON: steps and mean loss of the epoch, test accuracy, gradients.
 """
 
 import json

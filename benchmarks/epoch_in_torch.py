@@ -1,6 +1,6 @@
 """One epoch of the published comparison in PyTorch: python epoch_in_torch.py DIR.
 
-It prints the work as JSON: steps and mean loss of the epoch, test accuracy, gradients.
+It prints what it did as JSON: steps and mean loss of the epoch, test accuracy, gradients.
 """
 
 import itertools

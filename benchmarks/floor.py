@@ -2,9 +2,9 @@
 
 A dense layer n_in → n_out needs three matrix products for a batch of N, each
 2 N n_in n_out flops: z = x W, dW = xᵀ dz, dx = dz Wᵀ. The first layer needs no dx.
-The optimizer must read θ, ∇θ, m and v and write θ, m and v once, 7 × 4 bytes a
-parameter; everything else is small beside it or part of the products. No
-implementation with these products in float32 and Adam afterwards runs below
+The optimizer must read θ, ∇θ, m and v and write θ, m and v once, 7 × 4 bytes per
+parameter; everything else is small in comparison, or part of the products. No
+implementation with these products in float32, followed by Adam, can take less than
 
     Σ (flops of each product / rate of that product) + 28 P bytes / bandwidth.
 """
@@ -52,10 +52,10 @@ def products(sizes: Sequence[int], N: int) -> list[tuple[int, int, int]]:
 
 
 def products_in(network: Network, N: int) -> list[tuple[int, int, int]]:
-    """The same of convolutions and dense layers anywhere in a network.
+    """The same for the convolutions and dense layers anywhere in a network.
 
-    Of a convolution, for cols (C_in kh kw, places): z = W cols, dW = dz colsᵀ, dcols = Wᵀ dz.
-    Cols are laid out for nothing here, whatever a library does with them.
+    For a convolution with cols (C_in kh kw, places): z = W cols, dW = dz colsᵀ, dcols = Wᵀ dz.
+    Building the columns counts as free, whatever a library does with them.
     """
     found = []
     affine = [pair for pair in network.with_shapes() if isinstance(pair[0], Conv2D | Dense)]
@@ -82,7 +82,7 @@ def measure_floor(sizes: Sequence[int], N: int, threads: int, rounds: int = 15) 
 
 
 def floor_of(shapes: list[tuple[int, int, int]], P: int, threads: int, rounds: int = 15) -> Floor:
-    """Time every product by itself, in its best layout, and the bandwidth."""
+    """Time every product by itself, in its fastest layout, and the bandwidth."""
     seconds = {shape: gemm_seconds(*shape, rounds) for shape in set(shapes)}
     return Floor(
         flops=sum(2 * m * k * n for m, k, n in shapes),
@@ -93,7 +93,7 @@ def floor_of(shapes: list[tuple[int, int, int]], P: int, threads: int, rounds: i
 
 
 def gemm_seconds(m: int, k: int, n: int, rounds: int) -> float:
-    """The fastest of four layouts, each the median over the rounds."""
+    """Seconds in the fastest of four layouts, each the median over the rounds."""
     rng = np.random.default_rng(0)
     a, b = (rng.random(shape, dtype=np.float32) for shape in ((m, k), (k, n)))
     out = np.empty((m, n), np.float32)
@@ -112,9 +112,9 @@ def gemm_seconds(m: int, k: int, n: int, rounds: int) -> float:
 
 
 def bandwidth(P: int, threads: int, rounds: int) -> float:
-    """Bytes per second of x += y on vectors as long as θ, m and v, counted as 2 reads and a write.
+    """Bytes per second of x += y on vectors of θ's length, counted as two reads and a write.
 
-    Four pairs of vectors in turn, as much memory as the optimizer goes through.
+    It takes four pairs of vectors in turn, about as much memory as the optimizer traverses.
     """
     pairs = [(np.ones(P, np.float32), np.ones(P, np.float32)) for _ in range(4)]
     bounds = np.linspace(0, P, threads + 1).astype(int)
@@ -127,12 +127,12 @@ def bandwidth(P: int, threads: int, rounds: int) -> float:
     with ThreadPoolExecutor(threads) as pool:
         seconds = _median(lambda: list(pool.map(part, range(threads))), rounds)
     for x, _ in pairs:
-        check_close("x += y", x, 1 + 1 + rounds)  # it began with 1; a warm-up and the rounds
+        check_close("x += y", x, 1 + 1 + rounds)  # x starts at 1; one warm-up, then the rounds
     return 3 * 4 * P * len(pairs) / seconds
 
 
 def check_close(what: str, got: np.ndarray, expected: Any) -> None:
-    """Raise unless the timed work was really done, up to the rounding of float32."""
+    """Raise unless the timed work was really done, within float32 rounding."""
     if not np.allclose(got, expected, rtol=1e-4, atol=0):
         raise RuntimeError(f"{what} was timed, but not computed")
 

@@ -1,10 +1,10 @@
-"""Everything that has never run on a GPU, in one command and under ten minutes.
+"""Everything that has never run on a GPU, in one command of less than ten minutes.
 
     python benchmarks/gpu_check.py [--data-dir DIR] [--interpreter PYTHON ...]
 
-The tests on the device, the full experiment with and without TF32, and a step of the published
-network beside its peers. What each of them printed, its status and its time are written to a
-folder named after the day, with a summary that says what docs/gpu.md leaves open.
+It runs the tests on the device, the full experiment with and without TF32, and a step of the
+published network beside its peers. The output, status and time of each are written to a folder
+named after the date, with a summary of what docs/gpu.md leaves open.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ TESTS = (
     *("tests/test_loops.py", "tests/test_optimizers.py", "tests/test_losses.py"),
     *("tests/gpu", "tests/backend", "tests/layers", "tests/training"),
 )
-SECONDS = 115  # for one part at most: five of them
+SECONDS = 115  # for each of the five parts at most
 
 
 def run(folder: RunFolder, name: str, command: list[str]) -> dict[str, Any]:
@@ -51,7 +51,7 @@ def run(folder: RunFolder, name: str, command: list[str]) -> dict[str, Any]:
 
 
 def agreement(device: Device) -> dict[str, float]:
-    """The relative difference of GPU and CPU after one epoch in float32, by figure."""
+    """The relative differences between GPU and CPU after one epoch in float32."""
     data = standin.generate(train=4096, test=1).train
     found = []
     for where in (Device("cpu", "compared"), device):
@@ -68,7 +68,9 @@ def agreement(device: Device) -> dict[str, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--data-dir", type=Path, help="folder with CIFAR-100; else the stand-in")
+    parser.add_argument(
+        "--data-dir", type=Path, help="folder with CIFAR-100 (default: use the stand-in)"
+    )
     parser.add_argument("--interpreter", nargs="+", default=[sys.executable], metavar="PYTHON")
     parser.add_argument("--output-dir", type=Path, default=Path("runs/gpu_check"))
     chosen = parser.parse_args()
@@ -79,7 +81,7 @@ def main() -> None:
     folder = RunFolder(chosen.output_dir / today(), "gpu_check")
     data = ["--data-dir", str(chosen.data_dir)] if chosen.data_dir else ["--dataset", "stand-in"]
     if chosen.data_dir:
-        load("cifar-100", chosen.data_dir)  # fails at once where it is not there
+        load("cifar-100", chosen.data_dir)  # fails at once if it is not there
     experiment = ["experiments/cifar100.py", *data, "--device", "cuda", "--quiet", "--fresh"]
     runs = folder.path.resolve()
     step = ["benchmarks/dense_training.py", "--device", "cuda", "--rounds", "9"]
@@ -112,7 +114,7 @@ def main() -> None:
     print(json.dumps(summary["agreement after an epoch in float32"]))
     print(f"written to {folder.path}")
     if any(part["status"] != "0" for part in found.values()):
-        sys.exit("gpu_check: not everything ran; see the files above")
+        sys.exit("gpu_check: some parts failed; see their output in the folder above")
 
 
 if __name__ == "__main__":

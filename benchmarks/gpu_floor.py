@@ -1,7 +1,7 @@
 """The floor under a training step on a GPU: products, bytes and launches, measured in the same run.
 
 The products and the optimizer's traffic are those of floor.py. A replayed graph adds a gap to
-each launch, measured as the time of a launch that does nothing worth mentioning:
+each launch, measured as the time of a launch that does next to nothing:
 
     Σ products, each replayed in a graph + 28 P bytes / bandwidth + other launches · gap
 """
@@ -16,22 +16,22 @@ from floor import OPTIMIZER_BYTES, Floor, check_close, parameters, products
 
 from minidl.backend import to_numpy
 
-REPEATED = 50  # launches in a graph, of which one is the mean
+REPEATED = 50  # launches in a graph; their mean counts
 REPLAYS = 10  # of the graph, the first as a warm-up
 LAUNCHES = 1 + REPLAYS * REPEATED  # in all; one comes before the capture
 
 
 def launches(layers: int) -> int:
-    """How many launches of minidl's step are not products.
+    """The number of launches in minidl's step that are not products.
 
-    In a layer bias and activation, its derivative, and db; beside them two fetches, inputs,
-    targets, loss, hits, a copy of the losses, store, the place, and the optimizer.
+    Per layer: bias and activation, its derivative, and db. In addition: two fetches, inputs,
+    targets, loss, hits, a copy of the losses, store, the position, and the optimizer.
     """
     return 3 * layers + 10
 
 
 def measure_gpu_floor(sizes: Sequence[int], N: int) -> Floor:
-    """Everything on the current GPU, in float32, by its own clock."""
+    """The floor on the current GPU, in float32, timed by the GPU itself."""
     import cupy
 
     shapes = products(sizes, N)
@@ -53,7 +53,7 @@ def measure_gpu_floor(sizes: Sequence[int], N: int) -> Floor:
 
     adding = _replayed(cupy, add_all)
     for x, _ in pairs:
-        check_close("x += y", to_numpy(x), 1 + LAUNCHES)  # it began with 1
+        check_close("x += y", to_numpy(x), 1 + LAUNCHES)  # x starts at 1
     one, count = cupy.ones(1, "float32"), cupy.zeros(1, "float32")
     gap = _replayed(cupy, lambda: cupy.add(count, one, out=count))
     check_close("the launch", to_numpy(count), LAUNCHES)
@@ -67,7 +67,7 @@ def measure_gpu_floor(sizes: Sequence[int], N: int) -> Floor:
 
 
 def _replayed(cupy: Any, work: Callable[[], object]) -> float:
-    """Seconds of ``work`` within a graph, the median of nine replays."""
+    """Seconds of ``work`` in a graph, the median of nine replays."""
     stream = cupy.cuda.Stream(non_blocking=True)
     cupy.cuda.Device().synchronize()
     with stream:

@@ -1,4 +1,4 @@
-"""Peers in separate processes, and the problem that all of them get."""
+"""Peers in separate processes, and the problem that all of them solve."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from minidl import Dense, Network
 
 
 class Worker:
-    """A peer in its own process, whose optimizer must have counted every requested step."""
+    """A peer in its own process; its optimizer must have counted every requested step."""
 
     def __init__(self, name: str, interpreter: str, problem: Path, threads: int) -> None:
         self.name = name
@@ -48,7 +48,7 @@ class Worker:
         self.process.send_signal(signal.SIGCONT)
         print(steps, file=self.process.stdin, flush=True)
         answer = self._answer()
-        self.process.send_signal(signal.SIGSTOP)  # no thread of it spins while another is timed
+        self.process.send_signal(signal.SIGSTOP)  # or its threads might spin while others are timed
         if "seconds" not in answer:
             raise RuntimeError(f"{self.name}: {answer}")
         self.steps += steps
@@ -57,19 +57,19 @@ class Worker:
         return answer["seconds"]
 
     def check_steps(self, answer: dict[str, Any]) -> None:
-        """Raise unless the optimizer has counted every requested step, and no other."""
+        """Raise unless the optimizer has counted exactly the requested steps."""
         if answer["steps"] != self.steps:
             raise RuntimeError(
                 f"{self.name}: expected {self.steps} steps of the optimizer, got {answer['steps']}"
             )
 
     def close(self) -> None:
-        self.process.kill()  # also while it is stopped
+        self.process.kill()  # works even if it is stopped
         self.process.communicate()
 
 
 def dense(sizes: Sequence[int]) -> Network:
-    """The dense network of these sizes; only its weights count here."""
+    """The dense network of these sizes; only its weights are used here."""
     layers = [Dense(n_in, n_out) for n_in, n_out in itertools.pairwise(sizes)]
     return Network(layers, sizes[0], rng=0)
 
@@ -83,7 +83,7 @@ def write_problem(
     batch_size: int,
     kind: str = "plain",
 ) -> None:
-    """What a peer should train, with the initial weights of all peers."""
+    """Write what each peer is to train, with the initial weights of all peers."""
     weights = {f"weight{i}": value for i, (_, _, value, _) in enumerate(network.parameters())}
     np.savez(
         path,
@@ -98,7 +98,7 @@ def write_problem(
 
 
 def start(name: str, interpreters: list[str], problem: Path, threads: int) -> Worker:
-    """The peer under the first interpreter that has it."""
+    """Start the peer in the first interpreter that has its library."""
     for interpreter in interpreters:
         worker = Worker(name, interpreter, problem, threads)
         if "missing" not in worker.told:
@@ -110,7 +110,7 @@ def start(name: str, interpreters: list[str], problem: Path, threads: int) -> Wo
 def start_all(
     names: Sequence[str], interpreters: list[str], problem: Path, threads: int
 ) -> tuple[list[Worker], dict[str, str]]:
-    """The peers that run, and of the others why they do not.
+    """The peers that run, and the reasons why the others do not.
 
     Raises
     ------
@@ -131,9 +131,9 @@ def start_all(
 
 
 def check_losses(workers: list[Worker], before: float, after: float | None) -> None:
-    """Raise unless all did ten steps with minidl's loss before and after, up to these shares of it.
+    """Raise unless all had minidl's loss before and after ten steps, within these relative errors.
 
-    With ``after=None`` the loss after them may be any number.
+    With ``after=None``, the loss after them may be any finite number.
     """
     ours = workers[0].told
     for worker in workers:
@@ -145,13 +145,13 @@ def check_losses(workers: list[Worker], before: float, after: float | None) -> N
         else:
             same = same and abs(theirs["loss"] - ours["loss"]) <= after * ours["loss"]
         if not same:
-            raise RuntimeError(f"{worker.name} does other work: {theirs} where minidl has {ours}")
+            raise RuntimeError(f"{worker.name} does different work: expected {ours}, got {theirs}")
 
 
 def time_round(
     workers: list[Worker], number: int, steps: int, times: dict[str, list[float]]
 ) -> None:
-    """Time each worker once; every round starts with another one."""
+    """Time each worker once; each round starts with a different one."""
     first = number % len(workers)
     for worker in workers[first:] + workers[:first]:
         times[worker.name].append(worker.time(steps))

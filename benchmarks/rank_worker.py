@@ -1,11 +1,11 @@
-"""One rank of a peer that shares each batch with others.
+"""One rank of a peer whose ranks share each batch.
 
     mpiexec -n 2 python -m mpi4py rank_worker.py MODULE STEPS PROBLEM.npz ...
     RANK=0 WORLD_SIZE=2 python rank_worker.py ddp_torch_peer STEPS PROBLEM.npz ...
 
-Rank 0 answers on standard output with one line of JSON: for each problem the loss before and
-after ten steps on one batch, and the seconds of a step in each of five timings.  The module
-``messages`` in place of a peer times sums of messages of growing size.
+Rank 0 answers on standard output with one line of JSON: for each problem, the loss before and
+after ten steps on one batch, and the seconds per step in each of five timings.  With the module
+``messages`` instead of a peer, it times sums of messages of increasing size.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def train(module: Any, steps: int, path: str) -> dict[str, Any]:
 
 
 def messages() -> dict[str, float]:
-    """Median seconds of a sum over ranks by its bytes."""
+    """Median seconds of a sum over ranks, by its size in bytes."""
     from minidl.data_parallel import world
 
     ranks, found = world(), {}

@@ -2,11 +2,12 @@
 
     python benchmarks/resnet_training.py [--interpreter PYTHON ...]
 
-The networks of ``minidl.models`` and ``torchvision.models`` on images of 32x32, compared as in
+The networks of ``minidl.models`` and ``torchvision.models`` on images of 32x32 are compared as in
 ``conv_training.py``: processes that take turns, the same weights, the same first loss, every step
-counted. (In ten steps these networks learn a batch by heart, and rounding decides how far.) The
-floor is what the matrix products and Adam's pass over memory take by themselves, see ``floor.py``;
-the memory of an image is that of minidl's arrays between forward and backward, and at the peak.
+counted. (The loss after ten steps is not compared: by then these networks have memorized the batch,
+and how far depends on rounding.) The floor is the time of the matrix products and of Adam's pass
+over memory alone, see ``floor.py``; the memory per image is that of minidl's arrays between forward
+and backward, and at the peak.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from minidl.study.options import new_parser
 
 
 def measure(name: str, chosen: argparse.Namespace, images: Any, labels: Any) -> dict[str, Any]:
-    """The peers' times of one network, and the floor under them."""
+    """The times of all peers on one network, and the floor."""
     make, options = RESNETS[name]
     network = getattr(models, make)(10, size=32, **options)
     result = compare(name, network, name, "relu", chosen, images, labels, after=None)
@@ -49,7 +50,7 @@ def measure(name: str, chosen: argparse.Namespace, images: Any, labels: Any) -> 
 def memory_per_image(network: Network) -> tuple[float, float]:
     """Bytes per additional image: what forward keeps for backward, and the peak."""
     found, batches = [], (4, 8)
-    for N in (2, *batches):  # the first one loads what is loaded once
+    for N in (2, *batches):  # the first one triggers what is loaded only once
         x = np.ones((N, *network.input_shape), network.dtype)
         dy = np.ones((N, *network.shapes[-1]), network.dtype)
         tracemalloc.start()
@@ -63,7 +64,7 @@ def memory_per_image(network: Network) -> tuple[float, float]:
 
 
 def text(result: dict[str, Any]) -> str:
-    """The table of the peers, with the share of the floor in each one's time."""
+    """The table of the peers, and the floor as a share of each one's time."""
     floor = result["floor_seconds"]
     shares = ", ".join(
         f"{name} {floor / np.median(seconds):.0%}" for name, seconds in result["seconds"].items()

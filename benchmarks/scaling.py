@@ -1,11 +1,11 @@
-"""How a training step scales: time and memory over width, depth, batch size and threads.
+"""How a training step scales: time and memory by width, depth, batch size and threads.
 
     python benchmarks/scaling.py [--interpreter PYTHON ...]
 
-minidl beside PyTorch with its fused Adam, where that is installed. The network is the published
-one, 3072-512-512-512-512-100 with ReLU, Adam and a batch of 64, changed in one respect at a time.
-Both start from the same weights and must have the same loss there; after each timing, their
-optimizers must have counted every step.
+minidl is compared with PyTorch with its fused Adam, if that is installed. The network is the
+published one, 3072-512-512-512-512-100 with ReLU, Adam and a batch size of 64, changed in one
+respect at a time. Both start from the same weights and must have the same loss there; after each
+timing, their optimizers must have counted every step.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ WIDTHS = (128, 256, 512, 1024, 2048, 4096)
 DEPTHS = (2, 4, 8, 16, 32, 64)  # hidden layers
 BATCHES = (1, 4, 16, 64, 256, 1024, 4096)
 # Relative, on the loss before the first step. The loss after ten steps is not compared: in wide and
-# deep networks the steps are so large that it depends on the order of each sum, and of a single
+# deep networks the steps are so large that it depends on the order of each sum, and on a single
 # example it is 0.
 TOLERANCE_BEFORE = 1e-4
 
 
 def cases(threads: int) -> dict[str, list[tuple[int, dict[str, int]]]]:
-    """What is varied -> its values, each with the whole case."""
+    """The cases by what is varied in them: each value with its complete case."""
     usual = {"width": 512, "depth": 4, "batch size": 64, "threads": threads}
     counts = sorted({1, threads} | {2**i for i in range(8) if 2**i < threads})
     varied = {"width": WIDTHS, "depth": DEPTHS, "batch size": BATCHES, "threads": counts}
@@ -47,7 +47,7 @@ def cases(threads: int) -> dict[str, list[tuple[int, dict[str, int]]]]:
 
 
 def measure(case: dict[str, int], data: Any, chosen: argparse.Namespace) -> dict[str, Any]:
-    """Median milliseconds of a step and peak MB, for each peer."""
+    """Median milliseconds per step and peak memory in MB of each peer."""
     sizes = [3072, *[case["width"]] * case["depth"], 100]
     found: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:

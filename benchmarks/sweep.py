@@ -1,11 +1,11 @@
-"""Training runs of the published network on 1 and 2 workers, and what many workers would take.
+"""Training runs of the published network on 1 and 2 workers, and a prediction for many workers.
 
     python benchmarks/sweep.py [--data-dir DIR]
 
-The same training runs are made one after the other and two at a time, in threads and on workers
-of Dask, in turns; the weights must be the same to the bit. Calls that do nothing, and calls that
-return as many bytes as the weights file has, show what a training run costs beside the training.
-From these times a table is computed for more workers: a prediction, which nobody has measured.
+The same training runs are executed one after the other and two at a time, in threads and on Dask
+workers, in turns; the weights must be the same to the bit. Calls that do nothing, and calls that
+return as many bytes as the weights file has, show the overhead of a training run.
+From these times, a table is computed for more workers: a prediction, which nobody has measured.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ PLACES = {
 }
 ALONE = "one after the other"
 AT_A_TIME = {ALONE: 1, "2 threads": 2, "1 worker": 1, "2 workers": 2}
-WEIGHTS = 9_650_576 + 3_000  # bytes of the weights file of the published network, about
+WEIGHTS = 9_650_576 + 3_000  # approximate bytes of the published network's weights file
 WORKERS = (1, 2, 10, 30, 100, 300, 1000)
-RUNS = 1000  # of the sweep that is predicted
-EPOCHS = 20  # of each, as published
-# Of a file system that all share; an assumption, in bytes a second.
+RUNS = 1000  # in the predicted sweep
+EPOCHS = 20  # of each run, as published
+# Bandwidth of a file system that all share, in bytes per second; an assumption.
 SHARED = 1e9
 
 
@@ -52,7 +52,7 @@ SHARED = 1e9
 
 
 def trained(place: Sequence[str], options: Sequence[str]) -> dict[str, Any]:
-    """Seconds of all training runs, of each one where they are timed here, and a digest of all."""
+    """Seconds of all training runs, of each (if it ran in this process), and a digest of all."""
     with tempfile.TemporaryDirectory() as folder:
         arguments = [*options, *place, "--device", "cpu", "--quiet", "--output-dir", folder]
         begun = Begun.begin(STUDY, STUDY.options(arguments), "")
@@ -68,7 +68,7 @@ def trained(place: Sequence[str], options: Sequence[str]) -> dict[str, Any]:
 
 
 def _timed(task: Callable[..., Any], seconds: list[float]) -> Callable[..., Any]:
-    """The same task; its seconds are added to the list, in this process."""
+    """The same task, which also appends its seconds to the list, in this process."""
 
     def timed(checkpoint: Any) -> Any:
         start = time.perf_counter()
@@ -80,24 +80,24 @@ def _timed(task: Callable[..., Any], seconds: list[float]) -> Callable[..., Any]
 
 
 def check(found: dict[str, dict[str, Any]]) -> None:
-    """Raise unless all places have left the same weights."""
+    """Raise unless the weights are the same everywhere."""
     for name, told in found.items():
         if (told["digest"], told["runs"]) != (found[ALONE]["digest"], found[ALONE]["runs"]):
-            raise RuntimeError(f"{name} has left other weights than {ALONE}")
+            raise RuntimeError(f"{name}: expected the weights of {ALONE!r}, got different ones")
 
 
 def nothing(call: int) -> int:
-    """A call that costs nothing itself."""
+    """A call that takes no time itself."""
     return call
 
 
 def weights(call: int) -> bytes:
-    """A call that leaves as much as the published network's weights."""
+    """A call whose result is as large as the published network's weights."""
     return bytes(WEIGHTS)
 
 
 def overhead(function: Callable[..., Any], workers: int, calls: int) -> dict[str, float]:
-    """Seconds until the first call is back, and of each one more."""
+    """Seconds until the first call returns, and for each further one."""
     seconds = []
     for count in (1, calls + 1):
         with tempfile.TemporaryDirectory() as folder:
@@ -113,10 +113,10 @@ def overhead(function: Callable[..., Any], workers: int, calls: int) -> dict[str
 def simulated(runs: Sequence[float], workers: int, latency: float, serial: float) -> float:
     """Seconds of a sweep whose training runs take ``runs`` seconds.
 
-    The submitting process takes ``serial`` seconds to receive one and to send another, one at a
-    time; meanwhile, and for ``latency`` seconds more, that worker waits.
+    The submitting process takes ``serial`` seconds to receive one result and send another job, one
+    at a time; during that time and ``latency`` seconds more, that worker waits.
     """
-    at_work = [latency + seconds for seconds in runs[:workers]]  # when each will be done
+    at_work = [latency + seconds for seconds in runs[:workers]]  # when each will finish
     heapq.heapify(at_work)
     waiting = iter(runs[workers:])
     clock = 0.0  # of the submitting process
@@ -128,15 +128,15 @@ def simulated(runs: Sequence[float], workers: int, latency: float, serial: float
 
 
 def predicted(report: dict[str, Any]) -> list[dict[str, Any]]:
-    """By the number of workers, the efficiency of a sweep of 1,000 training runs."""
+    """The efficiency of a sweep of 1,000 training runs, by the number of workers."""
     epoch, checkpoint = report["epoch_seconds"], report["checkpoint_bytes"]
     latency, serial = report["latency"], report["serial"]
     rng = np.random.default_rng(0)
-    scattered = rng.lognormal(-0.5 * 0.5**2, 0.5, RUNS)  # of mean 1
+    scattered = rng.lognormal(-0.5 * 0.5**2, 0.5, RUNS)  # with mean 1
     rows = []
     for workers in WORKERS:
         alike = np.full(RUNS, EPOCHS * epoch)
-        # Each epoch ends with a checkpoint; together they have so many bytes a second to write.
+        # Each epoch ends with a checkpoint; all of them share the bandwidth of the file system.
         slowed = EPOCHS * max(epoch, workers * checkpoint / SHARED)
         cases = {
             "alike": (alike, alike.sum()),
@@ -201,7 +201,7 @@ def shown(report: dict[str, Any]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seeds", type=int, default=4, help="two training runs each")
+    parser.add_argument("--seeds", type=int, default=4, help="seeds; two training runs each")
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--calls", type=int, default=50)
     parser.add_argument("--dataset", default="auto")
@@ -241,7 +241,7 @@ def main() -> None:
         "epoch_seconds": statistics.median(each) / chosen.epochs,
         "checkpoint_bytes": 3 * WEIGHTS,  # θ, m, v
         "latency": costly["1"]["each"],
-        "serial": costly["2"]["each"],  # at most: on two workers they may wait for each other
+        "serial": costly["2"]["each"],  # an upper bound: two workers may wait for each other
     }
     report["predicted"] = predicted(report)
     text = shown(report)

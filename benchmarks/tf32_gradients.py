@@ -1,11 +1,11 @@
-"""What TF32 products do to each layer's gradient in the published network.
+"""The effect of TF32 products on each layer's gradient in the published network.
 
     python benchmarks/tf32_gradients.py [--device cuda] [--data-dir DIR]
 
-The gradients of the first 64 training images in float32 and with TF32 products, from the same
-weights: at the start, and after one epoch. Without a GPU the factors of every product are rounded
-to TF32's 10 bits by NumPy, which is what the tensor cores do to them before they multiply. It is an
-error where TF32 changes nothing: then no product was rounded.
+It compares the gradients of the first 64 training images in float32 and with TF32 products, for
+the same weights: at the start, and after one epoch. Without a GPU, NumPy rounds the factors of
+every product to TF32's 10 bits, as the tensor cores do before they multiply. If TF32 changes
+nothing, that is an error: then no product was rounded.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ SIZES = (3072, 512, 512, 512, 512, 100)
 
 
 def to_tf32(a: np.ndarray) -> np.ndarray:
-    """``a`` in float32 rounded to 10 bits after the point, halves away from zero."""
+    """``a`` in float32 with its mantissa rounded to 10 bits, halves away from zero."""
     bits = np.ascontiguousarray(a).view(np.int32)
     return ((bits + 0x1000) & ~0x1FFF).view(np.float32)
 
 
 class Rounding(np.ndarray):
-    """An array on the CPU whose products are rounded like TF32, as are those of its results."""
+    """An array on the CPU whose products are rounded as in TF32, as are those of its results."""
 
     def __matmul__(self, other: Any) -> Any:
         return np.matmul(to_tf32(self), to_tf32(other)).view(Rounding)
@@ -47,9 +47,9 @@ class Rounding(np.ndarray):
 
 @contextmanager
 def tf32_products(device: Device, x: Any) -> Iterator[Any]:
-    """Within it, products that begin with the given ``x`` are TF32's.
+    """A context that gives ``x`` such that all products starting from it are TF32's.
 
-    On the GPU by its tensor cores, on the CPU by rounding.
+    On the GPU the tensor cores compute them, on the CPU they are rounded.
     """
     if not device.is_cuda:
         yield x.view(Rounding)
@@ -62,7 +62,7 @@ def tf32_products(device: Device, x: Any) -> Iterator[Any]:
 
 
 def gradients(network: Network, x: Any, labels: Any) -> dict[str, np.ndarray]:
-    """dW of each layer."""
+    """The dW of each layer."""
     y = x
     for layer in network.layers:
         y = layer.forward(y)

@@ -1,12 +1,13 @@
-"""One epoch of ``experiments/cifar100.py`` as a whole process, next to the same epoch elsewhere.
+"""One epoch of ``experiments/cifar100.py`` as a whole process, and the same epoch elsewhere.
 
     python benchmarks/whole_epoch.py --data-dir DIR [--interpreter PYTHON]
 
-Wall time, processor time and peak memory of: minidl, both networks side by side and one after the
-other; Keras and PyTorch, one after the other, with float32 data sets as their users have them.
-Each epoch of each network is followed by the test images and the gradients of 64 images. Every
-process starts anew, minidl's in an empty folder, and must tell of as many steps as an epoch has
-and of losses like those of minidl. Also: how long ``import minidl`` takes beyond NumPy's import.
+It measures wall time, processor time and peak memory of minidl, with both networks side by side
+and one after the other, and of Keras and PyTorch, one after the other, with float32 data sets as
+their users have them. Each epoch of each network is followed by the test images and the gradients
+of 64 images. Every process is a new one, minidl's in an empty folder, and must report as many steps
+as an epoch has, and losses close to minidl's. It also measures how long ``import minidl`` takes in
+addition to importing NumPy.
 """
 
 from __future__ import annotations
@@ -34,9 +35,9 @@ EXPERIMENT = HERE.parent / "experiments" / "cifar100.py"
 IMPORT = (
     "import time, numpy; t = time.perf_counter(); import minidl; print(time.perf_counter() - t)"
 )
-STEPS = math.ceil(50_000 / 64)  # of an epoch
-# Relative, on the mean loss of the epoch. Each library draws weights and batches in its own way;
-# a network that learns nothing stays at log 100, 5% above sigmoid's loss and 13% above ReLU's.
+STEPS = math.ceil(50_000 / 64)  # per epoch
+# Relative, on the mean loss of the epoch. Each library draws weights and batches in its own way; a
+# network that learns nothing stays at log 100, 5% above the loss of sigmoid and 13% above ReLU's.
 TOLERANCE = 0.03
 
 Figures = dict[str, float]
@@ -44,7 +45,7 @@ Work = Mapping[str, Mapping[str, float]]  # by activation: "steps" and mean "los
 
 
 class Failed(Exception):
-    """A process ended with an error, whose text this is."""
+    """A process ended with an error; this is its text."""
 
 
 def measure(command: list[str]) -> tuple[Figures, str]:
@@ -80,7 +81,7 @@ def measure_experiment(*options: str) -> tuple[Figures, Work]:
 
 
 def work_in(folder: Path) -> Work:
-    """What the experiment trained according to its folder, all of it in this start."""
+    """What the experiment trained, according to its folder; all of it must be from this start."""
     summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
     if summary["done_before"]:
         raise Failed(f"{summary['done_before']} networks were trained by an earlier start")
@@ -92,13 +93,13 @@ def work_in(folder: Path) -> Work:
 
 
 def measure_peer(interpreter: str, script: str, data: str) -> tuple[Figures, Work]:
-    """A script of this folder, which prints its work as JSON."""
+    """Measure a script of this folder, which prints what it did as JSON."""
     figures, line = measure([interpreter, str(HERE / script), data])
     return figures, json.loads(line)
 
 
 def check_work(name: str, work: Work, ours: Work) -> None:
-    """Raise unless both networks were trained for one epoch, and learned what minidl's did."""
+    """Raise unless both networks were trained for one epoch, with a loss close to minidl's."""
     if set(work) != {"sigmoid", "relu"}:
         raise RuntimeError(f"{name}: expected networks of sigmoid and relu, got {sorted(work)}")
     for activation, did in work.items():
@@ -130,7 +131,7 @@ def main() -> None:
     }
     found: dict[str, list[Figures]] = {}
     works: dict[str, Work] = {}
-    for number in range(chosen.rounds + 1):  # the first warms the disk's cache
+    for number in range(chosen.rounds + 1):  # the first one warms the disk cache
         for name in list(measured):
             try:
                 figures, works[name] = measured[name]()

@@ -2,10 +2,10 @@
 
     python worker.py NAME PROBLEM.npz
 
-It trains ten steps on one batch and answers with its loss before and after; then each number of
-steps on standard input is answered with the seconds of one step and the peak memory. Every answer
-has the steps that the peer's optimizer has counted since the start. Answers are JSON, one object a
-line.
+It trains ten steps on one batch and answers with its loss before and after. Then it answers each
+number of steps on standard input with the seconds per step and the peak memory. Every answer
+includes the steps that the peer's optimizer has counted since the start. Answers are JSON, one
+object per line.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def read_problem(path: str) -> Problem:
 
 
 def peak_memory() -> int:
-    """Bytes of this program at its peak, on Linux (getrusage would count the parent's, too)."""
+    """The peak memory of this process in bytes, on Linux (getrusage would include the parent's)."""
     status = Path("/proc/self/status").read_text()
     return int(status.partition("VmHWM:")[2].split()[0]) * 1024
 
@@ -76,7 +76,7 @@ def main(name: str, path: str) -> None:
             by_device = peer.run(rows)
             seconds = time.perf_counter() - start if by_device is None else by_device
             answer(seconds=seconds / len(rows), peak_memory=peak_memory(), steps=peer.steps())
-    except Exception as error:  # noqa: BLE001  whatever a peer raises is told, not hidden
+    except Exception as error:  # noqa: BLE001  whatever a peer raises is reported, not hidden
         answer(failed=f"{type(error).__name__}: {error}"[:500])
 
 

@@ -2,14 +2,13 @@
 
 ``python campaigns/fault_campaign.py --kills 1000`` starts two small training runs side by side in a
 process of its own, with a checkpoint after every step, and ends it with SIGKILL at a random
-instant.  After each kill every file in the run folder is read: one that is half-written, or that
-is there under its own name and does not read, is counted.  The same command is started again and
-killed again until the training runs are done; then parameters, histories and weights files are
-compared, bit for bit, with those of a run that nobody disturbed.  Each step that begins is
-counted, in a file beside the run folder: a training that starts over, where it should resume,
-reaches the same results, but is seen there.  With ``--full-disks`` the same on a file system with
-too little room, which grows after each failure (Linux, as root).  The status is 1 where anything
-was lost.
+instant.  After each kill, every file in the run folder is read; those that have their final name
+but are incomplete are counted.  The same command is started and killed again until the training
+runs have finished; then parameters, histories and weights files are compared, bit for bit, with
+those of an undisturbed run.  Each step that begins is also counted, in a file beside the run
+folder: a training run that starts over when it should resume reaches the same results, but has
+taken too many steps.  With ``--full-disks``, the same is done on a file system with too little
+space, which grows after each failure (Linux, as root).  The exit status is 1 if anything was lost.
 """
 
 from __future__ import annotations
@@ -46,7 +45,7 @@ RNG = np.random.default_rng(0)
 TRAIN = Examples(RNG.integers(0, 256, (500, 48), dtype=np.uint8), RNG.integers(0, 10, 500))
 TEST = TRAIN.first(50)
 RUNS, EPOCHS, BATCH_SIZE = 2, 4, 50
-STEPS = RUNS * EPOCHS * len(TRAIN) // BATCH_SIZE  # of an undisturbed run
+STEPS = RUNS * EPOCHS * len(TRAIN) // BATCH_SIZE  # in an undisturbed run
 LOST = (
     *("files half-written", "results that differ", "parts left behind", "runs that started over"),
     *("starts that failed", "other failures", "accepted", "not even the one before was used"),
@@ -74,14 +73,14 @@ def one_training(seed: int, steps: Path, weights: Path, checkpoint: Checkpoint) 
 
 
 def count_step(steps: Path) -> None:
-    """Append a byte to that file, which stays even if the process is killed the next moment."""
+    """Append a byte to that file, which remains even if the process is killed at once."""
     file = os.open(steps, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     os.write(file, b".")
     os.close(file)
 
 
 def study(path: Path, steps: Path) -> None:
-    """What is killed: two training runs, and a file with the results."""
+    """The work that is killed: two training runs, and a file with the results."""
     folder = RunFolder(path, "fault_campaign")
     cells = Cells(path, {"epochs": EPOCHS}, every=1)
     tasks = {
@@ -94,7 +93,7 @@ def study(path: Path, steps: Path) -> None:
 
 
 def started(path: Path, steps: Path) -> int:
-    """The number of a process that runs :func:`study` in ``path``; 0 ends one that succeeded."""
+    """The id of a process that runs :func:`study` in ``path``; its status is 0 if it succeeds."""
     child = os.fork()
     if child == 0:
         status = 1
@@ -109,17 +108,17 @@ def started(path: Path, steps: Path) -> int:
 
 
 def load_loops() -> None:
-    """Have the compiled loops here, for the processes that are forked.
+    """Compile the loops here, for the processes that are forked.
 
-    Otherwise each loads its compiler first, and one that is killed soon never trains.
+    Otherwise each would first load the compiler, and one that is killed soon would never train.
     """
     Adam().step(np.zeros(1, np.float32), np.zeros(1, np.float32))
 
 
 def undisturbed(folder: Path) -> tuple[dict[str, bytes], float]:
-    """The outcome of an undisturbed run, and how many seconds it takes."""
-    # Here once, so that no child has to load what is loaded late (Numba takes half a second): a
-    # process that is killed before its first checkpoint gets nowhere, however often it is started.
+    """The outcome of an undisturbed run, and its duration in seconds."""
+    # Run it here once, so that no child has to load what is imported late (Numba takes half a
+    # second): a process that is killed before its first checkpoint makes no progress.
     study(folder / "loaded", folder / "loaded.steps")
     path, steps = folder / "whole", folder / "whole.steps"
     start = time.perf_counter()
@@ -128,13 +127,13 @@ def undisturbed(folder: Path) -> tuple[dict[str, bytes], float]:
     done = steps.stat().st_size if steps.exists() else 0
     if status or done != STEPS:
         raise RuntimeError(
-            f"expected {STEPS} steps of two training runs, got {done}, status {status}"
+            f"expected {STEPS} steps of two training runs and status 0, got {done} and {status}"
         )
     return outcome(path), seconds
 
 
 def outcome(path: Path) -> dict[str, bytes]:
-    """Everything that a run leaves, except for times."""
+    """Everything that a run writes, except for times."""
     return {
         name: (path / name).read_bytes()
         for name in ("result.json", "weights/seed0.npz", "weights/seed1.npz")
@@ -161,7 +160,7 @@ def damaged(path: Path) -> list[str]:
 
 
 def kill_campaign(kills: int, seed: int, folder: Path) -> Counter[str]:
-    """Kill and restart until ``kills`` processes have been killed; count what was seen."""
+    """Kill and restart until ``kills`` processes have been killed; count what happened."""
     rng = random.Random(seed)
     counted = Counter[str]()
     load_loops()
@@ -196,7 +195,7 @@ def kill_campaign(kills: int, seed: int, folder: Path) -> Counter[str]:
 
 
 def count_repeated(steps: Path, stops: int, counted: Counter[str]) -> None:
-    """The steps that were repeated: after each stop, at most the last one of each training run."""
+    """Count repeated steps: after each stop, at most the last one of each training run is right."""
     again = steps.stat().st_size - STEPS
     counted["steps done again"] += again
     counted["runs that started over"] += not 0 <= again <= RUNS * stops
@@ -236,7 +235,7 @@ def full_disk_campaign(rounds: int, seed: int, folder: Path) -> Counter[str]:
 
 
 def damage_campaign(folder: Path) -> Counter[str]:
-    """A checkpoint truncated at every length, and with every bit flipped: never accepted."""
+    """A checkpoint truncated at every length, and with every bit flipped; none may be accepted."""
     counted = Counter[str]()
     path = folder / "damage" / "a.checkpoint"
     path.parent.mkdir()
@@ -253,7 +252,7 @@ def damage_campaign(folder: Path) -> Counter[str]:
             path.write_bytes(contents)
             counted[f"checkpoints {kind}"] += 1
             try:
-                with contextlib.redirect_stderr(io.StringIO()):  # it says so each time
+                with contextlib.redirect_stderr(io.StringIO()):  # it reports the damage
                     saved = Checkpoint(path)._saved
                 counted["the one before was used"] += saved is not None and saved.t == before
                 counted["accepted"] += saved is None or saved.t != before
@@ -280,11 +279,15 @@ def two_checkpoints(path: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--kills", type=int, default=1000, help="processes to kill")
-    parser.add_argument("--full-disks", type=int, default=0, metavar="N", help="file systems")
-    parser.add_argument("--damage", action="store_true", help="every length, every flipped bit")
-    parser.add_argument("--seed", type=int, default=0, help="of the instants")
-    parser.add_argument("--output", type=Path, help="file for the counts, in JSON")
+    parser.add_argument("--kills", type=int, default=1000, help="number of processes to kill")
+    parser.add_argument(
+        "--full-disks", type=int, default=0, metavar="N", help="file systems to fill"
+    )
+    parser.add_argument(
+        "--damage", action="store_true", help="also damage every bit of a checkpoint"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="seed of the instants")
+    parser.add_argument("--output", type=Path, help="JSON file for the counts")
     chosen = parser.parse_args()
     counts = {}
     for name, campaign in (

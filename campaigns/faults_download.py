@@ -1,10 +1,10 @@
-"""Kill downloads at random instants, as by ``kill -9``, and check what they leave behind.
+"""Kill downloads at random instants, as with ``kill -9``, and check what they leave behind.
 
     python campaigns/faults_download.py --kills 200
 
 A server on this machine sends a file of 2 MB in about a quarter of a second. One process downloads
-it and is killed; in every other round a second one is waiting for its turn meanwhile, else it
-starts then. The second one must come to its end with the right file and nothing beside it.
+it and is killed. A second one starts after that or, in every other round, is already waiting for
+its turn. It must finish with the right file and leave nothing else.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def _server() -> Iterator[str]:
 
 
 class _Download:
-    """A process that is about to download, and does so on command."""
+    """A process that is ready to download, and does so on command."""
 
     def __init__(self, folder: Path, url: str) -> None:
         md5 = hashlib.md5(CONTENT).hexdigest()
@@ -81,27 +81,27 @@ class _Download:
         self.process.stdin.flush()
 
     def kill(self) -> int:
-        """Its status: 0 if it had already finished."""
+        """Kill it and return its status: 0 if it had already finished."""
         self.process.kill()
         return self.end()
 
     def end(self) -> int:
-        """Its status, once it has finished."""
+        """Wait until it has finished and return its status."""
         self.process.communicate(timeout=60)
         return self.process.returncode
 
 
 def campaign(kills: int, folder: Path, seed: int = 0) -> Counter[str]:
-    """Kill ``kills`` downloads into ``folder``; count at which point, and what went wrong.
+    """Kill ``kills`` downloads into ``folder``; count when they were killed, and what went wrong.
 
-    ``killed before``, ``killed while writing``, ``killed after``: nothing, a part of the file, or
-    all of it was there then; of the last, ``ended before the kill`` were not killed at all.
+    ``killed before``, ``killed while writing``, ``killed after``: none of the file, a part of it,
+    or all of it was there; of the last, ``ended before the kill`` had already finished.
     ``wrong file``, ``second failed``, ``left behind`` must not occur.
 
     Raises
     ------
     RuntimeError
-        if a download that nobody disturbs does not give the file.
+        if an undisturbed download does not produce the file.
     """
     draw, counts = random.Random(seed), Counter[str]()
     path = folder / NAME
@@ -117,7 +117,7 @@ def campaign(kills: int, folder: Path, seed: int = 0) -> Counter[str]:
         status = undisturbed.end()
         seconds = time.perf_counter() - begun
         if status or not path.exists() or is_wrong():
-            raise RuntimeError(f"expected the file of an undisturbed download, got status {status}")
+            raise RuntimeError(f"expected an undisturbed download to succeed, got status {status}")
         for number in range(kills):
             path.unlink(missing_ok=True)
             first, second = _Download(folder, url), _Download(folder, url)
@@ -147,7 +147,7 @@ def campaign(kills: int, folder: Path, seed: int = 0) -> Counter[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--kills", type=int, default=20)
-    parser.add_argument("--seed", type=int, default=0, help="of the instants")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the instants")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="faults-") as folder:
         counts = campaign(chosen.kills, Path(folder), chosen.seed)

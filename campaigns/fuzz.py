@@ -1,16 +1,16 @@
-"""Fuzz the readers of minidl for a long time, guided by coverage, and count the results.
+"""Fuzz minidl's file readers, guided by coverage, and count the results.
 
     python campaigns/fuzz.py --runs 250000 --corpora kept --output fuzz.json
     python campaigns/fuzz.py --exhaustive
     python -m coverage run --branch campaigns/fuzz.py --replay --corpora kept
 
-The first needs ``pip install -e '.[fuzz]'``: each target of ``fuzz_targets.py`` is fed with that
-many inputs by Atheris (libFuzzer) in a process of its own, which may take 5 s for one input and
-1 GiB in all. The second cuts every target's valid file at every length and flips every bit of it.
-The third feeds what the first found worth keeping, to see which lines it reaches. A campaign
-starts without any, and must have fed as many inputs as asked. Each ends with
-status 1 if a reader raised anything but its documented exception, accepted a file wrongly, or took
-too long or too much; Atheris leaves that input behind as ``crash-…``.
+The first command needs ``pip install -e '.[fuzz]'``: Atheris (libFuzzer) feeds each target of
+``fuzz_targets.py`` that many inputs, in a process of its own, which may take up to 5 s per input
+and 1 GiB of memory. The second truncates every target's valid file at every length and flips each
+of its bits. The third feeds the inputs that the first kept, to see which lines they reach. A
+campaign starts with an empty corpus, and must have fed as many inputs as requested. Each command
+ends with status 1 if a reader raised anything but its documented exception, accepted a file
+wrongly, or took too much time or memory; Atheris stores that input as ``crash-…``.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ from typing import Any
 
 SECONDS_EACH, MEGABYTES = 5, 1024
 TOLD_EVERY = 500  # inputs
-# What is instrumented: minidl, and the readers of the standard library below it.
+# Instrumented: minidl, and the modules of the standard library that it reads files with.
 INSTRUMENTED = ["minidl", "gzip", "_compression", "tarfile", "zipfile"]
 
 
 def fuzz(name: str, libfuzzer: list[str], tally_path: Path, folder: Path) -> None:
-    """Feed one target, in this process, until libFuzzer ends it."""
+    """Feed one target in this process, until libFuzzer ends it."""
     import atheris
 
-    for module in INSTRUMENTED:  # imported before, it would not be instrumented
+    for module in INSTRUMENTED:  # if already imported, it would not be instrumented
         sys.modules.pop(module, None)
     with atheris.instrument_imports(include=INSTRUMENTED):
         from fuzz_targets import TARGETS
@@ -83,7 +83,7 @@ def campaign(name: str, runs: int, seed: int, corpus: Path) -> dict[str, Any]:
         peak = re.search(r"peak_rss_mb:\s*(\d+)", done.stderr)
         executed = re.search(r"number_of_executed_units:\s*(\d+)", done.stderr)
         inputs = int(executed[1]) if executed else 0
-        # The reader counts by itself, and reports after every TOLD_EVERY inputs.
+        # The target process keeps its own count, and reports it after every TOLD_EVERY inputs.
         fed = inputs >= runs and sum(counted.values()) > inputs - TOLD_EVERY
         found = done.returncode != 0 or not fed
         if found:
@@ -119,7 +119,7 @@ def exhaustive(name: str) -> dict[str, Any]:
 
 
 def replay(name: str, corpus: Path) -> dict[str, Any]:
-    """Feed what an earlier campaign kept."""
+    """Feed the inputs that an earlier campaign kept."""
     from fuzz_targets import TARGETS
 
     target, inputs = TARGETS[name], sorted(corpus.iterdir())
@@ -139,17 +139,30 @@ def main() -> None:
 
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     add = parser.add_argument
-    add("--runs", type=int, default=10_000, help="inputs for each target")
-    add("--seed", type=int, default=0, help="of the fuzzer")
-    add("--targets", nargs="+", choices=TARGETS, default=list(TARGETS), help="default: all")
-    add("--exhaustive", action="store_true", help="every length and every bit instead")
-    add("--replay", action="store_true", help="the kept inputs instead")
-    add("--corpora", type=Path, default=Path("runs/fuzz"), help="folder for inputs worth keeping")
-    add("--output", type=Path, help="file for the figures, JSON")
+    add("--runs", type=int, default=10_000, help="inputs per target")
+    add("--seed", type=int, default=0, help="seed of the fuzzer")
+    add(
+        "--targets",
+        nargs="+",
+        choices=TARGETS,
+        default=list(TARGETS),
+        help="readers (default: all)",
+    )
+    add(
+        "--exhaustive",
+        action="store_true",
+        help="cut at every length and flip every bit instead",
+    )
+    add("--replay", action="store_true", help="feed the kept inputs instead")
+    add("--corpora", type=Path, default=Path("runs/fuzz"), help="folder for inputs to keep")
+    add("--output", type=Path, help="JSON file for the results")
     chosen = parser.parse_args()
     kept = [folder for folder in map(chosen.corpora.joinpath, chosen.targets) if folder.exists()]
     if kept and not (chosen.exhaustive or chosen.replay):
-        parser.error(f"{kept[0]}: a new campaign keeps its inputs in a new folder; --corpora OTHER")
+        parser.error(
+            f"--corpora: expected a folder without inputs of {kept[0].name}, got {kept[0]}; "
+            "choose another"
+        )
     results = {}
     for name in chosen.targets:
         corpus = chosen.corpora / name

@@ -1,9 +1,9 @@
 """Every reader of minidl as a fuzzing target: a valid file, the reader, its allowed answers.
 
-A target is fed with bytes. The first says how the rest is meant: as the file itself, or as a list
-of edits to the parts of a valid file, which is then put together with every checksum right, so
-that damage gets past them. The reader may refuse with one of its documented exceptions; what it
-accepts is compared with what another reader makes of the same file.
+A target is fed bytes. The first one says how to interpret the rest: as the file itself, or as a
+list of edits to the parts of a valid file, which is then assembled with all checksums correct, so
+that the damage gets past them. The reader may refuse the file with its documented exception; what
+it accepts is compared with what another reader finds in the same file.
 """
 
 from __future__ import annotations
@@ -47,14 +47,14 @@ class WronglyAccepted(AssertionError):
 
 @dataclass(frozen=True)
 class Target:
-    """A reader and how to tell whether it is right."""
+    """A reader, and a way to tell whether it is right."""
 
     name: str  # of the file
     parts: tuple[bytes, ...]  # of a valid file
     wrap: Callable[[Sequence[bytes]], bytes]  # the file from its parts, checksums right
     read: Callable[[Path], Any]
-    refusal: type[Exception]  # what it is documented to raise
-    is_right: Callable[[bytes, Any], bool]  # the file's bytes and what was read, by another reader
+    refusal: type[Exception]  # its documented exception
+    is_right: Callable[[bytes, Any], bool]  # compares bytes and result by another reader
 
     @property
     def valid(self) -> bytes:
@@ -72,7 +72,7 @@ class Target:
         return self.wrap([bytes(part) for part in parts])
 
     def feed(self, content: bytes, folder: Path) -> bool:
-        """Whether the reader accepts ``content``; any exception but its own goes through."""
+        """Whether the reader accepts ``content``; any undocumented exception propagates."""
         path = folder / self.name
         path.write_bytes(content)
         try:
@@ -164,9 +164,9 @@ def _is_idx(content: bytes, got: Any) -> bool:
 
 
 def _gunzip(content: bytes, whole: bool) -> bytes:
-    """RFC 1952 by hand: what all members hold, or only those ``whole`` and with a right CRC.
+    """RFC 1952 by hand: the contents of all members, or only of ``whole`` ones with a correct CRC.
 
-    Like Python's gzip, it takes no notice of flags without a meaning and of the header's own CRC.
+    Like Python's gzip, it ignores flags without a meaning and the CRC of the header.
     """
     unpacked = b""
     while content[:3] == b"\x1f\x8b\x08" and len(content) > 10:
@@ -207,7 +207,7 @@ MEMBERS = {"d/a.bin": b"a" * 20, "d/b.bin": bytes(range(30))}
 
 
 def _tar() -> tuple[bytes, ...]:
-    """Header and contents of each member, and the end."""
+    """Header and contents of each member, and the end of the archive."""
     parts = []
     for name, content in MEMBERS.items():
         info = tarfile.TarInfo(name)
@@ -217,7 +217,7 @@ def _tar() -> tuple[bytes, ...]:
 
 
 def _tar_gz(parts: Sequence[bytes]) -> bytes:
-    """Gzipped, each header of 512 bytes under its checksum."""
+    """The archive, gzipped, with the correct checksum in each 512-byte header."""
     sealed = []
     for part in parts:
         if len(part) == 512 and part[257:262] == b"ustar":
@@ -242,12 +242,12 @@ def _extract(path: Path) -> dict[str, bytes]:
             if file != out / "d" / ".a.bin.lock"
         }
         if not set(left) <= {f"deep/out/{name}" for name in MEMBERS}:
-            raise WronglyAccepted(f"written: {sorted(left)}")
+            raise WronglyAccepted(f"files written elsewhere: {sorted(left)}")
     return left
 
 
 def _is_extracted(content: bytes, got: dict[str, bytes]) -> bool:
-    """Both are there, with the right size, and follow a header with their name in the archive."""
+    """Both are there with the right size, and their names and contents are in the archive."""
     unpacked = _gunzip(content, whole=False)
     return len(got) == len(MEMBERS) and all(
         len(got[f"deep/out/{name}"]) == len(expected)
@@ -277,7 +277,7 @@ def _zip(parts: Sequence[bytes]) -> bytes:
     names = parts[0].decode("latin-1").split("\n")
     held = io.BytesIO()
     with zipfile.ZipFile(held, "w") as archive, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a name that comes twice
+        warnings.simplefilter("ignore")  # about a name that occurs twice
         for name, content in zip(names, parts[1:], strict=False):
             archive.writestr(zipfile.ZipInfo(name), content)
     return held.getvalue()
@@ -296,7 +296,7 @@ def _load(path: Path) -> Network:
 
 
 def _is_loaded(content: bytes, got: Network) -> bool:
-    """The numbers that np.load finds, and each member's CRC is in the file."""
+    """The numbers equal those of np.load, and each member's CRC is in the file."""
     with np.load(io.BytesIO(content), allow_pickle=False) as file, np.errstate(all="ignore"):
         same = all(
             file[f"dense_1.{name}"].astype(np.float32).tobytes() == value.tobytes()
@@ -315,7 +315,7 @@ def _step() -> TrainingStep:
 
 
 def _checkpoint() -> tuple[bytes, ...]:
-    """The contents of a checkpoint in the middle of an epoch, cut into pieces for the edits."""
+    """The contents of a checkpoint from the middle of an epoch, cut into pieces for the edits."""
     step, rng = _step(), np.random.default_rng(0)
     with tempfile.TemporaryDirectory() as folder:
         checkpoint = Checkpoint(Path(folder, "a"))
@@ -349,7 +349,7 @@ def _resume(path: Path) -> tuple[TrainingStep, list[float]]:
 
 
 def _is_resumed(content: bytes, got: tuple[TrainingStep, list[float]]) -> bool:
-    """The checksum is right, and every vector is in the file as it is used."""
+    """The checksum is right, and every vector is in the file exactly as it was loaded."""
     step, _ = got
     digest, contents = content[len(HEAD) : len(HEAD) + DIGEST], content[len(HEAD) + DIGEST :]
     vectors = [step.network.theta, *(getattr(step.optimizer, name) for name in ("m", "v"))]

@@ -378,7 +378,7 @@ def test_a_file_cut_off_anywhere_is_refused(tiny):
     whole, before = path.read_bytes(), other.theta.tobytes()
     for length in range(len(whole)):
         path.write_bytes(whole[:length])
-        with pytest.raises(WeightsError, match="expected a weights file whole and as"):
+        with pytest.raises(WeightsError, match="expected a complete weights file, as"):
             other.load(path)
         assert other.theta.tobytes() == before
 
@@ -492,7 +492,7 @@ def _empty_zip():
 def test_anything_else_is_refused(content, tmp_path):
     path = tmp_path / "w.npz"
     path.write_bytes(content)
-    refused(path, "expected a weights file whole and as Network.save writes it: ")
+    refused(path, "expected a complete weights file, as Network.save writes it: ")
 
 
 def test_what_a_hostile_manifest_says_cannot_command_a_terminal(saved):

@@ -1,9 +1,10 @@
-"""The answers of the reports in the pages that list the studies.
+"""Insert the answers of the reports into the pages that list the studies.
 
-``python website/answers.py`` puts them there.
+Run ``python website/answers.py``.
 
-A page has them between ``<!-- answer of results/cifar100/report.md -->`` and ``<!-- / -->``, which
-neither the code host nor the site shows; a ``short answer of`` it is what comes before the colon.
+In a page, an answer is between ``<!-- answer of results/cifar100/report.md -->`` and
+``<!-- / -->``, which neither the code host nor the site shows; ``short answer of`` takes only the
+part before the colon.
 """
 
 from __future__ import annotations

@@ -13,9 +13,9 @@ ENTRY = re.compile(r"^(\S.*)\n?((?:[ ]{4}.*\n?)*)", re.MULTILINE)
 
 
 class AsMarkdown(griffe.Extension):
-    """Applied to everything, before it is rendered.
+    """An extension that converts every docstring before it is rendered.
 
-    What a package exports is shown once, in the file where it is written.
+    What a package exports is shown only once, in the file that defines it.
     """
 
     def on_instance(self, *, obj: griffe.Object, **kwargs: Any) -> None:

@@ -2,7 +2,7 @@
 
     - [Sigmoid against ReLU on CIFAR-100](results/cifar100/report.md)
 
-Both are those that open the report.  MkDocs calls ``on_page_markdown``.
+Both are those at the top of the report.  MkDocs calls ``on_page_markdown``.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ def typeset(source: str, *_: Any, **__: Any) -> str:
     Raises
     ------
     ValueError
-        where a command or an environment is not known: what belongs to it would be shown as text.
+        if a command or an environment is unknown: its parts would be shown as text.
     """
     formula = convert(source.strip(), display="block")
     if "\\" in formula or ">&<" in formula:

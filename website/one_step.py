@@ -1,7 +1,8 @@
 """The interactive step of the microscope, in the pages of the guide that compute it by hand.
 
-A paragraph that names ``python -m minidl.microscope`` alone in a page of the guide is followed, on
-the site, by the page that this command makes.  MkDocs calls ``on_files`` and ``on_page_markdown``.
+On the site, each paragraph of the guide that names ``python -m minidl.microscope``, without
+arguments, is followed by the page that this command makes.  MkDocs calls ``on_files`` and
+``on_page_markdown``.
 """
 
 from __future__ import annotations

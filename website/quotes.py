@@ -6,8 +6,8 @@
     self.dz = dz = self.activation.backward(dy, self.z, self.y, out=dz)
     ```
 
-A test compares the two.  Where the code has moved but is the same,
-``python website/quotes.py`` puts the numbers right.
+A test compares the two.  If the code has moved without a change,
+``python website/quotes.py`` corrects the line numbers.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Quote:
         return cls(page, path, int(found["first"]), int(found["last"]), found["text"])
 
     def source(self, first: int | None = None) -> str:
-        """As many lines of the source as the quote has, from ``first``, without indentation."""
+        """As many lines of the source as the quote has, beginning at ``first``, not indented."""
         first = self.first if first is None else first
         lines = self.path.read_text("utf-8").splitlines()
         return dedent("\n".join(lines[first - 1 : first + self.text.count("\n")]))

@@ -1,6 +1,6 @@
-"""Search finds the reference: methods with the name of their class, and before other pages.
+"""Search lists the reference before other pages, and methods with the name of their class.
 
-mkdocstrings heads ``Network.save`` with ``save``.  MkDocs calls ``on_page_content``.
+mkdocstrings gives ``Network.save`` the heading ``save``.  MkDocs calls ``on_page_content``.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A study's ``report.html``, which on the site would replace the page of ``report.md``.
 
-MkDocs turns ``report.md`` into a ``report.html`` of its own.  So ``mkdocs.yml`` leaves the report
-pages out, and here they come in under another name, to which the links are led.  MkDocs calls
+MkDocs turns ``report.md`` into a ``report.html`` of its own.  So ``mkdocs.yml`` excludes the report
+pages; this hook adds them under another name and redirects the links.  MkDocs calls
 ``on_files`` and ``on_page_markdown``.
 """
 

@@ -1,7 +1,7 @@
 """Links from a page to a file outside ``docs/``: on the site, to a page that shows that file.
 
-On the code host ``../minidl/network.py#L10-L22`` leads to the lines by itself.  For the site
-each file that is linked so becomes a page of its own, ``source/minidl/network.py.html``, with an
+On the code host, ``../minidl/network.py#L10-L22`` leads to those lines.  For the site, each
+linked file becomes a page of its own, ``source/minidl/network.py.html``, with an
 anchor at every line.  MkDocs calls the two functions ``on_files`` and ``on_page_markdown``.
 """
 

@@ -1,4 +1,4 @@
-"""Pages as wide as the window, without a table of contents: the page itself is the list.
+"""Pages as wide as the window and without a table of contents, since they are lists themselves.
 
 MkDocs calls ``on_page_markdown``.
 """

@@ -13,7 +13,7 @@ class RanksError(RuntimeError):
 
 
 class Ranks:
-    """Processes that train together; of this class itself, one process alone.
+    """Processes that train together; this base class is a single process.
 
     Each of them must make the same calls in the same order.
     """
@@ -30,11 +30,11 @@ class Ranks:
         """Replace ``array`` by its sum over all ranks, with the same bits on each of them."""
 
     def gather(self, value: Any) -> list[Any]:
-        """``value`` of each rank, in their order."""
+        """The ``value`` of each rank, in order of rank."""
         return [value]
 
     def first(self, value: Any) -> Any:
-        """``value`` of rank 0."""
+        """The ``value`` of rank 0."""
         return value
 
     def __str__(self) -> str:
@@ -64,7 +64,7 @@ class MPIRanks(Ranks):
         return self._only_here().bcast(value)
 
     def _only_here(self) -> Any:
-        """Raise in another thread: messages of two threads could be confused."""
+        """Raise in any other thread: messages of two threads could be confused."""
         if threading.get_ident() != self._thread:
             raise RanksError(
                 f"{self}: expected all training on one thread, got a second one; "
@@ -73,7 +73,7 @@ class MPIRanks(Ranks):
         return self._communicator
 
 
-started: MPIRanks | None = None  # those that :func:`minidl.data_parallel.world` has found
+started: MPIRanks | None = None  # found by :func:`minidl.data_parallel.world`
 
 
 def told() -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Ranks that must agree."""
+"""A check that all ranks agree."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from minidl.training.checkpoint import difference
 
 
 def expect_same(ranks: Ranks, found: Mapping[str, str], way_out: str) -> None:
-    """Raise ``RanksError`` on every rank if one has found something else than rank 0."""
+    """Raise ``RanksError`` on every rank if ``found`` differs from rank 0 on any of them."""
     of_all = ranks.gather(dict(found))
     for rank, theirs in enumerate(of_all):
         if other := difference(of_all[0], theirs):

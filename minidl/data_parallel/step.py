@@ -70,8 +70,8 @@ class ParallelStep(TrainingStep):
         self.ranks = ranks
         self.leads = ranks.leads
         self.local_statistics = local_statistics
-        # One message for each step: ∇θ, and behind it how many ranks have a loss that is not
-        # finite, and how many wish to stop.
+        # One message per step: ∇θ, then the number of ranks whose loss is not finite, and the
+        # number of ranks that want to stop.
         P = network.theta.size
         self._message = np.zeros(P + 2, network.dtype)
         self._not_finite, self._stops = self._message[P:].reshape(2, 1)
@@ -79,7 +79,7 @@ class ParallelStep(TrainingStep):
         self._settled = 0  # examples of the epoch whose losses and hits are known to all
 
     def begin(self, rng: np.random.Generator, **place: object) -> None:
-        """Raise ``RanksError`` if this rank would train something else than the others."""
+        """Raise ``RanksError`` if this rank would train something different from the others."""
         network, optimizer = self.network, self.optimizer
         options = {"local statistics": self.local_statistics, "steps": optimizer.t, **place}
         slots = [getattr(optimizer, name).tobytes() for name in optimizer.slots if optimizer.t]

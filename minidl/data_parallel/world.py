@@ -15,7 +15,7 @@ from typing import Any
 from minidl.data_parallel import ranks
 from minidl.data_parallel.ranks import MPIRanks, Ranks, RanksError
 
-# Where launchers give the number of processes: MPICH and Intel MPI, Open MPI, MVAPICH.
+# Variables in which launchers set the number of processes: MPICH, Intel MPI; Open MPI; MVAPICH.
 SIZES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE")
 
 
@@ -25,8 +25,8 @@ def world() -> Ranks:
     Raises
     ------
     RanksError
-        if several were started without ``-m mpi4py``, or by the ``mpiexec`` of another MPI
-        than mpi4py's.
+        if several were started without ``-m mpi4py``, or by the ``mpiexec`` of an MPI that
+        mpi4py does not use.
     """
     if ranks.started is not None:
         return ranks.started
@@ -44,8 +44,8 @@ def world() -> Ranks:
     size = MPI.COMM_WORLD.size
     if size < count:
         raise RanksError(
-            f"mpiexec has started {count} processes, of which mpi4py sees {size}: it is of another "
-            f"MPI than mpi4py's, {MPI.get_vendor()[0]}; start them with the mpiexec of that one"
+            f"mpiexec has started {count} processes, but mpi4py sees only {size}: mpi4py uses "
+            f"another MPI, {MPI.get_vendor()[0]}; start them with the mpiexec of that MPI"
         )
     if size == 1:
         return Ranks()
@@ -71,7 +71,7 @@ def by_mpi4py(command: list[str]) -> bool:
 
 
 class _Named:
-    """Says which rank it is before it shows an exception that ends the process."""
+    """Names the rank before showing an exception that ends the process."""
 
     def __init__(self, former: Any, those: Ranks) -> None:
         self.former, self.those = former, those

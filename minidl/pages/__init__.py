@@ -1,4 +1,4 @@
-"""Pages: HTML files that need no server and no network.
+"""Pages: HTML files that need neither a server nor a network connection.
 
 A page is a :class:`Page` of sections, a section is a list of parts, and a part
 is anything with a method ``html()``::

@@ -11,8 +11,8 @@ from typing import Any
 from minidl.pages.colours import PALETTE, SHADES, tone
 from minidl.pages.parts import json_block, markup, slug
 
-TICKS = 6  # along x, about
-# Of the points of a line, as Plot calls them. With three shades there are 21 variants of a line.
+TICKS = 6  # along x, approximately
+# The markers of a line, as Plot names them; with three shades, this makes 21 variants of a line.
 MARKERS = ("circle", "square", "triangle", "diamond", "star", "cross", "wye")
 VARIANTS = len(MARKERS) * len(SHADES)
 NEXT = pow(len(SHADES), -1, len(MARKERS))
@@ -25,8 +25,8 @@ class Series:
 
     A chart has one panel per ``panel``, side by side on one scale,
     and a choice for each key of ``where``, of which it shows one value at a
-    time: ``where={"parameter": "biases"}``.  Only what is ``published`` is dashed (an
-    empty dot).
+    time: ``where={"parameter": "biases"}``.  Only ``published`` series are dashed (or have
+    empty dots).
     """
 
     name: str  # in the legend; one entry for all series of that name
@@ -37,9 +37,9 @@ class Series:
     panel: str = ""
     low: Sequence[float] | None = None  # a band around the line, like that of several seeds
     high: Sequence[float] | None = None
-    band: str = ""  # what it is
+    band: str = ""  # what the band shows
     where: Mapping[str, str] = field(default_factory=dict)
-    variant: int = 0  # 0 to 20: lines of one colour are told apart by shade and marker
+    variant: int = 0  # 0 to 20: distinguishes lines of one colour by shade and marker
 
     def __post_init__(self) -> None:
         for name, values in (("y", self.y), ("low", self.low), ("high", self.high)):
@@ -59,7 +59,10 @@ class Series:
                 f"got {self.variant}"
             )
         if self.low is not None and not self.band:
-            raise ValueError(f"Series {self.name!r}: expected band to say what it is, got nothing")
+            raise ValueError(
+                f"Series {self.name!r}: expected band, a description of what lies between low and "
+                "high, got none"
+            )
 
     @property
     def shade(self) -> int:
@@ -111,7 +114,9 @@ class Chart:
                 f"Chart {self.title!r}: expected scales of 'linear' and 'log', got {self.scales}"
             )
         if len({tuple(series.where) for series in self.series}) > 1:
-            raise ValueError(f"Chart {self.title!r}: expected the same keys in where of all series")
+            raise ValueError(
+                f"Chart {self.title!r}: expected where to have the same keys in all series"
+            )
 
     @property
     def file(self) -> str:
@@ -119,7 +124,7 @@ class Chart:
 
     @property
     def legend(self) -> str:
-        """``about``, and what dashes, empty dots and bands are."""
+        """``about``, and what dashes, empty dots and bands mean."""
         said = [self.about]
         if any(series.published for series in self.series):
             said.append("Empty: published." if self.is_named else "Dashed: published.")
@@ -132,7 +137,7 @@ class Chart:
         return any(isinstance(x, str) for series in self.series for x in series.x)
 
     def ticks(self, where: Mapping[str, str]) -> list[float]:
-        """The ticks along x in that choice: they end where the data end."""
+        """The ticks along x for that choice; the first and last are at the ends of the data."""
         if self.is_named:
             return []
         return ticks([float(x) for s in self.series if s.where == where for x in s.x])
@@ -181,9 +186,9 @@ class Chart:
 def in_order(place: int, count: int) -> dict[str, Any]:
     """Colour and variant of one of ``count`` layers, or of other things in an order, from 0.
 
-    Tones alone are close to their neighbours, so each has a marker as well, but the first.
+    Neighbouring tones are similar, so all but the first have a marker as well.
     """
-    marker = len(SHADES) * (place * NEXT % len(MARKERS))  # the variant without another shade
+    marker = len(SHADES) * (place * NEXT % len(MARKERS))  # the variant with shade 0
     return {"colour": tone(place, count), "variant": marker}
 
 

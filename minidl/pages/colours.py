@@ -1,6 +1,6 @@
 """The colours of pages, figures and the microscope: a hue per function, a tone per layer.
 
-Functions, and networks with them, have a hue; layers have none.
+Functions, and networks that use them, have a hue; layers have only a tone.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ HUES = (
 )
 BLACK = len(HUES) - 1
 FUNCTIONS = ("sigmoid", "relu", "tanh", "leaky_relu", "elu", "selu", "gelu", "swish", "linear")
-# One slate in even steps of lightness, at least 3 : 1 as well: from what stands out most on its
-# paper to what does least.
+# Slate in even steps of lightness, from the highest contrast with the paper to the lowest, which
+# is at least 3 : 1 as well.
 TONES = (
     ("#0b1b2f", "#e9f3ff"),
     ("#1a2c43", "#cedaeb"),
@@ -35,7 +35,7 @@ TONES = (
     ("#7690b0", "#4f6888"),
 )
 PALETTE = (*HUES, *TONES)
-APART = (4, 3, 2, 6, 7, 8, 0, 5, 9)  # for what is neither: neighbours are told apart
+APART = (4, 3, 2, 6, 7, 8, 0, 5, 9)  # for anything else: neighbours are easy to distinguish
 # Shades of a colour: the share of black in it on light paper, of white on dark. Black becomes grey.
 SHADES = (0.0, 0.4, 0.65)
 GREYS = ("#a0a0a0", "#707070")

@@ -102,7 +102,9 @@ def _closed(tag: str, text: str) -> str:
     """``text``, after a check that nothing in it ends ``<script>`` or ``<style>``."""
     for end in (f"</{tag}", "<!--"):
         if end in text.lower():
-            raise ValueError(f"a {tag} for a page: expected no {end!r} in it; write it otherwise")
+            raise ValueError(
+                f"a {tag} for a page: expected no {end!r} in it, got one; split it in two strings"
+            )
     return text
 
 

@@ -1,6 +1,6 @@
 """The parts of a page: prose, tables, pictures, badges.  All text is escaped.
 
-Each part can also be Markdown, so that a text and a page have one description.
+Each part can also be rendered as Markdown, so a text and a page share one description.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Part(Protocol):
 
 
 class Told(Part, Protocol):
-    """A part that can also be in a text."""
+    """A part that can also be rendered as Markdown."""
 
     def markdown(self) -> str:
         """The same as Markdown; empty if it has nothing to say there."""
@@ -109,7 +109,7 @@ class Points:
 
 @dataclass(frozen=True)
 class Badge:
-    """A word in a coloured frame: ``good``, ``bad`` or ``open``; the word alone says it, too."""
+    """A word in a coloured frame, ``good``, ``bad`` or ``open``; the word alone says the same."""
 
     text: str
     kind: str
@@ -123,7 +123,7 @@ class Badge:
 
 @dataclass(frozen=True)
 class Table:
-    """A table; the first cell of each row is its head.  Wide ones scroll by themselves."""
+    """A table; the first cell of each row is its heading.  Wide tables scroll by themselves."""
 
     caption: str
     head: Sequence[str]  # empty: no head

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure that a notebook displays by itself, once, and that :meth:`save` writes."""
+    """A figure that a notebook displays, once, and that :meth:`save` writes to a file."""
 
-    figure: Figure  # matplotlib's, to be changed at will
+    figure: Figure  # of matplotlib; may be changed
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write it to ``path``, completely or not at all, as png, svg or pdf by its suffix."""

@@ -104,7 +104,7 @@ def own_folder(path: Path) -> Path:
 def expect_no_folder(path: Path) -> None:
     """Raise ``NotAPlainFile`` if there is a folder where a file should be written."""
     if path.is_dir() and not path.is_symlink():  # a link is replaced
-        raise NotAPlainFile(f"{path}: expected a place for a file, got a folder; move it away")
+        raise NotAPlainFile(f"{path}: expected a file or nothing there, got a folder; move it away")
 
 
 @contextmanager
@@ -122,7 +122,7 @@ def whole_file(path: str | os.PathLike[str], mode: str = "w") -> Iterator[IO[Any
     """
     path = Path(path)
     if not path.parent.is_dir():
-        raise FileNotFoundError(f"{path}: there is no folder {path.parent}; make it first")
+        raise FileNotFoundError(f"{path}: there is no folder {path.parent}; create it first")
     expect_no_folder(path)
     beside = path.with_name(f".{path.name}.minidl-{os.getpid()}-{threading.get_ident()}.part")
     try:
@@ -150,7 +150,7 @@ def _flush_folder(path: Path) -> None:
 
 
 def try_lock(path: Path) -> Any:
-    """The lock on the file ``path``, held as long as the returned object; None if another has it.
+    """The lock on the file ``path``, held while the returned object exists; None if it is taken.
 
     It is an operating-system lock, and ends with its process, however that ends; the file stays
     and has no meaning.
@@ -171,8 +171,8 @@ def try_lock(path: Path) -> Any:
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        if not path.exists():  # nobody holds it: such a folder takes no files, and says so oddly
-            raise FileNotFoundError(f"{path}: cannot be made") from None
+        if not path.exists():  # nobody holds it: the folder is not writable
+            raise FileNotFoundError(f"{path}: cannot be created") from None
         return None
     return lock
 

@@ -69,7 +69,7 @@ class NpzReader:
         if length > limit:
             raise NpzError(f"expected {name} as text of up to {limit:,}, got {length:,} characters")
         text = self._array(name, (), [f"<U{length}", f">U{length}"], "text")
-        with _as_npz_error():  # NumPy takes any number for a character, this decoder does not
+        with _as_npz_error():  # NumPy accepts any number as a character, this decoder does not
             return text.astype(f"<U{length}").tobytes().decode("utf-32-le").rstrip("\0")
 
     def _array(
@@ -112,7 +112,7 @@ def _header(descr: str, shape: tuple[int, ...]) -> bytes:
 
 
 class _Bounded:
-    """What zipfile reads from; asked for more than a directory may take, it refuses."""
+    """The file that zipfile reads from; it refuses to read more than a directory may take."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self.file = file
@@ -126,15 +126,15 @@ class _Bounded:
 
 @contextmanager
 def _as_npz_error() -> Iterator[None]:
-    """What zipfile raises on bytes that are not its own, as an ``NpzError``."""
+    """A context in which what zipfile raises on damaged bytes becomes an ``NpzError``."""
     try:
         yield
     except NpzError:
         raise
     except OSError as error:
-        if error.errno != errno.EINVAL:  # that comes of an offset before the file's beginning
+        if error.errno != errno.EINVAL:  # which means an offset before the file's start
             raise
-        raise NpzError("damaged: an offset in it leads out of it") from error
+        raise NpzError("damaged: an offset in it points outside the file") from error
     except (
         *(zipfile.BadZipFile, RuntimeError, EOFError, ValueError, OverflowError),
         struct.error,

@@ -76,10 +76,12 @@ def read_sealed(path: str | os.PathLike[str], kind: Any, limit: int = LIMIT) -> 
         contents = file.read(limit)
     if head != HEAD:
         is_other = head.startswith(MAGIC)
-        what = "another minidl wrote it" if is_other else "it is something else, or damaged"
+        what = (
+            "another version of minidl wrote it" if is_other else "it is another file, or damaged"
+        )
         raise DamagedFile(f"{path}: expected {HEAD!r} at its beginning, got {head!r}; {what}")
     if hashlib.sha256(contents).digest() != digest:
-        raise DamagedFile(f"{path}: damaged: its contents do not have the checksum it says")
+        raise DamagedFile(f"{path}: damaged: its contents do not match its checksum")
     return decoded(contents, kind, path)
 
 

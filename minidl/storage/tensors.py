@@ -55,7 +55,7 @@ def load(
         raise WeightsError(str(error)) from error
     except safetensors.SafetensorError as error:
         raise WeightsError(
-            f"{path}: expected a safetensors file, whole: {printable(str(error), 200)}; "
+            f"{path}: expected a complete safetensors file: {printable(str(error), 200)}; "
             "use another copy"
         ) from error
     except WeightsError as error:
@@ -68,14 +68,16 @@ def _safetensors() -> ModuleType:
         import safetensors.numpy
     except ImportError as error:
         raise ImportError(
-            "the package safetensors reads and writes such files: pip install 'minidl[weights]'"
+            "safetensors files need the package safetensors: pip install 'minidl[weights]'"
         ) from error
     return safetensors
 
 
 def _check_names(found: set[str], expected: set[str]) -> None:
     if missing := expected - found:
-        raise WeightsError(f"expected {_first(missing)} in it: these are of another network")
+        raise WeightsError(
+            f"expected {_first(missing)} in it, found none: it has the weights of another network"
+        )
     if surplus := found - expected:
         raise WeightsError(f"got {_first(surplus)}, which the network does not have")
 
@@ -92,6 +94,6 @@ def _check(name: str, found: Any, shape: tuple[int, ...], dtype: np.dtype) -> No
         raise WeightsError(f"expected {name} of shape {shape}, got {theirs}")
     if kind not in TYPES or not np.can_cast(TYPES[kind], dtype):
         raise WeightsError(
-            f"expected {name} of a type that {dtype} holds to the bit, got {kind}; "
+            f"expected {name} of a type that {dtype} can represent exactly, got {kind}; "
             "convert the file, or build the network with dtype='float64'"
         )

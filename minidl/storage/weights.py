@@ -52,7 +52,7 @@ def load(path: str | os.PathLike[str], layers: Sequence[Any]) -> list[tuple[Arra
         raise WeightsError(str(error)) from error
     except NpzError as error:
         raise WeightsError(
-            f"{path}: expected a weights file whole and as Network.save writes it: {error}; "
+            f"{path}: expected a complete weights file, as Network.save writes it: {error}; "
             "use another copy"
         ) from error
     except WeightsError as error:
@@ -87,7 +87,7 @@ def _read(file: NpzReader, layers: Sequence[Any]) -> list[np.ndarray]:
     _check_manifest(_json(file.text("manifest", MANIFEST)), _manifest(layers))
     shapes = {name: value.shape for name, value in _saved(layers)}
     if surplus := file.names - {"manifest", *shapes}:
-        raise NpzError(f"expected the network's arrays alone, got {min(surplus)!r} besides")
+        raise NpzError(f"expected only the network's arrays, got {min(surplus)!r} as well")
     return [file.floats(name, shape) for name, shape in shapes.items()]
 
 
@@ -119,5 +119,5 @@ def _one_line(layers: Any) -> str:
     try:
         text = ", ".join(f"{name}: {layer}" for name, layer, _ in layers)
     except (TypeError, ValueError, RecursionError):
-        text = f"no list of layers, but a {type(layers).__name__}"
+        text = f"not a list of layers, but a {type(layers).__name__}"
     return printable(text, limit=2000)

@@ -1,7 +1,7 @@
-"""What every published comparison shares: options, seeds, resumable runs, claims, the report.
+"""The parts that every published comparison shares: options, seeds, resumable runs, claims, report.
 
-A study is a :class:`TrainedStudy` (or a :class:`Study`) that declares what is its own; the folders
-in ``experiments/studies`` are examples.
+A study is a :class:`TrainedStudy` (or a :class:`Study`) that declares only what is specific to it;
+see the folders in ``experiments/studies`` for examples.
 """
 
 from minidl.pages.markdown import markdown_table

@@ -1,4 +1,4 @@
-"""A study's command once it has begun: what only the process has that writes the results."""
+"""The running command of a study: what only the process that writes the results has."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# Options that change nothing about the training of a network, not even its last bits.
+# Options that do not affect the training of a network, not even the last bits.
 ASIDE = (
     *("data_dir", "jobs", "workers", "scheduler", "output_dir", "checkpoint_every"),
     *("fresh", "quiet"),
@@ -35,20 +35,20 @@ ASIDE = (
 
 @dataclass(frozen=True)
 class Begun:
-    """A run, the folder of its results, and where its training runs are made."""
+    """A run, the folder for its results, and the pool that executes its training runs."""
 
     run: Run
     folder: RunFolder
     cells: Cells
     pool: Pool
     command: str
-    start: float  # in the time of ``time.perf_counter``
-    ranks: Ranks  # that train together; what others than the first write goes to ``own``
+    start: float  # as ``time.perf_counter()`` returned it
+    ranks: Ranks  # that train together; all but rank 0 write to ``own``
     own: tempfile.TemporaryDirectory[str] | None
 
     @classmethod
     def begin(cls, study: TrainedStudy, chosen: argparse.Namespace, command: str) -> Begun:
-        """Load the data and choose the device; what is impossible fails before the download."""
+        """Load the data and choose the device; impossible options fail before any download."""
         start = time.perf_counter()
         if chosen.device != "auto":
             device_of(chosen)
@@ -78,14 +78,14 @@ class Begun:
         return cls(run, folder, cells, pool, command, start, ranks, own)
 
     def train(self, tasks: Mapping[str, Task[T]], kind: Any, weights: bool = False) -> dict[str, T]:
-        """The results of the training runs by name, each a ``kind``; done ones are kept.
+        """The results of the training runs by name, each a ``kind``; finished ones are kept.
 
-        With ``weights`` each task writes its network to ``weights_of(name)`` of the run.
+        With ``weights``, each task saves its network at ``weights_of(name)`` of the run.
         """
         return dict(zip(tasks, self.cells.train(tasks, kind, self.pool, weights), strict=True))
 
     def conditions(self) -> dict[str, Any]:
-        """Those of a summary, at the end of the work."""
+        """The conditions for the summary, once all training is done."""
         now = Conditions.now(
             *(self.run.device, self.run.chosen.precision, self.pool.jobs, self.command),
             *(self.start, self.cells.done_before, self.cells.threads, self.cells.software),
@@ -95,9 +95,9 @@ class Begun:
 
 
 def _check_place(chosen: argparse.Namespace, ranks: Ranks) -> None:
-    """Raise ``ValueError`` for two answers to where the training runs are to be made.
+    """Raise ``ValueError`` for contradictory choices of where to execute the training runs.
 
-    And ``ClusterError`` where Dask is to make them and is not installed.
+    And ``ClusterError`` if they need Dask and it is not installed.
     """
     asked = {
         f"--{name}": value
@@ -105,13 +105,17 @@ def _check_place(chosen: argparse.Namespace, ranks: Ranks) -> None:
         if (value := getattr(chosen, name)) is not None
     }
     if len(asked) > 1:
-        raise ValueError(f"expected one of {', '.join(asked)}, got {len(asked)} of them")
+        got = " and ".join(asked)
+        raise ValueError(f"expected at most one of --jobs, --workers, --scheduler, got {got}")
     if chosen.scheduler is not None:
         expect_address(chosen.scheduler)
     for name, value in asked.items():
         if ranks.size > 1 and (name, value) != ("--jobs", 1):
-            expected = "1" if name == "--jobs" else "none"
-            raise ValueError(f"{name}: expected {expected} on {ranks.size} ranks, got {value}")
+            expected = "1" if name == "--jobs" else "no such option"
+            raise ValueError(
+                f"{name}: expected {expected} on {ranks.size} ranks, got {value}; "
+                "leave the option out, or start the command without mpiexec"
+            )
     if chosen.workers or chosen.scheduler:
         require_dask()
 

@@ -1,7 +1,7 @@
-"""The training runs of a study: each is done once, and resumed where it was stopped.
+"""The training runs of a study: each is executed once, and resumed if it was interrupted.
 
-The folder of a study's run holds, in ``cells/``, a file for each training run that is done, and
-a checkpoint for each one that is not; beside them the configuration that they belong to.
+In the folder of a study's run, ``cells/`` has a file for each finished training run and a
+checkpoint for each unfinished one; the configuration that they belong to is beside it.
 """
 
 from __future__ import annotations
@@ -34,32 +34,32 @@ from minidl.training.checkpoint import (
 from minidl.training.software import Software, distinct
 
 CONFIGURATION = "configuration.json"
-LARGEST = 1 << 20  # bytes of a configuration
+LARGEST = 1 << 20  # bytes of a configuration file
 CELL = ".cell"
-# What is called so in the folder of the cells, minidl has written.
+# The names of the files that minidl writes into ``cells/``.
 OURS = re.compile(r"(?P<name>[^.]+)\.(cell|([^.]+\.)?checkpoint(\.previous)?)")
 
 
 class Cells:
-    """The training runs in the run folder ``folder``, all of one ``configuration``.
+    """The training runs in the run folder ``folder``, all with the same ``configuration``.
 
     Parameters
     ----------
-    folder : of the study's run; nobody else may work in it (see
+    folder : of the study's run; no other process may write to it (see
         :class:`minidl.study.RunFolder`)
-    configuration : everything that a training run's result depends on, as JSON can hold it
-    data : a digest of each data set, by its name; another start may use others besides
-    threads : of each training run (see :func:`minidl.backend.threads.using_threads`)
-    fresh : throw away what minidl has written here in an earlier start, and nothing else
+    configuration : everything that the result of a training run depends on, as JSON values
+    data : the digest of each data set, by its name; later invocations may use further data sets
+    threads : per training run (see :func:`minidl.backend.threads.using_threads`)
+    fresh : delete what earlier invocations of minidl wrote here, and nothing else
     every : steps between checkpoints; ``None``: after each epoch only
 
     Raises
     ------
     CheckpointError
-        where the folder holds training runs of another configuration or of other data, with
-        the difference.
+        if the folder has training runs with another configuration or other data; the message
+        shows the difference.
     NotADirectoryError
-        where ``cells`` is no folder, or a link to one.
+        if ``cells`` is not a folder, or a symbolic link to one.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Cells:
         self.folder = own_folder(folder / CELLS)
         self.threads = threads
         self.every = every
-        self.done_before = 0  # of the training runs asked for, those of an earlier start
+        self.done_before = 0  # training runs that earlier invocations had finished
         self._software: list[Software] = []
         self._options = _texts({**configuration, "threads": threads})
         self._data = _texts({DATA + name: digest for name, digest in (data or {}).items()})
@@ -86,27 +86,27 @@ class Cells:
         if other := difference(self._earlier(), self._options | self._data):
             theirs, ours = (printable(told, 2000) for told in other)
             raise CheckpointError(
-                f"{folder}: expected {theirs}, as in the run that lies there, got {ours}; "
+                f"{folder}: expected {theirs}, as in the run stored there, got {ours}; "
                 "choose another --output-dir, or start over with --fresh"
             )
 
     @property
     def software(self) -> list[Software]:
-        """What the results were computed with, as far as they were read or made, each once."""
+        """The software that the results read or computed so far were computed with, each once."""
         return distinct(self._software)
 
     def train(
         self, tasks: Mapping[str, Task[Any]], kind: Any, pool: Pool, weights: bool = False
     ) -> list[Any]:
-        """The results of the training runs by name, each a ``kind``, made in the ``pool``.
+        """The results of the training runs, each a ``kind``, in the order of ``tasks``.
 
-        One whose result is kept is not done again.  With ``weights`` each also leaves its
-        weights file; one that is gone or damaged is written again.
+        The ``pool`` executes those whose results are not stored yet.  With ``weights``, each
+        also writes its weights file; a file that is missing or damaged is written again.
 
         Raises
         ------
         Interrupted
-            after Ctrl-C or SIGTERM, once each training run has finished its step and has
+            after Ctrl-C or SIGTERM, once each training run has finished its step and
             written its checkpoint.
         """
         with using_threads(self.threads), stop_on_signals() as (stop, received):
@@ -121,8 +121,8 @@ class Cells:
                 if results[name] is None
             ]
             for order in orders:
-                order.checkpoint(self.path)  # refuses one of another training run
-            self._write_configuration()  # nothing here is of another one
+                order.checkpoint(self.path)  # raises if it belongs to another training run
+            self._write_configuration()  # nothing stored here contradicts it
             self._remove_checkpoints(done)
             self._say_other_software()
             try:
@@ -135,7 +135,7 @@ class Cells:
         return list(results.values())
 
     def read(self, name: str, kind: Any, weights: bool = False) -> Any:
-        """The result of a training run; ``None`` where it is not done."""
+        """The result of a training run; ``None`` if it has not finished."""
         path = self._path(name)
         try:
             cell: Cell = read_sealed(path, Cell)
@@ -148,18 +148,18 @@ class Cells:
             raise of_another(path, *other)
         if weights:
             if cell.weights is None:
-                raise CheckpointError(f"{path}: expected weights in it, got none; {WAY_OUT}")
+                raise CheckpointError(f"{path}: expected weights in it, found none; {WAY_OUT}")
             self._put_back(name, cell.weights)
         self._software.extend(cell.software)
         return result
 
     def _keep(self, name: str, cell: Cell, kind: Any) -> Any:
-        """Write what a training run has left; its result."""
+        """Store the cell of a training run and return its result."""
         path = self._path(name)
         try:
             result = decoded(bytes(cell.result), kind, path)
         except DamagedFile as error:
-            raise ValueError(f"its result is of another type than was said: {error}") from None
+            raise ValueError(f"the result does not have the declared type: {error}") from None
         write_sealed(path, cell)
         if cell.weights is not None and self._lacks(name, cell.weights):
             self._write_weights(name, cell.weights)
@@ -168,7 +168,7 @@ class Cells:
         return result
 
     def _earlier(self) -> dict[str, str]:
-        """The configuration of an earlier start, each value as a text; ours where none is kept."""
+        """The configuration stored earlier, each value as JSON; ours if none is stored."""
         path = self._configuration
         if not os.path.lexists(path):
             return self._options | self._data
@@ -178,7 +178,7 @@ class Cells:
             raise CheckpointError(f"{error}; {WAY_OUT}") from error
 
     def _write_configuration(self) -> None:
-        """Keep ours, beside the data sets that an earlier start has used."""
+        """Store ours, together with the data sets that earlier invocations used."""
         earlier, path = self._earlier(), self._configuration
         now = earlier | self._options | self._data
         if now != earlier or not path.exists():
@@ -187,19 +187,19 @@ class Cells:
                 file.write(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
 
     def _put_back(self, name: str, contents: bytes) -> None:
-        """Write the weights file of a training run again, unless it is what was written."""
+        """Write the weights file of a training run again if it is missing or damaged."""
         if what := self._lacks(name, contents):
             path = weights_file(self.path, name)
             print(f"minidl: {path}: {what}; written again", file=sys.stderr, flush=True)
             self._write_weights(name, contents)
 
     def _lacks(self, name: str, contents: bytes) -> str:
-        """What is wrong with the weights file of a training run; nothing where it has these."""
+        """What is wrong with a weights file that should have these ``contents``; empty if fine."""
         try:
             path = weights_file(self.path, name)
             return "" if read_bytes(path, len(contents)) == contents else "damaged"
         except FileNotFoundError:
-            return "gone"
+            return "missing"
         except (OSError, ValueError):
             return "damaged"
 
@@ -208,25 +208,25 @@ class Cells:
             file.write(contents)
 
     def _say_other_software(self) -> None:
-        """A line for each software that results of an earlier start were computed with."""
+        """Print a line for each set of other software with which stored results were computed."""
         now = Software.now()
         for other in self.software:
             if other != now:
                 print(
-                    f"minidl: some results here were computed with other software than this "
-                    f"start's: {now.difference(other)}",
+                    "minidl: some stored results were computed with other software: "
+                    f"{now.difference(other)}",
                     file=sys.stderr,
                     flush=True,
                 )
 
     def _remove_checkpoints(self, names: list[str]) -> None:
-        """Of training runs that are done."""
+        """Remove the checkpoints of training runs that have finished."""
         for path, name in self._ours():
             if name in names and path.suffix != CELL:
                 path.unlink()
 
     def _share_checkpoints(self, ranks: Ranks) -> None:
-        """Give those that lie here to ranks with a folder of their own, which write none."""
+        """Copy the checkpoints of rank 0 to the folders of the other ranks, which write none."""
         if ranks.size == 1:
             return
         here = [path for path, _ in self._ours() if path.suffix != CELL]
@@ -236,7 +236,7 @@ class Cells:
                 (self.folder / name).write_bytes(contents)
 
     def _remove_all(self) -> None:
-        """What minidl has written: cells, checkpoints and the weights that belong to them."""
+        """Remove what minidl wrote: cells, checkpoints and the weights that belong to them."""
         weights = self.path / WEIGHTS
         for path, name in self._ours():
             path.unlink()
@@ -244,7 +244,7 @@ class Cells:
                 (weights / f"{name}.npz").unlink(missing_ok=True)
 
     def _ours(self) -> list[tuple[Path, str]]:
-        """The files in the folder that minidl has written, and whose each is."""
+        """The files in the folder that minidl wrote, each with the name of its training run."""
         files = [path for path in self.folder.iterdir() if not path.is_dir() or path.is_symlink()]
         found = [(path, OURS.fullmatch(path.name)) for path in files]
         return [(path, match["name"]) for path, match in found if match is not None]

@@ -1,4 +1,4 @@
-"""The charts that the reports of several studies share, made of the networks of a summary."""
+"""The charts that the reports of several studies share, made from the networks of a summary."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ PROBED = "after each epoch, on the first training images"
 GRADIENT = "mean |∂L/∂θ|"
 PER_CENT = "accuracy, %"
 
-Block = Mapping[str, Any]  # one network of one run, as it is in a summary
+Block = Mapping[str, Any]  # one network of one run, as in a summary
 
 
 @dataclass(frozen=True)
 class Group:
-    """The networks of one set-up: ours, a block for each seed, and the published ones."""
+    """The networks of one set-up: ours, one block per seed, and the published ones."""
 
     runs: Mapping[str, Sequence[Block]]
     study: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -36,13 +36,13 @@ Groups = Mapping[str, Group]  # by the title of the set-up
 
 
 def runs_series(name: str, runs: ArrayLike, **more: Any) -> Series:
-    """The mean of several runs over the epochs 1, 2, …, and the band that they lie in."""
+    """The mean of several runs at the epochs 1, 2, …, and the band from lowest to highest."""
     values = np.array(runs, float)  # None becomes NaN
     return over(name, range(1, values.shape[1] + 1), values.T, **more)
 
 
 def over(name: str, x: Sequence[Any], values: ArrayLike, **more: Any) -> Series:
-    """The mean over the seeds of ``values`` (x, seeds), and the band that they lie in."""
+    """The mean over the seeds of ``values`` (x, seeds), and the band from lowest to highest."""
     y = np.array(values, float)
     if y.shape[1] == 1:
         return Series(name, x, y[:, 0].tolist(), **more)
@@ -52,7 +52,7 @@ def over(name: str, x: Sequence[Any], values: ArrayLike, **more: Any) -> Series:
 
 
 def published_series(name: str, values: ArrayLike, **more: Any) -> Series:
-    """A published series, dashed, to stand beside ours."""
+    """A published series, drawn dashed beside ours."""
     y = np.asarray(values, float).tolist()
     return Series(f"{name}, published", range(1, len(y) + 1), y, published=True, **more)
 
@@ -89,7 +89,7 @@ def _learning(what: str, groups: Groups, parts: Mapping[str, str]) -> Iterator[S
 def beside(
     name: str, key: str, runs: Sequence[Block], study: Mapping[str, Any], **more: Any
 ) -> Iterator[Series]:
-    """A figure of a network by epoch, and the published one; an accuracy in per cent."""
+    """A quantity of a network by epoch, ours and the published one; accuracies in per cent."""
     unit = 100 if key.endswith("accuracy") else 1
     more = {"colour": function_colour(name)} | more
     yield runs_series(name, [unit * np.array(run[key], float) for run in runs], **more)
@@ -101,7 +101,8 @@ def beside(
 def layer_charts(groups: Groups, layers: Sequence[str] = ()) -> list[Chart]:
     """Gradients, updates and units by layer and epoch, networks side by side.
 
-    Those that the summary has; ``layers`` are the names of all layers with weights.
+    Quantities that the summary does not have are omitted; ``layers`` are the names of all layers
+    with weights.
     """
     said = {
         "gradients": (
@@ -111,8 +112,8 @@ def layer_charts(groups: Groups, layers: Sequence[str] = ()) -> list[Chart]:
         ),
         "update_ratios": (
             "Update-to-weight ratio by layer",
-            "‖Δθ‖ / ‖θ‖ of each layer in the last step of each epoch: by which part of their size "
-            "its weights or biases move in one step.",
+            "‖Δθ‖ / ‖θ‖ of each layer in the last step of each epoch: how far its weights or "
+            "biases move in one step, relative to their size.",
             "‖Δθ‖ / ‖θ‖",
         ),
         "units": (
@@ -127,7 +128,7 @@ def layer_charts(groups: Groups, layers: Sequence[str] = ()) -> list[Chart]:
         series = list(_layers(groups, layers, figure))
         scales = ("linear",) if figure == "units" else ("log", "linear")
         known = [np.isfinite(np.array(s.y, float)).any() for s in series]
-        if any(known):  # a probe that was given no update knows no ratio
+        if any(known):  # without an update, a probe has no ratios
             found.append(Chart(title, about, "epoch", y, series, scales))
     return found
 

@@ -1,10 +1,10 @@
 """Published claims, each judged by one criterion on the study's own figures and on ours.
 
-A criterion turns a run into figures and into numbers that are above 0 where the claim is right.
-Each number has a 95% interval.  The claim holds where all intervals lie above 0, it does not hold
-where one lies below, and otherwise chance can have it either way: it is not decided.  With one
-seed an interval knows what is uncertain within a training (the number of test images, the scatter
-of the epochs); with several it is Student's, over the seeds.
+A criterion turns a run into a text and into numbers that are positive if the claim is right.  Each
+number has a 95% interval.  The claim holds if all intervals lie above 0, and does not hold if one
+lies below 0; otherwise it is not decided, since chance could explain either result.  With one seed,
+an interval covers the uncertainty within a training run (the number of test images, the scatter of
+the epochs); with several, it is Student's t interval over the seeds.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from minidl.study.estimates import Estimate, Interval, over_seeds
 
 NOT_REPORTED = "not reported"
 TOO_EARLY = "no figure after so few epochs"
-BEYOND = "Beyond the study"  # how a claim begins that the study did not make
+BEYOND = "Beyond the study"  # the beginning of a claim that the study did not make
 
 HOLDS = "holds"
 FAILS = "does not hold"
@@ -31,18 +31,18 @@ OPEN = "not decided"
 UNJUDGED = "not judged"
 VERDICTS = (HOLDS, FAILS, OPEN, UNJUDGED)
 
-R = TypeVar("R")  # what a run is, as far as the claims are about it
+R = TypeVar("R")  # a run, as the claims see it
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a criterion finds in a run: figures for the reader, numbers for the verdict."""
+    """What a criterion finds in a run: a text for the reader, and numbers for the verdict."""
 
     said: str
-    numbers: Mapping[str, Estimate]  # by what they are; above 0 where the claim is right
-    within: float | None = None  # the claim is that each is 0: less than so far from it
-    together: int = field(default=0)  # comparisons that a number was chosen from; 0: all given
+    numbers: Mapping[str, Estimate]  # by name; positive if the claim is right
+    within: float | None = None  # if given: the claim is that each is 0 within this
+    together: int = field(default=0)  # comparisons made, for Bonferroni; 0: one per number
 
     @property
     def comparisons(self) -> int:
@@ -50,18 +50,18 @@ class Evidence:
 
 
 class NotReported(Exception):
-    """A criterion asks for a figure that there is none of: the claim cannot be judged."""
+    """A figure that a criterion needs is not available: the claim cannot be judged."""
 
 
 def known(figure: T | None) -> T:
-    """``figure``; raises :class:`NotReported` where there is none, or nothing is in it."""
+    """``figure``; raises :class:`NotReported` if it is None or empty."""
     if figure is None or (isinstance(figure, Sized) and len(figure) == 0):
         raise NotReported
     return figure
 
 
 def all_of(found: Mapping[str, Evidence], between: str = ": ") -> Evidence:
-    """What was found in several places as one: the claim is that it is so in each of them."""
+    """The evidence from several places as one: the claim must hold in each of them."""
     known(found)
     return Evidence(
         "; ".join(f"{where}{between}{one.said}" for where, one in found.items()),
@@ -83,12 +83,12 @@ class Statement(Generic[R]):
     claim: str
     criterion: str  # in words
     test: Criterion[R]
-    why: str = ""  # what there is to say to it, whatever a run shows
+    why: str = ""  # a remark on it that applies to every run
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A published claim and what became of it."""
+    """A published claim and its verdict."""
 
     claim: str
     criterion: str
@@ -98,7 +98,7 @@ class Claim:
 
     @property
     def holds(self) -> bool | None:
-        """None if it is not decided, or cannot be judged."""
+        """None if it is not decided or cannot be judged."""
         return {HOLDS: True, FAILS: False}.get(self.verdict)
 
     def as_dict(self) -> dict[str, Any]:
@@ -114,9 +114,9 @@ def judge(
 ) -> list[Claim]:
     """Every claim, tested on the study's figures and on our runs.
 
-    ``runs`` has one run for each seed.  Where it is shorter than the study, ``study`` has the
-    figures after as many epochs and ``whole_study`` those after all of them.  What is infinite
-    or no number makes a claim undecided, without a warning.
+    ``runs`` has one run per seed.  If they have fewer epochs than the study, ``study`` has its
+    figures after as many epochs, and ``whole_study`` those after all of them.  Infinity and NaN
+    make a claim undecided, without a warning.
     """
     judged = []
     for one in claims:
@@ -131,7 +131,7 @@ def judge(
 
 
 def _found(claim: Statement[R], runs: Sequence[R]) -> list[Evidence]:
-    """What its criterion finds in those of the runs that it can be judged on."""
+    """What the criterion of a claim finds in each run on which the claim can be judged."""
     found = []
     for run in runs:
         with suppress(NotReported):
@@ -140,7 +140,7 @@ def _found(claim: Statement[R], runs: Sequence[R]) -> list[Evidence]:
 
 
 def verdict(found: Sequence[Evidence]) -> str:
-    """What the evidence of all seeds comes to."""
+    """The verdict on the evidence of all seeds."""
     if not found:
         return UNJUDGED
     first, numbers = found[0], _over_seeds(found)
@@ -157,7 +157,7 @@ def verdict(found: Sequence[Evidence]) -> str:
 
 
 def count(claims: Sequence[Mapping[str, Any]]) -> str:
-    """``4 hold, 1 does not, 3 are not decided``: of the claims of a summary."""
+    """``4 hold, 1 does not, 3 are not decided``, for the claims of a summary."""
     given = [claim["verdict"] for claim in claims]
     hold, fail, open_, unjudged = (given.count(verdict) for verdict in VERDICTS)
     said = [
@@ -186,7 +186,7 @@ def made(claims: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 
 
 def _over_seeds(found: Sequence[Evidence]) -> dict[str, Estimate]:
-    """The numbers that all seeds have."""
+    """The estimates over all seeds, of the numbers that every seed has."""
     names = [n for n in found[0].numbers if all(n in one.numbers for one in found)]
     together = found[0].comparisons
     return {name: over_seeds([one.numbers[name] for one in found], together) for name in names}
@@ -204,7 +204,7 @@ def _published(found: Sequence[Evidence]) -> str:
 
 
 def measured(ours: Sequence[Evidence]) -> str:
-    """The figures of the first seed, and the number of all that the verdict hangs on."""
+    """The figures of the first seed, and the number over all seeds that decides the verdict."""
     if not ours:
         return "cannot be judged in this set-up"
     several = f" (first of {len(ours)} seeds)" if len(ours) > 1 else ""
@@ -212,7 +212,7 @@ def measured(ours: Sequence[Evidence]) -> str:
 
 
 def _shown(ours: Sequence[Evidence]) -> str:
-    """The number that the verdict depends on, with its interval; nothing if there is no chance."""
+    """The number that decides the verdict, with its interval; empty if no chance is involved."""
     first = ours[0]
     numbers = {name: number for name, number in _over_seeds(ours).items() if number.error != 0}
     if not numbers:
@@ -229,13 +229,13 @@ def _shown(ours: Sequence[Evidence]) -> str:
 
 
 def _distance(number: Estimate) -> float:
-    """From 0, in standard errors."""
+    """The distance from 0, in standard errors."""
     known = math.isfinite(number.value) and math.isfinite(number.error)
     return number.value / number.error if known else 0.0
 
 
 def _rounded(value: float, interval: Interval) -> tuple[str, str, str]:
-    """With as many digits as the width of the interval gives sense to."""
+    """Value and interval, rounded to the digits that the width of the interval justifies."""
     width = interval[1] - interval[0]
     digits = max(2, 1 - math.floor(math.log10(width))) if 0 < width < 100 else 0
     low, high = interval

@@ -1,4 +1,4 @@
-"""A Dask cluster: one that runs already, or processes of this machine; and who may work in it."""
+"""A Dask cluster, existing or started on this machine, and the check of its workers."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from minidl._printable import printable
 from minidl.study import worker
 
 LOOPBACK = "127.0.0.1"
-GUARD = 'a script must start it under: if __name__ == "__main__":'
+GUARD = 'in a script, put the call under: if __name__ == "__main__":'
 PATIENCE = 30  # seconds for a scheduler to answer
-SLOW_START = 120  # seconds for a process to start on a machine that has much to do
+SLOW_START = 120  # seconds for a process to start on a busy machine
 
 
 class ClusterError(RuntimeError):
-    """A cluster that cannot be had, or whose workers cannot be used."""
+    """A cluster cannot be reached or started, or none of its workers can be used."""
 
 
 class FailedRuns(RuntimeError):
-    """Training runs that failed again and again, each with its last error; the others are kept."""
+    """Training runs failed repeatedly; the message has the last error of each."""
 
     def __init__(self, errors: Mapping[str, list[str]]) -> None:
         told = "\n".join(
@@ -33,13 +33,13 @@ class FailedRuns(RuntimeError):
             for name, found in errors.items()
         )
         super().__init__(
-            f"{len(errors)} training run(s) failed; the others are done and kept, and the same "
-            f"command goes on here\n{told}"
+            f"{len(errors)} training run(s) failed; the others are finished and stored; "
+            f"run the same command again to retry\n{told}"
         )
 
 
 def require_dask() -> None:
-    """Raise ``ClusterError`` where Dask is not installed."""
+    """Raise ``ClusterError`` if Dask is not installed."""
     if importlib.util.find_spec("distributed") is None:
         raise ClusterError(
             "--workers and --scheduler need Dask, which is not installed: "
@@ -48,20 +48,22 @@ def require_dask() -> None:
 
 
 def expect_address(scheduler: str) -> None:
-    """Raise ``ValueError`` for what is not the address of a scheduler."""
+    """Raise ``ValueError`` unless ``scheduler`` is the address of one."""
     if not re.fullmatch(r"(tcp|tls)://[^\s/]+:\d{1,5}", scheduler):
-        got = printable(scheduler, 100)
-        raise ValueError(f"expected a scheduler as tcp://host:port or tls://host:port, got {got}")
+        raise ValueError(
+            "scheduler: expected an address such as tcp://host:8786 or tls://host:8786, got "
+            f"{printable(scheduler, 100)}"
+        )
 
 
 @contextmanager
 def connected(scheduler: str | None, workers: int | None) -> Iterator[Any]:
-    """A client of the cluster at the address ``scheduler``, or of one with so many workers here.
+    """A client of the cluster at the address ``scheduler``, or of a new one with ``workers`` here.
 
     Raises
     ------
     ClusterError
-        where there is no scheduler, or no process can be started.
+        if there is no scheduler at that address, or no process can be started.
     """
     from distributed import Client
 
@@ -73,7 +75,7 @@ def connected(scheduler: str | None, workers: int | None) -> Iterator[Any]:
         stack.enter_context(_without_log())
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of versions that differ: see refused()
+                warnings.simplefilter("ignore")  # about different versions: see refused()
                 place = scheduler or stack.enter_context(_local(workers or 1))
                 client = stack.enter_context(Client(place, timeout=PATIENCE, set_as_default=False))
         except (OSError, TimeoutError, RuntimeError, ValueError) as error:
@@ -86,7 +88,7 @@ def connected(scheduler: str | None, workers: int | None) -> Iterator[Any]:
 
 
 def _expect_certificates(scheduler: str) -> None:
-    """Raise ``ClusterError`` for an address that is encrypted where there is nothing to do so."""
+    """Raise ``ClusterError`` for an encrypted address if Dask has no certificates configured."""
     from distributed.security import Security
 
     has_none = Security().get_connection_args("client").get("ssl_context") is None
@@ -98,17 +100,17 @@ def _expect_certificates(scheduler: str) -> None:
 
 
 def expect_first_process() -> None:
-    """Raise ``ClusterError`` in a worker that has come to where workers are started."""
-    started_by = sys.modules.get("__mp_main__")  # the script, read under this name in a worker
+    """Raise ``ClusterError`` in a worker that itself reaches the call that starts workers."""
+    started_by = sys.modules.get("__mp_main__")  # the script: a worker imports it under this name
     if started_by is not None and started_by.__name__ == "__mp_main__":
         raise ClusterError(
-            "a worker reads the script that has started it, and came to where that starts "
+            "a worker imports the script that started it, and reached the call that starts "
             f"workers; {GUARD}"
         )
 
 
 def _local(workers: int) -> Any:
-    """Processes of this machine that only it can reach; each computes in one thread at a time."""
+    """Processes on this machine, reachable only from it; each executes one task at a time."""
     import dask
     from distributed import LocalCluster
 
@@ -119,7 +121,7 @@ def _local(workers: int) -> Any:
             host=LOOPBACK,
             dashboard_address=f"{LOOPBACK}:0",
             scheduler_kwargs={"dashboard": False},
-            memory_limit=0,  # a training run asks for its memory itself
+            memory_limit=0,  # a training run checks by itself whether it fits
             silence_logs=logging.CRITICAL,
             preload=[worker.__name__],
         )
@@ -127,7 +129,7 @@ def _local(workers: int) -> Any:
 
 @contextmanager
 def _without_log() -> Iterator[None]:
-    """Within it Dask says nothing on its own: what matters of it is an error here."""
+    """A context in which Dask logs nothing: errors are raised here instead."""
     names = [name for name in logging.root.manager.loggerDict if name.startswith("distributed")]
     former = {logging.getLogger(name): logging.getLogger(name).level for name in names}
     for logger in former:
@@ -140,7 +142,7 @@ def _without_log() -> Iterator[None]:
 
 
 def refused(client: Any, addresses: Iterable[str], package: str) -> dict[str, str]:
-    """Of these workers the ones that cannot be used, and why."""
+    """Those of the workers that cannot be used, and why."""
     ours = worker.told_of(package)
     told = client.run(worker.told_of, package, workers=list(addresses), on_error="return")
     found = {}

@@ -24,13 +24,13 @@ from minidl.study.sending import Sending
 from minidl.study.source import Source
 from minidl.study.worker import Job, Made
 
-ALONE = 120  # seconds without a worker after which those of this machine will not come back
+ALONE = 120  # seconds without any worker after which local ones count as lost
 
 
 class Cluster:
     """The workers at the address ``scheduler``, or ``workers`` processes of this machine.
 
-    ``source_of(name)`` is what a worker builds the training run of that name from.
+    A worker builds the training run ``name`` from ``source_of(name)``.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Cluster:
     ) -> None:
         self.scheduler, self.workers = scheduler, workers
         self.source_of, self.quiet = source_of, quiet
-        self.jobs = workers or 1  # at a scheduler: as many as there were
+        self.jobs = workers or 1  # with a scheduler: as many workers as there were
         self._machines: dict[str, str] = {}  # by the address of each worker that was used
 
     def make(
@@ -52,14 +52,14 @@ class Cluster:
         folder: Path,
         stop: threading.Event,
     ) -> Makes:
-        """As a pool does; workers build the tasks themselves.
+        """Execute the training runs; the workers build the tasks themselves.
 
         Raises
         ------
         FailedRuns
-            where some failed three times, once all the others are made.
+            if some failed three times, once all the others have finished.
         ClusterError
-            where the cluster goes, or has only workers that cannot be used.
+            if the cluster is gone, or none of its workers can be used.
         """
         if not orders:
             return
@@ -90,13 +90,13 @@ class Cluster:
 
     def __str__(self) -> str:
         if self.scheduler:
-            return f"a network at a time on each worker of {self.scheduler}"
-        return f"{self.workers} network(s) at a time, each in a process"
+            return f"one network at a time on each worker of {self.scheduler}"
+        return f"{self.workers} network(s) at a time, each in its own process"
 
 
 @contextmanager
 def _token(folder: Path) -> Iterator[str]:
-    """A file in ``folder`` that has what it gives: who reads that there sees the same folder."""
+    """A random token, in a file in ``folder``: a worker that can read it sees the same folder."""
     token = f"minidl-{secrets.token_hex(16)}"
     try:
         with whole_file(folder / worker.TOKEN) as file:

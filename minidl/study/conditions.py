@@ -1,4 +1,4 @@
-"""What a run was made with: the data set, and the machine, software and command."""
+"""The conditions of a run: data set, machine, software and command."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from minidl.training.software import Software
 
 @dataclass(frozen=True)
 class DataUsed:
-    """What the report says of the data set, without its images."""
+    """What the report says about the data set, without its images."""
 
     name: str
     title: str
@@ -33,9 +33,9 @@ class DataUsed:
     is_stand_in: bool
     train_images: int
     test_images: int
-    inputs: int  # numbers in one image
+    inputs: int  # numbers in one example
     classes: tuple[str, ...]
-    what: str = "images"  # one example is one of them
+    what: str = "images"  # the examples: images or sentences
 
     @classmethod
     def of(cls, data: Dataset) -> DataUsed:
@@ -61,7 +61,7 @@ class DataUsed:
 
 @dataclass(frozen=True)
 class Conditions:
-    """Machine and software, and how long it took."""
+    """Machine and software, and how long the run took."""
 
     device: str
     jobs: int
@@ -71,11 +71,11 @@ class Conditions:
     seconds: float
     peak_memory_mb: float | None
     command: str = ""  # empty in summaries of version 0.1
-    done_before: int = 0  # networks that earlier starts of the command trained
+    done_before: int = 0  # networks trained by earlier invocations of the command
     threads: int | None = None  # of each training run; None: nothing was trained
-    software: Sequence[Mapping[str, str]] = ()  # that the results were computed with, each once
+    software: Sequence[Mapping[str, str]] = ()  # with which the results were computed, each once
     load_of_others: float | None = None  # processors that other programs kept busy meanwhile
-    # Of a cluster that trained: how many "workers", and how many of them on each of "machines".
+    # If a cluster trained: the number of "workers", and the number of them on each of "machines".
     cluster: Mapping[str, Any] | None = None
 
     @classmethod
@@ -91,7 +91,7 @@ class Conditions:
         software: Sequence[Software] = (),
         cluster: Mapping[str, Any] | None = None,
     ) -> Conditions:
-        """Those of this process at the end of its work, begun at ``time.perf_counter()`` start."""
+        """Those of this process when it has finished; ``start`` is when it began (perf_counter)."""
         computed = device.describe(precision)
         seconds = time.perf_counter() - start
         return cls(
@@ -106,16 +106,16 @@ class Conditions:
             done_before,
             threads,
             [one.parts for one in software],
-            None if cluster else load_of_others(seconds),  # it cannot tell workers from others
+            None if cluster else load_of_others(seconds),  # workers would count as other programs
             cluster,
         )
 
     def rows(self) -> list[list[str | Told]]:
-        """For the table of the set-up."""
+        """Rows for the table of the set-up."""
         memory = "unknown" if self.peak_memory_mb is None else f"{self.peak_memory_mb:.0f} MB"
         memory += " (without the workers)" if self.cluster else ""
         machine = ", ".join(f"{key.replace('_', ' ')}: {v}" for key, v in self.hardware.items())
-        earlier = f"; {self.done_before} network(s) are of an earlier start of the command"
+        earlier = f"; {self.done_before} network(s) were trained by an earlier start of the command"
         time = f"{self.seconds:.0f} s{earlier if self.done_before else ''}"
         threads = "" if self.threads is None else f", {self.threads} thread(s) for each"
         others = (
@@ -135,7 +135,7 @@ class Conditions:
         ]
 
     def _workers(self) -> list[list[str | Told]]:
-        """A row where others than this process have trained."""
+        """A row with the workers, if a cluster trained."""
         if not self.cluster:
             return []
         machines = self.cluster["machines"]
@@ -144,7 +144,7 @@ class Conditions:
         return [["trained on", Typed(told)]]
 
     def _mixture(self) -> list[list[str | Told]]:
-        """A row where parts of the results were computed with other software than others."""
+        """A row with the differences, if parts of the results were computed with other software."""
         if len(self.software) < 2:
             return []
         names = dict.fromkeys(name for one in self.software for name in one)
@@ -153,7 +153,7 @@ class Conditions:
             ", ".join(f"{name} {one.get(name, 'none')}" for name in differing)
             for one in self.software
         )
-        told = f"with software that differs, so that the last digits may: {each}"
+        told = f"with different software, so the last digits may differ: {each}"
         return [["computed in parts", Typed(told)]]
 
     def as_dict(self) -> dict[str, Any]:
@@ -162,5 +162,5 @@ class Conditions:
 
     @classmethod
     def of(cls, summary: Mapping[str, Any]) -> Conditions:
-        """Those of a summary."""
+        """The conditions stored in a summary."""
         return cls(**{f.name: summary[f.name] for f in fields(cls) if f.name in summary})

@@ -1,4 +1,4 @@
-"""The training runs of a cluster in one display: a bar over all of their steps, and their lines."""
+"""The progress of a cluster in one display: a bar over all steps, and lines for epochs."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from minidl.training.progress import say
 
 
 class Display:
-    """Shown while it is entered, unless it is ``quiet``; ``of`` training runs are to be made."""
+    """A context that shows the progress of ``of`` training runs, unless it is ``quiet``."""
 
     def __init__(self, of: int, quiet: bool) -> None:
         self.of, self.quiet = of, quiet
         self.made = 0
         self.bar: Any = None
-        self._steps: dict[str, tuple[int, int]] = {}  # of each that has begun: done, of so many
+        self._steps: dict[str, tuple[int, int]] = {}  # of each run that has begun: done, total
 
     def __enter__(self) -> Display:
         if not self.quiet and sys.stderr.isatty():
@@ -26,7 +26,7 @@ class Display:
         return self
 
     def on_event(self, event: tuple[float, Any]) -> None:
-        """What a worker tells of a training run (see :class:`minidl.study.worker.Told`)."""
+        """Take a report of a worker on a training run (see :class:`minidl.study.worker.Told`)."""
         _, told = event
         self._steps[told["name"]] = told["done"], told["of"]
         if told["line"]:
@@ -45,7 +45,7 @@ class Display:
         return f"{self.made} of {self.of} networks"
 
     def _refresh(self) -> None:
-        """Those that have not begun are taken to be as long as the others in the mean."""
+        """Update the bar; runs that have not begun count with the mean length of the others."""
         if self.bar is None:
             return
         done, of = map(sum, zip(*self._steps.values(), strict=True)) if self._steps else (0, 0)

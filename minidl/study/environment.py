@@ -30,7 +30,7 @@ def versions() -> dict[str, str]:
 
 
 def hardware() -> dict[str, Any]:
-    """The processor, how many this process may use, memory in GiB, and the BLAS in use."""
+    """The processor, how many of them this process may use, memory in GiB, and the BLAS in use."""
     from threadpoolctl import threadpool_info
 
     blas = [
@@ -63,8 +63,8 @@ def peak_memory_mb() -> float | None:
 def load_of_others(seconds: float) -> float | None:
     """How many processors other programs kept busy during the last ``seconds``; None: unknown.
 
-    The system's load average over a minute, five or fifteen, the longest that lies within that
-    time, less what this process used.
+    This is the system's load average over one, five or fifteen minutes, the longest of them that
+    fits into that time, less what this process used.
     """
     if not hasattr(os, "getloadavg") or seconds < 60:
         return None

@@ -1,4 +1,4 @@
-"""Numbers of a run with their uncertainty: the intervals on which verdicts are based."""
+"""Estimates with their uncertainty: the intervals on which verdicts are based."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 LEVEL = 0.95
-ROUNDING = 1e-12  # of a number that was computed, in parts of it
+ROUNDING = 1e-12  # relative rounding error of a computed number
 Interval = tuple[float, float]
 
 
@@ -18,8 +18,8 @@ Interval = tuple[float, float]
 class Estimate:
     """A number with its standard error; independent ones can be added and subtracted.
 
-    An error of 0 belongs to what is no matter of chance, an infinite one to what is not known;
-    a value that is NaN is known to nobody.
+    An error of 0 means that chance is not involved, an infinite error that the uncertainty is
+    unknown, and a value of NaN that the number itself is unknown.
     """
 
     value: float
@@ -27,7 +27,7 @@ class Estimate:
     freedom: float = math.inf  # degrees of freedom of the error
 
     def interval(self, together: int = 1) -> Interval:
-        """The 95% interval; ``together``: for so many to be right at once (Bonferroni)."""
+        """The 95% interval, or for ``together`` intervals that hold simultaneously (Bonferroni)."""
         if self.error == 0:
             return self.value, self.value
         if not math.isfinite(self.value) or not math.isfinite(self.error):
@@ -77,9 +77,9 @@ def exactly(holds: bool) -> Estimate:
 
 
 def share(part: float, count: int) -> Estimate:
-    """A share of ``count`` independent cases, say an accuracy on so many images.
+    """A share of ``count`` independent cases, such as an accuracy on that many images.
 
-    Two cases of either kind are added, so that none or all of a few say little
+    Two cases of each kind are added, so that 0% or 100% of a few cases does not count as certain
     (Agresti and Coull, The American Statistician 52, 1998).
     """
     moved = (part * count + 2) / (count + 4)
@@ -87,10 +87,10 @@ def share(part: float, count: int) -> Estimate:
 
 
 def over_seeds(estimates: Sequence[Estimate], together: int = 1) -> Estimate:
-    """One number of several seeds: their mean with Student's t, or the only one as it is.
+    """The mean over several seeds with Student's t; a single estimate as it is.
 
-    Seeds may agree by chance, but what is uncertain within each of them stays so: where that
-    gives the wider interval (of so many ``together``), the error is that one.
+    Seeds may agree by chance, but the uncertainty within each of them remains: if it gives the
+    wider interval (for ``together`` comparisons), that one is used.
     """
     if len(estimates) == 1:
         return estimates[0]
@@ -108,10 +108,10 @@ def over_seeds(estimates: Sequence[Estimate], together: int = 1) -> Estimate:
 
 
 def scatter(series: ArrayLike) -> float:
-    """The standard deviation of a series about a smooth curve; infinite for fewer than three.
+    """The standard deviation of a series around a smooth curve; infinite for fewer than three.
 
-    σ² = 2/3 · mean of ((y_{i−1} + y_{i+1}) / 2 − y_i)², which a straight rise leaves at 0
-    (Gasser, Sroka and Jennen-Steinmetz, Biometrika 73, 1986); not less than rounding.
+    σ² = 2/3 · mean of ((y_{i−1} + y_{i+1}) / 2 − y_i)², which is 0 for a straight line
+    (Gasser, Sroka and Jennen-Steinmetz, Biometrika 73, 1986); at least the rounding error.
     """
     y = np.asarray(series, float)
     if len(y) < 3:
@@ -121,7 +121,7 @@ def scatter(series: ArrayLike) -> float:
 
 
 def over_epochs(series: ArrayLike) -> Estimate:
-    """The mean of a series over the epochs of one training, as uncertain as these scatter."""
+    """The mean over the epochs of a training run; its error comes from their scatter."""
     y = np.asarray(series, float)
     if not len(y) or not np.isfinite(y).all():
         return NOT_KNOWN
@@ -129,7 +129,7 @@ def over_epochs(series: ArrayLike) -> Estimate:
 
 
 def at_the_end(series: ArrayLike) -> Estimate:
-    """The last value of a series, as uncertain as its epochs scatter."""
+    """The last value of a series; its error is the scatter of the epochs."""
     y = np.asarray(series, float)
     if not len(y) or not np.isfinite(y).all():
         return NOT_KNOWN
@@ -137,12 +137,12 @@ def at_the_end(series: ArrayLike) -> Estimate:
 
 
 def at_the_start(series: ArrayLike) -> Estimate:
-    """The first value of a series, as uncertain as its epochs scatter."""
+    """The first value of a series; its error is the scatter of the epochs."""
     return at_the_end(np.asarray(series, float)[::-1])
 
 
 def rank_trend(series: ArrayLike) -> Estimate:
-    """Kendall's τ of a series with its epochs; 0 for a constant, unknown for fewer than three.
+    """Kendall's τ between a series and its epochs; 0 if constant, unknown for fewer than three.
 
     Its standard error is that of a series without a trend, √(2 (2n + 5) / (9n (n − 1))).
     """

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COLOURS = {name: ink(function_colour(name)) for name in FUNCTIONS}
-MOST_COLUMNS = 5  # of panels side by side
-MARKED = 30  # points of a line at most, for each to have its dot
-SHAPES = dict(zip(MARKERS, "os^D*P2", strict=True))  # as matplotlib calls them
+MOST_COLUMNS = 5  # panels side by side at most
+MARKED = 30  # markers on a line at most
+SHAPES = dict(zip(MARKERS, "os^D*P2", strict=True))  # as matplotlib names them
 
 
 def colour_of(name: str) -> str:
@@ -41,15 +41,15 @@ def new_figure(title: str, panels: Sequence[str] = ("",)) -> tuple[Figure, list[
 
 
 def drawn(chart: Chart, stamp: str = "") -> Figure:
-    """The chart as its page draws it: a row for each choice, a column for each panel.
+    """The chart as on its page: one row per choice, one column per panel.
 
-    ``stamp`` is a second line of the title: what whoever sees the figure alone must know.
+    ``stamp`` is a second line of the title, for what a reader of the figure alone must know.
     """
     choices = [dict(where) for where in {tuple(s.where.items()): None for s in chart.series}]
     varying = {key for key in choices[0] if len({where[key] for where in choices}) > 1}
     panels = list({s.panel: None for s in chart.series})
     size = (6.4, 3.7) if len(panels) == 1 else (4.2 if len(panels) == 2 else 3.3, 2.9)
-    # many panels of the only choice are in several rows
+    # many panels of a single choice take several rows
     columns = min(len(panels), MOST_COLUMNS) if len(choices) == 1 else len(panels)
     rows = len(choices) * -(-len(panels) // columns)
     title = f"{chart.title}\n{stamp}" if stamp else chart.title
@@ -65,7 +65,7 @@ def drawn(chart: Chart, stamp: str = "") -> Figure:
             for ax, panel in zip(row, panels, strict=True)
         }
         for (ax, lines), panel in zip(shown.items(), panels, strict=True):
-            if not lines:  # of which this choice has nothing
+            if not lines:  # this choice has no series in it
                 ax.set_axis_off()
                 continue
             for series, width in sorted(lines, key=lambda line: line[0].published):
@@ -81,7 +81,7 @@ def drawn(chart: Chart, stamp: str = "") -> Figure:
 
 
 def _draw(ax: Axes, series: Series, width: float, joined: bool) -> None:
-    """A line with its band, or dots over names, ``joined`` or not."""
+    """Draw a line with its band, or dots over names, ``joined`` or not."""
     colour, y = (
         ink(series.colour, series.shade),
         [np.nan if v is None else v for v in finite(series.y)],
@@ -159,7 +159,7 @@ def _add_legend(figure: Figure, chart: Chart) -> None:
 
 
 def image_rows(title: str, rows: Mapping[str, Sequence[tuple[np.ndarray, str]]]) -> Figure:
-    """Images (H, W) or (H, W, 3), bytes, in named rows, each with its caption above it."""
+    """Images (H, W) or (H, W, 3) of bytes in named rows, each with a caption above it."""
     columns = max(map(len, rows.values()))
     figure, axes = new_grid(title, len(rows), columns, (1.15, 1.45), sharey=False)
     for line, (name, images) in zip(axes, rows.items(), strict=True):
@@ -174,17 +174,17 @@ def image_rows(title: str, rows: Mapping[str, Sequence[tuple[np.ndarray, str]]])
 
 
 def write_figure(path: Path, figure: Figure) -> None:
-    """``path`` as ``.png`` and ``.svg``.
+    """Write the figure as ``path.png`` and ``path.svg``.
 
-    The figure is laid out once, for the PNG; its layout engine is taken away then, since
-    matplotlib would draw the SVG twice to lay it out again.
+    It is laid out once, for the PNG; then its layout engine is removed, since matplotlib would
+    draw the SVG twice to lay it out again.
     """
     from matplotlib.backend_bases import FigureCanvasBase
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     with whole_file(path.with_name(f"{path.name}.png"), "wb") as file:
         FigureCanvasAgg(figure).print_png(file)  # type: ignore[no-untyped-call]
-    FigureCanvasBase(figure)  # takes the place of the one that keeps the pixels
+    FigureCanvasBase(figure)  # replaces the canvas that keeps the pixels
     figure.set_layout_engine(None)
     with whole_file(path.with_name(f"{path.name}.svg"), "wb") as file:
         figure.savefig(file, format="svg", metadata={"Date": None})

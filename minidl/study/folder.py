@@ -1,4 +1,4 @@
-"""The folder of a run: it says whose it is, and every file in it is whole or not there."""
+"""The folder of a run: it names its study, and every file in it is complete or absent."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ from minidl.study.figures import write_figure
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# A file or folder that is written; ".." and "/" are none, nor is a name of one system only.
+# The name of a file or folder to write: not ".." or "/", and valid on every system.
 PART = re.compile(r"\w[\w .+-]*", re.ASCII)
 
 
-MARKER = "minidl-run.json"  # makes a folder one that minidl writes to
-# What runs write into it.
+MARKER = "minidl-run.json"  # marks a folder that minidl writes to
+# What runs write into their folder.
 FILES = ("summary.json", "report.md", "report.html", "epochs.csv", "gradients.csv", "looks.csv")
 FOLDERS = ("cells", "weights", "figures", "microscope")
 LOCK = ".lock"
-LARGEST = 1 << 16  # bytes of a marker
+LARGEST = 1 << 16  # bytes of a marker at most
 
 
 class FolderInUse(RuntimeError):
@@ -43,12 +43,12 @@ class FolderInUse(RuntimeError):
 
 
 def study_of(path: Path) -> str | None:
-    """The study whose run lies in the folder ``path``, as its marker says; None without one.
+    """The study whose run is in the folder ``path``, according to its marker; None without one.
 
     Raises
     ------
     ValueError, OSError
-        where the marker does not say it, or cannot be read.
+        if the marker does not name a study, or cannot be read.
     """
     marker = path / MARKER
     try:
@@ -64,25 +64,25 @@ def study_of(path: Path) -> str | None:
 
 
 class RunFolder:
-    """Where ``study`` writes; made, with its parents, where it is not there.
+    """The folder that ``study`` writes to; created, with its parents, if it does not exist.
 
-    It is a folder of its own: one that is empty, or that an earlier run of the same study
-    has made, as its file ``minidl-run.json`` says.  As long as this object lives nobody else
-    has it: the lock on its file ``.lock`` is the system's, and goes with the process however
+    It must be empty, or the folder of an earlier run of the same study, as its file
+    ``minidl-run.json`` shows.  As long as this object exists, no other process can use the
+    folder: its file ``.lock`` holds an operating-system lock, which ends with the process, however
     that ends.
 
     Raises
     ------
     FileExistsError
-        for a folder of another study, or with files of somebody else; nothing in it is
+        if it is the folder of another study, or has files of other programs; nothing in it is
         changed.
     NotADirectoryError, PermissionError
-        where it cannot be a folder to write in, or a file, or a link, lies where a folder in
-        it belongs; tried at once, not after an hour of training.
+        if it is not a folder, cannot be written to, or has a file or a link in place of one of
+        its folders; checked now rather than after an hour of training.
     NotAPlainFile
-        where a folder lies where a file in it belongs.
+        if it has a folder in place of one of its files.
     FolderInUse
-        where another process has it.
+        if another process uses it.
     """
 
     def __init__(self, path: str | os.PathLike[str], study: str) -> None:
@@ -91,18 +91,19 @@ class RunFolder:
             self.path.mkdir(parents=True, exist_ok=True)
         except (FileExistsError, NotADirectoryError):
             raise NotADirectoryError(
-                f"{self.path}: expected a folder for the results, got a file; choose another"
+                f"{self.path}: expected a folder for the results, got a file; choose another folder"
             ) from None
         self._expect_own(study)
         try:
             self._lock = try_lock(self.path / LOCK)
         except FileNotFoundError:
             raise PermissionError(
-                f"{self.path}: expected a folder to write in, got one that takes no files"
+                f"{self.path}: expected a folder for the results, got one that cannot be written "
+                "to; choose another folder"
             ) from None
         if self._lock is None:
             raise FolderInUse(
-                f"{self.path}: another process works in this folder; wait until it is done, "
+                f"{self.path}: another process is using this folder; wait until it ends, "
                 "or choose another --output-dir"
             )
         for name in FILES:
@@ -110,19 +111,19 @@ class RunFolder:
         for name in FOLDERS:
             if os.path.lexists(self.path / name):
                 own_folder(self.path / name)
-        if not self._expect_own(study):  # asked again: it may have been another's until now
+        if not self._expect_own(study):  # again: it may have been in use until now
             self.write_json(MARKER, {"format": "minidl-run", "study": study})
         inside = [p for p in self.path.iterdir() if p.is_dir() and not p.is_symlink()]
         for folder in (self.path, *inside):
             remove_parts(folder)
 
     def __truediv__(self, name: str) -> Path:
-        """The path of the file ``name`` in the folder; its own folder is made.
+        """The path of the file ``name`` in the folder; a subfolder in it is created.
 
         Raises
         ------
         ValueError
-            for a name that leads out of the folder or that not every system can take.
+            if the name leads out of the folder, or is not valid on every system.
         """
         parts = PurePosixPath(name).parts
         if not parts or not all(map(PART.fullmatch, parts)):
@@ -133,19 +134,19 @@ class RunFolder:
         return path
 
     def _expect_own(self, study: str) -> bool:
-        """Whether it says that it is a folder of ``study``; False where it is empty."""
+        """Whether it is marked as a folder of ``study``; False if it is empty."""
         there = [
             path.name
             for path in self.path.iterdir()
-            if path.name != LOCK and not is_part(path.name)  # what a start killed early leaves
+            if path.name != LOCK and not is_part(path.name)  # left by a killed process
         ]
         found = study_of(self.path)
         if found == study or not there:
             return found == study
         got = f"a run of {found}" if found else f"a folder with {printable(min(there), 40)} in it"
         raise FileExistsError(
-            f"{self.path}: expected an empty folder or a run of {study} (which has a file {MARKER} "
-            f"that says so), got {got}; choose another --output-dir"
+            f"{self.path}: expected an empty folder or a run of {study} (marked by the file "
+            f"{MARKER}), got {got}; choose another --output-dir"
         )
 
     def write_text(self, name: str, text: str) -> None:
@@ -153,12 +154,12 @@ class RunFolder:
             file.write(text)
 
     def write_json(self, name: str, data: Mapping[str, Any]) -> None:
-        """``data`` as JSON; NaN and infinity, which JSON does not have, as ``null``."""
+        """Write ``data`` as JSON, with ``null`` for NaN and infinity, which JSON does not have."""
         text = json.dumps(_finite(data), indent=1, ensure_ascii=False, allow_nan=False)
         self.write_text(name, text + "\n")
 
     def write_csv(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Rows with the same keys, which become the head; NaN as an empty cell."""
+        """Write rows with the same keys, which become the header; NaN is an empty cell."""
         if not rows:
             raise ValueError(f"{name}: expected at least one row, got none")
         with whole_file(self / name) as file:
@@ -167,12 +168,12 @@ class RunFolder:
             writer.writerows({k: "" if v != v else v for k, v in row.items()} for row in rows)
 
     def write_figure(self, name: str, figure: Figure) -> None:
-        """``name.png`` and ``name.svg``."""
+        """Write ``name.png`` and ``name.svg``."""
         write_figure(self / name, figure)
 
 
 def _finite(data: Any) -> Any:
-    """``data`` with every NaN and infinity as None."""
+    """``data`` with None for every NaN and infinity."""
     if isinstance(data, Mapping):
         return {str(key): _finite(value) for key, value in data.items()}
     if isinstance(data, list | tuple):

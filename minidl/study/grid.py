@@ -1,4 +1,4 @@
-"""All combinations of the values of some arguments, and the name of each in a folder."""
+"""All combinations of the values of several arguments, and a file name for each."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ import numpy as np
 from minidl.backend import checks
 
 Point = dict[str, Any]
-SHORT = 60  # characters of a file name that tell the values
+SHORT = 60  # characters of a file name that show the values
 
 
 def points_of(function: Callable[..., Any], grid: Mapping[str, Sequence[Any]]) -> dict[str, Point]:
-    """The arguments of each call by its name, the last one of ``grid`` changing fastest.
+    """The arguments of each call by its file name; the last one of ``grid`` changes fastest.
 
     Raises
     ------
     ValueError
-        where they are no arguments of ``function``, or nothing that a name can be made of.
+        if they are not arguments of ``function``, or have values that a name cannot hold.
     """
     if not isinstance(grid, Mapping) or not grid:
         got = checks.shown(grid)
@@ -42,17 +42,17 @@ def points_of(function: Callable[..., Any], grid: Mapping[str, Sequence[Any]]) -
     except TypeError as error:
         takes = ", ".join(inspect.signature(function).parameters)
         raise ValueError(
-            f"sweep: expected in grid the arguments of {function.__name__}({takes}), got "
+            f"sweep: expected grid to have the arguments of {function.__name__}({takes}), got "
             f"{', '.join(grid)}: {error}"
         ) from None
     found = {_name_of(point): point for point in points}
     if len(found) < len(points):
-        raise ValueError("sweep: expected each value of an argument once, got one twice")
+        raise ValueError("sweep: expected each value of an argument only once, got one twice")
     return found
 
 
 def takes_checkpoint(function: Callable[..., Any]) -> bool:
-    """Whether it is to be given one."""
+    """Whether the function has a parameter ``checkpoint``."""
     return "checkpoint" in inspect.signature(function).parameters
 
 
@@ -61,7 +61,7 @@ def digest(text: str) -> str:
 
 
 def _plain(name: str, value: Any) -> Any:
-    """A value that has one way to be written; NumPy's numbers become Python's."""
+    """A value with only one representation: NumPy's numbers become Python's, tuples lists."""
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, list | tuple):
@@ -69,14 +69,14 @@ def _plain(name: str, value: Any) -> Any:
     is_number = isinstance(value, float) and bool(np.isfinite(value))
     if not (is_number or isinstance(value, str | int | None)):
         raise ValueError(
-            f"sweep: expected {name} of numbers, text, booleans, None or lists of these, got "
-            f"{checks.shown(value)}; make it of them within the function"
+            f"sweep: expected the values of {name} to be numbers, text, booleans, None or lists "
+            f"of these, got {checks.shown(value)}; build other objects inside the function"
         )
     return value
 
 
 def _name_of(point: Point) -> str:
-    """As much of the values as fits, and a digest of all of them."""
+    """As many of the values as fit, and a digest of all of them."""
     told = "-".join(f"{name}-{value}" for name, value in point.items())
     short = re.sub(r"[^A-Za-z0-9]+", "_", told)[:SHORT].strip("_")
     return f"{short}-{digest(json.dumps(point, sort_keys=True))}"

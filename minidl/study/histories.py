@@ -1,4 +1,4 @@
-"""The histories of training runs as data, for ``summary.json`` and ``epochs.csv``."""
+"""The histories of training runs as data for ``summary.json`` and ``epochs.csv``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from minidl.study.recording import History
 
 
 def by_epoch(history: History) -> dict[str, list[float]]:
-    """One list over the epochs per quantity of a training run."""
+    """For each quantity of a training run, a list over the epochs."""
     return {
         "train_accuracy": history.train_accuracy,
         "train_loss": history.train_loss,
@@ -22,10 +22,10 @@ def by_epoch(history: History) -> dict[str, list[float]]:
 
 
 def by_layer(history: History) -> dict[str, Any]:
-    """For each figure of the layers a list over the epochs, of lists over the layers.
+    """For each quantity of the layers, a list over the epochs of lists over the layers.
 
     ``gradients`` (mean |∂L/∂θ|) and ``update_ratios`` (‖Δθ‖ / ‖θ‖ of the epoch's last step; NaN
-    for zeros) are those of ``weights`` and ``biases``; ``units`` has the shares of ``dead`` ones
+    if θ = 0) are those of ``weights`` and ``biases``; ``units`` has the shares of ``dead`` units
     and of ``saturated`` slopes in the hidden layers with an activation function.
     """
     parameters = {"weights": "W", "biases": "b"}
@@ -67,7 +67,7 @@ def epoch_rows(seed: int, network: str, history: History) -> list[dict[str, Any]
 
 
 def mean_of(blocks: Sequence[Any]) -> Any:
-    """The mean, say over seeds, of numbers, lists or dictionaries of the same keys and lengths."""
+    """The mean, for example over seeds, of numbers, lists or dictionaries of the same form."""
     if isinstance(blocks[0], dict):
         return {key: mean_of([block[key] for block in blocks]) for key in blocks[0]}
     return np.mean(blocks, axis=0).tolist()

@@ -1,4 +1,4 @@
-"""Set-ups that dense networks are trained in."""
+"""Set-ups in which dense networks are trained."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from minidl.study.seeds import LEARNING_RATES, keras_optimizer, weights_rng
 
 @dataclass(frozen=True)
 class DenseSetUp:
-    """One way to train dense networks that differ in nothing but their activation function."""
+    """One way to train dense networks that differ only in their activation function."""
 
     title: str
     hidden: tuple[int, ...]
-    rule: str  # in Keras's form, with its defaults
+    rule: str  # the update rule, in Keras's form and with its defaults
     batch_size: int
-    rate: float | None = None  # None: that of Keras
+    rate: float | None = None  # None: Keras's default
     momentum: float = 0.0
     dropout: float = 0.0  # after each hidden layer
 
     def network(
         self, activation: str, shape: tuple[int, ...], classes: int, seed: int, device: Device
     ) -> Network:
-        """Of images: Glorot-uniform weights and zero biases as in Keras, softmax left to the loss.
+        """A network for images, with Glorot-uniform weights and zero biases, as in Keras.
 
-        All activation functions start from the same weights.
+        The loss applies the softmax.  All activation functions start from the same weights.
         """
         sizes = [math.prod(shape), *self.hidden]
         layers: list[Layer] = [Flatten()]
@@ -47,7 +47,7 @@ class DenseSetUp:
         return keras_optimizer(self.rule, self.rate, **momentum)
 
     def as_dict(self, inputs: int, classes: int) -> dict[str, Any]:
-        """For ``summary.json``."""
+        """A description for ``summary.json``."""
         sizes = "-".join(map(str, (inputs, *self.hidden, classes)))
         dropout = f", dropout {self.dropout:g} after each hidden layer" if self.dropout else ""
         rate = LEARNING_RATES[self.rule] if self.rate is None else self.rate

@@ -11,7 +11,7 @@ from minidl.backend import PRECISIONS
 
 
 class Help(argparse.ArgumentDefaultsHelpFormatter):
-    """Shows the default of an option that takes a value and has one, as it would be typed."""
+    """Show the default of each option that takes a value and has one, as it would be typed."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
         if action.default is None or action.nargs == 0:
@@ -33,16 +33,17 @@ def whole(text: str) -> int:
 
 
 def from_zero(text: str) -> int:
-    """A non-negative integer; seeds are parts of file names, which must not become too long."""
+    """A non-negative integer; a seed is part of file names, so its length is limited."""
     if text.isdecimal() and len(text) <= 18:
         return int(text)
-    raise argparse.ArgumentTypeError(f"expected 0 or more, got {printable(text)}; up to 18 digits")
+    got = printable(text)
+    raise argparse.ArgumentTypeError(f"expected an integer >= 0 of up to 18 digits, got {got}")
 
 
 def folder_name(text: str) -> Path:
-    """A folder, whose name can be shown in a terminal and in a report of UTF-8."""
+    """A folder whose name can be printed in a terminal and in a UTF-8 report."""
     if not text.isprintable():
-        raise argparse.ArgumentTypeError(f"expected a name of characters that print, got {text!a}")
+        raise argparse.ArgumentTypeError(f"expected a name of printable characters, got {text!a}")
     return Path(text)
 
 
@@ -51,11 +52,12 @@ def new_parser(description: str) -> argparse.ArgumentParser:
 
 
 def add_seeds(add: Any, seeds: int | None) -> None:
-    """``--seed``, and ``--seeds`` if a run has several."""
-    first = "of weights and batches" + ("" if seeds is None else "; the first of several")
+    """Add ``--seed``, and ``--seeds`` if a run can have several."""
+    first = "seed of weights and batches" + ("" if seeds is None else "; the first of several")
     add("--seed", type=from_zero, default=0, help=first)
     if seeds is not None:
-        add("--seeds", type=whole, default=seeds, metavar="N", help="repeat with N seeds in a row")
+        several = "repeat with N consecutive seeds"
+        add("--seeds", type=whole, default=seeds, metavar="N", help=several)
 
 
 def add_output(add: Any, study: str) -> None:
@@ -63,21 +65,26 @@ def add_output(add: Any, study: str) -> None:
 
 
 def add_place(add: Any, study: str) -> None:
-    """Where the data are, where it is computed, where the results go."""
-    help_text = "folder with the data set (default: $MINIDL_DATA, the cache)"
+    """Add the options for where to find the data, where to compute and where to write."""
+    help_text = "folder with the data set (default: $MINIDL_DATA, or else the cache folder)"
     add("--data-dir", type=folder_name, help=help_text)
-    add("--device", default="auto", help="auto, cpu, cuda or cuda:1")
-    add("--precision", choices=PRECISIONS, default="float32", help="of matrix products on a GPU")
-    add("--no-graph", dest="graph", action="store_false", help="no CUDA graph of the step")
-    add("--jobs", type=whole, help="networks side by side (default: 2 where processors allow it)")
-    on_dask = "training runs in N processes of this machine, a local Dask cluster"
+    add("--device", default="auto", help="device to compute on: auto, cpu, cuda or cuda:1")
+    precision = "precision of matrix products on a GPU"
+    add("--precision", choices=PRECISIONS, default="float32", help=precision)
+    no_graph = "do not record the training step as a CUDA graph"
+    add("--no-graph", dest="graph", action="store_false", help=no_graph)
+    jobs = "networks to train at the same time (default: 2 if there are enough processors)"
+    add("--jobs", type=whole, metavar="N", help=jobs)
+    on_dask = "train in N processes on this machine, with a local Dask cluster"
     add("--workers", type=whole, metavar="N", help=on_dask)
-    on_cluster = "training runs on the Dask cluster there, as tcp://host:8786 (docs/sweeps.md)"
+    on_cluster = "train on the Dask cluster at an address such as tcp://host:8786 (docs/sweeps.md)"
     add("--scheduler", metavar="ADDRESS", help=on_cluster)
-    add("--threads", type=whole, default=1, metavar="N", help="processors for each network")
+    threads = "threads per network"
+    add("--threads", type=whole, default=1, metavar="N", help=threads)
     add_output(add, study)
     look = "keep a look at every layer after each epoch, for python -m minidl.microscope"
     add("--record", action="store_true", help=look)
-    add("--checkpoint-every", type=whole, metavar="N", help="steps (default: after each epoch)")
-    add("--fresh", action="store_true", help="throw away what an earlier start has trained")
-    add("--quiet", action="store_true", help="no progress, only the results")
+    every = "write a checkpoint every N steps (default: only after each epoch)"
+    add("--checkpoint-every", type=whole, metavar="N", help=every)
+    add("--fresh", action="store_true", help="discard earlier results in the folder and start over")
+    add("--quiet", action="store_true", help="show the results only, no progress")

@@ -1,4 +1,4 @@
-"""One training run: what whoever makes it must know, and what it leaves."""
+"""One training run: what is needed to execute it, and what it produces."""
 
 from __future__ import annotations
 
@@ -20,31 +20,31 @@ CELLS, WEIGHTS = "cells", "weights"  # in the folder of a run
 
 @dataclass(frozen=True)
 class Cell:
-    """What is kept of a training run that is done."""
+    """What is stored of a finished training run."""
 
     of: dict[str, str]  # name, options and data
-    software: list[Software]  # that its parts were computed with
+    software: list[Software]  # with which its parts were computed
     result: msgspec.Raw
-    weights: bytes | None  # the weights file
+    weights: bytes | None  # contents of the weights file
 
 
 @dataclass(frozen=True)
 class Order:
-    """A training run that is to be made."""
+    """A training run to execute."""
 
     name: str
-    of: dict[str, str]  # name, options and data, which its checkpoint and its cell are bound to
+    of: dict[str, str]  # name, options and data; its checkpoint and its cell must match them
     threads: int
     every: int | None  # steps between checkpoints
-    weights: bool  # whether it leaves a weights file
+    weights: bool  # whether it writes a weights file
 
     def checkpoint(self, folder: Path, stop: threading.Event | None = None) -> Checkpoint:
-        """The one in ``folder``; a file there that is of another training run is refused."""
+        """The checkpoint in ``folder``; a file there of another training run is refused."""
         path = own_folder(folder / CELLS) / f"{self.name}.checkpoint"
         return Checkpoint(path, self.every, stop, self.of)
 
     def made(self, task: Callable[[Checkpoint], Any], folder: Path, stop: threading.Event) -> Cell:
-        """Make it, in ``folder``: from its checkpoint on, where there is one."""
+        """Execute the training run in ``folder``, starting from its checkpoint if there is one."""
         checkpoint = self.checkpoint(folder, stop)
         result = task(checkpoint)
         return Cell(
@@ -56,5 +56,5 @@ class Order:
 
 
 def weights_file(folder: Path, name: str) -> Path:
-    """The weights file of a training run; its own folder is made."""
+    """The weights file of a training run; the folder ``weights`` is created."""
     return own_folder(folder / WEIGHTS) / f"{name}.npz"

@@ -29,20 +29,20 @@ Images = tuple[Examples, Examples]  # training, test
 
 
 class Outcome(NamedTuple):
-    """What is kept of a network after its training."""
+    """What is stored of a network after training."""
 
     history: History
 
     def block(self) -> dict[str, Any]:
-        """Its part of the summary."""
+        """The network's part of the summary."""
         return by_epoch(self.history) | by_layer(self.history)
 
 
 class PairStudy(TrainedStudy):
     """Sigmoid and ReLU in each of the set-ups, trained with each seed.
 
-    Its ``summary.json`` has in ``set_ups`` for each one the means over the seeds, each seed, and
-    the claims.
+    In its ``summary.json``, ``set_ups`` has for each set-up the means over the seeds, each single
+    seed, and the claims.
     """
 
     set_ups: ClassVar[Mapping[str, DenseSetUp]]
@@ -51,28 +51,28 @@ class PairStudy(TrainedStudy):
 
     @abstractmethod
     def judged(self, summary: Mapping[str, Any], key: str) -> list[Claim]:
-        """The claims in a set-up of a summary."""
+        """The claims, judged in one set-up of a summary."""
 
     @abstractmethod
     def published(self, epochs: int) -> Mapping[str, Mapping[str, Series]]:
-        """The published networks by set-up and function, after so many epochs."""
+        """The published networks by set-up and function, after that number of epochs."""
 
     def prepare(self, run: Run) -> Any:
-        """What all training runs share, put together once: both parts of the data."""
+        """What all training runs share, prepared once: training and test data."""
         (data,) = run.data
         return data.train, data.test
 
     def split(self, prepared: Any, key: str, seed: int) -> Images:
-        """Training and test images of a set-up: the official split."""
+        """Training and test images of a set-up; here the official split."""
         train, test = prepared
         return train, test
 
     def outcome(self, run: Run, history: History, network: Network, images: Images) -> Any:
-        """What is kept of a network; it has a ``history`` and a ``block()``."""
+        """What is stored of a network; it has a ``history`` and a ``block()``."""
         return Outcome(history)
 
     def describe(self, run: Run, key: str, outcome: Any) -> dict[str, Any]:
-        """What the summary says of a set-up; ``outcome`` is that of one of its networks."""
+        """What the summary says about a set-up; ``outcome`` is that of one of its networks."""
         return {}
 
     def add_options(self, add: Any) -> None:
@@ -90,7 +90,7 @@ class PairStudy(TrainedStudy):
     def train(
         self, run: Run, prepared: Any, key: str, activation: str, seed: int, checkpoint: Checkpoint
     ) -> Any:
-        """Train one network, write its weights, and return what the report is made of."""
+        """Train one network, write its weights, and return what the report needs."""
         set_up, name = self.set_ups[key], f"{key}-{activation}-seed{seed}"
         widest = max(len(one.title) for one in self.set_ups.values())
         train, test = self.split(prepared, key, seed)
@@ -152,12 +152,12 @@ class PairStudy(TrainedStudy):
         return accuracies(networks, published_title(summary["epochs"], self.epochs))
 
     def verdicts(self, summary: Mapping[str, Any], keys: Sequence[str] = ()) -> Verdicts:
-        """Those of the set-ups of a summary, of all or of some."""
+        """The verdicts of a summary, in all of its set-ups or in those of ``keys``."""
         blocks = summary["set_ups"]
         return Verdicts({self.set_ups[key].title: blocks[key]["claims"] for key in keys or blocks})
 
     def groups(self, summary: Mapping[str, Any]) -> dict[str, Group]:
-        """Ours and the published networks for the charts, by the title of the set-up."""
+        """Our networks and the published ones for the charts, by the title of the set-up."""
         study, found = self.published(self.epochs), {}
         for key, block in summary["set_ups"].items():
             runs = {f: [run["networks"][f] for run in block["runs"]] for f in ACTIVATIONS}
@@ -167,7 +167,7 @@ class PairStudy(TrainedStudy):
 
 
 def accuracies(networks: Mapping[str, tuple[Any, Series | None]], theirs: str) -> str:
-    """Blocks of a summary by name, each beside the published network, for the terminal."""
+    """A table for the terminal: blocks of a summary by name, each beside the published network."""
     rows = []
     for name, (network, study) in networks.items():
         row = [name]

@@ -1,4 +1,4 @@
-"""Two networks that differ in their activation function: what claims about them are judged by."""
+"""Two networks that differ in their activation function: the criteria for claims about them."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from minidl.study.tables import figure
 
 ACTIVATIONS = ("sigmoid", "relu")
 AHEAD = "ReLU − sigmoid"
-IDLE = 0.2  # processors that other programs may keep busy where times are compared
-GAP = 0.02  # of training accuracy above test accuracy, from which on a network overfits
+IDLE = 0.2  # processors that other programs may keep busy if times are to be compared
+GAP = 0.02  # a network overfits if its training accuracy exceeds test accuracy by this much
 Pair = tuple[S, S]  # sigmoid, ReLU
 
 
 def alone(summary: Mapping[str, Any]) -> bool:
-    """Whether nothing else ran while the networks of a run were trained, one after the other."""
+    """Whether the networks of a run were trained one by one, and nothing else ran meanwhile."""
     others = summary.get("load_of_others")
     is_idle = others is not None and others < IDLE
     is_here = not summary.get("cluster") and not summary.get("done_before", 0)
@@ -34,10 +34,10 @@ def judged(
     published: Callable[..., Mapping[str, S]],
     series: Callable[..., S],
 ) -> list[Claim]:
-    """Every claim on the networks in a set-up of a summary, beside the published ones.
+    """Every claim, judged on the networks in a set-up of a summary and on the published ones.
 
-    ``published`` gives these after so many epochs, or after all; ``series`` makes a series of a
-    block of the summary and of what stands elsewhere in it.
+    ``published`` returns the latter after that number of epochs, or after all of them; ``series``
+    makes a series from a block of the summary and further values of the summary.
     """
     sizes = {name: {**summary, **set_up}[name] for name in ("train_images", "test_images")}
 

@@ -1,4 +1,4 @@
-"""Where training runs are made: in threads of this process, or on a cluster."""
+"""Where training runs are executed: in threads of this process, or on a cluster."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from minidl.study.order import Cell, Order
 from minidl.training.checkpoint import Checkpoint
 
 T = TypeVar("T")
-Makes = Generator[tuple[str, Cell], None, None]  # name and cell of each, as they are done
-Task = Callable[[Checkpoint], T]  # makes a training run, from its checkpoint on where there is one
+Makes = Generator[tuple[str, Cell], None, None]  # name and cell of each, as they finish
+Task = Callable[[Checkpoint], T]  # executes a training run, starting from its checkpoint
 
 
 class Pool(Protocol):
-    """Makes training runs, several at a time."""
+    """Executes training runs, several at a time."""
 
-    jobs: int  # how many at a time
+    jobs: int  # how many at the same time
 
     def make(
         self,
@@ -29,24 +29,25 @@ class Pool(Protocol):
         folder: Path,
         stop: threading.Event,
     ) -> Makes:
-        """Make all of them; their checkpoints are in ``folder``.
+        """Execute all of them; their checkpoints are in ``folder``.
 
-        ``tasks`` are those of this process, by name.  Once ``stop`` is set each writes its
-        checkpoint, and ``Stopped`` is raised; where one fails, the others are stopped so.
+        ``tasks`` are the tasks by name, for execution in this process.  Once ``stop`` is set,
+        each training run writes its checkpoint, and ``Stopped`` is raised; if one fails, the
+        others are stopped in the same way.
         """
         ...
 
     def cluster(self) -> dict[str, Any] | None:
-        """What a summary says of the machines, where it was not this one alone."""
+        """What a summary says about the machines; None if everything ran on this one."""
         ...
 
 
 class Threads:
-    """Threads of this process: NumPy computes outside of the GIL, and all read the same images.
+    """Threads of this process: NumPy computes without holding the GIL, and all share the images.
 
-    Each training run uses as many threads of BLAS as it may (see
-    :func:`minidl.backend.threads.using_threads`), however many run beside it, so its results
-    do not depend on ``jobs``.
+    The number of BLAS threads of a training run (see
+    :func:`minidl.backend.threads.using_threads`) does not depend on how many run beside it, and
+    so neither do its results on ``jobs``.
     """
 
     def __init__(self, jobs: int) -> None:
@@ -77,7 +78,7 @@ class Threads:
                         failures.append(error)
                         _stop(futures, stop)
                     else:
-                        yield futures.pop(future), future.result()  # and keep it no longer
+                        yield futures.pop(future), future.result()  # without keeping it
             except BaseException:
                 _stop(futures, stop)
                 raise

@@ -1,4 +1,4 @@
-"""Train networks and keep what a study of them needs, epoch by epoch."""
+"""Train networks and record what a study of them needs, epoch by epoch."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from minidl.training.checkpoint import Checkpoint
 
 @dataclass
 class History:
-    """One training, a list over its epochs for each figure."""
+    """A training run: for each quantity, a list over its epochs."""
 
     train_loss: list[float] = field(default_factory=list)  # running, over the epoch
     train_accuracy: list[float] = field(default_factory=list)
     test_loss: list[float] = field(default_factory=list)  # after the epoch
     test_accuracy: list[float] = field(default_factory=list)
-    seconds: list[float] = field(default_factory=list)  # of training alone
+    seconds: list[float] = field(default_factory=list)  # of training only
     probes: list[Probe] = field(default_factory=list)  # after the epoch
 
 
@@ -52,11 +52,11 @@ def record(
 ) -> History:
     """Train ``network`` and, after each epoch, evaluate it on the test examples and probe it.
 
-    The probe looks at the gradient of the loss *summed* over the first
+    The probe takes the gradient of the loss *summed* over the first
     ``probe_size`` training examples, with the update of the epoch's last step.
-    Parameters are those of :func:`minidl.training.train`; a ``checkpoint`` holds the
+    Parameters are those of :func:`minidl.training.train`; a ``checkpoint`` includes the
     history as well.  A ``recorder`` looks at the examples that are probed, before the first
-    epoch and after each one.  ``after`` is given the history after each epoch and says
+    epoch and after each one.  ``after`` is called with the history after each epoch and returns
     whether that was the last one.
     """
     history = History() if checkpoint is None else checkpoint.keep("history", History())
@@ -87,7 +87,7 @@ def record(
         history.probes.append(probe(network, loss, x, targets, "sum", epoch.update))
         if recorder is not None:
             recorder.look(network, loss, x, targets, epoch.number)
-        del epoch  # with its Δθ, as large as θ
+        del epoch  # which holds Δθ, as large as θ
         if after is not None and after(history):
             break
     return history

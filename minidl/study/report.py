@@ -1,7 +1,7 @@
-"""The report of a run: one list of parts, which is told as Markdown and shown as a page.
+"""The report of a run: one list of parts, rendered as Markdown and as an HTML page.
 
-It is made from the files in the folder of a run alone, so that it can be made again without
-training; ``experiments/report_page.py`` does so.
+It is made from the files in the folder of a run alone, so it can be made again without training,
+with ``experiments/report_page.py``.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from minidl.study.tables import counted
 KIND = "minidl · report of a run"
 FOOTER = "Made by minidl from the summary of the run. The page asks for nothing: "
 FOOTER += "it can be kept, sent and opened without a network."
-LARGEST = 64 << 20  # bytes of a file that a report is made from
-# What a page that is made from a file of another form ends in.
+LARGEST = 64 << 20  # bytes at most of a file that a report is made from
+# The errors that a file of another form can cause while the report is made.
 MISFITS = (
     *(ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError),
     csv.Error,
@@ -33,12 +33,12 @@ MISFITS = (
 
 
 def read_summary(folder: Path) -> dict[str, Any]:
-    """``summary.json``; what JSON cannot hold as a number is NaN again in every list."""
+    """``summary.json``, with NaN for every ``null`` in a list, which JSON has in its place."""
     return _with_nan(read_json(folder / "summary.json", "the summary of a run", LARGEST))
 
 
 def read_rows(folder: Path, name: str) -> list[dict[str, str]]:
-    """The rows of a file of comma-separated values; none where the folder has no such file."""
+    """The rows of a CSV file; empty if the folder has no such file."""
     path = folder / name
     if not path.exists():
         return []
@@ -56,12 +56,12 @@ def _with_nan(data: Any) -> Any:
 
 @dataclass(frozen=True)
 class Work:
-    """The published work that a study is about, as its own text gives it."""
+    """The published work that a study examines, with title and names as printed there."""
 
     title: str
     authors: str
     year: int
-    link: str = ""  # empty where the text gives none
+    link: str = ""  # empty if there is none
     more: str = ""  # where it appeared
 
     def __str__(self) -> str:
@@ -71,7 +71,7 @@ class Work:
 
 @dataclass(frozen=True)
 class Section:
-    """Parts under a heading."""
+    """Parts under a common heading."""
 
     title: str
     parts: Sequence[Told]
@@ -79,9 +79,9 @@ class Section:
 
 @dataclass(frozen=True)
 class Report:
-    """What a run has shown: the first screen answers, the sections say how and why.
+    """What a run has shown: the first screen has the answer, the sections say how and why.
 
-    ``answer`` is one sentence: yes, no or not decided, and one reason, with the figures of the
+    ``answer`` is one sentence: yes, no or not decided, with one reason and the figures of the
     run; ``opening`` is the picture that shows it; ``counted`` says how many claims hold.
     """
 
@@ -93,7 +93,7 @@ class Report:
     counted: str
     sections: Sequence[Section]
     warning: str | Told = ""
-    stamp: str = ""  # in the title of each figure: that the data are not the study's
+    stamp: str = ""  # in the title of each figure, for example that the data are not the study's
 
     def _opening(self) -> list[Told]:
         return [*self.opening, Prose([f"{self.counted}.", f"Published: {self.work}."])]
@@ -116,16 +116,16 @@ class Report:
         return page.html()
 
     def charts(self) -> Iterator[Chart]:
-        """Every chart, wherever it stands."""
+        """Every chart of the report."""
         for part in (*self.opening, *(part for s in self.sections for part in s.parts)):
             if isinstance(part, Chart):
                 yield part
 
     def write(self, folder: Path) -> None:
-        """``report.md`` with a PNG and an SVG of each chart, and ``report.html``."""
+        """Write ``report.md`` with a PNG and an SVG of each chart, and ``report.html``."""
         texts = {"report.md": self.markdown(), "report.html": self.html()}
         for text in texts.values():
-            text.encode()  # half a character cannot be written
+            text.encode()  # raises for a lone surrogate, which cannot be written
         for chart in self.charts():
             write_figure(own_folder(folder / "figures") / chart.file, drawn(chart, self.stamp))
         for name, text in texts.items():
@@ -137,12 +137,12 @@ class Report:
 
 
 def sentence(text: str) -> str:
-    """``text`` with a capital."""
+    """``text`` with a capital letter first."""
     return text[:1].upper() + text[1:]
 
 
 def shorter(epochs: int, published: int) -> str:
-    """Said above a report whose run has another number of epochs than the published one."""
+    """The remark above the report of a run that has another number of epochs than the study."""
     if epochs == published:
         return ""
     return f"{counted(epochs, 'epoch')} instead of the study's {published}."
@@ -159,14 +159,14 @@ def set_up_section(
     before: Sequence[Told] = (),
     note: str = "",
 ) -> Section:
-    """What was run; then machine, versions, time and command, as far as the summary has them."""
+    """What was run; then machine, versions, time and command, if the summary has them."""
     machine = Conditions.of(summary).rows() if "versions" in summary else []
     table = Table("What was run, and on what", [], [*rows, *machine])
     return Section("Set-up", [*before, table, *([Prose([note])] if note else [])])
 
 
 def pictures(folder: Path, shown: Mapping[str, str]) -> list[Picture]:
-    """The figures of the run that are there, of ``shown``: what each is, by its name."""
+    """Those figures of ``shown`` (a description by name) that the folder of the run has."""
     paths = {name: folder / "figures" / f"{name}.png" for name in shown}
     return [
         Picture(read_bytes(path, LARGEST), shown[name], shown[name], name)

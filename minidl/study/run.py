@@ -1,4 +1,4 @@
-"""A run of a study: its options, data and device, and the training of a network in it."""
+"""A run of a study: its options, data and device, and how a network is trained in it."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ from minidl.training.checkpoint import Checkpoint
 
 @dataclass(frozen=True)
 class Run:
-    """What the training runs of a study share, in the process that makes them."""
+    """What the training runs of a study share, in the process that executes them."""
 
     chosen: argparse.Namespace
     data: Sequence[Dataset]
     used: Sequence[DataUsed]
     device: Device
     folder: Path  # with weights and looks
-    cells: Cells | None = None  # of all starts of the command, where the results are written
+    cells: Cells | None = None  # None on a worker, which stores no results
 
     @classmethod
     def of(cls, chosen: argparse.Namespace, data: Sequence[Dataset], folder: Path) -> Run:
-        """With these options and data."""
+        """The run with these options and data."""
         return cls(chosen, data, [DataUsed.of(one) for one in data], device_of(chosen), folder)
 
     @property
@@ -47,11 +47,11 @@ class Run:
         return range(self.chosen.seed, self.chosen.seed + getattr(self.chosen, "seeds", 1))
 
     def kept(self, name: str, kind: Any) -> Any:
-        """The result of a training run of this start or an earlier one; None where it has none."""
+        """The stored result of a training run, from this invocation or an earlier one, or None."""
         return None if self.cells is None else self.cells.read(name, kind)
 
     def weights_of(self, name: str) -> Path:
-        """The weights file of a training run; its folder is made."""
+        """The weights file of a training run; its folder is created."""
         return weights_file(self.folder, name)
 
     def recorder_of(self, name: str, vocabulary: Sequence[str] = ()) -> Recorder | None:
@@ -96,7 +96,7 @@ class Run:
         )
 
     def data_block(self) -> dict[str, Any]:
-        """What a summary says of the (first) data set."""
+        """What a summary says about the (first) data set."""
         used = self.used[0]
         return {
             "dataset": used.name,
@@ -108,7 +108,7 @@ class Run:
 
 
 def device_of(chosen: argparse.Namespace) -> Device:
-    """The device that was asked for, in the precision that was asked for."""
+    """The chosen device, set to the chosen precision."""
     device = get_device(chosen.device)
     set_precision(chosen.precision, device)
     return device

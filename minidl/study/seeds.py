@@ -1,4 +1,4 @@
-"""The generators of a seed, and Keras's update rules: what the networks of a seed have alike."""
+"""The random generators of a seed, and update rules as in Keras."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from minidl.optimizers import OPTIMIZERS, Optimizer
 
-# The defaults of Keras, which most of the studies used, where they are not minidl's.
+# Keras's defaults that differ from minidl's; most of the published studies used Keras.
 LEARNING_RATES = {"sgd": 0.01, "rmsprop": 0.001, "adam": 0.001, "adamw": 0.001}
 KERAS: dict[str, dict[str, Any]] = {
     "sgd": {},
@@ -19,7 +19,7 @@ KERAS: dict[str, dict[str, Any]] = {
 
 
 def keras_optimizer(name: str, learning_rate: float | None = None, **more: Any) -> Optimizer:
-    """The update rule with the defaults and in the form that it has in Keras."""
+    """The update rule in the form and with the defaults that it has in Keras."""
     rate = LEARNING_RATES[name] if learning_rate is None else learning_rate
     return OPTIMIZERS[name](rate, **KERAS[name], **more)
 
@@ -33,5 +33,5 @@ def batches_rng(seed: int) -> np.random.Generator:
 
 
 def split_rng(seed: int) -> np.random.Generator:
-    """Of which images are for training and which for the test."""
+    """The generator that divides the images into training and test images."""
     return np.random.default_rng([seed, 2])

@@ -1,4 +1,4 @@
-"""Jobs on their way to the workers of a Dask cluster and back."""
+"""Sending jobs to the workers of a Dask cluster, and collecting the results."""
 
 from __future__ import annotations
 
@@ -19,16 +19,17 @@ from minidl.study.display import Display
 from minidl.study.worker import Job, Made, RunFailed
 from minidl.training.checkpoint import Stopped
 
-ATTEMPTS = 3  # of a training run
-TICK = 0.5  # seconds between two looks at signals
+ATTEMPTS = 3  # at a training run
+TICK = 0.5  # seconds between two checks for signals
 FETCH = 60  # seconds for a result to arrive
 
 
 class Sending:
-    """Jobs on their way to workers and back: each worker has one at a time.
+    """Sends jobs to workers, one at a time to each, and collects the results.
 
-    Where a job goes is said to Dask, which would otherwise choose.  So a worker that is refused
-    gets none, and one on which a job has failed, or that was lost, is not the next to try it.
+    Each job is submitted to one particular worker; otherwise Dask would choose one.  So a refused
+    worker gets no jobs, and a job that failed on a worker, or was lost with it, is tried on
+    another one first.
     """
 
     def __init__(
@@ -40,22 +41,22 @@ class Sending:
         patience: float,
     ) -> None:
         self.client, self.display, self.stop, self.patience = client, display, stop, patience
-        self._last_seen = time.monotonic()  # when some worker was there
+        self._last_seen = time.monotonic()  # when any worker was connected
         self.waiting = deque(jobs.values())
         self.any_job = self.waiting[0]
-        self.at_work: dict[str, tuple[Any, Job]] = {}  # by worker: future, and of what
-        self.back: queue.SimpleQueue[str] = queue.SimpleQueue()  # workers whose future is done
-        self.there: set[str] = set()  # workers, those that are refused included
-        self.machines: dict[str, str] = {}  # of those that may work, also once they are gone
+        self.at_work: dict[str, tuple[Any, Job]] = {}  # by worker: future, job
+        self.back: queue.SimpleQueue[str] = queue.SimpleQueue()  # workers whose future has finished
+        self.there: set[str] = set()  # connected workers, including refused ones
+        self.machines: dict[str, str] = {}  # of all usable workers, including those that are gone
         self.refused: dict[str, str] = {}
-        self.errors: dict[str, list[str]] = {}  # of each training run that failed
+        self.errors: dict[str, list[str]] = {}  # by the name of the training run that failed
         self.failed_on: dict[str, set[str]] = {}
         self.fatal: BaseException | None = None
         self._said: set[str] = set()
         self._next_look = 0.0
 
     def make(self) -> Iterator[tuple[str, Made]]:
-        """What each leaves, as it comes."""
+        """The results, as they come in."""
         topic = self.any_job.token
         self.client.subscribe_topic(topic, self.display.on_event)
         is_stopped = False
@@ -70,8 +71,8 @@ class Sending:
                     yield from self._fetched(self.back.get(timeout=TICK))
         except OSError as error:
             raise ClusterError(
-                f"the cluster is gone: {printable(str(error), 300)}; what was done is kept, and "
-                "the same command goes on here"
+                f"the cluster is gone: {printable(str(error), 300)}; finished training runs are "
+                "stored; run the same command again to resume"
             ) from error
         finally:
             self._leave()
@@ -88,7 +89,7 @@ class Sending:
     # -- workers ----------------------------------------------------------------------------------
 
     def _look_around(self) -> None:
-        """Once a second: who has come, and who is gone."""
+        """Once a second, find the workers that have joined and those that are gone."""
         if time.monotonic() < self._next_look:
             return
         self._next_look = time.monotonic() + 1
@@ -104,14 +105,17 @@ class Sending:
         if self.there:
             self._last_seen = time.monotonic()
         elif time.monotonic() > self._last_seen + self.patience:
-            raise ClusterError("all workers have ended; what was done is kept")
+            raise ClusterError(
+                "all workers have ended; finished training runs are stored; "
+                "run the same command again to resume"
+            )
         else:
-            self._say_once("no worker is there; waiting for one")
+            self._say_once("no worker is connected; waiting for one")
         if self._is_stopping():
             self._run(self.at_work, worker.stop, self.any_job.token)
 
     def _receive(self, new: set[str]) -> None:
-        """Refuse those of another version by name, and ask the others what they are."""
+        """Refuse new workers of another version by name, and ask the others for their hardware."""
         found = refused(self.client, new, self.any_job.source.package)
         for told in found.values():
             print(f"minidl: {told}; it is not used", file=sys.stderr, flush=True)
@@ -121,14 +125,14 @@ class Sending:
         folder, token = self.any_job.folder, self.any_job.token
         if not all(self._run(welcome, worker.sees, folder, token).values()):
             self._say_once(
-                f"some workers do not see {folder}: a training run that ends early there begins "
-                "again"
+                f"some workers do not see {folder}: a training run that is interrupted there "
+                "starts from the beginning"
             )
 
     def _run(
         self, addresses: Collection[str], function: Callable[..., Any], *arguments: Any
     ) -> dict[str, Any]:
-        """What it returns on each of these workers; one that does not answer is lost soon."""
+        """The function's result on each worker; one that does not answer soon counts as lost."""
         found: dict[str, Any] = self.client.run(
             function, *arguments, workers=list(addresses), on_error="ignore"
         )
@@ -156,27 +160,27 @@ class Sending:
             future.add_done_callback(lambda _, address=address: self.back.put(address))
 
     def _suits(self, job: Job, address: str, usable: set[str]) -> bool:
-        """A worker on which it has failed suits it only where it has failed on all."""
+        """Whether to try the job on this worker: not if it failed there and others are left."""
         tried = self.failed_on.get(job.order.name, set())
         return address not in tried or usable <= tried
 
     def _fetched(self, address: str) -> Iterator[tuple[str, Made]]:
-        """What the worker's job has left, unless it failed or was stopped."""
+        """The result of the worker's job, unless it failed or was stopped."""
         from distributed import TimeoutError as TooLate
 
         if address not in self.at_work:
-            return  # it was lost, and that is known
+            return  # it was lost, and has been dealt with
         future, job = self.at_work[address]
         try:
             made = future.result(timeout=FETCH)
         except TooLate:
-            self.back.put(address)  # later, unless the worker is found to be lost
+            self.back.put(address)  # try again later, unless the worker is lost
             return
         except RunFailed as error:
             self._failed(job, address, str(error))
         except Stopped:
             if not self._is_stopping():
-                self._failed(job, address, "the scheduler has taken it back")
+                self._failed(job, address, "the scheduler has cancelled it")
         except worker.SAME_EVERYWHERE as error:
             self.fatal = self.fatal or error
         except Exception as error:
@@ -195,11 +199,11 @@ class Sending:
         self.failed_on.setdefault(name, set()).add(address)
         if len(errors) < ATTEMPTS:
             self.waiting.append(job)
-            self.display.say(f"minidl: {name} goes to another worker: failed {errors[-1]}")
+            self.display.say(f"minidl: {name} failed {errors[-1]}; it is tried on another worker")
 
     def _leave(self) -> None:
         for future, _ in self.at_work.values():
-            future.cancel()  # which its worker notices
+            future.cancel()  # its worker notices this
         if self.client.status == "running":
             self.client.unsubscribe_topic(self.any_job.token)
             with suppress(OSError):

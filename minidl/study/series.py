@@ -1,4 +1,4 @@
-"""One network of one run, ours or published, by epoch: what claims are judged on."""
+"""One network of one run, ours or published, by epoch: the data on which claims are judged."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from minidl.study.recording import History
 
 S = TypeVar("S", bound="Series")
 
-PROBED = 64  # training images that gradients and slopes are those of
+PROBED = 64  # training images from which gradients and slopes are computed
 LEARNED = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
 nothing, no_layers = (functools.partial(np.empty, shape) for shape in (0, (0, 0)))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Series:
-    """One network of one run, as far as the claims are about it; what is empty is not reported."""
+    """What the claims need of one network of one run; empty arrays are not reported."""
 
     train_loss: np.ndarray = field(default_factory=nothing)  # (epochs,) running
     train_accuracy: np.ndarray = field(default_factory=nothing)
@@ -37,7 +37,7 @@ class Series:
 
     @classmethod
     def of_block(cls: type[S], block: Mapping[str, Any], **more: Any) -> S:
-        """Ours, from a network of a summary; ``more`` is what stands elsewhere in it."""
+        """Ours, from a network of a summary; ``more`` are values from elsewhere in it."""
         by_epoch: dict[str, Any] = {k: np.array(block[k], float) for k in (*LEARNED, "seconds")}
         layers = [epoch[:-1] for epoch in block["gradients"]["weights"]]
         flat = float(np.mean(block["units"]["saturated"][-1])) if "units" in block else None
@@ -45,7 +45,7 @@ class Series:
 
     @classmethod
     def of_history(cls: type[S], history: History, **more: Any) -> S:
-        """Ours, from what was recorded while it was trained."""
+        """Ours, from the history of its training run."""
         by_epoch: dict[str, Any] = {
             k: np.array(getattr(history, k), float) for k in (*LEARNED, "seconds")
         }
@@ -53,7 +53,7 @@ class Series:
 
     @classmethod
     def of_keras(cls: type[S], log: Mapping[str, Any], **more: Any) -> S:
-        """A published network, from what Keras says of each epoch."""
+        """A published network, from the epochs in Keras's log."""
         names = ("loss", "accuracy", "val_loss", "val_accuracy")
         by_epoch: dict[str, Any] = {
             name: np.array(log[theirs]) for name, theirs in zip(LEARNED, names, strict=True)
@@ -61,7 +61,7 @@ class Series:
         return cls(**by_epoch, **more)
 
     def until(self: S, epoch: int, **more: Any) -> S:
-        """A published network as it was after that epoch; ``more``: what is known of the last."""
+        """A published network as it was after that epoch; ``more`` has values known for the end."""
         if epoch >= len(self.train_accuracy):
             return self
         by_epoch = {k: getattr(self, k)[:epoch] for k in (*LEARNED, "gradients")}
@@ -76,5 +76,5 @@ class Series:
         return share(float(self.train_accuracy[-1]), self.train_images)
 
     def gap(self) -> Estimate:
-        """Training accuracy (running) less test accuracy, in the last epoch."""
+        """Training accuracy (running) minus test accuracy, in the last epoch."""
         return self.train_share() - self.accuracy()

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: a wish that is granted after the step, and at once the second time."""
+"""Ctrl-C and SIGTERM: the first is obeyed after the current step, the second at once."""
 
 from __future__ import annotations
 
@@ -11,21 +11,22 @@ from typing import Any
 
 
 class Interrupted(Exception):
-    """Ctrl-C or SIGTERM came; what was done is kept.  ``signal`` is its number."""
+    """Ctrl-C or SIGTERM was received; finished results are stored.  ``signal`` is its number."""
 
     def __init__(self, number: int, done: int, of: int) -> None:
         self.signal = number
         name = signal.Signals(number).name
         super().__init__(
-            f"stopped by {name} with {done} of {of} networks done; the same command goes on here"
+            f"stopped by {name} with {done} of {of} networks done; "
+            "run the same command again to resume"
         )
 
 
 @contextmanager
 def stop_on_signals() -> Iterator[tuple[threading.Event, list[int]]]:
-    """Within it, the first Ctrl-C or SIGTERM sets the event; the second ends the process at once.
+    """A context in which Ctrl-C or SIGTERM sets the event; a second one ends the process at once.
 
-    Only the main thread is told of signals: elsewhere nothing changes.
+    Only the main thread receives signals: in another thread, nothing changes.
     """
     stop, received = threading.Event(), list[int]()
     former: dict[int, Any] = {}

@@ -1,4 +1,4 @@
-"""Studies of networks that are too large for a processor, as run and as described."""
+"""Studies of networks that are too large for a CPU, as run and as described."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ class SizedStudy(TrainedStudy):
 
     full: ClassVar[Any]  # how large the published one is: a dataclass
     reduced: ClassVar[Any]
-    sized_by: ClassVar[Sequence[tuple[str, str]]]  # options, and what of the size each gives
+    sized_by: ClassVar[Sequence[tuple[str, str]]]  # options, and the field that each sets
 
     @abstractmethod
     def judged(self, summary: Mapping[str, Any], results: Any, key: str) -> list[Claim]:
-        """The claims in a set-up of a run."""
+        """The claims, judged in one set-up of a run."""
 
     def size(self, chosen: argparse.Namespace) -> Any:
-        """What the command line asks for."""
+        """The size that the command line asks for."""
         given = {
             field: getattr(chosen, option)
             for option, field in self.sized_by
@@ -41,16 +41,16 @@ class SizedStudy(TrainedStudy):
         return replace(self.full if chosen.full else self.reduced, **given)
 
     def size_block(self, run: Run) -> dict[str, Any]:
-        """What the summary says of the size."""
+        """What the summary says about the size."""
         size = self.size(run.chosen)
         return {"size": asdict(size), "is_full_size": size == self.full}
 
     def size_of(self, summary: Mapping[str, Any]) -> Any:
-        """That of the run of a summary."""
+        """The size of the run that a summary describes."""
         return type(self.full)(**summary["size"])
 
     def sizes(self, summary: Mapping[str, Any], rows: Mapping[str, Callable[[Any], str]]) -> Table:
-        """A row for each of ``rows``, which say something of a size: the study's, and ours."""
+        """A table with a row for each of ``rows``, functions of the study's size and of ours."""
         both = self.full, self.size_of(summary)
         return Table(
             "Sizes", ["", "study", "here"], [[name, *map(say, both)] for name, say in rows.items()]

@@ -1,6 +1,6 @@
 """What a worker builds a training run from: the class of a study and its options.
 
-It loads the data sets from its own machine's folder, once, and keeps them.
+A worker loads the data sets from a folder of its own machine, once, and keeps them.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Source(Protocol):
 
     @property
     def package(self) -> str:
-        """The module, or the outermost package, that has its code."""
+        """The top-level package or module that has its code."""
         ...
 
     def task(self, order: Order, folder: Path) -> Task[Any]:
@@ -39,7 +39,7 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class OfStudy:
-    """A study, by its class and its options."""
+    """A study, given by its class and its options."""
 
     module: str
     name: str
@@ -50,8 +50,8 @@ class OfStudy:
         kind = type(study)
         if kind.__module__ == "__main__" or "." in kind.__qualname__ or vars(study):
             raise ValueError(
-                f"{kind.__qualname__}: expected a study in a module that workers can import, "
-                "made without arguments; move it out of the script, or use --jobs"
+                f"{kind.__qualname__}: expected a study that workers can import from a module and "
+                "create without arguments; move it out of the script, or use --jobs"
             )
         options = {k: v for k, v in vars(chosen).items() if k not in ("output_dir", "fresh")}
         return cls(kind.__module__, kind.__qualname__, options | {"device": str(device)})
@@ -70,19 +70,19 @@ class OfStudy:
         return study
 
     def _loaded(self) -> tuple[Sequence[Dataset], dict[str, str]]:
-        """The data sets, and the digest of each by its name."""
+        """The data sets, and the digest of each by name."""
         data = self._study().load(Namespace(**self.chosen | {"quiet": True}))
         return data, {one.name: one.digest() for one in data}
 
     def _built(self, data: Sequence[Dataset], folder: Path) -> Mapping[str, Task[Any]]:
-        chosen = Namespace(**self.chosen | {"quiet": True})  # nothing is printed on a worker
+        chosen = Namespace(**self.chosen | {"quiet": True})  # a worker prints nothing
         tasks = self._study().tasks(Run.of(chosen, data, folder))
-        chosen.quiet = self.chosen["quiet"]  # progress is, by another
+        chosen.quiet = self.chosen["quiet"]  # the submitting process shows the progress
         return tasks
 
 
 class Kept:
-    """The last thing that was built, as long as the same is asked for."""
+    """The last object that was built, kept until another one is asked for."""
 
     def __init__(self) -> None:
         self.key = ""
@@ -96,12 +96,12 @@ class Kept:
         return self.value
 
 
-# In a worker, which makes one training run after the other.
+# In a worker, which executes one training run after the other.
 _data, _tasks = Kept(), Kept()
 
 
 def _expect_same(digests: Mapping[str, str], order: Order) -> None:
-    """Raise ``DatasetError`` where the data sets are others than the submitting process has."""
+    """Raise ``DatasetError`` if the data sets are not those of the submitting process."""
     for name, digest in digests.items():
         expected, got = order.of.get(DATA + name), json.dumps(digest)
         if expected != got:

@@ -13,7 +13,7 @@ from minidl.backend import checks
 
 @dataclass(frozen=True)
 class PairedTest:
-    """Two series, pair by pair: is the mean difference a − b zero?"""
+    """A paired test of two series: is the mean difference a − b zero?"""
 
     statistic: float  # Student's t = d̄ √n / s_d
     p_value: float  # two-sided
@@ -28,7 +28,7 @@ class PairedTest:
 def paired_test(a: ArrayLike, b: ArrayLike) -> PairedTest | None:
     """Student's paired t-test of a − b with its effect size, and Wilcoxon's test beside it.
 
-    ``None`` for fewer than two pairs, or where all differences are equal.  The
+    ``None`` for fewer than two pairs, or if all differences are equal.  The
     interval of d_z inverts the noncentral t distribution (Steiger and Fouladi,
     1997; Lakens, Frontiers in Psychology 4, 2013).
     """
@@ -65,14 +65,14 @@ def paired_test(a: ArrayLike, b: ArrayLike) -> PairedTest | None:
 
 
 def _noncentrality_interval(t: float, df: int) -> tuple[float, float]:
-    """The noncentralities under which a t as large, or as small, has probability 0.025."""
+    """The noncentralities for which a t at least as large, or as small, has probability 0.025."""
     from scipy import optimize, stats
 
     reach = 8 * math.sqrt(1 + t * t / (2 * df))
 
     def below(noncentrality: float) -> float:
         p = float(stats.nct.cdf(t, df, noncentrality))
-        # far out in its tails SciPy's nct gives NaN, where the limit is meant
+        # far out in the tails SciPy's nct gives NaN; use the limit there
         return p if math.isfinite(p) else float(noncentrality < t)
 
     def solve(p: float) -> float:
@@ -83,7 +83,7 @@ def _noncentrality_interval(t: float, df: int) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class Trend:
-    """Does a series rise or fall with the epochs?"""
+    """The trend of a series: does it rise or fall with the epochs?"""
 
     slope: float  # of the least-squares line, per epoch
     tau: float  # Kendall's rank correlation with the epoch, from −1 to 1
@@ -114,13 +114,14 @@ def trend(series: ArrayLike) -> Trend | None:
 
 
 def _series(owner: str, name: str, values: ArrayLike) -> np.ndarray:
-    """``values`` as float64 (n,); raises ``ValueError`` unless it is a row of numbers."""
+    """``values`` as float64 (n,); raises ``ValueError`` unless they are one-dimensional."""
     try:
         found = np.asarray(values, float)
     except (TypeError, ValueError):
         found = np.empty((0, 0))
     if found.ndim != 1:
         raise ValueError(
-            f"{owner}: expected {name} to be a row of numbers, got {checks.shown(values)}"
+            f"{owner}: expected {name} to be a one-dimensional array of numbers, got "
+            f"{checks.shown(values)}"
         )
     return found

@@ -1,4 +1,4 @@
-"""A study: what is declared of a published comparison, and what its command does with it."""
+"""A study: the declaration of a published comparison, and the command that runs it."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ from minidl.training.checkpoint import CheckpointError
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Rows = list[dict[str, Any]]  # of a file of comma-separated values
+Rows = list[dict[str, Any]]  # of a CSV file
 
-# What a user can put right.
+# Errors that a user can fix.
 USER_ERRORS = (
     *(DatasetError, DeviceError, NonFiniteLoss, CheckpointError, FolderInUse, RanksError),
     *(ClusterError, FailedRuns, OSError, ValueError),
@@ -40,21 +40,21 @@ USER_ERRORS = (
 
 
 class Study(ABC):
-    """What is published, and the report of a run: made of the files in its folder alone."""
+    """A published work, and a run that tests it; its report is made only from its folder."""
 
-    name: ClassVar[str]  # of its script and of its folder
-    about: ClassVar[str]  # in one line, for --help
+    name: ClassVar[str]  # of its script and its folder
+    about: ClassVar[str]  # one line, for --help
     work: ClassVar[Work]
 
-    def add_options(self, add: Any) -> None:  # noqa: B027 - most have some, none must
-        """Its own options; ``add`` is ``parser.add_argument``."""
+    def add_options(self, add: Any) -> None:  # noqa: B027 - most studies have some, but need not
+        """Add the options of this study; ``add`` is ``parser.add_argument``."""
 
     def check(self, chosen: argparse.Namespace) -> None:  # noqa: B027
-        """Raise ``ValueError`` for options that contradict one another; nothing is loaded yet."""
+        """Raise ``ValueError`` for contradictory options, before anything is loaded."""
 
     @abstractmethod
     def run(self, arguments: Sequence[str] | None = None) -> Path:
-        """Write every file of a run; its folder."""
+        """Write all files of a run, and return its folder."""
 
     @abstractmethod
     def report(self, folder: Path, summary: Mapping[str, Any]) -> Report:
@@ -62,10 +62,10 @@ class Study(ABC):
 
     @abstractmethod
     def results(self, summary: Mapping[str, Any]) -> str:
-        """The results for the terminal, ours beside published."""
+        """The results for the terminal, ours beside the published ones."""
 
     def options(self, arguments: Sequence[str] | None = None) -> argparse.Namespace:
-        """The command line; impossible values are refused here, before anything is loaded."""
+        """The parsed command line; impossible values are refused before anything is loaded."""
         parser = new_parser(self.about)
         self.add_options(parser.add_argument)
         self.add_common(parser.add_argument)
@@ -77,11 +77,11 @@ class Study(ABC):
         return chosen
 
     def add_common(self, add: Any) -> None:
-        """The options that studies of this kind share."""
+        """Add the options that all studies of this kind share."""
         add_output(add, self.name)
 
     def command(self, arguments: Sequence[str] | None) -> str:
-        """What repeats this run, quoted for a shell."""
+        """The command that repeats this run, quoted for a shell."""
         ranks = world().size
         launcher = ["mpiexec", "-n", str(ranks)] if ranks > 1 else []
         python = ["python", *(["-m", "mpi4py"] if ranks > 1 else []), f"experiments/{self.name}.py"]
@@ -92,7 +92,7 @@ class Study(ABC):
         return self.report(folder, read_summary(folder))
 
     def finish(self, folder: RunFolder, summary: Mapping[str, Any], data: str = "") -> None:
-        """Write summary and report, and say what came out; the last line says of which data."""
+        """Write summary and report, and print the results; the last line names the data."""
         folder.write_json("summary.json", summary)
         report = self.report_of(folder.path)
         report.write(folder.path)
@@ -102,7 +102,7 @@ class Study(ABC):
         print(f"written to {place} after {seconds:.0f} s" + (f"; {data}" if data else ""))
 
     def main(self) -> None:
-        """The command."""
+        """The entry point of the command."""
         with user_errors(self.name):
             self.run()
 
@@ -110,14 +110,14 @@ class Study(ABC):
 class TrainedStudy(Study):
     """A comparison of networks that are trained.
 
-    The command trains those that :meth:`tasks` names, keeps what each leaves, and puts all of it
-    in ``summary.json``, of which the report is made.
+    The command trains the networks that :meth:`tasks` names, stores the result of each, and writes
+    ``summary.json``, from which the report is made.
     """
 
     data: ClassVar[Sequence[str]] = ()  # the names of its data sets
-    seeds: ClassVar[int | None] = 1  # how many, unless told otherwise; None: always one
-    choosing: ClassVar[Sequence[str]] = ("seed", "seeds")  # options that choose networks only
-    kind: ClassVar[Any]  # of what a training run leaves
+    seeds: ClassVar[int | None] = 1  # how many by default; None: always one, without an option
+    choosing: ClassVar[Sequence[str]] = ("seed", "seeds")  # options that only select networks
+    kind: ClassVar[Any]  # the type of a training run's result
     keeps_weights: ClassVar[bool] = True
 
     def load(self, chosen: argparse.Namespace) -> list[Dataset]:
@@ -129,22 +129,22 @@ class TrainedStudy(Study):
 
     @abstractmethod
     def tasks(self, run: Run) -> dict[str, Task[Any]]:
-        """The training runs by their names, which are those of files."""
+        """The training runs by name; the names become file names."""
 
     @abstractmethod
     def summarise(self, run: Run, results: Mapping[str, Any]) -> dict[str, Any]:
-        """``summary.json``, all but the conditions and the verdicts."""
+        """The contents of ``summary.json``, except for the conditions and the verdicts."""
 
     @abstractmethod
     def judge(self, summary: dict[str, Any], results: Mapping[str, Any]) -> None:
-        """Put the claims into the summary, whose conditions are known now."""
+        """Add the claims to the summary, which has the conditions by now."""
 
     def tables(self, run: Run, results: Mapping[str, Any]) -> dict[str, Rows]:
-        """Files of comma-separated values by name."""
+        """The rows of CSV files, by file name."""
         return {}
 
     def figures(self, run: Run, results: Mapping[str, Any]) -> Iterable[tuple[str, Figure]]:
-        """Pictures of what no summary holds, as images and weights, by name."""
+        """Pictures of what a summary cannot hold, such as images and weights, by name."""
         return ()
 
     def add_common(self, add: Any) -> None:
@@ -165,14 +165,14 @@ class TrainedStudy(Study):
         for name, figure in self.figures(run, results):
             folder.write_figure(f"figures/{name}", figure)
         of_data = "; ".join(map(str, run.used))
-        del run, begun  # with its images: the report is made from the folder
+        del run, begun  # frees the images; the report needs only the folder
         self.finish(folder, summary, of_data)
         return folder.path
 
 
 @contextmanager
 def user_errors(name: str) -> Iterator[None]:
-    """Within it, what a user can put right ends the command in one line, without a traceback."""
+    """A context in which errors that a user can fix end the command without a traceback."""
     with dispensable_output(name):
         try:
             yield
@@ -180,7 +180,7 @@ def user_errors(name: str) -> Iterator[None]:
             sys.exit(f"{name}: {named()}{error}")
         except Interrupted as error:
             if not world().leads:
-                return  # and wait for rank 0, which says it and ends them all
+                return  # and let rank 0 print it and end all ranks
             print(f"{name}: {error}", file=sys.stderr)
             sys.exit(128 + error.signal)
         except KeyboardInterrupt:

@@ -1,4 +1,4 @@
-"""A grid of calls of a function of one's own: each is made once, and kept in a folder."""
+"""A grid of calls of a user's function: each is made once, and its result stored in a folder."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from minidl.study.order import Order
 from minidl.study.pools import Pool, Task, Threads
 from minidl.training.checkpoint import Checkpoint
 
-LARGEST = 1 << 20  # bytes of a function that travels to a worker
-MADE_AGAIN = "__msgspec_cache__"  # of a class of which something was read; it cannot be pickled
+LARGEST = 1 << 20  # bytes at most of a function that is sent to a worker
+MADE_AGAIN = "__msgspec_cache__"  # msgspec adds it to a class; it cannot be pickled
 
 
 class Outcome(NamedTuple):
-    """A call of :func:`sweep`: what it was given, and what it returned."""
+    """One call that :func:`sweep` made: its arguments and its result."""
 
     point: Point
     result: Any
@@ -46,9 +46,9 @@ def sweep(
     fresh: bool = False,
     quiet: bool = False,
 ) -> list[Outcome]:
-    """Call ``function`` with each combination of the values in ``grid``, and keep what it returns.
+    """Call ``function`` with each combination of the values in ``grid``, and store the results.
 
-    The same call again makes the calls that are missing, and may have a larger grid::
+    Called again, after an interruption or with a larger grid, it makes only the missing calls::
 
         def accuracy(width: int, rate: float, checkpoint: Checkpoint) -> float:
             data = load("mnist")
@@ -67,32 +67,33 @@ def sweep(
 
     Parameters
     ----------
-    function : of a module or a script, outermost, so that its name and its lines say what it
-        computes.  Its annotation says what it returns: numbers, text, lists, dicts, arrays or
-        dataclasses of these.  Where it has a parameter ``checkpoint`` it is given one of its own
-    grid : the values of each argument, numbers, text, booleans, None or lists of these; the last
+    function : a function at the top level of a module or a script, identified by its name and
+        source.  Its return annotation is the type of the results: numbers, text, lists, dicts,
+        arrays or dataclasses of these.  A parameter ``checkpoint`` receives a checkpoint of its own
+    grid : the values of each argument: numbers, text, booleans, None or lists of these; the last
         argument changes fastest
-    folder : for the results; it is made, and is this sweep's alone
-    jobs : calls side by side in threads of this process; two unless told otherwise
-    workers, scheduler : in place of ``jobs``: processes of this machine, or the address of a Dask
-        cluster (see docs/sweeps.md)
-    threads : of each call
+    folder : for the results; it is created, and used by this sweep only
+    jobs : calls at the same time, in threads of this process; by default 2 if there are enough
+        processors
+    workers, scheduler : instead of ``jobs``: the number of processes on this machine, or the
+        address of a Dask cluster (see docs/sweeps.md)
+    threads : per call
     checkpoint_every : steps between checkpoints; ``None``: after each epoch only
-    fresh : throw away what an earlier sweep has left in the folder
-    quiet : say nothing of the progress of calls on a cluster
+    fresh : discard the results of an earlier sweep in the folder
+    quiet : do not show the progress of calls on a cluster
 
     Raises
     ------
     ValueError
-        for another kind of function or grid, with what is expected.
+        if the function or the grid is not as described.
     CheckpointError
-        where the folder has the results of another function, or of other lines of it.
+        if the folder has the results of another function, or of an earlier version of this one.
     FileExistsError, FolderInUse
-        where the folder is somebody else's, or another process works in it.
+        if the folder contains other files, or another process uses it.
     Interrupted
         after Ctrl-C or SIGTERM, once each call has written its checkpoint.
     ClusterError, FailedRuns
-        where the cluster cannot be had; where calls failed three times on it.
+        if the cluster cannot be used; if calls failed three times on it.
     """
     kind = _kind_of(function)
     points = points_of(function, grid)
@@ -116,7 +117,7 @@ class OfFunction:
     """A call of a function, for a worker."""
 
     module: str
-    function: bytes  # pickled: by its name, or as a whole where it is a script's
+    function: bytes  # pickled by reference, or by value if it belongs to a script
     point: Point
 
     @property
@@ -130,18 +131,18 @@ class OfFunction:
 
 
 def _kind_of(function: Callable[..., Any]) -> Any:
-    """The annotated type of what it returns, by which it is read again."""
+    """The annotated return type, which is needed to read stored results."""
     if not inspect.isfunction(function) or "<" in function.__qualname__:
         raise ValueError(
-            "sweep: expected a function of a module or a script, outermost, since its results are "
-            f"kept under its name and its lines; got {checks.shown(function)}"
+            "sweep: expected a function at the top level of a module or a script, since its name "
+            f"and source identify its results, got {checks.shown(function)}"
         )
     kind = typing.get_type_hints(function).get("return", type(None))
     if kind is type(None):
         name = function.__name__
         raise ValueError(
-            f"sweep: expected {name} with the type of what it returns, by which that is read "
-            f"again, as in: def {name}(…) -> float; got none"
+            f"sweep: expected {name} to have a return annotation, with which stored results are "
+            f"read, got none; write, for example: def {name}(…) -> float"
         )
     return kind
 
@@ -158,7 +159,8 @@ def _pool(
     asked = {"jobs": jobs, "workers": workers, "scheduler": scheduler}
     given = [name for name, value in asked.items() if value is not None]
     if len(given) > 1:
-        raise ValueError(f"sweep: expected one of jobs, workers, scheduler, got {', '.join(given)}")
+        got = " and ".join(given)
+        raise ValueError(f"sweep: expected at most one of jobs, workers, scheduler, got {got}")
     if workers is None and scheduler is None:
         return Threads(get_device("cpu").side_by_side(threads) if jobs is None else jobs)
     if scheduler is not None:
@@ -176,7 +178,7 @@ def _pool(
 
 
 def _pickled(function: Callable[..., Any]) -> bytes:
-    """The function to travel, unless it cannot, or would take arrays with it."""
+    """The pickled function; raises ``ValueError`` if that fails, or would include large data."""
     import cloudpickle
 
     for value in function.__globals__.values():
@@ -187,12 +189,12 @@ def _pickled(function: Callable[..., Any]) -> bytes:
         sent: bytes = cloudpickle.dumps(function)
     except Exception as error:
         raise ValueError(
-            f"sweep: {name} cannot be sent to a worker ({printable(str(error), 200)}); put it into "
+            f"sweep: {name} cannot be sent to a worker ({printable(str(error), 200)}); move it to "
             "a module that workers can import"
         ) from error
     if len(sent) > LARGEST:
         raise ValueError(
-            f"sweep: expected {name} to take at most {LARGEST:,} bytes of its script with it, got "
-            f"{len(sent):,}; load data within the function, or put it into a module"
+            f"sweep: expected {name} and what it uses from its script to be at most {LARGEST:,} "
+            f"bytes, got {len(sent):,}; load data inside the function, or move it to a module"
         )
     return sent

@@ -17,7 +17,7 @@ from minidl.pages.markdown import expect_columns
 
 
 def figure(value: float | None, digits: int = 4) -> str:
-    """A number for a reader: ``0.4712``, ``1.5e-07``, or an en dash if there is none."""
+    """A number as text: ``0.4712``, ``1.50e-07``, or an en dash if there is none."""
     if value is None or math.isnan(value):
         return "–"
     if value != 0 and (abs(value) < 10 ** (1 - digits) or abs(value) >= 10**6):
@@ -38,7 +38,7 @@ def column(ours: ArrayLike, theirs: ArrayLike = (), digits: int = 4) -> list[str
 
 
 def p_figure(p: float) -> str:
-    """A p-value in two digits, in more where two would hide on which side of 0.05 it lies."""
+    """A p-value in two digits, or more if two would hide on which side of 0.05 it lies."""
     digits = 2
     while p != 0.05 and float(f"{p:.{digits}g}") == 0.05:
         digits += 1
@@ -46,12 +46,12 @@ def p_figure(p: float) -> str:
 
 
 def by_columns(caption: str, columns: Mapping[str, Sequence[str]]) -> Table:
-    """A table of columns by their heads."""
+    """A table with these columns, given by their headings."""
     return Table(caption, list(columns), list(zip(*columns.values(), strict=True)))
 
 
 def text_table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """Columns lined up with spaces, the first to the left and the others to the right."""
+    """Columns aligned with spaces: the first one to the left, the others to the right."""
     expect_columns(head, rows)
     table = [[str(cell) for cell in row] for row in (head, *rows)]
     widths = [max(len(row[i]) for row in table) for i in range(len(head))]
@@ -66,7 +66,7 @@ def text_table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
 
 
 def wrapped(text: str, indent: str = "") -> str:
-    """``text`` in lines that fit the terminal, with ``indent`` before all but the first."""
+    """``text`` in lines that fit the terminal, with ``indent`` before all but the first line."""
     return textwrap.fill(
         text,
         shutil.get_terminal_size().columns,
@@ -77,7 +77,7 @@ def wrapped(text: str, indent: str = "") -> str:
 
 
 def text_list(rows: Sequence[Sequence[str]]) -> str:
-    """Rows that end in a sentence: it is wrapped beside the columns of the short cells before."""
+    """Rows that end in a sentence, which is wrapped beside the columns of the cells before it."""
     widths = [max(map(len, column)) for column in list(zip(*rows, strict=True))[:-1]]
     indent = " " * (sum(widths) + 2 * len(widths))
     return "\n".join(

@@ -1,4 +1,4 @@
-"""Training that is validated after each epoch and stopped early, and the test of both weights."""
+"""Training with validation after each epoch and early stopping, and a test of both weights."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SEEN = ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy"
 
 @dataclass(frozen=True)
 class Images:
-    """What a network learns from, what its training is stopped by, and what it is tested on."""
+    """The images for training a network, for stopping it early, and for the final test."""
 
     train: Examples
     validation: Examples
@@ -31,10 +31,10 @@ class Images:
 
 @dataclass
 class ValidatedTraining:
-    """A training run that early stopping ends after ``patience`` epochs that were not better.
+    """A training run that early stopping ends after ``patience`` epochs without improvement.
 
-    ``by_epoch`` has a list over the epochs for each of ``figures``; others than ``SEEN`` are
-    appended by whoever goes through the epochs.
+    ``by_epoch`` has a list over the epochs for each of ``figures``; the caller that iterates over
+    the epochs appends those that are not in ``SEEN``.
     """
 
     run: Run
@@ -59,9 +59,9 @@ class ValidatedTraining:
         epochs: int,
         batch_size: int,
         rng: np.random.Generator,
-        at_once: int = 256,  # images that are evaluated together
+        at_once: int = 256,  # images evaluated at the same time
     ) -> Iterator[None]:
-        """Train; after each epoch its caller may look at the gradients of the last batch."""
+        """Train; after each epoch, the caller can read the gradients of the last batch."""
         if not self.by_epoch["seconds"]:
             self._look(0)
         for epoch in train(
@@ -84,7 +84,7 @@ class ValidatedTraining:
                 break
 
     def tested(self, test: Callable[[], Any]) -> dict[str, Any]:
-        """What is kept at the end: ``test`` of the last weights, and of the best ones."""
+        """What to store at the end: ``test()`` with the last weights, and with the best ones."""
         last = test()
         self.stopping.restore(self.network)
         images = self.images.train, self.images.validation, self.images.test

@@ -1,4 +1,4 @@
-"""The verdicts of a summary: in words, in the terminal, and as the first section of a report."""
+"""The verdicts of a summary: as words, for the terminal, and as a section of the report."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ from minidl.study.tables import text_list
 BADGES = {HOLDS: "good", FAILS: "bad"}
 WORDS = {HOLDS: "yes", FAILS: "no", OPEN: "not decided"}
 
-# How verdicts come about; under the claims of every report.
+# How verdicts are reached; printed under the claims of every report.
 RULE = (
-    "One criterion is applied to the published figures and to ours. In brackets the 95% interval "
-    "of what the criterion is about (all of them at once where a claim is about several): the "
-    "claim holds where it lies above 0, does not hold where it lies below, and is not decided "
-    "where it holds 0. With one seed it knows the number of the images and the scatter of the "
-    "epochs, not what another seed would give; with several it is Student's, over the seeds. "
-    f'"{NOT_REPORTED.capitalize()}": the study claims it without a figure.'
+    "The same criterion is applied to the published figures and to ours. In brackets: the 95% "
+    "interval of the number that the criterion tests (simultaneous intervals if a claim involves "
+    "several numbers). The claim holds if the interval lies above 0, does not hold if it lies "
+    "below 0, and is not decided if it contains 0. With one seed, the interval covers the "
+    "uncertainty from the number of images and the scatter of the epochs, but not from the choice "
+    "of seed; with several seeds, it is Student's t interval over the seeds. "
+    f'"{NOT_REPORTED.capitalize()}": the study makes the claim without a figure.'
 )
 
 
@@ -31,12 +32,12 @@ Claims = Sequence[Mapping[str, Any]]  # of a summary
 
 @dataclass(frozen=True)
 class Verdicts:
-    """The claims of a summary in one set-up or several, by its title: the same claims in each."""
+    """The claims of a summary in one or several set-ups, by title; the same claims in each."""
 
     set_ups: Mapping[str, Claims]
 
     def word(self, claim: str) -> str:
-        """What became of a claim; of several set-ups ``yes as run, no as described``, or once."""
+        """The verdict on a claim; if set-ups disagree, ``yes as run, no as described``."""
         words = {title: word(claims, claim) for title, claims in self.set_ups.items()}
         if len(set(words.values())) == 1:
             return next(iter(words.values()))
@@ -56,14 +57,14 @@ class Verdicts:
         note: str = "",
         published: str = "published",
     ) -> Section:
-        """Every claim with its verdicts and the reason, where one is given, say by claim."""
+        """The section with every claim, its verdicts, and the reason if there is one."""
         if not isinstance(tested, Mapping):
             tested = {one.claim: one.why for one in tested}
         shown = ClaimList(self.set_ups, tested, published)
         return Section("The claims", [shown, Prose([f"{RULE} {note}".strip()])])
 
     def text(self) -> str:
-        """For the terminal."""
+        """The verdicts for the terminal."""
         rows = [
             [*(claim["verdict"] for claim in claims), claims[0]["claim"]]
             for claims in zip(*self.set_ups.values(), strict=True)
@@ -73,13 +74,13 @@ class Verdicts:
 
 
 def word(claims: Claims, claim: str) -> str:
-    """``yes``, ``no``, ``not decided``: what became of that claim of a summary."""
+    """The verdict on that claim of a summary: ``yes``, ``no`` or ``not decided``."""
     found = [c["verdict"] for c in claims if c["claim"] == claim]
     return WORDS.get(found[0], "cannot be judged") if found else "cannot be judged"
 
 
 def both(first: str, second: str) -> str:
-    """Two words on two questions as one."""
+    """The verdicts on two questions in one phrase."""
     if first != second:
         return f"{first} to the first, {second} to the second"
     return f"{first} to both" if first in ("yes", "no") else f"{first}, neither of them"
@@ -87,11 +88,11 @@ def both(first: str, second: str) -> str:
 
 @dataclass(frozen=True)
 class ClaimList:
-    """Claims of a summary in one set-up or several, the published figures beside ours."""
+    """Claims of a summary in one or several set-ups, with the published figures beside ours."""
 
-    set_ups: Mapping[str, Sequence[Mapping[str, Any]]]  # the same claims in each, by its title
-    reasons: Mapping[str, str]  # by claim, where one is given
-    published: str = "published"  # and after which epoch
+    set_ups: Mapping[str, Sequence[Mapping[str, Any]]]  # by title; the same claims in each
+    reasons: Mapping[str, str]  # by claim, if there is one
+    published: str = "published"  # the heading; may name the epoch
 
     def _rows(self) -> Iterator[tuple[Mapping[str, Any], ...]]:
         return zip(*self.set_ups.values(), strict=True)
@@ -115,7 +116,7 @@ class ClaimList:
         )
 
     def markdown(self) -> str:
-        """A table, and the reasons under it."""
+        """A table, with the reasons below it."""
         rows = [
             [first["claim"], first["criterion"], first["published"]]
             + [f"{_badge(c['verdict']).markdown()}: {c['measured']}" for c in (first, *others)]

@@ -1,7 +1,7 @@
-"""What a worker of a Dask cluster does: make one training run, of which it is told the name.
+"""The code that a worker of a Dask cluster executes: one training run, given by its name.
 
-What travels is a description here and a finished cell back; the rest is built here (see
-:mod:`minidl.study.source`).
+Only a description is sent to the worker, and a finished cell back; the worker builds everything
+else itself (see :mod:`minidl.study.source`).
 """
 
 from __future__ import annotations
@@ -34,49 +34,50 @@ from minidl.training.checkpoint import CheckpointError, Stopped
 from minidl.training.progress import bar_elsewhere
 from minidl.training.software import source_of
 
-EXPERIMENTS = Path(minidl.__file__).parents[1] / "experiments"  # of a clone
-TOKEN = ".cluster"  # a file in the run folder, by which a worker knows that it sees that folder
+EXPERIMENTS = Path(minidl.__file__).parents[1] / "experiments"  # in a clone of the repository
+TOKEN = ".cluster"  # file in the run folder, by which a worker recognizes the folder
 
-# What a training run raises that would fail in the same way everywhere.
+# Errors of a training run that would be the same on every worker.
 SAME_EVERYWHERE = (NonFiniteLoss, CheckpointError, ValueError)
 
 
 class RunFailed(Exception):
-    """A training run failed on a worker, as it might not elsewhere."""
+    """A training run failed on a worker, but might not fail on another one."""
 
 
-_alone = threading.Lock()  # BLAS has one number of threads, and a process the memory for one run
-_stopped: set[str] = set()  # tokens of the training runs that are to stop
+# The number of BLAS threads is global, and the memory may suffice for only one training run.
+_alone = threading.Lock()
+_stopped: set[str] = set()  # tokens of the invocations whose training runs must stop
 
 
 @dataclass(frozen=True)
 class Job:
-    """What a worker is told of a training run."""
+    """The description of a training run that is sent to a worker."""
 
     order: Order
     source: Source
-    folder: str  # of the run, where the submitting process has it
-    token: str  # in that folder; it also names this start of the command
-    shown: bool  # whether its progress is
+    folder: str  # of the run, as the submitting process sees it
+    token: str  # in that folder; it also identifies this invocation of the command
+    shown: bool  # whether its progress is shown
 
 
 @dataclass(frozen=True)
 class Made:
-    """What a worker gives back."""
+    """What a worker returns."""
 
     cell: bytes
     looks: dict[str, bytes]  # by file name; none where they are in the folder of the run already
 
 
 def make(job: Job) -> Made:
-    """Make the training run.
+    """Execute the training run.
 
     Raises
     ------
     Stopped
-        where the submitting process said so, once the checkpoint is written.
+        if the submitting process asked for it, once the checkpoint is written.
     RunFailed
-        for an error that may be this machine's.
+        for an error that may be specific to this machine.
     """
     from distributed import get_worker
 
@@ -112,21 +113,21 @@ def make(job: Job) -> Made:
 
 
 def stop(token: str) -> None:
-    """Let the training runs of that start of a command end after their step."""
+    """Let the training runs of that invocation of the command end after their current step."""
     _stopped.add(token)
 
 
 def forget(token: str, dask_worker: Any = None) -> None:
-    """Remove what is kept for that start of a command, but for its data."""
+    """Remove everything stored for that invocation of the command, except the data sets."""
     _stopped.discard(token)
     shutil.rmtree(_own_place(Path(dask_worker.local_directory), token), ignore_errors=True)
 
 
 def told_of(package: str) -> dict[str, str]:
-    """What has to be the same on all machines, and the machine itself."""
+    """The versions that must be the same on all machines."""
     if str(EXPERIMENTS) not in sys.path and (EXPERIMENTS / "studies").is_dir():
         sys.path.append(str(EXPERIMENTS))
-    for name in SIZES:  # a worker trains by itself, also where mpiexec or srun has started it
+    for name in SIZES:  # a worker trains alone, even if mpiexec or srun started it
         os.environ.pop(name, None)
     python = ".".join(platform.python_version_tuple()[:2])
     same = {name: source_of(name) for name in ("minidl", package) if name != "__main__"}
@@ -134,13 +135,13 @@ def told_of(package: str) -> dict[str, str]:
 
 
 def machine() -> str:
-    """The processor, how many of it, and the memory."""
+    """The processor, the number of processors, and the memory."""
     here = hardware()
     return f"{here['processor']}, {here['processors']} processor(s), {here['memory_gib']} GiB"
 
 
 def sees(folder: str, token: str) -> bool:
-    """Whether this machine has that folder of a run, and may write there."""
+    """Whether this machine sees that folder of a run, and can write to it."""
     with suppress(OSError, ValueError):
         is_same = read_bytes(Path(folder) / TOKEN, 1000).decode() == token
         return is_same and os.access(Path(folder) / CELLS, os.W_OK)
@@ -148,12 +149,12 @@ def sees(folder: str, token: str) -> bool:
 
 
 def dask_setup(worker: Any) -> None:
-    """Of a local worker: Ctrl-C in the terminal is for the submitting process, which tells it."""
+    """Ignore Ctrl-C in a local worker; the submitting process gets it and stops the workers."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 class Wish(threading.Event):
-    """Set when a training run is to stop: told so, or wanted by nobody any more."""
+    """Set if a training run must stop: it was asked to, or its result is no longer wanted."""
 
     def __init__(self, worker: Any, key: str, token: str) -> None:
         super().__init__()
@@ -166,7 +167,7 @@ class Wish(threading.Event):
 
 
 class Told:
-    """The bars of a training run, told to the submitting process about once a second."""
+    """The progress bars of a training run, reported to the submitting process once a second."""
 
     def __init__(self, name: str, tell: Callable[[dict[str, Any]], None]) -> None:
         self.name, self._tell = name, tell
@@ -175,7 +176,7 @@ class Told:
         self._last = 0.0
 
     def __call__(self, total: int, initial: int, desc: str, **_: object) -> Told:
-        """A bar, as tqdm makes one."""
+        """Create a bar, as calling tqdm does."""
         self.label = "" if desc else f"{self.name}  "
         self.of += total
         self.done += initial
@@ -199,7 +200,7 @@ class Told:
 
 
 def _own_place(local: Path, token: str) -> Path:
-    """Where a worker that sees another folder works: in its own for temporary files."""
+    """The folder of a worker that does not see the run folder: in its temporary folder."""
     return local / token
 
 

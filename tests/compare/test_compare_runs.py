@@ -124,7 +124,7 @@ def test_a_file_of_somebody_else_is_not_overwritten(capsys, tmp_path):
         assert "choose another --output" in refused(capsys, ONE, FIVE, "--output", path)
         assert path.read_bytes() == before
     assert "got a folder" in refused(capsys, ONE, FIVE, "--output", tmp_path)
-    assert "make it first" in refused(capsys, ONE, FIVE, "--output", tmp_path / "a" / "b.html")
+    assert "create it first" in refused(capsys, ONE, FIVE, "--output", tmp_path / "a" / "b.html")
 
 
 def test_help_names_the_default_and_no_none(capsys):

@@ -31,7 +31,7 @@ def test_other_work_is_noticed():
     work = {"before": 4.8, "after": 4.1, "steps": 70, "seconds": [1.0], "batch_size": 64}
     check({"minidl, 1 rank": [work], "another": [work | {"after": 4.101}]})
     for other in ({"before": 4.9}, {"after": 4.2}, {"steps": 69}):
-        with pytest.raises(RuntimeError, match="another does other work"):
+        with pytest.raises(RuntimeError, match="another does different work"):
             check({"minidl, 1 rank": [work], "another": [work | other]})
 
 

@@ -113,7 +113,7 @@ def test_an_mpiexec_of_another_mpi_is_noticed(tmp_path):
     command = [sys.executable, "-m", "mpi4py", failing_rank.__file__, "nothing", str(tmp_path)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode
-    assert "mpiexec has started 4 processes, of which mpi4py sees 1: it is of another MPI" in (
+    assert "mpiexec has started 4 processes, but mpi4py sees only 1: mpi4py uses another MPI" in (
         done.stderr
     )
 

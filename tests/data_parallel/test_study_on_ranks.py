@@ -78,8 +78,11 @@ def test_stopped_and_started_again_it_gives_the_same_bits(whole, tmp_path):
     ("option", "said"),
     [
         (("--jobs", "2"), "--jobs: expected 1 on 2 ranks, got 2"),
-        (("--workers", "1"), "--workers: expected none on 2 ranks, got 1"),
-        (("--scheduler", "tcp://a:1"), "--scheduler: expected none on 2 ranks, got tcp://a:1"),
+        (("--workers", "1"), "--workers: expected no such option on 2 ranks, got 1"),
+        (
+            ("--scheduler", "tcp://a:1"),
+            "--scheduler: expected no such option on 2 ranks, got tcp://a:1",
+        ),
     ],
 )
 def test_networks_side_by_side_are_refused(option, said, tmp_path):

@@ -148,7 +148,7 @@ def test_finished_cells_are_not_trained_again(run, trained):
     }
     assert (folder / "cells/mnist-adam-relu.cell").read_bytes() == first
     report = (folder / "report.md").read_text(encoding="utf-8")
-    assert "4 network(s) are of an earlier start" in report
+    assert "4 network(s) were trained by an earlier start" in report
     assert "Not run: CIFAR-10 + SGD, CIFAR-10 + Adam. The verdicts" in report
     trained.clear()
     run(*part, "--optimizers", "adam", "--fresh")

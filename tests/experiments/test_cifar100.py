@@ -121,7 +121,7 @@ def test_another_number_of_threads_is_another_run_and_the_report_says_how_many(r
     folder = run("--epochs", "1", "--quiet", *HIDDEN)
     assert summary(folder)["threads"] == 1
     assert "network(s) at a time, 1 thread(s) for each" in (folder / "report.md").read_text("utf-8")
-    with pytest.raises(CheckpointError, match="expected threads 1, as in the run that lies there"):
+    with pytest.raises(CheckpointError, match="expected threads 1, as in the run stored there"):
         run("--epochs", "1", "--quiet", "--threads", "2", *HIDDEN)
 
 
@@ -146,7 +146,7 @@ def test_weights_that_are_gone_are_written_again(run, capsys):
     capsys.readouterr()
     run("--epochs", "1", "--quiet", *HIDDEN)
     assert path.read_bytes() == before
-    assert capsys.readouterr().err == f"minidl: {path}: gone; written again\n"
+    assert capsys.readouterr().err == f"minidl: {path}: missing; written again\n"
 
 
 def test_another_study_does_not_write_here(run):
@@ -354,7 +354,7 @@ def test_whether_dead_units_explain_the_first_layer_follows_from_the_figures(gra
         (["--activations", "relu", "softmax"], "invalid choice: 'softmax'"),
         (["--learning-rate", "-1"], "--learning-rate: expected a number above 0"),
         (["--learning-rate", "nan"], "--learning-rate: expected a number above 0"),
-        (["--seed", "-1"], "--seed: expected 0 or more"),
+        (["--seed", "-1"], "--seed: expected an integer >= 0"),
         (["--dataset", "imagenet"], "invalid choice: 'imagenet'"),
     ],
 )

@@ -347,7 +347,10 @@ def test_series_of_a_summary():
     ("arguments", "message"),
     [
         (["--epochs", "0"], "--epochs: expected an integer >= 1, got '0'"),
-        (["--plateau-seeds", "-1"], "--plateau-seeds: expected 0 or more, got -1"),
+        (
+            ["--plateau-seeds", "-1"],
+            "--plateau-seeds: expected an integer >= 0 of up to 18 digits, got -1",
+        ),
     ],
 )
 def test_wrong_options(arguments, message, capsys):

@@ -298,7 +298,7 @@ def test_what_ran_beside_a_run_stands_in_its_summary(changed, expected):
     [
         (["--epochs", "0"], "--epochs: expected an integer >= 1, got '0'"),
         (["--seeds", "x"], "--seeds: expected an integer >= 1, got 'x'"),
-        (["--seed", "-1"], "--seed: expected 0 or more, got -1"),
+        (["--seed", "-1"], "--seed: expected an integer >= 0 of up to 18 digits, got -1"),
     ],
 )
 def test_wrong_options(arguments, message, capsys):

@@ -84,7 +84,7 @@ def test_a_run_that_was_stopped_resumes_with_its_looks(run, monkeypatch):
 
 def test_a_run_without_looks_is_not_taken_for_one_with(run):
     run("run")
-    with pytest.raises(CheckpointError, match="record false, as in the run that lies there, got"):
+    with pytest.raises(CheckpointError, match="record false, as in the run stored there, got"):
         run("run", "--record")
 
 

@@ -75,10 +75,10 @@ def test_broken_off_and_started_again_it_ends_as_if_nothing_had_happened(number,
         assert process.returncode == -number
     else:
         assert process.returncode == 128 + number
-        assert "cifar100: stopped by SIGTERM with 0 of 2 networks done; the same command" in error
+        assert "cifar100: stopped by SIGTERM with 0 of 2 networks done; run the same" in error
     assert not (tmp_path / "summary.json").exists()
     said = refusal(tmp_path, "--epochs", "4")
-    assert "expected epochs 3, as in the run that lies there, got epochs 4" in said
+    assert "expected epochs 3, as in the run stored there, got epochs 4" in said
 
     process = start(tmp_path)
     out, error = process.communicate(timeout=300)
@@ -92,7 +92,7 @@ def test_broken_off_and_started_again_it_ends_as_if_nothing_had_happened(number,
 def test_a_second_process_in_the_same_folder_is_refused(tmp_path):
     first = start(tmp_path)
     wait_for_checkpoints(first, tmp_path)
-    assert "another process works in this folder" in refusal(tmp_path)
-    assert "another process works in this folder" in refusal(tmp_path, "--fresh")
+    assert "another process is using this folder" in refusal(tmp_path)
+    assert "another process is using this folder" in refusal(tmp_path, "--fresh")
     first.kill()
     first.communicate()

@@ -95,7 +95,7 @@ W = np.zeros((8, 32), np.float32)
 REFUSED = {
     "a name too few": (
         change(fc__bias=None),
-        "expected fc.bias in it: these are of another network",
+        "expected fc.bias in it, found none: it has the weights of another network",
     ),
     "a name too many": (change(fc__extra=W), "got fc.extra, which the network does not have"),
     "a name that is no text": (
@@ -109,17 +109,17 @@ REFUSED = {
     ),
     "half": (
         lambda arrays: arrays | {"fc.bias": arrays["fc.bias"].astype(np.float16)},
-        "expected fc.bias of a type that float32 holds to the bit, got F16; convert the file, or "
-        "build the network with dtype='float64'",
+        "expected fc.bias of a type that float32 can represent exactly, got F16; convert the file, "
+        "or build the network with dtype='float64'",
     ),
     "double": (
         lambda arrays: arrays | {"bn1.bias": arrays["bn1.bias"].astype(float)},
-        "expected bn1.bias of a type that float32 holds to the bit, got F64; convert the file, or "
-        "build the network with dtype='float64'",
+        "expected bn1.bias of a type that float32 can represent exactly, got F64; convert the "
+        "file, or build the network with dtype='float64'",
     ),
     "integers": (
         lambda arrays: arrays | {"fc.bias": arrays["fc.bias"].astype(np.int32)},
-        "expected fc.bias of a type that float32 holds to the bit, got I32",
+        "expected fc.bias of a type that float32 can represent exactly, got I32",
     ),
 }
 
@@ -171,7 +171,7 @@ def test_damaged_files_are_refused(contents, tmp_path):
     path.write_bytes(contents)
     network = small()
     with pytest.raises(
-        WeightsError, match=r"expected a safetensors file, whole: .*; use another copy"
+        WeightsError, match=r"expected a complete safetensors file: .*; use another copy"
     ):
         load_torchvision(network, path)
 

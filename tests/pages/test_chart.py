@@ -55,7 +55,7 @@ def test_dashes_and_bands_are_explained_where_there_are_any():
 
 
 def test_a_band_that_does_not_say_what_it_is_is_refused():
-    with pytest.raises(ValueError, match="expected band to say what it is"):
+    with pytest.raises(ValueError, match="expected band, a description of what lies between"):
         Series("b", [1], [0], low=[0], high=[1])
 
 

@@ -116,7 +116,7 @@ def test_whatever_prints_may_be_the_folder_and_the_report_says_it(text, tmp_path
         with pytest.raises(SystemExit):
             STUDY.options(["--output-dir", str(folder)])
         said = capsys.readouterr().err.strip().splitlines()[-1]
-        assert "argument --output-dir: expected a name of characters that print, got" in said
+        assert "argument --output-dir: expected a name of printable characters, got" in said
         assert said.isprintable()
         return
     assert STUDY.options(["--output-dir", str(folder)]).output_dir == folder

@@ -136,7 +136,7 @@ def series(**changes):
         ),
         (
             lambda: Chart("A", "", "", "", [series(), series(where={"of": "W"})]),
-            r"'A': expected the same keys in where of all series",
+            r"'A': expected where to have the same keys in all series",
         ),
     ],
 )

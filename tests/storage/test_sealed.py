@@ -127,10 +127,10 @@ def test_another_type_another_format_and_too_large(tmp_path):
         read_sealed(path, Kept, limit=10)
     newer = HEAD.replace(b"%d\n" % VERSION, b"%d\n" % (VERSION + 1))
     path.write_bytes(newer + path.read_bytes()[len(HEAD) :])
-    with pytest.raises(DamagedFile, match="another minidl wrote it"):
+    with pytest.raises(DamagedFile, match="another version of minidl wrote it"):
         read_sealed(path, Kept)
     path.write_bytes(b"PK\x03\x04 and so on, a zip file")
-    with pytest.raises(DamagedFile, match="something else, or damaged"):
+    with pytest.raises(DamagedFile, match="it is another file, or damaged"):
         read_sealed(path, Kept)
     with pytest.raises(FileNotFoundError):
         read_sealed(tmp_path / "none", Kept)

@@ -56,7 +56,7 @@ def test_another_configuration_is_an_error_with_the_difference(tmp_path):
     with pytest.raises(CheckpointError) as error:
         Cells(tmp_path, {"epochs": 4, "hidden": (8, 8), "limit": 5, "device": "cpu"})
     assert str(error.value) == (
-        f"{tmp_path}: expected epochs 3, limit not there, as in the run that lies there, "
+        f"{tmp_path}: expected epochs 3, limit not there, as in the run stored there, "
         "got epochs 4, limit 5; choose another --output-dir, or start over with --fresh"
     )
 
@@ -250,7 +250,7 @@ def test_other_software_is_said_and_known_and_trained_on(tmp_path, capsys, monke
     capsys.readouterr()
     cells.train(dict.fromkeys(("a", "bb"), None), History, Threads(1))
     said = capsys.readouterr().err
-    assert f"computed with other software than this start's: NumPy {np.__version__} (1.0)" in said
+    assert f"results were computed with other software: NumPy {np.__version__} (1.0)" in said
     assert cells.software == [older, now]
 
     (tmp_path / "on").mkdir()
@@ -279,7 +279,7 @@ def test_weights_that_are_gone_or_damaged_are_said_and_written_again(damage, tmp
         path.write_bytes(whole["bb.npz"][:100] if damage == "cut" else b"rubbish")
     capsys.readouterr()
     assert study(tmp_path) == whole
-    word = "gone" if damage == "gone" else "damaged"
+    word = "missing" if damage == "gone" else "damaged"
     assert capsys.readouterr().err == f"minidl: {path}: {word}; written again\n"
 
 
@@ -350,7 +350,7 @@ def test_a_signal_ends_all_trainings_after_their_step(number, jobs, tmp_path):
     assert signal.getsignal(number) is before
     assert str(error.value) == (
         f"stopped by {signal.Signals(number).name} with 1 of 3 networks done; "
-        "the same command goes on here"
+        "run the same command again to resume"
     )
     assert error.value.signal == number
     assert "b.checkpoint" in written

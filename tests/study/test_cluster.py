@@ -114,7 +114,7 @@ def test_results_are_those_of_threads_file_by_file_and_bit_by_bit(on, whole, tmp
     assert len([name for name in whole if name.startswith("microscope/")]) == 4 * 5
     said = capsys.readouterr()
     assert said.out.count("epoch 4/4  loss") == 4
-    assert "a network at a time on each worker of tcp://127.0.0.1" in said.out
+    assert "one network at a time on each worker of tcp://127.0.0.1" in said.out
     assert said.err == ""
     loads = noted(tmp_path / "log", "load")
     assert len(loads) == len({pid for (pid,) in loads}) == 3  # here and on each worker
@@ -130,7 +130,7 @@ def test_workers_that_do_not_see_the_folder_give_the_same(on, unseen, whole, tmp
     assert results(on("--seeds", 2)) != whole  # the others are missing
     folder = on("--log", tmp_path / "log")
     assert results(folder) == whole
-    assert "begins again" in capsys.readouterr().out
+    assert "starts from the beginning" in capsys.readouterr().out
     assert len(noted(tmp_path / "log", "train")) == 2
 
 
@@ -160,7 +160,7 @@ def test_a_run_whose_worker_is_killed_goes_on_elsewhere_from_its_checkpoint(
 ):
     folder = on("--kills", 2, "--only-once", tmp_path / "killed", "--log", tmp_path / "log")
     told = capsys.readouterr().out
-    assert "seed2 goes to another worker: failed on tcp://" in told
+    assert "seed2 failed on tcp://" in told
     assert "its process is gone" in told
     assert "seed 2  resumes at epoch 2/4" in told
     assert results(folder) == whole
@@ -178,9 +178,9 @@ def test_three_failures_name_the_run_and_do_not_take_the_others_with_it(on, tmp_
     with pytest.raises(FailedRuns) as error:
         on("--fails", 1, "--log", tmp_path / "log")
     assert re.fullmatch(
-        r"1 training run\(s\) failed; the others are done and kept, and the same command goes on "
-        r"here\n  seed1: failed 3 times, the last time on tcp://[\d.:]+: OSError: seed 1 is broken "
-        r"\(small_study\.py, line \d+\)",
+        r"1 training run\(s\) failed; the others are finished and stored; run the same command "
+        r"again to retry\n  seed1: failed 3 times, the last time on tcp://[\d.:]+: OSError: "
+        r"seed 1 is broken \(small_study\.py, line \d+\)",
         str(error.value),
     )
     names = [name for _, name in noted(tmp_path / "log", "train")]
@@ -243,7 +243,7 @@ def test_a_scheduler_that_is_not_there_is_said(monkeypatch, tmp_path):
 @pytest.mark.parametrize("address", ["localhost", "localhost:8786", "http://a:1", "tcp://a", ""])
 def test_what_is_no_address_is_refused_before_anything_is_loaded(address, tmp_path):
     log = tmp_path / "log"
-    with pytest.raises(ValueError, match="expected a scheduler as tcp://host:port or tls://host"):
+    with pytest.raises(ValueError, match="scheduler: expected an address such as tcp://host:8786"):
         study(tmp_path / "run", "--scheduler", address, "--log", log)
     assert not log.exists()
 
@@ -259,7 +259,9 @@ def test_workers_of_this_machine_that_all_end_are_not_waited_for_without_end(mon
     client = type("Client", (), gone)()
     monkeypatch.setattr(cluster_pool, "connected", lambda *_: contextlib.nullcontext(client))
     monkeypatch.setattr(cluster_pool, "ALONE", 1)
-    with pytest.raises(ClusterError, match="all workers have ended; what was done is kept"):
+    with pytest.raises(
+        ClusterError, match="all workers have ended; finished training runs are stored"
+    ):
         study(tmp_path, "--workers", 2)
 
 
@@ -274,13 +276,13 @@ def test_a_study_of_a_script_is_refused(tmp_path):
     class Inside(Small):
         pass
 
-    with pytest.raises(ValueError, match="expected a study in a module that workers can import"):
+    with pytest.raises(ValueError, match="expected a study that workers can import from a module"):
         Inside().run(["--device", "cpu", "--output-dir", str(tmp_path), "--workers", "2"])
 
 
 @pytest.mark.parametrize("two", [("--jobs", "--workers"), ("--workers", "--scheduler")])
 def test_one_place_at_a_time(two, tmp_path):
-    with pytest.raises(ValueError, match=f"expected one of {', '.join(two)}, got 2 of them"):
+    with pytest.raises(ValueError, match=f"--scheduler, got {' and '.join(two)}"):
         study(tmp_path, two[0], 2, two[1], 1)
 
 
@@ -346,7 +348,8 @@ def test_ctrl_c_leaves_checkpoints_and_the_same_command_goes_on(whole, tmp_path)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal sends it, to the workers as well
     out, error = process.communicate(timeout=120)
     assert process.returncode == 128 + signal.SIGINT, out + error
-    said = "small: stopped by SIGINT with 0 of 4 networks done; the same command goes on here\n"
+    said = "small: stopped by SIGINT with 0 of 4 networks done; "
+    said += "run the same command again to resume\n"
     assert error == said
     assert {path.name for path in folder.glob("cells/*.checkpoint")} == {
         f"seed{n}.checkpoint" for n in (0, 1)

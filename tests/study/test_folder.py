@@ -133,8 +133,8 @@ def test_a_folder_of_somebody_else_is_refused_and_left_as_it_is(name, tmp_path):
     before = contents(tmp_path)
     with pytest.raises(
         FileExistsError,
-        match=r"expected an empty folder or a run of test \(which has a file minidl-run\.json "
-        rf"that says so\), got a folder with {name} in it; choose another --output-dir",
+        match=r"expected an empty folder or a run of test \(marked by the file minidl-run\.json\), "
+        rf"got a folder with {name} in it; choose another --output-dir",
     ):
         RunFolder(tmp_path, "test")
     assert contents(tmp_path) == before
@@ -198,13 +198,13 @@ def test_what_lies_where_a_run_writes_is_found_before_it_begins(tmp_path):
         RunFolder(tmp_path / "run", "test")
     figures.unlink()
     (tmp_path / "run/report.md").mkdir()
-    with pytest.raises(OSError, match=r"report\.md: expected a place for a file, got a folder"):
+    with pytest.raises(OSError, match=r"report\.md: expected a file or nothing there, got"):
         RunFolder(tmp_path / "run", "test")
 
 
 def test_a_folder_belongs_to_one_at_a_time(tmp_path):
     first = RunFolder(tmp_path, "test")
-    with pytest.raises(FolderInUse, match=r"another process works in this folder; .*--output-dir"):
+    with pytest.raises(FolderInUse, match=r"another process is using this folder; .*--output-dir"):
         RunFolder(tmp_path, "test")
     del first
     RunFolder(tmp_path, "test")

@@ -59,7 +59,7 @@ def taking(value: object) -> str:
 def test_other_lines_of_the_function_are_refused(monkeypatch, tmp_path):
     sweep(taking, {"value": [1]}, tmp_path)
     monkeypatch.setattr("inspect.getsource", lambda function: "def taking(value): return 7")
-    with pytest.raises(CheckpointError, match=r"expected lines .* as in the run that lies there"):
+    with pytest.raises(CheckpointError, match=r"expected lines .* as in the run stored there"):
         sweep(taking, {"value": [1]}, tmp_path)
     with pytest.raises(CheckpointError, match='expected function "taking"'):
         sweep(swept.rows, {"count": [1]}, tmp_path)
@@ -73,11 +73,13 @@ def test_a_folder_in_use_is_refused(tmp_path):
 
 
 def test_a_function_must_say_what_it_returns_and_return_it(tmp_path):
-    with pytest.raises(ValueError, match=r"as in: def unannotated\(…\) -> float; got none"):
+    with pytest.raises(
+        ValueError, match=r"got none; write, for example: def unannotated\(…\) -> float"
+    ):
         sweep(swept.unannotated, {"number": [1]}, tmp_path)
 
     grid = {"log": [os.devnull], "number": [1], "kind": ["wrong"]}
-    with pytest.raises(ValueError, match=r"its result is of another type than was said: .*float"):
+    with pytest.raises(ValueError, match=r"the result does not have the declared type: .*float"):
         sweep(swept.halved, grid, tmp_path / "run")
     assert not list(tmp_path.glob("run/cells/*.cell"))
 
@@ -92,7 +94,9 @@ def test_what_has_no_lines_of_its_own_is_refused(kind, tmp_path):
         "method": "".join,
         "partial": __import__("functools").partial(taking),
     }
-    with pytest.raises(ValueError, match="expected a function of a module or a script, outermost"):
+    with pytest.raises(
+        ValueError, match="expected a function at the top level of a module or a script"
+    ):
         sweep(found[kind], {"value": [1]}, tmp_path)
 
 
@@ -160,7 +164,8 @@ def test_a_function_of_a_script_gives_the_same_on_workers(tmp_path):
     assert told[:4] == expected
     assert told[4:8:2] == expected[::2]
     assert "width_4_rate_0_1-" in done.stdout  # says which epoch is whose
-    assert f"expected large to take at most {LARGEST:,} bytes of its script with it" in done.stdout
+    said = f"expected large and what it uses from its script to be at most {LARGEST:,} bytes"
+    assert said in done.stdout
 
 
 def test_a_script_that_starts_workers_as_it_is_read_is_told(tmp_path):
@@ -168,7 +173,8 @@ def test_a_script_that_starts_workers_as_it_is_read_is_told(tmp_path):
     done = run(SCRIPT + UNGUARDED, tmp_path)
     assert done.returncode == 1
     assert (
-        'a script must start it under: if __name__ == "__main__":' in done.stderr.splitlines()[-1]
+        'in a script, put the call under: if __name__ == "__main__":'
+        in done.stderr.splitlines()[-1]
     )
 
 
@@ -176,6 +182,6 @@ def test_a_function_that_cannot_travel_is_refused(monkeypatch):
     pytest.importorskip("distributed")
     monkeypatch.setattr("cloudpickle.dumps", lambda function: [][0])
     with pytest.raises(
-        ValueError, match=r"taking cannot be sent to a worker .*; put it into a module"
+        ValueError, match=r"taking cannot be sent to a worker .*; move it to a module"
     ):
         _pickled(taking)
