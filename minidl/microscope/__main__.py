@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 from minidl._output import dispensable_output
-from minidl.microscope.look_file import LookError
 from minidl.microscope.page import microscope_page
 from minidl.microscope.server import serve
+from minidl.microscope.snapshot_file import SnapshotError
 from minidl.storage.files import whole_file
 
 LARGEST = 3_000_000  # bytes of a file
@@ -33,7 +33,7 @@ def main(arguments: list[str] | None = None) -> None:
                 around = len(microscope_page(chosen.run, room=0).html().encode())
                 with whole_file(chosen.export) as file:
                     file.write(microscope_page(chosen.run, room=LARGEST - around).html())
-        except (LookError, OSError) as error:
+        except (SnapshotError, OSError) as error:
             sys.exit(f"microscope: {error}")
         except KeyboardInterrupt:
             sys.exit(130)

@@ -11,7 +11,7 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from minidl.microscope.look_file import LookError
+from minidl.microscope.snapshot_file import SnapshotError
 
 LOOPBACK = "127.0.0.1"
 HEADERS = {
@@ -85,7 +85,7 @@ class Answer(BaseHTTPRequestHandler):
         else:
             try:
                 text = self.server.make()
-            except (LookError, OSError) as error:
+            except (SnapshotError, OSError) as error:
                 self._send(HTTPStatus.INTERNAL_SERVER_ERROR, f"{error}\n")
             else:
                 self._send(HTTPStatus.OK, text, "text/html")

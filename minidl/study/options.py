@@ -76,8 +76,8 @@ def add_place(add: Any, study: str) -> None:
     add("--scheduler", metavar="ADDRESS", help=on_cluster)
     add("--threads", type=whole, default=1, metavar="N", help="processors for each network")
     add_output(add, study)
-    look = "keep a look at every layer after each epoch, for python -m minidl.microscope"
-    add("--record", action="store_true", help=look)
+    snapshot = "keep a snapshot of every layer after each epoch, for python -m minidl.microscope"
+    add("--record", action="store_true", help=snapshot)
     add("--checkpoint-every", type=whole, metavar="N", help="steps (default: after each epoch)")
     add("--fresh", action="store_true", help="throw away what an earlier start has trained")
     add("--quiet", action="store_true", help="no progress, only the results")

@@ -2,7 +2,7 @@
 // Which token looks where: the attention of one sentence, a picture for each head.
 
 /** Choose block and head; nothing where the network has no attention. */
-function showAttention(state, look, attention) {
+function showAttention(state, snapshot, attention) {
   if (!attention.length) {
     state.attention.replaceChildren();
     return;
@@ -12,7 +12,7 @@ function showAttention(state, look, attention) {
   state.head = Math.min(state.head, seen.heads - 1);
   const choose = (key) => (i) => {
     state[key] = i;
-    showAttention(state, look, attention);
+    showAttention(state, snapshot, attention);
   };
   const names = attention.map((one) => one.name);
   const heads = d3.range(seen.heads).map((i) => `${i + 1}`);
@@ -26,7 +26,7 @@ function showAttention(state, look, attention) {
       chooser("attention of", names, state.block, choose("block")),
       chooser("head", heads, state.head, choose("head")),
     ),
-    headFigure(look.tokens, seen, state.head, state.data.shares),
+    headFigure(snapshot.tokens, seen, state.head, state.data.shares),
   );
   if (focused) state.attention.querySelectorAll("select, input")[at]?.focus();
 }
@@ -53,7 +53,7 @@ function headFigure(tokens, seen, head, most) {
       ...tokens.map((token) => element("span", {}, token)),
     );
   const box = figure.querySelector(".pixels");
-  const labelled = element("div", { class: "looking" }, side("columns"), side("rows"));
+  const labelled = element("div", { class: "attending" }, side("columns"), side("rows"));
   box.replaceWith(labelled);
   labelled.append(box);
   return figure;

@@ -1,4 +1,4 @@
-"""A recording of a network on one batch: weights and gradients as pictures, histograms, the signal.
+"""A snapshot of a network on one batch: weights and gradients as pictures, histograms, the signal.
 
 Its size is bounded, so that a run can keep one per epoch: pictures show at
 most 16 units of a layer, with one byte per weight.
@@ -17,7 +17,7 @@ from minidl.layers import Conv2D, Flatten, Layer
 from minidl.layers._affine import Affine
 from minidl.layers._features import features_axis
 from minidl.losses import Loss
-from minidl.microscope.attention_look import AttentionLook, attention_of, tokens_of
+from minidl.microscope.attention_snapshot import AttentionSnapshot, attention_of, tokens_of
 from minidl.microscope.backward_signal import Stop, backward_signal
 from minidl.network import Network
 from minidl.propagation import layer_factors
@@ -42,7 +42,7 @@ GRADIENT_EDGES = np.concatenate([[0.0], np.logspace(-10, 2, BINS + 1), [math.inf
 
 
 @dataclass(frozen=True)
-class LayerLook:
+class LayerSnapshot:
     """One layer with weights on the batch: some of its units, and statistics of all of them.
 
     A unit of a convolution is a channel.  Pictures are integers: ``W * W_scale`` is accurate
@@ -82,26 +82,26 @@ class LayerLook:
 
 
 @dataclass(frozen=True)
-class Look:
+class Snapshot:
     """A network on one batch."""
 
     epoch: int  # how many it has been trained for
     examples: int
     loss: float  # summed over the examples
     signal: list[Stop]
-    layers: list[LayerLook]
+    layers: list[LayerSnapshot]
     tokens: list[str] = field(default_factory=list)  # of the sentence whose attention is shown
-    attention: list[AttentionLook] = field(default_factory=list)
+    attention: list[AttentionSnapshot] = field(default_factory=list)
 
 
-def look_at(
+def take_snapshot(
     network: Network,
     loss: Loss,
     x: Array,
     targets: Array,
     epoch: int,
     vocabulary: Sequence[str] = (),
-) -> Look:
+) -> Snapshot:
     """Run ``x`` ``(N, …)`` forward and backward, as :func:`minidl.probe` does, and record it.
 
     The loss is *summed* over the batch.  The network computes as in inference and its
@@ -114,10 +114,10 @@ def look_at(
     before: Layer | None = None
     for layer in network.walk():
         if isinstance(layer, Affine):
-            layers.append(_look_at_layer(layer, before))
+            layers.append(_layer_snapshot(layer, before))
         before = layer
     tokens, attention = tokens_of(network, x, vocabulary), [*attention_of(network)]
-    return Look(epoch, len(x), float(value), signal, layers, tokens, attention)
+    return Snapshot(epoch, len(x), float(value), signal, layers, tokens, attention)
 
 
 def _with_theory(network: Network, x: Array, stops: list[Stop]) -> list[Stop]:
@@ -131,7 +131,7 @@ def _with_theory(network: Network, x: Array, stops: list[Stop]) -> list[Stop]:
     ]
 
 
-def _look_at_layer(layer: Affine, before: Layer | None) -> LayerLook:
+def _layer_snapshot(layer: Affine, before: Layer | None) -> LayerSnapshot:
     W, dW = (_by_unit(layer, to_numpy(v)) for v in (layer.W, layer.dW))  # (units, …)
     z, y = (_units_first(v) for v in (layer.z, layer.y))  # (units, N, …)
     # What a dense layer sees of images is shown as images.
@@ -148,7 +148,7 @@ def _look_at_layer(layer: Affine, before: Layer | None) -> LayerLook:
     size = np.abs(dW).reshape(len(W), -1)
     none = np.zeros(len(W))  # of a convolution without b
     b, db = (to_numpy(found.get("b", none)) for found in (layer.parameters(), layer.gradients()))
-    return LayerLook(
+    return LayerSnapshot(
         layer.name,
         repr(layer),
         repr(f),
