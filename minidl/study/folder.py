@@ -32,7 +32,7 @@ PART = re.compile(r"\w[\w .+-]*", re.ASCII)
 
 MARKER = "minidl-run.json"  # makes a folder one that minidl writes to
 # What runs write into it.
-FILES = ("summary.json", "report.md", "report.html", "epochs.csv", "gradients.csv", "looks.csv")
+FILES = ("summary.json", "report.md", "report.html", "epochs.csv", "gradients.csv", "snapshots.csv")
 FOLDERS = ("cells", "weights", "figures", "microscope")
 LOCK = ".lock"
 LARGEST = 1 << 16  # bytes of a marker
