@@ -42,7 +42,7 @@ def attention_of(network: Network) -> Iterator[AttentionSnapshot]:
 
 
 def _length(layer: SelfAttention) -> int:
-    """The length of the first sentence without padding, as far as it is kept."""
+    """How many tokens of the first sentence are kept; padding is not."""
     width = layer.P.shape[-1]
     length = width if layer.tokens is None else int(layer.tokens.mask[0].sum())
     return min(length, TOKENS)

@@ -23,24 +23,25 @@ SCRIPTS = (
 KIND = "Gradient microscope"
 QUESTION = "Where does the signal that a network learns from get lost?"
 ALONE = (
-    "On its way back every layer multiplies it by its weights and by f′(z); where f is flat, "
-    "next to nothing is left."
+    "On the way back, every layer multiplies it by its weights and by f′(z); where f is flat, "
+    "almost nothing is left."
 )
 LAYERS = (
-    "Backward, a layer multiplies the signal ∂L/∂y by the slope f′(z) of its activation function, "
-    "unit by unit, and hands it through its weights to the layer before. The first table has the "
-    "strength of the signal at every stop and what it was multiplied by. Below it is the layer of "
-    "your choice: the weights that lead to a unit and their gradient as pictures, and how large "
-    "gradients, pre-activations and activations are on the examples looked at, with f and f′ "
-    "drawn under the pre-activations: where they lie, f′ is what the signal is multiplied by. A "
-    "network of sentences also shows how much each token of one of them looks at each other."
+    "In the backward pass, a layer multiplies the signal ∂L/∂y by the slope f′(z) of its "
+    "activation function, unit by unit, and passes it through its weights to the layer before. The "
+    "first table has the strength of the signal at every stop and the factor it was multiplied by. "
+    "Below it is a layer of your choice: the weights into a unit and their gradient as pictures, "
+    "and histograms of gradients, pre-activations and activations on the recorded examples. f and "
+    "f′ are drawn under the pre-activations: where the values lie, f′ is what the signal is "
+    "multiplied by. For a network that reads sentences, the page also shows how much each token of "
+    "a sentence attends to each of its tokens."
 )
 STEPS = (
     "One example goes through a network of two inputs, three hidden units and two classes. Point "
-    "at a number, or go to it with the arrow keys, and the numbers that it was made of light up, "
-    "with the arithmetic written out. Numbers are rounded to four digits where they are shown."
+    "at a number, or move to it with the arrow keys: the numbers it was computed from light up, "
+    "and the arithmetic is written out. Numbers are shown with four digits."
 )
-FOOTER = "Made by minidl, the gradient microscope; this page asks nothing of the network."
+FOOTER = "Made by minidl's gradient microscope; this page makes no network requests."
 
 
 def microscope_page(folder: str | os.PathLike[str] | None, room: float = math.inf) -> Page:
@@ -88,7 +89,7 @@ def microscope_page(folder: str | os.PathLike[str] | None, room: float = math.in
 
 
 def title_of(run: str, networks: Sequence[NetworkSnapshots]) -> str:
-    """What is looked at, in words."""
+    """The networks and their run, in words."""
     names = [network.name for network in networks]
     several = f"{len(names)} networks"
     whose = " and ".join(names) if len(names) <= 2 else several
@@ -138,8 +139,8 @@ def signal_chart(networks: Sequence[NetworkSnapshots]) -> Chart:
     ]
     return Chart(
         "The signal on its way back",
-        "The norm of ∂L/∂y and ∂L/∂z, L summed over the examples looked at: from the loss on the "
-        "left, layer by layer, to the first one.",
+        "The norm of ∂L/∂y and ∂L/∂z, with L summed over the recorded examples: from the loss on "
+        "the left, layer by layer, to the first layer.",
         "array",
         "norm",
         series,
@@ -149,7 +150,7 @@ def signal_chart(networks: Sequence[NetworkSnapshots]) -> Chart:
 
 
 def left_chart(networks: Sequence[NetworkSnapshots]) -> Chart:
-    """What of the signal arrives, by epoch."""
+    """The share of the signal that arrives, by epoch."""
     return Chart(
         "What is left of the signal",
         "Its norm at the first layer over that at the loss: the product of all factors.",
@@ -190,8 +191,8 @@ def factor_charts(networks: Sequence[NetworkSnapshots]) -> list[Chart]:
         return []
     chart = Chart(
         "What a layer multiplies the signal by",
-        "Norm after over norm before. f′ alone can take it away: sigmoid's slope is never above "
-        "0.25. The weights can give back what f′ took.",
+        "Norm after over norm before. f′ alone can remove the signal: sigmoid's slope is never "
+        "above 0.25. The weights can restore what f′ took away.",
         "epoch",
         "factor",
         sorted(series, key=lambda s: list(FACTORS.values()).index(s.where["factor of"])),
@@ -217,9 +218,9 @@ def theory_charts(networks: Sequence[NetworkSnapshots]) -> list[Chart]:
         return []
     chart = Chart(
         "What theory says a layer multiplies the signal by",
-        "The predicted factors are those of random weights as large as these: √E f′(z)² for z "
-        "that are normal, and √(n_in E W²). They hold for wide layers before any training; where "
-        "the two come apart later, it is not the size of the weights that decides.",
+        "The predicted factors are those of random weights of the same size: √E f′(z)² for "
+        "normally distributed z, and √(n_in E W²). They hold for wide layers before training; "
+        "where the two diverge later, the size of the weights alone does not explain the factor.",
         "layer",
         "factor",
         series,

@@ -49,7 +49,7 @@ class SnapshotsPart:
         if here == all_:
             return []
         return [
-            f"To stay small, this file has the pictures and histograms of {here} of the {all_} "
+            f"To keep it small, this file has the pictures and histograms of {here} of the {all_} "
             "snapshots; python -m minidl.microscope with the folder of the run shows all."
         ]
 
@@ -153,7 +153,7 @@ def _numbers(values: Iterable[Any]) -> list[float | None]:
 def _number(value: Any) -> float | None:
     """The shortest decimal that is this number in its own precision; None if it is not finite.
 
-    A float32 as a float64 would be written with 17 digits.
+    A float32 that is converted to float64 first would be written with 17 digits.
     """
     if value is None or not math.isfinite(value):
         return None

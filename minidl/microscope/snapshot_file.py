@@ -28,12 +28,12 @@ from minidl.network import Network
 from minidl.storage.files import NotAPlainFile, open_to_read, own_folder, remove_parts, whole_file
 from minidl.storage.npz import NpzError, NpzReader
 
-# A file that claims more is refused: characters of the manifest, entries of its lists, epochs,
-# examples, units of a layer and numbers in a picture.
+# A file beyond these limits is refused: characters of the manifest, entries of its lists; for SIZE,
+# epochs, examples, units of a layer and numbers in a picture.
 MANIFEST, ENTRIES, SIZE = 1 << 20, 1000, 1 << 24
 
 VERSION = 1
-FOLDER = "microscope"  # in that of a run; in it a folder for each network
+FOLDER = "microscope"  # in the folder of a run; it has a folder for each network
 NAME = re.compile(r"epoch-\d{4,}\.npz", re.ASCII)
 TEXTS = ("name", "text", "activation", "formula", "derivative")
 
@@ -202,11 +202,11 @@ def _attention(
                 AttentionSnapshot(name, file.array(f"{name}.P", (heads, T, T), byte))
                 for name, heads in entries
             ]
-    raise NpzError(f"expected tokens and layers of attention, got {manifest!r:.100}")
+    raise NpzError(f"expected tokens and attention layers, got {manifest!r:.100}")
 
 
 def _stop(entry: Any, norm: float, predicted: float, number: int) -> Stop:
-    begins = number == 0  # at the loss, where no other stop is
+    begins = number == 0  # at the loss; no other stop is there
     match entry:
         case [str(array), str(through), str(layer)] if (
             through in THROUGH and (through == THROUGH[0]) == begins

@@ -30,7 +30,7 @@ def bert(longest: int = 40) -> Network:
     blocks = [EncoderBlock(8, 2, 12, f, tokens=tokens) for f in ("gelu", "relu")]
     layers = [tokens, LayerNorm(8), *blocks, FirstToken(), Dense(8, 2)]
     network = Network(layers, (longest,), rng=3)
-    network.theta *= 1.5  # so that no token looks at all alike
+    network.theta *= 1.5  # so that no token attends to all alike
     return network
 
 
@@ -174,8 +174,8 @@ def test_a_place_says_which_token_attends_where(opened, run):
     opened.keyboard.press("ArrowRight")
     opened.keyboard.press("ArrowRight")
     said = pixels.get_attribute("aria-valuetext")
-    assert said.startswith("see looks at <b> with ") and said.endswith("of its attention")
-    assert float(said.split()[5].rstrip("%")) == pytest.approx(100 * (P[1, 2] / 255), rel=6e-4)
+    assert said.startswith("see attends to <b>: ")
+    assert float(said.split()[-1].rstrip("%")) == pytest.approx(100 * (P[1, 2] / 255), rel=6e-4)
     assert opened.locator(".attention .reading").inner_text() == said
     box, word = pixels.bounding_box(), opened.locator(".attending .rows span").nth(1).bounding_box()
     middle = word["y"] + word["height"] / 2

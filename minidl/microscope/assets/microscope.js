@@ -120,7 +120,7 @@ function liveliest(layer) {
   return Math.max(0, d3.maxIndex(layer.shown, (unit) => layer.gradient[unit]));
 }
 
-/** The norm at every stop, what it was multiplied by, and what is left of it. */
+/** The norm at every stop, the factor it was multiplied by, and the share that is left. */
 function showSignal(state, snapshot) {
   const { name } = state.data.networks[state.network];
   const all = state.data.networks.flatMap((n) => n.snapshots.flatMap((one) => one.signal));
@@ -149,11 +149,11 @@ function showSignal(state, snapshot) {
       strip,
     ];
   });
-  const head = ["signal at", "after", "factor", "predicted", "norm", "left of it"];
+  const head = ["signal at", "after", "factor", "predicted", "norm", "share left"];
   head.push("strength (logarithmic)");
-  const title = `The way back in ${name}, epoch ${snapshot.epoch}`;
+  const title = `The backward signal in ${name}, epoch ${snapshot.epoch}`;
   const loss = `Loss ${number(snapshot.loss)} over ${snapshot.examples} examples.`;
-  const about = `${loss} The factors multiply up to what is left; bars of the stronger colour are after a slope f′.`;
+  const about = `${loss} The product of the factors is the share that is left; bars in the stronger colour follow a slope f′.`;
   const theory = "Predicted: what random weights of that size would do, from f and f′ alone.";
   const table = element(
     "div",
@@ -183,7 +183,7 @@ function showLayer(state, layers) {
   });
   const focused = document.activeElement?.name === "unit";
   const [seen, all] = [layer.shown.length, layer.units];
-  const legendText = `unit: ${seen} of ${all}, by the weights that lead to it`;
+  const legendText = `unit: ${seen} of ${all}, shown by their weights`;
   state.units.replaceChildren(
     element("fieldset", { class: "thumbnails" }, element("legend", {}, legendText), ...thumbnails),
   );
@@ -224,7 +224,7 @@ function unitPicture(data, layer, layout, row, key, title, letter) {
   const value = (level) => (scale === null ? null : level * scale);
   const most = number(value(data.levels));
   const zero = layout.parts(0).length === 1 ? "white" : "grey";
-  const about = `${zero} is 0, the strongest ${letter === "w" ? "weight" : "gradient"} ±${most}`;
+  const about = `${zero} is 0, the largest ${letter === "w" ? "weight" : "gradient"} is ±${most}`;
   const say = (i) => {
     const parts = layout
       .parts(i)
@@ -263,7 +263,7 @@ function factsOf(data, layer, row) {
 }
 
 function ofUnit(figures, unit) {
-  return `${number(figures[unit])}; of all units ${number(d3.mean(figures))}`;
+  return `${number(figures[unit])}; all units: ${number(d3.mean(figures))}`;
 }
 
 /** Pre-activations over f and f', gradients, and activations; row 0 is of all units. */
@@ -281,8 +281,8 @@ function histogramsOf(data, layer, row, unit, width) {
       width,
       title: `Pre-activations, ${of}`,
       about: drawn
-        ? "Below, what they go through: f forward, f′ backward, where the values lie."
-        : "Their function looks at all units at once and has no slope of its own for each.",
+        ? "Below, at the same z: f, applied forward, and f′, which multiplies the signal backward."
+        : "Their function depends on all units at once, so no unit has a slope of its own.",
       x: "z",
       edges: data.zEdges,
       counts: layer.z[row],
@@ -291,7 +291,7 @@ function histogramsOf(data, layer, row, unit, width) {
     histogramFigure({
       width,
       title: `Gradients of the weights, ${of}`,
-      about: "Their size, by powers of ten; far left there is nothing to learn from.",
+      about: "Their magnitude, by powers of ten; at the far left there is nothing to learn from.",
       x: "|∂L/∂w|",
       edges: data.gradientEdges,
       counts: layer.gradients[row],
@@ -300,7 +300,7 @@ function histogramsOf(data, layer, row, unit, width) {
     histogramFigure({
       width,
       title: `Activations, ${of}`,
-      about: "What the next layer gets.",
+      about: "What the next layer receives.",
       x: "y",
       edges: layer.yEdges,
       counts: layer.y[row],
