@@ -31,8 +31,8 @@ from minidl.data import CorruptDataset
 from minidl.data.archive import extract
 from minidl.data.cifar import CIFAR_100
 from minidl.data.idx import read_idx
-from minidl.microscope.look import Look, look_at
-from minidl.microscope.look_file import LookError, read_look, write_look
+from minidl.microscope.snapshot import Snapshot, take_snapshot
+from minidl.microscope.snapshot_file import SnapshotError, read_snapshot, write_snapshot
 from minidl.storage.sealed import DIGEST, HEAD
 from minidl.study.cells import Cells
 from minidl.training.checkpoint import Checkpoint, CheckpointError, Position
@@ -374,21 +374,21 @@ def _is_configured(content: bytes, got: bool) -> bool:
     return {n: v for n, v in found.items() if not n.startswith("data ")} == CONFIGURATION
 
 
-# -- looks ------------------------------------------------------------------------------------
+# -- snapshots ------------------------------------------------------------------------------------
 
 
-def _look() -> tuple[bytes, ...]:
+def _snapshot() -> tuple[bytes, ...]:
     """The names of the members, one a line, then the members."""
     x, labels = np.ones((2, 2), np.float32), np.array([0, 2])
-    look = look_at(_network(1), SoftmaxCrossEntropy(), x, labels, epoch=3)
+    snapshot = take_snapshot(_network(1), SoftmaxCrossEntropy(), x, labels, epoch=3)
     with tempfile.TemporaryDirectory() as folder:
-        write_look(path := Path(folder, "look.npz"), look)
+        write_snapshot(path := Path(folder, "snapshot.npz"), snapshot)
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
             return ("\n".join(names).encode(), *map(archive.read, names))
 
 
-def _is_look(content: bytes, got: Look) -> bool:
+def _is_snapshot(content: bytes, got: Snapshot) -> bool:
     """The arrays that np.load finds, and each member's CRC is in the file."""
     with np.load(io.BytesIO(content), allow_pickle=False) as file:
         same = file["norms"].tolist() == [stop.norm for stop in got.signal] or any(
@@ -402,9 +402,9 @@ def _is_look(content: bytes, got: Look) -> bool:
     return same and all(struct.pack("<I", zlib.crc32(member)) in content for member in members)
 
 
-def _read_of(look: Look) -> set[str]:
-    """The members that a reader of this look reads."""
-    parts = {f"{layer.name}.{part}.npy" for layer in look.layers for part in vars(layer)}
+def _read_of(snapshot: Snapshot) -> set[str]:
+    """The members that a reader of this snapshot reads."""
+    parts = {f"{layer.name}.{part}.npy" for layer in snapshot.layers for part in vars(layer)}
     return {"manifest.npy", "loss.npy", "norms.npy", *parts}
 
 
@@ -429,5 +429,7 @@ TARGETS: dict[str, Target] = {
         *(_configured, CheckpointError, _is_configured),
     ),
     "weights": Target("w.npz", _weights(), _zip, _load, WeightsError, _is_loaded),
-    "look": Target("look.npz", _look(), _zip, read_look, LookError, _is_look),
+    "snapshot": Target(
+        "snapshot.npz", _snapshot(), _zip, read_snapshot, SnapshotError, _is_snapshot
+    ),
 }

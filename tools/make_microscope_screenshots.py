@@ -31,12 +31,12 @@ def main(run: str) -> None:
             print(f"{path.name}: {path.stat().st_size / 1000:.0f} kB")
 
         page = watch.open(Path(scratch, "page.html"), 1280, 1400)
-        page.wait_for_selector("#looks .histograms svg")
-        page.locator("#looks .which").get_by_text("sigmoid").click()
+        page.wait_for_selector("#snapshots .histograms svg")
+        page.locator("#snapshots .which").get_by_text("sigmoid").click()
         page.locator(".signal h3", has_text="sigmoid").wait_for()
-        shoot("signal", "#looks", "light", 640)
-        page.locator("#looks .layers select").select_option("1")
-        page.locator("#looks .units label").nth(2).click()
+        shoot("signal", "#snapshots", "light", 640)
+        page.locator("#snapshots .layers select").select_option("1")
+        page.locator("#snapshots .units label").nth(2).click()
         page.locator(".histograms .plot").first.focus()
         page.keyboard.press("End")
         for _ in range(26):  # from the last bin to −3 … −2.5

@@ -7,23 +7,23 @@ import sys
 from pathlib import Path
 
 from minidl._output import dispensable_output
-from minidl.microscope.look_file import LookError
 from minidl.microscope.page import microscope_page
 from minidl.microscope.server import serve
+from minidl.microscope.snapshot_file import SnapshotError
 from minidl.storage.files import whole_file
 
-LARGEST = 3_000_000  # bytes of a file
+LARGEST = 3_000_000  # bytes of an exported page
 
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m minidl.microscope",
-        description="Look at every layer of a run that was made with --record.",
+        description="Show every layer of a run that was made with --record.",
     )
     add = parser.add_argument
-    add("run", nargs="?", metavar="RUN_FOLDER", help="(none: one step through a tiny network)")
-    add("--export", type=Path, metavar="FILE.html", help="write the page to a file of its own")
-    add("--port", type=_port, default=0, help="of this machine (default: one that is free)")
+    add("run", nargs="?", metavar="RUN_FOLDER", help="(without: one step through a tiny network)")
+    add("--export", type=Path, metavar="FILE.html", help="write the page to this file instead")
+    add("--port", type=_port, default=0, help="of this machine (default: any free one)")
     chosen = parser.parse_args(arguments)
     with dispensable_output("microscope"):
         try:
@@ -33,7 +33,7 @@ def main(arguments: list[str] | None = None) -> None:
                 around = len(microscope_page(chosen.run, room=0).html().encode())
                 with whole_file(chosen.export) as file:
                     file.write(microscope_page(chosen.run, room=LARGEST - around).html())
-        except (LookError, OSError) as error:
+        except (SnapshotError, OSError) as error:
             sys.exit(f"microscope: {error}")
         except KeyboardInterrupt:
             sys.exit(130)

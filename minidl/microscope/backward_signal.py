@@ -26,7 +26,7 @@ class Stop:
     through: str  # one of THROUGH, what it passed last
     layer: str  # the layer to which that belongs; empty for the loss
     norm: float  # ‖∂L/∂array‖, the root of the sum over all examples and units
-    predicted: float | None = None  # the factor that theory predicts, if it does
+    predicted: float | None = None  # the factor that theory predicts, if any
 
 
 def backward_signal(network: Network, dlogits: Array) -> list[Stop]:
@@ -46,7 +46,7 @@ def backward_signal(network: Network, dlogits: Array) -> list[Stop]:
     dy: Array | None = dlogits
     for i in range(len(layers) - 1, first - 1, -1):
         layer = layers[i]
-        assert dy is not None  # only the first layer keeps it to itself
+        assert dy is not None  # only the first layer returns None
         dy = layer.backward(dy, input_gradient=i > first)
         if isinstance(layer, Affine):
             stops.append(Stop(f"{layer.name}.z", "slope", layer.name, norm(layer.dz)))
@@ -58,7 +58,7 @@ def backward_signal(network: Network, dlogits: Array) -> list[Stop]:
 
 
 def factors(stops: list[Stop]) -> list[float]:
-    """The factor of the signal from each stop to the next; NaN once it has died out.
+    """The factor of the signal from each stop to the next; NaN once it is zero.
 
     Their product is the norm at the last stop over that at the first.
     """

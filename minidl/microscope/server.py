@@ -1,4 +1,4 @@
-"""A page for browsers on this machine, and for nobody else."""
+"""A page for browsers on this machine only."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from minidl.microscope.look_file import LookError
+from minidl.microscope.snapshot_file import SnapshotError
 
 LOOPBACK = "127.0.0.1"
 HEADERS = {
-    "Cache-Control": "no-store",  # a run may still be going on
+    "Cache-Control": "no-store",  # the run may still be in progress
     "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
@@ -26,8 +26,8 @@ HEADERS = {
 class PageServer(ThreadingHTTPServer):
     """Answers ``GET /`` with the page that ``make`` returns, made anew for each request.
 
-    It listens only on the loopback address.  A page from elsewhere could still reach it, with
-    its own name for that address (DNS rebinding); so it only answers requests that address
+    It listens only on the loopback address.  A page of another site could still reach it under
+    a name of its own for that address (DNS rebinding); so it only answers requests that address
     this machine by its own names.  There is only one path, so no path leads anywhere else.
 
     ``port`` 0 takes a free one; ``address`` is the address of the page.
@@ -47,7 +47,7 @@ class PageServer(ThreadingHTTPServer):
 class _Request(io.RawIOBase):
     """The bytes of a request, all of which must arrive within a number of seconds.
 
-    The timeout of a socket applies to each packet: with a byte now and then it is never reached.
+    The timeout of a socket applies to each packet: a byte now and then would never exceed it.
     """
 
     def __init__(self, connection: socket.socket, seconds: float) -> None:
@@ -69,7 +69,7 @@ class Answer(BaseHTTPRequestHandler):
     """One request."""
 
     server: PageServer
-    timeout = 10  # seconds in which a request must have come in, and its answer been taken
+    timeout = 10  # seconds for a request to arrive, and again for its answer to be received
     server_version, sys_version = "minidl", ""
 
     def setup(self) -> None:
@@ -81,11 +81,11 @@ class Answer(BaseHTTPRequestHandler):
         if len(hosts) != 1 or hosts[0] not in self.server.hosts:
             self._send(HTTPStatus.FORBIDDEN, f"Ask for {self.server.address} instead.\n")
         elif self.path != "/":
-            self._send(HTTPStatus.NOT_FOUND, f"There is {self.server.address} alone.\n")
+            self._send(HTTPStatus.NOT_FOUND, f"The only page is {self.server.address}\n")
         else:
             try:
                 text = self.server.make()
-            except (LookError, OSError) as error:
+            except (SnapshotError, OSError) as error:
                 self._send(HTTPStatus.INTERNAL_SERVER_ERROR, f"{error}\n")
             else:
                 self._send(HTTPStatus.OK, text, "text/html")
@@ -117,5 +117,5 @@ def serve(make: Callable[[], str], port: int = 0) -> None:
     except OSError as error:
         raise OSError(f"port {port}: {error.strerror}; choose another one, or 0") from error
     with server:
-        print(f"{server.address}  (this machine only; Ctrl-C ends it)", flush=True)
+        print(f"{server.address}  (this machine only; Ctrl-C stops it)", flush=True)
         server.serve_forever()

@@ -25,7 +25,7 @@ W1 = np.array([[0.5, -0.3, 0.8], [0.2, 0.7, -0.6]])
 B1 = np.array([0.1, -0.4, -0.2])
 W2 = np.array([[0.4, -0.5], [0.9, 0.3], [-0.7, 0.6]])
 B2 = np.array([0.0, 0.1])
-FAR_OUT = 12.0  # times W1 and b1: the hidden units are where sigmoid is flat
+FACTOR = 12.0  # times W1 and b1: the hidden units are where sigmoid is flat
 RATE = 0.5  # η
 
 
@@ -120,7 +120,7 @@ def walks() -> list[Walk]:
     """The step with three functions, and with a saturated sigmoid."""
     return [
         walk("sigmoid", "sigmoid"),
-        walk("sigmoid, far out", "sigmoid", FAR_OUT),
+        walk("sigmoid, saturated", "sigmoid", FACTOR),
         walk("tanh", "tanh"),
         walk("ReLU", "relu"),
     ]
@@ -155,9 +155,9 @@ def walk(title: str, activation: str, factor: float = 1.0) -> Walk:
     share = _each(lambda e_k: Term(f"{e_k} / ({e.sum()})"), e)
     p = show(at, "p", "probabilities", softmax, "softmax(z⁽²⁾)", share)
     log = _each(lambda p_t: Term(f"−log {p_t}"), p[:, TARGET])
-    show(at, "L", "loss; it is of class 2", np.array(loss), "−log p₂", log)
+    show(at, "L", "loss; true class 2", np.array(loss), "−log p₂", log)
 
-    dy1 = second.backward(dlogits)  # as Network.backward does, but here dy1 is looked at
+    dy1 = second.backward(dlogits)  # as Network.backward does, but here dy1 is shown
     assert dy1 is not None
     first.backward(dy1, input_gradient=False)
     at = "backward, layer 2"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from minidl.backend import Device
 from minidl.data_parallel import Ranks, world
-from minidl.microscope.look_file import remove_looks
+from minidl.microscope.snapshot_file import remove_snapshots
 from minidl.study.cells import Cells
 from minidl.study.cluster import expect_address, require_dask
 from minidl.study.cluster_pool import Cluster
@@ -70,7 +70,7 @@ class Begun:
             *(folder.path, trained, digests, chosen.threads, chosen.fresh, chosen.checkpoint_every)
         )
         if chosen.fresh:
-            remove_looks(folder.path)
+            remove_snapshots(folder.path)
         pool = _pool_of(study, chosen, run.device, ranks)
         if not chosen.quiet:
             print(f"device: {run.device}; {pool}, {chosen.threads} thread(s) each")

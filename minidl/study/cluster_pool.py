@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from minidl.microscope.look_file import FOLDER as LOOKS
-from minidl.microscope.look_file import looks_in
+from minidl.microscope.snapshot_file import FOLDER as SNAPSHOTS
+from minidl.microscope.snapshot_file import snapshots_in
 from minidl.storage.files import own_folder, whole_file
 from minidl.storage.sealed import decoded
 from minidl.study import worker
@@ -107,12 +107,12 @@ def _token(folder: Path) -> Iterator[str]:
 
 
 def _received(folder: Path, name: str, made: Made) -> Cell:
-    """The cell; looks of a folder that only the worker saw are put where they belong."""
-    if made.looks:
-        place = own_folder(own_folder(folder / LOOKS) / name)
-        for path in looks_in(place):
+    """The cell; snapshots of a folder that only the worker saw are put where they belong."""
+    if made.snapshots:
+        place = own_folder(own_folder(folder / SNAPSHOTS) / name)
+        for path in snapshots_in(place):
             path.unlink()
-        for file_name, contents in made.looks.items():
+        for file_name, contents in made.snapshots.items():
             with whole_file(place / Path(file_name).name, "wb") as file:
                 file.write(contents)
     cell: Cell = decoded(made.cell, Cell, folder / name)

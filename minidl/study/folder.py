@@ -32,7 +32,7 @@ PART = re.compile(r"\w[\w .+-]*", re.ASCII)
 
 MARKER = "minidl-run.json"  # marks a folder that minidl writes to
 # What runs write into their folder.
-FILES = ("summary.json", "report.md", "report.html", "epochs.csv", "gradients.csv", "looks.csv")
+FILES = ("summary.json", "report.md", "report.html", "epochs.csv", "gradients.csv", "snapshots.csv")
 FOLDERS = ("cells", "weights", "figures", "microscope")
 LOCK = ".lock"
 LARGEST = 1 << 16  # bytes of a marker at most

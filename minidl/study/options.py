@@ -82,8 +82,8 @@ def add_place(add: Any, study: str) -> None:
     threads = "threads per network"
     add("--threads", type=whole, default=1, metavar="N", help=threads)
     add_output(add, study)
-    look = "keep a look at every layer after each epoch, for python -m minidl.microscope"
-    add("--record", action="store_true", help=look)
+    snapshot = "keep a snapshot of every layer after each epoch, for python -m minidl.microscope"
+    add("--record", action="store_true", help=snapshot)
     every = "write a checkpoint every N steps (default: only after each epoch)"
     add("--checkpoint-every", type=whole, metavar="N", help=every)
     add("--fresh", action="store_true", help="discard earlier results in the folder and start over")

@@ -11,7 +11,7 @@ from minidl.backend import Array
 from minidl.data.examples import Examples
 from minidl.inspection import Probe, probe
 from minidl.losses import Loss
-from minidl.microscope.look_file import Recorder
+from minidl.microscope.snapshot_file import Recorder
 from minidl.network import Network
 from minidl.optimizers import Optimizer
 from minidl.training import evaluate, train
@@ -55,14 +55,14 @@ def record(
     The probe takes the gradient of the loss *summed* over the first
     ``probe_size`` training examples, with the update of the epoch's last step.
     Parameters are those of :func:`minidl.training.train`; a ``checkpoint`` includes the
-    history as well.  A ``recorder`` looks at the examples that are probed, before the first
+    history as well.  A ``recorder`` takes a snapshot on the probed examples, before the first
     epoch and after each one.  ``after`` is called with the history after each epoch and returns
     whether that was the last one.
     """
     history = History() if checkpoint is None else checkpoint.keep("history", History())
     probed = train_examples.first(probe_size).to(network.device)
     if recorder is not None and not history.seconds:
-        recorder.look(network, loss, *probed.batch(0, probe_size, network.dtype), epoch=0)
+        recorder.record(network, loss, *probed.batch(0, probe_size, network.dtype), epoch=0)
     for epoch in train(
         network,
         train_examples,
@@ -86,7 +86,7 @@ def record(
         history.seconds.append(epoch.seconds)
         history.probes.append(probe(network, loss, x, targets, "sum", epoch.update))
         if recorder is not None:
-            recorder.look(network, loss, x, targets, epoch.number)
+            recorder.record(network, loss, x, targets, epoch.number)
         del epoch  # which holds Δθ, as large as θ
         if after is not None and after(history):
             break

@@ -14,8 +14,8 @@ from minidl.backend import Device, get_device, set_precision
 from minidl.data import Dataset
 from minidl.data.examples import Examples
 from minidl.losses import SoftmaxCrossEntropy
-from minidl.microscope.look_file import FOLDER as LOOKS
-from minidl.microscope.look_file import Recorder
+from minidl.microscope.snapshot_file import FOLDER as SNAPSHOTS
+from minidl.microscope.snapshot_file import Recorder
 from minidl.network import Network
 from minidl.optimizers import Optimizer
 from minidl.storage.files import own_folder
@@ -34,7 +34,7 @@ class Run:
     data: Sequence[Dataset]
     used: Sequence[DataUsed]
     device: Device
-    folder: Path  # with weights and looks
+    folder: Path  # with weights and snapshots
     cells: Cells | None = None  # None on a worker, which stores no results
 
     @classmethod
@@ -55,10 +55,10 @@ class Run:
         return weights_file(self.folder, name)
 
     def recorder_of(self, name: str, vocabulary: Sequence[str] = ()) -> Recorder | None:
-        """What keeps the looks at the network of that name, where --record asks for them."""
+        """What records the snapshots of the network of that name; None without --record."""
         if not self.chosen.record:
             return None
-        return Recorder(own_folder(self.folder / LOOKS) / name, vocabulary)
+        return Recorder(own_folder(self.folder / SNAPSHOTS) / name, vocabulary)
 
     def progress(self, label: str) -> bool | str:
         return False if self.chosen.quiet else label

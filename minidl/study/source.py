@@ -33,7 +33,7 @@ class Source(Protocol):
         ...
 
     def task(self, order: Order, folder: Path) -> Task[Any]:
-        """The training run of that name, with weights and looks in ``folder``."""
+        """The training run of that name, with weights and snapshots in ``folder``."""
         ...
 
 

@@ -63,7 +63,7 @@ class ValidatedTraining:
     ) -> Iterator[None]:
         """Train; after each epoch, the caller can read the gradients of the last batch."""
         if not self.by_epoch["seconds"]:
-            self._look(0)
+            self._record(0)
         for epoch in train(
             *(self.network, self.images.train, self.loss, optimizer),
             epochs=epochs,
@@ -79,7 +79,7 @@ class ValidatedTraining:
             for name, value in zip(SEEN, values, strict=True):
                 self.by_epoch[name].append(value)
             yield
-            self._look(epoch.number)
+            self._record(epoch.number)
             if self.stopping.update(self.network, seen.loss):
                 break
 
@@ -95,8 +95,8 @@ class ValidatedTraining:
             "images": [len(part) for part in images],
         }
 
-    def _look(self, epoch: int) -> None:
+    def _record(self, epoch: int) -> None:
         if self.recorder is not None:
             probed = self.images.train.first(PROBED).to(self.run.device)
             x, targets = probed.batch(0, PROBED, self.network.dtype)
-            self.recorder.look(self.network, self.loss, x, targets, epoch)
+            self.recorder.record(self.network, self.loss, x, targets, epoch)

@@ -23,7 +23,7 @@ from typing import Any
 import minidl
 from minidl.backend.threads import using_threads
 from minidl.data_parallel.world import SIZES
-from minidl.microscope.look_file import FOLDER as LOOKS
+from minidl.microscope.snapshot_file import FOLDER as SNAPSHOTS
 from minidl.storage.files import own_folder, read_bytes
 from minidl.storage.sealed import LIMIT, encoded
 from minidl.study.environment import hardware
@@ -66,7 +66,7 @@ class Made:
     """What a worker returns."""
 
     cell: bytes
-    looks: dict[str, bytes]  # by file name; none where they are in the folder of the run already
+    snapshots: dict[str, bytes]  # by file name; empty if the folder of the run has them already
 
 
 def make(job: Job) -> Made:
@@ -105,7 +105,7 @@ def make(job: Job) -> Made:
             at = traceback.extract_tb(error.__traceback__)[-1]
             where = f"{Path(at.filename).name}, line {at.lineno}"
             raise RunFailed(f"{type(error).__name__}: {error} ({where})") from None
-        made = Made(encoded(cell), {} if is_shared else _looks(folder, name))
+        made = Made(encoded(cell), {} if is_shared else _snapshots(folder, name))
         if not is_shared:
             job.order.checkpoint(folder).remove()
             weights_file(folder, name).unlink(missing_ok=True)
@@ -204,7 +204,7 @@ def _own_place(local: Path, token: str) -> Path:
     return local / token
 
 
-def _looks(folder: Path, name: str) -> dict[str, bytes]:
-    looks = folder / LOOKS / name
-    files = looks.iterdir() if looks.is_dir() else []
+def _snapshots(folder: Path, name: str) -> dict[str, bytes]:
+    snapshots = folder / SNAPSHOTS / name
+    files = snapshots.iterdir() if snapshots.is_dir() else []
     return {path.name: read_bytes(path, LIMIT) for path in files}

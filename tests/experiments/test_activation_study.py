@@ -35,7 +35,7 @@ from minidl import (
 )
 from minidl.backend import CPU
 from minidl.data import Dataset
-from minidl.microscope.run import looks_of
+from minidl.microscope.run import snapshots_of
 from minidl.storage.sealed import decoded, read_sealed
 from minidl.study import judge, validated
 from minidl.study.cells import Cell as KeptCell
@@ -403,10 +403,10 @@ def test_wrong_options(capsys):
     assert "--set-up: invalid choice: 'other'" in capsys.readouterr().err
 
 
-def test_looks_for_the_microscope(run):
+def test_snapshots_for_the_microscope(run):
     folder = run(
         "--epochs", "1", "--data-sets", "mnist", "--optimizers", "sgd", "--quiet", "--record"
     )
-    looks = {network.name: network.looks for network in looks_of(folder)}
-    assert [look.epoch for look in looks["mnist-sgd-relu"]] == [0, 1]
-    assert not any(np.isnan(look.loss) for some in looks.values() for look in some)
+    snapshots = {network.name: network.snapshots for network in snapshots_of(folder)}
+    assert [snapshot.epoch for snapshot in snapshots["mnist-sgd-relu"]] == [0, 1]
+    assert not any(np.isnan(snapshot.loss) for some in snapshots.values() for snapshot in some)

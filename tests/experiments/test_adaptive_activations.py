@@ -28,7 +28,7 @@ from studies.adaptive_activations.training import (
 from minidl import APL, Activate, Dense, Examples, SoftmaxCrossEntropy
 from minidl.backend import CPU
 from minidl.data import standin
-from minidl.microscope.run import looks_of
+from minidl.microscope.run import snapshots_of
 from minidl.study import judge
 from minidl.study.recording import History, record
 from minidl.study.series import Series
@@ -356,8 +356,8 @@ def test_shape_is_what_the_layer_computes():
     np.testing.assert_allclose(shape(layer.a, layer.b, x), expected, atol=1e-15)
 
 
-def test_looks_for_the_microscope(run):
+def test_snapshots_for_the_microscope(run):
     folder = run("--record")
-    looks = {network.name: network.looks for network in looks_of(folder)}
-    assert [look.epoch for look in looks["relu-seed0"]] == [0, 1]
-    assert not any(np.isnan(look.loss) for some in looks.values() for look in some)
+    snapshots = {network.name: network.snapshots for network in snapshots_of(folder)}
+    assert [snapshot.epoch for snapshot in snapshots["relu-seed0"]] == [0, 1]
+    assert not any(np.isnan(snapshot.loss) for some in snapshots.values() for snapshot in some)

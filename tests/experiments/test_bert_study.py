@@ -29,7 +29,7 @@ from studies.bert.training import (
 from minidl.backend import CPU
 from minidl.data.glue import TextDataset, Texts, load_texts
 from minidl.data.places import cache
-from minidl.microscope.run import looks_of
+from minidl.microscope.run import snapshots_of
 from minidl.models import BertSizes, Pretrained, load_bert
 from minidl.models.bert_tensors import shapes_of
 from minidl.study import judge
@@ -110,12 +110,12 @@ def test_the_network_with_its_own_function_is_unchanged_before_the_first_step(ru
 
 
 def test_a_recorded_run_keeps_the_attention_with_its_words(run):
-    first, *_ = looks_of(run("--seeds", "1", "--record"))
+    first, *_ = snapshots_of(run("--seeds", "1", "--record"))
     assert first.name == "cola-ELU-as_run-seed0"
-    assert [look.epoch for look in first.looks] == [0, 1]
+    assert [snapshot.epoch for snapshot in first.snapshots] == [0, 1]
     tokens = training.tokens("cola", None, source(), 64)
-    assert first.looks[0].tokens == [WORDS[i] for i in tokens.train.inputs[0] if i]
-    assert [seen.P.shape[0] for seen in first.looks[1].attention] == [2, 2]
+    assert first.snapshots[0].tokens == [WORDS[i] for i in tokens.train.inputs[0] if i]
+    assert [seen.P.shape[0] for seen in first.snapshots[1].attention] == [2, 2]
 
 
 def test_another_seed_and_other_weights_are_told_apart(run):

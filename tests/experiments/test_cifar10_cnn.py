@@ -13,9 +13,9 @@ from studies.cifar10_cnn.study import PICTURES
 from studies.cifar10_cnn.summary import moment, network_block
 from studies.cifar10_cnn.training import (
     Cell,
-    LayerLook,
-    Look,
+    LayerSnapshot,
     Outcome,
+    Snapshot,
     build_network,
     one_sign,
     plateau,
@@ -77,9 +77,9 @@ def test_every_file_and_key(run, capsys):
     assert len(rows_of(folder / "epochs.csv")) == sum(
         row["epochs_trained"] for row in found["plateaus"]
     ) + len(found["networks"]["relu"]["test_loss"])
-    looks = rows_of(folder / "looks.csv")
-    assert {row["layer"] for row in looks} == {"conv2d_1", "dense_1", "dense_2"}
-    steps = [int(row["step"]) for row in looks if row["network"] == "relu"]
+    snapshots = rows_of(folder / "snapshots.csv")
+    assert {row["layer"] for row in snapshots} == {"conv2d_1", "dense_1", "dense_2"}
+    steps = [int(row["step"]) for row in snapshots if row["network"] == "relu"]
     assert steps == [s for s in range(9) for _ in range(3)]  # all: an epoch has but four steps
     figures = {path.stem for path in (folder / "figures").iterdir()}
     assert figures == {chart.file for chart in STUDY.report_of(folder).charts()} | set(PICTURES)
@@ -100,7 +100,7 @@ def test_same_seed_same_figures_and_weights(run):
     def figures():  # for one number of BLAS threads
         folder = run("--epochs", "1", "--plateau-seeds", "0", "--quiet", "--jobs", "2")
         with np.load(folder / "weights/relu-seed-0.npz") as weights:
-            return rows_of(folder / "looks.csv"), weights["conv2d_1.W"]
+            return rows_of(folder / "snapshots.csv"), weights["conv2d_1.W"]
 
     one, W = figures()
     other, again = figures()
@@ -133,7 +133,7 @@ def trained(device, epochs, folder, **more):
     return training.run_network(run, "w", Cell("relu", 3, **more), np.array([2, 0]), checkpoint)
 
 
-def test_looks_change_nothing(device, monkeypatch, tmp_path):
+def test_snapshots_change_nothing(device, monkeypatch, tmp_path):
     monkeypatch.setattr(training, "PROBED", 30)
     outcome = trained(device, 2, tmp_path)
 
@@ -145,12 +145,12 @@ def test_looks_change_nothing(device, monkeypatch, tmp_path):
     )  # fmt: skip
     losses = [epoch.train_loss for epoch in plain]
     assert outcome.history.train_loss == losses
-    looked = build_network("relu", (3, 8, 8), 10, 9, device)
-    looked.load(tmp_path / "weights" / "w.npz")
-    assert np.array_equal(to_numpy(looked.theta), to_numpy(network.theta))
+    watched = build_network("relu", (3, 8, 8), 10, 9, device)
+    watched.load(tmp_path / "weights" / "w.npz")
+    assert np.array_equal(to_numpy(watched.theta), to_numpy(network.theta))
 
-    assert [look.step for look in outcome.looks] == list(range(9))
-    assert [look.epoch for look in outcome.looks] == [i / 4 for i in range(9)]
+    assert [snapshot.step for snapshot in outcome.snapshots] == list(range(9))
+    assert [snapshot.epoch for snapshot in outcome.snapshots] == [i / 4 for i in range(9)]
     before, after = outcome.filters
     assert np.array_equal(before, start)
     assert np.array_equal(after, to_numpy(network["conv2d_1"].parameters()["W"]))
@@ -160,24 +160,24 @@ def test_looks_change_nothing(device, monkeypatch, tmp_path):
     )
 
 
-def test_a_look_is_what_stands_in_the_layers():
+def test_a_snapshot_has_the_figures_of_the_layers():
     network = build_network("sigmoid", (3, 8, 8), 10, 0, CPU)
     loss = SoftmaxCrossEntropy()
-    look = training.look_at(network, loss, SMALL, SMALL.first(50), 0.5, 2)
+    snapshot = training.take_snapshot(network, loss, SMALL, SMALL.first(50), 0.5, 2)
     x, labels = SMALL.batch(0, training.PROBED, network.dtype)
     found = probe(network, loss, x, labels, "sum")
     conv, dense = network["conv2d_1"], network["dense_1"]
     assert isinstance(conv, Conv2D) and isinstance(dense, Dense)
-    assert [layer.gradient for layer in look.layers.values()] == found.mean_abs()
-    assert look.layers["conv2d_1"].size == pytest.approx(np.abs(conv.z).mean(), rel=1e-5)
-    assert look.layers["dense_1"].spread == pytest.approx(dense.y.std(axis=0).mean(), rel=1e-4)
-    assert look.layers["dense_1"].one_sign == one_sign(dense.dW)
+    assert [layer.gradient for layer in snapshot.layers.values()] == found.mean_abs()
+    assert snapshot.layers["conv2d_1"].size == pytest.approx(np.abs(conv.z).mean(), rel=1e-5)
+    assert snapshot.layers["dense_1"].spread == pytest.approx(dense.y.std(axis=0).mean(), rel=1e-4)
+    assert snapshot.layers["dense_1"].one_sign == one_sign(dense.dW)
     by_filter = [np.abs(dW.sum()) for dW in conv.dW]
     expected = sum(by_filter) / np.abs(conv.dW).sum()
-    assert look.layers["conv2d_1"].one_sign == pytest.approx(expected, rel=1e-4)
+    assert snapshot.layers["conv2d_1"].one_sign == pytest.approx(expected, rel=1e-4)
     answers = network.predict(SMALL.inputs[:50] / np.float32(255)).argmax(axis=1)
-    assert look.accuracy == pytest.approx((answers == SMALL.targets[:50]).mean())
-    assert (look.epoch, look.step) == (0.5, 2)
+    assert snapshot.accuracy == pytest.approx((answers == SMALL.targets[:50]).mean())
+    assert (snapshot.epoch, snapshot.step) == (0.5, 2)
 
 
 def test_one_sign_by_hand():
@@ -202,7 +202,7 @@ def test_until_it_moves_ends_one_epoch_later(monkeypatch, tmp_path):
     monkeypatch.setattr(recording, "evaluate", scripted)
     outcome = trained(CPU, 9, tmp_path, until_it_moves=True)
     assert outcome.history.test_accuracy == [0.1, 0.11, 0.2, 0.1]
-    assert outcome.looks[-1].step == 16
+    assert outcome.snapshots[-1].step == 16
 
 
 def test_plateau_by_hand():
@@ -211,9 +211,9 @@ def test_plateau_by_hand():
     assert plateau([0.1, 0.11]) is None
 
 
-def looks(*accuracies):
-    layers = {"dense_1": LayerLook(0.1, 1.0, 0.5, 0.0, 0.2)}
-    return [Look(i / 8, i, accuracy, layers) for i, accuracy in enumerate(accuracies)]
+def snapshots(*accuracies):
+    layers = {"dense_1": LayerSnapshot(0.1, 1.0, 0.5, 0.0, 0.2)}
+    return [Snapshot(i / 8, i, accuracy, layers) for i, accuracy in enumerate(accuracies)]
 
 
 @pytest.mark.parametrize(
@@ -227,7 +227,7 @@ def looks(*accuracies):
 )
 def test_end_of_the_plateau_by_hand(accuracies, end):
     nothing = np.zeros(0)
-    found = moment(Outcome(History(), looks(*accuracies), (nothing, nothing), nothing))
+    found = moment(Outcome(History(), snapshots(*accuracies), (nothing, nothing), nothing))
     assert (found and (found["before"]["step"], found["after"]["step"])) == end
 
 
@@ -314,19 +314,20 @@ def test_criteria_by_hand(claim, sigmoid, relu, verdict):
 
 
 def test_series_of_a_summary():
-    def look(epoch, step, conv, flat, sign):
+    def snapshot(epoch, step, conv, flat, sign):
         layers = {
-            "conv2d_1": LayerLook(conv, 1.0, 0.5, 0.0, 0.2),
-            "dense_1": LayerLook(0.1, sign, 0.5, flat, 0.2),
+            "conv2d_1": LayerSnapshot(conv, 1.0, 0.5, 0.0, 0.2),
+            "dense_1": LayerSnapshot(0.1, sign, 0.5, flat, 0.2),
         }
-        return Look(epoch, step, 0.1, layers)
+        return Snapshot(epoch, step, 0.1, layers)
 
     network = build_network("sigmoid", (3, 8, 8), 10, 0, CPU)
     x, labels = SMALL.batch(0, 64, network.dtype)
     found = probe(network, SoftmaxCrossEntropy(), x, labels, "sum")
     history = History([2.0], [0.1], [2.2], [0.2], [1.5], [found])
-    looks = [look(0, 0, 4.0, 0.1, 1.0), look(0.5, 2, 2.0, 0.2, 0.5), look(1, 5, 1.0, 0.7, 0.1)]
-    outcome = Outcome(history, looks, (np.zeros(0), np.zeros(0)), np.eye(10)[[3, 4]])
+    figures = [(0, 0, 4.0, 0.1, 1.0), (0.5, 2, 2.0, 0.2, 0.5), (1, 5, 1.0, 0.7, 0.1)]
+    snapshots = [snapshot(*one) for one in figures]
+    outcome = Outcome(history, snapshots, (np.zeros(0), np.zeros(0)), np.eye(10)[[3, 4]])
     block = network_block(outcome, np.array([3, 5]))
     ours = Series.of(block, train_images=200, test_images=300)
     assert ours.saturation is not None and ours.saturation[0] == 0.2
@@ -337,7 +338,7 @@ def test_series_of_a_summary():
     assert ours.gradients.tolist() == [found.mean_abs()[:-1]]
     # study 3's figure: both hidden layers, not the last one
     assert ours.flat == pytest.approx(np.mean([units.saturated for units in found.units[:2]]))
-    assert [look["step"] for look in block["whole_epochs"]] == [5]
+    assert [snapshot["step"] for snapshot in block["whole_epochs"]] == [5]
 
 
 # -- the command line -------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from minidl import SGD, Adam, Dropout, Examples, class_report, predict_labels
 from minidl.backend import CPU
 from minidl.data import Dataset
 from minidl.data.idx import FASHION_MNIST
-from minidl.microscope.run import looks_of
+from minidl.microscope.run import snapshots_of
 from minidl.study import judge, pairs
 
 CLASSES = FASHION_MNIST.classes
@@ -308,8 +308,8 @@ def test_wrong_options(arguments, message, capsys):
     assert message in capsys.readouterr().err
 
 
-def test_looks_for_the_microscope(run):
+def test_snapshots_for_the_microscope(run):
     folder = run("--epochs", "1", "--seeds", "1", "--quiet", "--record")
-    looks = {network.name: network.looks for network in looks_of(folder)}
-    assert [look.epoch for look in looks["as_run-relu-seed0"]] == [0, 1]
-    assert not any(np.isnan(look.loss) for some in looks.values() for look in some)
+    snapshots = {network.name: network.snapshots for network in snapshots_of(folder)}
+    assert [snapshot.epoch for snapshot in snapshots["as_run-relu-seed0"]] == [0, 1]
+    assert not any(np.isnan(snapshot.loss) for some in snapshots.values() for snapshot in some)

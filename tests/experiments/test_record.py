@@ -1,4 +1,4 @@
-"""``--record``: looks at every network of a study, epoch by epoch, and nothing else is changed."""
+"""``--record``: snapshots of every network of a study, epoch by epoch; nothing else is changed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from studies import cifar10_cnn, cifar100
 
 from minidl.data import standin
 from minidl.microscope.__main__ import main
-from minidl.microscope.run import looks_of
+from minidl.microscope.run import snapshots_of
 from minidl.study import recording
 from minidl.training.checkpoint import CheckpointError
 
@@ -42,26 +42,26 @@ def weights(folder, name):
         return {key: file[key] for key in file.files if key != "manifest"}
 
 
-def test_a_recorded_run_has_the_same_results_and_a_look_for_each_epoch(run):
+def test_a_recorded_run_has_the_same_results_and_a_snapshot_for_each_epoch(run):
     plain, _ = run("plain")
     recorded, histories = run("recorded", "--record")
     assert not (plain / "microscope").exists()
-    looks = {network.name: network.looks for network in looks_of(recorded)}
-    assert {name: [look.epoch for look in found] for name, found in looks.items()} == {
+    snapshots = {network.name: network.snapshots for network in snapshots_of(recorded)}
+    assert {name: [snapshot.epoch for snapshot in found] for name, found in snapshots.items()} == {
         "relu-seed0": [0, 1, 2],
         "sigmoid-seed0": [0, 1, 2],
     }
-    for name, found in looks.items():
+    for name, found in snapshots.items():
         ours, theirs = weights(plain, name), weights(recorded, name)
         assert all(np.array_equal(ours[key], theirs[key]) for key in ours)
         probes = histories[name].probes
-        for look, probe in zip(found[1:], probes, strict=True):  # the study's own figures
-            assert look.loss == probe.loss
-            means = [float(layer.gradient.mean()) for layer in look.layers]
+        for snapshot, probe in zip(found[1:], probes, strict=True):  # the study's own figures
+            assert snapshot.loss == probe.loss
+            means = [float(layer.gradient.mean()) for layer in snapshot.layers]
             assert means == pytest.approx(probe.mean_abs(), rel=1e-5)
 
 
-def test_a_run_that_was_stopped_resumes_with_its_looks(run, monkeypatch):
+def test_a_run_that_was_stopped_resumes_with_its_snapshots(run, monkeypatch):
     whole, _ = run("whole", "--record", "--jobs", "1")
     evaluate, calls = recording.evaluate, []
 
@@ -82,13 +82,13 @@ def test_a_run_that_was_stopped_resumes_with_its_looks(run, monkeypatch):
         assert other.read_bytes() == path.read_bytes()
 
 
-def test_a_run_without_looks_is_not_taken_for_one_with(run):
+def test_a_run_without_snapshots_is_not_taken_for_one_with(run):
     run("run")
     with pytest.raises(CheckpointError, match="record false, as in the run stored there, got"):
         run("run", "--record")
 
 
-def test_looks_do_not_outlive_what_fresh_throws_away(run):
+def test_snapshots_do_not_outlive_what_fresh_throws_away(run):
     folder, _ = run("run", "--record")
     (folder / "microscope/relu-seed0/notes.txt").write_text("mine")
     run("run", "--fresh")
@@ -104,10 +104,11 @@ def test_the_microscope_opens_what_the_convolution_study_records(monkeypatch, tm
     arguments = ["--epochs", "1", "--plateau-seeds", "0", "--quiet", "--device", "cpu", "--record"]
     folder = tmp_path / "run"
     cifar10_cnn.STUDY.run([*arguments, "--output-dir", str(folder)])
-    found = looks_of(folder)
+    found = snapshots_of(folder)
     names = ["relu-seed-0", "sigmoid-gentle", "sigmoid-seed-0"]
     assert [network.name for network in found] == names
-    assert [look.epoch for look in found[0].looks] == [0, 1]
-    assert [layer.shape for layer in found[0].looks[0].layers] == [(3, 3, 3), (32, 15, 15), (128,)]
+    snapshots = found[0].snapshots
+    assert [snapshot.epoch for snapshot in snapshots] == [0, 1]
+    assert [layer.shape for layer in snapshots[0].layers] == [(3, 3, 3), (32, 15, 15), (128,)]
     main([str(folder), "--export", str(tmp_path / "page.html")])
     assert "relu-seed-0" in (tmp_path / "page.html").read_text("utf-8")

@@ -27,7 +27,7 @@ from studies.resnet50.training import (
 from minidl import Examples, SoftmaxCrossEntropy, evaluate
 from minidl.backend import CPU
 from minidl.data import Dataset
-from minidl.microscope.run import looks_of
+from minidl.microscope.run import snapshots_of
 from minidl.study import judge
 from minidl.study.sized_study import SET_UPS
 
@@ -94,14 +94,14 @@ def test_every_file_and_key(run, capsys):
     assert "78.07%" in capsys.readouterr().out
 
 
-def test_a_recorded_run_has_a_look_for_each_epoch(run, monkeypatch):
+def test_a_recorded_run_has_a_snapshot_for_each_epoch(run, monkeypatch):
     cell = Cell("as_run", *COLLAPSES, "elu", 0)
     monkeypatch.setattr("studies.resnet50.study.cells", lambda seeds: [cell])
     monkeypatch.setattr(type(STUDY), "finish", lambda *_: None)
     monkeypatch.setattr(type(STUDY), "judge", lambda *_: None)
-    (found,) = looks_of(run("--epochs", "2", "--record"))
+    (found,) = snapshots_of(run("--epochs", "2", "--record"))
     assert found.name == str(cell)
-    assert [look.epoch for look in found.looks] == [0, 1, 2]
+    assert [snapshot.epoch for snapshot in found.snapshots] == [0, 1, 2]
 
 
 def test_momentum_changes_the_statistics_and_not_the_weights(run):

@@ -1,4 +1,4 @@
-"""A run with two small networks that were looked at three times."""
+"""A run with two small networks and three snapshots of each."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from minidl import Adam, Dense, Examples, Flatten, Network, SoftmaxCrossEntropy, train
-from minidl.microscope.look_file import Recorder
+from minidl.microscope.snapshot_file import Recorder
 
 
 @pytest.fixture(scope="session")
@@ -24,7 +24,7 @@ def small_run(tmp_path_factory: Any) -> Path:
         network = Network(layers, (3, 6, 6))
         recorder = Recorder(folder / "microscope" / f)
         x, labels = examples.first(16).batch(0, 16, network.dtype)
-        recorder.look(network, loss, x, labels, 0)
+        recorder.record(network, loss, x, labels, 0)
         for epoch in train(network, examples, loss, Adam(), epochs=2, batch_size=8, progress=False):
-            recorder.look(network, loss, x, labels, epoch.number)
+            recorder.record(network, loss, x, labels, epoch.number)
     return folder

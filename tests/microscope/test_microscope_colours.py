@@ -10,8 +10,11 @@ from minidl.pages.colours import PALETTE, function_colour
 
 def networks(*functions):
     """Networks of which nothing but the function of the first layer is known."""
-    looks = [[SimpleNamespace(layers=[SimpleNamespace(activation=f)])] for f in functions]
-    return [SimpleNamespace(name=f, looks=look) for f, look in zip(functions, looks, strict=True)]
+    layers = [[SimpleNamespace(activation=f)] for f in functions]
+    return [
+        SimpleNamespace(name=f, snapshots=[SimpleNamespace(layers=some)])
+        for f, some in zip(functions, layers, strict=True)
+    ]
 
 
 def test_sigmoid_and_relu_are_not_exchanged_whatever_their_order():

@@ -13,21 +13,21 @@ from browser import Watch, serious_faults
 from minidl import Dense, Network, SoftmaxCrossEntropy
 from minidl.microscope.__main__ import main
 from minidl.microscope.backward_signal import factors
-from minidl.microscope.look import spread_out
-from minidl.microscope.look_file import Recorder, read_look
 from minidl.microscope.page import microscope_page
 from minidl.microscope.server import PageServer
+from minidl.microscope.snapshot import spread_out
+from minidl.microscope.snapshot_file import Recorder, read_snapshot
 from minidl.microscope.walkthrough import walks
 
 RESET = """() => {
   const click = (selector) => document.querySelector(selector).click();
-  click("#looks .which input[type=radio]");
-  const slider = document.querySelector("#looks input[type=range]");
+  click("#snapshots .which input[type=radio]");
+  const slider = document.querySelector("#snapshots input[type=range]");
   slider.value = slider.max;
   slider.dispatchEvent(new Event("input"));
-  click("#looks .layers input");
-  click("#looks .units input");
-  click("#looks .view .controls input");
+  click("#snapshots .layers input");
+  click("#snapshots .units input");
+  click("#snapshots .view .controls input");
   click("#steps .controls input");
   click("#steps .walk button:last-of-type");
   document.activeElement.blur();
@@ -46,7 +46,7 @@ def opened(chromium, path):
     """One window for all tests, which complains of nothing and asks for nothing."""
     watch = Watch(chromium)
     page = watch.open(path)
-    page.wait_for_selector("#looks .histograms svg")
+    page.wait_for_selector("#snapshots .histograms svg")
     yield page
     watch.close()
     assert watch.complaints == []
@@ -62,8 +62,8 @@ def page(opened):
     return opened
 
 
-def look_of(small_run, network="relu", epoch=2):
-    return read_look(small_run / "microscope" / network / f"epoch-{epoch:04}.npz")
+def snapshot_of(small_run, network="relu", epoch=2):
+    return read_snapshot(small_run / "microscope" / network / f"epoch-{epoch:04}.npz")
 
 
 def read(text):
@@ -77,7 +77,7 @@ def shown_as(value):
 
 
 def signal_rows(page):
-    rows = page.locator("#looks .signal tbody tr").all()
+    rows = page.locator("#snapshots .signal tbody tr").all()
     return [row.locator("th, td").all_inner_texts() for row in rows]
 
 
@@ -92,27 +92,27 @@ def test_it_opens_on_a_unit_with_a_large_gradient_where_others_are_dead(chromium
     first.b[spread_out(20, 30)] = -100  # all that have pictures
     second.b[:3] = -100
     x, labels = rng.normal(size=(16, 30)).astype(np.float32), rng.integers(0, 4, 16)
-    Recorder(tmp_path / "microscope" / "relu").look(network, SoftmaxCrossEntropy(), x, labels, 0)
+    Recorder(tmp_path / "microscope" / "relu").record(network, SoftmaxCrossEntropy(), x, labels, 0)
     main([str(tmp_path), "--export", str(tmp_path / "page.html")])
-    layer = look_of(tmp_path, epoch=0).layers[1]
+    layer = snapshot_of(tmp_path, epoch=0).layers[1]
     assert layer.gradient[0] == 0 < layer.gradient[liveliest(layer)]
     watch = Watch(chromium)
     page = watch.open(tmp_path / "page.html")
-    page.wait_for_selector("#looks .histograms svg")
+    page.wait_for_selector("#snapshots .histograms svg")
     assert page.locator(".facts h3").inner_text() == f"Unit {liveliest(layer)} of dense_2"
-    assert page.locator("#looks .layers input:checked").get_attribute("value") == "1"
+    assert page.locator("#snapshots .layers input:checked").get_attribute("value") == "1"
     watch.close()
 
 
 def test_another_epoch_keeps_the_unit_another_network_opens_on_its_liveliest(page, small_run):
-    slider = page.locator("#looks input[type=range]")
+    slider = page.locator("#snapshots input[type=range]")
     slider.focus()
     page.keyboard.press("Home")
     page.locator(".signal h3", has_text="epoch 0").wait_for()
     assert page.locator(".facts h3").inner_text() == "Unit 0 of dense_1"
-    page.locator("#looks .which").get_by_text("sigmoid").click()
+    page.locator("#snapshots .which").get_by_text("sigmoid").click()
     page.locator(".signal h3", has_text="sigmoid").wait_for()
-    unit = liveliest(look_of(small_run, "sigmoid", 0).layers[0])
+    unit = liveliest(snapshot_of(small_run, "sigmoid", 0).layers[0])
     assert page.locator(".facts h3").inner_text() == f"Unit {unit} of dense_1"
 
 
@@ -123,15 +123,15 @@ def test_the_stops_of_the_signal_are_joined_by_a_line(page):
 
 
 def test_the_table_of_the_signal_has_the_recorded_norms_and_factors(page, small_run):
-    look = look_of(small_run)
+    snapshot = snapshot_of(small_run)
     rows = signal_rows(page)
-    assert [row[0] for row in rows] == [f"∂L/∂ {stop.array}" for stop in look.signal]
-    assert [read(row[4]) for row in rows] == [shown_as(stop.norm) for stop in look.signal]
-    assert [read(row[2]) for row in rows[1:]] == list(map(shown_as, factors(look.signal)))
-    predicted = [shown_as(stop.predicted) for stop in look.signal[1:]]
+    assert [row[0] for row in rows] == [f"∂L/∂ {stop.array}" for stop in snapshot.signal]
+    assert [read(row[4]) for row in rows] == [shown_as(stop.norm) for stop in snapshot.signal]
+    assert [read(row[2]) for row in rows[1:]] == list(map(shown_as, factors(snapshot.signal)))
+    predicted = [shown_as(stop.predicted) for stop in snapshot.signal[1:]]
     assert [read(row[3]) for row in rows[1:]] == predicted
     assert rows[0][2:4] == ["", ""]
-    left = 100 * look.signal[-1].norm / look.signal[0].norm
+    left = 100 * snapshot.signal[-1].norm / snapshot.signal[0].norm
     assert read(rows[-1][5]) == shown_as(left)
     assert rows[1][1] == "f′ of dense_3"
     assert rows[2][1] == "the weights of dense_3"
@@ -143,27 +143,27 @@ def test_the_predicted_factors_are_drawn_beside_the_measured_ones(page, small_ru
     assert chart.locator("g.line path").count() == 4
     chart.get_by_role("button", name="Table").click()
     rows = [row.locator("td").all_inner_texts() for row in chart.locator("tbody tr").all()]
-    slopes = [s for s in look_of(small_run, "relu", 0).signal if s.through == "slope"]
+    slopes = [s for s in snapshot_of(small_run, "relu", 0).signal if s.through == "slope"]
     assert [read(row[0]) for row in rows] == [shown_as(s.predicted) for s in reversed(slopes)]
 
 
 def test_network_and_epoch_are_chosen_by_mouse_and_keyboard(page, small_run):
-    page.locator("#looks .which").get_by_text("sigmoid").click()
-    slider = page.locator("#looks input[type=range]")
+    page.locator("#snapshots .which").get_by_text("sigmoid").click()
+    slider = page.locator("#snapshots input[type=range]")
     slider.focus()
     page.keyboard.press("Home")
     page.locator(".signal h3", has_text="epoch 0").wait_for()
     assert slider.get_attribute("aria-valuetext") == "epoch 0"
     norms = [read(row[4]) for row in signal_rows(page)]
-    look = look_of(small_run, "sigmoid", 0)
-    assert norms == [shown_as(stop.norm) for stop in look.signal]
+    snapshot = snapshot_of(small_run, "sigmoid", 0)
+    assert norms == [shown_as(stop.norm) for stop in snapshot.signal]
     page.keyboard.press("ArrowRight")
     page.locator(".signal h3", has_text="epoch 1").wait_for()
     assert page.evaluate("document.activeElement.type") == "range"
 
 
 def test_a_picture_is_drawn_from_the_recorded_levels_and_read_off_by_arrow_keys(page, small_run):
-    layer = look_of(small_run).layers[0]
+    layer = snapshot_of(small_run).layers[0]
     picture = page.locator(".pictures .pixels").first
     rgb = picture.locator("canvas").evaluate(
         "canvas => [...canvas.getContext('2d').getImageData(0, 0, 6, 6).data]"
@@ -182,7 +182,7 @@ def test_a_picture_is_drawn_from_the_recorded_levels_and_read_off_by_arrow_keys(
 
 
 def test_the_pointer_reads_a_gradient_off_and_a_frame_shows_where(page, small_run):
-    layer = look_of(small_run).layers[0]
+    layer = snapshot_of(small_run).layers[0]
     picture = page.locator(".pictures .pixels").nth(1)
     picture.scroll_into_view_if_needed()
     box = picture.bounding_box()
@@ -197,11 +197,11 @@ def test_the_pointer_reads_a_gradient_off_and_a_frame_shows_where(page, small_ru
 
 
 def test_layer_and_unit_are_chosen_by_keyboard_and_their_figures_shown(page, small_run):
-    page.locator("#looks .layers input").first.focus()
+    page.locator("#snapshots .layers input").first.focus()
     page.keyboard.press("ArrowRight")
-    layer = look_of(small_run).layers[1]
+    layer = snapshot_of(small_run).layers[1]
     assert page.locator(".facts h3").inner_text() == f"Unit {liveliest(layer)} of dense_2"
-    page.locator("#looks .units input").first.focus()
+    page.locator("#snapshots .units input").first.focus()
     for _ in range(3):
         page.keyboard.press("ArrowRight")
     unit = layer.shown[3]
@@ -220,7 +220,7 @@ def test_layer_and_unit_are_chosen_by_keyboard_and_their_figures_shown(page, sma
 
 @pytest.mark.parametrize("row", [0, 1])
 def test_histograms_have_the_recorded_counts(page, small_run, row):
-    layer = look_of(small_run).layers[0]
+    layer = snapshot_of(small_run).layers[0]
     if row == 0:
         page.get_by_text("all units of the layer").click()
     figures = page.locator(".histograms figure").all()
@@ -238,7 +238,7 @@ def test_histograms_have_the_recorded_counts(page, small_run, row):
 
 
 def test_a_histogram_is_read_off_by_pointer_and_keys_over_f_and_its_slope(page, small_run):
-    layer = look_of(small_run).layers[0]
+    layer = snapshot_of(small_run).layers[0]
     plot = page.locator(".histograms .plot").first
     assert plot.locator("svg").count() == 3  # the histogram, f and f'
     plot.focus()
@@ -392,7 +392,7 @@ def test_the_served_page_works_and_asks_for_nothing_else(chromium, small_run):
         page.on("request", lambda request: asked.append(request.url))
         page.on("console", lambda message: complaints.append(message.text))
         page.goto(server.address)
-        page.wait_for_selector("#looks .histograms svg")
+        page.wait_for_selector("#snapshots .histograms svg")
         page.close()
         server.shutdown()
         thread.join()

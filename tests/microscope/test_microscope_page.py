@@ -1,4 +1,4 @@
-"""The data of the page are those of the looks, and the page stays small and safe."""
+"""The data of the page are those of the snapshots, and the page stays small and safe."""
 
 from __future__ import annotations
 
@@ -17,38 +17,38 @@ from minidl import Dense, Network, SoftmaxCrossEntropy
 from minidl.microscope import __main__ as microscope
 from minidl.microscope.__main__ import main
 from minidl.microscope.backward_signal import Stop, factors
-from minidl.microscope.look import look_at
-from minidl.microscope.look_file import LookError, read_look, write_look
 from minidl.microscope.page import answer, microscope_page, theory_charts, title_of
-from minidl.microscope.parts import LooksPart, _shown
-from minidl.microscope.run import NetworkLooks, looks_of
+from minidl.microscope.parts import SnapshotsPart, _shown
+from minidl.microscope.run import NetworkSnapshots, snapshots_of
+from minidl.microscope.snapshot import take_snapshot
+from minidl.microscope.snapshot_file import SnapshotError, read_snapshot, write_snapshot
 
 
-def data_of(part: LooksPart):
+def data_of(part: SnapshotsPart):
     """The contents of the JSON of the page."""
     text = re.search(r'<script type="application/json">(.*?)</script>', part.html(), re.DOTALL)[1]
     return json.loads(text)
 
 
-def unpacked(look):
-    return json.loads(zlib.decompress(base64.b64decode(look["packed"])))
+def unpacked(snapshot):
+    return json.loads(zlib.decompress(base64.b64decode(snapshot["packed"])))
 
 
-def test_the_page_has_every_number_of_the_looks(small_run):
-    data = data_of(LooksPart(looks_of(small_run), math.inf))
+def test_the_page_has_every_number_of_the_snapshots(small_run):
+    data = data_of(SnapshotsPart(snapshots_of(small_run), math.inf))
     assert [network["name"] for network in data["networks"]] == ["relu", "sigmoid"]
     for network in data["networks"]:
-        assert [look["epoch"] for look in network["looks"]] == [0, 1, 2]
-        for shown in network["looks"]:
+        assert [snapshot["epoch"] for snapshot in network["snapshots"]] == [0, 1, 2]
+        for shown in network["snapshots"]:
             path = small_run / "microscope" / network["name"] / f"epoch-{shown['epoch']:04}.npz"
-            look = read_look(path)
-            assert shown["loss"] == look.loss
-            assert [stop["norm"] for stop in shown["signal"]] == [s.norm for s in look.signal]
-            assert [stop["factor"] for stop in shown["signal"]][1:] == factors(look.signal)
+            snapshot = read_snapshot(path)
+            assert shown["loss"] == snapshot.loss
+            assert [stop["norm"] for stop in shown["signal"]] == [s.norm for s in snapshot.signal]
+            assert [stop["factor"] for stop in shown["signal"]][1:] == factors(snapshot.signal)
             assert [stop["predicted"] for stop in shown["signal"]] == [
-                stop.predicted for stop in look.signal
+                stop.predicted for stop in snapshot.signal
             ]
-            for found, layer in zip(unpacked(shown)["layers"], look.layers, strict=True):
+            for found, layer in zip(unpacked(shown)["layers"], snapshot.layers, strict=True):
                 W, dW = (
                     np.frombuffer(base64.b64decode(found[key]), np.int8) for key in ("W", "dW")
                 )
@@ -65,42 +65,42 @@ def test_the_page_has_every_number_of_the_looks(small_run):
 
 
 def test_predicted_factors_are_drawn_beside_the_measured_ones(small_run):
-    networks = looks_of(small_run)
+    networks = snapshots_of(small_run)
     (chart,) = theory_charts(networks)
     assert [dict(s.where) for s in chart.series[:1]] == [
         {"epoch": "0", "factor of": "the slopes f′(z)"}
     ]
     relu = {s.name: s for s in chart.series if s.where["epoch"] == "2" and s.panel == "relu"}
-    look = networks[0].looks[-1]
-    weights = [stop for stop in look.signal if stop.through == "weights"]
+    snapshot = networks[0].snapshots[-1]
+    weights = [stop for stop in snapshot.signal if stop.through == "weights"]
     assert relu["relu, predicted"].x == ["dense_2", "dense_3"]  # dense_1 hands nothing on
     assert relu["relu, predicted"].y == [stop.predicted for stop in reversed(weights)]
-    by = dict(zip(look.signal[1:], factors(look.signal), strict=True))
+    by = dict(zip(snapshot.signal[1:], factors(snapshot.signal), strict=True))
     assert relu["relu, measured"].y == [by[stop] for stop in reversed(weights)]
     assert not any(s.published for s in chart.series)
 
 
 def test_where_theory_says_nothing_there_is_no_such_chart(small_run):
-    networks = looks_of(small_run)
+    networks = snapshots_of(small_run)
     for network in networks:
-        for look in network.looks:
-            look.signal[:] = [replace(stop, predicted=None) for stop in look.signal]
+        for snapshot in network.snapshots:
+            snapshot.signal[:] = [replace(stop, predicted=None) for stop in snapshot.signal]
     assert theory_charts(networks) == []
     assert "Predicted and measured" not in microscope_page(None).html()
 
 
-def test_looks_that_do_not_fit_are_left_out_the_last_ones_stay(small_run):
-    networks = looks_of(small_run)
-    whole = LooksPart(networks, math.inf)
+def test_snapshots_that_do_not_fit_are_left_out_the_last_ones_stay(small_run):
+    networks = snapshots_of(small_run)
+    whole = SnapshotsPart(networks, math.inf)
     assert whole.left_out() == []
-    size = max(len(json.dumps(look)) for shown in whole.shown for look in shown)
-    two = LooksPart(networks, 2 * 2.5 * size)
-    assert [[look["epoch"] for look in shown] for shown in two.shown] == [[0, 2], [0, 2]]
-    assert "4 of the 6 looks" in two.left_out()[0]
-    one = LooksPart(networks, 2 * 1.5 * size)
-    assert [[look["epoch"] for look in shown] for shown in one.shown] == [[2], [2]]
-    assert data_of(LooksPart(networks, 10))["networks"] == []
-    assert "0 of the 6 looks" in microscope_page(small_run, 10).html()
+    size = max(len(json.dumps(snapshot)) for shown in whole.shown for snapshot in shown)
+    two = SnapshotsPart(networks, 2 * 2.5 * size)
+    assert [[snapshot["epoch"] for snapshot in shown] for shown in two.shown] == [[0, 2], [0, 2]]
+    assert "4 of the 6 snapshots" in two.left_out()[0]
+    one = SnapshotsPart(networks, 2 * 1.5 * size)
+    assert [[snapshot["epoch"] for snapshot in shown] for shown in one.shown] == [[2], [2]]
+    assert data_of(SnapshotsPart(networks, 10))["networks"] == []
+    assert "0 of the 6 snapshots" in microscope_page(small_run, 10).html()
 
 
 @pytest.mark.parametrize("left", [0, 10_000, 50_000, 1_000_000])
@@ -110,9 +110,11 @@ def test_an_exported_page_is_no_larger_than_it_may_be(small_run, tmp_path, monke
     main([str(small_run), "--export", str(tmp_path / "page.html")])
     size = (tmp_path / "page.html").stat().st_size
     assert size <= around + left
-    looks = [_shown(look) for network in looks_of(small_run) for look in network.looks]
-    everything = len(json.dumps(looks))
-    assert size > around + min(left, everything) / 2 - max(len(json.dumps(x)) for x in looks)
+    snapshots = [
+        _shown(snapshot) for network in snapshots_of(small_run) for snapshot in network.snapshots
+    ]
+    everything = len(json.dumps(snapshots))
+    assert size > around + min(left, everything) / 2 - max(len(json.dumps(x)) for x in snapshots)
 
 
 def test_names_from_the_disk_are_text(small_run):
@@ -123,30 +125,32 @@ def test_names_from_the_disk_are_text(small_run):
 
 
 def test_many_networks_are_counted_in_the_title(small_run):
-    (network, *_) = looks_of(small_run)
+    (network, *_) = snapshots_of(small_run)
     assert title_of("grid", [network] * 12) == "The gradients of 12 networks in the run grid"
 
 
 def test_the_answer_says_what_is_left_of_the_signal(small_run):
-    network = looks_of(small_run)[0]
-    stops = network.looks[-1].signal
+    network = snapshots_of(small_run)[0]
+    stops = network.snapshots[-1].signal
     share = f"{100 * stops[-1].norm / stops[0].norm:.2g}%"
     assert answer(network) == (
         f"relu, epoch 2: of the signal at the loss, {share} arrives at dense_1.z, where the first "
         "layer learns."
     )
-    look = network.looks[-1]
+    snapshot = network.snapshots[-1]
     dead = [Stop(stop.array, stop.through, stop.layer, 0.0) for stop in stops]
-    silent = NetworkLooks("relu", [type(look)(2, 16, 0.0, dead, look.layers)])
+    silent = NetworkSnapshots("relu", [type(snapshot)(2, 16, 0.0, dead, snapshot.layers)])
     assert "nothing arrives" in answer(silent)
 
 
 def test_numbers_that_are_not_finite_are_gaps(small_run):
-    network = looks_of(small_run)[0]
-    look = network.looks[0]
-    broken = [Stop(stop.array, stop.through, stop.layer, math.inf) for stop in look.signal]
-    part = LooksPart([NetworkLooks("x", [type(look)(0, 1, math.nan, broken, look.layers)])], 1e9)
-    (shown,) = data_of(part)["networks"][0]["looks"]
+    network = snapshots_of(small_run)[0]
+    snapshot = network.snapshots[0]
+    broken = [Stop(stop.array, stop.through, stop.layer, math.inf) for stop in snapshot.signal]
+    part = SnapshotsPart(
+        [NetworkSnapshots("x", [type(snapshot)(0, 1, math.nan, broken, snapshot.layers)])], 1e9
+    )
+    (shown,) = data_of(part)["networks"][0]["snapshots"]
     assert shown["loss"] is None
     assert {stop["norm"] for stop in shown["signal"]} == {None}
 
@@ -155,11 +159,11 @@ def test_without_a_run_there_is_the_step_alone(tmp_path):
     main(["--export", str(tmp_path / "step.html")])
     page = (tmp_path / "step.html").read_text("utf-8")
     assert "One step, number by number" in page
-    assert 'id="looks"' not in page
+    assert 'id="snapshots"' not in page
 
 
 @pytest.mark.parametrize("made", ["nothing", "empty", "file"])
-def test_a_folder_without_looks_is_said_with_the_way_out(made, tmp_path):
+def test_a_folder_without_snapshots_is_said_with_the_way_out(made, tmp_path):
     folder = tmp_path / "run"
     if made == "empty":
         (folder / "microscope" / "relu").mkdir(parents=True)
@@ -172,19 +176,20 @@ def test_a_folder_without_looks_is_said_with_the_way_out(made, tmp_path):
     assert not (tmp_path / "page.html").exists()
 
 
-def test_a_look_at_another_network_in_the_same_folder_is_named(small_run, tmp_path):
+def test_a_snapshot_of_another_network_in_the_same_folder_is_named(small_run, tmp_path):
     folder = shutil.copytree(small_run, tmp_path / "copy")
     network = Network([Dense(6, 4)], 6)
     x, labels = np.ones((2, 6), np.float32), np.array([0, 1])
-    look = look_at(network, SoftmaxCrossEntropy(), x, labels, 3)
-    write_look(folder / "microscope" / "relu" / "epoch-0003.npz", look)
-    with pytest.raises(LookError, match=r"epoch-0003\.npz: expected a look at the same network"):
-        looks_of(folder)
+    snapshot = take_snapshot(network, SoftmaxCrossEntropy(), x, labels, 3)
+    write_snapshot(folder / "microscope" / "relu" / "epoch-0003.npz", snapshot)
+    message = r"epoch-0003\.npz: expected a snapshot of the same network"
+    with pytest.raises(SnapshotError, match=message):
+        snapshots_of(folder)
 
 
-def test_a_damaged_look_is_named(small_run, tmp_path):
+def test_a_damaged_snapshot_is_named(small_run, tmp_path):
     folder = shutil.copytree(small_run, tmp_path / "copy")
     path = folder / "microscope" / "relu" / "epoch-0001.npz"
     path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(LookError, match="epoch-0001"):
-        looks_of(folder)
+    with pytest.raises(SnapshotError, match="epoch-0001"):
+        snapshots_of(folder)

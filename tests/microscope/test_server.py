@@ -15,8 +15,8 @@ from contextlib import ExitStack, closing, suppress
 import pytest
 
 from minidl.microscope.__main__ import main
-from minidl.microscope.look_file import LookError
 from minidl.microscope.server import Answer, PageServer, serve
+from minidl.microscope.snapshot_file import SnapshotError
 
 
 class Counted:
@@ -152,7 +152,7 @@ def test_many_may_ask_at_once():
 
 def test_a_run_that_has_become_damaged_is_said(server):
     def damaged():
-        raise LookError("<b>damaged</b>")
+        raise SnapshotError("<b>damaged</b>")
 
     server.make = damaged
     status, headers, text = ask(server)
@@ -162,9 +162,9 @@ def test_a_run_that_has_become_damaged_is_said(server):
 
 def test_a_page_that_cannot_be_made_is_an_error_before_the_server_starts(capsys):
     def damaged():
-        raise LookError("no looks")
+        raise SnapshotError("no snapshots")
 
-    with pytest.raises(LookError, match="no looks"):
+    with pytest.raises(SnapshotError, match="no snapshots"):
         serve(damaged)
     assert capsys.readouterr().out == ""
 

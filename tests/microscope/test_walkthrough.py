@@ -87,7 +87,7 @@ def test_far_out_the_slopes_take_the_signal_away():
         table = next(table for table in WALKS[title].tables if table.name == "dW⁽¹⁾")
         return [abs(cell.value) for row in table.rows for cell in row]
 
-    near, far = (max(first_gradients(t)) for t in ("sigmoid", "sigmoid, far out"))
+    near, far = (max(first_gradients(t)) for t in ("sigmoid", "sigmoid, saturated"))
     assert far < near / 5
     assert first_gradients("ReLU")[1] == 0  # z⁽¹⁾₂ < 0: the unit is off
 

@@ -188,9 +188,9 @@ def test_half_a_character_costs_no_file(tmp_path):
 
 
 def test_rows_of_a_file_that_is_not_there_are_none(tmp_path):
-    assert read_rows(tmp_path, "looks.csv") == []
-    (tmp_path / "looks.csv").write_text("a,b\n1,σ\n", "utf-8")
-    assert read_rows(tmp_path, "looks.csv") == [{"a": "1", "b": "σ"}]
+    assert read_rows(tmp_path, "snapshots.csv") == []
+    (tmp_path / "snapshots.csv").write_text("a,b\n1,σ\n", "utf-8")
+    assert read_rows(tmp_path, "snapshots.csv") == [{"a": "1", "b": "σ"}]
 
 
 def test_a_folder_without_a_summary_is_an_error(tmp_path):

@@ -24,7 +24,7 @@ GAIN = 0.02  # of sigmoid's test accuracy, without which there is no improvement
 
 @dataclass(frozen=True, kw_only=True)
 class Series(EpochSeries):
-    """One network, with what the looks between its steps say."""
+    """One network, with what the snapshots between its steps say."""
 
     one_sign: np.ndarray | None = None  # of the dense hidden layer's gradients, by first steps
     # Share of the dense hidden layer's slopes f'(z) below 1% of the steepest after the first
@@ -35,7 +35,7 @@ class Series(EpochSeries):
     @classmethod
     def of(cls, block: Mapping[str, Any], **more: Any) -> Series:
         """Ours, from a network of a summary."""
-        steps = [look["layers"] for look in block["first_steps"]]
+        steps = [snapshot["layers"] for snapshot in block["first_steps"]]
         start = steps[0]["conv2d_1"]["gradient"]
         later = np.array([row[0] for row in block["gradients"]["weights"]], float)
         left = later / start if start > 0 else np.full(len(later), np.nan)
@@ -118,14 +118,14 @@ def does_not_overfit(pair: Pair) -> Evidence:
 
 
 def has_one_sign(pair: Pair) -> Evidence:
-    means = [_over_looks(known(series.one_sign)) for series in pair]
+    means = [_over_snapshots(known(series.one_sign)) for series in pair]
     said = f"sigmoid {means[0].value:.2f}, ReLU {means[1].value:.2f}"
     numbers = {"sigmoid − 0.9": means[0] - 0.9, "sigmoid − ReLU": means[0] - means[1]}
     return Evidence(said, numbers)
 
 
-def _over_looks(series: np.ndarray) -> Estimate:
-    """The mean over the looks that have a gradient at all."""
+def _over_snapshots(series: np.ndarray) -> Estimate:
+    """The mean over the snapshots that have a gradient at all."""
     return over_epochs(series[np.isfinite(series)])
 
 

@@ -38,9 +38,9 @@ def first_steps(summary: Mapping[str, Any]) -> Chart:
     series = []
     for shown, title in FIGURES.items():
         for name, block in summary["networks"].items():
-            steps = [str(look["step"]) for look in block["first_steps"]]
+            steps = [str(snapshot["step"]) for snapshot in block["first_steps"]]
             for i, (layer, label) in enumerate(LAYERS.items()):
-                y = [look["layers"][layer][shown] for look in block["first_steps"]]
+                y = [snapshot["layers"][layer][shown] for snapshot in block["first_steps"]]
                 style: dict[str, Any] = {"panel": name, "where": {"shown": title}}
                 style |= in_order(i, len(LAYERS))
                 series.append(Series(label, steps, y, **style))
@@ -52,9 +52,9 @@ def first_steps(summary: Mapping[str, Any]) -> Chart:
 
 
 def plateau_charts(folder: Path) -> list[Chart]:
-    """Every sigmoid network at each look, where the folder has them all."""
+    """Every sigmoid network at each snapshot, where the folder has them all."""
     networks: dict[tuple[str, str], dict[str, list[dict[str, str]]]] = {}
-    for row in read_rows(folder, "looks.csv"):
+    for row in read_rows(folder, "snapshots.csv"):
         if row["network"] == "sigmoid":
             layers = networks.setdefault((row["seed"], row["learning_rate"]), {})
             layers.setdefault(row["layer"], []).append(row)
@@ -72,7 +72,7 @@ def plateau_charts(folder: Path) -> list[Chart]:
             x = [float(row["epoch"]) for row in rows]
             name = f"seed {seed}, learning rate {float(rate):g}"
             series.append(Series(name, x, y, colour, where={"shown": title}))
-    about = f"Eight looks in an epoch; the accuracy is that on {JUDGED:,} test images."
+    about = f"Eight snapshots per epoch; the accuracy is that on {JUDGED:,} test images."
     title = "Sigmoid on the plateau, and when it leaves it"
     scales = ("linear", "log")
     return [Chart(title, about, "epoch", "", series, scales, name="plateau")] if series else []
@@ -93,22 +93,22 @@ def lengths(summary: Mapping[str, Any]) -> Table:
 
 def tables(summary: Mapping[str, Any]) -> list[Told]:
     steps = [
-        [name, f"step {look['step']}", *_cells(look)]
+        [name, f"step {snapshot['step']}", *_cells(snapshot)]
         for name, block in summary["networks"].items()
-        for look in block["first_steps"]
+        for snapshot in block["first_steps"]
     ] + [
-        [name, f"epoch {look['epoch']:.0f}", *_cells(look)]
+        [name, f"epoch {snapshot['epoch']:.0f}", *_cells(snapshot)]
         for name, block in summary["networks"].items()
-        for look in block["whole_epochs"]
+        for snapshot in block["whole_epochs"]
     ]
     ends = [
         [
             f"seed {row['seed']}, learning rate {row['learning_rate']:g}",
-            *(f"{look['epoch']:.3f}", percent(look["accuracy"]), *_cells(look)),
+            *(f"{snapshot['epoch']:.3f}", percent(snapshot["accuracy"]), *_cells(snapshot)),
         ]
         for row in summary["plateaus"]
         if row["moment"] is not None
-        for look in (row["moment"]["before"], row["moment"]["after"])
+        for snapshot in (row["moment"]["before"], row["moment"]["after"])
     ]
     found: list[Told] = [
         Table(
@@ -118,17 +118,17 @@ def tables(summary: Mapping[str, Any]) -> list[Told]:
     ]
     if ends:
         title = (
-            "The two looks between which the plateau ends: the last one at which the accuracy on "
-            f"{JUDGED:,} test images is not above {1.5 * CHANCE:.1%}, and the next"
+            "The two snapshots between which the plateau ends: the last one at which the accuracy "
+            f"on {JUDGED:,} test images is not above {1.5 * CHANCE:.1%}, and the next"
         )
         found.append(Table(title, ["network", "epoch", "test accuracy", *ROW_HEAD], ends))
     note = "The criterion of the claim on saturation was written after a first trial with seed 0."
     return [*found, Prose([note])]
 
 
-def _cells(look: Mapping[str, Any]) -> list[str]:
-    """A look: gradients of the layers, then what is told of the dense hidden layer."""
-    layers = look["layers"]
+def _cells(snapshot: Mapping[str, Any]) -> list[str]:
+    """A snapshot: the gradients of all layers, then the figures of the dense hidden layer."""
+    layers = snapshot["layers"]
     hidden = layers["dense_1"]
     return [
         *(f"{layer['gradient']:.1e}" for layer in layers.values()),

@@ -27,7 +27,7 @@ from studies.cifar10_cnn.plateau import (
     plateau_charts,
     tables,
 )
-from studies.cifar10_cnn.summary import look_rows, network_block, plateau_rows
+from studies.cifar10_cnn.summary import network_block, plateau_rows, snapshot_rows
 from studies.cifar10_cnn.training import (
     BATCH_SIZE,
     CHANCE,
@@ -106,7 +106,7 @@ class Cifar10Cnn(TrainedStudy):
             for cell, outcome in trained
             for row in epoch_rows(cell.seed, cell.activation, outcome.history)
         ]
-        return {"epochs.csv": rows, "looks.csv": look_rows(trained)}
+        return {"epochs.csv": rows, "snapshots.csv": snapshot_rows(trained)}
 
     def figures(self, run: Run, results: Mapping[str, Outcome]) -> Iterator[tuple[str, Figure]]:
         (data,), networks = run.data, _networks(run, results)

@@ -1,4 +1,4 @@
-"""A run of the CIFAR-10 study as data: its networks, its looks, its plateaus."""
+"""A run of the CIFAR-10 study as data: its networks, its snapshots, its plateaus."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def network_block(outcome: Outcome, labels: np.ndarray) -> dict[str, Any]:
         by_epoch(outcome.history)
         | by_layer(outcome.history)
         | {
-            "first_steps": [asdict(look) for look in outcome.looks if look.step in FIRST_STEPS],
-            "whole_epochs": [asdict(look) for look in outcome.looks if look.epoch in WHOLE_EPOCHS],
+            "first_steps": [asdict(one) for one in outcome.snapshots if one.step in FIRST_STEPS],
+            "whole_epochs": [asdict(one) for one in outcome.snapshots if one.epoch in WHOLE_EPOCHS],
             "right": {"count": int(right.sum()), "of": len(right)},  # of the images shown
         }
     )
@@ -47,31 +47,31 @@ def plateau_rows(trained: Trained) -> Rows:
     ]
 
 
-def look_rows(trained: Trained) -> Rows:
-    """One row for each look and layer."""
+def snapshot_rows(trained: Trained) -> Rows:
+    """One row for each snapshot and layer."""
     return [
         {
             "seed": cell.seed,
             "network": cell.activation,
             "learning_rate": cell.learning_rate,
-            **{name: getattr(look, name) for name in ("epoch", "step", "accuracy")},
+            **{name: getattr(snapshot, name) for name in ("epoch", "step", "accuracy")},
             "layer": layer,
             **vars(figures),
         }
         for cell, outcome in trained
-        for look in outcome.looks
-        for layer, figures in look.layers.items()
+        for snapshot in outcome.snapshots
+        for layer, figures in snapshot.layers.items()
     ]
 
 
 def moment(outcome: Outcome) -> dict[str, Any] | None:
-    """The looks around the end of the plateau; None where it does not end, or never was.
+    """The snapshots around the end of the plateau; None where it does not end, or never was.
 
-    It ends with the first look after which all are above 1.5 times chance.
+    It ends with the first snapshot after which all are above 1.5 times chance.
     """
-    moving = [look.accuracy > 1.5 * CHANCE for look in outcome.looks]
+    moving = [snapshot.accuracy > 1.5 * CHANCE for snapshot in outcome.snapshots]
     if all(moving) or not moving[-1]:
         return None
     first = len(moving) - moving[::-1].index(False)
-    before, after = outcome.looks[first - 1], outcome.looks[first]
+    before, after = outcome.snapshots[first - 1], outcome.snapshots[first]
     return {"epoch": after.epoch, "before": asdict(before), "after": asdict(after)}

@@ -1,4 +1,4 @@
-"""The CIFAR-10 study's network, and its training with a look at every layer between the steps."""
+"""The CIFAR-10 study's network, and its training, with snapshots of every layer between steps."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ EPOCHS = 10  # in the study
 BATCH_SIZE = 64
 LEARNING_RATE = 0.001
 GENTLE = 0.0001  # another sigmoid network's, whose first steps are a tenth as long
-JUDGED = 2000  # test images that a look judges the network by
-LOOKS = 8  # in an epoch, evenly spread; the first epoch has more, after 1, 2, 4, 8, … steps
+JUDGED = 2000  # test images for the accuracy in a snapshot
+SNAPSHOTS = 8  # per epoch, evenly spread; the first epoch has more, after 1, 2, 4, 8, … steps
 
 CHANCE = 0.11  # a test accuracy that is not above this is that of an answer that ignores the image
 
@@ -58,7 +58,7 @@ def cells(seed: int, others: int) -> dict[str, Cell]:
 
 
 @dataclass(frozen=True)
-class LayerLook:
+class LayerSnapshot:
     """One layer of parameters on the probed images."""
 
     gradient: float  # mean |∂L/∂W|, L summed over the images
@@ -69,20 +69,20 @@ class LayerLook:
 
 
 @dataclass(frozen=True)
-class Look:
+class Snapshot:
     """The network between two steps."""
 
     epoch: float  # passes over the training images so far
     step: int  # steps so far
     accuracy: float  # on the first test images
-    layers: dict[str, LayerLook]
+    layers: dict[str, LayerSnapshot]
 
 
 class Outcome(NamedTuple):
     """What is kept of one training."""
 
     history: History
-    looks: list[Look]
+    snapshots: list[Snapshot]
     filters: tuple[np.ndarray, np.ndarray]  # conv2d_1.W before and after
     probabilities: np.ndarray  # (n, classes) on the test images that are shown
 
@@ -106,9 +106,9 @@ def build_network(
 def run_network(
     run: Run, name: str, cell: Cell, shown: np.ndarray, checkpoint: Checkpoint
 ) -> Outcome:
-    """Train one network and write its weights; looks before some of its steps, and in the end.
+    """Train one network and write its weights; take snapshots before some steps and at the end.
 
-    A look changes nothing that a step reads.
+    A snapshot changes nothing that a step reads.
     """
     (data,) = run.data
     shape = data.train.input_shape
@@ -119,15 +119,15 @@ def run_network(
     train, test = data.train.to(run.device), data.test.to(run.device)
     probed, judged = train.first(PROBED), test.first(JUDGED)
     steps = math.ceil(len(train) / BATCH_SIZE)
-    looks: list[Look] = checkpoint.keep("looks", [], list[Look])
+    snapshots: list[Snapshot] = checkpoint.keep("snapshots", [], list[Snapshot])
 
-    def look(epoch: int, i: int) -> None:
+    def keep_snapshot(epoch: int, i: int) -> None:
         done = epoch + i / steps
-        looks.append(look_at(network, loss, probed, judged, done, epoch * steps + i))
+        snapshots.append(take_snapshot(network, loss, probed, judged, done, epoch * steps + i))
 
     def watch(epoch: int, i: int) -> None:
         if i in _moments(steps, is_first=epoch == 0):
-            look(epoch, i)
+            keep_snapshot(epoch, i)
 
     def has_moved(history: History) -> bool:
         moved = plateau(history.test_accuracy)
@@ -145,29 +145,29 @@ def run_network(
         watch=watch,
         after=has_moved,
     )
-    look(len(history.seconds), 0)
+    keep_snapshot(len(history.seconds), 0)
     network.save(run.weights_of(name))
     after = to_numpy(filters).copy()
     x, _ = data.test.take(shown).batch(0, len(shown), network.dtype)
     probabilities = get_activation("softmax")(network.predict(x))
-    return Outcome(history, looks, (before, after), probabilities)
+    return Outcome(history, snapshots, (before, after), probabilities)
 
 
 def _moments(steps: int, is_first: bool) -> set[int]:
-    """The steps of an epoch before which the network is looked at."""
-    even = {steps * k // LOOKS for k in range(LOOKS)}
+    """The steps of an epoch before which a snapshot is taken."""
+    even = {steps * k // SNAPSHOTS for k in range(SNAPSHOTS)}
     return even | {2**k for k in range(steps.bit_length()) if 2**k < steps} if is_first else even
 
 
-def look_at(
+def take_snapshot(
     network: Network,
     loss: Loss,
     probed: Examples,
     judged: Examples,
     epoch: float,
     step: int,
-) -> Look:
-    """Forward and backward on the probed images, and every layer with parameters looked at."""
+) -> Snapshot:
+    """Run forward and backward on the probed images, and record every layer with parameters."""
     accuracy = evaluate(network, judged, loss).accuracy
     x, targets = probed.batch(0, PROBED, network.dtype)
     found = probe(network, loss, x, targets, "sum")
@@ -175,7 +175,7 @@ def look_at(
     flat = {units.layer: units.saturated for units in found.units}
     xp = network.device.xp
     layers = {
-        layer.name: LayerLook(
+        layer.name: LayerSnapshot(
             gradients[layer.name],
             one_sign(layer.dW if isinstance(layer, Dense) else by_unit(layer.dW)),
             float(xp.abs(layer.z).mean(dtype=np.float64)),
@@ -185,7 +185,7 @@ def look_at(
         for layer in network.layers
         if isinstance(layer, Conv2D | Dense)
     }
-    return Look(epoch, step, accuracy, layers)
+    return Snapshot(epoch, step, accuracy, layers)
 
 
 def one_sign(dW: Array) -> float:

@@ -1,8 +1,8 @@
 "use strict";
-// Which token looks where: the attention of one sentence, a picture for each head.
+// Which token attends where: the attention in one sentence, a picture for each head.
 
 /** Choose block and head; nothing where the network has no attention. */
-function showAttention(state, look, attention) {
+function showAttention(state, snapshot, attention) {
   if (!attention.length) {
     state.attention.replaceChildren();
     return;
@@ -12,26 +12,26 @@ function showAttention(state, look, attention) {
   state.head = Math.min(state.head, seen.heads - 1);
   const choose = (key) => (i) => {
     state[key] = i;
-    showAttention(state, look, attention);
+    showAttention(state, snapshot, attention);
   };
   const names = attention.map((one) => one.name);
   const heads = d3.range(seen.heads).map((i) => `${i + 1}`);
   const focused = document.activeElement?.closest(".attention select, .attention input");
   const at = focused && [...state.attention.querySelectorAll("select, input")].indexOf(focused);
   state.attention.replaceChildren(
-    element("h3", {}, "Which token looks where"),
+    element("h3", {}, "Which token attends where"),
     element(
       "div",
       { class: "controls" },
       chooser("attention of", names, state.block, choose("block")),
       chooser("head", heads, state.head, choose("head")),
     ),
-    headFigure(look.tokens, seen, state.head, state.data.shares),
+    headFigure(snapshot.tokens, seen, state.head, state.data.shares),
   );
   if (focused) state.attention.querySelectorAll("select, input")[at]?.focus();
 }
 
-/** One head: a row for each token that looks, a column for each that is looked at. */
+/** One head: a row for each attending token, a column for each token attended to. */
 function headFigure(tokens, seen, head, most) {
   const T = tokens.length;
   const P = seen.P.subarray(head * T * T, (head + 1) * T * T);
@@ -39,12 +39,12 @@ function headFigure(tokens, seen, head, most) {
   const layout = grid(T, T, T * T);
   const colour = (i) => d3.rgb(SIGNED(0.5 + P[i] / most / 2));
   const say = (i) =>
-    `${tokens[Math.floor(i / T)]} looks at ${tokens[i % T]} with ${percent(i)} of its attention`;
+    `${tokens[Math.floor(i / T)]} attends to ${tokens[i % T]}: ${percent(i)}`;
   const title = `${seen.name}, head ${head + 1}`;
-  const about = "A row is a token that looks, and adds up to 100%: the darker, the more of it.";
+  const about = "A row is an attending token and sums to 100%; the darker, the more attention.";
   const rows = () =>
     tokens.map((token, i) => [token, ...tokens.map((_, j) => percent(i * T + j))]);
-  const table = tableBehind(title, ["looks at", ...tokens], rows);
+  const table = tableBehind(title, ["attends to", ...tokens], rows);
   const figure = pictureFigure(title, about, layout, colour, say, table);
   const side = (where) =>
     element(
@@ -53,7 +53,7 @@ function headFigure(tokens, seen, head, most) {
       ...tokens.map((token) => element("span", {}, token)),
     );
   const box = figure.querySelector(".pixels");
-  const labelled = element("div", { class: "looking" }, side("columns"), side("rows"));
+  const labelled = element("div", { class: "attending" }, side("columns"), side("rows"));
   box.replaceWith(labelled);
   labelled.append(box);
   return figure;

@@ -1,5 +1,5 @@
 "use strict";
-// How many values lie where, and under the pre-activations the function that they go through.
+// Histograms, and under that of the pre-activations the activation function and its slope.
 
 const MARGINS = { marginLeft: 46, marginRight: 12 };
 const SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹";
@@ -27,7 +27,7 @@ function binsOf(edges, counts, isLog) {
   }));
 }
 
-/** "from 0.5 to 1", where an end is missing "below" or "from … on". */
+/** "0.5 to 1"; "below 0.5" or "1 or more" where an end is missing. */
 function binName(bin, isLog) {
   if (bin.low === null || (isLog && bin.low === 0)) return `below ${number(bin.high)}`;
   if (bin.high === null) return `${number(bin.low)} or more`;

@@ -1,16 +1,16 @@
 "use strict";
-// The looks of a run: choose network, epoch, layer and unit, and see them.
+// The snapshots of a run: choose network, epoch, layer and unit, and see them.
 
-const looksPlace = document.getElementById("looks");
-if (looksPlace) startLooks(looksPlace);
+const snapshotsPlace = document.getElementById("snapshots");
+if (snapshotsPlace) startSnapshots(snapshotsPlace);
 
-function startLooks(place) {
+function startSnapshots(place) {
   const data = JSON.parse(place.querySelector("script").textContent);
   if (!data.networks.length) return;
   const state = {
     data,
     network: 0,
-    look: data.networks[0].looks.length - 1,
+    snapshot: data.networks[0].snapshots.length - 1,
     layer: "",
     unit: null, // place among the units shown; null: that of the largest gradient
     all: 0, // 1: histograms of all units of the layer
@@ -24,13 +24,13 @@ function startLooks(place) {
   for (const part of parts) state[part] = element("div", { class: part });
   place.append(...parts.map((part) => state[part]));
   const chooseNetwork = (i) => {
-    const { epoch } = lookOf(state);
+    const { epoch } = snapshotOf(state);
     state.network = i;
     state.unit = null; // the units of two networks have nothing to do with one another
-    const epochs = data.networks[i].looks.map((look) => look.epoch);
-    state.look = d3.leastIndex(epochs, (a, b) => Math.abs(a - epoch) - Math.abs(b - epoch));
+    const epochs = data.networks[i].snapshots.map((snapshot) => snapshot.epoch);
+    state.snapshot = d3.leastIndex(epochs, (a, b) => Math.abs(a - epoch) - Math.abs(b - epoch));
     showEpochs(state);
-    showLook(state);
+    showSnapshot(state);
   };
   state.epochs = element("div", { class: "epochs" });
   state.which.classList.add("controls");
@@ -40,37 +40,38 @@ function startLooks(place) {
     const width = state.view.clientWidth;
     if (width === 0 || width === state.width) return; // 0: while a window opens
     state.width = width;
-    showLook(state);
+    showSnapshot(state);
   }).observe(state.view);
 }
 
-function lookOf(state) {
-  return state.data.networks[state.network].looks[state.look];
+function snapshotOf(state) {
+  return state.data.networks[state.network].snapshots[state.snapshot];
 }
 
 /** The slider over the epochs of the network. */
 function showEpochs(state) {
-  const { looks } = state.data.networks[state.network];
+  const { snapshots } = state.data.networks[state.network];
   const said = element("output", {}, "");
   const name = () => {
-    said.textContent = lookOf(state).epoch;
+    said.textContent = snapshotOf(state).epoch;
     slider.setAttribute("aria-valuetext", `epoch ${said.textContent}`);
   };
   const input = () => {
-    state.look = Number(slider.value);
+    state.snapshot = Number(slider.value);
     name();
-    showLook(state);
+    showSnapshot(state);
   };
-  const slider = element("input", { type: "range", min: 0, max: looks.length - 1, step: 1, input });
-  slider.value = state.look;
+  const max = snapshots.length - 1;
+  const slider = element("input", { type: "range", min: 0, max, step: 1, input });
+  slider.value = state.snapshot;
   name();
   state.epochs.replaceChildren(element("label", {}, "epoch", slider, said));
 }
 
-/** Layers and attention of the look, unpacked once. */
-async function contentsOf(state, look) {
-  if (!state.unpacked.has(look)) {
-    const bytes = Uint8Array.from(atob(look.packed), (c) => c.charCodeAt(0));
+/** Layers and attention of the snapshot, unpacked once. */
+async function contentsOf(state, snapshot) {
+  if (!state.unpacked.has(snapshot)) {
+    const bytes = Uint8Array.from(atob(snapshot.packed), (c) => c.charCodeAt(0));
     const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
     const contents = await new Response(stream).json();
     for (const layer of contents.layers) {
@@ -81,17 +82,17 @@ async function contentsOf(state, look) {
     for (const seen of contents.attention) {
       seen.P = Uint8Array.from(atob(seen.P), (c) => c.charCodeAt(0));
     }
-    state.unpacked.set(look, contents);
+    state.unpacked.set(snapshot, contents);
   }
-  return state.unpacked.get(look);
+  return state.unpacked.get(snapshot);
 }
 
-async function showLook(state) {
-  const look = lookOf(state);
-  const { layers, attention } = await contentsOf(state, look);
-  if (look !== lookOf(state)) return; // another one was chosen meanwhile
-  showSignal(state, look);
-  showAttention(state, look, attention);
+async function showSnapshot(state) {
+  const snapshot = snapshotOf(state);
+  const { layers, attention } = await contentsOf(state, snapshot);
+  if (snapshot !== snapshotOf(state)) return; // another one was chosen meanwhile
+  showSignal(state, snapshot);
+  showAttention(state, snapshot, attention);
   const names = layers.map((layer) => layer.name);
   if (!names.includes(state.layer)) state.layer = (layers.find(isAlive) ?? layers[0]).name;
   const chosen = names.indexOf(state.layer);
@@ -119,10 +120,10 @@ function liveliest(layer) {
   return Math.max(0, d3.maxIndex(layer.shown, (unit) => layer.gradient[unit]));
 }
 
-/** The norm at every stop, what it was multiplied by, and what is left of it. */
-function showSignal(state, look) {
+/** The norm at every stop, the factor it was multiplied by, and the share that is left. */
+function showSignal(state, snapshot) {
   const { name } = state.data.networks[state.network];
-  const all = state.data.networks.flatMap((n) => n.looks.flatMap((l) => l.signal));
+  const all = state.data.networks.flatMap((n) => n.snapshots.flatMap((one) => one.signal));
   const norms = all.map((stop) => stop.norm).filter((v) => v > 0);
   const bar = d3.scaleLog(d3.extent(norms), [2, 100]);
   const through = {
@@ -131,10 +132,10 @@ function showSignal(state, look) {
     weights: (layer) => `the weights of ${layer}`,
     layer: (layer) => layer,
   };
-  const first = look.signal[0].norm;
-  const isPredicted = look.signal.some((stop) => stop.predicted !== null);
+  const first = snapshot.signal[0].norm;
+  const isPredicted = snapshot.signal.some((stop) => stop.predicted !== null);
   const times = (factor) => (factor === null ? "" : `× ${number(factor)}`);
-  const rows = look.signal.map((stop) => {
+  const rows = snapshot.signal.map((stop) => {
     const strip = element("div", { class: `strength ${stop.through}` });
     strip.style.width = `${stop.norm > 0 ? bar(stop.norm) : 0}%`;
     const left = first > 0 && stop.norm !== null ? `${number((100 * stop.norm) / first)}%` : "–";
@@ -148,11 +149,11 @@ function showSignal(state, look) {
       strip,
     ];
   });
-  const head = ["signal at", "after", "factor", "predicted", "norm", "left of it"];
+  const head = ["signal at", "after", "factor", "predicted", "norm", "share left"];
   head.push("strength (logarithmic)");
-  const title = `The way back in ${name}, epoch ${look.epoch}`;
-  const loss = `Loss ${number(look.loss)} over ${look.examples} examples.`;
-  const about = `${loss} The factors multiply up to what is left; bars of the stronger colour are after a slope f′.`;
+  const title = `The backward signal in ${name}, epoch ${snapshot.epoch}`;
+  const loss = `Loss ${number(snapshot.loss)} over ${snapshot.examples} examples.`;
+  const about = `${loss} The product of the factors is the share that is left; bars in the stronger colour follow a slope f′.`;
   const theory = "Predicted: what random weights of that size would do, from f and f′ alone.";
   const table = element(
     "div",
@@ -182,7 +183,7 @@ function showLayer(state, layers) {
   });
   const focused = document.activeElement?.name === "unit";
   const [seen, all] = [layer.shown.length, layer.units];
-  const legendText = `unit: ${seen} of ${all}, by the weights that lead to it`;
+  const legendText = `unit: ${seen} of ${all}, shown by their weights`;
   state.units.replaceChildren(
     element("fieldset", { class: "thumbnails" }, element("legend", {}, legendText), ...thumbnails),
   );
@@ -223,7 +224,7 @@ function unitPicture(data, layer, layout, row, key, title, letter) {
   const value = (level) => (scale === null ? null : level * scale);
   const most = number(value(data.levels));
   const zero = layout.parts(0).length === 1 ? "white" : "grey";
-  const about = `${zero} is 0, the strongest ${letter === "w" ? "weight" : "gradient"} ±${most}`;
+  const about = `${zero} is 0, the largest ${letter === "w" ? "weight" : "gradient"} is ±${most}`;
   const say = (i) => {
     const parts = layout
       .parts(i)
@@ -262,7 +263,7 @@ function factsOf(data, layer, row) {
 }
 
 function ofUnit(figures, unit) {
-  return `${number(figures[unit])}; of all units ${number(d3.mean(figures))}`;
+  return `${number(figures[unit])}; all units: ${number(d3.mean(figures))}`;
 }
 
 /** Pre-activations over f and f', gradients, and activations; row 0 is of all units. */
@@ -280,8 +281,8 @@ function histogramsOf(data, layer, row, unit, width) {
       width,
       title: `Pre-activations, ${of}`,
       about: drawn
-        ? "Below, what they go through: f forward, f′ backward, where the values lie."
-        : "Their function looks at all units at once and has no slope of its own for each.",
+        ? "Below, at the same z: f, applied forward, and f′, which multiplies the signal backward."
+        : "Their function depends on all units at once, so no unit has a slope of its own.",
       x: "z",
       edges: data.zEdges,
       counts: layer.z[row],
@@ -290,7 +291,7 @@ function histogramsOf(data, layer, row, unit, width) {
     histogramFigure({
       width,
       title: `Gradients of the weights, ${of}`,
-      about: "Their size, by powers of ten; far left there is nothing to learn from.",
+      about: "Their magnitude, by powers of ten; at the far left there is nothing to learn from.",
       x: "|∂L/∂w|",
       edges: data.gradientEdges,
       counts: layer.gradients[row],
@@ -299,7 +300,7 @@ function histogramsOf(data, layer, row, unit, width) {
     histogramFigure({
       width,
       title: `Activations, ${of}`,
-      about: "What the next layer gets.",
+      about: "What the next layer receives.",
       x: "y",
       edges: layer.yEdges,
       counts: layer.y[row],

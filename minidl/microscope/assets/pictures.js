@@ -1,5 +1,5 @@
 "use strict";
-// Weights and gradients as pictures: a pixel for each, or for each three of a colour image.
+// Weights and gradients as pictures: a pixel for each number, or each three of a colour image.
 
 // Below zero blue, above it orange, zero white; readable without telling red from green.
 const SIGNED = d3.piecewise(["#08457e", "#4d94c9", "#f8f7f4", "#d9813f", "#8a3300"]);
@@ -70,7 +70,7 @@ function maps([channels, height, width]) {
   };
 }
 
-/** The width of a rectangle of ``count`` places, a divisor of it where there is one not too far. */
+/** The width of a rectangle of ``count`` places: a divisor of it, if one is close to √count. */
 function nearSquare(count) {
   const least = Math.ceil(Math.sqrt(count));
   for (let width = least; width <= 2 * least; width++) if (count % width === 0) return width;
@@ -102,7 +102,7 @@ function levelColour(layout, levels, most) {
   };
 }
 
-/** A picture whose places can be read off, in a figure with its title. */
+/** A picture whose values can be read off, in a figure with its title. */
 function pictureFigure(title, about, layout, colourOf, say, more = []) {
   const canvas = element("canvas");
   paint(canvas, layout, colourOf);

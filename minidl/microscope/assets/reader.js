@@ -1,7 +1,7 @@
 "use strict";
-// What the parts of the microscope share: choices, and places whose figures are read off.
+// What the parts of the microscope share: choices, sliders that read off values, tables.
 
-/** Buttons of which one is chosen, or a list where there are many; ``set`` gets its place. */
+/** Radio buttons, or a list if there are many; ``set`` gets the index of the one chosen. */
 function chooser(label, names, chosen, set) {
   const change = (event) => set(Number(event.target.value));
   if (names.length > MOST_BUTTONS) {
@@ -24,7 +24,7 @@ function slugOf(text) {
 }
 
 /**
- * Make ``node`` a slider over ``count`` places and give the line that says what is there.
+ * Make ``node`` a slider over ``count`` places and return the line that says what is there.
  *
  * ``placeAt(x, y)`` is the place at a share of the width and of the height, or null;
  * ``mark(place)`` shows which one it is, null: none; ``say(place)`` is its text.  Up and down go

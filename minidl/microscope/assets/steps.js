@@ -1,5 +1,5 @@
 "use strict";
-// One training step, array by array; each number says what it was made of.
+// One training step, array by array; each number shows what it was computed from.
 
 const stepsPlace = document.getElementById("steps");
 const PARTS = { forward: "Forward", backward: "Backward", update: "Update" };
@@ -105,7 +105,7 @@ function numberOf(state, cell, table) {
   return node;
 }
 
-/** Light up what the number was made of, and write the arithmetic out. */
+/** Highlight the numbers it was computed from, and write out the arithmetic. */
 function explainNumber(state, name) {
   const { formula, value, table } = state.cells.get(name);
   state.at = name;

@@ -1,4 +1,4 @@
-"""What a recording holds, compared with the arrays themselves."""
+"""What a snapshot holds, compared with the arrays themselves."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from minidl import (
     probe,
     train,
 )
-from minidl.microscope.look import (
+from minidl.microscope.snapshot import (
     CURVE,
     GRADIENT_EDGES,
     UNITS,
     WEIGHTS,
     Z_EDGES,
-    LayerLook,
-    Look,
+    LayerSnapshot,
+    Snapshot,
     counts,
-    look_at,
     picture,
     spread_out,
+    take_snapshot,
     value_edges,
 )
 from minidl.propagation import layer_factors
@@ -52,19 +52,19 @@ def convolution(device="cpu") -> Network:
     return Network(layers, (3, 6, 6), dtype="float64", device=device)
 
 
-def seen(network: Network) -> Look:
+def seen(network: Network) -> Snapshot:
     device = network.device
     x = device.asarray(X, network.dtype)
-    return look_at(network, SoftmaxCrossEntropy(), x, device.asarray(LABELS), epoch=3)
+    return take_snapshot(network, SoftmaxCrossEntropy(), x, device.asarray(LABELS), epoch=3)
 
 
 def test_loss_and_gradients_are_those_of_a_probe_of_the_summed_loss():
     network = dense()
-    look = seen(network)
+    snapshot = seen(network)
     probed = probe(network, SoftmaxCrossEntropy(), X, LABELS, "sum")
-    assert (look.epoch, look.examples, look.loss) == (3, 10, probed.loss)
-    assert [layer.name for layer in look.layers] == ["dense_1", "dense_2"]
-    means = [layer.gradient.mean() for layer in look.layers]
+    assert (snapshot.epoch, snapshot.examples, snapshot.loss) == (3, 10, probed.loss)
+    assert [layer.name for layer in snapshot.layers] == ["dense_1", "dense_2"]
+    means = [layer.gradient.mean() for layer in snapshot.layers]
     assert means == pytest.approx(probed.mean_abs(), rel=1e-6)
 
 
@@ -111,8 +111,8 @@ def test_a_convolution_has_its_kernels_and_the_layer_after_flatten_maps():
 @pytest.mark.parametrize("build", [dense, convolution])
 def test_counts_are_how_many_values_lie_between_the_edges(build):
     network = build()
-    look = seen(network)
-    for kept, layer in zip(look.layers, [n for n in network.layers if n.size], strict=True):
+    snapshot = seen(network)
+    for kept, layer in zip(snapshot.layers, [n for n in network.layers if n.size], strict=True):
         z, y = np.moveaxis(layer.z, 1, 0), np.moveaxis(layer.y, 1, 0)
         dW = np.abs(layer.dW if isinstance(layer, Conv2D) else layer.dW.T)
         for found, values, edges in (
@@ -148,7 +148,7 @@ def test_slopes_and_curves_are_those_of_the_function():
 def test_softmax_inside_the_network_has_neither_slopes_nor_a_curve():
     network = Network([Dense(108, 4, "softmax")], 108, dtype="float64")
     loss = SoftmaxCrossEntropy()
-    layer = look_at(network, loss, X.reshape(10, -1), LABELS, 0).layers[0]
+    layer = take_snapshot(network, loss, X.reshape(10, -1), LABELS, 0).layers[0]
     assert np.isnan(layer.slope).all()
     assert np.isnan(layer.curve).all()
     assert layer.z_counts[0].sum() == 40
@@ -157,15 +157,15 @@ def test_softmax_inside_the_network_has_neither_slopes_nor_a_curve():
 def test_layers_inside_of_layers_are_seen():
     layers = [Dense(108, 6), Residual([Dense(6, 6, "tanh")]), Dense(6, 4)]
     network = Network(layers, 108, dtype="float64")
-    look = look_at(network, SoftmaxCrossEntropy(), X.reshape(10, -1), LABELS, 0)
-    names = [layer.name for layer in look.layers]
+    snapshot = take_snapshot(network, SoftmaxCrossEntropy(), X.reshape(10, -1), LABELS, 0)
+    names = [layer.name for layer in snapshot.layers]
     assert names == ["dense_1", "residual_1.branch.dense_1", "dense_2"]
 
 
 def test_a_convolution_without_bias_is_seen_with_a_bias_of_zero():
     layers = [Conv2D(3, 5, 3, biases=None), Flatten(), Dense(80, 4)]
     network = Network(layers, (3, 6, 6), dtype="float64")
-    layer = look_at(network, SoftmaxCrossEntropy(), X, LABELS, 0).layers[0]
+    layer = take_snapshot(network, SoftmaxCrossEntropy(), X, LABELS, 0).layers[0]
     assert layer.W.any()
     assert layer.b.tolist() == layer.db.tolist() == [0] * 5
 
@@ -190,13 +190,13 @@ def test_pictures_of_zeros_and_of_what_is_not_finite():
     assert math.isnan(scale[3])
 
 
-def test_a_network_that_is_not_finite_can_be_looked_at():
+def test_a_network_that_is_not_finite_can_be_recorded():
     network = dense(activation="relu", dtype="float32")
     network["dense_1"].W[0, 0] = math.inf
     network["dense_1"].W[0, 1] = math.nan
     with np.errstate(all="ignore"):
-        look = seen(network)
-    assert math.isnan(look.loss)
+        snapshot = seen(network)
+    assert math.isnan(snapshot.loss)
 
 
 def test_counts_of_all_units_take_those_in_that_are_not_shown():
@@ -205,24 +205,24 @@ def test_counts_of_all_units_take_those_in_that_are_not_shown():
     assert found[0, -1] == found[1, -1] == 1
 
 
-def test_a_training_that_is_looked_at_gives_the_same_bits():
-    def weights(look: bool) -> np.ndarray:
+def test_a_training_run_that_is_recorded_gives_the_same_bits():
+    def weights(recorded: bool) -> np.ndarray:
         examples = Examples((X * 255).astype(np.uint8), LABELS)
         network, loss = dense(dtype="float32"), SoftmaxCrossEntropy()
         for epoch in train(network, examples, loss, Adam(), epochs=3, batch_size=4, progress=False):
-            if look:
+            if recorded:
                 x, labels = examples.batch(0, 10, network.dtype)
-                look_at(network, loss, x, labels, epoch.number)
+                take_snapshot(network, loss, x, labels, epoch.number)
         return network.theta
 
-    assert np.array_equal(weights(look=True), weights(look=False))
+    assert np.array_equal(weights(recorded=True), weights(recorded=False))
 
 
 @pytest.mark.parametrize("build", [dense, convolution])
 def test_on_every_device_the_same(build, device):
     ours, theirs = seen(build(device)), seen(build())
     for a, b in zip(ours.layers, theirs.layers, strict=True):
-        for name in LayerLook.__dataclass_fields__:
+        for name in LayerSnapshot.__dataclass_fields__:
             one, other = getattr(a, name), getattr(b, name)
             if isinstance(one, np.ndarray):
                 np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-12, err_msg=name)

@@ -1,4 +1,4 @@
-"""Recordings on disk: one folder per network of a run, one file per epoch."""
+"""Snapshots on disk: one folder per network of a run, one file per epoch."""
 
 from __future__ import annotations
 
@@ -14,29 +14,36 @@ import numpy as np
 
 from minidl.backend import Array
 from minidl.losses import Loss
-from minidl.microscope.attention_look import TOKENS, AttentionLook
+from minidl.microscope.attention_snapshot import TOKENS, AttentionSnapshot
 from minidl.microscope.backward_signal import THROUGH, Stop
-from minidl.microscope.look import BINS, CURVE, LayerLook, Look, look_at, spread_out
+from minidl.microscope.snapshot import (
+    BINS,
+    CURVE,
+    LayerSnapshot,
+    Snapshot,
+    spread_out,
+    take_snapshot,
+)
 from minidl.network import Network
 from minidl.storage.files import NotAPlainFile, open_to_read, own_folder, remove_parts, whole_file
 from minidl.storage.npz import NpzError, NpzReader
 
-# A file that claims more is refused: characters of the manifest, entries of its lists, epochs,
-# examples, units of a layer and numbers in a picture.
+# A file beyond these limits is refused: characters of the manifest, entries of its lists; for SIZE,
+# epochs, examples, units of a layer and numbers in a picture.
 MANIFEST, ENTRIES, SIZE = 1 << 20, 1000, 1 << 24
 
-VERSION = 2  # version 1 has no predicted factors
-FOLDER = "microscope"  # in that of a run; in it a folder for each network
+VERSION = 1
+FOLDER = "microscope"  # in the folder of a run; it has a folder for each network
 NAME = re.compile(r"epoch-\d{4,}\.npz", re.ASCII)
 TEXTS = ("name", "text", "activation", "formula", "derivative")
 
 
-class LookError(ValueError):
-    """A file is not a recording or is damaged, or a run folder has none."""
+class SnapshotError(ValueError):
+    """A file is not a snapshot or is damaged, or a run folder has none."""
 
 
 class Recorder:
-    """Writes recordings to ``folder``, which it creates and owns: ``epoch-0000.npz``, …
+    """Writes snapshots to ``folder``, which it creates and owns: ``epoch-0000.npz``, …
 
     An existing file is replaced, so that a training run that resumes from an earlier epoch
     can record again.  ``vocabulary`` has the words of the tokens, for a network that reads
@@ -49,78 +56,78 @@ class Recorder:
         self.folder.parent.mkdir(parents=True, exist_ok=True)
         remove_parts(own_folder(self.folder))
 
-    def look(self, network: Network, loss: Loss, x: Array, targets: Array, epoch: int) -> None:
-        """Record ``network`` on a batch, as :func:`look_at` does, and write the recording.
+    def record(self, network: Network, loss: Loss, x: Array, targets: Array, epoch: int) -> None:
+        """Take a snapshot of ``network`` on a batch (see :func:`take_snapshot`) and write it.
 
-        Epoch 0, before the first step, starts a training run: recordings that an earlier one
+        Epoch 0, before the first step, starts a training run: snapshots that an earlier one
         left in the folder are removed.
         """
         if epoch == 0:
-            for path in looks_in(self.folder):
+            for path in snapshots_in(self.folder):
                 path.unlink()
-        look = look_at(network, loss, x, targets, epoch, self.vocabulary)
-        write_look(self.folder / f"epoch-{epoch:04}.npz", look)
+        snapshot = take_snapshot(network, loss, x, targets, epoch, self.vocabulary)
+        write_snapshot(self.folder / f"epoch-{epoch:04}.npz", snapshot)
 
 
-def looks_in(folder: Path) -> list[Path]:
-    """The files in ``folder`` with the name of a recording."""
+def snapshots_in(folder: Path) -> list[Path]:
+    """The files in ``folder`` that are named like a snapshot."""
     return sorted(path for path in folder.iterdir() if NAME.fullmatch(path.name))
 
 
-def remove_looks(folder: Path) -> None:
-    """Remove the recordings of every network of the run in ``folder``, and nothing else."""
-    looks = folder / FOLDER
-    for place in [] if looks.is_symlink() else looks.glob("*"):
+def remove_snapshots(folder: Path) -> None:
+    """Remove the snapshots of every network of the run in ``folder``, and nothing else."""
+    snapshots = folder / FOLDER
+    for place in [] if snapshots.is_symlink() else snapshots.glob("*"):
         if place.is_dir() and not place.is_symlink():
-            for path in looks_in(place):
+            for path in snapshots_in(place):
                 path.unlink()
 
 
-def write_look(path: str | os.PathLike[str], look: Look) -> None:
-    """Write a recording, completely or not at all.
+def write_snapshot(path: str | os.PathLike[str], snapshot: Snapshot) -> None:
+    """Write a snapshot, completely or not at all.
 
-    The arrays of :class:`LayerLook` keep their names, ``dense_1.W`` and so on;
+    The arrays of :class:`LayerSnapshot` keep their names, ``dense_1.W`` and so on;
     ``np.load(path)["dense_1.W"]`` reads one without minidl.
     """
     manifest = {
-        "format": "minidl-look",
+        "format": "minidl-snapshot",
         "version": VERSION,
-        "epoch": look.epoch,
-        "examples": look.examples,
-        "signal": [[stop.array, stop.through, stop.layer] for stop in look.signal],
+        "epoch": snapshot.epoch,
+        "examples": snapshot.examples,
+        "signal": [[stop.array, stop.through, stop.layer] for stop in snapshot.signal],
         "layers": [
             {
                 "texts": [getattr(layer, text) for text in TEXTS],
                 "units": layer.units,
                 "shape": layer.shape,
             }
-            for layer in look.layers
+            for layer in snapshot.layers
         ],
-        "tokens": look.tokens,
-        "attention": [[layer.name, len(layer.P)] for layer in look.attention],
+        "tokens": snapshot.tokens,
+        "attention": [[layer.name, len(layer.P)] for layer in snapshot.attention],
     }
     arrays: dict[str, Any] = {
         "manifest": np.array(json.dumps(manifest)),
-        "loss": np.float64(look.loss),
-        "norms": np.array([stop.norm for stop in look.signal]),
-        "predicted": np.array([stop.predicted for stop in look.signal], float),  # None: NaN
+        "loss": np.float64(snapshot.loss),
+        "norms": np.array([stop.norm for stop in snapshot.signal]),
+        "predicted": np.array([stop.predicted for stop in snapshot.signal], float),  # None: NaN
     }
-    for layer in look.layers:
+    for layer in snapshot.layers:
         for part in _parts(layer.units, layer.shape):
             arrays[f"{layer.name}.{part}"] = getattr(layer, part)
-    for seen in look.attention:
+    for seen in snapshot.attention:
         arrays[f"{seen.name}.P"] = seen.P
     with whole_file(path, "wb") as file:
         np.savez(file, **arrays)
 
 
-def read_look(path: str | os.PathLike[str]) -> Look:
-    """Read what :func:`write_look` wrote; no more than its manifest allows is read.
+def read_snapshot(path: str | os.PathLike[str]) -> Snapshot:
+    """Read what :func:`write_snapshot` wrote; no more than its manifest allows is read.
 
     Raises
     ------
-    LookError
-        if it is not a regular file, not a recording, or damaged.
+    SnapshotError
+        if it is not a regular file, not a snapshot, or damaged.
     OSError
         if it cannot be read.
     """
@@ -128,14 +135,15 @@ def read_look(path: str | os.PathLike[str]) -> Look:
         with open_to_read(path) as file:
             return _read(NpzReader(file))
     except NotAPlainFile as error:
-        raise LookError(f"{error}; delete it") from error
+        raise SnapshotError(f"{error}; delete it") from error
     except NpzError as error:
-        raise LookError(
-            f"{path}: expected a look as --record writes it: {error}; delete it"
+        raise SnapshotError(
+            f"{path}: expected a snapshot as --record writes it: {error}; delete it, "
+            "or run the experiment again with --record --fresh"
         ) from error
 
 
-def _read(file: NpzReader) -> Look:
+def _read(file: NpzReader) -> Snapshot:
     try:
         manifest = json.loads(file.text("manifest", MANIFEST))
         json.dumps(manifest, ensure_ascii=False).encode()  # an unpaired surrogate cannot be shown
@@ -143,8 +151,8 @@ def _read(file: NpzReader) -> Look:
         raise NpzError(f"expected a manifest in JSON ({error})") from error
     match manifest:
         case {
-            "format": "minidl-look",
-            "version": 1 | 2 as version,
+            "format": "minidl-snapshot",
+            "version": 1,
             "epoch": int(epoch),
             "examples": int(examples),
             "signal": [*stops],
@@ -157,25 +165,25 @@ def _read(file: NpzReader) -> Look:
         ):
             float64 = np.dtype(np.float64)
             norms = file.array("norms", (len(stops),), float64).tolist()
-            theory = np.full(len(stops), math.nan)
-            if version > 1:
-                theory = file.array("predicted", (len(stops),), float64)
-            looked: dict[str, LayerLook] = {}
+            theory = file.array("predicted", (len(stops),), float64)
+            taken: dict[str, LayerSnapshot] = {}
             for entry in layers:
-                layer = _layer(file, entry, looked)
-                looked[layer.name] = layer
+                layer = _layer(file, entry, taken)
+                taken[layer.name] = layer
             tokens, attention = _attention(file, manifest)
             numbered = zip(stops, norms, theory.tolist(), range(len(stops)), strict=True)
             signal = [_stop(*which) for which in numbered]
             value = float(file.array("loss", (), float64))
-            layers = [*looked.values()]
-            return Look(epoch, examples, value, signal, layers, tokens, attention)
-    raise NpzError(f"expected the manifest of a look of version 1 or 2, got {manifest!r:.100}")
+            layers = [*taken.values()]
+            return Snapshot(epoch, examples, value, signal, layers, tokens, attention)
+    raise NpzError(f"expected the manifest of a snapshot, version 1, got {manifest!r:.100}")
 
 
-def _attention(file: NpzReader, manifest: dict[str, Any]) -> tuple[list[str], list[AttentionLook]]:
-    """Tokens and attention; none for a network without, or in older files."""
-    match manifest.get("tokens", []), manifest.get("attention", []):
+def _attention(
+    file: NpzReader, manifest: dict[str, Any]
+) -> tuple[list[str], list[AttentionSnapshot]]:
+    """Tokens and attention; both are empty for a network without attention."""
+    match manifest.get("tokens"), manifest.get("attention"):
         case [*tokens], [*entries] if (
             len(tokens) <= TOKENS
             and len(entries) <= ENTRIES
@@ -191,14 +199,14 @@ def _attention(file: NpzReader, manifest: dict[str, Any]) -> tuple[list[str], li
         ):
             T, byte = len(tokens), np.dtype(np.uint8)
             return tokens, [
-                AttentionLook(name, file.array(f"{name}.P", (heads, T, T), byte))
+                AttentionSnapshot(name, file.array(f"{name}.P", (heads, T, T), byte))
                 for name, heads in entries
             ]
-    raise NpzError(f"expected tokens and layers of attention, got {manifest!r:.100}")
+    raise NpzError(f"expected tokens and attention layers, got {manifest!r:.100}")
 
 
 def _stop(entry: Any, norm: float, predicted: float, number: int) -> Stop:
-    begins = number == 0  # at the loss, where no other stop is
+    begins = number == 0  # at the loss; no other stop is there
     match entry:
         case [str(array), str(through), str(layer)] if (
             through in THROUGH and (through == THROUGH[0]) == begins
@@ -208,7 +216,7 @@ def _stop(entry: Any, norm: float, predicted: float, number: int) -> Stop:
     raise NpzError(f"expected a stop of the signal, got {entry!r:.100}")
 
 
-def _layer(file: NpzReader, entry: Any, taken: Collection[str]) -> LayerLook:
+def _layer(file: NpzReader, entry: Any, taken: Collection[str]) -> LayerSnapshot:
     match entry:
         case {"texts": [*texts], "units": int(units), "shape": [*shape]} if (
             len(texts) == len(TEXTS)
@@ -224,12 +232,12 @@ def _layer(file: NpzReader, entry: Any, taken: Collection[str]) -> LayerLook:
             }
             if not np.array_equal(arrays["shown"], spread_out(units, math.prod(shape))):
                 raise NpzError(f"expected units of {texts[0]} evenly spread, got {arrays['shown']}")
-            return LayerLook(*texts, **arrays)
+            return LayerSnapshot(*texts, **arrays)
     raise NpzError(f"expected a layer with texts, units and shape, got {entry!r:.100}")
 
 
 def _parts(units: int, shape: tuple[int, ...]) -> dict[str, tuple[tuple[int, ...], type]]:
-    """The arrays of a :class:`LayerLook`: shape and type of each."""
+    """The arrays of a :class:`LayerSnapshot`: shape and type of each."""
     U = len(spread_out(units, math.prod(shape)))
     bins = BINS + 2
     return {

@@ -16,7 +16,7 @@ SHARES = 255  # a share is kept as an integer from 0 to 255
 
 
 @dataclass(frozen=True)
-class AttentionLook:
+class AttentionSnapshot:
     """The probabilities of one attention layer: ``P / 255``, accurate to 0.2 percentage points."""
 
     name: str  # block_1.attention
@@ -32,17 +32,17 @@ def tokens_of(network: Network, x: Array, vocabulary: Sequence[str]) -> list[str
     return []
 
 
-def attention_of(network: Network) -> Iterator[AttentionLook]:
+def attention_of(network: Network) -> Iterator[AttentionSnapshot]:
     """Every attention layer in the last forward pass, for the first sentence of the batch."""
     for layer in network.walk():
         if isinstance(layer, SelfAttention):
             T = _length(layer)
             P = np.rint(SHARES * to_numpy(layer.P[0, :, :T, :T]).astype(np.float64))
-            yield AttentionLook(layer.name, np.nan_to_num(P).astype(np.uint8))
+            yield AttentionSnapshot(layer.name, np.nan_to_num(P).astype(np.uint8))
 
 
 def _length(layer: SelfAttention) -> int:
-    """The length of the first sentence without padding, as far as it is kept."""
+    """How many tokens of the first sentence are kept; padding is not."""
     width = layer.P.shape[-1]
     length = width if layer.tokens is None else int(layer.tokens.mask[0].sum())
     return min(length, TOKENS)

@@ -1,4 +1,4 @@
-"""Attention in the microscope: what is kept, and the page that shows which token looks where."""
+"""Attention in the microscope: what is kept, and the page that shows which token attends where."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from browser import Watch, serious_faults, sticks_out
 from minidl import Dense, Embedding, LayerNorm, Network, SoftmaxCrossEntropy
 from minidl.layers import EncoderBlock, FirstToken
 from minidl.microscope.__main__ import main
-from minidl.microscope.attention_look import TOKENS
+from minidl.microscope.attention_snapshot import TOKENS
 from minidl.microscope.backward_signal import factors
-from minidl.microscope.look import Z_EDGES, look_at
-from minidl.microscope.look_file import LookError, Recorder, read_look
 from minidl.microscope.page import network_colours
-from minidl.microscope.run import looks_of
+from minidl.microscope.run import snapshots_of
+from minidl.microscope.snapshot import Z_EDGES, take_snapshot
+from minidl.microscope.snapshot_file import Recorder, SnapshotError, read_snapshot
 from minidl.pages.colours import function_colour
 
 WORDS = ("[PAD]", "[CLS]", "a", "<b>", "see", "saw")
@@ -30,28 +30,28 @@ def bert(longest: int = 40) -> Network:
     blocks = [EncoderBlock(8, 2, 12, f, tokens=tokens) for f in ("gelu", "relu")]
     layers = [tokens, LayerNorm(8), *blocks, FirstToken(), Dense(8, 2)]
     network = Network(layers, (longest,), rng=3)
-    network.theta *= 1.5  # so that no token looks at all alike
+    network.theta *= 1.5  # so that no token attends to all alike
     return network
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
-    Recorder(folder / "microscope" / "bert", WORDS).look(bert(), LOSS, X, LABELS, 0)
+    Recorder(folder / "microscope" / "bert", WORDS).record(bert(), LOSS, X, LABELS, 0)
     return folder
 
 
-def look_of(run):
-    return read_look(run / "microscope" / "bert" / "epoch-0000.npz")
+def snapshot_of(run):
+    return read_snapshot(run / "microscope" / "bert" / "epoch-0000.npz")
 
 
 def test_what_is_kept_is_the_attention_of_the_first_sentence(run):
-    look, network = look_of(run), bert()
+    snapshot, network = snapshot_of(run), bert()
     network.forward(X)
-    assert look.tokens == ["[CLS]", "see", "<b>", "a"]  # without its padding
+    assert snapshot.tokens == ["[CLS]", "see", "<b>", "a"]  # without its padding
     names = ["encoderblock_1.attention", "encoderblock_2.attention"]
-    assert [seen.name for seen in look.attention] == names
-    for seen in look.attention:
+    assert [seen.name for seen in snapshot.attention] == names
+    for seen in snapshot.attention:
         P = network[seen.name].P[0, :, :4, :4]
         assert P.sum(axis=-1) == pytest.approx(1, abs=1e-6)
         np.testing.assert_allclose(seen.P / 255, P, atol=0.5001 / 255)
@@ -59,15 +59,15 @@ def test_what_is_kept_is_the_attention_of_the_first_sentence(run):
 
 
 def test_a_long_sentence_is_cut_and_tokens_without_words_are_numbers():
-    look = look_at(bert(), LOSS, np.ones((2, 40), int), LABELS[:2], 0)
-    assert look.tokens == ["1"] * TOKENS
-    assert look.attention[0].P.shape == (2, TOKENS, TOKENS)
+    snapshot = take_snapshot(bert(), LOSS, np.ones((2, 40), int), LABELS[:2], 0)
+    assert snapshot.tokens == ["1"] * TOKENS
+    assert snapshot.attention[0].P.shape == (2, TOKENS, TOKENS)
 
 
 def test_units_of_a_layer_on_sentences_are_its_features(run):
-    look, network = look_of(run), bert()
+    snapshot, network = snapshot_of(run), bert()
     network.forward(X)
-    layer = next(la for la in look.layers if la.name.endswith("1.feed_forward.dense_1"))
+    layer = next(la for la in snapshot.layers if la.name.endswith("1.feed_forward.dense_1"))
     dense = network[layer.name]
     assert layer.units == 12 and layer.z_counts[0].sum() == X.size * 12
     expected = np.histogram(dense.z[..., layer.shown[3]], Z_EDGES)[0]
@@ -77,7 +77,7 @@ def test_units_of_a_layer_on_sentences_are_its_features(run):
 
 
 def test_each_block_has_the_factor_that_it_multiplies_onto_the_signal(run):
-    look, network = look_of(run), bert()
+    snapshot, network = snapshot_of(run), bert()
     _, d = LOSS(network.forward(X), LABELS, "sum")
     norms = {}
     for layer in reversed(network.layers[1:]):
@@ -86,7 +86,7 @@ def test_each_block_has_the_factor_that_it_multiplies_onto_the_signal(run):
         norms[layer.name] = np.linalg.norm(d) / np.linalg.norm(before)
     told = {
         stop.layer: factor
-        for stop, factor in zip(look.signal[1:], factors(look.signal), strict=True)
+        for stop, factor in zip(snapshot.signal[1:], factors(snapshot.signal), strict=True)
         if stop.through == "layer"
     }
     for name in ("encoderblock_1", "encoderblock_2"):
@@ -94,7 +94,7 @@ def test_each_block_has_the_factor_that_it_multiplies_onto_the_signal(run):
 
 
 def test_a_network_has_the_colour_of_the_function_in_its_blocks(run):
-    assert network_colours(looks_of(run)) == [function_colour("gelu")]
+    assert network_colours(snapshots_of(run)) == [function_colour("gelu")]
 
 
 REFUSED = {
@@ -116,9 +116,9 @@ def test_a_manifest_that_is_wrong_about_attention_is_refused(run, tmp_path, key,
     with np.load(run / "microscope" / "bert" / "epoch-0000.npz") as file:
         arrays = dict(file)
     manifest = json.loads(str(arrays["manifest"])) | {key: value}
-    np.savez(tmp_path / "look.npz", **arrays | {"manifest": np.array(json.dumps(manifest))})
-    with pytest.raises(LookError, match="expected a look as --record writes it"):
-        read_look(tmp_path / "look.npz")
+    np.savez(tmp_path / "snapshot.npz", **arrays | {"manifest": np.array(json.dumps(manifest))})
+    with pytest.raises(SnapshotError, match="expected a snapshot as --record writes it"):
+        read_snapshot(tmp_path / "snapshot.npz")
 
 
 # -- in a browser -----------------------------------------------------------------------------
@@ -129,7 +129,7 @@ def opened(chromium, run):
     main([str(run), "--export", str(run / "page.html")])
     watch = Watch(chromium)
     page = watch.open(run / "page.html")
-    page.wait_for_selector("#looks .attention .pixels")
+    page.wait_for_selector("#snapshots .attention .pixels")
     yield page
     watch.close()
     assert watch.complaints == []
@@ -146,7 +146,7 @@ def shown(page) -> np.ndarray:
 
 
 def test_every_head_of_every_block_is_shown_as_it_was_kept(opened, run):
-    for b, seen in enumerate(look_of(run).attention):
+    for b, seen in enumerate(snapshot_of(run).attention):
         opened.locator(".attention .controls fieldset").nth(0).locator("label").nth(b).click()
         for head, P in enumerate(seen.P):
             opened.locator(".attention .controls fieldset").nth(1).locator("label").nth(
@@ -163,10 +163,10 @@ def test_every_head_of_every_block_is_shown_as_it_was_kept(opened, run):
             assert (np.diff(blue.ravel()[order].astype(int)) <= 0).all()
 
 
-def test_a_place_says_which_token_looks_where(opened, run):
+def test_a_place_says_which_token_attends_where(opened, run):
     opened.locator(".attention .controls fieldset").nth(0).locator("label").first.click()
     opened.locator(".attention .controls fieldset").nth(1).locator("label").nth(1).click()
-    P = look_of(run).attention[0].P[1]
+    P = snapshot_of(run).attention[0].P[1]
     pixels = opened.locator(".attention .pixels")
     pixels.focus()
     opened.keyboard.press("Home")
@@ -174,10 +174,10 @@ def test_a_place_says_which_token_looks_where(opened, run):
     opened.keyboard.press("ArrowRight")
     opened.keyboard.press("ArrowRight")
     said = pixels.get_attribute("aria-valuetext")
-    assert said.startswith("see looks at <b> with ") and said.endswith("of its attention")
-    assert float(said.split()[5].rstrip("%")) == pytest.approx(100 * (P[1, 2] / 255), rel=6e-4)
+    assert said.startswith("see attends to <b>: ")
+    assert float(said.split()[-1].rstrip("%")) == pytest.approx(100 * (P[1, 2] / 255), rel=6e-4)
     assert opened.locator(".attention .reading").inner_text() == said
-    box, word = pixels.bounding_box(), opened.locator(".looking .rows span").nth(1).bounding_box()
+    box, word = pixels.bounding_box(), opened.locator(".attending .rows span").nth(1).bounding_box()
     middle = word["y"] + word["height"] / 2
     assert middle == pytest.approx(box["y"] + box["height"] * 1.5 / 4, abs=4)
 
@@ -200,6 +200,6 @@ def test_a_network_without_attention_has_no_such_part(chromium, small_run, tmp_p
     main([str(small_run), "--export", str(tmp_path / "page.html")])
     watch = Watch(chromium)
     page = watch.open(tmp_path / "page.html")
-    page.wait_for_selector("#looks .histograms svg")
+    page.wait_for_selector("#snapshots .histograms svg")
     assert page.locator(".attention figure").count() == 0
     watch.close()

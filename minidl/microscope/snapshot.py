@@ -1,4 +1,4 @@
-"""A recording of a network on one batch: weights and gradients as pictures, histograms, the signal.
+"""A snapshot of a network on one batch: weights and gradients as pictures, histograms, the signal.
 
 Its size is bounded, so that a run can keep one per epoch: pictures show at
 most 16 units of a layer, with one byte per weight.
@@ -17,7 +17,7 @@ from minidl.layers import Conv2D, Flatten, Layer
 from minidl.layers._affine import Affine
 from minidl.layers._features import features_axis
 from minidl.losses import Loss
-from minidl.microscope.attention_look import AttentionLook, attention_of, tokens_of
+from minidl.microscope.attention_snapshot import AttentionSnapshot, attention_of, tokens_of
 from minidl.microscope.backward_signal import Stop, backward_signal
 from minidl.network import Network
 from minidl.propagation import layer_factors
@@ -25,24 +25,24 @@ from minidl.propagation import layer_factors
 UNITS = 16  # units per layer with pictures and histograms of their own
 WEIGHTS = 24_576  # weights in a layer's pictures: as many as in 8 colour images of 32 × 32
 LEVELS = 127  # pictures consist of integers from −127 to 127
-BINS = 40  # of a histogram, and one more on either side for everything beyond
+BINS = 40  # of a histogram, plus one on either side for everything beyond
 LIMIT = 10.0  # values are counted, and functions drawn, from −10 to 10
 CURVE = np.linspace(-LIMIT, LIMIT, 201)  # where f and f' are drawn
 
 
 def value_edges(low: float, high: float) -> np.ndarray:
-    """Edges for values in that range: 40 bins from −10 to 10, and one beyond each end."""
+    """Edges for values in that range: 40 bins between −10 and 10, and one beyond each end."""
     inner = np.linspace(max(low, -LIMIT), min(high, LIMIT), BINS + 1)
     return np.concatenate([[-math.inf], inner, [math.inf]])
 
 
 Z_EDGES = value_edges(-math.inf, math.inf)
-# For sizes: 40 bins of 0.3 powers of ten, from 1e-10 to 100, and one beyond each end.
+# For magnitudes: 40 bins of 0.3 decades, from 1e-10 to 100, and one beyond each end.
 GRADIENT_EDGES = np.concatenate([[0.0], np.logspace(-10, 2, BINS + 1), [math.inf]])
 
 
 @dataclass(frozen=True)
-class LayerLook:
+class LayerSnapshot:
     """One layer with weights on the batch: some of its units, and statistics of all of them.
 
     A unit of a convolution is a channel.  Pictures are integers: ``W * W_scale`` is accurate
@@ -55,8 +55,8 @@ class LayerLook:
     activation: str  # sigmoid
     formula: str  # of f
     derivative: str  # the formula of f'
-    shown: np.ndarray  # (U,) int32, which units the pictures are of
-    W: np.ndarray  # (U, *shape) int8, what leads to each unit, in the shape of the layer's input
+    shown: np.ndarray  # (U,) int32, the units that have pictures
+    W: np.ndarray  # (U, *shape) int8, the weights into each unit, in the shape of the layer's input
     W_scale: np.ndarray  # (U,) float32
     dW: np.ndarray  # (U, *shape) int8, the gradient of the loss summed over the batch
     dW_scale: np.ndarray  # (U,) float32
@@ -72,39 +72,39 @@ class LayerLook:
 
     @property
     def units(self) -> int:
-        """How many the layer has."""
+        """How many units the layer has."""
         return len(self.slope)
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of a picture: (n_in,), or (C, height, width)."""
+        """The shape of a picture: (n_in,), or (C, height, width)."""
         return self.W.shape[1:]
 
 
 @dataclass(frozen=True)
-class Look:
+class Snapshot:
     """A network on one batch."""
 
-    epoch: int  # how many it has been trained for
+    epoch: int  # how many epochs it has been trained for
     examples: int
     loss: float  # summed over the examples
     signal: list[Stop]
-    layers: list[LayerLook]
+    layers: list[LayerSnapshot]
     tokens: list[str] = field(default_factory=list)  # of the sentence whose attention is shown
-    attention: list[AttentionLook] = field(default_factory=list)
+    attention: list[AttentionSnapshot] = field(default_factory=list)
 
 
-def look_at(
+def take_snapshot(
     network: Network,
     loss: Loss,
     x: Array,
     targets: Array,
     epoch: int,
     vocabulary: Sequence[str] = (),
-) -> Look:
-    """Run ``x`` ``(N, …)`` forward and backward, as :func:`minidl.probe` does, and record it.
+) -> Snapshot:
+    """Run ``x`` ``(N, …)`` forward and backward, as :func:`minidl.probe` does; return a snapshot.
 
-    The loss is *summed* over the batch.  The network computes as in inference and its
+    The loss is *summed* over the batch.  The network runs in inference mode and its
     ``dtheta`` is overwritten; nothing that training reads is changed.  Attention is kept for the
     first sentence; ``vocabulary`` has the words of its tokens.
     """
@@ -114,14 +114,14 @@ def look_at(
     before: Layer | None = None
     for layer in network.walk():
         if isinstance(layer, Affine):
-            layers.append(_look_at_layer(layer, before))
+            layers.append(_layer_snapshot(layer, before))
         before = layer
     tokens, attention = tokens_of(network, x, vocabulary), [*attention_of(network)]
-    return Look(epoch, len(x), float(value), signal, layers, tokens, attention)
+    return Snapshot(epoch, len(x), float(value), signal, layers, tokens, attention)
 
 
 def _with_theory(network: Network, x: Array, stops: list[Stop]) -> list[Stop]:
-    """The stops, with the factors that random weights of the same size would have."""
+    """The stops, each with the factor that random weights of the same size would have."""
     known = layer_factors(network, x)
     return [
         replace(stop, predicted=getattr(known[stop.layer], stop.through))
@@ -131,10 +131,10 @@ def _with_theory(network: Network, x: Array, stops: list[Stop]) -> list[Stop]:
     ]
 
 
-def _look_at_layer(layer: Affine, before: Layer | None) -> LayerLook:
+def _layer_snapshot(layer: Affine, before: Layer | None) -> LayerSnapshot:
     W, dW = (_by_unit(layer, to_numpy(v)) for v in (layer.W, layer.dW))  # (units, …)
     z, y = (_units_first(v) for v in (layer.z, layer.y))  # (units, N, …)
-    # What a dense layer sees of images is shown as images.
+    # The weights of a dense layer on flattened images are shown as images.
     shape = before.x.shape[1:] if isinstance(before, Flatten) else W.shape[1:]
     shown = spread_out(len(W), math.prod(shape))
     f = layer.activation
@@ -146,9 +146,9 @@ def _look_at_layer(layer: Affine, before: Layer | None) -> LayerLook:
         curve = np.stack([to_numpy(f(points)), to_numpy(f.derivative(points))])
     y_edges = value_edges(*f.range)
     size = np.abs(dW).reshape(len(W), -1)
-    none = np.zeros(len(W))  # of a convolution without b
+    none = np.zeros(len(W))  # for a convolution without b
     b, db = (to_numpy(found.get("b", none)) for found in (layer.parameters(), layer.gradients()))
-    return LayerLook(
+    return LayerSnapshot(
         layer.name,
         repr(layer),
         repr(f),
@@ -174,7 +174,7 @@ def _units_first(v: Array) -> np.ndarray:
 
 
 def _by_unit(layer: Affine, W: np.ndarray) -> np.ndarray:
-    """W with all weights that lead to a unit in one row."""
+    """W with the weights into each unit as one row."""
     return W if isinstance(layer, Conv2D) else W.T
 
 
@@ -185,9 +185,9 @@ def spread_out(units: int, weights: int) -> np.ndarray:
 
 
 def picture(v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """``v`` ``(U, *shape)`` as levels, the largest of each unit being 127, and one level's worth.
+    """``v`` ``(U, *shape)`` as levels, the largest of each unit ±127, and the value of one level.
 
-    A unit that is not finite is all zeros.
+    A unit with values that are not finite is all zeros.
     """
     rows = v.reshape(len(v), -1).astype(np.float64)
     with np.errstate(all="ignore"):
@@ -198,6 +198,6 @@ def picture(v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def counts(values: np.ndarray, shown: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """How many of ``values`` ``(units, …)`` lie between the edges: of all units, and each shown."""
+    """How many ``values`` ``(units, …)`` each bin has: of all units, then of each one shown."""
     rows = [np.histogram(row, edges)[0] for row in (values, *values[shown])]
     return np.array(rows, np.uint32)
