@@ -45,7 +45,7 @@ def report_of(name: str, folder: Path) -> Report:
             text.encode()  # half a surrogate pair cannot be written
     except MISFITS as error:
         raise ValueError(
-            f"{folder}: expected summary.json and what lies beside it as a run of {name} writes "
+            f"{folder}: expected summary.json and the files beside it as a run of {name} writes "
             f"them, got something else ({type(error).__name__}: {printable(str(error), 200)}); "
             f"run experiments/{name}.py again"
         ) from error

@@ -68,7 +68,7 @@ def weights(ours: Mapping[str, Grid], study: Grid) -> list[Told]:
     )
     after = (
         "With Adam on CIFAR-10, the published test losses fit the last weights, not the best. This "
-        "run therefore also tests the last weights, and gives the figures of the best beside them."
+        "run therefore also tests the last weights, and shows the figures of the best beside them."
     )
     return [Prose([before]), Table("Means over the five functions", head, rows), Prose([after])]
 
