@@ -1,4 +1,4 @@
-"""Make the report of a run again from its folder, without training.
+"""Rebuild the report of a run from its folder, without training.
 
     python experiments/report_page.py cifar100 docs/results/cifar100
 

@@ -18,7 +18,7 @@ from minidl.study.tables import counted
 
 BETWEEN = np.linspace(-10, 10, 20001)
 ROUNDS = 200
-Get = Callable[[str], Activation]  # the function of a name
+Get = Callable[[str], Activation]  # from a name to its function
 
 
 def claims() -> list[Claim]:

@@ -35,7 +35,7 @@ def judged_in(
 def in_settings(
     settings: Sequence[Setting],
 ) -> Callable[[Callable[[Networks], Evidence]], Callable[[Grid], Evidence]]:
-    """Make a criterion for one setting's networks one for all of these settings that were run."""
+    """Turn a criterion for one setting into one for all of ``settings`` that were run."""
     return lambda test: lambda grid: judged_in(grid, settings, test)
 
 
@@ -244,6 +244,6 @@ CLAIMS: list[Statement[Grid]] = [
         "no function has the highest test accuracy in every setting: even the one that comes "
         "closest is behind in one of them",
         none_is_best,
-        "Among five functions that are close together, chance alone puts different ones first.",
+        "Among five functions that are close together, chance alone can put different ones first.",
     ),
 ]

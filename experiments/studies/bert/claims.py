@@ -24,7 +24,7 @@ IS_DESTROYED = f"{BEYOND}: the functions that fail change the network's output b
 
 
 def on_each_set(test: Callable[[Figures, str], Evidence]) -> Callable[[Figures], Evidence]:
-    """Make a criterion for one data set one for both."""
+    """Turn a criterion for one data set into one for both."""
     return lambda figures: all_of(
         {title: test(figures, data) for data, title in DATA_SETS.items()}, between=" "
     )

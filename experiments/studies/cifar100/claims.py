@@ -168,13 +168,13 @@ CLAIMS: list[Statement[Pair]] = [
     ),
     Statement(
         "Sigmoid's layers show no clear trend",
-        f"Kendall's τ with the epoch: not significantly different from 0 in any hidden layer, and "
+        "Kendall's τ with the epoch: not significantly different from 0 in any hidden layer, and "
         f"|τ| below {NO_TREND} in each",
         sigmoid_layers_without_trend,
     ),
     Statement(
         "Sigmoid's average gradient shows no clear trend",
-        f"Kendall's τ of the average with the epoch: not significantly different from 0, and "
+        "Kendall's τ of the average with the epoch: not significantly different from 0, and "
         f"|τ| below {NO_TREND}",
         sigmoid_average_without_trend,
         "An average can hide what its layers do: the published one is high from the second epoch "

@@ -22,9 +22,7 @@ ALIKE = ("Pullover", "Shirt")  # the classes that the study names as hard to tel
 class Series(EpochSeries):
     """One network of one run, with the figures of each class."""
 
-    by_class: Mapping[
-        str, Any
-    ]  # precision, recall, f1, support of each class, after the last epoch
+    by_class: Mapping[str, Any]  # precision, recall, f1, support of each, after the last epoch
 
     @classmethod
     def of(cls, block: Mapping[str, Any], **more: Any) -> Series:
