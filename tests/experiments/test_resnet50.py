@@ -296,6 +296,6 @@ def test_the_answer_has_the_figures_of_the_run():
     assert answer == (
         "No to the first, not decided to the second: the gradient of the first convolution is 2.0 "
         "times the last stage's, but the same ReLU network, after epoch 2, recognises 90.0% of the "
-        "validation images with the statistics of the batch and 11.4% with BatchNorm's running "
-        "ones of momentum 0.99."
+        "validation images with the batch's statistics and 11.4% with BatchNorm's running "
+        "statistics (momentum 0.99)."
     )

@@ -177,7 +177,8 @@ def _answer(summary: Mapping[str, Any], verdicts: Verdicts) -> str:
     return (
         f"{sentence(verdicts.word(MORE_ACCURATE))}: after {epochs}, ReLU recognises {relu} of the "
         f"test images and sigmoid {sigmoid}; sigmoid {_at_chance(first)}, {why} {flat} are flat "
-        f"after {last['step']} steps; with a tenth of the learning rate it {_at_chance(gentle)}."
+        f"after {last['step']} steps; with a tenth of the learning rate, it "
+        f"{_at_chance(gentle)}."
     )
 
 

@@ -194,9 +194,9 @@ def _answer(summary: Mapping[str, Any], run: Figures) -> str:
     return (
         f"{sentence(both(vanishes, seeds))}: the gradient of the first convolution is "
         f"{10 ** float(np.mean(ratios)):.1f} times the last stage's, but the same ReLU network, "
-        f"after epoch {epoch + 1}, recognises {batch} of the validation images with the statistics "
-        f"of the batch and {running} with BatchNorm's running ones of momentum "
-        f"{block['momentum']:g}."
+        f"after epoch {epoch + 1}, recognises {batch} of the validation images with the batch's "
+        f"statistics and {running} with BatchNorm's running statistics (momentum "
+        f"{block['momentum']:g})."
     )
 
 

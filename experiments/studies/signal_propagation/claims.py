@@ -163,7 +163,7 @@ CLAIMS: list[Statement[Findings]] = [
     ),
     Statement(
         "At the critical point, signal and gradient keep their size (Roberts et al., section 5.3)",
-        f"E dz² is proportional to a power of the depth between −{POWER:g} and {POWER:g}",
+        f"E dz² ∝ L^p over the depth L, with p between −{POWER:g} and {POWER:g}",
         critical_keeps,
     ),
     Statement(

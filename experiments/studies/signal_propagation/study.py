@@ -196,8 +196,8 @@ class SignalPropagation(TrainedStudy):
         return Report(
             "Predicting the gradient",
             self.work,
-            "Can one predict, before any training, how large the gradient of each layer is and how "
-            "deep a network can be and still train?",
+            "Can theory predict, before any training, how large the gradient of each layer is and "
+            "how deep a network can be and still train?",
             _answer(summary),
             [parts.by_layer(summary)],
             verdicts.held(),
