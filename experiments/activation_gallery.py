@@ -1,7 +1,7 @@
-"""The activation functions of the engine: values, derivatives, curves, and the published ones.
+"""The activation functions of the engine: values, derivatives, curves, and published figures.
 
-Every function, the learned and the gated ones too, with its formula, range, derivative and a
-table of values; each published value is computed again.  ``report.html`` in the output folder is
+Every function, including the learned and the gated ones, with its formula, range, derivative and
+a table of values; each published value is recomputed.  ``report.html`` in the output folder is
 the overview.
 """
 

@@ -1,9 +1,9 @@
 """Sigmoid against ReLU in a small convolutional network on CIFAR-10: a published comparison.
 
-The published sigmoid network answers at random for four epochs and then begins to learn.  So
-snapshots of every layer are taken between the steps, sigmoid is trained again with other seeds
-until it moves, and once with a smaller learning rate.  ``report.html`` in the output folder says
-what becomes of each published claim, and what the plateau is.
+The published sigmoid network stays at chance for four epochs and then begins to learn.  To find out
+why, every layer is recorded between the steps, and sigmoid is trained again: with other seeds until
+it leaves chance, and once with a smaller learning rate.  ``report.html`` in the output folder gives
+the verdict on each published claim and shows what the plateau is.
 """
 
 from studies.cifar10_cnn import STUDY

@@ -1,9 +1,9 @@
 """Sigmoid against ReLU on Fashion-MNIST: a published comparison, as it was run and as described.
 
-The text of the study describes another network, optimizer and batch size than the run that its
-figures come from.  Both are trained here, and two set-ups that differ from the run in one thing
-each: with Adam in the place of plain SGD, and with dropout, as the study's code also has it.
-``report.html`` in the output folder says what becomes of each published claim.
+The text of the study describes a different network, optimizer and batch size from those of the run
+that its figures come from.  Both are trained here, as well as two set-ups that differ from the run
+in one respect each: Adam instead of plain SGD, and dropout, which the study's code also has.
+``report.html`` in the output folder gives the verdict on each published claim.
 """
 
 from studies.fashion_mnist import STUDY

@@ -1,4 +1,4 @@
-"""The report of a run made again from its folder, without training.
+"""Rebuild the report of a run from its folder, without training.
 
     python experiments/report_page.py cifar100 docs/results/cifar100
 
@@ -27,14 +27,14 @@ def study(name: str) -> Study:
 
 
 def report_of(name: str, folder: Path) -> Report:
-    """The report of the run of that study in ``folder``, whose texts can be made and written.
+    """The report of the run of that study in ``folder``, whose texts can be rendered and written.
 
     Raises
     ------
     ValueError
-        where its files are not those that a run of the study writes.
+        if its files are not those that a run of the study writes.
     OSError
-        where one cannot be read.
+        if one of them cannot be read.
     """
     found = study_of(folder)
     if found not in (None, name):
@@ -42,10 +42,10 @@ def report_of(name: str, folder: Path) -> Report:
     try:
         report = study(name).report_of(folder)
         for text in (report.markdown(), report.html()):
-            text.encode()  # half a character cannot be written
+            text.encode()  # half a surrogate pair cannot be written
     except MISFITS as error:
         raise ValueError(
-            f"{folder}: expected summary.json and what lies beside it as a run of {name} writes "
+            f"{folder}: expected summary.json and the files beside it as a run of {name} writes "
             f"them, got something else ({type(error).__name__}: {printable(str(error), 200)}); "
             f"run experiments/{name}.py again"
         ) from error
@@ -54,7 +54,7 @@ def report_of(name: str, folder: Path) -> Report:
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("study", choices=STUDIES, help="which study's run it is")
+    parser.add_argument("study", choices=STUDIES, help="the study that the run is of")
     parser.add_argument("folder", type=Path, help="the folder with its summary.json")
     chosen = parser.parse_args(arguments)
     report_of(chosen.study, chosen.folder).write(chosen.folder)

@@ -1,7 +1,7 @@
 """Five activation functions in ResNet-50: does its gradient vanish with Adam on MNIST?
 
 A quarter of the study's width and few of its images, unless ``--full`` asks for all (on a GPU).
-Each finished training run is written at once and not repeated when the command is started again.
+Each finished training run is saved at once and not repeated when the command is run again.
 """
 
 from studies.resnet50 import STUDY

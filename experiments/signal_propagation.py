@@ -1,8 +1,8 @@
-"""The gradient predicted: theory beside networks as they start, layer by layer.
+"""Predicting the gradient: theory against networks at initialization, layer by layer.
 
-How large signal and gradient are in each layer, how deep a network can be and still train, which
-networks are born dead, and where the predictions stop to hold.  ``report.html`` in the output
-folder says what becomes of each published claim.
+How large the signal and the gradient are in each layer, how deep a network can be and still train,
+which networks are born dead, and when the predictions stop holding.  ``report.html`` in the output
+folder gives the verdict on each published claim.
 """
 
 from studies.signal_propagation import STUDY

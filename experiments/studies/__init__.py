@@ -1,1 +1,1 @@
-"""The published studies: a folder each with what is declared of it; STUDY is its declaration."""
+"""The published studies, a folder for each; its STUDY is the declaration."""

@@ -246,7 +246,7 @@ def test_criteria_on_the_published_figures():
         *["not judged"] * 7,
     ]
     # 1.96 · √(0.7598 · 0.2402 / 10000 + 0.6075 · 0.3925 / 10000)
-    assert found[3].measured == "0.7598 to 0.6075; difference +0.152 (+0.140 to +0.165)"
+    assert found[3].measured == "0.7598 against 0.6075; difference +0.152 (+0.140 to +0.165)"
     assert found[2].published.startswith("r = +0.70, p = 0.12; ")
 
 

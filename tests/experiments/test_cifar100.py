@@ -332,7 +332,7 @@ def units(gradients, dead, live):
     ("gradients", "live", "said"),
     [
         ([1.0, 2.0, 3.0], [9.0, 3.0, 3.0], "is explained by its dead units"),
-        ([1.0, 2.0, 3.0], [2.0, 3.0, 4.0], "do not explain that the first layer lags"),
+        ([1.0, 2.0, 3.0], [2.0, 3.0, 4.0], "do not explain why the first layer lags"),
         ([2.0, 1.0, 3.0], [9.0, 3.0, 3.0], "is not the smallest one."),
         ([0.0, 1.0, 3.0], [float("nan"), 3.0, 3.0], "nothing to compare"),
     ],

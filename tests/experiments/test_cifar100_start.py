@@ -63,14 +63,14 @@ def test_theory_is_near_and_stands_beside_each_measured_gradient(summary, folder
         assert (abs(np.log(ours / theory)) < 0.4).all()  # narrow, and only two networks
         for label, a, b in zip(("layer 1", "layer 2", "output layer"), theory, ours, strict=True):
             assert f"| {name} | {label} | {1e3 * a:.3f} | {1e3 * b:.3f} | {b / a:.2f} |" in report
-    assert "![The gradient predicted, and measured, before training](figures/start.png)" in report
+    assert "![Predicted and measured gradients before training](figures/start.png)" in report
 
 
 def test_the_sentence_is_computed_from_the_set_up_of_the_run(summary):
     """One pass between hidden layers, of 200 and 120 units: σ_w² = 400 / 320."""
     said = re.fullmatch(
-        r"In theory, before any training, each sigmoid layer lets (\S+)% of the squared signal "
-        r"through, each relu layer (\S+)%\.",
+        r"In theory, before any training, each sigmoid layer passes back (\S+)% of the "
+        r"squared gradient, each relu layer (\S+)%\.",
         sentence_of(summary),
     )
     sigmoid, relu = map(float, said.groups())
@@ -80,12 +80,12 @@ def test_the_sentence_is_computed_from_the_set_up_of_the_run(summary):
 
 
 def test_a_summary_without_the_start_has_the_sentence_where_the_widths_say_it():
-    said = "In theory, before any training, each sigmoid layer lets 5.6% of the squared signal "
-    said += "through, each relu layer 50%."
+    said = "In theory, before any training, each sigmoid layer passes back 5.6% of the "
+    said += "squared gradient, each relu layer 50%."
     assert sentence_of(without_start("sigmoid", "relu")) == said
     assert sentence_of(without_start("leaky_relu", hidden=[300, 300])) == (
-        "In theory, before any training, each leaky_relu layer lets 50% of the squared signal "
-        "through."
+        "In theory, before any training, each leaky_relu layer passes back 50% of the "
+        "squared gradient."
     )
 
 
@@ -120,14 +120,14 @@ def test_any_function_may_be_chosen(f, summary):
     text = "\n\n".join(part.markdown() for part in start_parts(some))
     if f == "binary_step":
         assert "| binary_step | layer 1 | 0.000 | 0.000 | – | – | – |" in text
-    assert (f"each {f} layer lets " in text) == (f != "binary_step") and "nan" not in text
+    assert (f"each {f} layer passes back " in text) == (f != "binary_step") and "nan" not in text
 
 
 @pytest.mark.parametrize("name", ["cifar100", "cifar100_five_seeds"])
 def test_the_reports_in_the_docs_say_it(name):
     report = (RESULTS / name / "report.md").read_text("utf-8")
     networks = json.loads((RESULTS / name / "summary.json").read_text("utf-8"))["networks"]
-    assert "% of the squared signal through, each relu layer 50%." in report
+    assert "% of the squared gradient, each relu layer 50%." in report
     for f, block in networks.items():
         if "start" in block:
             ours, theory = (block["start"][by]["dz2"] for by in ("measured", "predicted"))

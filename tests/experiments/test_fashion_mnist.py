@@ -206,7 +206,9 @@ def test_with_fewer_epochs_the_study_is_that_of_the_same_epoch():
     )
     assert study["relu"].by_class == {}  # known after the last epoch only
     found = claims((study["sigmoid"], study["relu"]))
-    assert found["ReLU tells Pullover from Shirt, sigmoid hardly"].published == "not reported"
+    assert (
+        found["ReLU can tell Pullover from Shirt, sigmoid hardly can"].published == "not reported"
+    )
 
 
 def series(**figures) -> Series:

@@ -104,10 +104,10 @@ def test_whether_a_gradient_vanishes(gradients, verdict):
 @pytest.mark.parametrize(
     ("holding", "said"),
     [
-        (list(SET_UPS), "Yes, in 7 of 7 settings, to the first, no to the second: with SGD"),
+        (list(SET_UPS), "Yes to the first in 7 of 7 settings, no to the second: with SGD"),
         (["sgd_slow_512"],
-            "Yes, in 1 of 7 settings, to the first, no to the second: with SGD 0.01, batch 512"),
-        ([], "No, in no setting, to the first, no to the second: with "),
+            "Yes to the first in 1 of 7 settings, no to the second: with SGD 0.01, batch 512,"),
+        ([], "No to the first, no to the second: with "),
     ],
 )  # fmt: skip
 def test_the_answer_follows_from_the_verdicts(holding, said):

@@ -129,7 +129,8 @@ def test_images_that_leave_a_batch_of_one_are_refused(images, capsys):
     with pytest.raises(SystemExit):
         STUDY.options(["--images", images])
     assert (
-        f"expected 10 or more that leave no batch of one, got {images};" in capsys.readouterr().err
+        f"expected 10 or more that leave no batch of one image, got {images};"
+        in capsys.readouterr().err
     )
 
 
@@ -294,7 +295,7 @@ def test_the_answer_has_the_figures_of_the_run():
     answer = _answer(summary, Figures({COLLAPSES: grid()}, "last", [forgetful]))
     assert answer == (
         "No to the first, not decided to the second: the gradient of the first convolution is 2.0 "
-        "times the last stage's; but of the validation images the same ReLU network, after epoch "
-        "2, recognises 90.0% with the statistics of the batch and 11.4% with BatchNorm's running "
-        "ones of momentum 0.99."
+        "times the last stage's, but the same ReLU network, after epoch 2, recognises 90.0% of the "
+        "validation images with the batch's statistics and 11.4% with BatchNorm's running "
+        "statistics (momentum 0.99)."
     )

@@ -329,7 +329,7 @@ def test_the_summary_has_everything_that_was_measured(folder):
 
 def test_the_report_has_a_part_for_each_of_them(folder):
     text = (folder / "report.md").read_text("utf-8")
-    assert text.startswith("# The gradient predicted")
+    assert text.startswith("# Predicting the gradient")
     for words in (
         "a sigmoid layer multiplies",
         "## With BatchNorm",
@@ -356,7 +356,7 @@ def test_the_map_is_drawn():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--depth", "2"], "--depth: expected an integer from 4, got 2"),
+        (["--depth", "2"], "--depth: expected an integer >= 4, got 2"),
         (["--widths", "64", "64"], "--widths: expected two or more different widths"),
     ],
 )

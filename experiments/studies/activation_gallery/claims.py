@@ -1,4 +1,4 @@
-"""What the published description says of the functions, and whether it is so."""
+"""The statements of the published description, each of them checked."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from minidl.activations import Activation
 from minidl.study import Claim, Evidence, NotReported, Statement, judge
 from minidl.study.claims import FAILS, HOLDS, read_published
 from minidl.study.estimates import Estimate, exactly
+from minidl.study.tables import counted
 
 BETWEEN = np.linspace(-10, 10, 20001)
 ROUNDS = 200
-Get = Callable[[str], Activation]  # the function of that name
+Get = Callable[[str], Activation]  # from a name to its function
 
 
 def claims() -> list[Claim]:
@@ -25,7 +26,7 @@ def claims() -> list[Claim]:
 
 
 def value_claims(study: dict[str, Any]) -> list[Claim]:
-    """Each list of published values, beside what the engine computes."""
+    """Each list of published values, compared with what the engine computes."""
     names = ("sigmoid", "relu", "tanh", "softmax")
     given = [(name, study["input"], study[name]) for name in names]
     given += [("softmax", e["input"], e["published"]) for e in study["softmax_examples"]]
@@ -38,7 +39,7 @@ def _values(name: str, z: list[float], theirs: list[float]) -> Claim:
     agrees = bool((np.abs(ours - theirs) <= 0.5 * 10.0**-digits).all())
     return Claim(
         f"{name} of ({_row(z)})",
-        f"within half a unit of the last decimal place given (number {digits})",
+        f"within half a unit of the last decimal place given ({counted(digits, 'place')})",
         _row(theirs),
         ", ".join(f"{v:.{max(digits, 4)}f}" for v in ours),
         HOLDS if agrees else FAILS,
@@ -50,7 +51,7 @@ def _row(values: list[float]) -> str:
 
 
 def behaviour_claims() -> list[Claim]:
-    """What is said without a figure, each with a figure."""
+    """The statements that come without a figure, each tested with one."""
 
     def not_reported(name: str) -> Activation:
         raise NotReported
@@ -108,7 +109,7 @@ def _largest(get: Get) -> Evidence:
 
 
 def _times(get: Get) -> Evidence:
-    """The functions in turns, so that what else the machine does meets all of them."""
+    """The functions take turns, so that other load on the machine affects them all alike."""
     z = np.random.default_rng(0).normal(size=10_000).astype(np.float32)
     seconds: dict[str, list[float]] = {name: [] for name in ("relu", "tanh", "sigmoid")}
     for _ in range(ROUNDS):
@@ -129,7 +130,7 @@ def _times(get: Get) -> Evidence:
 
 
 def _median(values: np.ndarray) -> Estimate:
-    """A median, with an error from the quartiles, which no disturbed round moves."""
+    """A median, with an error from the quartiles, which a few disturbed rounds do not move."""
     low, middle, high = np.quantile(values, (0.25, 0.5, 0.75))
     spread = (high - low) / 1.349  # of a normal distribution, in standard deviations
     return Estimate(float(middle), math.sqrt(math.pi / 2 / len(values)) * float(spread))
@@ -142,49 +143,49 @@ def _exact(figures: str, so: bool) -> Evidence:
 BEHAVIOUR: list[Statement[Get]] = [
     Statement(
         "Sigmoid's derivative is at most 0.25, largest where σ(z) = 0.5",
-        "the same on 20,001 points from −10 to 10",
+        "the same, on 20,001 points from −10 to 10",
         _steepest_sigmoid,
     ),
     Statement(
         "Tanh's derivative is above 0 and at most 1",
-        "the same on these points",
+        "the same, on these points",
         _slopes_of_tanh,
     ),
     Statement(
         "Sigmoid's and tanh's gradients vanish far from 0, ReLU's does not for z > 0",
-        "f'(10) below 1% of the steepest slope; of ReLU 1",
+        "f'(10) below 1% of the steepest slope; ReLU's is 1",
         _vanishing,
-        "Which is why σ' must keep its relative precision there: in float32 y (1 − y) is exactly "
+        "This is why σ' must keep its relative precision there: in float32, y (1 − y) is exactly "
         "0 from z = 17 on.",
     ),
     Statement(
         "ReLU's derivative is 0 for z < 0 and 1 for z ≥ 0",
         "f' is 0, 1, 1 at −1, 0, 1",
         _slopes_of_relu,
-        "At 0 ReLU has a kink and no derivative. The engine takes the value from the left there, "
-        "0, as PyTorch does; either choice is a subgradient.",
+        "At 0, ReLU has a kink and no derivative. The engine uses the value from the left, 0, as "
+        "PyTorch does; either choice is a subgradient.",
     ),
     Statement(
         "Tanh centres its output: the mean is close to 0",
         "|mean| below 0.01 for standard normal z (quantiles)",
         _means,
-        "For inputs that are themselves centred.",
+        "This is so for inputs that are themselves centred.",
     ),
     Statement("Softmax's outputs sum to 1", "to 1e-15, for all published inputs", _sums),
     Statement(
         "Softmax returns 1 for the largest input and 0 for the others",
-        "the largest of the first example above 0.99",
+        "the largest output of the first example is above 0.99",
         _largest,
-        "That is argmax. Softmax gives the largest input the largest share.",
+        "That would be argmax. Softmax gives the largest input the largest share.",
     ),
     Statement(
         "ReLU is cheaper to compute than tanh and sigmoid",
-        f"median of {ROUNDS} rounds in turns, over 10,000 float32 numbers",
+        f"median time for 10,000 float32 numbers, over {ROUNDS} interleaved rounds",
         _times,
     ),
 ]
-# What there is to say to a claim.
+# Remarks on the claims.
 REASONS = {one.claim: one.why for one in BEHAVIOUR if one.why} | {
-    "softmax of (1.8, 0.9, 0.68)": "0.5771, 0.2346, 0.1883 to four places: rounded to two they "
-    "are the published ones."
+    "softmax of (1.8, 0.9, 0.68)": "To four places these are 0.5771, 0.2346, 0.1883; rounded to "
+    "two, they are the published values."
 }

@@ -1,4 +1,4 @@
-"""The functions of the gallery: each one of the engine as y = f(z) of one number."""
+"""The functions of the gallery: each function of the engine as y = f(z) of one number."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Entry:
     range: tuple[float, float]
     kinks: tuple[float, ...]
     max_slope: float
-    note: str  # parameters that are examples; what is shown of a function of several numbers
+    note: str  # the example parameters, or what is shown of a function of several numbers
     at: Callable[[np.ndarray], Evaluated]
     is_of_one_number: bool = True
 
@@ -59,13 +59,13 @@ def _softmax() -> Entry:
         rows = np.stack([z, np.zeros_like(z), np.zeros_like(z)], axis=-1)
         return f(rows)[:, 0], f.derivative(rows)[:, 0, 0]
 
-    note = "shown: the first of three, y₁ of (z, 0, 0)"
+    note = "shown: y₁ of (z, 0, 0)"
     formulas = f.formula, f.derivative_formula
     return Entry(f.name, *formulas, f.range, (), f.max_slope, note, at, False)
 
 
 def _learned() -> list[Entry]:
-    prelu = PReLU(1).build(dtype="float64")  # α = 0.25, where it starts
+    prelu = PReLU(1).build(dtype="float64")  # α = 0.25, its initial value
     apl = APL(1, hinges=2).build(dtype="float64")
     apl.a[:, 0] = -0.5, 0.75
     apl.b[:, 0] = 1, -1
@@ -75,7 +75,7 @@ def _learned() -> list[Entry]:
             "prelu",
             "max(0, z) + α min(0, z)",
             "1 for z > 0, else α",
-            *(infinite, (0.0,), 1.0, "learned; example α = 0.25, the start"),
+            *(infinite, (0.0,), 1.0, "learned; shown: α = 0.25, its initial value"),
             at=lambda z: _through(prelu, z[:, None]),
         ),
         Entry(
@@ -83,7 +83,7 @@ def _learned() -> list[Entry]:
             "max(0, z) + Σ_s a_s max(0, b_s − z)",
             "[z > 0] − Σ_s a_s [z < b_s]",
             *((-1.0, math.inf), (-1.0, 0.0, 1.0), 1.5),
-            note="learned; example S = 2, a = (−0.5, 0.75), b = (1, −1)",
+            note="learned; shown: S = 2, a = (−0.5, 0.75), b = (1, −1)",
             at=lambda z: _through(apl, z[:, None]),
         ),
     ]
@@ -91,7 +91,7 @@ def _learned() -> list[Entry]:
 
 def _gated() -> list[Entry]:
     glu, swiglu = GLU().build(dtype="float64"), SwiGLU().build(dtype="float64")
-    note = "gated, a function of two numbers; shown: both are z"
+    note = "gated, a function of two numbers; shown: a = b = z"
     return [
         Entry(
             "glu",
@@ -113,7 +113,7 @@ def _gated() -> list[Entry]:
 
 
 def _through(layer: Layer, x: np.ndarray) -> Evaluated:
-    """The layer's output for x (N, n), and the sum of its slopes in the n numbers."""
+    """The layer's output for x (N, n), and the sum of its slopes with respect to the n numbers."""
     y = layer.forward(x)[:, 0].copy()
     dx = layer.backward(np.ones((len(x), 1)))
     assert dx is not None

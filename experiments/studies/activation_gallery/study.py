@@ -1,4 +1,4 @@
-"""The activation functions of the engine: what is declared of the gallery, and its report."""
+"""The activation functions of the engine: the declaration of the gallery, and its report."""
 
 from __future__ import annotations
 
@@ -20,14 +20,16 @@ from studies.activation_gallery.claims import REASONS, claims
 from studies.activation_gallery.entries import Entry, gallery
 from studies.activation_gallery.theory import theory_of, theory_table
 
-# The published inputs, and what lies around them.
+# The published inputs, and points around them.
 POINTS = (-4.0, -2.0, -1.0, -0.7, 0.0, 0.5, 1.0, 1.2, 2.0, 4.0)
 CURVE = np.round(np.linspace(-4, 4, 161), 2)
 
 
 class ActivationGallery(Study):
     name = "activation_gallery"
-    about = "The activation functions of the engine: values, derivatives, curves, published ones."
+    about = (
+        "The activation functions of the engine: values, derivatives, curves, published figures."
+    )
     work = Work(
         "Activation Functions Demystified. Part 2: Classification of Activation Functions",
         "om pramod",
@@ -53,11 +55,11 @@ class ActivationGallery(Study):
         entries = [entry for entry in gallery() if entry.name in functions]
         worst = max(function["numeric_difference"] for function in functions.values())
         checked = (
-            "Each derivative here is the analytic one that training uses; against a central "
-            "difference in float64, away from the kinks and with steps of 1e-6, all are right to "
-            f"{worst:.0e}. At a kink f' is the value from one side: from the left at 0, from the "
-            "right at the b of apl. α, λ: the parameters in the last column, or for selu "
-            "α = 1.6733, λ = 1.0507."
+            "Each derivative is the analytic one that training uses; compared with central "
+            "differences in float64 with steps of 1e-6, away from the kinks, all are correct to "
+            f"{worst:.0e}. At a kink, f' is the value from one side: from the left at 0, from the "
+            "right at the b of apl. α and λ are the parameters in the last column; for selu, "
+            "α = 1.6733 and λ = 1.0507."
         )
         values = [
             Table(
@@ -77,8 +79,8 @@ class ActivationGallery(Study):
         return Report(
             "The activation functions",
             self.work,
-            "Is what a published description says of the common activation functions right: their "
-            "values, and its statements?",
+            "Is a published description of the common activation functions right, in the values "
+            "that it gives and in what it says about them?",
             _answer(judged),
             [_together(entries)],
             f"Of {len(judged)} published statements, {count(judged)}",
@@ -110,7 +112,8 @@ def _answer(judged: Sequence[Mapping[str, Any]]) -> str:
     wrong = [claim["claim"] for claim in judged if claim["verdict"] == FAILS]
     hold = sum(claim["verdict"] == HOLDS for claim in judged)
     if wrong:
-        return f"No, not all of it: {hold} of {len(judged)} hold, but not: {'; '.join(wrong)}."
+        said = f"{hold} of {len(judged)} statements hold, but not these: {'; '.join(wrong)}"
+        return f"No, not entirely: {said}."
     verdict = "Yes" if hold == len(judged) else "Not decided"
     return f"{verdict}: {hold} of {len(judged)} statements hold, and none is wrong."
 
@@ -125,12 +128,12 @@ def _formulas(functions: Mapping[str, Mapping[str, Any]]) -> Table:
         ]
         for name, f in functions.items()
     ]
-    head = ["function", "f(z)", "f'(z)", "range", "kinks", "steepest", "shown"]
+    head = ["function", "f(z)", "f'(z)", "range", "kinks", "steepest slope", "note"]
     return Table("Formulas", head, rows)
 
 
 def _number(value: float | None, sign: str = "+") -> str:
-    """Five digits and a true minus; what JSON could not hold is infinite."""
+    """Five digits and a proper minus sign; a number that JSON cannot hold is infinite."""
     if value is None or np.isnan(value):
         return "−∞" if sign == "-" else "∞"
     return f"{value:.5g}".replace("-", "−")
@@ -164,7 +167,8 @@ def _together(entries: Sequence[Entry]) -> Chart:
                     yield Series(entry.name, CURVE.tolist(), y, colour, where={"shown": shown})
 
     about = (
-        "Take functions away by their names. Where f' is 0, nothing comes back through the unit."
+        "On the page, a click on a name hides its function. Where f' is 0, no gradient passes back "
+        "through the unit."
     )
     return Chart("Functions side by side", about, "z", "", list(series()), name="overview")
 

@@ -1,4 +1,4 @@
-"""What theory says of each function: χ, and where it is critical."""
+"""Theory for each function: χ, and its critical points."""
 
 from __future__ import annotations
 
@@ -12,19 +12,20 @@ from minidl.pages import Prose, Table, Told
 from minidl.propagation import MeanField, critical_points
 from studies.activation_gallery.entries import Entry
 
-Q = 1.0  # the variance of z that χ is given at
+Q = 1.0  # the variance of z at which χ is given
 EXPLAINED = (
-    "In a wide layer with weights of variance σ_w²/n_in, z is normal. χ = σ_w² E f'(z)² is what "
-    "the layer multiplies the squared gradient by; here σ_w² = 1 and z ~ N(0, 1). A critical "
-    "initialisation, σ_w² for the weights and σ_b² for the biases, keeps both signal and gradient "
-    "through any number of layers, at the variance q of z; at q = 0 the signal shrinks, slowly. "
-    "Computed by `minidl.propagation`; `minidl.initializers.critical` makes weights and biases of "
-    "it. Softmax and the gated functions are not functions of one number, and have none."
+    "In a wide layer with weights of variance σ_w²/n_in, z is normally distributed. The layer "
+    "multiplies the squared gradient by χ = σ_w² E f'(z)²; here, σ_w² = 1 and z ~ N(0, 1). A "
+    "critical initialization, with σ_w² for the weights and σ_b² for the biases, preserves both "
+    "signal and gradient through any number of layers if the variance of z is q; at q = 0, the "
+    "signal shrinks slowly. The table is computed by `minidl.propagation`; "
+    "`minidl.initializers.critical` draws such weights and biases. Softmax and the gated functions "
+    "are not functions of one number and are left out."
 )
 
 
 class _Shown(Activation):
-    """The function of an entry, learned ones as in their example."""
+    """The function of an entry; a learned one with its example parameters."""
 
     def __init__(self, entry: Entry) -> None:
         self.name = entry.name  # type: ignore[misc]
@@ -39,7 +40,7 @@ class _Shown(Activation):
 
 
 def theory_of(entry: Entry) -> dict[str, Any] | None:
-    """χ at ``Q``, and the critical initialisations; None for a function of several numbers."""
+    """χ at ``Q``, and the critical initializations; None for a function of several numbers."""
     if not entry.is_of_one_number:
         return None
     f = _Shown(entry)
@@ -51,7 +52,7 @@ def theory_of(entry: Entry) -> dict[str, Any] | None:
 
 
 def theory_table(functions: Mapping[str, Mapping[str, Any]]) -> list[Told]:
-    """A row for each function and critical initialisation; nothing in summaries without them."""
+    """A row for each function and critical initialization; empty for a summary without them."""
     rows: list[list[str | Told]] = []
     for name, figures in functions.items():
         found = figures.get("theory")
@@ -66,5 +67,5 @@ def theory_table(functions: Mapping[str, Mapping[str, Any]]) -> list[Told]:
             rows.append([*first, "none", "", ""])
     if not rows:
         return []
-    head = ["function", "χ", "critical σ_w²", "σ_b²", "at q"]
-    return [Table("What theory says of the gradient", head, rows), Prose([EXPLAINED])]
+    head = ["function", "χ", "critical σ_w²", "σ_b²", "variance q of z"]
+    return [Table("What theory predicts for the gradient", head, rows), Prose([EXPLAINED])]

@@ -15,7 +15,7 @@ from studies.activation_study.series import TABLES, Grid, Networks, Setting, tit
 from studies.activation_study.training import ACTIVATIONS, PATIENCE
 
 NONE_IS_BEST = "No activation function is the best everywhere"
-# Of the number of epochs until early stopping: nobody knows it from one training.
+# Of the number of epochs until early stopping: one training run does not show it.
 EPOCHS_ERROR = PATIENCE / 2
 SGD_SETTINGS = [setting for setting in TABLES if setting[1] == "sgd"]
 ADAM_SETTINGS = [setting for setting in TABLES if setting[1] == "adam"]
@@ -28,14 +28,14 @@ N = TypeVar("N")  # the networks of a setting
 def judged_in(
     grid: Mapping[Setting, N], settings: Sequence[Setting], test: Callable[[N], Evidence]
 ) -> Evidence:
-    """The test in those of the settings that were run, all in one."""
+    """The test in each of the settings that were run, as one."""
     return all_of({title(setting): test(grid[setting]) for setting in settings if setting in grid})
 
 
 def in_settings(
     settings: Sequence[Setting],
 ) -> Callable[[Callable[[Networks], Evidence]], Callable[[Grid], Evidence]]:
-    """Makes a criterion on the networks of one setting one on all of these that were run."""
+    """Turn a criterion for one setting into one for all of ``settings`` that were run."""
     return lambda test: lambda grid: judged_in(grid, settings, test)
 
 
@@ -46,7 +46,7 @@ def extreme(
     shown: Mapping[str, float] | None = None,
     highest: bool = False,
 ) -> Evidence:
-    """That one function's number is the lowest or highest: ``sigmoid 0.12, others 0.30–0.55``."""
+    """Whether a function's number is the lowest or highest: ``sigmoid 0.12, others 0.30–0.55``."""
     shown = shown or {f: number.value for f, number in numbers.items()}
     others = [f for f in numbers if f != name]
     low, high = (f"{end(shown[f] for f in others):.{digits}f}" for end in (min, max))
@@ -120,7 +120,7 @@ def elu_first(networks: Networks) -> Evidence:
 def underfitted(networks: Networks) -> Evidence:
     through = [name for name, series in networks.items() if not series.stopped]
     left = {
-        f"epochs left to {name}": Estimate(series.limit - series.epochs, EPOCHS_ERROR)
+        f"epochs left for {name}": Estimate(series.limit - series.epochs, EPOCHS_ERROR)
         for name, series in networks.items()
         if name != "sigmoid"
     }
@@ -129,9 +129,9 @@ def underfitted(networks: Networks) -> Evidence:
 
 
 def losses(networks: Networks) -> dict[str, Estimate]:
-    """Test losses, as uncertain as they scatter about the validation losses of the same weights.
+    """Test losses; their error is their scatter about the validation losses of the same weights.
 
-    Both are means over other images, drawn alike; what all networks have in common cancels.
+    The two are means over different images, drawn alike; what all networks share cancels.
     """
     above = [s.loss - float(s.validation_loss[s.tested]) for s in networks.values()]
     error = float(np.std(above, ddof=1))
@@ -153,7 +153,7 @@ def lowest_loss(names: Sequence[str], settings: Sequence[Setting]) -> Callable[[
 
 
 def none_is_best(grid: Grid) -> Evidence:
-    """By how much the function that comes closest to being best everywhere is behind somewhere."""
+    """How far the function that comes closest to being best everywhere is behind somewhere."""
     if len(grid) < 2:
         raise NotReported
     points = {setting: _points(networks) for setting, networks in grid.items()}
@@ -170,7 +170,7 @@ def none_is_best(grid: Grid) -> Evidence:
     number, setting = behind(closest)
     return Evidence(
         "; ".join(f"{title(setting)}: {name}" for setting, name in best.items()),
-        {f"points that {closest} is behind on {title(setting)}": number},
+        {f"points by which {closest} is behind on {title(setting)}": number},
         together=len(grid) * len(ACTIVATIONS),
     )
 
@@ -178,28 +178,28 @@ def none_is_best(grid: Grid) -> Evidence:
 CLAIMS: list[Statement[Grid]] = [
     Statement(
         "Sigmoid's gradients are close to 0 compared with those of the others",
-        "the L2 norm of the gradient of all weights, averaged over the epochs, is the smallest "
-        "in every setting",
+        "sigmoid's L2 norm of the gradient of all weights, averaged over the epochs, is the "
+        "smallest in every setting",
         small_gradients,
-        "Sigmoid's slope is at most 1/4, once for each of four layers that the gradient "
-        "passes. But a norm falls, too, as a network learns its training images, and one "
-        "batch at the end of an epoch is a noisy measure.",
+        "Sigmoid's slope is at most 1/4 in each of the four layers that the gradient passes. But a "
+        "norm also falls as a network learns its training images, and one batch at the end of an "
+        "epoch is a noisy measure.",
     ),
     Statement(
         "Sigmoid is vulnerable to vanishing gradients",
-        "the first layer's gradient norm divided by the last layer's (median over the epochs) is "
-        "the smallest in every setting",
+        "sigmoid's ratio of the first layer's gradient norm to the last layer's (median over the "
+        "epochs) is the smallest in every setting",
         vanishing,
-        "A ratio is judged, not a size: where the first layer's gradient is as large as the "
-        "last layer's, nothing vanishes, whatever the other functions have.",
+        "A ratio is judged, not a size: where the first layer's gradient is as large as the last "
+        "layer's, nothing vanishes, whatever the ratios of the other functions.",
     ),
     Statement(
         "Sigmoid converges slowly: it takes the most epochs",
         "more epochs than each of the others in every setting; early stopping waits 5 epochs, and "
         "half of that is taken as the standard error of a number of epochs",
         slowest,
-        "A step of SGD is as long as the gradient is large. Adam's steps hardly depend on its "
-        "size, so small gradients alone do not explain what happens there.",
+        "A step of SGD is proportional to the gradient. Adam's steps hardly depend on its size, so "
+        "small gradients alone do not explain slow convergence there.",
     ),
     Statement(
         "ReLU overfits more easily than sigmoid",
@@ -211,26 +211,27 @@ CLAIMS: list[Statement[Grid]] = [
         "With Adam, ReLU has the lowest test accuracy",
         "lowest of the five on both data sets",
         relu_last,
-        "The published distance of ReLU from the next is 0.01 points on MNIST and 0.06 points "
-        "on CIFAR-10: one image and six images of 10,000.",
+        "The published distance between ReLU and the next function is 0.01 points on MNIST and "
+        "0.06 points on CIFAR-10: one image and six images of 10,000.",
     ),
     Statement(
         "With SGD, sigmoid is underfitted: training ends before early stopping",
-        "on both data sets sigmoid, and no other, goes through all epochs without a stop",
+        "on both data sets, sigmoid and no other function trains for all epochs without early "
+        "stopping",
         underfitted,
     ),
     Statement(
         "With Adam, sigmoid has the lowest test loss",
-        "lowest of the five on both data sets; a test loss is as uncertain as the five scatter "
+        "lowest of the five on both data sets; the error of a test loss is the scatter of the five "
         "about the validation losses of the same weights",
         lowest_loss(["sigmoid"], ADAM_SETTINGS),
-        "Early stopping ends a training five epochs after its best one, and in the meantime "
-        "the loss of those that learn fast can rise; the study presumes the initial weights. "
-        "The column of the best weights shows what remains.",
+        "Early stopping ends a training run five epochs after its best one, and in the meantime "
+        "the loss of a network that learns fast can rise; the study suspects the initial weights. "
+        "The column for the best weights shows what remains of the difference.",
     ),
     Statement(
         "With SGD, SELU and ELU have the lowest test losses",
-        "both below the three others on both data sets; uncertain as above",
+        "both below the three others on both data sets; errors as above",
         lowest_loss(["elu", "selu"], SGD_SETTINGS),
     ),
     Statement(
@@ -240,9 +241,9 @@ CLAIMS: list[Statement[Grid]] = [
     ),
     Statement(
         NONE_IS_BEST,
-        "not the same one has the highest test accuracy in every setting: the one that comes "
-        "closest to it is behind in one of them",
+        "no function has the highest test accuracy in every setting: even the one that comes "
+        "closest is behind in one of them",
         none_is_best,
-        "With five functions that lie close, chance alone puts different ones first.",
+        "Among five functions that are close together, chance alone can put different ones first.",
     ),
 ]

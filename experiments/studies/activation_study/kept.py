@@ -22,11 +22,11 @@ LAYERS = {
 }
 Kept = Mapping[Setting, Mapping[str, CellData]]  # by activation
 WEIGHTS = ("last", "best")  # after the last epoch, and at the lowest validation loss
-SIGNIFICANT = 5  # digits of the figures by epoch
+SIGNIFICANT = 5  # significant digits of the figures by epoch
 
 
 def complete(run: Run) -> Kept:
-    """Every setting of which the folder holds all five networks, whichever start made them."""
+    """Every setting of which the folder holds all five networks, from this start or earlier."""
     kept = {}
     for data_set, optimizer in TABLES:
         found = {f: run.kept(str(Cell(data_set, optimizer, f)), CellData) for f in ACTIVATIONS}
@@ -37,7 +37,7 @@ def complete(run: Run) -> Kept:
 
 
 def figures_of(cell: CellData) -> dict[str, Any]:
-    """A cell without what is by epoch; that is in ``epochs.csv``."""
+    """A cell without its figures by epoch, which are in ``epochs.csv``."""
     norms = {name: float(np.mean(values)) for name, values in cell["gradient_norms"].items()}
     plain = {key: value for key, value in cell.items() if not isinstance(value, list | dict)}
     return plain | {
@@ -63,7 +63,7 @@ def epoch_rows(kept: Kept) -> Rows:
 
 
 def kept_in(folder: Path, summary: Mapping[str, Any]) -> Kept:
-    """The cells of a run again, from its summary and ``epochs.csv``."""
+    """The cells of a run, restored from its summary and ``epochs.csv``."""
     columns: dict[Cell, dict[str, list[float]]] = {}
     for row in read_rows(folder, "epochs.csv"):
         by_epoch = columns.setdefault(Cell(*(row.pop(key) for key in Cell._fields)), {})

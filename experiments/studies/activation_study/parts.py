@@ -27,8 +27,8 @@ def tested(kept: Kept) -> Chart:
             series.append(Line(f"{which} weights", list(cells), y, colour, where=where))
         theirs = [100 * published()[setting][name].accuracy for name in cells]
         series.append(Line("published", list(cells), theirs, 9, published=True, where=where))
-    about = "Test images that are recognised, with the weights after the last epoch and with those "
-    about += "at the lowest validation loss."
+    about = "Share of the test images recognised, with the weights after the last epoch and with "
+    about += "those at the lowest validation loss."
     name = "Test accuracy of each function"
     return Chart(name, about, "function", PER_CENT, series, from_zero=False)
 
@@ -46,8 +46,8 @@ def gradients(kept: Kept) -> Chart:
         for name, cell in cells.items()
         for i, (layer, label) in enumerate(LAYERS.items())
     ]
-    about = "L2 norm of ∂L/∂W of each layer for the last batch of each epoch, L the mean "
-    about += "cross-entropy. The study shows them as pictures without figures."
+    about = "L2 norm of ∂L/∂W of each layer for the last batch of each epoch, with L the "
+    about += "mean cross-entropy. The study shows them in plots, without numbers."
     return Chart("Gradients by layer", about, "epoch", "‖∂L/∂W‖", series, ("log", "linear"))
 
 
@@ -59,16 +59,16 @@ def weights(ours: Mapping[str, Grid], study: Grid) -> list[Told]:
             above_last = np.mean([s.loss - s.validation_loss[-1] for s in each])
             above_best = np.mean([s.loss - s.validation_loss.min() for s in each])
             rows.append([who, title(setting), f"{above_last:+.3f}", f"{above_best:+.3f}"])
-    head = ["test loss", "setting", "minus validation loss of the last epoch", "minus the lowest"]
+    head = ["test loss", "setting", "minus the last validation loss", "minus the lowest one"]
     before = (
-        "The study does not say whether its figures are those of the weights after the last epoch "
-        "or of those with the lowest validation loss, five epochs before. Its own logs tell: "
-        "validation and test images are drawn alike, so the losses on them should nearly be the "
+        "The study does not say whether its figures are for the weights after the last epoch or "
+        "for those with the lowest validation loss, five epochs earlier. Its own logs show which: "
+        "validation and test images are drawn alike, so the losses on them should be nearly the "
         "same."
     )
     after = (
-        "With Adam on CIFAR-10 the published test losses fit the last weights, not the best. So "
-        "ours are those of the last weights, too, and those of the best ones stand beside them."
+        "With Adam on CIFAR-10, the published test losses fit the last weights, not the best. This "
+        "run therefore also tests the last weights, and shows the figures of the best beside them."
     )
     return [Prose([before]), Table("Means over the five functions", head, rows), Prose([after])]
 
@@ -97,7 +97,7 @@ def time_table(setting: Setting, cells: Mapping[str, CellData], study: Grid, sho
         times = [f"{theirs.seconds:.1f}", f"{seconds:.1f}"]
         each = [f"{theirs.seconds / theirs.epochs:.2f}", f"{seconds / cell['epochs']:.2f}"]
         rows.append([name, *epochs, *times, *each])
-    head = ["function", f"epochs: {shown}", "ours", "lowest validation loss in epoch"]
+    head = ["function", f"epochs: {shown}", "ours", "epoch of the lowest validation loss"]
     head += [f"total s: {shown}", "ours", f"s per epoch: {shown}", "ours"]
     return Table(f"Table {TABLES[setting] + 4}, {title(setting)}", head, rows)
 
@@ -108,12 +108,12 @@ def gradient_table(setting: Setting, networks: Mapping[str, Series]) -> Table:
         norms = [known(series.gradients)[layer] for layer in LAYERS]
         ratio = float(np.median(norms[0] / norms[-1]))
         rows.append([name, *(f"{n.mean():.3f}" for n in norms), f"{ratio:.3f}"])
-    about = "means over the epochs, and the median of the first layer's norm over the last one's"
-    return Table(f"{title(setting)}, {about}", ["function", *LAYERS.values(), "first / last"], rows)
+    about = "gradient norms, means over the epochs; median ratio of the first layer's to the last's"
+    return Table(f"{title(setting)}: {about}", ["function", *LAYERS.values(), "first / last"], rows)
 
 
 def group(setting: Setting, cells: Mapping[str, CellData]) -> Group:
-    losses = ("train_loss", "validation_loss")  # what is kept of the study by epoch
+    losses = ("train_loss", "validation_loss")  # which the study gives by epoch
     study = {
         name: {key: getattr(series, key) for key in losses}
         for name, series in published()[setting].items()

@@ -27,7 +27,7 @@ THEIR_NAMES = dict(zip(ACTIVATIONS, ("Sigmoid", "ReLU", "LReLU", "ELU", "SeLU"),
 
 @dataclass(frozen=True)
 class Series:
-    """One training, as far as tables, figures and claims are about it."""
+    """One training run, as far as tables, figures and claims need it."""
 
     accuracy: float  # these three on the test images
     loss: float
@@ -57,7 +57,7 @@ class Series:
         return share(self.accuracy, self.test_images)
 
     def gap(self) -> Estimate:
-        """Training accuracy (running) less test accuracy."""
+        """Training accuracy (running) minus test accuracy."""
         return share(self.train_accuracy, self.train_images) - self.share()
 
     @classmethod

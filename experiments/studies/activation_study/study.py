@@ -1,4 +1,4 @@
-"""Five activation functions, two optimizers, two data sets: what is declared, and the report."""
+"""Five activation functions, two optimizers, two data sets: the declaration, and the report."""
 
 from __future__ import annotations
 
@@ -70,12 +70,12 @@ class ActivationStudy(TrainedStudy):
     keeps_weights = False
 
     def add_options(self, add: Any) -> None:
-        part = {"nargs": "+", "help": "part of the grid"}
+        part = {"nargs": "+", "help": "the part of the grid to run"}
         add("--data-sets", choices=PIXELS, default=list(PIXELS), **part)
         add("--optimizers", choices=OPTIMIZERS, default=list(OPTIMIZERS), **part)
-        start = "initial weights as run or as described"
+        start = "initial weights, as run or as described"
         add("--set-up", choices=SET_UPS, default="run", help=start)
-        most = "at most; a training run may stop earlier"
+        most = "maximum number of epochs; a training run may stop earlier"
         add("--epochs", type=whole, default=EPOCHS, help=most)
 
     def load(self, chosen: argparse.Namespace) -> list[Dataset]:
@@ -139,9 +139,8 @@ class ActivationStudy(TrainedStudy):
         times = [parts.time_table(setting, kept[setting], study, theirs) for setting in kept]
         gradients = [parts.gradient_table(setting, ours["last"][setting]) for setting in kept]
         seconds = (
-            "Seconds of training alone, without validation. Whatever else the machine had to do "
-            "counts in ours, and the published ones are of a T4 GPU: only the epochs can be "
-            "compared."
+            "Seconds of training alone, without validation. Other load on the machine adds to "
+            "ours, and the published ones are from a T4 GPU: only the epochs can be compared."
         )
         return Report(
             "Five activation functions, two optimizers, MNIST and CIFAR-10: "
@@ -149,7 +148,7 @@ class ActivationStudy(TrainedStudy):
             self.work,
             "Is one activation function the best everywhere in a small convolutional network? The "
             "study trained the network of PyTorch's CIFAR-10 tutorial with five functions, two "
-            "optimizers and two data sets, once each, and said no.",
+            "optimizers and two data sets, once each, and says no.",
             _answer(summary, kept),
             [parts.tested(kept)],
             Verdicts({"": summary["claims"]["last"]}).held(),
@@ -177,8 +176,8 @@ def _answer(summary: Mapping[str, Any], kept: Kept) -> str:
         tested = {name: cell["test"]["last"]["accuracy"] for name, cell in cells.items()}
         first = max(tested, key=tested.__getitem__)
         last = percent(min(tested.values()))
-        best.append(f"{first} on {title(setting)} ({percent(tested[first])}, the last {last})")
-    return f"{verdict}: the most accurate on the test images is {', '.join(best)}."
+        best.append(f"{first}'s on {title(setting)} ({percent(tested[first])}; lowest: {last})")
+    return f"{verdict}: the highest test accuracy is {', '.join(best)}."
 
 
 def _warning(summary: Mapping[str, Any], kept: Kept) -> str:
@@ -197,22 +196,22 @@ def _warning(summary: Mapping[str, Any], kept: Kept) -> str:
 
 
 ONE_SEED = (
-    "One seed, as in the study. The standard error of an accuracy on 10,000 images is 0.5 points "
-    "at 62% and 0.12 points at 98.5%, so functions that lie closer than 1.4 or 0.35 points (two "
-    "standard errors of a difference) could change places on other test images, and more easily "
-    "with another seed."
+    "There is one seed, as in the study. The standard error of an accuracy on 10,000 images is "
+    "0.5 points at 62% and 0.12 points at 98.5%, so functions that differ by less than 1.4 or "
+    "0.35 points (two standard errors of a difference) could swap places on other test images, "
+    "and more easily with another seed."
 )
 NOTE = (
     "All five networks of a setting start from the same weights and see the same batches. f is "
-    "computed after the pooling instead of before it: all five functions rise, so max f(z) = "
-    "f(max z), with the same gradient and a quarter of the work. What differs from the study: its "
-    "framework (PyTorch), its random numbers (split, weights, batches; no seed is known), its "
-    "device (a T4 GPU)."
+    "computed after the pooling instead of before it: all five functions are increasing, so "
+    "max f(z) = f(max z), with the same gradient and a quarter of the work. The study differs in "
+    "its framework (PyTorch), its random numbers (split, weights, batches; no seed is known) and "
+    "its device (a T4 GPU)."
 )
 
 
 def pixels() -> str:
-    """How they are normalised."""
+    """How the pixels are normalized."""
     return "; ".join(
         f"{TITLES[name]}: (x / 255 − {mean[0]:g}) / {std[0]:g}"
         for name, (mean, std) in PIXELS.items()
@@ -220,7 +219,7 @@ def pixels() -> str:
 
 
 def images_of(cells: Iterable[CellData]) -> str:
-    """How many, of each data set."""
+    """The numbers of images of each data set."""
     sizes = {TITLES[cell["data_set"]]: cell["images"] for cell in cells}
     said = "{}: {:,} training, {:,} validation, {:,} test"
     return "; ".join(said.format(name, *images) for name, images in sizes.items())
@@ -231,7 +230,8 @@ def _set_up(summary: Mapping[str, Any], kept: Kept) -> list[Sequence[str | Told]
     cells = [cell for some in kept.values() for cell in some.values()]
     seconds = sum(sum(cell["seconds"]) for cell in cells)
     network = (
-        "conv 5×5 to 6, f, max 2, conv 5×5 to 16, f, max 2, dense 120, f, dense 84, f, dense 10"
+        "conv 5×5 to 6 channels, f, max-pool 2×2, conv 5×5 to 16 channels, f, max-pool 2×2, "
+        "dense 120, f, dense 84, f, dense 10"
     )
     rules = (
         "SGD, learning rate 0.001, momentum 0.9; Adam, learning rate 0.001, ε = 1e-8 as in PyTorch"
@@ -247,7 +247,7 @@ def _set_up(summary: Mapping[str, Any], kept: Kept) -> list[Sequence[str | Told]
         ["images", images_of(cells)],
         ["pixels", pixels()],
         ["seed", str(options["seed"])],
-        ["training runs", f"{len(cells)}, {seconds:,.0f} s of training, added up"],
+        ["training runs", f"{len(cells)}, with {seconds:,.0f} s of training in total"],
     ]
 
 

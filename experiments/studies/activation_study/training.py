@@ -34,7 +34,7 @@ from minidl.training.checkpoint import Checkpoint
 
 ACTIVATIONS = ("sigmoid", "relu", "leaky_relu", "elu", "selu")
 OPTIMIZERS = ("sgd", "adam")
-CellData = dict[str, Any]  # what is kept of one training
+CellData = dict[str, Any]  # what is kept of one training run
 
 BATCH_SIZE = 64
 EPOCHS = 50  # at most
@@ -46,7 +46,7 @@ PIXELS = {"mnist": ((0.1307,), (0.3081,)), "cifar-10": ((0.5,) * 3, (0.5,) * 3)}
 
 @dataclass(frozen=True)
 class SetUp:
-    """How the weights and biases start."""
+    """The initial weights and biases."""
 
     title: str
     start: str  # in words
@@ -72,7 +72,7 @@ SET_UPS = {
 
 
 class Cell(NamedTuple):
-    """One training of the grid."""
+    """One training run of the grid."""
 
     data_set: str
     optimizer: str
@@ -107,8 +107,8 @@ def build_network(
 ) -> Network:
     """The network of PyTorch's CIFAR-10 tutorial; softmax is left to the loss.
 
-    The study takes f before the pooling, here it comes after it.  All five f rise, so
-    max f(z) = f(max z), and the gradient is the same; with a quarter of the pixels.
+    The study applies f before the pooling; here, f comes after it.  All five f are increasing, so
+    max f(z) = f(max z), with the same gradient and a quarter of the values.
     """
     W, b = set_up.convolutions
     dense_W, dense_b = set_up.dense

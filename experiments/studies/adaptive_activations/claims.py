@@ -18,17 +18,17 @@ from studies.adaptive_activations.training import FUNCTIONS
 
 HINGES_MATTER = "The number of hinges S matters"
 ABOVE_RELU = "APL is more accurate than ReLU"
-LEFT = -2  # where the left side of a learned function is looked at
+LEFT = -2  # where the left side of a learned function is evaluated
 MANY, FEW = 10, 1  # hinges
 
 
 def ahead(group: str, more: Any, less: Any) -> Callable[[Figures], Evidence]:
-    """Whether the one is the more accurate, of ``hinges`` or of ``functions``."""
+    """Whether ``more`` is more accurate than ``less``, two of ``hinges`` or of ``functions``."""
 
     def test(figures: Figures) -> Evidence:
         networks = known(getattr(figures, group))
         a, b = networks[more], networks[less]
-        said = f"{last(a):.4f} to {last(b):.4f}"
+        said = f"{last(a):.4f} against {last(b):.4f}"
         return Evidence(said, {"difference": a.accuracy() - b.accuracy()})
 
     return test
@@ -137,7 +137,7 @@ def deeper_is_better(figures: Figures) -> Evidence:
         for less, more in itertools.pairwise(depths)
         for name in FUNCTIONS
     }
-    return Evidence(f"{depths[-1]} layers to {depths[0]}: {gains}", numbers)
+    return Evidence(f"from {depths[0]} to {depths[-1]} layers: {gains}", numbers)
 
 
 def gap_narrows(figures: Figures) -> Evidence:
@@ -151,7 +151,7 @@ def gap_narrows(figures: Figures) -> Evidence:
 
 
 def order_reverses(figures: Figures) -> Evidence:
-    """Minus the product of the two differences: above 0 where they have other directions."""
+    """Minus the product of the two differences: above 0 if they have opposite signs."""
     leads = [100 * (nets["relu"] - nets["leaky_relu"]) for nets in _by_depth(figures).values()]
     a, b = leads[0], leads[-1]
     error = math.sqrt(
@@ -164,30 +164,30 @@ def order_reverses(figures: Figures) -> Evidence:
 CLAIMS: list[Statement[Figures]] = [
     Statement(
         HINGES_MATTER,
-        f"last test accuracy with S = {MANY} above that with S = {FEW}",
+        f"last test accuracy: higher with S = {MANY} than with S = {FEW}",
         ahead("hinges", MANY, FEW),
-        "As run, S stands for the time trained: each value begins where the one before it ended.",
+        "As run, S also stands for training time: each value continues where the one before ended.",
     ),
     Statement(
         "Five hinges are more accurate than one",
         "last test accuracy",
         ahead("hinges", 5, 1),
-        "As run, the network with five hinges has been trained for five times as long as that "
-        "with one.",
+        "As run, the network with five hinges has been trained five times as long as the one with "
+        "one hinge.",
     ),
     Statement(
         "Accuracy does not grow linearly with S",
-        "Pearson's r of S and last test accuracy below 0",
+        "Pearson's r of S and last test accuracy is below 0",
         no_linear_relation,
-        "Six points. As run, the accuracy follows the epochs.",
+        "There are only six points. As run, the accuracy follows the number of epochs.",
     ),
     Statement(
         ABOVE_RELU,
         "last test accuracy",
         ahead("functions", "apl", "relu"),
-        "As run, our ReLU network has been trained twice as long as the others. That of the "
-        "study, trained before as well, hardly moves: its training loss falls from 1.28 to "
-        "1.20 in ten epochs. What held it there its log does not show.",
+        "As run, our ReLU network has been trained twice as long as the others. The study's, which "
+        "had also been trained before, hardly improves: its training loss falls from 1.28 to 1.20 "
+        "in ten epochs. Its log does not show why.",
     ),
     Statement(
         "APL is more accurate than leaky ReLU",
@@ -195,7 +195,7 @@ CLAIMS: list[Statement[Figures]] = [
         ahead("functions", "apl", "leaky_relu"),
     ),
     Statement(
-        "Leaky ReLU stands between ReLU and APL",
+        "Leaky ReLU lies between ReLU and APL",
         "order of the last test accuracies",
         leaky_between,
     ),
@@ -203,32 +203,32 @@ CLAIMS: list[Statement[Figures]] = [
         "ReLU and leaky ReLU are better than APL at first",
         "both have a smaller training loss in the first epoch",
         fixed_better_at_first,
-        "APL's slopes on the left are random at the start, and as run its dense layers follow "
-        "one another without a function; the others' slopes are 0 and 0.01.",
+        "APL's left slopes are random at the start, and as run there is no function between its "
+        "dense layers; the left slopes of the other two are 0 and 0.01.",
     ),
     Statement(
         "Training takes about twice as long with APL",
-        "1.5 to 2.5 times the faster of the others, mean epoch of each; compared only where "
-        "nothing else ran beside them",
+        "mean time of an epoch: 1.5 to 2.5 times that of the faster of the other two; compared "
+        "only if nothing else was running",
         twice_as_long,
-        "Each hinge is a few more passes over all channels, forward and backward.",
+        "Each hinge adds a few passes over all channels, forward and backward.",
     ),
     Statement(
-        "What a unit's shape is at the start, concave or convex, it stays",
-        "h(−2) has the same sign at the start and the end in more than 90% of the channels "
-        "(of the convolutions)",
+        "A unit's shape stays what it is at the start, concave or convex",
+        "h(−2) has the same sign at the start and at the end in more than 90% of the channels of "
+        "the convolutions",
         shapes_stay,
-        "Adam moves a parameter by about its learning rate in a step, and the L2 penalty "
-        "draws every a towards 0, so that the bend becomes smaller.",
+        "Adam moves a parameter by about its learning rate in each step, and the L2 penalty pulls "
+        "every a towards 0, so that the bend becomes smaller.",
     ),
     Statement(
         "The learned shapes resemble leaky ReLU",
-        "median |h'(−2)| over the channels below 0.1",
+        "median |h'(−2)| over the channels is below 0.1",
         shapes_are_leaky,
-        "The penalty draws the slopes on the left towards 0, as long as the training goes on.",
+        "The penalty pulls the left slopes towards 0 for as long as training lasts.",
     ),
     Statement(
-        "APL is more accurate at each depth",
+        "APL is the most accurate at each depth",
         "highest last test accuracy with 3, 5 and 7 layers",
         apl_above_at_each_depth,
     ),
@@ -239,12 +239,13 @@ CLAIMS: list[Statement[Figures]] = [
     ),
     Statement(
         "The gap between the functions narrows with the depth",
-        "largest minus smallest last test accuracy, 7 layers against 3",
+        "largest minus smallest last test accuracy: less with 7 layers than with 3",
         gap_narrows,
     ),
     Statement(
-        "With 7 layers ReLU and leaky ReLU change places",
-        "the difference of their last test accuracies has another direction than with 3 layers",
+        "With 7 layers, ReLU and leaky ReLU swap places",
+        "the difference between their last test accuracies has the opposite sign to that with 3 "
+        "layers",
         order_reverses,
     ),
 ]

@@ -53,8 +53,10 @@ def hinges(training_runs: TrainingRuns) -> Chart:
     ]
     theirs = [100 * last(published().hinges[s]) for s in HINGES]
     series.append(Series("published", HINGES, theirs, 9, published=True))
-    about = "Test accuracy after the last epoch by the number of hinges: as run, one network "
-    about += "trained on from each S to the next; as described, a new network for each S."
+    about = (
+        "Test accuracy after the last epoch by the number of hinges: as run, one network whose "
+        "training continues from each S to the next; as described, a new network for each S."
+    )
     return Chart("Accuracy by number of hinges", about, "S", PER_CENT, series, name="hinges")
 
 
@@ -67,10 +69,10 @@ def hinge_table(training_runs: TrainingRuns, summary: Mapping[str, Any]) -> list
         rows.append([str(s), theirs, run, str(epochs * i), new, str(epochs)])
     head = ["S", "published", "as run", "epochs so far", "as described", "epochs"]
     note = (
-        "As run the parameters are carried over; hinges that are added start with a = b = 0, which "
-        "changes nothing at first, since in the study's log the loss continues without a jump "
-        "(0.864 at the end with S = 1, 0.860 at the start with S = 2). The optimizer starts anew "
-        "with each S."
+        "As run, the parameters are carried over from each S to the next. Added hinges start with "
+        "a = b = 0, which changes nothing at first: in the study's log, too, the loss continues "
+        "without a jump (0.864 at the end with S = 1, 0.860 at the start with S = 2). The "
+        "optimizer is reset for each S."
     )
     return [Table("Test accuracy after the last epoch", head, rows), Prose([note])]
 
@@ -88,16 +90,17 @@ def function_table(training_runs: TrainingRuns) -> list[Told]:
             cells.append(f"{first:.3f}, {tested:.3f}, {percent(mean(some))}")
         rows.append([name, *cells])
     note = (
-        "As run, ReLU is shown in the second half of its epochs, leaky ReLU is the network of the "
-        "other column, and APL is the new network with S = 5 above. As described, nothing differs "
-        "but the function, which all three have after their dense layers, too. The study's table "
-        "has 60.25% for ReLU where its log ends with 60.75%; the claims are judged on the log."
+        "As run, ReLU is shown in the second half of its epochs, leaky ReLU is the same network "
+        "as in the other column, and APL is the new network with S = 5 above. As described, only "
+        "the function differs, and all three networks also have it after their dense layers. The "
+        "study's table gives 60.25% for ReLU, but its log ends with 60.75%; the claims are judged "
+        "by the log."
     )
     title = "Training loss of the first epoch, test loss and test accuracy of the last"
     return [Table(title, ["function", "published", *SET_UPS.values()], rows), Prose([note])]
 
 
-SHAPE = "h(x) = max(0, x) + Σ_s a_s max(0, b_s − x). As run the network has no function after its "
+SHAPE = "h(x) = max(0, x) + Σ_s a_s max(0, b_s − x). As run, the network has no function after its "
 SHAPE += "dense layers."
 
 
@@ -108,11 +111,11 @@ def shapes(summary: Mapping[str, Any]) -> Chart:
         epochs = summary["shapes"][key]
         for place, (epoch, layers) in enumerate(epochs.items()):
             name = "at the start" if epoch == "0" else f"epoch {epoch}"
-            look: dict[str, Any] = in_order(place, len(epochs)) | {"where": {"set-up": title}}
+            style: dict[str, Any] = in_order(place, len(epochs)) | {"where": {"set-up": title}}
             for i, layer in enumerate(layers, 1):
                 a, b = (np.array(layer[letter])[:, None] for letter in "ab")
                 y = shape(a, b, x)[:, 0].tolist()
-                series.append(Series(name, x.tolist(), y, panel=f"convolution {i}", **look))
+                series.append(Series(name, x.tolist(), y, panel=f"convolution {i}", **style))
     return Chart("Learned functions", f"{SHAPES}.", "x", "h(x)", series, name="shapes")
 
 
@@ -121,7 +124,7 @@ def depths(training_runs: TrainingRuns) -> Chart:
         _by_number(f, DEPTHS, [training_runs[f"depth_{d}", f] for d in DEPTHS], function_colour(f))
         for f in FUNCTIONS
     ]
-    about = "Test accuracy after the last epoch of smaller networks with 3, 5 and 7 layers."
+    about = "Test accuracy after the last epoch for smaller networks with 3, 5 and 7 layers."
     return Chart("Accuracy by depth", about, "layers", PER_CENT, series, name="depth")
 
 
@@ -130,6 +133,6 @@ def depth_table(training_runs: TrainingRuns) -> list[Told]:
         [str(d), *(percent(mean(training_runs[f"depth_{d}", name])) for name in FUNCTIONS)]
         for d in DEPTHS
     ]
-    note = "Convolutions 3×3, the mean of each channel, one dense layer."
+    note = "The networks have 3×3 convolutions, global average pooling and one dense layer."
     title = "Test accuracy after the last epoch"
     return [Table(title, ["layers", *FUNCTIONS], rows), Prose([note])]

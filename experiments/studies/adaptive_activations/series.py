@@ -26,7 +26,7 @@ IMAGES: dict[str, Any] = {"train_images": FULL.train_images, "test_images": FULL
 
 @dataclass(frozen=True)
 class Figures:
-    """All that the claims are about, in one set-up; what is not reported is left out."""
+    """All figures that the claims need, in one set-up; those not reported are left out."""
 
     hinges: Mapping[int, Series]  # by S, table 21
     functions: Mapping[str, Series]  # table 22

@@ -1,4 +1,4 @@
-"""Adaptive piecewise linear units on CIFAR-10: what is declared of the study, and its report."""
+"""Adaptive piecewise linear units on CIFAR-10: the declaration of the study, and its report."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from minidl.study.pairs import alone
 from minidl.study.recording import History
 from minidl.study.report import percent, pictures, sentence, set_up_section
 from minidl.study.sized_study import SET_UPS, SizedStudy
+from minidl.study.tables import counted
 from studies.activation_study.study import IN_DEPTH
 from studies.adaptive_activations import parts
 from studies.adaptive_activations.claims import ABOVE_RELU, CLAIMS, HINGES_MATTER
@@ -122,14 +123,14 @@ class AdaptiveActivations(SizedStudy):
         return Report(
             "Adaptive piecewise linear units on CIFAR-10: as run and as described",
             self.work,
-            "Do activation functions that are learned, h(x) = max(0, x) + Σ_s a_s max(0, b_s − x), "
-            "beat ReLU, and does the number of hinges S matter? The study said yes to both; its "
-            "run differs from its text in three points.",
+            "Do learned activation functions, h(x) = max(0, x) + Σ_s a_s max(0, b_s − x), beat "
+            "ReLU, and does the number of hinges S matter? The study says yes to both; its run "
+            "differs from its text in three respects.",
             _answer(verdicts, runs),
             [parts.hinges(runs)],
             verdicts.held(),
             [
-                verdicts.section(CLAIMS, "Text and run agree in the last four.", theirs),
+                verdicts.section(CLAIMS, "Text and run agree on the last four.", theirs),
                 Section("Number of hinges (table 21)", parts.hinge_table(runs, summary)),
                 Section("APL, ReLU, leaky ReLU (table 22)", functions),
                 Section("Learned shapes", [Prose([parts.SHAPE]), *learned]),
@@ -142,7 +143,7 @@ class AdaptiveActivations(SizedStudy):
 
 
 def _networks() -> dict[str, By]:
-    """Every network of one seed; longest first, so that no job waits for it in the end."""
+    """Every network of one seed; longest first, so that no job waits for it at the end."""
     tasks: dict[str, By] = {"hinges-as-run": Training.hinges_as_run}
     for name in FUNCTIONS:
         tasks[name] = functools.partial(Training.function, name=name)
@@ -162,7 +163,7 @@ def _by_seed(results: Mapping[str, Outcomes]) -> dict[int, dict[tuple[str, str],
 
 
 def _weights(history: History) -> dict[str, Any]:
-    """The gradients and updates of the weights: the b of APL are no biases."""
+    """The gradients and updates of the weights: the b of APL are not biases."""
     layers = by_layer(history)
     return {key: {"weights": layers[key]["weights"]} for key in ("gradients", "update_ratios")}
 
@@ -180,9 +181,9 @@ def _answer(verdicts: Verdicts, runs: parts.TrainingRuns) -> str:
     cells = (("hinges_as_run", "1"), ("hinges_as_run", "10"), ("hinges_as_described", "10"))
     first, final, new = (percent(parts.mean(runs[cell])) for cell in cells)
     return (
-        f"{sentence(apl)} for APL against ReLU; {hinges} for the number of hinges: on the test "
-        f"images the network that is trained on from S = 1 to S = 10 goes from {first} to {final}, "
-        f"a new one with S = 10 reaches {new}."
+        f"{sentence(apl)} for APL against ReLU; {hinges} for the number of hinges: the test "
+        f"accuracy of the network whose training continues from S = 1 to S = 10 goes from {first} "
+        f"to {final}, that of a new one with S = 10 is {new}."
     )
 
 
@@ -192,9 +193,9 @@ def _warning(summary: Mapping[str, Any], size: Size) -> str:
     return (
         f"Smaller than the study: {size.train_images:,} of its {FULL.train_images:,} training "
         f"images, {size.test_images:,} test images, {size.dense:,} of its {FULL.dense:,} units in "
-        f"a dense layer and as large a share of its channels, {size.epochs} epochs. The accuracies "
-        "cannot be compared with the published ones; who is ahead of whom can. `--full` is the "
-        "study's size."
+        f"a dense layer and the same share of its channels, {counted(size.epochs, 'epoch')}. The "
+        "accuracies cannot be compared with the published ones, but which function is ahead can. "
+        "`--full` is the study's size."
     )
 
 
@@ -206,13 +207,13 @@ SIZES: dict[str, Callable[[Size], str]] = {
     "channels": lambda size: "-".join(map(str, size.channels)),
     "dense layers": lambda size: f"{size.dense:,}",
     "channels, networks of 3, 5, 7 layers": lambda size: str(size.depth_channels),
-    "their images": lambda size: f"{size.depth_side}×{size.depth_side}",
+    "images of these networks": lambda size: f"{size.depth_side}×{size.depth_side}",
 }
 NOTE = (
-    "All networks of one seed see the same images in the same order. What the study does not give "
-    "and is chosen here: the scaling of the pixels, that convolutions are followed by their "
-    "function in the networks of 3, 5 and 7 layers, and that these keep the image's size. PyTorch, "
-    "which it used, draws other random numbers."
+    "All networks of one seed see the same images in the same order. The study does not give "
+    "the scaling of the pixels, nor whether the convolutions of the networks of 3, 5 and 7 layers "
+    "are followed by their function and keep the image's size; here, they do both. PyTorch, which "
+    "the study used, draws different random numbers."
 )
 
 
@@ -221,12 +222,13 @@ def _set_up(summary: Mapping[str, Any]) -> list[Sequence[str | Told]]:
         ["data", "CIFAR-10, the first images of each part; pixels from −1 to 1"],
         [
             "network",
-            "convolution 5×5, function, max pooling 3×3 with stride 2, dropout 0.25; twice the "
-            "same with average pooling; two dense layers, each with dropout 0.5; dense layer to 10",
+            "convolution 5×5, function, max pooling 3×3 with stride 2, dropout 0.25; the "
+            "same twice more with average pooling; two dense layers, each with dropout 0.5; dense "
+            "layer with 10 outputs",
         ],
         ["weights", "He-normal, zero biases; a from U(−1/√S, 1/√S), b = 0"],
         ["optimizer", "Adam, learning rate 0.001, L2 penalty 0.001 on all parameters"],
-        ["augmentation", "crop with a border of 4 in 32 pixels, mirror image"],
+        ["augmentation", "random crop after padding by 4 of 32 pixels, random horizontal flip"],
         ["seeds", ", ".join(map(str, summary["seeds"]))],
     ]
 

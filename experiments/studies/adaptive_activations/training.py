@@ -1,4 +1,4 @@
-"""The networks of the study of adaptive activation functions, and how each comes to be trained."""
+"""The networks of the study of adaptive activation functions, and how each is trained."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ SHAPES_AFTER = (0, 1, 3, 5, 10)  # epochs
 
 @dataclass(frozen=True)
 class Size:
-    """How large the images and networks are: as published, or small enough for a processor."""
+    """How large the images and networks are: as published, or small enough for a CPU."""
 
     train_images: int
     test_images: int
@@ -60,7 +60,7 @@ Shapes = dict[int, list[tuple[np.ndarray, np.ndarray]]]  # by epoch: a and b (S,
 
 
 class Outcome(NamedTuple):
-    """What is kept of one training."""
+    """What is kept of one training run."""
 
     history: History
     shapes: Shapes  # empty for a network without APL
@@ -101,12 +101,12 @@ class Training:
         return replace(self, train=next(both), test=next(both))
 
     def rng(self) -> np.random.Generator:
-        """Of batches and augmentation."""
+        """The generator for batches and augmentation."""
         return batches_rng(self.seed)
 
     def run(self, network: Network, rng: np.random.Generator, label: str) -> Outcome:
         """Train the network, new or trained before, for the epochs of the study."""
-        name = re.sub(r"\W+", "-", label)  # of files
+        name = re.sub(r"\W+", "-", label)  # of its files
         checkpoint = self.checkpoint.part(name)
         shapes = checkpoint.keep("shapes", {0: list(hinges_of(network))}, Shapes)
 
@@ -133,7 +133,7 @@ class Training:
     # -- one task for each network, or for several where one starts from the other ----------------
 
     def hinges_as_run(self) -> Outcomes:
-        """Table 21 as run: one network trained on and on while S grows."""
+        """Table 21 as run: one network whose training continues while S grows."""
         rng = self.rng()
         outcomes = {}
         before = None
@@ -152,7 +152,7 @@ class Training:
         return {("hinges_as_described", str(hinges)): outcome}
 
     def function(self, name: str) -> Outcomes:
-        """Table 22 as described; as run the ReLU network is shown after a first training."""
+        """Table 22 as described; as run, the ReLU network has been trained before."""
         rng = self.rng()
         network = build_network(self, name, dense_too=True)
         outcomes = {("functions_as_described", name): self.run(network, rng, name)}
@@ -215,9 +215,9 @@ def deep_network(training: Training, function: str, depth: int) -> Network:
 
 
 def carry_over(before: Network, after: Network) -> None:
-    """Give ``after`` the parameters of ``before``; the hinges it has more start with a = b = 0.
+    """Copy the parameters of ``before`` into ``after``; its additional hinges start with a = b = 0.
 
-    So it computes the same function at first, as in the study, whose loss goes on without a jump.
+    At first it computes the same function, as in the study, whose loss continues without a jump.
     """
     for (*_, old, _), (*_, new, _) in zip(before.parameters(), after.parameters(), strict=True):
         new[...] = 0
@@ -239,7 +239,7 @@ def prepared(examples: Examples, n: int) -> Examples:
 
 
 def shrunk(examples: Examples, factor: int) -> Examples:
-    """Each block of ``factor`` × ``factor`` pixels as one, their mean."""
+    """Replace each block of ``factor`` × ``factor`` pixels by its mean."""
     N, C, height, width = examples.inputs.shape
     blocks = examples.inputs.reshape(N, C, height // factor, factor, width // factor, factor)
     means = np.rint(blocks.mean(axis=(3, 5))).astype(np.uint8)

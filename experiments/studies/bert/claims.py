@@ -14,17 +14,17 @@ from studies.bert.training import DATA_SETS, FUNCTIONS, PRETRAINED, TESTED
 LEARN = ("ReLU", "GELU", "LReLU")  # according to the study
 GATED = ("GLU", "SwiGLU")
 OTHERS = tuple(row for row in FUNCTIONS if row not in LEARN)
-VANISHED = 0.1  # of the pretrained network's share that arrives
+VANISHED = 0.1  # of the share that arrives in the pretrained network
 DESTROYED = 1.0  # of its size: a state that has changed by more is not the pretrained one
 
 BEST = "GELU performs best on both data sets"
-ONE_ANSWER = "All functions but GELU, ReLU and leaky ReLU do not learn"
+ONE_ANSWER = "No function except GELU, ReLU and leaky ReLU learns"
 VANISHES = "They do not learn because gradients vanish from the output to the input"
-IS_DESTROYED = f"{BEYOND}: the functions that fail change what the network says before any training"
+IS_DESTROYED = f"{BEYOND}: the functions that fail change the network's output before any training"
 
 
 def on_each_set(test: Callable[[Figures, str], Evidence]) -> Callable[[Figures], Evidence]:
-    """Makes a criterion on one data set one on both."""
+    """Turn a criterion for one data set into one for both."""
     return lambda figures: all_of(
         {title: test(figures, data) for data, title in DATA_SETS.items()}, between=" "
     )
@@ -39,7 +39,7 @@ def gelu_best(figures: Figures, data: str) -> Evidence:
     gelu = others.pop(PRETRAINED)
     best = max(others, key=lambda row: others[row].accuracy)
     return Evidence(
-        f"GELU {gelu.accuracy:.3f}, the best other {best} {others[best].accuracy:.3f}",
+        f"GELU {gelu.accuracy:.3f}, best other: {best} {others[best].accuracy:.3f}",
         {f"GELU − {row}": gelu.score() - one.score() for row, one in others.items()},
     )
 
@@ -59,8 +59,11 @@ def others_have_one_answer(figures: Figures, data: str) -> Evidence:
     rarer = {row: known(figures.on(data)[row].rarer_answer) for row in OTHERS}
     failed = [row for row in OTHERS if (data, row) in figures.failed]
     return Evidence(
-        f"{len(failed)} of {len(OTHERS)} have one answer",
-        {f"{row}, {FEW} − its share": FEW - share(part, TESTED) for row, part in rarer.items()},
+        f"{len(failed)} of {len(OTHERS)} give one answer",
+        {
+            f"{row}, {FEW} − share of the rarer answer": FEW - share(part, TESTED)
+            for row, part in rarer.items()
+        },
     )
 
 
@@ -78,11 +81,11 @@ def exchange_costs(figures: Figures, data: str) -> Evidence:
 
 
 def gradients_vanish(figures: Figures) -> Evidence:
-    figures.on("cola")  # there must be all
+    figures.on("cola")  # raises unless all are there
     shares = {(data, row): arrival(figures, data, row) for data, row in known(figures.failed)}
     times = [10**share.value for share in shares.values()]
     return Evidence(
-        f"{min(times):.2g} to {max(times):.2g} times GELU's, {len(times)} networks",
+        f"{min(times):.2g} to {max(times):.2g} times GELU's in {len(times)} networks",
         {
             f"{DATA_SETS[data]}, {row}, decades below {VANISHED}": math.log10(VANISHED) - share
             for (data, row), share in shares.items()
@@ -91,7 +94,7 @@ def gradients_vanish(figures: Figures) -> Evidence:
 
 
 def representation_destroyed(figures: Figures) -> Evidence:
-    figures.on("cola")  # there must be all
+    figures.on("cola")  # raises unless all are there
     changes = {of: last_change(network) for of, network in figures.networks.items()}
     failed = {of: changes[of] for of in known(figures.failed)}
     others = [c for of, c in changes.items() if of not in failed and of[1] != PRETRAINED]
@@ -135,12 +138,12 @@ def gates_as_new(figures: Figures, data: str) -> Evidence:
 
 
 def smaller_rate_helps(figures: Figures) -> Evidence:
-    """Those that have one answer with the study's learning rate."""
+    """For the networks that give one answer with the study's learning rate."""
     failed = figures.failed
     tried = known({of: network for of, network in figures.slow.items() if of in failed})
     learned = sum(not network.has_one_answer for network in tried.values())
     return Evidence(
-        f"{learned} of {len(tried)} have more than one answer then",
+        f"{learned} of {len(tried)} then give both answers",
         {
             f"{DATA_SETS[data]}, {row}": share(network.weighted_f1, TESTED)
             - share(failed[data, row].weighted_f1, TESTED)
@@ -175,74 +178,74 @@ ACCURACY = "test accuracy after the last epoch"
 CLAIMS: list[Statement[Figures]] = [
     Statement(
         BEST,
-        f"{ACCURACY}, against each other function on each set",
+        f"{ACCURACY}: above that of every other function on each set",
         gelu_best,
         "The published lead over ReLU and leaky ReLU on SST-2 is within chance.",
     ),
     Statement(
         "GELU, ReLU and leaky ReLU learn",
-        "weighted F1 above that of always answering the more frequent class (0.5870 and 0.3997), "
-        "as uncertain as a share of as many sentences",
+        "weighted F1 is above that of always giving the more frequent answer (0.5870 and 0.3997); "
+        "its error is taken as that of a share of as many sentences",
         three_learn,
-        "Accuracy cannot tell: the published 0.683 of leaky ReLU on CoLA is below the 0.708 that "
-        "the more frequent class has.",
+        "Accuracy does not show it: leaky ReLU's published 0.683 on CoLA is below the 0.708 of the "
+        "more frequent class.",
     ),
     Statement(
         ONE_ANSWER,
-        f"one of the two answers is given to fewer than {100 * FEW:.0f}% of the test sentences, "
-        "with each of the eight others on each set",
+        "with each of the eight other functions on each set, one of the two answers is given to "
+        f"fewer than {100 * FEW:.0f}% of the test sentences",
         others_have_one_answer,
-        "The published weighted F1 of 0.5870 and 0.3997 are exactly those of one answer to "
-        "everything, whose Matthews correlation is 0.",
+        "The published weighted F1 scores of 0.5870 and 0.3997 are exactly those of giving one "
+        "answer to everything, which has a Matthews correlation of 0.",
     ),
     Statement(
         VANISHES,
-        "before the first step, of each network that has one answer: gradient of the first block "
-        f"over that of the classifier, ‖∂L/∂θ‖, below {VANISHED} of GELU's",
+        "before the first step, for each network that gives one answer: ‖∂L/∂θ‖ of the first block "
+        f"over that of the classifier is below {VANISHED} of GELU's",
         gradients_vanish,
-        "The study shows the gradients during training. A network that has found one answer has "
-        "small gradients because nothing else can be learned from its last states; before the "
-        "first step the question is still open.",
+        "The study shows the gradients during training. A network that has settled on one "
+        "answer has small gradients because nothing more can be learned from its last states; "
+        "before the first step, the question is still open.",
     ),
     Statement(
-        "Exchanging the function that a network was pretrained with costs accuracy",
+        "Replacing the function that a network was pretrained with costs accuracy",
         f"{ACCURACY}: GELU against the mean of the ten others, on each set",
         exchange_costs,
     ),
     Statement(
-        "ReLU is the fastest but for GLU and SwiGLU",
-        "seconds of an epoch on each set; compared only where nothing else ran beside them",
+        "ReLU is the fastest apart from GLU and SwiGLU",
+        "time of an epoch on each set; compared only if nothing else was running",
         extreme_time("ReLU", first=True),
     ),
     Statement(
         "Penalized tanh takes the longest",
-        "seconds of an epoch on each set; compared only where nothing else ran beside them",
+        "time of an epoch on each set; compared only if nothing else was running",
         extreme_time("Penalized Tanh", first=False),
-        "Its gradient cannot be why: a step does the same work whatever its numbers are.",
+        "Its gradient cannot be the reason: a step does the same work whatever the numbers are.",
     ),
     Statement(
         IS_DESTROYED,
-        "before the first step, of each network that has one answer: ‖y − y₀‖ / ‖y₀‖ of the last "
-        f"block's output y, y₀ that of the pretrained network, above {DESTROYED:g}",
+        "before the first step, for each network that gives one answer: ‖y − y₀‖ / ‖y₀‖ is above "
+        f"{DESTROYED:g}, with y the last block's output and y₀ that of the pretrained network",
         representation_destroyed,
-        "Vectors of one length that have nothing to do with one another differ by √2 = 1.41 of it.",
+        "Unrelated vectors of the same length differ by √2 = 1.41 times that length.",
     ),
     Statement(
-        f"{BEYOND}: GELU itself loses by new output matrices",
-        f"{ACCURACY}, GELU as it is against GELU with new output matrices",
+        f"{BEYOND}: GELU itself loses accuracy with new output matrices",
+        f"{ACCURACY}: GELU as it is against GELU with new output matrices",
         fresh_matrices_cost,
-        "As run, GLU and SwiGLU have such matrices, since theirs have half as many rows: what they "
-        "are compared with has pretrained ones.",
+        "As run, GLU and SwiGLU have new output matrices, since theirs have half as many rows; the "
+        "functions that they are compared with have pretrained ones.",
     ),
     Statement(
         f"{BEYOND}: GLU and SwiGLU are not worse than GELU with new output matrices",
-        f"{ACCURACY}, less than 5 points behind on each set",
+        f"{ACCURACY}: less than 5 points behind on each set",
         gates_as_new,
     ),
     Statement(
-        f"{BEYOND}: with a smaller learning rate the functions that fail do better",
-        "weighted F1 with a fifth of the learning rate, of each function that was tried and has "
-        "one answer otherwise",
+        f"{BEYOND}: with a smaller learning rate, the functions that fail do better",
+        "weighted F1: higher with a fifth of the learning rate, for each function that was tried "
+        "and otherwise gives one answer",
         smaller_rate_helps,
     ),
 ]

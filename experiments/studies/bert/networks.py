@@ -14,21 +14,21 @@ from minidl.study.claims import known, read_published
 from minidl.study.estimates import NOT_KNOWN, Estimate, share
 from studies.bert.training import DATA_SETS, FUNCTIONS, PRETRAINED, TESTED, class_report_of
 
-# How often the more frequent class is the answer, of the test sentences: label 1 in both sets.
+# The share of the test sentences in the more frequent class, which is label 1 in both sets.
 MAJORITY = {"cola": 0.708, "sst-2": 0.558}
-FEW = 0.02  # of the sentences: below it the rarer answer does not count, and a network has one
+FEW = 0.02  # share of the sentences below which the rarer answer does not count
 
 
 @dataclass(frozen=True)
 class Network:
-    """One network of one run, as far as the claims are about it; None is not reported."""
+    """One network of one run, as far as the claims need it; None: not reported."""
 
     accuracy: float
     weighted_f1: float
     rarer_answer: float | None  # share of the test sentences that get the answer given less often
     matthews: float | None = None
     change: np.ndarray | None = None  # (batches, blocks) before the first step
-    gradients: np.ndarray | None = None  # (batches, blocks + 1), of the classifier in the end
+    gradients: np.ndarray | None = None  # (batches, blocks + 1), the last of the classifier
     seconds: float | None = None  # of an epoch
     times: Sequence[float] = ()  # of each epoch
     tested: int = TESTED
@@ -71,7 +71,7 @@ def majority_f1(share_of: float) -> float:
 
 @dataclass(frozen=True)
 class Figures:
-    """All networks of one seed in one set-up, by data set and row; some seeds have but a few."""
+    """All networks of one seed in one set-up, by data set and row; later seeds have only a few."""
 
     networks: Mapping[tuple[str, str], Network]
     fresh: Mapping[str, Network] = field(default_factory=dict)  # by data set
@@ -90,14 +90,14 @@ class Figures:
         return cls(networks, fresh, way("slow"), alone)
 
     def on(self, data: str) -> dict[str, Network]:
-        """All functions on a data set, by row; of a seed that has but a few nothing is judged."""
+        """All functions on a data set, by row; a seed that has only a few is not judged."""
         if len(self.networks) < len(DATA_SETS) * len(FUNCTIONS):
             raise NotReported
         return {row: self.networks[data, row] for row in FUNCTIONS}
 
     @property
     def failed(self) -> dict[tuple[str, str], Network]:
-        """Those with another function than GELU that give one answer to everything."""
+        """The networks with a function other than GELU that give one answer to everything."""
         return {
             (data, row): network
             for (data, row), network in self.networks.items()
@@ -132,11 +132,11 @@ def of_batches(values: np.ndarray) -> Estimate:
 
 
 def arrival(figures: Figures, data: str, row: str) -> Estimate:
-    """log₁₀ of the share of the gradient that arrives, against the pretrained network's."""
+    """log₁₀ of the share of the gradient that arrives, relative to the pretrained network's."""
     one, gelu = figures.networks[data, row], figures.networks[data, PRETRAINED]
     return of_batches(one.arrives() - gelu.arrives())  # on the same sentences
 
 
 def last_change(network: Network) -> Estimate:
-    """By how much of its size the last block's output differs from the pretrained one's."""
+    """The relative change of the last block's output from the pretrained network's."""
     return of_batches(known(network.change)[:, -1])

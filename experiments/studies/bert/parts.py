@@ -34,7 +34,7 @@ from studies.bert.training import (
     TESTED,
 )
 
-RUN, LEVEL = 4, 8  # the colours of what is no function
+RUN, LEVEL = 4, 8  # the colours of lines that are not functions
 
 
 def blocks_of(summary: Mapping[str, Any], data: str, row: str, way: str) -> list[Block]:
@@ -52,7 +52,7 @@ def mean_score(summary: Mapping[str, Any], data: str, row: str, way: str, key: s
 
 
 def cause(figures: Figures, data: str, row: str) -> str:
-    """Of a network that has one answer: what its numbers before the first step say."""
+    """Why a network gives one answer, by its figures before the first step."""
     lost = last_change(figures.networks[data, row]).value > DESTROYED
     share = 10 ** arrival(figures, data, row).value
     vanished = share < VANISHED
@@ -108,11 +108,11 @@ def scores(summary: Mapping[str, Any]) -> Iterator[Told]:
 
 
 SCORES = (
-    "The more frequent class has 0.708 of the test sentences of CoLA and 0.558 of those of SST-2. "
-    "Answering it always gives a weighted F1 of 0.5870 and 0.3997, and a Matthews correlation of "
-    "0: the published rows with these figures did not learn. “One class”: the other is the answer "
-    f"to fewer than {100 * FEW:.0f}% of the sentences. As described, only ReLU², GLU and "
-    "SwiGLU differ."
+    "The more frequent class makes up 0.708 of the test sentences of CoLA and 0.558 of those of "
+    "SST-2. Always giving this answer results in a weighted F1 of 0.5870 and 0.3997 and a Matthews "
+    "correlation of 0: the published rows with these figures did not learn. “One class”: the other "
+    f"class is the answer to fewer than {100 * FEW:.0f}% of the sentences. As described, only "
+    "ReLU², GLU and SwiGLU differ."
 )
 
 
@@ -153,16 +153,16 @@ def before(summary: Mapping[str, Any], figures: Figures) -> list[Told]:
     changes = Chart(
         "Change of each block's output",
         "‖y − y₀‖ / ‖y₀‖ over the tokens of 64 training sentences, before the first step: y with "
-        "the function in every block, y₀ with GELU. 1.41 is that of vectors that have nothing to "
-        "do with one another.",
+        "the function in every block, y₀ with GELU. For unrelated vectors of the same length, it "
+        "is 1.41.",
         *("block", "relative change", list(_lines(summary, "change", ""))),
         joined=True,
         name="change",
     )
     alike = Chart(
-        "Likeness of different sentences",
-        "Mean cosine of the states of the first token of any two of 16 sentences, before the first "
-        "step. At 1 all sentences look the same to the classifier.",
+        "Similarity of different sentences",
+        "Mean cosine between the states of the first token of any two of 16 sentences, before the "
+        "first step. At 1, all sentences look the same to the classifier.",
         *("block", "cosine", list(_lines(summary, "likeness", ""))),
         joined=True,
         name="likeness",
@@ -180,22 +180,28 @@ def before(summary: Mapping[str, Any], figures: Figures) -> list[Told]:
         rows.append(told)
     head = ["function"]
     for title in DATA_SETS.values():
-        head += [f"{title}: change", "gradient that arrives, GELU's = 1", "what the run shows"]
+        head += [f"{title}: change", "gradient that arrives (GELU: 1)", "what the run shows"]
     note = (
-        "Change: of the last block's output. Gradient that arrives: ‖∂L/∂θ‖ of the first block "
-        f"over that of the classifier. A row is destroyed above {DESTROYED:g}, its gradient "
-        f"vanishes below {VANISHED}; both are asked of networks that end with one answer to "
-        "everything."
+        "The change is that of the last block's output; the gradient that arrives is ‖∂L/∂θ‖ of "
+        "the first block over that of the classifier. Above a change of "
+        f"{DESTROYED:g} the representation counts as destroyed, below {VANISHED} the gradient as "
+        "vanishing; only networks that end with one answer to everything are judged."
     )
-    return [changes, alike, Table("Destroyed or vanished", head, rows), Prose([note])]
+    return [
+        changes,
+        alike,
+        Table("Destroyed representation or vanishing gradient", head, rows),
+        Prose([note]),
+    ]
 
 
 def gradients(summary: Mapping[str, Any]) -> Chart:
     series = [*_lines(summary, "gradients", ""), *_lines(summary, "gradients", "after training")]
     return Chart(
         "Gradient of each block",
-        "‖∂L/∂θ‖ over all parameters of a block, and of the classifier: before the first step of "
-        "16 training sentences (mean of four batches), after training of 64; L the summed loss.",
+        "‖∂L/∂θ‖ over all parameters of a block, and of the classifier: before the first step for "
+        "16 training sentences (mean over four batches), after training for 64; L is the summed "
+        "loss.",
         *("block", "‖∂L/∂θ‖", series, ("log", "linear")),
         joined=True,
         name="gradients",
@@ -215,10 +221,10 @@ def controls(summary: Mapping[str, Any]) -> Table:
     head = ["network"]
     for title in DATA_SETS.values():
         head += [f"{title}: F1", "Matthews", "answers", "Matthews as run"]
-    return Table("What the study lacks", head, rows)
+    return Table("Controls that the study lacks", head, rows)
 
 
 CONTROLS = (
-    "New output matrices: the second matrix of each feed-forward part drawn anew, as those of GLU "
-    f"and SwiGLU are as run. Smaller learning rate: {SLOWER:g} times that of the others."
+    "New output matrices: the second matrix of each feed-forward part is drawn anew, as for GLU "
+    f"and SwiGLU as run. Smaller learning rate: {SLOWER:g} times that of the other networks."
 )

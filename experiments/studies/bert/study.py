@@ -1,4 +1,4 @@
-"""The activation function of a pretrained BERT: what is declared of the study, and its report."""
+"""The activation function of a pretrained BERT: the declaration of the study, and its report."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from minidl.study.options import whole
 from minidl.study.pairs import alone
 from minidl.study.report import sentence, set_up_section
 from minidl.study.sized_study import SizedStudy
+from minidl.study.tables import counted
 from studies.activation_study.study import IN_DEPTH
 from studies.bert import parts
 from studies.bert.claims import CLAIMS, VANISHES
@@ -54,14 +55,14 @@ class BertStudy(SizedStudy):
 
     def add_options(self, add: Any) -> None:
         add("--full", action="store_true", help="all sentences, as in the study; for a GPU")
-        other = "model.safetensors of another BERT, with config.json and vocab.txt beside it"
+        other = "model.safetensors of another BERT, with config.json and vocab.txt next to it"
         add("--weights", type=Path, metavar="FILE", help=f"{other} (default: MiniLM, downloaded)")
         add("--epochs", type=whole, metavar="N", help="of each training run (default: 3 on CoLA)")
-        add("--sentences", type=whole, metavar="N", help="only the first N to train on")
+        add("--sentences", type=whole, metavar="N", help="train on the first N only")
 
     def check(self, chosen: argparse.Namespace) -> None:
         if chosen.sentences is not None and chosen.sentences < 64:
-            raise ValueError("--sentences: expected 64 or more, as many as are looked at first")
+            raise ValueError(f"--sentences: expected 64 or more, got {chosen.sentences}")
 
     def load(self, chosen: argparse.Namespace) -> list[Any]:
         try:
@@ -113,13 +114,13 @@ class BertStudy(SizedStudy):
     def report(self, folder: Path, summary: Mapping[str, Any]) -> Report:
         verdicts, first = self.verdicts(summary), figures(summary, "as_run")[0]
         size = self.size_of(summary)
-        note = "Text and run differ in ReLU², GLU and SwiGLU."
+        note = "Text and run differ for ReLU², GLU and SwiGLU."
         return Report(
             "Another activation function in a pretrained BERT: CoLA and SST-2",
             self.work,
-            "With eight of eleven functions in place of its GELU a pretrained BERT did not learn "
-            "CoLA and SST-2, with ReLU and leaky ReLU it did. Is the reason that gradients vanish, "
-            "as the study says?",
+            "In the study, a pretrained BERT learned CoLA and SST-2 with ReLU or leaky ReLU in "
+            "place of its GELU, but not with eight other functions. Is the reason that gradients "
+            "vanish, as the study says?",
             answer(summary, first, verdicts.word(VANISHES)),
             [parts.scores_chart(summary)],
             verdicts.held(),
@@ -136,7 +137,7 @@ class BertStudy(SizedStudy):
 
 
 def figures(summary: Mapping[str, Any], key: str) -> list[Figures]:
-    """Of each seed, of which the first has all functions."""
+    """The figures of each seed; only the first has all functions."""
     seeds = [[b for b in summary["networks"] if b["seed"] == s] for s in summary["seeds"]]
     return [Figures.of(blocks, key, alone(summary)) for blocks in seeds]
 
@@ -147,15 +148,15 @@ def answer(summary: Mapping[str, Any], first: Figures, verdict: str) -> str:
     for data, title in DATA_SETS.items():
         gelu = parts.mean_score(summary, data, PRETRAINED, "as_run", "matthews")
         fresh = parts.mean_score(summary, data, PRETRAINED, "fresh", "matthews")
-        told.append(f"{gelu:.2f} on {title} with GELU, {fresh:.2f} with new output matrices")
-    scored = f"the Matthews correlation is {'; '.join(told)}"
+        told.append(f"{gelu:.2f} with GELU and {fresh:.2f} with new output matrices on {title}")
+    scored = f"the Matthews correlation is {', '.join(told)}"
     if not failed:
-        return f"Not to be judged: no function gives one answer to everything; {scored}."
+        return f"Not judged: no function gives one answer to everything; {scored}."
     causes = [parts.cause(first, *of) for of in failed]
     lost = sum("destroyed" in one for one in causes)
     gone = sum("vanishes" in one for one in causes)
     return (
-        f"{sentence(verdict)}: before the first step less than a tenth of GELU's share of "
+        f"{sentence(verdict)}: before the first step, less than a tenth of GELU's share of "
         f"the gradient arrives in {gone} of the {len(failed)} networks that end with one answer to "
         f"everything, and the last block's output has changed by more than its own size in "
         f"{lost}; {scored}."
@@ -171,22 +172,24 @@ def _minilm(summary: Mapping[str, Any]) -> str:
 def _warning(summary: Mapping[str, Any], size: Size) -> str:
     said = []
     if summary["model"] != asdict(BertSizes()):
-        trained = ", trained for the similarity of sentences," if summary["is_minilm"] else ""
-        said.append(f"{_minilm(summary)}{trained} in place of bert-base-uncased (12 × 768)")
+        trained = ", trained for sentence similarity," if summary["is_minilm"] else ""
+        said.append(f"{_minilm(summary)}{trained} instead of bert-base-uncased (12 × 768)")
     for data, title in DATA_SETS.items():
         number = summary["train_sentences"][data]
         if number != SENTENCES[data]:
             said.append(f"{number:,} of {SENTENCES[data]:,} training sentences of {title}")
         if size.epochs(data) != FULL.epochs(data):
-            said.append(f"{size.epochs(data)} epochs instead of {FULL.epochs(data)} on {title}")
+            said.append(
+                f"{counted(size.epochs(data), 'epoch')} instead of {FULL.epochs(data)} on {title}"
+            )
     if size.learning_rate != FULL.learning_rate:
         said.append(f"learning rate {size.learning_rate:g} instead of {FULL.learning_rate:g}")
     if not said:
         return ""
     return (
-        f"Not the study's size: {'; '.join(said)}. Scores cannot be compared with the published "
-        "ones; which functions learn can, with care. `--full` takes all sentences, "
-        "`--weights FILE` another BERT."
+        f"Not the study's size: {'; '.join(said)}. The scores cannot be compared with the "
+        "published ones, but which functions learn can, with care. `--full` trains on all "
+        "sentences, `--weights FILE` loads another BERT."
     )
 
 
@@ -206,18 +209,21 @@ def _sizes(summary: Mapping[str, Any], size: Size) -> Table:
 def _set_up(summary: Mapping[str, Any]) -> list[Sequence[str | Told]]:
     seeds = ", ".join(map(str, summary["seeds"]))
     return [
-        ["data", "CoLA and SST-2, their training sentences; the study's own 1,000 for the test"],
+        [
+            "data",
+            "training sentences of CoLA and SST-2; 1,000 of each are the study's test set",
+        ],
         ["functions", ", ".join(f"{row}: {function}" for row, function in FUNCTIONS.items())],
         ["optimizer", "AdamW without decay, ε = 1e-6 added to √v; no schedule, no clipping"],
-        ["dropout", "0.1, as the network was pretrained"],
-        ["seeds", f"{seeds}; the later ones of GELU, GELU with new matrices, ReLU and tanh"],
+        ["dropout", "0.1, as in pretraining"],
+        ["seeds", f"{seeds}; later ones only for GELU, GELU with new matrices, ReLU and tanh"],
     ]
 
 
 NOTE = (
     "As run, “ReLU²” is z², since the maximum is taken after squaring, and GLU and SwiGLU get new "
-    "output matrices; as described it is max(0, z)², and since the text keeps the pretrained "
-    "weights, GLU and SwiGLU keep the half of each output matrix that they have inputs for. The "
+    "output matrices. As described, it is max(0, z)², and since the text keeps the pretrained "
+    "weights, GLU and SwiGLU keep the half of each output matrix for which they have inputs. The "
     "study pads to 512 tokens, which changes nothing. MiniLM was trained further so that similar "
     "sentences have similar vectors; bert-base-uncased was not."
 )

@@ -26,7 +26,7 @@ from minidl.study.seeds import batches_rng, weights_rng
 from minidl.training.checkpoint import Checkpoint
 
 DATA_SETS = {"cola": "CoLA", "sst-2": "SST-2"}
-TESTED = 1000  # of the training sentences, kept for the test
+TESTED = 1000  # training sentences that are held out for the test
 # The rows of the tables, and the function that was run under that name.
 FUNCTIONS = {
     "ReLU": "relu",
@@ -43,17 +43,17 @@ FUNCTIONS = {
 }
 PRETRAINED = "GELU"
 DESCRIBED = {"ReLU_2": "squared_relu", "GLU": "glu", "SwiGLU": "swiglu"}  # that differ in the text
-SLOW = ("ReLU", "GELU", "Tanh", "Sigmoid", "Swish", "ReLU_2")  # with a smaller learning rate, too
-# Those of which more seeds than one are trained.
+SLOW = ("ReLU", "GELU", "Tanh", "Sigmoid", "Swish", "ReLU_2")  # also with a smaller learning rate
+# Those that are trained with several seeds.
 REPEATED = (("GELU", "as_run"), ("GELU", "fresh"), ("ReLU", "as_run"), ("Tanh", "as_run"))
 SLOWER = 0.2  # times the learning rate
 TEST_BATCH = 32  # sentences: more of them at once do not fit the cache
-PROBED, BATCHES = 16, 4  # sentences of a batch that is looked at before training, and how many
+PROBED, BATCHES = 16, 4  # sentences in a batch that is probed before training, and batches
 
 
 @dataclass(frozen=True)
 class Size:
-    """How much is learned from: as published, or little enough for a processor."""
+    """How much is trained on: as published, or little enough for a CPU."""
 
     sentences: int  # for training, at most
     cola_epochs: int
@@ -87,7 +87,7 @@ class Cell(NamedTuple):
 
 
 def cells(seeds: Sequence[int]) -> Iterator[Cell]:
-    """All of the first seed, some of the later ones."""
+    """All networks of the first seed, some of the later ones."""
     whole = [(row, "as_run") for row in FUNCTIONS]
     whole += [(row, "as_described") for row in DESCRIBED]
     whole += [(PRETRAINED, "fresh"), *((row, "slow") for row in SLOW)]
@@ -102,12 +102,12 @@ def cells(seeds: Sequence[int]) -> Iterator[Cell]:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Tokens(Dataset):
-    """Sentences as tokens, with the network whose vocabulary they are of."""
+    """Sentences as tokens, with the network whose vocabulary they use."""
 
     pretrained: Pretrained
 
     def digest(self) -> str:
-        """Of the sentences and of the weights that a network starts from."""
+        """A digest of the sentences and of the weights that a network starts from."""
         found = hashlib.sha256(super().digest().encode())
         for name, values in sorted(self.pretrained.tensors.items()):
             found.update(f"{name} {values.dtype.str} {values.shape}\0".encode())
@@ -123,7 +123,7 @@ def split(texts: Texts) -> tuple[Texts, Texts]:
 
 
 def tokens(name: str, data_dir: Any, source: Pretrained, sentences: int) -> Tokens:
-    """The first ``sentences`` of the training part, and all of the test."""
+    """The first ``sentences`` of the training part, and all test sentences."""
     data, tokenizer = load_texts(name, data_dir), source.tokenizer()
     train, test = split(data.train)
     kept = train.take(np.arange(min(sentences, len(train))))
@@ -144,8 +144,8 @@ def tokens(name: str, data_dir: Any, source: Pretrained, sentences: int) -> Toke
 def build_network(source: Pretrained, cell: Cell, device: Device | str) -> Network:
     """The pretrained network with the cell's function in every block.
 
-    The text keeps the pretrained weights, so as described a gated function keeps of each output
-    matrix the half that it has inputs for; as run it gets a new one.
+    The text keeps the pretrained weights, so as described, a gated function keeps the half of
+    each output matrix that it has inputs for; as run, it gets a new one.
     """
     described = cell.way == "as_described"
     function = DESCRIBED[cell.row] if described else FUNCTIONS[cell.row]
@@ -161,7 +161,7 @@ def build_network(source: Pretrained, cell: Cell, device: Device | str) -> Netwo
 
 
 def block_states(network: Network, blocks: int) -> list[np.ndarray]:
-    """What each block gave in the last forward.  (N, T, D) each"""
+    """The output of each block in the last forward pass.  (N, T, D) each"""
     return [to_numpy(network[f"block_{i + 1}"].y) for i in range(blocks)]
 
 
@@ -198,7 +198,7 @@ def batches(examples: Sentences, network: Network) -> list[Batch]:
 
 
 def originals(source: Pretrained, examples: Sentences, device: Device) -> list[list[np.ndarray]]:
-    """What the blocks of the pretrained network give for each batch."""
+    """The outputs of the pretrained network's blocks for each batch."""
     network, found = load_bert(source, 2, device=device), []
     for x, _ in batches(examples.to(device), network):
         network.forward(x)
@@ -207,7 +207,7 @@ def originals(source: Pretrained, examples: Sentences, device: Device) -> list[l
 
 
 def before(network: Network, examples: Sentences, original: list[list[np.ndarray]]) -> Before:
-    """``original``: what the pretrained network's blocks give, batch by batch."""
+    """``original``: the outputs of the pretrained network's blocks, batch by batch."""
     found, blocks = Before([], [], []), len(original[0])
     for (x, targets), theirs in zip(
         batches(examples.to(network.device), network), original, strict=True

@@ -14,8 +14,8 @@ from minidl.study.pairs import ACTIVATIONS, AHEAD
 from minidl.study.series import Series
 from minidl.study.tables import figure, p_figure
 
-FEWEST_EPOCHS = 5  # with fewer no trend can be clear
-NO_TREND = 0.5  # |τ| below it
+FEWEST_EPOCHS = 5  # with fewer, no trend can be significant
+NO_TREND = 0.5  # the |τ| below which there is no trend
 EPOCHS = 20  # in the study
 SMALLER = "Sigmoid's gradients are significantly smaller than ReLU's"
 ON_TEST = "Beyond the study: ReLU is more accurate on the test images"
@@ -23,7 +23,7 @@ Pair = pairs.Pair[Series]
 
 
 def published(epochs: int = EPOCHS) -> dict[str, Series]:
-    """The study's figures, by activation, after so many epochs; it did not look at test images."""
+    """The study's figures, by activation, after so many epochs; it has none on test images."""
     study = read_published(__file__)
     return {
         name: Series(
@@ -37,7 +37,7 @@ def published(epochs: int = EPOCHS) -> dict[str, Series]:
 
 
 def judged(summary: Mapping[str, Any]) -> list[Claim]:
-    """Every claim on the networks of a summary; none where sigmoid or ReLU was not trained."""
+    """Every claim on the networks of a summary; none unless both sigmoid and ReLU were trained."""
     if not set(ACTIVATIONS) <= set(summary["networks"]):
         return []
     return pairs.judged(CLAIMS, summary, summary, published, Series.of_block)
@@ -108,7 +108,7 @@ def relu_ascends(pair: Pair) -> Evidence:
 
 
 def _alone(gradients: np.ndarray, layer: int, *, smallest: bool) -> np.ndarray:
-    """(epochs,) whether that layer, from 0, has a smaller (larger) gradient than all others."""
+    """(epochs,) whether that layer, counted from 0, has the smallest (largest) gradient."""
     others = np.delete(gradients, layer, axis=1)
     if smallest:
         return gradients[:, layer] < others.min(axis=1)
@@ -140,7 +140,7 @@ def sigmoid_order(pair: Pair) -> Evidence:
 
 
 def paired(a: Any, b: Any) -> PairedTest | None:
-    """The paired test; None as well where there is a number that is none."""
+    """The paired test; None also if a number is not finite."""
     return paired_test(a, b) if np.isfinite([*a, *b]).all() else None
 
 
@@ -158,8 +158,8 @@ CLAIMS: list[Statement[Pair]] = [
         "ReLU is more accurate than sigmoid",
         "training accuracy of the last epoch",
         more_accurate,
-        "The accuracy is the running one of the training images; what holds on images that the "
-        "networks have not seen stands in the last row.",
+        "This is the running accuracy on the training images; the last claim is about images that "
+        "the networks have not seen.",
     ),
     Statement(
         "ReLU's gradients grow in every layer",
@@ -168,17 +168,18 @@ CLAIMS: list[Statement[Pair]] = [
     ),
     Statement(
         "Sigmoid's layers show no clear trend",
-        f"Kendall's τ with the epoch: in no hidden layer clearly other than 0, and |τ| below "
-        f"{NO_TREND} in each",
+        "Kendall's τ with the epoch: not significantly different from 0 in any hidden layer, and "
+        f"|τ| below {NO_TREND} in each",
         sigmoid_layers_without_trend,
     ),
     Statement(
         "Sigmoid's average gradient shows no clear trend",
-        f"Kendall's τ of the average with the epoch: not clearly other than 0, and |τ| below "
-        f"{NO_TREND}",
+        "Kendall's τ of the average with the epoch: not significantly different from 0, and "
+        f"|τ| below {NO_TREND}",
         sigmoid_average_without_trend,
-        "An average can hide its layers: the published one is high from the second epoch on, when "
-        "its second layer has its largest gradients, while its first and fourth layer rise.",
+        "An average can hide what its layers do: the published one is high from the second epoch "
+        "on, when the second layer's gradients are at their largest, while those of the first and "
+        "fourth layers rise.",
     ),
     Statement(
         "ReLU's gradients ascend with the layers",
@@ -189,7 +190,7 @@ CLAIMS: list[Statement[Pair]] = [
         "ReLU's first layer lags behind the others",
         "smallest gradient of all hidden layers in more than half of the epochs",
         relu_first_lags,
-        "A layer's mean gradient is taken over its dead units, too, which have none.",
+        "A layer's mean gradient includes its dead units, whose gradients are 0.",
     ),
     Statement(
         "Sigmoid's second layer has the largest gradients, the third the smallest",
@@ -200,9 +201,9 @@ CLAIMS: list[Statement[Pair]] = [
         SMALLER,
         "mean of the average gradients over the epochs",
         smaller_gradients,
-        "The study's test takes the epochs of one run for independent pairs, which they are not. "
-        "Its p-value says how regularly the two curves lie apart, not how sure the difference is. "
-        "The verdict is that of the interval.",
+        "The study's test treats the epochs of one run as independent pairs, which they are not. "
+        "Its p-value says how consistently the two curves differ, not how certain the difference "
+        "is. The verdict is based on the interval.",
     ),
     Statement(
         ON_TEST,

@@ -21,7 +21,7 @@ def average(block: Mapping[str, Any]) -> np.ndarray:
 
 
 def paired_tests(networks: Mapping[str, Any]) -> dict[str, Any]:
-    """The tests under the names of the summary; null where there are too few epochs."""
+    """The tests under the names of the summary; null if there are too few epochs."""
 
     def block(a: str, b: str) -> dict[str, Any]:
         found = paired(average(networks[a]), average(networks[b]))
@@ -32,7 +32,7 @@ def paired_tests(networks: Mapping[str, Any]) -> dict[str, Any]:
     return {"paired_t_test": next(iter(tests.values())), "paired_t_tests": tests}
 
 
-# -- what the report says of them --------------------------------------------------------------
+# -- what the report says about them ------------------------------------------------------------
 
 
 def average_gradients(runs: Mapping[str, list[Any]], study: Mapping[str, Any]) -> Chart:
@@ -87,24 +87,25 @@ def tested(summary: Mapping[str, Any]) -> list[Told]:
     head = [" − ".join(names), "t", "df", "p", "difference (95% interval)", "d_z (95% interval)"]
     rows = [[name, *_test_cells(test)] for name, test in tests.items()]
     text = (
-        "The test over the epochs is the study's. It takes the epochs of one run for independent "
-        "pairs, which they are not: they follow one another. Its p-value is therefore far too "
-        "small to be taken at its word; it describes how regularly the two curves lie apart in one "
-        "run. "
+        "The test over the epochs is the study's. It treats the epochs of one run as independent "
+        "pairs, which they are not: each epoch continues the one before. Its p-value is therefore "
+        "far too small to be taken literally; it describes how consistently the two curves differ "
+        "in one run. "
     )
     if len(seeds) > 1:
         text += (
-            "The test over the seeds compares one figure per network and seed (the mean over "
-            "hidden layers and epochs; the accuracy on the test images after the last epoch). "
+            "The test over the seeds compares one figure per network and seed (the mean gradient "
+            "over hidden layers and epochs, or the test accuracy after the last epoch). "
             "Seeds are independent, so this test is sound."
         )
     else:
         text += (
-            "Whether another start would give the same takes several seeds: `--seeds 5` adds "
-            "the test across them."
+            "It takes several seeds to see whether other initial weights give the same result: "
+            "`--seeds 5` adds the test over them."
         )
-    theirs = "The study, over its 20 epochs: t = −8.07, p = 1.47e-07, 19 degrees of freedom."
-    table = Table("Paired tests, and Wilcoxon's beside them", [*head, "Wilcoxon p"], rows)
+    theirs = "The study's test over its 20 epochs: t = −8.07, p = 1.47e-07, 19 degrees of freedom."
+    caption = "Paired t-tests, and Wilcoxon signed-rank tests of the same pairs"
+    table = Table(caption, [*head, "Wilcoxon p"], rows)
     return [Prose([theirs]), table, Prose([text])]
 
 

@@ -1,4 +1,4 @@
-"""The gradients before the first step, beside what theory says of them."""
+"""The gradients before the first step, compared with theory."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from minidl.study.charts import layer_names
 from minidl.study.series import PROBED
 from minidl.study.tables import figure
 
-MOST = 0.1  # layers for each unit of the narrowest: beyond it, theory is off by more than a third
-SETTLED = 0.1  # χ∥ below which the variance of z is the same a layer or two from the input
+MOST = 0.1  # layers per unit of the narrowest layer: beyond it, theory is off by more than a third
+SETTLED = 0.1  # χ∥ below which the variance of z has settled a layer or two from the input
 FIGURES = ("z2", "dz2", "mean_abs_dW")
 
 
 def start_of(network: Network, data: Dataset) -> dict[str, Any]:
-    """What is measured in a network that has learned nothing, and what theory says of it.
+    """The measured and the predicted figures of a network before training.
 
-    Lists over the layers; nothing where theory does not apply.
+    Lists over the layers; empty if the theory does not apply.
     """
     layers = [layer for layer in network.layers if isinstance(layer, Dense)]
     if not _is_wide([layer.n_out for layer in layers[:-1]], layers[-1].n_out):
@@ -57,7 +57,7 @@ def _columns(rows: Sequence[Signals]) -> dict[str, list[float]]:
 
 
 def start_parts(summary: Mapping[str, Any]) -> list[Told]:
-    """A sentence, and where the summary has them the figures of the start; else nothing."""
+    """A sentence and, if the summary has them, the figures before training; else nothing."""
     said = sentence_of(summary)
     starts = {
         name: block["start"] for name, block in summary["networks"].items() if "start" in block
@@ -66,22 +66,22 @@ def start_parts(summary: Mapping[str, Any]) -> list[Told]:
         return [Prose([said])] if said else []
     off = math.sqrt(len(summary["hidden"]) / min(summary["hidden"]))
     about = (
-        "Predicted by `minidl.propagation` from f and f', the size of the weights and the first "
-        f"{PROBED} training images alone; measured in the same networks before their first step. "
-        "Theory is that of infinitely wide layers: a network of this width is off by about "
-        f"{off:.0%}, all of its layers alike. The last hidden layer, whose weights lead to the "
-        "output layer, is in the table alone."
+        "`minidl.propagation` predicts from f and f', the size of the weights and the first "
+        f"{PROBED} training images alone; the same networks are measured before their first step. "
+        "The theory is for infinitely wide layers: for a network of this width it is off by about "
+        f"{off:.0%}, by the same amount in every layer. The share of the last hidden layer, which "
+        "depends on the output layer, is given only in the table."
     )
     return [Prose([said, about] if said else [about]), _chart(starts), _table(starts)]
 
 
 def sentence_of(summary: Mapping[str, Any]) -> str:
-    """What share of the squared signal each layer lets through; empty where that is not known."""
+    """The share of the squared gradient that each layer passes back; empty if not known."""
     known = {name: _shares(summary, name) for name in summary["networks"]}
     said = [f"each {name} layer {_range(shares)}" for name, shares in known.items() if shares]
     if not said:
         return ""
-    first = said[0].replace(" layer ", " layer lets ", 1) + " of the squared signal through"
+    first = said[0].replace(" layer ", " layer passes back ", 1) + " of the squared gradient"
     return f"In theory, before any training, {', '.join([first, *said[1:]])}."
 
 
@@ -91,10 +91,11 @@ def _range(shares: Sequence[float]) -> str:
 
 
 def _shares(summary: Mapping[str, Any], name: str) -> list[float]:
-    """What each hidden layer but the last lets through; nothing where that is not known.
+    """The share that each hidden layer but the last passes back; empty if not known.
 
-    It is χ.  Where a summary has no figures of the start, χ is known of layers of one width, for
-    which Glorot's σ_w² is 1: if it is the same at every variance of z, or that settles at once.
+    The share is χ.  If a summary has no figures from before training, χ is known for layers of one
+    width, whose Glorot σ_w² is 1, if it does not depend on the variance of z or if that variance
+    settles at once.
     """
     start, hidden = summary["networks"][name].get("start"), summary["hidden"]
     if start is not None:
@@ -121,7 +122,7 @@ def _chart(starts: Mapping[str, Any]) -> Chart:
     about = (
         f"Mean |∂L/∂W| of each layer before the first step, L summed over {PROBED} training images."
     )
-    title = "The gradient predicted, and measured, before training"
+    title = "Predicted and measured gradients before training"
     scales = ("log", "linear")
     return Chart(title, about, "layer", "mean |∂L/∂W|", series, scales, name="start", joined=True)
 
@@ -137,12 +138,12 @@ def _table(starts: Mapping[str, Any]) -> Table:
             ratio = figure(ours[i] / theory[i], 2) if theory[i] else "–"
             rows.append([name, label, *sizes, ratio, *shares])
     head = ["network", "layer", "mean |∂L/∂W| × 10⁻³, predicted", "measured"]
-    head += ["measured / predicted", "squared signal let through, predicted", "measured"]
+    head += ["measured / predicted", "squared gradient passed back, predicted", "measured"]
     return Table("Before the first step", head, rows)
 
 
 def _passed(start: Mapping[str, Any], by: str) -> list[float]:
-    """‖dz‖² of each layer over that of the one behind it; NaN where nothing arrives there."""
+    """‖dz‖² of each layer over that of the next; NaN if that is 0."""
     squares = [n * dz2 for n, dz2 in zip(start["units"], start[by]["dz2"], strict=True)]
     return [one / behind if behind else math.nan for one, behind in pairwise(squares)]
 

@@ -1,4 +1,4 @@
-"""Sigmoid against ReLU on CIFAR-100: what is declared of the study, and its report."""
+"""Sigmoid against ReLU on CIFAR-100: the declaration of the study, and its report."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ AS_PUBLISHED: dict[str, Any] = {
 
 class Cifar100(TrainedStudy):
     name = "cifar100"
-    about = "Sigmoid against ReLU on CIFAR-100: a published comparison, run again."
+    about = "Sigmoid against ReLU on CIFAR-100: a published comparison, rerun."
     work = Work(
         "Investigating the effects of differing activation functions on reducing the vanishing "
         "gradient problem",
@@ -65,26 +65,26 @@ class Cifar100(TrainedStudy):
     def add_options(self, add: Any) -> None:
         add("--epochs", type=whole, default=EPOCHS, help="passes over the training images")
         batch = {"type": whole, "default": 64, "dest": "batch_size"}
-        add("--batch-size", "--global-batch", help="images in one step, of all ranks", **batch)
+        add("--batch-size", "--global-batch", help="images per step, over all ranks", **batch)
         add(
             "--activations",
             nargs="+",
             default=["sigmoid", "relu"],
             choices=[name for name, f in ACTIVATIONS.items() if f.elementwise],
             metavar="NAME",
-            help="of the hidden layers, one network each: %(choices)s",
+            help="functions of the hidden layers, one network for each: %(choices)s",
         )
         units = {"type": whole, "nargs": "+", "default": [512] * 4, "metavar": "UNITS"}
-        add("--hidden", help="hidden layers", **units)
+        add("--hidden", help="units of the hidden layers", **units)
         add("--optimizer", choices=OPTIMIZERS, default="adam", help="update rule")
-        add("--learning-rate", type=float, help="(default: that of Keras for the optimizer)")
+        add("--learning-rate", type=float, help="step size (default: Keras's for the optimizer)")
         add("--dataset", choices=NAMES, default="auto", help="auto: CIFAR-100, else the stand-in")
         add("--limit", type=whole, metavar="N", help="only the first N training images")
 
     def check(self, chosen: argparse.Namespace) -> None:
         if len(set(chosen.activations)) < max(2, len(chosen.activations)):
             raise ValueError(
-                f"--activations: expected two or more different, got {chosen.activations}"
+                f"--activations: expected two or more different functions, got {chosen.activations}"
             )
         if chosen.learning_rate is None:
             chosen.learning_rate = LEARNING_RATES[chosen.optimizer]
@@ -112,7 +112,7 @@ class Cifar100(TrainedStudy):
         }
 
     def summarise(self, run: Run, results: Mapping[str, Trained]) -> dict[str, Any]:
-        """With several seeds the top level holds means and ``runs`` each seed."""
+        """With several seeds, the top level holds the means, and ``runs`` each seed."""
         chosen = run.chosen
         blocks: list[dict[str, Any]] = []
         for seed in run.seeds:
@@ -186,17 +186,17 @@ class Cifar100(TrainedStudy):
             if name in runs
         }
         group, verdicts = {"": Group(runs, study)}, Verdicts({"this run": summary["claims"]})
-        held = "The claims are about sigmoid and ReLU, not both trained"
+        held = "No claim is judged, since sigmoid and ReLU were not both trained"
         sections = [
             Section("Dead units", unit_parts(summary)),
             Section("Accuracy and loss", learning_charts(group)),
             Section("Layer by layer", [*layer_charts(group), *gradient_tables(summary)]),
-            Section("Does the difference of the gradients mean anything?", tested(summary)),
+            Section("Is the difference between the gradients significant?", tested(summary)),
             Section("The functions", [_functions(list(runs))]),
             set_up_section(_set_up(summary), summary, note=_note(summary)),
         ]
         if parts := start_parts(summary):
-            sections.insert(0, Section("Before training: the gradient predicted", parts))
+            sections.insert(0, Section("Before training: predicted and measured gradients", parts))
         if summary["claims"]:
             theirs = published_title(summary["epochs"], EPOCHS)
             sections.insert(0, verdicts.section(CLAIMS, published=theirs))
@@ -205,7 +205,7 @@ class Cifar100(TrainedStudy):
             "Sigmoid against ReLU: a dense network and its gradients",
             self.work,
             "Does ReLU limit the vanishing gradient, and does it learn CIFAR-100 better than "
-            "sigmoid? Two networks that differ in nothing else; the study said yes to both.",
+            "sigmoid? The two networks differ in nothing else; the study says yes to both.",
             _answer(summary, verdicts),
             [average_gradients(runs, study)],
             held,
@@ -234,7 +234,7 @@ def _warning(summary: Mapping[str, Any]) -> str | Told:
         return said
     note = summary.get("dataset_note", "").removesuffix(".")
     said = f"Not CIFAR-100: {note}. {said}" if note else f"Not CIFAR-100. {said}"
-    return Typed(f"{said} What this run shows says nothing about the published figures.")
+    return Typed(f"{said} The results of this run say nothing about the published figures.")
 
 
 def _answer(summary: Mapping[str, Any], verdicts: Verdicts) -> str:
@@ -242,18 +242,18 @@ def _answer(summary: Mapping[str, Any], verdicts: Verdicts) -> str:
     tested = {name: percent(n["test_accuracy"][-1]) for name, n in networks.items()}
     if not summary["claims"]:
         said = ", ".join(f"{name} {share}" for name, share in tested.items())
-        return f"Not asked of these functions; of the test images they recognise: {said}"
+        return f"No verdict on these functions; of the test images they recognise: {said}."
     relu, sigmoid = (float(np.mean(average(networks[name]))) for name in ("relu", "sigmoid"))
     times = (
         f"{relu / sigmoid:.1f} times as large as sigmoid's"
         if sigmoid > 0 and np.isfinite(relu)
-        else f"{figure(relu)} in the mean, sigmoid's {figure(sigmoid)}"
+        else f"{figure(relu)} on average, sigmoid's {figure(sigmoid)}"
     )
     verdict = both(verdicts.word(SMALLER), verdicts.word(ON_TEST))
     epochs = counted(summary["epochs"], "epoch")
     return (
         f"{sentence(verdict)}: the gradients of ReLU's hidden layers are {times}, and after "
-        f"{epochs} it recognises {tested['relu']} of the test images, sigmoid "
+        f"{epochs} it recognises {tested['relu']} of the test images and sigmoid "
         f"{tested['sigmoid']}."
     )
 
@@ -267,7 +267,7 @@ def _functions(names: list[str]) -> Chart:
         for panel, y in (("f(z)", f(z)), ("f'(z)", f.derivative(z))):
             colour = function_colour(name)
             series.append(Series(name, z.tolist(), y.tolist(), colour, panel=panel))
-    about = "Each function and its derivative, by which a gradient is multiplied in each layer."
+    about = "Each function and its derivative, which multiplies the gradient in each layer."
     return Chart("The functions and their slopes", about, "z", "", series, name="functions")
 
 
@@ -276,7 +276,7 @@ def _set_up(summary: Mapping[str, Any]) -> list[list[str | Told]]:
     sizes = f"{summary['train_images']:,} training and {summary['test_images']:,} test images"
     return [
         ["data", f"{summary['dataset_title']}: {sizes}, pixels / 255"],
-        ["hidden layers", f"{hidden}, each of {' or '.join(summary['networks'])}"],
+        ["hidden layers", f"{hidden}, activation {' or '.join(summary['networks'])}"],
         ["weights, loss", "Glorot-uniform, zero biases; softmax cross-entropy"],
         ["optimizer", summary["optimizer"]],
         ["epochs, batch size", f"{summary['epochs']}, {summary['batch_size']}"],
@@ -286,10 +286,10 @@ def _set_up(summary: Mapping[str, Any]) -> list[list[str | Told]]:
 
 
 def _note(summary: Mapping[str, Any]) -> str:
-    differs = "; ".join(departures(summary)) or "nothing in the table above"
+    differs = "; ".join(departures(summary)) or "none in the table above"
     return (
-        f"Different from the published set-up: {differs}. The networks of one seed start from the "
-        "same weights and see the same batches."
+        f"Differences from the published set-up: {differs}. All networks of one seed start from "
+        "the same weights and see the same batches."
     )
 
 

@@ -18,7 +18,7 @@ from studies.cifar100.units import AllImages, over_all_images
 
 
 class Trained(NamedTuple):
-    """What is kept of one training."""
+    """What is kept of one training run."""
 
     history: History
     all_images: AllImages
@@ -30,7 +30,7 @@ class Trained(NamedTuple):
 
 
 def set_up_of(chosen: argparse.Namespace) -> DenseSetUp:
-    """What the command line asks for."""
+    """The set-up that the command line asks for."""
     rule = chosen.optimizer, chosen.batch_size, chosen.learning_rate
     return DenseSetUp("", tuple(chosen.hidden), *rule)
 
@@ -43,7 +43,7 @@ def build_network(
 
 
 def train_network(run: Run, activation: str, seed: int, checkpoint: Checkpoint) -> Trained:
-    """Train one network, write its weights and return what the report is made of."""
+    """Train one network, write its weights and return what the report is made from."""
     chosen, data, name = run.chosen, run.data[0], f"{activation}-seed{seed}"
     network = build_network(activation, chosen, data, seed, run.device)
     label = f"{activation:<{max(map(len, chosen.activations))}}"

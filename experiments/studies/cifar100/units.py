@@ -1,4 +1,4 @@
-"""Which units of the hidden layers are dead, over all training images, and what the others get."""
+"""Which hidden units are dead on all training images, and the gradients of the others."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ class AllImages(NamedTuple):
     """The hidden layers after the last epoch."""
 
     dead: list[float]  # share of units whose slope is flat for each of all training images
-    live_gradients: list[float]  # mean |∂L/∂W| of the other units; NaN where there are none
+    live_gradients: list[float]  # mean |∂L/∂W| of the other units; NaN if there are none
 
 
 def over_all_images(network: Network, examples: Examples, loss: Loss) -> AllImages:
-    """All training images forward; then the gradients of the loss that is probed, unit by unit."""
+    """A forward pass over all training images; then the gradients of the probed loss, by unit."""
     examples = examples.to(network.device)
-    dead = dict(list(dead_units(network, examples).items())[:-1])  # but the output layer
+    dead = dict(list(dead_units(network, examples).items())[:-1])  # without the output layer
     probe(network, loss, *examples.first(PROBED).batch(0, PROBED, network.dtype), "sum")
     gradients = []
     for name, units in dead.items():
@@ -36,11 +36,11 @@ def over_all_images(network: Network, examples: Examples, loss: Loss) -> AllImag
     return AllImages([float(units.mean()) for units in dead.values()], gradients)
 
 
-# -- what a summary says of them ---------------------------------------------------------------
+# -- what a summary says about them -------------------------------------------------------------
 
 
 def unit_parts(summary: Mapping[str, Any]) -> list[Told]:
-    """What is dead in each hidden layer after the last epoch."""
+    """The dead units of each hidden layer after the last epoch."""
     rows = []
     for name, block in summary["networks"].items():
         dead, live = block["all_images"]["dead"], block["all_images"]["live_gradients"]
@@ -49,18 +49,18 @@ def unit_parts(summary: Mapping[str, Any]) -> list[Told]:
             shares = [f"{share:.1%}" for share in (on_few[i], dead[i])]
             sizes = [figure(1e3 * g, 2) for g in (gradients[i], live[i])]
             rows.append([name, f"layer {i + 1}", *shares, *sizes])
-    head = ["network", "hidden layer", f"dead on the {PROBED} images of the gradients"]
+    head = ["network", "hidden layer", f"dead on the {PROBED} images used for the gradients"]
     head += [f"dead on all {summary['train_images']:,} training images"]
-    head += ["mean |∂L/∂W| × 10⁻³", "of the units that live"]
+    head += ["mean |∂L/∂W| × 10⁻³", "of the live units"]
     return [Prose([explained(summary)]), Table("After the last epoch", head, rows)]
 
 
 def explained(summary: Mapping[str, Any]) -> str:
-    """Whether dead units are why ReLU's first layer lags, by the figures of this run."""
+    """Whether, by the figures of this run, dead units explain why ReLU's first layer lags."""
     said = (
-        "A unit is dead on some images where the slope of its activation function is flat (below "
-        "1% of the steepest) for each of them; with ReLU it then gives 0, and the gradient of its "
-        "weights is 0. A layer's mean gradient is taken over all units, the dead ones, too."
+        "A unit is dead on a set of images if the slope of its activation function is flat (below "
+        "1% of the steepest) for each of them; with ReLU it then outputs 0, and the gradient of "
+        "its weights is 0. A layer's mean gradient is taken over all units, dead ones included."
     )
     block = summary["networks"].get("relu")
     if block is None or len(block["all_images"]["dead"]) < 2:
@@ -70,19 +70,19 @@ def explained(summary: Mapping[str, Any]) -> str:
     live = block["all_images"]["live_gradients"]
     others = dict.fromkeys(f"{share:.1%}" for share in (min(dead[1:]), max(dead[1:])))
     said += (
-        f" After the last epoch {dead[0]:.1%} of the units of ReLU's first layer are dead on all "
-        f"training images, and {' to '.join(others)} of those of the other hidden layers. "
+        f" After the last epoch, {dead[0]:.1%} of the units of ReLU's first layer are dead on all "
+        f"training images, and {' to '.join(others)} of those of each other hidden layer. "
     )
     if not np.isfinite(live).all():
-        return said + "A layer without a unit that lives has nothing to compare."
+        return said + "In a layer without live units, there is nothing to compare."
     if np.argmin(gradients) != 0:
         return said + "The first layer's mean gradient is not the smallest one."
     if np.argmin(live) != 0:
         return (
-            said + "Of the units that live, the first layer's mean gradient is not the smallest "
-            "one any more: **that the first layer lags is explained by its dead units.**"
+            said + "Over the live units alone, the first layer's mean gradient is no longer the "
+            "smallest: **the lag of the first layer is explained by its dead units.**"
         )
     return (
-        said + "Of the units that live, too, the first layer has the smallest mean gradient: "
-        "**dead units do not explain that the first layer lags.**"
+        said + "Over the live units alone, the first layer still has the smallest mean gradient: "
+        "**dead units do not explain why the first layer lags.**"
     )

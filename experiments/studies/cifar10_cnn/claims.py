@@ -19,18 +19,18 @@ from studies.cifar10_cnn.training import CHANCE, EPOCHS
 
 MORE_ACCURATE = "ReLU is more accurate than sigmoid"
 SATURATES = "Sigmoid's units saturate, and its gradient vanishes"
-GAIN = 0.02  # of sigmoid's test accuracy, without which there is no improvement
+GAIN = 0.02  # of sigmoid's test accuracy; a smaller gain is no improvement
 
 
 @dataclass(frozen=True, kw_only=True)
 class Series(EpochSeries):
-    """One network, with what the snapshots between its steps say."""
+    """One network, with the figures of the snapshots between its steps."""
 
     one_sign: np.ndarray | None = None  # of the dense hidden layer's gradients, by first steps
     # Share of the dense hidden layer's slopes f'(z) below 1% of the steepest after the first
     # steps, and by epoch mean |∂L/∂W| of the convolution in parts of that before the first step
     saturation: tuple[float, np.ndarray] | None = None
-    right: tuple[int, int] | None = None  # of the test images shown: how many, of how many
+    right: tuple[int, int] | None = None  # of the test images shown: correct, all
 
     @classmethod
     def of(cls, block: Mapping[str, Any], **more: Any) -> Series:
@@ -125,7 +125,7 @@ def has_one_sign(pair: Pair) -> Evidence:
 
 
 def _over_snapshots(series: np.ndarray) -> Estimate:
-    """The mean over the snapshots that have a gradient at all."""
+    """The mean over the snapshots that have a gradient."""
     return over_epochs(series[np.isfinite(series)])
 
 
@@ -151,36 +151,37 @@ CLAIMS: list[Statement[Pair]] = [
         MORE_ACCURATE,
         "test accuracy after the last epoch",
         pairs.more_accurate,
-        "How long sigmoid stays at chance decides it: see the plateau.",
+        "The difference depends on how long sigmoid stays at chance: see the plateau.",
     ),
     Statement(
         "ReLU learns faster",
-        "test accuracy after half of the epochs above sigmoid's after the last",
+        "test accuracy after half of the epochs: above sigmoid's after the last epoch",
         pairs.faster,
-        "While sigmoid is at chance, one epoch is enough.",
+        "As long as sigmoid is at chance, one epoch of ReLU is enough.",
     ),
     Statement(
-        "Sigmoid starts off with 10%",
-        f"test accuracy after the first epoch not above {CHANCE:.0%}",
+        "Sigmoid starts at 10%",
+        f"test accuracy after the first epoch: not above {CHANCE:.0%}",
         starts_at_chance,
     ),
     Statement(
         "Sigmoid improves gradually",
-        "from the first epoch to the last its test accuracy rises by more than 2 points, and no "
-        "single epoch brings more than half of it",
+        "from the first epoch to the last, its test accuracy rises by more than 2 points, and no "
+        "single epoch accounts for more than half of the rise",
         improves_gradually,
-        "The published one leaves its plateau at once: one epoch brings 64% of its gain.",
+        "The published network leaves its plateau abruptly: one epoch accounts for 64% of the "
+        "gain.",
     ),
     Statement(
         "ReLU's accuracy increases steadily",
-        "its test accuracy rises in each epoch",
+        "its test accuracy rises in every epoch",
         rises_steadily,
     ),
     Statement(
-        "ReLU's loss is the lower one",
+        "ReLU's loss is lower than sigmoid's",
         "test loss after the last epoch",
         lower_loss,
-        "A network that answers at random has the loss log 10 = 2.30.",
+        "A network that guesses at random has a loss of log 10 = 2.30.",
     ),
     Statement(
         "ReLU's loss falls more consistently",
@@ -189,14 +190,13 @@ CLAIMS: list[Statement[Pair]] = [
     ),
     Statement(
         "ReLU generalizes better",
-        "training accuracy (running) less test accuracy, in the last epoch, is smaller than "
-        "sigmoid's",
+        "training accuracy (running) minus test accuracy in the last epoch: smaller than sigmoid's",
         generalizes_better,
-        "Who has learnt little has little to lose: with both accuracies low, the gap is small.",
+        "A network that has learned little has a small gap, since both of its accuracies are low.",
     ),
     Statement(
         "ReLU helps to prevent overfitting",
-        "training accuracy (running) less than 2 points above test accuracy in the last epoch",
+        "in the last epoch, training accuracy (running) is less than 2 points above test accuracy",
         does_not_overfit,
     ),
     Statement(
@@ -211,27 +211,27 @@ CLAIMS: list[Statement[Pair]] = [
         "mean |∂L/∂W| of the convolution, averaged over the epochs, is larger than sigmoid's "
         "(loss summed over 64 training images)",
         pairs.larger_gradients,
-        "Next to nothing comes back through a layer whose slopes are flat.",
+        "Next to no gradient passes back through a layer whose slopes are flat.",
     ),
     Statement(
         "Sigmoid is not zero-centred, so all weight updates have one sign",
-        "in the dense hidden layer Σ_j |Σ_i ∂L/∂W_ij| / Σ_ij |∂L/∂W_ij| above 0.9 (1: the weights "
-        "of each unit have gradients of one sign), and above ReLU's (mean over the first steps, "
-        "0 to 32)",
+        "in the dense hidden layer, Σ_j |Σ_i ∂L/∂W_ij| / Σ_ij |∂L/∂W_ij| is above 0.9 (it is 1 if "
+        "the gradients of each unit's weights all have the same sign) and above ReLU's (mean over "
+        "steps 0 to 32)",
         has_one_sign,
         "All inputs of the layer are positive after either function.",
     ),
     Statement(
         "ReLU identifies more of ten test images",
-        "right answers on the first test image of each class",
+        "correct answers on the first test image of each class",
         more_right,
-        "Ten images; the accuracy on all of them says more.",
+        "Ten images are few; the accuracy on the whole test set says more.",
     ),
     Statement(
         "ReLU is more efficient to compute",
-        "seconds of training an epoch, mean: less than sigmoid's by more than a tenth; compared "
-        "only where nothing else ran beside them",
+        "mean training time of an epoch: shorter than sigmoid's by more than a tenth; compared "
+        "only if nothing else was running",
         pairs.lighter,
-        "Whatever else the machine has to do counts in these seconds.",
+        "Everything else that the machine does adds to these times.",
     ),
 ]

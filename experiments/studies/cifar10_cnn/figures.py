@@ -1,4 +1,4 @@
-"""Pictures of the CIFAR-10 study: its images, what the networks take them for, their filters."""
+"""Pictures of the CIFAR-10 study: its images, the answers of the networks, their filters."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SAMPLES = 3  # training images of each class
-SCALE = 8  # pixels of the picture for one weight of a filter
+SCALE = 8  # pixels in the picture per weight of a filter
 
 
 def samples(train: Examples, classes: Sequence[str]) -> Figure:
@@ -31,7 +31,7 @@ def samples(train: Examples, classes: Sequence[str]) -> Figure:
 
 
 def predictions(networks: Mapping[str, Outcome], shown: Examples, classes: Sequence[str]) -> Figure:
-    """Test images with their class, and what each network takes them for with what probability."""
+    """Test images with their class, and each network's answer with its probability."""
     rows = {}
     for name, outcome in networks.items():
         answers = outcome.probabilities.argmax(axis=1)
@@ -52,7 +52,7 @@ def predictions(networks: Mapping[str, Outcome], shown: Examples, classes: Seque
 
 
 def filters(networks: Mapping[str, Outcome]) -> Figure:
-    """The filters of the convolution as colour images, before and after, on one scale."""
+    """The filters of the convolution as colour images, before and after training, on one scale."""
     start = next(iter(networks.values())).filters[0]
     panels = {"before training, both": start}
     panels |= {f"{name}, after": outcome.filters[1] for name, outcome in networks.items()}

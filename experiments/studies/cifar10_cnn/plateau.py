@@ -21,11 +21,11 @@ FIGURES = {
 ROW_HEAD = ["dW conv", "dW dense 1", "dW dense 2", "|z|", "flat", "one sign", "spread"]
 THEIR_PLATEAU = ["published, seed 42, learning rate 0.001", "4", "10", "46.7%"]
 LEGEND = (
-    "dW: mean |∂L/∂W| of each layer, the loss summed over 64 training images. Of the dense hidden "
-    "layer: |z|, mean size of its pre-activations; flat, share of slopes f'(z) below 1% of the "
-    "steepest; one sign, Σ_j |Σ_i ∂L/∂W_ij| / Σ_ij |∂L/∂W_ij|, which is 1 where the weights of "
-    "each unit have gradients of one sign; spread, standard deviation of its outputs over the "
-    "images, mean over the units."
+    "dW: mean |∂L/∂W| of each layer, with the loss summed over 64 training images. The other "
+    "columns are about the dense hidden layer: |z|, the mean size of its pre-activations; flat, "
+    "the share of slopes f'(z) below 1% of the steepest; one sign, Σ_j |Σ_i ∂L/∂W_ij| / Σ_ij "
+    "|∂L/∂W_ij|, which is 1 if the gradients of each unit's weights all have the same sign; "
+    "spread, the standard deviation of its outputs over the images, averaged over the units."
 )
 
 
@@ -46,13 +46,14 @@ def first_steps(summary: Mapping[str, Any]) -> Chart:
                 series.append(Series(label, steps, y, **style))
     about = (
         "On 64 training images. Flat slopes: share of f'(z) below 1% of the steepest. Spread: "
-        "standard deviation of a unit's outputs over the images, in the mean. L is the summed loss."
+        "standard deviation of the outputs over the images, averaged over the units. L is the "
+        "summed loss."
     )
     return Chart("The first steps of Adam", about, "step", "", series, ("linear", "log"))
 
 
 def plateau_charts(folder: Path) -> list[Chart]:
-    """Every sigmoid network at each snapshot, where the folder has them all."""
+    """Every sigmoid network at each snapshot, if the folder has them."""
     networks: dict[tuple[str, str], dict[str, list[dict[str, str]]]] = {}
     for row in read_rows(folder, "snapshots.csv"):
         if row["network"] == "sigmoid":
@@ -72,7 +73,7 @@ def plateau_charts(folder: Path) -> list[Chart]:
             x = [float(row["epoch"]) for row in rows]
             name = f"seed {seed}, learning rate {float(rate):g}"
             series.append(Series(name, x, y, colour, where={"shown": title}))
-    about = f"Eight snapshots per epoch; the accuracy is that on {JUDGED:,} test images."
+    about = f"Eight snapshots per epoch; the accuracy is measured on {JUDGED:,} test images."
     title = "Sigmoid on the plateau, and when it leaves it"
     scales = ("linear", "log")
     return [Chart(title, about, "epoch", "", series, scales, name="plateau")] if series else []
@@ -87,7 +88,7 @@ def lengths(summary: Mapping[str, Any]) -> Table:
         for row in summary["plateaus"]
     ]
     head = ["sigmoid network", "epochs at chance", "epochs trained", "last test accuracy"]
-    title = f"Epochs at chance: those before the first whose test accuracy is above {CHANCE:.0%}"
+    title = f"Epochs at chance: those before the first one with a test accuracy above {CHANCE:.0%}"
     return Table(title, head, [THEIR_PLATEAU, *rows])
 
 
@@ -111,23 +112,21 @@ def tables(summary: Mapping[str, Any]) -> list[Told]:
         for snapshot in (row["moment"]["before"], row["moment"]["after"])
     ]
     found: list[Told] = [
-        Table(
-            "Both networks in the first steps, and later", ["network", "after", *ROW_HEAD], steps
-        ),
+        Table("Both networks in the first steps and later", ["network", "after", *ROW_HEAD], steps),
         Prose([LEGEND]),
     ]
     if ends:
         title = (
-            "The two snapshots between which the plateau ends: the last one at which the accuracy "
-            f"on {JUDGED:,} test images is not above {1.5 * CHANCE:.1%}, and the next"
+            "The two snapshots between which the plateau ends: the last one with an accuracy of at "
+            f"most {1.5 * CHANCE:.1%} on {JUDGED:,} test images, and the next"
         )
         found.append(Table(title, ["network", "epoch", "test accuracy", *ROW_HEAD], ends))
-    note = "The criterion of the claim on saturation was written after a first trial with seed 0."
+    note = "The criterion for the claim on saturation was written after a first trial with seed 0."
     return [*found, Prose([note])]
 
 
 def _cells(snapshot: Mapping[str, Any]) -> list[str]:
-    """A snapshot: the gradients of all layers, then the figures of the dense hidden layer."""
+    """A snapshot: the gradients of the layers, then the figures of the dense hidden layer."""
     layers = snapshot["layers"]
     hidden = layers["dense_1"]
     return [

@@ -1,4 +1,4 @@
-"""Sigmoid against ReLU in a small convolutional network: what is declared, and the report."""
+"""Sigmoid against ReLU in a small convolutional network: the declaration, and the report."""
 
 from __future__ import annotations
 
@@ -22,7 +22,6 @@ from studies.cifar10_cnn.figures import filters, predictions, samples
 from studies.cifar10_cnn.plateau import (
     LAYERS,
     first_steps,
-    lasted,
     lengths,
     plateau_charts,
     tables,
@@ -49,14 +48,14 @@ NETWORK = (
 )
 PICTURES = {
     "classes": "Training images of each class.",
-    "predictions": "One test image of each class, and what the two networks take it for.",
-    "filters": "Filters of the convolution before and after; both networks start from the same.",
+    "predictions": "One test image of each class, and the answers of the two networks.",
+    "filters": "Filters of the convolution before training (the same for both networks) and after.",
 }
 
 
 class Cifar10Cnn(TrainedStudy):
     name = "cifar10_cnn"
-    about = "Sigmoid against ReLU in a small convolutional network on CIFAR-10, run again."
+    about = "Sigmoid against ReLU in a small convolutional network on CIFAR-10, rerun."
     work = Work(
         "Individual Assignment",
         "Tiasa Malitya",
@@ -71,7 +70,7 @@ class Cifar10Cnn(TrainedStudy):
 
     def add_options(self, add: Any) -> None:
         add("--epochs", type=whole, default=EPOCHS, help="passes over the training images")
-        said = "train sigmoid with the next N seeds, too, until it moves"
+        said = "also train sigmoid with the next N seeds until it leaves chance"
         add("--plateau-seeds", type=from_zero, default=2, metavar="N", help=said)
 
     def tasks(self, run: Run) -> dict[str, Task[Outcome]]:
@@ -128,14 +127,14 @@ class Cifar10Cnn(TrainedStudy):
         study = {name: vars(series) for name, series in published().items()}
         group, epochs = {"": Group(runs, study)}, summary["epochs"]
         verdicts = Verdicts({"this run": summary["claims"]})
-        seed = f"The verdict is that of seed {summary['seed']}."
+        seed = f"The verdicts are those of seed {summary['seed']}."
         theirs = published_title(epochs, EPOCHS)
         shown: list[Told] = [lengths(summary), *plateau_charts(folder), first_steps(summary)]
         return Report(
             "Sigmoid against ReLU in a small convolutional network on CIFAR-10",
             self.work,
             "Does ReLU learn CIFAR-10 better than sigmoid in a small convolutional network? The "
-            "study said yes, by 16.5 points; its sigmoid network answers at random for four epochs "
+            "study says yes, by 16.5 points; its sigmoid network stays at chance for four epochs "
             "before it learns.",
             _answer(summary, verdicts),
             [_accuracy(runs, study)],
@@ -161,7 +160,7 @@ def _trained(run: Run, results: Mapping[str, Outcome]) -> list[tuple[Cell, Outco
 
 
 def _networks(run: Run, results: Mapping[str, Outcome]) -> dict[str, Outcome]:
-    """The two that are compared, by activation."""
+    """The two networks that are compared, by activation."""
     return {f: results[f"{f}-seed-{run.chosen.seed}"] for f in ACTIVATIONS}
 
 
@@ -170,16 +169,25 @@ def _answer(summary: Mapping[str, Any], verdicts: Verdicts) -> str:
     relu, sigmoid = (percent(networks[n]["test_accuracy"][-1]) for n in ("relu", "sigmoid"))
     last = networks["sigmoid"]["first_steps"][-1]
     flat = f"{percent(last['layers']['dense_1']['flat'])} of the slopes of its hidden dense layer"
-    told = {"yes": f"since {flat} are flat", "no": f"though only {flat} are flat"}
-    why = told.get(verdicts.word(SATURATES), f"while {flat} are flat")
-    gentle = f"with a tenth of the learning rate for {lasted(summary['plateaus'][-1])}"
+    first, gentle = summary["plateaus"][0], summary["plateaus"][-1]
+    why = {"yes": "since", "no": "though only"}.get(verdicts.word(SATURATES), "while")
+    if first["epochs_at_chance"] == 0:  # what the flat slopes do not explain
+        why = "and"
     epochs = counted(summary["epochs"], "epoch")
     return (
-        f"{sentence(verdicts.word(MORE_ACCURATE))}: after {epochs} ReLU recognises {relu} of the "
-        f"test images and sigmoid {sigmoid}, which stays at chance for "
-        f"{lasted(summary['plateaus'][0])} epochs, {why} "
-        f"after {last['step']} steps; {gentle}."
+        f"{sentence(verdicts.word(MORE_ACCURATE))}: after {epochs}, ReLU recognises {relu} of the "
+        f"test images and sigmoid {sigmoid}; sigmoid {_at_chance(first)}, {why} {flat} are flat "
+        f"after {last['step']} steps; with a tenth of the learning rate, it "
+        f"{_at_chance(gentle)}."
     )
+
+
+def _at_chance(row: Mapping[str, Any]) -> str:
+    """How long a sigmoid network stays at chance."""
+    stays = row["epochs_at_chance"]
+    if stays is None:
+        return f"stays at chance for more than {counted(row['epochs_trained'], 'epoch')}"
+    return f"stays at chance for {counted(stays, 'epoch')}" if stays else "is never at chance"
 
 
 def _accuracy(runs: Mapping[str, Sequence[Any]], study: Mapping[str, Any]) -> Chart:
@@ -188,7 +196,7 @@ def _accuracy(runs: Mapping[str, Sequence[Any]], study: Mapping[str, Any]) -> Ch
         for name, blocks in runs.items()
         for one in beside(name, "test_accuracy", blocks, study[name])
     ]
-    about = "Test images that are recognised after each epoch; 10% is chance."
+    about = "Share of the test images recognised after each epoch; 10% is chance."
     return Chart("Test accuracy", about, "epoch", PER_CENT, series)
 
 
@@ -203,8 +211,8 @@ def _epochs(summary: Mapping[str, Any]) -> Table:
 
 
 NOTE = (
-    "Both networks start from the same weights and see the same batches. The study's seed is 42, "
-    "in a framework whose random numbers are other ones."
+    "Both networks start from the same weights and see the same batches. The study uses "
+    "seed 42, in a framework with a different random number generator."
 )
 
 
@@ -217,7 +225,7 @@ def _set_up(summary: Mapping[str, Any]) -> list[list[str | Told]]:
         ["weights, loss", "Glorot-uniform, zero biases, as in Keras; softmax cross-entropy"],
         ["optimizer", f"{summary['optimizer']}, β 0.9 and 0.999, ε 1e-7 in Keras's form"],
         ["epochs, batch size", f"{summary['epochs']}, {summary['batch_size']}"],
-        ["seed", f"{summary['seed']}; sigmoid until it moves: {seeds or 'no other'}"],
+        ["seed", f"{summary['seed']}; sigmoid until it leaves chance: {seeds or 'no other'}"],
     ]
 
 

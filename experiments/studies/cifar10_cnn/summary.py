@@ -13,8 +13,8 @@ from minidl.study.study import Rows
 from studies.cifar10_cnn.training import CHANCE, Cell, Outcome, plateau
 
 Trained = Sequence[tuple[Cell, Outcome]]
-FIRST_STEPS = (0, 1, 2, 4, 8, 16, 32)  # those that summary and report show one by one,
-WHOLE_EPOCHS = (1, 2, 5, 10)  # and those after them
+FIRST_STEPS = (0, 1, 2, 4, 8, 16, 32)  # the steps that summary and report show,
+WHOLE_EPOCHS = (1, 2, 5, 10)  # and the epochs
 
 
 def network_block(outcome: Outcome, labels: np.ndarray) -> dict[str, Any]:
@@ -32,7 +32,7 @@ def network_block(outcome: Outcome, labels: np.ndarray) -> dict[str, Any]:
 
 
 def plateau_rows(trained: Trained) -> Rows:
-    """Each sigmoid network: the epochs at chance, and the layers when it leaves it."""
+    """Each sigmoid network: its epochs at chance, and its layers when it leaves chance."""
     return [
         {
             "seed": cell.seed,
@@ -65,9 +65,9 @@ def snapshot_rows(trained: Trained) -> Rows:
 
 
 def moment(outcome: Outcome) -> dict[str, Any] | None:
-    """The snapshots around the end of the plateau; None where it does not end, or never was.
+    """The snapshots around the end of the plateau; None if it has no end, or there is no plateau.
 
-    It ends with the first snapshot after which all are above 1.5 times chance.
+    It ends with the first snapshot from which on all of them are above 1.5 times chance.
     """
     moving = [snapshot.accuracy > 1.5 * CHANCE for snapshot in outcome.snapshots]
     if all(moving) or not moving[-1]:

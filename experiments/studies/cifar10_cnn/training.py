@@ -1,4 +1,4 @@
-"""The CIFAR-10 study's network, and its training, with snapshots of every layer between steps."""
+"""The network of the CIFAR-10 study, and its training with snapshots between the steps."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ from minidl.training.checkpoint import Checkpoint
 EPOCHS = 10  # in the study
 BATCH_SIZE = 64
 LEARNING_RATE = 0.001
-GENTLE = 0.0001  # another sigmoid network's, whose first steps are a tenth as long
-JUDGED = 2000  # test images for the accuracy in a snapshot
-SNAPSHOTS = 8  # per epoch, evenly spread; the first epoch has more, after 1, 2, 4, 8, … steps
+GENTLE = 0.0001  # of another sigmoid network, whose first steps are a tenth as long
+JUDGED = 2000  # test images on which a snapshot measures the accuracy
+LOOKS = 8  # snapshots per epoch, evenly spaced; the first has more, after 1, 2, 4, 8, … steps
 
-CHANCE = 0.11  # a test accuracy that is not above this is that of an answer that ignores the image
+CHANCE = 0.11  # a test accuracy of at most this is chance: the answer ignores the image
 
 
 class Cell(NamedTuple):
@@ -46,11 +46,11 @@ class Cell(NamedTuple):
     activation: str
     seed: int
     learning_rate: float = LEARNING_RATE
-    until_it_moves: bool = False  # it ends one epoch after the first one above chance
+    until_it_moves: bool = False  # training ends one epoch after the first one above chance
 
 
 def cells(seed: int, others: int) -> dict[str, Cell]:
-    """Both networks by name; then sigmoid with as many other seeds, and with smaller steps."""
+    """Both networks by name; then sigmoid with ``others`` more seeds, and with smaller steps."""
     found = {f"{f}-seed-{seed}": Cell(f, seed) for f in ACTIVATIONS}
     for other in range(seed + 1, seed + 1 + others):
         found[f"sigmoid-seed-{other}"] = Cell("sigmoid", other, until_it_moves=True)
@@ -62,10 +62,10 @@ class LayerSnapshot:
     """One layer of parameters on the probed images."""
 
     gradient: float  # mean |∂L/∂W|, L summed over the images
-    one_sign: float  # Σ_j |Σ_i ∂L/∂W_ij| / Σ_ij |∂L/∂W_ij|: 1 where each unit's have one sign
+    one_sign: float  # Σ_j |Σ_i ∂L/∂W_ij| / Σ_ij |∂L/∂W_ij|: 1 if each unit's have one sign
     size: float  # mean |z|
     flat: float  # share of slopes f'(z) below 1% of the steepest
-    spread: float  # standard deviation of y over the images, mean over the units
+    spread: float  # standard deviation of y over the images, averaged over the units
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class Snapshot:
 
 
 class Outcome(NamedTuple):
-    """What is kept of one training."""
+    """What is kept of one training run."""
 
     history: History
     snapshots: list[Snapshot]
@@ -106,7 +106,7 @@ def build_network(
 def run_network(
     run: Run, name: str, cell: Cell, shown: np.ndarray, checkpoint: Checkpoint
 ) -> Outcome:
-    """Train one network and write its weights; take snapshots before some steps and at the end.
+    """Train one network and write its weights, with snapshots before some steps and at the end.
 
     A snapshot changes nothing that a step reads.
     """
@@ -155,7 +155,7 @@ def run_network(
 
 def _moments(steps: int, is_first: bool) -> set[int]:
     """The steps of an epoch before which a snapshot is taken."""
-    even = {steps * k // SNAPSHOTS for k in range(SNAPSHOTS)}
+    even = {steps * k // LOOKS for k in range(LOOKS)}
     return even | {2**k for k in range(steps.bit_length()) if 2**k < steps} if is_first else even
 
 
@@ -167,7 +167,7 @@ def take_snapshot(
     epoch: float,
     step: int,
 ) -> Snapshot:
-    """Run forward and backward on the probed images, and record every layer with parameters."""
+    """A snapshot: every layer with parameters after a pass forward and backward on ``probed``."""
     accuracy = evaluate(network, judged, loss).accuracy
     x, targets = probed.batch(0, PROBED, network.dtype)
     found = probe(network, loss, x, targets, "sum")
@@ -189,7 +189,7 @@ def take_snapshot(
 
 
 def one_sign(dW: Array) -> float:
-    """Σ_j |Σ_i dW_ij| / Σ_ij |dW_ij| of dW (n_in, n_out); NaN where all of them are 0."""
+    """Σ_j |Σ_i dW_ij| / Σ_ij |dW_ij| of dW (n_in, n_out); NaN if all of them are 0."""
     xp = namespace(dW)
     whole = float(xp.abs(dW).sum(dtype=np.float64))
     sums = float(xp.abs(dW.sum(axis=0, dtype=np.float64)).sum())
@@ -202,7 +202,7 @@ def by_unit(dW: Array) -> Array:
 
 
 def plateau(test_accuracy: Sequence[float] | np.ndarray) -> int | None:
-    """Epochs before the first one whose test accuracy is above chance; None where none is."""
+    """Epochs before the first one whose test accuracy is above chance; None if there is none."""
     above = np.flatnonzero(np.asarray(test_accuracy) > CHANCE)
     return int(above[0]) if len(above) else None
 

@@ -20,9 +20,9 @@ ALIKE = ("Pullover", "Shirt")  # the classes that the study names as hard to tel
 
 @dataclass(frozen=True, kw_only=True)
 class Series(EpochSeries):
-    """One network of one run, with what is known of each class."""
+    """One network of one run, with the figures of each class."""
 
-    by_class: Mapping[str, Any]  # precision, recall, f1, support of each class, after the last
+    by_class: Mapping[str, Any]  # precision, recall, f1, support of each, after the last epoch
 
     @classmethod
     def of(cls, block: Mapping[str, Any], **more: Any) -> Series:
@@ -33,7 +33,7 @@ class Series(EpochSeries):
 def published(epochs: int = EPOCHS) -> dict[str, dict[str, Series]]:
     """The study's figures by set-up and activation, after so many epochs; dropout only with ReLU.
 
-    What is known of each class is known after the last epoch only.
+    The figures of each class are known only after the last epoch.
     """
     study = read_published(__file__)
 
@@ -52,7 +52,7 @@ def tells_alike_apart(pair: pairs.Pair[Series]) -> Evidence:
     alike = [[known(one.by_class.get(name)) for name in ALIKE] for one in pair]
     sigmoid, relu = (np.mean([scores["f1"] for scores in some]) for some in alike)
     images = [sum(scores["support"] for scores in some) for some in alike]
-    # an F1 is a share of the images that have the class or are taken for it
+    # an F1 is a share of the images that belong to the class or are assigned to it
     more = share(float(relu), int(images[1])) - share(float(sigmoid), int(images[0]))
     said = f"ReLU {relu:.3f}, sigmoid {sigmoid:.3f}"
     return Evidence(said, {"ReLU − sigmoid − 0.05": more - 0.05})
@@ -63,33 +63,33 @@ CLAIMS: list[Statement[pairs.Pair[Series]]] = [
         MORE_ACCURATE,
         "test accuracy after the last epoch",
         pairs.more_accurate,
-        "A step of plain SGD is as long as the gradient is large, and sigmoid's slope of at most "
-        "1/4 makes gradients small. Adam divides by the gradient's size: the set-up with Adam in "
-        "the place of plain SGD, and nothing else changed, shows what remains of the difference.",
+        "A step of plain SGD is proportional to the gradient, and sigmoid's slope of at most 1/4 "
+        "makes gradients small. Adam divides by the gradient's size: the set-up that only replaces "
+        "plain SGD by Adam shows what remains of the difference.",
     ),
     Statement(
         "ReLU trains faster",
-        "test accuracy after half of the epochs above sigmoid's after the last",
+        "test accuracy after half of the epochs: above sigmoid's after the last epoch",
         pairs.faster,
-        "The same: where a step is as long as the gradient is large, small gradients mean slow "
+        "For the same reason: if a step is proportional to the gradient, small gradients mean slow "
         "learning.",
     ),
     Statement(
         "ReLU's loss converges more smoothly",
         "its test loss rises in fewer epochs than sigmoid's",
         pairs.smoother,
-        "In the study's own figures no test loss ever rises.",
+        "In the study's own figures, no test loss ever rises.",
     ),
     Statement(
         "Neither network overfits",
-        "training accuracy (running) less than 2 points above test accuracy in the last epoch",
+        "in the last epoch, training accuracy (running) is less than 2 points above test accuracy",
         pairs.no_overfitting,
-        "As run there are 560 steps in ten epochs, as described 18,750: who makes more steps can "
-        "learn more of the training images by heart.",
+        "Ten epochs are 560 steps as run and 18,750 as described: in more steps, a network can "
+        "memorise more of the training images.",
     ),
     Statement(
-        "ReLU tells Pullover from Shirt, sigmoid hardly",
-        "mean F1 of the two classes higher by more than 0.05",
+        "ReLU can tell Pullover from Shirt, sigmoid hardly can",
+        "mean F1 of the two classes: higher than sigmoid's by more than 0.05",
         tells_alike_apart,
     ),
     Statement(
@@ -97,23 +97,23 @@ CLAIMS: list[Statement[pairs.Pair[Series]]] = [
         "more than half of its hidden slopes f'(z) lie below 1% of the steepest (64 training "
         "images, after the last epoch)",
         pairs.saturates,
-        "ReLU's slope is 0 for every z ≤ 0, and it learns all the same: only sigmoid's are judged. "
-        "Sigmoid's steepest slope is 1/4, once for each layer that the gradient passes; that is "
-        "small without any saturation.",
+        "ReLU's slope is 0 for every z ≤ 0, and ReLU learns all the same, so only sigmoid's slopes "
+        "are judged. Sigmoid's slope is at most 1/4, in every layer that the gradient passes; that "
+        "makes the gradient small without any saturation.",
     ),
     Statement(
         "ReLU keeps the gradient from vanishing",
         "mean |∂L/∂W| of the first layer, averaged over the epochs, is larger than sigmoid's "
         "(loss summed over 64 training images)",
         pairs.larger_gradients,
-        "A factor of at most 1/4 for each layer, against 0 or 1: the more layers, the larger the "
-        "difference.",
+        "In each layer, the slope is a factor of at most 1/4 with sigmoid, and of 0 or 1 with "
+        "ReLU: the more layers, the larger the difference.",
     ),
     Statement(
         "ReLU is lighter to compute",
-        "seconds of training an epoch, mean: less than sigmoid's by more than a tenth; compared "
-        "only where nothing else ran beside them",
+        "mean training time of an epoch: shorter than sigmoid's by more than a tenth; compared "
+        "only if nothing else was running",
         pairs.lighter,
-        "Matrix products take most of the time, with either function.",
+        "With either function, matrix products take most of the time.",
     ),
 ]

@@ -1,4 +1,4 @@
-"""Sigmoid against ReLU on Fashion-MNIST: what is declared of the study, and its report."""
+"""Sigmoid against ReLU on Fashion-MNIST: the declaration of the study, and its report."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ from studies.fashion_mnist.training import SET_UPS, Images, Outcome
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-OPENING = ("as_run", "as_run_adam", "as_described")  # the set-ups that tell the story
+OPENING = ("as_run", "as_run_adam", "as_described")  # the set-ups of the opening chart
 NOT_CLASSES = ("macro avg", "weighted avg")
-MISTAKES = "Of each class the first test image that the network takes for another, "
+MISTAKES = "The first test image of each class that the network gets wrong, "
 PICTURES = {f"{key}_mistakes": MISTAKES + SET_UPS[key].title for key in ("as_run", "as_described")}
 
 
 class FashionMnist(PairStudy):
     name = "fashion_mnist"
-    about = "Sigmoid against ReLU on Fashion-MNIST: a published comparison, run again."
+    about = "Sigmoid against ReLU on Fashion-MNIST: a published comparison, rerun."
     work = Work(
         "Part 3. ReLU vs Sigmoid: Which Activation Function Wins on Fashion MNIST?",
         "drnsmith",
@@ -68,7 +68,7 @@ class FashionMnist(PairStudy):
         }
 
     def judged(self, summary: Mapping[str, Any], key: str) -> list[Claim]:
-        """Beside the published figures, those of the run."""
+        """The claims in a set-up, beside the published figures, which are those of the run."""
 
         def study(epochs: int = EPOCHS) -> Mapping[str, Series]:
             return published(epochs)["as_run"]
@@ -102,8 +102,8 @@ class FashionMnist(PairStudy):
         return Report(
             "Sigmoid against ReLU on Fashion-MNIST: as run and as described",
             self.work,
-            "Is ReLU far ahead of sigmoid on Fashion-MNIST? The study said yes, by 21.6 points; "
-            "its text describes another network and another optimizer than its run.",
+            "Is ReLU far ahead of sigmoid on Fashion-MNIST? The study says yes, by 21.6 points, "
+            "but its text describes a different network and optimizer from those of its run.",
             _answer(summary, told),
             [_opening(groups)],
             told.held(),
@@ -124,12 +124,11 @@ def _answer(summary: Mapping[str, Any], told: Verdicts) -> str:
     for key in OPENING:
         networks = set_ups[key]["networks"]
         relu, sigmoid = (networks[name]["test_accuracy"][-1] for name in ("relu", "sigmoid"))
-        said[key] = f"{percent(relu)} to {percent(sigmoid)}"
+        said[key] = f"{percent(relu)} and {percent(sigmoid)}"
     return (
-        f"{sentence(told.word(MORE_ACCURATE))}: of the test images the networks with "
-        f"ReLU and sigmoid recognise {said['as_run']} with the study's plain SGD, but "
-        f"{said['as_run_adam']} with Adam and nothing else changed, and {said['as_described']} as "
-        "described."
+        f"{sentence(told.word(MORE_ACCURATE))}: ReLU and sigmoid recognise {said['as_run']} of the "
+        f"test images with the study's plain SGD, {said['as_run_adam']} with Adam and nothing else "
+        f"changed, and {said['as_described']} as described."
     )
 
 
@@ -139,7 +138,7 @@ def _opening(groups: Mapping[str, Group]) -> Chart:
         for name, runs in groups[title].runs.items():
             study = groups[title].study.get(name, {})
             series += beside(name, "test_accuracy", runs, study, panel=title)
-    about = "Test images that are recognised after each epoch."
+    about = "Share of the test images recognised after each epoch."
     return Chart("Test accuracy in three set-ups", about, "epoch", PER_CENT, series)
 
 
@@ -158,10 +157,14 @@ def _last_epoch(summary: Mapping[str, Any]) -> list[Told]:
             ]
             rows.append([SET_UPS[key].title, name, *cells])
     head = ["set-up", "network", "training accuracy", "test accuracy", "training loss", "test loss"]
-    note = "Means over the seeds, smallest to largest. " if len(summary["seeds"]) > 1 else ""
+    note = (
+        "Means over the seeds, followed by the smallest and the largest value. "
+        if len(summary["seeds"]) > 1
+        else ""
+    )
     if epochs != EPOCHS:
         note += f"The published figures are those of epoch {min(epochs, EPOCHS)}. "
-    note += "Training figures are running ones, over the epoch, with dropout on."
+    note += "Training figures are running means over the epoch, with dropout on."
     return [Table("After the last epoch", head, rows), Prose([note])]
 
 
@@ -172,7 +175,7 @@ def _mean_and_range(values: Sequence[float]) -> str:
 
 def _f1(groups: Mapping[str, Group]) -> Chart:
     about = (
-        "F1, the harmonic mean of precision and recall, after the last epoch; mean of the seeds."
+        "F1, the harmonic mean of precision and recall, after the last epoch; mean over the seeds."
     )
     series = list(_scores(groups))
     return Chart("F1 of each class", about, "class", "F1", series, from_zero=False)
@@ -206,8 +209,12 @@ def _class_tables(summary: Mapping[str, Any]) -> Iterator[Table]:
                     [scores[score] for scores in ours.values()], published_scores, 2
                 )
         columns["images"] = [f"{scores['support']:,.0f}" for scores in reports["relu"].values()]
-        beside = ", published in brackets" if study.get(key) and summary["epochs"] >= EPOCHS else ""
-        yield by_columns(f"Set-up {SET_UPS[key].title}{beside}", columns)
+        beside = (
+            "; published figures in brackets"
+            if study.get(key) and summary["epochs"] >= EPOCHS
+            else ""
+        )
+        yield by_columns(f"By class, {SET_UPS[key].title}{beside}", columns)
 
 
 def _set_ups(set_ups: Mapping[str, Any]) -> Table:
@@ -215,13 +222,13 @@ def _set_ups(set_ups: Mapping[str, Any]) -> Table:
         [
             SET_UPS[key].title,
             *(block["network"], block["optimizer"], str(block["batch_size"])),
-            "pooled, a fifth of each class for the test" if SET_UPS[key].is_pooled else "official",
+            "pooled, a fifth of each class for testing" if SET_UPS[key].is_pooled else "official",
             f"{block['train_images']:,} / {block['test_images']:,}",
         ]
         for key, block in set_ups.items()
     ]
     head = ["set-up", "network", "optimizer", "batch size", "split", "training / test images"]
-    return Table("What differs", head, rows)
+    return Table("What differs between the set-ups", head, rows)
 
 
 def _set_up(summary: Mapping[str, Any]) -> list[list[str | Told]]:
@@ -235,7 +242,7 @@ def _set_up(summary: Mapping[str, Any]) -> list[list[str | Told]]:
 
 NOTE = (
     "All networks of one seed see the same split and the same batches, and sigmoid and ReLU start "
-    "from the same weights. The text gives neither batch size nor epochs; those are Keras's batch "
-    "of 32 and the epochs of the run."
+    "from the same weights. The text gives neither batch size nor number of epochs; the set-up "
+    "as described uses Keras's default of 32 and the number of epochs of the run."
 )
 STUDY = FashionMnist()

@@ -16,7 +16,7 @@ from minidl.study.seeds import split_rng
 
 @dataclass(frozen=True, kw_only=True)
 class SetUp(DenseSetUp):
-    is_pooled: bool  # all images in one, a fifth of each class drawn for the test
+    is_pooled: bool  # all images pooled, a fifth of each class drawn for testing
 
 
 AS_RUN = SetUp("as run", (128, 128), "sgd", 1000, is_pooled=True)
@@ -24,13 +24,13 @@ SET_UPS = {
     "as_run": AS_RUN,
     "as_run_dropout": replace(AS_RUN, title="as run, dropout 0.5", dropout=0.5),
     "as_run_adam": replace(AS_RUN, title="as run, but Adam", rule="adam"),
-    # The text leaves out batch size and epochs: Keras's batch, and the epochs of the run.
+    # The text gives no batch size and no epochs: Keras's default, and the epochs of the run.
     "as_described": SetUp("as described", (128,), "adam", 32, is_pooled=False),
 }
 
 
 class Images(NamedTuple):
-    """The official split, and both parts in one."""
+    """The official split, and both parts pooled."""
 
     train: Examples
     test: Examples
@@ -44,7 +44,7 @@ class Images(NamedTuple):
 
 
 class Mistake(NamedTuple):
-    """A test image that a network takes for something else."""
+    """A test image that a network gets wrong."""
 
     image: np.ndarray  # (H, W) bytes
     label: int
@@ -52,7 +52,7 @@ class Mistake(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What is kept of one training."""
+    """What is kept of one training run."""
 
     history: History
     report: ClassReport  # on the test images, after the last epoch
@@ -81,7 +81,7 @@ class Outcome(NamedTuple):
 
 
 def first_mistakes(test: Examples, answers: np.ndarray) -> list[Mistake]:
-    """Of each class the first image that is taken for another; none of a class without mistakes."""
+    """The first image of each class that is misclassified; none for a class without mistakes."""
     wrong = np.flatnonzero(answers != test.targets)
     _, first = np.unique(test.targets[wrong], return_index=True)
     return [Mistake(test.inputs[n, 0], int(test.targets[n]), int(answers[n])) for n in wrong[first]]

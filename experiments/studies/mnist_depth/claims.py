@@ -1,4 +1,4 @@
-"""The two claims on MNIST, each with the criterion that it is judged by."""
+"""The two claims about MNIST, each with the criterion that it is judged by."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ EPOCHS = 10  # published
 COMES_OUT = "ReLU reaches 0.92 where sigmoid stays at 0.11"
 TOO_SIMPLE = "MNIST is too simple for gradients to vanish in four hidden layers"
 REACHED, AT_CHANCE = 0.9, 0.15  # 11.35% of the test images show a 1, the most frequent digit
-LEFT = 0.1  # of the last hidden layer's gradient, from which on none has vanished
+LEFT = 0.1  # share of the last hidden layer's gradient above which none has vanished
 
 
 def published(epochs: int = EPOCHS) -> dict[str, Series]:
-    """The two accuracies, after the last epoch whatever ``epochs`` is; nothing else is reported."""
+    """The two accuracies, after the last epoch whatever ``epochs`` is: nothing else is reported."""
     study = read_published(__file__)
     return {
         name: Series(test_accuracy=np.array([study[name]]), train_images=60_000, test_images=10_000)
@@ -58,8 +58,8 @@ RULES: list[Statement[Pair[Series]]] = [
         f"test accuracy after the last epoch: ReLU's above {REACHED}, sigmoid's not above "
         f"{AT_CHANCE} (11.35% of the test images show the most frequent digit)",
         comes_out,
-        "A step of SGD is as long as the gradient is large, and through three sigmoid layers "
-        "little of it arrives; Adam divides by the gradient's size.",
+        "A step of SGD is proportional to the gradient, of which little passes through three "
+        "sigmoid layers; Adam divides by the gradient's size.",
     ),
     Statement(
         "ReLU is more accurate than sigmoid",
@@ -73,8 +73,8 @@ FOUR_LAYERS: list[Statement[Pair[Series]]] = [
         "mean |∂L/∂W| of the first hidden layer over that of the last one, geometric mean over the "
         f"epochs: above {LEFT} with both functions",
         none_vanishes,
-        "How much of a gradient arrives is a matter of slopes and weights; how large it is where "
-        "it begins is a matter of what is left to learn. The ratio is about the first.",
+        "How much of a gradient reaches the first layer depends on slopes and weights; how large "
+        "it is at the output depends on what is left to learn. The ratio measures the former.",
     ),
     RULES[1],
 ]

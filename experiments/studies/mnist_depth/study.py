@@ -1,4 +1,4 @@
-"""Sigmoid against ReLU on MNIST: what is declared of the study, and its report."""
+"""Sigmoid against ReLU on MNIST: the declaration of the study, and its report."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from minidl.study.pair_study import PairStudy
 from minidl.study.pairs import ACTIVATIONS
 from minidl.study.report import percent, sentence, set_up_section
 from minidl.study.series import Series
+from minidl.study.tables import counted
 from minidl.study.verdicts import word
 from studies.cifar100.study import STUDY as CIFAR100
 from studies.mnist_depth.claims import (
@@ -78,11 +79,12 @@ class MnistDepth(PairStudy):
             self.work,
             "Does a dense network 784-600-300-100-10 reach 92% on MNIST with ReLU and 11% with "
             "sigmoid, and is MNIST too simple for gradients to vanish in four hidden layers? The "
-            "study reports the first of Wao and Soni (SCIS 2021), whose update rule it does not "
-            "give, and says the second.",
+            "study quotes the first claim from Wao and Soni (SCIS 2021), without their update "
+            "rule, and makes the second itself.",
             _answer(summary),
             [_opening(summary)],
-            f"Of {len(outs)} settings {count(outs)}; the second claim {four_verdict(summary)}",
+            f"The first claim, in {len(outs)} settings: {count(outs)}; the second: "
+            f"{four_verdict(summary)}",
             [
                 first.section(RULES),
                 Section("Accuracy and loss", learning_charts(groups)),
@@ -90,7 +92,7 @@ class MnistDepth(PairStudy):
                 set_up_section(
                     [
                         ["data", f"{summary['dataset_title']}, official split, pixels / 255"],
-                        ["networks", "dense; sigmoid or ReLU in each hidden layer"],
+                        ["networks", "dense; all hidden layers sigmoid or all ReLU"],
                         ["weights, loss", "Glorot-uniform, zero biases; softmax cross-entropy"],
                         ["epochs", str(epochs)],
                         ["seeds", ", ".join(map(str, summary["seeds"]))],
@@ -99,7 +101,9 @@ class MnistDepth(PairStudy):
                     [_settings()],
                 ),
             ],
-            "" if epochs == EPOCHS else f"{epochs} epochs instead of the published {EPOCHS}.",
+            ""
+            if epochs == EPOCHS
+            else f"{counted(epochs, 'epoch')} instead of the published {EPOCHS}.",
         )
 
 
@@ -116,20 +120,18 @@ def _answer(summary: Mapping[str, Any]) -> str:
     words = {key: word(summary["set_ups"][key]["claims"], COMES_OUT) for key in SET_UPS}
     come = [key for key, said in words.items() if said == "yes"]
     second = word(summary["set_ups"][FOUR]["claims"], TOO_SIMPLE)
-    first = f"yes, in {len(come)} of {len(words)} settings," if come else "no, in no setting,"
-    if not come and "no" not in words.values():
-        first = "not decided"
-    # where ReLU is best while it comes out, and where sigmoid is best
+    first = f"yes to the first in {len(come)} of {len(words)} settings"
+    if not come:
+        first = "no to the first" if "no" in words.values() else "not decided for the first"
+    to = "to" if second in ("yes", "no") else "for"
+    # where the first claim holds and ReLU is best, and where sigmoid is best
     shown = [max(some, key=lambda key: _tested(summary, key)[1]) for some in [come] if some]
     shown.append(max(SET_UPS, key=lambda key: _tested(summary, key)[0]))
     told = []
     for key in dict.fromkeys(shown):
         sigmoid, relu = map(percent, _tested(summary, key))
-        told.append(f"with {SET_UPS[key].title} ReLU recognises {relu} and sigmoid {sigmoid}")
-    return (
-        f"{sentence(first)} to the first, {second} to the second: {', '.join(told)} of the test "
-        "images."
-    )
+        told.append(f"with {SET_UPS[key].title}, ReLU recognises {relu} and sigmoid {sigmoid}")
+    return f"{sentence(first)}, {second} {to} the second: {'; '.join(told)} of the test images."
 
 
 def _opening(summary: Mapping[str, Any]) -> Chart:
@@ -140,7 +142,7 @@ def _opening(summary: Mapping[str, Any]) -> Chart:
         lines.append(Line(name, titles, values[:, i].tolist(), colour))
         theirs = [100 * float(published()[name].test_accuracy[-1])] * len(titles)
         lines.append(Line(f"{name}, published", titles, theirs, colour, published=True))
-    about = "Test images that are recognised after the last epoch, mean of the seeds."
+    about = "Share of the test images recognised after the last epoch, mean over the seeds."
     return Chart("Test accuracy in each setting", about, "setting", PER_CENT, lines)
 
 

@@ -1,4 +1,4 @@
-"""The claims on ResNet-50, each with the criterion that it is judged by."""
+"""The claims about ResNet-50, each with the criterion that it is judged by."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ TABLES: dict[Setting, int] = {
     ("cifar-10", "adam"): 12,
 }
 MNIST, CIFAR = ([s for s in TABLES if s[0] == name] for name in ("mnist", "cifar-10"))
-VANISHED = 0.1  # of the last stage's gradient, from which on the first convolution's has vanished
-LOSS, TIMES = 1, 4  # validation loss, also in training losses, from which on evaluation collapsed
+VANISHED = 0.1  # of the last stage's gradient, below which the first convolution's has vanished
+LOSS, TIMES = 1, 4  # validation loss, also in training losses, above which evaluation collapsed
 FAR = 10  # points of accuracy
 
 VANISHES = "With Adam on MNIST, gradients vanish with various activation functions"
@@ -58,7 +58,7 @@ def published() -> Figures:
 def of_seeds(
     networks: Networks, better: str, worse: str, number: Callable[[Block], Estimate]
 ) -> Estimate:
-    """By how much a figure of one function is above that of another, over the seeds of both."""
+    """How far a figure of one function is above that of another, over the seeds of both."""
     pairs = zip(networks[better], networks[worse], strict=False)
     return over_seeds([number(a) - number(b) for a, b in pairs])
 
@@ -89,7 +89,7 @@ def _tested(block: Block, figures: Figures) -> float:
 def slower(
     slow: Sequence[str], fast: Sequence[str], settings: Sequence[Setting]
 ) -> Callable[[Figures], Evidence]:
-    """Whether early stopping ended these functions after more epochs than those."""
+    """Whether early stopping ended the ``slow`` functions after more epochs than the ``fast``."""
 
     def epochs(block: Block) -> Estimate:
         return Estimate(block["epochs"], EPOCHS_ERROR)
@@ -110,7 +110,7 @@ def decades(block: Block) -> np.ndarray:
 
 
 def vanish(figures: Figures) -> Evidence:
-    """The function with the second smallest gradient: at least two are "various"."""
+    """By the function with the second smallest gradient: "various" means at least two."""
     networks = known(figures.grid.get(COLLAPSES))
     found = {
         f: over_seeds([over_epochs(decades(block)) for block in blocks])
@@ -139,7 +139,7 @@ def adams(figures: Figures) -> Evidence:
 
 
 def worst(blocks: Sequence[Block]) -> tuple[Block, int]:
-    """The training run and its epoch, from 0, with the largest distance of both accuracies."""
+    """The training run and the epoch, counted from 0, in which the two accuracies differ most."""
     far = [np.array(b["batch_accuracy"], float) - b["validation_accuracy"] for b in blocks]
     one = max(range(len(blocks)), key=lambda i: np.nanmax(far[i], initial=-math.inf))
     return blocks[one], int(np.argmax(np.nan_to_num(far[one], nan=-math.inf)))
@@ -197,32 +197,32 @@ CLAIMS: list[Statement[Figures]] = [
         "norm of the gradient of the first convolution over that of all convolutions of the last "
         f"stage, geometric mean over the epochs: below {VANISHED} with at least two functions",
         vanish,
-        "What the study saw is a test accuracy of 10.6% with ReLU and 50.7% with sigmoid. A "
-        "gradient that vanishes would keep a network from learning its training images; its logs "
-        "have 97% of those recognised in the same epochs.",
+        "What the study observed is a test accuracy of 10.6% with ReLU and 50.7% with sigmoid. A "
+        "vanishing gradient would keep a network from learning its training images; by the study's "
+        "logs, 97% of them are recognised in the same epochs.",
     ),
     Statement(
-        "It comes from Adam: with SGD it does not happen on MNIST",
+        "The failure comes from Adam: with SGD, it does not happen on MNIST",
         f"epochs that end with a validation loss above {LOSS} that is more than {TIMES} times the "
-        "training loss: a larger share of them with Adam",
+        "training loss: their share is larger with Adam",
         adams,
     ),
     Statement(
-        "On MNIST sigmoid and ReLU converge quickly and ELU very slowly",
+        "On MNIST, sigmoid and ReLU converge quickly and ELU very slowly",
         f"ELU takes more epochs than both, with both optimizers{LIMITED}",
         slower(["elu"], ["sigmoid", "relu"], MNIST),
-        "Early stopping ends a training run that collapses. That sigmoid and ReLU took few epochs "
-        "with Adam is such an end.",
+        "Early stopping ends a training run that collapses; that is why sigmoid and ReLU took few "
+        "epochs with Adam.",
     ),
     Statement(
         "Sigmoid and ReLU perform better on simple data such as MNIST",
         "test accuracy of both above that of each other function, with both optimizers",
         ahead(["sigmoid", "relu"], MNIST),
-        "It is concluded from the numbers of epochs; the published accuracies say the opposite.",
+        "The study concludes this from the numbers of epochs; its accuracies say the opposite.",
     ),
     Statement(
-        "On CIFAR-10 ELU and SELU converge particularly rapidly",
-        f"each of the others takes more epochs, with both optimizers{LIMITED}",
+        "On CIFAR-10, ELU and SELU converge particularly rapidly",
+        f"each other function takes more epochs, with both optimizers{LIMITED}",
         slower(["sigmoid", "relu", "leaky_relu"], ["elu", "selu"], CIFAR),
     ),
     Statement(
@@ -231,19 +231,19 @@ CLAIMS: list[Statement[Figures]] = [
         ahead(["elu", "selu"], CIFAR),
     ),
     Statement(
-        "Beyond the study: running statistics alone make a network that has learned fail",
-        "the ReLU network trained anew with other momenta of its running statistics, which do not "
-        "touch its weights: in one epoch validation accuracy is more than "
-        f"{FAR} points lower with them than with the statistics of the batch",
+        "Beyond the study: running statistics alone make a trained network fail",
+        "the ReLU network trained again with other momenta of its running statistics, which do not "
+        "affect its weights: in some epoch, validation accuracy is more than "
+        f"{FAR} points lower with these than with the statistics of the batch",
         by_statistics,
-        "While BatchNorm trains it has the statistics of the batch, afterwards the running ones. "
-        "The momentum says how many steps these lag behind.",
+        "In training, BatchNorm uses the statistics of the batch; in evaluation, the running ones. "
+        "The momentum determines how many steps these lag behind.",
     ),
     Statement(
         SEEDS,
-        "test accuracy: ln of F, the variance of the functions' means times the number of seeds "
-        "over the variance between seeds; its standard error is √(2 / ν₁ + 2 / ν₂), ν the degrees "
-        "of freedom of both",
+        "test accuracy: ln F is above 0, F being the variance of the functions' means times the "
+        "number of seeds over the variance between seeds; the standard error of ln F is "
+        "√(2 / ν₁ + 2 / ν₂), with ν₁ and ν₂ the degrees of freedom of the two variances",
         spread,
         "As run, only one activation function of 49 differs.",
     ),

@@ -37,9 +37,9 @@ def _rises(f: str) -> str:
 
 
 def _validation(kind: str, blocks: Sequence[Block], **more: Any) -> Line:
-    """Validation images that are recognised, by one kind of statistics."""
-    look: dict[str, Any] = {"name": STATISTICS[kind], "colour": COLOURS[kind]} | more
-    return runs_series(runs=[100 * np.array(block[kind], float) for block in blocks], **look)
+    """Share of the validation images recognised, by one kind of statistics."""
+    style: dict[str, Any] = {"name": STATISTICS[kind], "colour": COLOURS[kind]} | more
+    return runs_series(runs=[100 * np.array(block[kind], float) for block in blocks], **style)
 
 
 def opening(run: Figures) -> Chart:
@@ -48,13 +48,13 @@ def opening(run: Figures) -> Chart:
     lines = [_validation("batch_accuracy", [plain], panel=here)]
     cells = sorted([plain, *run.forgetful], key=lambda cell: float(cell["momentum"]))
     for cell, colour in zip(cells, (3, 1, 0), strict=True):
-        look = {"name": f"running, momentum {cell['momentum']:g}", "colour": colour}
-        lines.append(_validation("validation_accuracy", [cell], panel=here, **look))
+        style = {"name": f"running, momentum {cell['momentum']:g}", "colour": colour}
+        lines.append(_validation("validation_accuracy", [cell], panel=here, **style))
     lines += _log_lines("published: training and validation", "relu")
     about = (
-        "ReLU on MNIST with Adam. Here: validation images that the network recognises after each "
-        "epoch, normalised with the statistics of the batch, as while it trains, or with running "
-        "ones. Published: training images, over the epoch (the batch's statistics), and validation "
+        "ReLU on MNIST with Adam. Here: share of the validation images recognised after each "
+        "epoch, normalized with the statistics of the batch, as in training, or with running ones. "
+        "Published: training images, over the epoch (the batch's statistics), and validation "
         f"images, after it (running ones, momentum {MOMENTUM:g})."
     )
     name = "The same weights with running statistics and with those of the batch"
@@ -62,15 +62,15 @@ def opening(run: Figures) -> Chart:
 
 
 BATCH_NORM = (
-    "BatchNorm takes from each channel its mean μ and divides by its standard deviation σ. While "
-    "the network trains both are those of the batch; afterwards they are running means over the "
-    "batches so far, running ← m · running + (1 − m) · batch, which remember about 1 / (1 − m) "
-    "steps. Nothing in training depends on them: with another momentum m the weights are the same, "
-    "bit for bit. But the weights move on, and where the statistics of a layer change faster than "
-    "the running ones follow, or where these begin at 0 and 1 and have had few steps, a network "
-    "that has learned is evaluated with numbers that were never its own; 53 such layers follow "
-    "one another. At 28×28 pixels an image of the last stage is a single pixel, so there the "
-    "batch's statistics are of as many values as it has images, and a small batch's are noisy."
+    "BatchNorm subtracts from each channel its mean μ and divides by its standard deviation σ. In "
+    "training, both are those of the batch; in evaluation, they are running means over the batches "
+    "so far, running ← m · running + (1 − m) · batch, which remember about 1 / (1 − m) steps. "
+    "Nothing in training depends on them: with another momentum m, the weights are the same, bit "
+    "for bit. But the weights keep moving. If the statistics of a layer change faster than the "
+    "running ones follow, or if these start at 0 and 1 and have had few steps, a network that has "
+    "learned is evaluated with statistics that were never its own, in each of its 53 such layers. "
+    "At 28×28 pixels, an image is a single pixel in the last stage, so the batch's statistics are "
+    "taken there over as many values as the batch has images, and those of a small batch are noisy."
 )
 
 
@@ -87,7 +87,7 @@ def collapse(summary: Mapping[str, Any], run: Figures) -> list[Told]:
         for panel, cell in varied.items()
         for kind in STATISTICS
     ]
-    about = "ReLU on MNIST with Adam, as run: validation images that are recognised."
+    about = "ReLU on MNIST with Adam, as run: share of the validation images recognised."
     charts = [Chart("Momentum and batch size", about, "epoch", PER_CENT, accuracies)]
     for kind, name, y in (
         ("shift", "How far running means lie from the batch's", "|μ_running − μ_batch| / σ_batch"),
@@ -96,18 +96,18 @@ def collapse(summary: Mapping[str, Any], run: Figures) -> list[Told]:
         lines = [
             line for panel, cell in varied.items() for line in _stages(cell[kind], panel=panel)
         ]
-        about = "Median over the channels of each stage, mean over the validation batches."
+        about = "Median over the channels of each stage, averaged over the validation batches."
         charts.append(Chart(name, about, "epoch", y, lines, ("log", "linear")))
     ours, theirs = (
         np.concatenate([collapsed(b) for blocks in one.grid[COLLAPSES].values() for b in blocks])
         for one in (run, published())
     )
     said = (
-        f"Published with Adam on MNIST: {theirs.sum()} of {len(theirs)} epochs end with a "
-        "validation loss above 1 that is more than four times the training loss, and two of these "
-        "are the last ones, whose weights were tested. In those the training loss rises, "
-        f"{_rises('relu')} with ReLU and {_rises('sigmoid')} with sigmoid: the weights have moved. "
-        f"Here, with the study's momentum: {ours.sum()} of {len(ours)} epochs."
+        f"In the published run, with Adam on MNIST, {theirs.sum()} of {len(theirs)} epochs end "
+        "with a validation loss above 1 that is more than four times the training loss. Two of "
+        "these are last epochs, whose weights were tested. In both, the training loss rises, "
+        f"{_rises('relu')} with ReLU and {_rises('sigmoid')} with sigmoid: the weights have "
+        f"moved. Here, with the study's momentum, it is {ours.sum()} of {len(ours)} epochs."
     )
     logs = [line for f in ACTIVATIONS for line in _log_lines(f, f)]
     about = "MNIST with Adam: the training accuracy shows what the weights have learned."
@@ -138,7 +138,7 @@ def statistics(run: Figures, described: Figures) -> Chart:
         for where, f, blocks in _everywhere(run, described)
         for kind in STATISTICS
     ]
-    about = "Validation images that are recognised after each epoch."
+    about = "Share of the validation images recognised after each epoch."
     return Chart("Validation accuracy by both statistics", about, "epoch", PER_CENT, lines)
 
 
@@ -149,7 +149,9 @@ def gradients(run: Figures, described: Figures) -> list[Told]:
         for line in _stages(blocks[0]["gradients"], panel=f, where={"setting": where})
     ]
     about = "L2 norm of ∂L/∂W of the convolutions of each stage for the last batch of each epoch, "
-    about += "L the mean cross-entropy. The study shows them by layer, as pictures without figures."
+    about += (
+        "with L the mean cross-entropy. The study shows them by layer, in plots without numbers."
+    )
     return [Chart("Gradients by stage", about, "epoch", "‖∂L/∂W‖", lines, ("log", "linear"))]
 
 
@@ -169,7 +171,7 @@ def spreads(run: Figures) -> Table:
         rows.append(row)
     head = ["setting", "published", "functions, last weights", "ReLU's seeds, last weights"]
     head += ["functions, best weights", "ReLU's seeds, best weights"]
-    return Table("Highest less lowest test accuracy, points, as run", head, rows)
+    return Table("Highest minus lowest test accuracy in points, as run", head, rows)
 
 
 def test_table(setting: Setting, run: Figures, described: Figures) -> Table:
@@ -202,7 +204,7 @@ def epochs(run: Figures, described: Figures) -> Table:
             for one in (run, described):
                 row += [str(one.grid[setting][f][0][name]) for name in ("epochs", "best_epoch")]
             rows.append(row)
-    best = "lowest validation loss in"
+    best = "epoch of the lowest validation loss"
     head = ["network", "published", "as run", best, "as described", best]
     return Table("Epochs until early stopping", head, rows)
 

@@ -1,4 +1,4 @@
-"""Five functions in ResNet-50: what is declared of the study, and its report."""
+"""Five functions in ResNet-50: the declaration of the study, and its report."""
 
 from __future__ import annotations
 
@@ -67,8 +67,8 @@ class ResNet50(SizedStudy):
     def add_options(self, add: Any) -> None:
         full = "networks, images and epochs of the study; for a GPU"
         add("--full", action="store_true", help=full)
-        add("--epochs", type=whole, help="at most (default: 6; with --full 50)")
-        images = "first images to train and validate with (default: 4000; with --full all)"
+        add("--epochs", type=whole, help="maximum number (default: 6; with --full 50)")
+        images = "training and validation images (default: the first 4000; with --full all)"
         add("--images", type=whole, metavar="N", help=images)
 
     def check(self, chosen: argparse.Namespace) -> None:
@@ -77,8 +77,8 @@ class ResNet50(SizedStudy):
             train = 0 if images is None else images - images // 5
             if images is not None and (images < 10 or train % batch_size == 1):
                 raise ValueError(
-                    "argument --images: expected 10 or more that leave no batch of one, got "
-                    f"{images}; four fifths of them are cut into batches of {batch_size}"
+                    "argument --images: expected 10 or more that leave no batch of one image, got "
+                    f"{images}; four fifths of them are split into batches of {batch_size}"
                 )
 
     def tasks(self, run: Run) -> dict[str, Task[CellData]]:
@@ -137,7 +137,7 @@ class ResNet50(SizedStudy):
             self.work,
             "Do gradients vanish in ResNet-50 with Adam on MNIST, where the published networks "
             "recognise 10.6% of the test images with ReLU and 50.7% with sigmoid? And does the "
-            "activation function after the first convolution, the only one that was exchanged, "
+            "activation function after the first convolution, the only one that was replaced, "
             "make a larger difference than another seed?",
             _answer(summary, run),
             [parts.opening(run)],
@@ -159,7 +159,7 @@ class ResNet50(SizedStudy):
 
 
 def _rounded(value: Any) -> Any:
-    """With five digits: enough for every figure, and a summary that can be read."""
+    """Rounded to five digits: enough for every figure, and a summary that can be read."""
     if isinstance(value, dict):
         return {key: _rounded(part) for key, part in value.items()}
     if isinstance(value, list):
@@ -168,7 +168,7 @@ def _rounded(value: Any) -> Any:
 
 
 def figures(summary: Mapping[str, Any], key: str) -> Figures:
-    """What a summary has of a set-up."""
+    """The figures of one set-up in a summary."""
     grid: dict[Setting, dict[str, list[Block]]] = {
         setting: {f: [] for f in ACTIVATIONS} for setting in TABLES
     }
@@ -193,36 +193,37 @@ def _answer(summary: Mapping[str, Any], run: Figures) -> str:
     batch, running = (percent(block[kind][epoch]) for kind in parts.STATISTICS)
     return (
         f"{sentence(both(vanishes, seeds))}: the gradient of the first convolution is "
-        f"{10 ** float(np.mean(ratios)):.1f} times the last stage's; but of the validation images "
-        f"the same ReLU network, after epoch {epoch + 1}, recognises {batch} with the statistics "
-        f"of the batch and {running} with BatchNorm's running ones of momentum "
-        f"{block['momentum']:g}."
+        f"{10 ** float(np.mean(ratios)):.1f} times the last stage's, but the same ReLU network, "
+        f"after epoch {epoch + 1}, recognises {batch} of the validation images with the batch's "
+        f"statistics and {running} with BatchNorm's running statistics (momentum "
+        f"{block['momentum']:g})."
     )
 
 
 ONE_SEED = (
-    "As run, with Adam on MNIST all functions have several seeds and ReLU has them everywhere; "
-    "where only one of two functions has them, the seeds that both have are compared."
+    "As run, all functions have several seeds with Adam on MNIST, and ReLU has several everywhere; "
+    "if only one of two functions has several, the seeds that both have are compared."
 )
 SPREAD = (
-    "The published networks are of one seed each. As run, nothing but the activation function of "
-    "the stem differs, one of 49; all five networks of a seed start from the same weights and see "
+    "The published networks have one seed each. As run, only the activation function of the stem "
+    "differs, one of 49; all five networks of a seed start from the same weights and see "
     "the same batches."
 )
 WEIGHTS = (
-    "The published test figures are those of the weights after the last epoch, as its logs show: "
+    "The published test figures are those of the weights after the last epoch, as the logs show: "
     "ReLU's 10.60% with Adam on MNIST belongs to a validation accuracy of 10.26% in epoch 10, the "
     "last, and not to the 98.65% of epoch 5, where the validation loss was lowest; sigmoid's "
-    "50.73% likewise belongs to 49.73% and not to 98.41%. As described, the best weights count."
+    "50.73% likewise belongs to 49.73% and not to 98.41%. As described, the best weights are "
+    "tested."
 )
 TIMES = (
-    f"Early stopping waits {PATIENCE} epochs, so in a run of few epochs it ends nothing; the "
-    "published epochs are of up to 50."
+    f"Early stopping waits {PATIENCE} epochs, so it does not end a run of few epochs; the "
+    "published runs have up to 50."
 )
 NOTE = (
-    "As run the blocks keep ReLU whatever the function is called, as in the study's notebooks. "
-    "What differs from the study beside the size: its framework (PyTorch), its random numbers (no "
-    "seed is known) and its device."
+    "As run, the blocks keep ReLU whichever function is chosen, as in the study's notebooks. Apart "
+    "from its size, the study differs in its framework (PyTorch), its random numbers (no seed is "
+    "known) and its device."
 )
 
 
@@ -231,8 +232,8 @@ def _warning(summary: Mapping[str, Any], size: Size) -> str:
         return ""
     images = "all" if size.images is None else f"{size.images:,}"
     return (
-        f"Smaller than the study: {size.width:g} of its width, {images} images to train and "
-        f"validate with instead of 60,000 and 50,000, at most {counted(size.epochs, 'epoch')} "
+        f"Smaller than the study: {size.width:g} of its width, {images} images for training "
+        f"and validation instead of 60,000 and 50,000, at most {counted(size.epochs, 'epoch')} "
         f"instead of {FULL.epochs}. The accuracies cannot be compared with the published ones. "
         "`--full` is the study's size."
     )
@@ -243,10 +244,10 @@ def _count(images: int | None) -> str:
 
 
 SIZES: dict[str, Callable[[Size], str]] = {
-    "width, of the published network": lambda size: f"{size.width:g}",
-    "images to train and validate with": lambda size: _count(size.images),
+    "width, relative to the published network": lambda size: f"{size.width:g}",
+    "images for training and validation": lambda size: _count(size.images),
     "test images": lambda size: _count(size.test_images),
-    "epochs, at most": lambda size: str(size.epochs),
+    "maximum number of epochs": lambda size: str(size.epochs),
 }
 
 
@@ -256,7 +257,7 @@ def _set_up(summary: Mapping[str, Any]) -> list[Sequence[str | Told]]:
         ["functions", "sigmoid, ReLU, leaky ReLU (0.01), ELU (α = 1), SELU"],
         ["as run", "in the stem only; the weights after the last epoch are tested"],
         ["as described", "everywhere; the weights at the lowest validation loss are tested"],
-        ["weights", "He-normal by the outputs, as in torchvision"],
+        ["weights", "He-normal by fan-out, as in torchvision"],
         ["optimizers", "SGD, learning rate 0.001, momentum 0.9; Adam, 0.001, ε = 1e-8"],
         ["batch size, momentum of running statistics", f"{BATCH_SIZE}, {MOMENTUM:g}"],
         ["images", images_told(summary["cells"])],

@@ -36,7 +36,7 @@ STEMS = {"mnist": (7, 2), "cifar-10": (3, 1)}  # kernel and stride of the first 
 STAGES = ("stem", "stage_1", "stage_2", "stage_3", "stage_4")
 BATCH_SIZE = 64
 MOMENTUM = 0.9  # of running statistics; PyTorch writes 0.1
-MOMENTA = (0.5, 0.99)  # beside it
+MOMENTA = (0.5, 0.99)  # besides
 BATCH_SIZES = (16, 256)
 COLLAPSES = "mnist", "adam"  # the setting that the text explains by vanishing gradients
 LOSS = SoftmaxCrossEntropy()
@@ -48,7 +48,7 @@ BY_EPOCH = (
 
 @dataclass(frozen=True)
 class Size:
-    """How large it all is: as published, or small enough for a processor."""
+    """How large everything is: as published, or small enough for a CPU."""
 
     width: float  # a factor on all channels
     images: int | None  # for training and validation, 4 : 1; None: all
@@ -78,10 +78,10 @@ class Cell(NamedTuple):
 
 
 def cells(seeds: Sequence[int]) -> Iterator[Cell]:
-    """The grid in both set-ups; as run, other seeds and other statistics in a part of it.
+    """The grid in both set-ups; as run, with more seeds and other statistics in part of it.
 
-    The other seeds are for every function where the published accuracies differ most, and for
-    ReLU elsewhere.
+    Every function has more seeds where the published accuracies differ most, and ReLU has them
+    everywhere.
     """
     for set_up in SET_UPS:
         for setting in ((d, o) for d in PIXELS for o in OPTIMIZERS):
@@ -140,7 +140,7 @@ def train_cell(
         epochs=size.epochs,
         batch_size=cell.batch_size,
         rng=batches_rng(cell.seed),
-        at_once=BATCH_SIZE,  # ResNet keeps much
+        at_once=BATCH_SIZE,  # ResNet keeps many activations
     ):
         stages = {"gradients": gradients(network)}  # of the epoch's last batch
         in_batches, stages["shift"], stages["scale"] = with_batch_statistics(
@@ -169,7 +169,7 @@ def gradients(network: Network) -> list[float]:
 def with_batch_statistics(
     network: Network, examples: Examples, batch_size: int
 ) -> tuple[tuple[float, float], list[float], list[float]]:
-    """Loss and accuracy with the statistics of each batch, and how far from the running ones.
+    """Loss and accuracy with each batch's statistics, and their distance from the running ones.
 
     By stage, medians over its channels: |μ_running − μ_batch| / σ_batch, and σ_batch / σ_running.
     The network is left as it was.
@@ -207,7 +207,7 @@ def _distance(norm: BatchNorm, mean: Array, variance: Array) -> tuple[Array, Arr
 
 
 def _medians(layers: Sequence[BatchNorm], values: Sequence[Array]) -> list[float]:
-    """Of the channels in each stage."""
+    """The medians over the channels of each stage."""
     named = [
         (norm.name.partition(".")[0], to_numpy(v)) for norm, v in zip(layers, values, strict=True)
     ]

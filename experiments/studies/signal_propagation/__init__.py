@@ -1,4 +1,4 @@
-"""Signal propagation: what theory predicts of networks as they start, and what is measured."""
+"""Signal propagation: what theory predicts at initialization, and what is measured."""
 
 from studies.signal_propagation.study import STUDY
 

@@ -1,4 +1,4 @@
-"""What the papers say of signal propagation, as criteria that a run is judged by."""
+"""The papers' claims about signal propagation, each with the criterion that it is judged by."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from studies.signal_propagation.training import Cell, Drift, agreement
 
 EACH_LAYER = "Each layer multiplies the squared gradient by χ (Schoenholz et al., section 4)"
 TRAINABLE = "Networks train up to a depth of about 6 ξ_c (Schoenholz et al., figure 5)"
-CLOSE = 0.03  # of log(measured / predicted): what counts as right
-EXPONENT = 0.4  # of the exponent of the width
-POWER = 3.0  # of the depth; 60 layers that halve a gradient are the power −10
-SETTLED = 2  # the layer from which on the variance is what it becomes
+CLOSE = 0.03  # the largest |log(measured / predicted)| that counts as right
+EXPONENT = 0.4  # tolerance of the exponent of the width
+POWER = 3.0  # the largest |power| of the depth; 60 layers that halve a gradient: power −10
+SETTLED = 2  # index of the first layer whose variance has settled
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Findings:
     deviations: Mapping[int, Estimate] = field(default_factory=dict)  # by width
     dead: Mapping[tuple[int, int], Estimate] = field(default_factory=dict)  # width, layers
     cells: Sequence[Cell] = ()
-    chance: float = 0.1  # the accuracy of a guess
+    chance: float = 0.1  # accuracy of guessing
     drifts: Sequence[Drift] = ()
     batch_norm: Mapping[str, Estimate] = field(default_factory=dict)  # growth by function
 
@@ -41,14 +41,14 @@ def factors(run: Findings) -> Evidence:
     worst = max(found, key=lambda key: abs(found[key].off.value))
     f, start = worst
     return Evidence(
-        f"furthest off: {f}, {start}: {found[worst].measured:.4f}, "
-        f"predicted {found[worst].predicted:.4f}",
+        f"furthest off: {f} with {start}, {found[worst].measured:.4f} "
+        f"(predicted {found[worst].predicted:.4f})",
         _close({" ".join(key): one.off for key, one in found.items()}),
     )
 
 
 def sigmoid_and_relu(run: Findings) -> Evidence:
-    """With Glorot weights a sigmoid layer lets 5.6% of it through and a ReLU layer 50%."""
+    """With Glorot weights, a sigmoid layer passes on 5.6% of dz², a ReLU layer 50%."""
     if any((f, "glorot_uniform") not in run.layers for f in ("sigmoid", "relu")):
         raise NotReported
     rows = [run.layers[f, "glorot_uniform"] for f in ("sigmoid", "relu")]
@@ -65,13 +65,13 @@ def sigmoid_and_relu(run: Findings) -> Evidence:
 
 
 def critical_keeps(run: Findings) -> Evidence:
-    """From its critical point a gradient changes as a small power of the depth, if at all."""
+    """At the critical point, the gradient changes as a small power of the depth, if at all."""
     said = ", ".join(f"{f} L^{p.value:+.2f}" for f, p in known(run.powers).items())
     return Evidence(said, _close(run.powers, POWER))
 
 
 def one_over_n(run: Findings) -> Evidence:
-    """The mean square of what theory is off by falls as 1/n."""
+    """The mean squared error of the theory falls as 1/n."""
     if len(run.deviations) < 2:
         raise NotReported
     found = exponent(list(run.deviations), list(run.deviations.values()))
@@ -88,35 +88,35 @@ def born_dead(run: Findings) -> Evidence:
         if found.interval()[1] < low or found.interval()[0] > high:
             outside.append(f"{width} x {depth}")
     width, depth = max(run.dead, key=lambda key: run.dead[key].value)
-    said = f"{100 * run.dead[width, depth].value:.0f}% of {depth} layers of {width} units"
-    # Near a bound chance has either side: it is refuted only where an interval lies beyond.
+    said = f"{100 * run.dead[width, depth].value:.0f}% for {depth} layers of {width} units"
+    # Near a bound, chance decides the side; only an interval entirely beyond it refutes the claim.
     at_worst = {name: max(n.interval(len(numbers))[1], 0.0) for name, n in numbers.items()}
     return Evidence(
-        said + (f"; outside: {', '.join(outside)}" if outside else ""),
+        said + (f"; outside the bounds: {', '.join(outside)}" if outside else ""),
         {name: exactly(high > 0) for name, high in at_worst.items()},
     )
 
 
 def trainable_depth(run: Findings) -> Evidence:
-    """Networks train where they are less than 6 ξ_c deep, and not where they are deeper."""
+    """Networks train if they are less than 6 ξ_c deep, and do not if they are deeper."""
     right, judged = agreement(list(known(run.cells)), run.chance)
     if not judged:
         raise NotReported
     return Evidence(
-        f"{right} of {judged} networks a factor of two or more from the line",
-        {"share of them above 80%": share(right / judged, judged) - 0.8},
+        f"{right} of {judged} networks as predicted",
+        {"their share − 80%": share(right / judged, judged) - 0.8},
     )
 
 
 def holds_at_first_only(run: Findings) -> Evidence:
-    """What is predicted from the sizes of the weights stops to hold as they become dependent."""
+    """Predictions from the sizes of the weights stop holding as these become dependent."""
     if len(run.drifts) < 3:
         raise NotReported
     off = [abs(math.log(one.measured / one.predicted)) for one in run.drifts]
     return Evidence(
         f"off by {100 * math.expm1(off[0]):.0f}% at the start and "
         f"{100 * math.expm1(off[-1]):.0f}% after {run.drifts[-1].epoch} epochs",
-        {"further off at the end": Estimate(off[-1] - off[0], CLOSE, len(off) - 1)},
+        {"increase of |log error|": Estimate(off[-1] - off[0], CLOSE, len(off) - 1)},
     )
 
 
@@ -131,63 +131,65 @@ def batch_norm_explodes(run: Findings) -> Evidence:
         for f, growth in known(run.batch_norm).items()
     }
     said = ", ".join(
-        f"{f} {growth.value:.3f}, predicted {batch_norm_factor(f):.3f}"
+        f"{f} {growth.value:.3f} (predicted {batch_norm_factor(f):.3f})"
         for f, growth in known(run.batch_norm).items()
     )
     return Evidence(said, _close(off))
 
 
 def _close(off: Mapping[str, Estimate], within: float = CLOSE) -> dict[str, Estimate]:
-    """What is above 0 where each lies between −within and within.
+    """Numbers that are above 0 where each of ``off`` lies between −within and within.
 
-    So a difference that is clear and small is none: a network of 512 units is not infinite.
+    A small difference counts as none, even a significant one: 512 units are not infinitely many.
     """
     return {
         f"{name}, {side}": within - number * sign
         for name, number in off.items()
-        for side, sign in (("too large by less", 1), ("too small by less", -1))
+        for side, sign in (("margin to the upper limit", 1), ("margin to the lower limit", -1))
     }
 
 
 CLAIMS: list[Statement[Findings]] = [
     Statement(
         EACH_LAYER,
-        f"log of the measured over the predicted factor lies between −{CLOSE:g} and {CLOSE:g}",
+        f"log(measured factor / predicted factor) lies between −{CLOSE:g} and {CLOSE:g}",
         factors,
     ),
     Statement(
-        f"{BEYOND}: a sigmoid layer with Glorot weights lets 5.6% of it through, a ReLU layer 50%",
-        f"log of the measured factor over that lies between −{CLOSE:g} and {CLOSE:g}",
+        f"{BEYOND}: with Glorot weights, a sigmoid layer multiplies the squared gradient by 5.6%, "
+        "a ReLU layer by 50%",
+        f"log(measured factor / that factor) lies between −{CLOSE:g} and {CLOSE:g}",
         sigmoid_and_relu,
     ),
     Statement(
-        "At the critical point signal and gradient keep their size (Roberts et al., section 5.3)",
-        f"E dz² changes as a power of the depth between −{POWER:g} and {POWER:g}",
+        "At the critical point, signal and gradient keep their size (Roberts et al., section 5.3)",
+        f"E dz² ∝ L^p over the depth L, with p between −{POWER:g} and {POWER:g}",
         critical_keeps,
     ),
     Statement(
-        "What theory is off by falls as 1/n with the width (Roberts et al., chapter 4)",
-        f"the exponent of the mean square is −1 to within {EXPONENT:g}",
+        "The error of the theory falls as 1/n with the width n (Roberts et al., chapter 4)",
+        f"the exponent of the mean squared error is within {EXPONENT:g} of −1",
         one_over_n,
     ),
     Statement(
         "The share of ReLU networks that are born dead lies between two bounds (Lu et al.)",
-        "no interval of a share lies outside of them",
+        "no confidence interval of a share lies entirely outside them",
         born_dead,
     ),
     Statement(
         TRAINABLE,
-        "of the networks a factor of two or more from the line, more than 80% are on its side",
+        "of the networks whose depth is at least a factor of two from 6 ξ_c, more than 80% train, "
+        "or do not train, as predicted",
         trainable_depth,
     ),
     Statement(
-        f"{BEYOND}: what is predicted from the sizes of the weights stops to hold in training",
-        "it is further off after the last epoch than before the first",
+        f"{BEYOND}: predictions from the sizes of the weights stop holding during training",
+        "they are further off after the last epoch than before the first",
         holds_at_first_only,
     ),
     Statement(
         "BatchNorm without shortcuts makes the gradient explode (Yang et al., ICLR 2019)",
-        f"log of the measured over the predicted growth lies between −{CLOSE:g} and {CLOSE:g}",
+        f"log(measured growth / predicted growth) lies between −{CLOSE:g} and {CLOSE:g}",
         batch_norm_explodes,
     ),
 ]

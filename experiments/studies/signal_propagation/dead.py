@@ -1,4 +1,4 @@
-"""ReLU networks that are born dead: constant before the first step, whatever one feeds them.
+"""ReLU networks that are born dead: constant before the first step, whatever their input.
 
 Source: Lu, Shin, Su and Karniadakis, Dying ReLU and Initialization: Theory and Numerical
 Examples, 2020 (arXiv 1903.06733), section 3.
@@ -11,11 +11,11 @@ import numpy as np
 from minidl.activations import ReLU
 from minidl.study.estimates import Estimate, share
 
-AT_A_TIME = 4_000_000  # weights of networks that are drawn together
+AT_A_TIME = 4_000_000  # weights that are drawn at a time
 
 
 def bounds(width: int, depth: int) -> tuple[float, float]:
-    """Between what the probability lies: one input, ``depth`` − 1 hidden layers of ``width``.
+    """Bounds of the probability, for one input and ``depth`` − 1 hidden layers of ``width``.
 
     Weights are symmetric about 0 and biases 0.  With x = 2^−width, a₁ = 1 − x and
     a₂ = 1 − 2x − (width − 1) x²::
@@ -34,10 +34,10 @@ def bounds(width: int, depth: int) -> tuple[float, float]:
 
 
 def dead_by_depth(width: int, depth: int, networks: int, seed: int) -> np.ndarray:
-    """How many of the networks are constant with L = 2 … ``depth`` layers.  (depth − 1,)
+    """The number of constant networks for L = 2 … ``depth`` layers.  (depth − 1,)
 
-    The input is one number.  Without biases relu(W relu(…)) is straight on either side of 0,
-    so a network is constant where the signals of 1 and of −1 have both ended at 0.
+    The input is one number.  Without biases relu(W relu(…)) is linear on either side of 0,
+    so a network is constant if its signals for the inputs 1 and −1 have both become 0.
     """
     rng, f = np.random.default_rng(seed), ReLU()
     dead = np.zeros(depth - 1, int)
@@ -52,5 +52,5 @@ def dead_by_depth(width: int, depth: int, networks: int, seed: int) -> np.ndarra
 
 
 def dead_share(width: int, depth: int, networks: int, seed: int) -> list[Estimate]:
-    """The share of dead ones for L = 2 … ``depth``."""
+    """The share of dead networks for L = 2 … ``depth``."""
     return [share(int(n) / networks, networks) for n in dead_by_depth(width, depth, networks, seed)]

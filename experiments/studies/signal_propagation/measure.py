@@ -1,6 +1,6 @@
-"""Networks as they start, and theory beside them: layer by layer, by width, with BatchNorm.
+"""Networks at initialization, compared with theory: by layer, by width, with BatchNorm.
 
-Every number that chance has a part in is an :class:`~minidl.study.estimates.Estimate` over seeds.
+Every number that depends on chance is an :class:`~minidl.study.estimates.Estimate` over seeds.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Start: TypeAlias = tuple[str | Initializer, str | Initializer]
 
 @dataclass(frozen=True)
 class Beside:
-    """One layer: what is predicted, and what is measured, both as means over the seeds."""
+    """One layer: predicted and measured signals, both as means over the seeds."""
 
     layer: str
     predicted: Signals
@@ -37,12 +37,12 @@ class Beside:
     z2: Estimate
     dz2: Estimate
     mean_abs_dW: Estimate
-    dz2_by_seed: list[float]  # what dz2 is the mean of
+    dz2_by_seed: list[float]  # the values that dz2 is the mean of
 
 
 @dataclass(frozen=True)
 class Factor:
-    """What the layers multiply the squared gradient by, in the geometric mean of hidden layers."""
+    """By what a layer multiplies the squared gradient: geometric mean over the hidden layers."""
 
     predicted: float
     measured: float
@@ -50,12 +50,12 @@ class Factor:
 
 
 def start_of(f: str, start: str) -> Start:
-    """How W and b begin: one of ``STARTS``."""
+    """The initializers of W and b for one of ``STARTS``."""
     return critical(f) if start == CRITICAL else (start, "zeros")
 
 
 def build(f: str, start: Start, width: int, depth: int, examples: Examples, seed: int) -> Network:
-    """``depth`` hidden layers of ``width``, and an output layer of as many units as classes."""
+    """``depth`` hidden layers of ``width``, and an output layer with one unit for each class."""
     shape, classes = examples.inputs.shape[1:], int(examples.targets.max()) + 1
     sizes = [int(np.prod(shape)), *[width] * depth]
     hidden = [Dense(n_in, n_out, f, *start) for n_in, n_out in pairwise(sizes)]
@@ -96,8 +96,8 @@ def beside(
 def factor(rows: Sequence[Beside], begin: int = 0) -> Factor:
     """How the squared gradient changes from one hidden layer to the one before it.
 
-    From the last hidden layer back to the one with the index ``begin``; the variance of the
-    first layers is not yet what it becomes.
+    From the last hidden layer back to the one with the index ``begin``; in the first
+    layers the variance has not settled yet.
     """
     if len(rows) < begin + 3:
         raise ValueError(f"factor: expected {begin + 2} hidden layers or more, got {len(rows) - 1}")
@@ -116,7 +116,7 @@ def deviation(
 ) -> Estimate:
     """The mean of log²(measured / predicted E z²) of the last hidden layer, over networks.
 
-    Theory is that of infinite width; for a width n this falls as 1/n, and grows with the depth.
+    The theory is for infinite width; at width n, the mean falls as 1/n and grows with the depth.
     """
     squares = []
     for seed, network, x, labels in starting(f, start, width, depth, examples, seeds):
@@ -128,7 +128,7 @@ def deviation(
 def exponent(widths: Sequence[int], deviations: Sequence[Estimate]) -> Estimate:
     """p of deviation ∝ n^p: the slope of a straight line through the logarithms.
 
-    The errors of the points are those of the estimates, carried through the fit.
+    The errors of the points are those of the estimates, propagated through the fit.
     """
     n = np.log(np.asarray(widths, float))
     centred = n - n.mean()
@@ -141,9 +141,9 @@ def exponent(widths: Sequence[int], deviations: Sequence[Estimate]) -> Estimate:
 def power(
     f: str, start: str, width: int, depth: int, examples: Examples, seeds: Sequence[int]
 ) -> Estimate:
-    """p of E dz² ∝ L^p from the last of L hidden layers to the first: measured alone.
+    """p of E dz² ∝ L^p from the last of L hidden layers to the first, from measurements alone.
 
-    A gradient that vanishes or explodes, as a power of a number, has a p that grows with L.
+    If the gradient vanishes or explodes exponentially, |p| grows with L.
     """
     found = []
     for _, network, x, labels in starting(f, start, width, depth, examples, seeds):
@@ -155,9 +155,9 @@ def power(
 def batch_norm_growth(
     f: str, width: int, batch: int, depth: int, seeds: Sequence[int], weights: str = "he_normal"
 ) -> Estimate:
-    """What a layer with BatchNorm multiplies the squared gradient by, measured.
+    """By what a layer with BatchNorm multiplies the squared gradient, measured.
 
-    Normal input; the first three layers, where the batch is not what it becomes, are left out.
+    The input is normal; the first three layers, where the batch has not settled, are left out.
     """
     if depth < 5:
         raise ValueError(f"batch_norm_growth: expected a depth of at least 5, got {depth}")
@@ -178,7 +178,7 @@ def batch_norm_growth(
 
 
 def _over(values: Sequence[float]) -> Estimate:
-    """The mean over seeds, and how sure it is."""
+    """The mean over seeds, with its standard error."""
     n = len(values)
     error = float(np.std(values, ddof=1)) / math.sqrt(n) if n > 1 else math.inf
     return Estimate(float(np.mean(values)), error, n - 1 if n > 1 else math.inf)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 DEEP = 60  # hidden layers of the networks that start at a critical point
-SHOWN = ("sigmoid", "relu")  # the functions of the first chart
+SHOWN = ("sigmoid", "relu")  # functions of the first chart
 START = "glorot_uniform"
 
 
@@ -65,8 +65,8 @@ def factors(summary: Mapping[str, Any]) -> Table:
                 f"{100 * np.expm1(low):+.1f}% to {100 * np.expm1(high):+.1f}%",
             ]
         )
-    head = ["function", "start", "predicted", "measured", "off by (95%)"]
-    return Table("What a hidden layer multiplies the squared gradient by", head, rows)
+    head = ["function", "start", "predicted", "measured", "difference (95%)"]
+    return Table("Factor by which a hidden layer multiplies the squared gradient", head, rows)
 
 
 def _interval(estimate: Mapping[str, float | None]) -> tuple[float, float]:
@@ -100,7 +100,7 @@ def widths(summary: Mapping[str, Any]) -> Chart:
     about = "Mean of log²(measured / predicted) of E z² in the fifth layer of tanh networks."
     series = [
         Series("measured", n, values, function_colour("tanh")),
-        Series("as 1/n from the first", n, theory, BLACK),
+        Series("1/n through the first point", n, theory, BLACK),
     ]
     return Chart("Off by, by width", about, "units of a layer", "mean square", series, ("log",))
 
@@ -123,8 +123,10 @@ def born_dead(summary: Mapping[str, Any]) -> Table:
         ]
         for one in summary["dead"]
     ]
-    head = ["units", "layers", "share that is dead (95%)", "bounds of Lu et al."]
-    return Table(f"Of {summary['sizes']['born']:,} ReLU networks with one input", head, rows)
+    head = ["units", "layers", "share of dead networks (95%)", "bounds of Lu et al."]
+    return Table(
+        f"Of {summary['sizes']['born']:,} ReLU networks with one input, those born dead", head, rows
+    )
 
 
 def drift(summary: Mapping[str, Any]) -> Chart:
@@ -134,7 +136,7 @@ def drift(summary: Mapping[str, Any]) -> Chart:
         for by, colour in (("measured", function_colour("tanh")), ("predicted", BLACK))
     ]
     about = (
-        "Factor of E dz² per hidden layer, tanh; predicted from the sizes that W and b have then."
+        "Factor of E dz² per hidden layer, tanh; predicted from the sizes of W and b at that epoch."
     )
     return Chart("A prediction through training", about, "epoch", "factor", series)
 
@@ -145,4 +147,6 @@ def batch_norm(summary: Mapping[str, Any]) -> Table:
         for one in summary["batch_norm"]
     ]
     head = ["function", "predicted", "measured"]
-    return Table("What a layer with BatchNorm multiplies the squared gradient by", head, rows)
+    return Table(
+        "Factor by which a layer with BatchNorm multiplies the squared gradient", head, rows
+    )

@@ -1,4 +1,4 @@
-"""Theory beside networks as they start: what is declared of the study, and its report."""
+"""Theory against networks at initialization: the declaration of the study, and its report."""
 
 from __future__ import annotations
 
@@ -41,15 +41,15 @@ if TYPE_CHECKING:
 FUNCTIONS = ("sigmoid", "relu", "tanh", "leaky_relu", "elu", "gelu")
 CRITICAL_FUNCTIONS = ("relu", "tanh", "leaky_relu", "elu", "gelu")
 NORMALISED = ("relu", "tanh", "sigmoid")  # with BatchNorm
-BORN = ((2, 3, 5, 8), 40)  # widths, and layers up to which networks are drawn
+BORN = ((2, 3, 5, 8), 40)  # widths, and the largest number of layers
 SIGMAS = (0.8, 1.0, 1.2, 1.4, 1.76, 2.2, 2.8, 3.5, 4.5)  # σ_w² of the map
 MAP = "trainable_depth"
-PICTURES = {MAP: "Accuracy after training by depth and σ_w²; the line is 6 ξ_c, as predicted"}
+PICTURES = {MAP: "Accuracy after training by depth and σ_w²; the line is the predicted 6 ξ_c"}
 
 
 @dataclass
 class Result:
-    """What one task leaves; each fills what is its own."""
+    """The result of one task, which fills only its own fields."""
 
     layers: list[Beside] = field(default_factory=list)
     estimates: list[Estimate] = field(default_factory=list)
@@ -59,7 +59,7 @@ class Result:
 
 class SignalPropagation(TrainedStudy):
     name = "signal_propagation"
-    about = "The gradient predicted: theory beside networks as they start, and how deep they train."
+    about = "Predicting the gradient: theory against measurement at initialization."
     work = Work(
         "Deep Information Propagation",
         "Samuel S. Schoenholz, Justin Gilmer, Surya Ganguli, and Jascha Sohl-Dickstein",
@@ -74,27 +74,27 @@ class SignalPropagation(TrainedStudy):
     keeps_weights = False
 
     def add_options(self, add: Any) -> None:
-        add("--width", type=whole, default=512, help="units of the layers that are looked at")
-        add("--depth", type=whole, default=10, help="hidden layers, 4 or more")
+        add("--width", type=whole, default=512, help="units of each layer, layer by layer")
+        add("--depth", type=whole, default=10, help="hidden layers, at least 4")
         add(
             "--deep-width",
             type=whole,
             default=256,
-            help=f"units of networks of {DEEP} layers",
+            help=f"units of each layer in networks of {DEEP} layers",
         )
-        add("--examples", type=whole, default=32, help="images that theory is compared on")
+        add("--examples", type=whole, default=32, help="images that theory is tested on")
         widths = [64, 128, 256, 512, 1024, 2048]
-        add("--widths", type=whole, nargs="+", default=widths, help="by which theory comes true")
-        add("--born", type=whole, default=4000, help="networks drawn to see how many are dead")
-        add("--map-width", type=whole, default=128, help="units of the networks of the map")
+        add("--widths", type=whole, nargs="+", default=widths, help="widths to test theory at")
+        add("--born", type=whole, default=4000, help="networks drawn to count dead ones")
+        add("--map-width", type=whole, default=128, help="units of each layer in the map")
         depths = [4, 8, 16, 32, 64, 100]
-        add("--map-depths", type=whole, nargs="+", default=depths, help="their hidden layers")
-        add("--map-images", type=whole, default=9600, help="images that each of them sees once")
-        add("--epochs", type=whole, default=5, help="epochs that a prediction is followed through")
+        add("--map-depths", type=whole, nargs="+", default=depths, help="hidden layers in the map")
+        add("--map-images", type=whole, default=9600, help="images that a network of the map sees")
+        add("--epochs", type=whole, default=5, help="epochs to compare a prediction over")
 
     def check(self, chosen: argparse.Namespace) -> None:
         if chosen.depth < 4:
-            raise ValueError(f"--depth: expected an integer from 4, got {chosen.depth}")
+            raise ValueError(f"--depth: expected an integer >= 4, got {chosen.depth}")
         if len(set(chosen.widths)) < 2:
             raise ValueError("--widths: expected two or more different widths")
 
@@ -194,10 +194,10 @@ class SignalPropagation(TrainedStudy):
         trained: list[Told] = [*pictures(folder, PICTURES), parts.trained(summary)]
         verdicts = Verdicts({"this engine": summary["claims"]})
         return Report(
-            "The gradient predicted",
+            "Predicting the gradient",
             self.work,
-            "Can one say before any training how large the gradient of each layer is, and how deep "
-            "a network can be and still train?",
+            "Can theory predict, before any training, how large the gradient of each layer is and "
+            "how deep a network can be and still train?",
             _answer(summary),
             [parts.by_layer(summary)],
             verdicts.held(),
@@ -205,10 +205,10 @@ class SignalPropagation(TrainedStudy):
                 verdicts.section(CLAIMS),
                 Section("Each layer's factor", [parts.factors(summary)]),
                 Section("How deep a network trains", trained),
-                Section("From critical points", [parts.powers(summary)]),
-                Section("How fast theory comes true", [parts.widths(summary)]),
+                Section("Starting at critical points", [parts.powers(summary)]),
+                Section("How the error falls with the width", [parts.widths(summary)]),
                 Section("Networks that are born dead", [parts.born_dead(summary)]),
-                Section("As training goes on", [parts.drift(summary)]),
+                Section("During training", [parts.drift(summary)]),
                 Section("With BatchNorm", [parts.batch_norm(summary)]),
                 set_up_section(_set_up(summary), summary, note=NOTE),
             ],
@@ -216,7 +216,7 @@ class SignalPropagation(TrainedStudy):
 
 
 def leaving(part: str, measure: Callable[..., Any], *given: Any, **more: Any) -> Task[Result]:
-    """A task that measures, and leaves what it finds in that part of its result."""
+    """A task that measures, and puts what it finds into the field ``part`` of its result."""
 
     def task(_: Checkpoint) -> Result:
         found = measure(*given, **more)
@@ -227,12 +227,12 @@ def leaving(part: str, measure: Callable[..., Any], *given: Any, **more: Any) ->
 
 
 def pairs() -> list[tuple[str, str]]:
-    """The functions and their starts; sigmoid has no critical one."""
+    """All pairs of a function and a start; sigmoid has no critical start."""
     return [p for p in product(FUNCTIONS, STARTS) if p != ("sigmoid", CRITICAL)]
 
 
 def findings(results: Mapping[str, Result]) -> Findings:
-    """What the claims are judged on."""
+    """The measurements that the claims are judged by."""
     estimates = {name: result.estimates for name, result in results.items() if result.estimates}
     return Findings(
         {(f, start): results[f"layers-{f}-{start}"].layers for f, start in pairs()},
@@ -250,7 +250,7 @@ def findings(results: Mapping[str, Result]) -> Findings:
 
 
 def part(examples: Examples, count: int) -> Examples:
-    """The first ``count``, with mean 0 and variance 1 over all their pixels."""
+    """The first ``count`` examples, with mean 0 and variance 1 over all their pixels."""
     images = examples.inputs[:count]
     scaled = images / np.float32(255)
     mean, std = float(scaled.mean()), float(scaled.std())
@@ -268,11 +268,12 @@ def _answer(summary: Mapping[str, Any]) -> str:
         for one in summary["layers"]
         if one["start"] == START
     }
+    right, found, _ = depth["measured"].partition(" networks")
+    networks = f"{right} networks whose depth is not near 6 ξ_c train, or do not, as predicted"
     return (
-        f"{word}: with Glorot weights a sigmoid layer multiplies the squared gradient by "
-        f"{said['sigmoid']}, a ReLU layer by {said['relu']}; and "
-        f"{depth['measured'].partition(' networks')[0]} networks whose depth is not near 6 ξ_c "
-        "train, or do not, as predicted."
+        f"{word}: with Glorot weights, a sigmoid layer multiplies the squared gradient by "
+        f"{said['sigmoid']} and a ReLU layer by {said['relu']}; "
+        f"{networks if found else 'how deep a network trains cannot be judged in this set-up'}."
     )
 
 
@@ -280,19 +281,22 @@ def _set_up(summary: Mapping[str, Any]) -> list[list[str | Told]]:
     sizes = summary["sizes"]
     return [
         ["data", f"{summary['dataset_title']}, pixels with mean 0 and variance 1"],
-        ["layer by layer", f"{sizes['depth']} x {sizes['width']}, {sizes['examples']} images"],
         [
-            "the map",
-            f"{sizes['map_width']} units, tanh, σ_b² = {SIGMA_B2:g}; plain gradient descent with a "
-            f"learning rate of 0.01 on batches of 32, {sizes['map_images']:,} images once",
+            "layer by layer",
+            f"{sizes['depth']} hidden layers of {sizes['width']} units, {sizes['examples']} images",
+        ],
+        [
+            "map of depths",
+            f"{sizes['map_width']} units per layer, tanh, σ_b² = {SIGMA_B2:g}; plain SGD with a "
+            f"learning rate of 0.01, batches of 32, one pass over {sizes['map_images']:,} images",
         ],
         ["seeds", ", ".join(map(str, summary["seeds"]))],
     ]
 
 
 NOTE = (
-    "Predictions are made of f, f' and the mean squares of the weights that were drawn, and of "
-    "nothing else of the network. The paper trains networks of 300 units; those of the map are "
-    "narrower and see fewer images, to be done in minutes."
+    "A prediction uses f, f' and the mean squares of the drawn weights, and nothing else of the "
+    "network. The paper's networks have 300 units per layer; those of the map of depths are "
+    "narrower and see fewer images, so that they train within minutes."
 )
 STUDY = SignalPropagation()

@@ -1,4 +1,4 @@
-"""How deep a network can be and still train, beside 6 ξ_c; and how long a prediction holds.
+"""How deep a network can be and still train, compared with 6 ξ_c; and how long a prediction holds.
 
 Source: Schoenholz, Gilmer, Ganguli and Sohl-Dickstein, Deep Information Propagation, ICLR 2017,
 figure 5: tanh networks on MNIST with σ_b² = 0.05, accuracy by depth and σ_w².
@@ -23,21 +23,21 @@ SIGMA_B2 = 0.05
 
 @dataclass(frozen=True)
 class Cell:
-    """One square of the heat map: a network of so many hidden layers, after training."""
+    """One cell of the heat map: a network with that many hidden layers, after training."""
 
     depth: int
     sigma_w2: float
-    accuracy: float  # on test images; NaN where the loss was not finite any more
+    accuracy: float  # on test images; NaN if the loss became infinite or NaN
 
 
 @dataclass(frozen=True)
 class Drift:
-    """What theory still says of a network after some epochs, and what is there."""
+    """What theory predicts for a network after some epochs, and what is measured."""
 
-    epoch: int  # 0: as it starts
+    epoch: int  # 0: before training
     predicted: float  # the factor of E dz² per hidden layer, from the weights' mean squares
     measured: float
-    accuracy: float  # of the epoch, running; NaN at the start
+    accuracy: float  # running, over the epoch; NaN at the start
 
 
 def normal(variance: float, fan_in: bool) -> Initializer:
@@ -52,7 +52,7 @@ def normal(variance: float, fan_in: bool) -> Initializer:
 def reach(sigma_w2: float, sigma_b2: float = SIGMA_B2, f: str = "tanh") -> float:
     """6 ξ_c layers at the stable variance: how deep a network should train.
 
-    Infinite on the line between order and chaos; not known, so NaN, where no variance stays.
+    Infinite on the line between order and chaos; NaN if there is no stable variance.
     """
     field = MeanField(f, sigma_w2, sigma_b2)
     stable = [point for point in field.fixed_points() if point.stable]
@@ -94,8 +94,8 @@ def train_once(
 
 
 def trained(cell: Cell, best: float, chance: float) -> bool:
-    """Whether it learned at least half of what the best one did, beyond chance."""
-    return cell.accuracy > (best + chance) / 2  # NaN did not
+    """Whether its accuracy is more than halfway from chance to the best."""
+    return cell.accuracy > (best + chance) / 2  # False for NaN
 
 
 def drift(
@@ -110,7 +110,7 @@ def drift(
     probed: int = 32,
     seed: int = 0,
 ) -> Iterator[Drift]:
-    """Theory beside the network before training and after each epoch."""
+    """Prediction and measurement before training and after each epoch."""
     loss = SoftmaxCrossEntropy()
     network = build(f, start, width, depth, examples, seed)
     x, labels = examples.batch(0, probed, network.dtype)
@@ -128,10 +128,11 @@ def drift(
 
 
 def agreement(cells: list[Cell], chance: float, sigma_b2: float = SIGMA_B2) -> tuple[int, int]:
-    """In how many cells of how many the network trained exactly where its depth is below 6 ξ_c.
+    """How many cells agree with 6 ξ_c, and how many are judged.
 
-    Cells within a factor of two of the line are left out: the line has no width of its own, and
-    what "trains" means after so many steps is a matter of their number.
+    A cell agrees if its network trained and is less deep than 6 ξ_c, or did not train and is
+    deeper.  Cells within a factor of two of 6 ξ_c are not judged: there, whether a network has
+    trained depends on the number of steps.
     """
     best = max((cell.accuracy for cell in cells if not math.isnan(cell.accuracy)), default=chance)
     lines = {w: reach(w, sigma_b2) for w in {cell.sigma_w2 for cell in cells}}
