@@ -233,10 +233,10 @@ def test_with_many_layers_the_error_lists_the_closest_names():
     network = Network({f"layer_{i}": Dense(1, 1) for i in range(1, 100)}, 1)
     with pytest.raises(KeyError) as refused:
         network["layer_100"]
-    told = refused.value.args[0]
-    assert "layer_10, " in told
-    assert told.count(",") == 10
-    assert told.endswith("got 'layer_100'")
+    message = refused.value.args[0]
+    assert "layer_10, " in message
+    assert message.count(",") == 10
+    assert message.endswith("got 'layer_100'")
 
 
 TWICE = Dense(2, 2)

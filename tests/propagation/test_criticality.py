@@ -74,7 +74,7 @@ def test_small_variances_return_to_0_if_that_is_the_critical_point():
 
 
 def test_custom_functions():
-    """sin behaves like tanh (Roberts et al., section 5.3.3); a shifted line has no point."""
+    """sin behaves like tanh (Roberts et al., section 5.3.3); z + 1 has no critical point."""
     assert critical_point((np.sin, np.cos)).sigma_w2 == pytest.approx(1, rel=1e-12)
     shifted = (lambda z: z + 1, np.ones_like)  # σ_b² would be −1
     assert critical_points(shifted) == []
