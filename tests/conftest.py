@@ -1,4 +1,4 @@
-"""What all tests share: the devices, and properties that draw the same examples every time."""
+"""Shared by all tests: the devices, and Hypothesis settings that always draw the same examples."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ hypothesis.settings.load_profile("minidl")
 
 
 def _device(name: str, monkeypatch: pytest.MonkeyPatch) -> Device:
-    """The device of that name; one that is not there is skipped with the reason."""
+    """The device of that name; without it, skip the test and give the reason."""
     if name == "pretended cuda":
         if host_kernels.COMPILER is None:
             pytest.skip("no C++ compiler to run the kernels with")
@@ -44,7 +44,7 @@ def device(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> D
 
 @pytest.fixture(params=["cpu", "cuda"])
 def place(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Device:
-    """The devices that have numbers of their own, for the long tables."""
+    """The devices that differ in their arithmetic, for the long tables."""
     return _device(request.param, monkeypatch)
 
 
@@ -56,7 +56,7 @@ def gpu(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Devi
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Any]:
-    """One browser for all tests; skipped with the way to get one where there is none."""
+    """One browser for all tests; without one, skip and say how to install it."""
     reason = browser.missing()
     if reason is not None:
         pytest.skip(reason)
@@ -66,7 +66,7 @@ def chromium() -> Iterator[Any]:
 
 @pytest.fixture
 def watch(chromium: Any) -> Iterator[browser.Watch]:
-    """Opens pages; in the end they must have complained of nothing and asked for nothing."""
+    """Opens pages, which must have reported no error and sent no request by the end."""
     watch = browser.Watch(chromium)
     yield watch
     watch.close()

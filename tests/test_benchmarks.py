@@ -1,6 +1,6 @@
-"""The benchmarks notice where the work that they time was not done.
+"""The benchmarks notice when the work that they time was not done.
 
-No test here looks at a time.
+No test here checks a time.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def work(**changed) -> dict[str, dict[str, float]]:
     return found
 
 
-def test_the_work_of_an_experiment_is_that_of_this_start(monkeypatch, tmp_path, capsys):
+def test_only_the_work_of_this_start_counts(monkeypatch, tmp_path, capsys):
     study_runs.give(monkeypatch, SMALL)
     study_runs.without_figures(monkeypatch)
     options = ["--epochs", "2", "--hidden", "8", "--device", "cpu", "--quiet"]
@@ -53,7 +53,7 @@ def test_the_work_of_an_experiment_is_that_of_this_start(monkeypatch, tmp_path, 
     found = work_in(tmp_path)
     assert {name: did["steps"] for name, did in found.items()} == {"sigmoid": 4, "relu": 4}
     assert all(0 < did["loss"] < math.inf for did in found.values())
-    STUDY.run(options)  # finds both networks trained, and only draws the report again
+    STUDY.run(options)  # finds both networks trained and only draws the report again
     with pytest.raises(Failed, match="2 networks were trained by an earlier start"):
         work_in(tmp_path)
 
@@ -86,7 +86,7 @@ def test_every_round_has_an_empty_folder_of_its_own(monkeypatch):
     ],
     ids=["no step", "a step too few", "nothing learned", "NaN", "one network only"],
 )
-def test_other_work_is_not_compared(theirs):
+def test_different_work_is_not_compared(theirs):
     check_work("a peer", work(loss=4.1), work())
     with pytest.raises(RuntimeError, match=r"a peer.*: expected"):
         check_work("a peer", theirs, work())
@@ -152,7 +152,7 @@ def test_scaling_compares_and_counts(capsys):
 # -- what is timed or compared within the benchmark -------------------------------------------
 
 
-def test_the_floor_is_made_of_products_that_were_computed(monkeypatch):
+def test_the_floor_times_products_that_were_computed(monkeypatch):
     assert floor.measure_floor((12, 8, 4), 4, threads=1, rounds=2).seconds > 0
     monkeypatch.setattr(floor.np, "matmul", lambda x, y, out: out)
     with pytest.raises(RuntimeError, match="the product was timed, but not computed"):
@@ -168,7 +168,7 @@ def test_the_products_in_a_network_are_counted_layer_by_layer():
     assert sum(2 * m * k * n for m, k, n in products) == 3 * 123_303_936
 
 
-def test_the_memory_of_an_image_is_that_of_its_type():
+def test_float64_doubles_the_memory_of_an_image():
     small = {"width": 1 / 64, "size": 64}
     kept, peak = resnet_training.memory_per_image(resnet18(10, **small))
     assert 0 < kept <= peak
@@ -184,9 +184,7 @@ def test_tf32_that_rounds_nothing_is_an_error(monkeypatch):
         tf32_gradients.compare(network, SMALL.train)
 
 
-def test_a_campaign_of_fuzzing_does_not_go_on_with_the_inputs_of_another(
-    monkeypatch, tmp_path, capsys
-):
+def test_a_new_fuzzing_campaign_does_not_reuse_the_inputs_of_another(monkeypatch, tmp_path, capsys):
     (tmp_path / "idx").mkdir()
     command = ["fuzz.py", "--targets", "idx", "--corpora", str(tmp_path)]
     monkeypatch.setattr(sys, "argv", command)
@@ -211,7 +209,7 @@ def test_transformers_gets_every_parameter_by_its_name():
     assert (layer.name, name) == ("block_2.attention.value", "W")
 
 
-def test_a_batch_is_of_neighbours_by_length():
+def test_a_batch_has_sentences_of_similar_length():
     sizes = BertSizes(vocabulary=30, features=8, blocks=1, heads=2, hidden=8, positions=12)
     network = bert(sizes)
     rows = [[1] * n for n in range(1, 9)]
@@ -222,7 +220,7 @@ def test_a_batch_is_of_neighbours_by_length():
     peer = bert_minidl_peer.make(Problem(*given))
     before = peer.loss(np.array([2]))
     assert math.isfinite(before)
-    peer.run(np.array([[2, 0, 0], [7, 0, 0]]))  # 7 is too near to the end: the last three
+    peer.run(np.array([[2, 0, 0], [7, 0, 0]]))  # 7 is too close to the end: the last three
     assert peer.steps() == 2
     assert peer.network["tokens"].x.shape == (3, 8)
     assert peer.loss(np.array([2])) != before

@@ -1,4 +1,4 @@
-"""Losses of the published network, convolutions and pools are PyTorch's, to ten digits."""
+"""Losses of the published network, convolutions and pools equal PyTorch's to ten digits."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ def losses(f: str, rule: str, place: Device = CPU) -> list[float]:
 
 
 @case
-def test_losses_are_the_golden_ones(f, rule, place):
+def test_losses_equal_the_golden_ones(f, rule, place):
     golden = GOLDEN["losses"][f"{f} {rule}"]
     assert len(golden) == STEPS
     np.testing.assert_allclose(losses(f, rule, place), golden, rtol=1e-10)
 
 
 @pytest.mark.parametrize(("f", "rule"), [("sigmoid", "adam"), ("relu", "sgd")])
-def test_losses_are_those_of_the_pytorch_installed_here(f, rule):
-    pytest.importorskip("torch", reason="PyTorch is the other judge here")
+def test_losses_equal_those_of_the_installed_pytorch(f, rule):
+    pytest.importorskip("torch", reason="needs PyTorch to compare with")
     np.testing.assert_allclose(losses(f, rule)[:3], pytorch_losses(f, rule, 3), rtol=1e-10)
 
 
-def test_the_golden_losses_can_tell_a_wrong_step():
-    """They start near ln 100, they change, and no two runs are alike to the digits compared."""
+def test_the_golden_losses_would_reveal_a_wrong_step():
+    """They start near ln 100, they change, and no two runs agree to the digits compared."""
     runs = [GOLDEN["losses"][f"{f} {rule}"] for f, rule in CASES]
     for run in runs:
         assert run[0] == pytest.approx(math.log(100), rel=0.1)
@@ -66,7 +66,7 @@ def ours(name: str, place: Device = CPU) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize("name", make_images.CASES)
-def test_images_are_the_golden_ones(name, place):
+def test_images_equal_the_golden_ones(name, place):
     with np.load(make_images.PLACE, allow_pickle=False) as file:
         for what, array in ours(name, place).items():
             golden = file[f"{name}: {what}"]
@@ -75,7 +75,7 @@ def test_images_are_the_golden_ones(name, place):
             np.testing.assert_allclose(array, golden, rtol=1e-10, atol=1e-12 * scale, err_msg=what)
 
 
-def test_the_golden_images_are_as_many_and_all_different():
+def test_the_golden_images_are_complete_and_all_different():
     with np.load(make_images.PLACE, allow_pickle=False) as file:
         expected = [f"{name}: {what}" for name in make_images.CASES for what in ours(name)]
         assert sorted(file.files) == sorted(expected)
@@ -84,8 +84,8 @@ def test_the_golden_images_are_as_many_and_all_different():
 
 
 @pytest.mark.parametrize("name", ["conv 2x5", "max 3x3 stride 1 with ties"])
-def test_images_are_those_of_the_pytorch_installed_here(name):
-    pytest.importorskip("torch", reason="PyTorch is the other judge here")
+def test_images_equal_those_of_the_installed_pytorch(name):
+    pytest.importorskip("torch", reason="needs PyTorch to compare with")
     found = ours(name)
     for what, theirs in make_images.of_pytorch(name).items():
         np.testing.assert_allclose(found[what], theirs, rtol=1e-10, atol=1e-13)

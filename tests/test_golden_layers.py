@@ -33,7 +33,7 @@ def compare(ours, theirs):
     for number, (a, b) in enumerate(zip(ours, theirs, strict=True)):
         assert set(a) == set(b)
         for key, value in a.items():
-            # db of a Dense before BatchNorm is 0 but for rounding, and so is that of keys
+            # db of a Dense before BatchNorm is 0 up to rounding, and so is that of the keys
             atol = 1e-12 if key.endswith("key.b") else 1e-14
             np.testing.assert_allclose(
                 value.ravel(), b[key], rtol=1e-10, atol=atol, err_msg=f"{number} {key}"
@@ -41,22 +41,22 @@ def compare(ours, theirs):
 
 
 @each
-def test_values_and_gradients_are_the_golden_ones(name, place):
+def test_values_and_gradients_equal_the_golden_ones(name, place):
     compare(our_steps(name, place), GOLDEN[name])
 
 
 @each
-def test_they_are_those_of_the_pytorch_installed_here(name):
-    pytest.importorskip("torch", reason="PyTorch is the other judge here")
+def test_they_equal_those_of_the_installed_pytorch(name):
+    pytest.importorskip("torch", reason="needs PyTorch to compare with")
     compare(our_steps(name), pytorch_steps(name))
 
 
 @each
-def test_the_golden_values_can_tell_a_wrong_step(name):
+def test_the_golden_values_would_reveal_a_wrong_step(name):
     """Nothing in them is constant, and training differs from inference where it should."""
     for step in GOLDEN[name]:
         for key, values in step.items():
-            if key.endswith("key.b"):  # 0 but for rounding
+            if key.endswith("key.b"):  # 0 up to rounding
                 assert np.abs(values).max() < 1e-12
             else:
                 assert len(set(values)) > 1, key

@@ -1,8 +1,8 @@
 """Every gradient of minidl in one table, against finite differences, and some against PyTorch.
 
 The finite differences are minidl's own ``check_gradients`` (gradcheck/ plants errors to
-show that it finds them); so that it is not the only judge, Dense is differentiated here once
-more with 40-digit arithmetic, and whole networks by PyTorch's autograd.
+show that it finds them).  As a check that does not depend on it, Dense is also differentiated
+with 40-digit arithmetic, and whole networks with PyTorch's autograd.
 """
 
 from __future__ import annotations
@@ -144,7 +144,7 @@ TOKENS = np.array([[3, 1, 4, 1, 5], [2, 6, 0, 0, 0], [5, 3, 5, 0, 6]])  # 0 is p
 
 
 class Mask:
-    """Which of five keys are tokens, in each sentence the same."""
+    """Which of five keys are tokens, the same in every sentence."""
 
     def __init__(self, place):
         self.mask = place.asarray(np.array([[True, True, False, True, False]]))
@@ -180,7 +180,7 @@ def test_embedding(padding, place):
 
 
 def encoder(place="cpu", **options):
-    """From tokens to logits by way of two blocks, small enough for the table."""
+    """From tokens to logits through two blocks, small enough for the table."""
     tokens = Embedding(7, 6, padding=0)
     layers = [
         *[tokens, PositionEmbedding(5, 6), LayerNorm(6), Dropout(0.2)],
@@ -205,7 +205,7 @@ def test_encoder(pre_norm, training, device):
 
 
 def scatter(layer, place):
-    """Parameters and state away from where they start: γ = 1 and β = 0 would hide errors."""
+    """Random parameters and state: the initial γ = 1 and β = 0 would hide errors."""
     rng = np.random.default_rng(12)
     layer.build(dtype="float64", device=place)
     for part in layer.walk():
@@ -311,7 +311,7 @@ def test_loss(loss, shape, place):
 
 
 def deep(name: str, dropout: bool = False, last: str = "linear") -> Network:
-    """Images in, four Dense layers, and where asked for dropout between them."""
+    """Images in, four Dense layers, with dropout between them if asked for."""
     noise = [Dropout(0.3)] if dropout else []
     layers = [
         *[Flatten(), Dense(12, 9, FUNCTIONS[name]()), *noise],
@@ -412,11 +412,11 @@ def test_blocks_on_every_device(device, shape, training):
     assert_gradients(network, x, directions=1, training=training, tolerance=KINKED)
 
 
-# -- other judges -----------------------------------------------------------------------------
+# -- independent checks -----------------------------------------------------------------------
 
 
 def test_dense_against_40_digits():
-    """∂/∂v ⟨dy, tanh(x W + b)⟩ by central differences so fine that only the formula can err."""
+    """∂/∂v ⟨dy, tanh(x W + b)⟩ by differences too accurate to hide an error in the formula."""
     rng = np.random.default_rng(10)
     x, dy = rng.standard_normal((3, 4)), rng.standard_normal((3, 2))
     layer = Dense(4, 2, "tanh", biases="he_normal").build(rng=11, dtype="float64")
@@ -482,7 +482,7 @@ def in_torch(torch, name):
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_network_agrees_with_autograd(name):
-    torch = pytest.importorskip("torch", reason="PyTorch is the other judge here")
+    torch = pytest.importorskip("torch", reason="needs PyTorch to compare with")
     network = deep(name)
     f = in_torch(torch, name)
     x = torch.tensor(X, requires_grad=True)
@@ -510,7 +510,7 @@ def test_network_agrees_with_autograd(name):
 
 @pytest.mark.parametrize("name", [name for name in FUNCTIONS if name != "softmax"])
 def test_derivative_agrees_with_autograd_at_and_around_the_kink(name):
-    torch = pytest.importorskip("torch", reason="PyTorch is the other judge here")
+    torch = pytest.importorskip("torch", reason="needs PyTorch to compare with")
     # At −3 and 3 PyTorch's hard sigmoid and swish take f' from one side or the other.
     z = torch.tensor([-3.1, -1e-8, 0.0, 1e-8, 3.1], dtype=torch.float64, requires_grad=True)
     in_torch(torch, name)(z).sum().backward()

@@ -1,4 +1,4 @@
-"""Imports run downwards only, and heavy ones wait until they are needed."""
+"""Imports run downwards only, and heavy modules are imported only where they are needed."""
 
 from __future__ import annotations
 
@@ -20,15 +20,14 @@ ORDER = (
     "data_parallel",
     *("microscope", "study", "compare", "run"),
 )
-# What they import when they meet an array of a GPU, or are asked for a critical point, and no
-# sooner.
+# Imported inside functions, only for an array on a GPU, for ranks or for a critical point.
 LAZILY = {
     "backend.fused": {"gpu"},
     "training.loop": {"data_parallel"},
     "training.range_test": {"gpu"},
     "initializers": {"propagation"},
 }
-LATE = {"backend.machine"}  # imported itself only where its heavy module is needed
+LATE = {"backend.machine"}  # itself imported only where its heavy module is needed
 HEAVY = {
     "cupy",
     "cupyx",
@@ -54,7 +53,7 @@ def modules() -> dict[str, Path]:
 
 
 def imports(path: Path, everywhere: bool = True) -> set[str]:
-    """The modules that a file imports; those at its top only, if not ``everywhere``."""
+    """The modules that a file imports; only those at its top if not ``everywhere``."""
     tree = ast.parse(path.read_text("utf-8"))
     names = set()
     for node in ast.walk(tree) if everywhere else tree.body:
@@ -93,7 +92,7 @@ def test_nothing_imports_experiments_benchmarks_or_tests():
         assert not roots & {"experiments", "benchmarks", "tests"}, path.name
 
 
-# A download starts with this one, which is itself imported no sooner.
+# data.answer is left out: it is itself imported only when a download starts.
 ENGINE = [m for m in modules() if unit(m) in ORDER[: ORDER.index("microscope")]]
 
 

@@ -51,13 +51,13 @@ def test_float32_is_the_float64_draw_rounded(device):
     assert not to_numpy(single.b).any()
 
 
-def test_a_function_of_ones_own():
+def test_a_custom_function():
     layer = Dense(2, 3, biases=lambda rng, shape, n_in, n_out: np.full(shape, n_in + 10 * n_out))
     np.testing.assert_array_equal(layer.build().b, [32, 32, 32])
 
 
 def test_fan_in_uniform_has_the_bounds_of_pytorch():
-    """Its kaiming_uniform_(W, a=√5): gain √(2 / (1 + 5)) times √(3 / fan_in); b alike."""
+    """Its kaiming_uniform_(W, a=√5): gain √(2 / (1 + 5)) times √(3 / fan_in); the same for b."""
     start = {"weights": "fan_in_uniform", "biases": "fan_in_uniform"}
     conv, dense = Conv2D(3, 64, 5, **start).build(), Dense(75, 1000, **start).build()
     bound = math.sqrt(2 / 6) * math.sqrt(3 / 75)

@@ -153,14 +153,14 @@ def test_flat_is_below_one_percent_of_the_steepest_slope():
         assert unit_figures(net)[0].saturated == expected
 
 
-def test_softmax_has_no_units_of_its_own_and_neither_has_a_layer_that_did_not_run():
+def test_there_are_no_figures_for_softmax_and_for_a_layer_that_did_not_run():
     net = Network([Dense(2, 2, "softmax")], 2)
     assert unit_figures(Network([Dense(2, 2, "relu")], 2)) == []
     net.forward(np.ones((1, 2), np.float32))
     assert unit_figures(net) == []
 
 
-def test_a_probe_is_without_dropout_and_leaves_the_weights():
+def test_a_probe_runs_without_dropout_and_leaves_the_weights_unchanged():
     net = Network([Dense(2, 4, "tanh"), Dropout(0.5), Dense(4, 3)], 2)
     before = net.theta.copy()
     x, labels = X.astype(np.float32), np.array([0, 2])
@@ -181,14 +181,14 @@ def test_the_table():
     assert len(lines) == 8
 
 
-def test_where_a_value_in_images_first_is_not_finite():
+def test_the_first_nonfinite_value_in_images_is_located():
     net = Network([Conv2D(1, 1, 1), MaxPool2D(2)], (1, 2, 2))
     net["conv2d_1"].b[...] = math.inf
     net.forward(np.ones((1, 1, 2, 2), np.float32))
     assert first_nonfinite(net) == "conv2d_1.b"
 
 
-def test_where_a_value_first_is_not_finite(device):
+def test_the_first_nonfinite_value_is_located(device):
     net = tiny(device)
     x = device.asarray(X)
     net.forward(x)
@@ -232,8 +232,8 @@ def test_dead_units_are_those_that_are_flat_for_every_example(device):
     assert figures == {name: float(units.mean()) for name, units in found.items()}
 
 
-def test_examples_go_forward_until_every_unit_has_lived(monkeypatch):
-    """All of them where a unit is dead."""
+def test_no_more_examples_are_run_once_every_unit_has_been_active(monkeypatch):
+    """If a unit is dead, all examples are run."""
     network = Network([Dense(2, 3, "relu")], 2, rng=0)
     network["dense_1"].W[...] = 1
     inputs = np.array([[-1], [1], [1], [1]], np.float32).repeat(2, axis=1)

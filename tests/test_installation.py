@@ -1,6 +1,6 @@
-"""What is installed works from every folder: a clone (``pip install -e .``), the package alone.
+"""An installed clone (``pip install -e .``) or package works from every folder.
 
-And the extras that messages and pages tell to install are there.
+The extras that messages and pages tell users to install exist.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ print(minidl.Dense.__name__, minidl.__file__)
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory):
-    """A copy of what is installed, in a folder of the package's own name."""
+    """A copy of the files to install, in a folder with the package's own name."""
     clone = tmp_path_factory.mktemp("parent") / "minidl"
     unwanted = shutil.ignore_patterns("__pycache__")
     shutil.copytree(ROOT / "minidl", clone / "minidl", ignore=unwanted)
@@ -40,7 +40,7 @@ def clone(tmp_path_factory):
 
 
 def unpacked(clone, folder, build):
-    """``folder`` with what pip would put there."""
+    """``folder``, with the files that pip would install there."""
     pytest.importorskip("setuptools", "77")
     pytest.importorskip("setuptools_scm")
     command = [sys.executable, "-c", BUILD, str(folder), build]
@@ -54,12 +54,12 @@ def unpacked(clone, folder, build):
 
 @pytest.fixture(scope="module")
 def installed(clone, tmp_path_factory):
-    """The folder in which the editable installation of the clone lies."""
+    """The folder of the clone's editable installation."""
     return unpacked(clone, tmp_path_factory.mktemp("installed"), "build_editable")
 
 
 def test_the_clones_own_name_does_not_hide_it(clone, installed):
-    """As in a notebook, whose first entry of sys.path is the folder that it was started in."""
+    """As in a notebook, where the first entry of sys.path is the folder it was started in."""
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
     for start in (clone.parent, clone, installed):
         command = [sys.executable, "-S", "-c", USE, str(installed)]
@@ -71,13 +71,13 @@ def test_the_clones_own_name_does_not_hide_it(clone, installed):
 
 
 def built(folder):
-    """The version in the name of what was built there."""
+    """The version in the name of the package built there."""
     (metadata,) = folder.glob("*.dist-info")
     return metadata.name.split("-")[1].removesuffix(".dist")
 
 
 def test_the_version_is_that_of_the_tag(clone, tmp_path):
-    """And without git that of the last release in the list of changes."""
+    """Without git, it is that of the latest release in the changelog."""
     changes = (ROOT / "CHANGELOG.md").read_text("utf-8")
     release = re.findall(r"^## (\S+)", changes, re.MULTILINE)[0]
     (tmp_path / "without").mkdir()
@@ -90,7 +90,7 @@ def test_the_version_is_that_of_the_tag(clone, tmp_path):
     assert built(unpacked(tagged, tmp_path / "with", "build_wheel")) == "9.8.7"
 
 
-def test_each_extra_that_is_named_is_there():
+def test_each_extra_that_is_named_exists():
     texts = [*(ROOT / "minidl").rglob("*.py"), *ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
     named = {name for text in texts for name in EXTRA.findall(text.read_text("utf-8"))}
     settings = configparser.ConfigParser()
@@ -98,7 +98,7 @@ def test_each_extra_that_is_named_is_there():
     assert {"fast", "weights"} <= named <= set(settings["options.extras_require"])
 
 
-def test_the_package_alone_is_whole_and_says_where_the_experiments_are(clone, tmp_path):
+def test_the_package_alone_is_complete_and_says_where_the_experiments_are(clone, tmp_path):
     """As after ``pip install "minidl @ git+…"``."""
     folder = unpacked(clone, tmp_path, "build_wheel")
     source = {p.relative_to(clone) for p in (clone / "minidl").rglob("*") if p.is_file()}
@@ -125,12 +125,12 @@ def run(*arguments, cwd):
 def test_a_study_runs_by_its_name_from_any_folder(tmp_path):
     options = ("--data-dir", "nowhere", "--output-dir", "out")
     done = run("fashion_mnist", *options, cwd=tmp_path)
-    assert done.stderr.startswith("fashion_mnist: ")  # the study itself speaks
+    assert done.stderr.startswith("fashion_mnist: ")  # printed by the study itself
     assert "nowhere" in done.stderr
     assert "usage: cifar100.py" in run("cifar100", "--help", cwd=tmp_path).stdout
 
 
-def test_a_name_that_is_not_there_gets_those_that_are(tmp_path):
+def test_an_unknown_name_gets_a_list_of_the_studies(tmp_path):
     done = run("cifar", cwd=tmp_path)
     assert done.returncode == 1
     assert "NAME is one of activation_gallery, " in done.stderr

@@ -1,4 +1,4 @@
-"""What docs/limits.md and refusals.md list is refused in those words; no public name is missing."""
+"""Calls in docs/limits.md and refusals.md raise the errors given there; no name is missing."""
 
 from __future__ import annotations
 
@@ -46,18 +46,18 @@ ROW = re.compile(r"^\| `(.+?)` \| (?:.+?) \| `(.+?)` \|$", re.MULTILINE)
 ROWS = [row for page in PAGES for row in ROW.findall(page)]
 EXEMPT = set(re.findall(r"`(\w+)`", PAGES[1].partition("## With nothing to refuse")[2]))
 
-# Where the names that users call come from.
+# The modules that users import names from.
 PUBLIC = (
     *("minidl", "minidl.activations", "minidl.data", "minidl.gradcheck"),
     *("minidl.initializers", "minidl.inspection", "minidl.models", "minidl.propagation"),
     *("minidl.study.recording", "minidl.study", "minidl.training"),
 )
-# Classes whose methods users call, too; those of a layer are one contract for all layers.
+# Classes whose methods users call; the methods of a layer are the same for all layers.
 CLASSES = (
     *(minidl.Network, minidl.Examples, minidl.EarlyStopping, minidl.Augmentation),
     *(minidl.Layer, minidl.SGD, minidl.activations.Activation),
 )
-# Of those, the ones that minidl itself calls and that writers of a layer or a rule write.
+# Of these, the methods that minidl itself calls or that authors of a layer or a rule write.
 INTERNAL = {
     *("Examples.draw", "Activation.f", "Activation.slope", "Activation.backward", "SGD.update"),
     *("Layer.bind", "Layer.initialize", "Layer.expect_shape"),
@@ -70,7 +70,7 @@ INTERNAL = {
 
 
 def names():
-    """What the lines before the lists define."""
+    """The names that the code before the tables defines."""
     found = {}
     exec("".join(SET_UP), found)
     return found
@@ -83,15 +83,15 @@ def _sixteen_gigabytes(monkeypatch):
 
 
 @pytest.mark.parametrize(("call", "error"), ROWS, ids=[call for call, _ in ROWS])
-def test_each_call_of_the_list_is_refused_in_these_words(call, error):
-    with pytest.raises(Exception) as refused:  # noqa: PT011  # the kind is in the list
+def test_each_listed_call_raises_the_listed_error(call, error):
+    with pytest.raises(Exception) as refused:  # noqa: PT011  # the type is in the table
         eval(call, names())
     said = refused.value.args[0] if isinstance(refused.value, KeyError) else refused.value
     pattern = ".*".join(map(re.escape, error.split("…")))
     assert re.fullmatch(pattern, f"{type(refused.value).__name__}: {said}")
 
 
-def test_the_lists_were_found():
+def test_the_tables_were_found():
     lines = [line for page in PAGES for line in re.findall(r"^\| `.*", page, re.MULTILINE)]
     assert len(ROWS) == len(lines) > 150
     assert len({call for call, _ in ROWS}) == len(ROWS)  # each call once
@@ -99,7 +99,7 @@ def test_the_lists_were_found():
 
 @functools.cache
 def called():
-    """Every name that is called in the lists: functions, classes and methods."""
+    """Every name that is called in the tables: functions, classes and methods."""
     found = set()
     for call, _ in ROWS:
         for node in ast.walk(ast.parse(call)):
@@ -109,7 +109,7 @@ def called():
 
 
 def public():
-    """``name, object`` of all that the public modules offer to be called."""
+    """``name, object`` of everything that the public modules export."""
     for path in PUBLIC:
         module = importlib.import_module(path)
         for name in getattr(module, "__all__", vars(module)):
@@ -123,7 +123,7 @@ def parameters(function):
 
 
 def missing(found, listed):
-    """The names of all that takes parameters and is in no list."""
+    """The names of callables that take parameters and are in no table."""
     return sorted(
         name
         for name, value in found
@@ -135,11 +135,11 @@ def _is_error(value):
     return inspect.isclass(value) and issubclass(value, Exception)
 
 
-def test_every_public_name_is_in_the_list():
+def test_every_public_name_is_in_a_table():
     assert missing(public(), called() | EXEMPT) == []
 
 
-def test_every_public_method_is_in_the_list():
+def test_every_public_method_is_in_a_table():
     methods = [
         (name, value)
         for cls in CLASSES
@@ -149,7 +149,7 @@ def test_every_public_method_is_in_the_list():
     assert missing(methods, called() | EXEMPT) == []
 
 
-def test_a_name_that_is_not_in_the_list_is_noticed():
+def test_a_name_that_is_in_no_table_is_noticed():
     def added(value):
         return value
 
@@ -158,21 +158,21 @@ def test_a_name_that_is_not_in_the_list_is_noticed():
     assert missing([("train", train)], called() - {"train"}) == ["train"]
 
 
-def test_nothing_is_excused_that_is_not_there():
+def test_every_exempt_name_exists():
     assert {name for name, _ in public()} >= EXEMPT
 
 
 # -- what is not refused ------------------------------------------------------------------------
 
 
-def test_numbers_may_be_numpys():
+def test_numbers_may_be_numpy_scalars():
     assert Dense(np.int64(3), np.uint8(2)).n_out == 2
     assert Dropout(np.float32(0.5)).rate == 0.5
     assert SGD(np.float64(1)).learning_rate == 1.0
     assert Network([Dense(3, 2)], np.int32(3), rng=np.int64(4)).input_shape == (3,)
 
 
-def test_arrays_may_be_read_only_and_lie_as_they_like():
+def test_arrays_may_be_read_only_and_in_any_memory_layout():
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (8, 6, 6, 2), dtype=np.uint8).transpose(0, 3, 1, 2)[::2]
     labels = np.array([0, 9, 1, 9, 2, 9, 0, 9])[::2]
@@ -216,7 +216,7 @@ MEASURED = {
 
 
 @pytest.mark.parametrize("layers", MEASURED.values(), ids=MEASURED)
-def test_the_estimate_is_below_what_a_training_takes(layers):
+def test_the_estimate_is_below_what_a_training_run_takes(layers):
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (256, 6, 16, 16), dtype=np.uint8)
     examples = Examples(images, np.arange(256) % 10)

@@ -1,4 +1,4 @@
-"""One text for each loop: NumPy on slices, Numba and the kernel made from it give the same."""
+"""Each loop is one text: NumPy on slices, Numba and the generated kernel give the same results."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ both_types = pytest.mark.parametrize("dtype", ["float32", "float64"])
 
 
 def arguments(text, size, dtype, seed=0):
-    """Arrays for what the text reads at i, numbers for the rest; all above 0, for the roots."""
+    """Arrays for what the text reads at i, scalars for the rest; all above 0, for the roots."""
     rng = np.random.default_rng(seed)
     arrays = set(re.findall(r"(\w+)\[i\]", inspect.getsource(text)))
     names = text.__code__.co_varnames[: text.__code__.co_argcount]
@@ -42,7 +42,7 @@ def arguments(text, size, dtype, seed=0):
 
 
 def after(run, given):
-    """The arrays after ``run(*given)``, which has copies of them."""
+    """The arrays after ``run(*given)``, which gets copies of them."""
     copies = [a.copy() if isinstance(a, np.ndarray) else a for a in given]
     run(*copies)
     return [a for a in copies if isinstance(a, np.ndarray)]
@@ -50,7 +50,7 @@ def after(run, given):
 
 @pytest.fixture
 def in_numpy(monkeypatch):
-    """Loops run in NumPy, whether or not Numba is there."""
+    """Loops run in NumPy, whether or not Numba is installed."""
     monkeypatch.setattr(loops, "numba", lambda: None)
 
 
@@ -83,7 +83,7 @@ def test_pieces_give_the_bits_of_the_whole_vector(text, dtype, in_numpy, monkeyp
         assert_same_bits(after(loop(text), given), whole)
 
 
-def test_a_sum_with_itself_is_made_in_place():
+def test_an_update_of_an_array_by_itself_is_done_in_place():
     source = "x[i] = a * x[i] + b[i]\ny[i] = a * x[i] + b[i]\nx[i] = x[i] * a + b[i]"
     lines = ast.unparse(loops._InPlace().visit(ast.parse(source))).splitlines()
     assert lines == [
@@ -94,7 +94,7 @@ def test_a_sum_with_itself_is_made_in_place():
     ]
 
 
-def test_a_text_within_a_function_or_without_a_file_is_taken_as_it_is(in_numpy):
+def test_a_loop_in_a_function_or_without_a_source_file_is_run_as_it_is(in_numpy):
     two = 2
 
     @loop
@@ -110,7 +110,7 @@ def test_a_text_within_a_function_or_without_a_file_is_taken_as_it_is(in_numpy):
         assert x.tolist() == [1, 3, 5]
 
 
-def test_a_loop_is_still_called_by_its_name():
+def test_a_loop_keeps_its_name():
     assert adam.__name__ == "adam"
     assert adam.__wrapped__ is LOOPS["adam"]
 
@@ -133,7 +133,7 @@ def test_numba_gives_the_bits_of_numpy(text, dtype, monkeypatch):
 
 
 @compiled
-def test_views_of_a_vector_and_read_only_gradients_are_taken():
+def test_views_of_a_vector_and_read_only_gradients_are_accepted():
     vector, g = np.zeros(40, np.float32), np.ones(20, np.float32)
     g.flags.writeable = False
     sgd(vector[10:30], g, 0.5)
@@ -176,7 +176,7 @@ def test_a_loop_on_a_gpu_runs_as_its_kernel(text, dtype, device):
     expected = after(text, given)
     there = [device.asarray(a) if isinstance(a, np.ndarray) else a for a in given]
     as_arrays = [a if np.ndim(a) else device.asarray(np.array([a], dtype)) for a in there]
-    # Numbers may lie on the GPU: a step that is replayed reads them there.
+    # Scalars may be on the GPU: a replayed step reads them there.
     for numbers in (there, as_arrays) if device.is_cuda else (there,):
         copies = [a.copy() if np.shape(a) == (1003,) else a for a in numbers]
         loop(text)(*copies)
@@ -185,7 +185,7 @@ def test_a_loop_on_a_gpu_runs_as_its_kernel(text, dtype, device):
             np.testing.assert_allclose(a, b, rtol={"float32": 1e-5, "float64": 1e-13}[dtype])
 
 
-def test_every_loop_is_among_those_that_are_tested():
+def test_every_loop_is_tested_here():
     package = Path(minidl.__file__).parent
     found = [
         name
@@ -213,18 +213,18 @@ def process(code, **environment):
     )
 
 
-def test_without_numba_loops_run_in_numpy_and_nothing_is_said():
+def test_without_numba_loops_run_in_numpy_without_a_message():
     done = process("import sys; sys.modules['numba'] = None;" + RUN)
     assert (done.stdout, done.stderr) == ("numpy [-1.0, -1.0, -1.0]\n", "")
 
 
 @compiled
-def test_numbas_own_switch_keeps_to_numpy_and_nothing_is_said():
+def test_numbas_own_switch_selects_numpy_without_a_message():
     done = process(RUN, NUMBA_DISABLE_JIT="1")
     assert (done.stdout, done.stderr) == ("numpy [-1.0, -1.0, -1.0]\n", "")
 
 
-def test_a_numba_that_cannot_be_imported_is_named_once(tmp_path):
+def test_a_numba_that_cannot_be_imported_is_reported_once(tmp_path):
     (tmp_path / "numba.py").write_text("raise ImportError('Numba needs NumPy 2.2 or less')")
     done = process(RUN, PYTHONPATH=f"{tmp_path}{os.pathsep}{ROOT}")
     assert done.stdout == "numpy [-1.0, -1.0, -1.0]\n"
@@ -234,7 +234,7 @@ def test_a_numba_that_cannot_be_imported_is_named_once(tmp_path):
 
 
 @compiled
-def test_what_was_compiled_is_read_from_disk_by_the_next_process(tmp_path):
+def test_the_next_process_reads_compiled_loops_from_disk(tmp_path):
     code = RUN + (
         "; stats = [loops._compiled(f.__wrapped__, False).stats for f in (adam, sgd)];"
         "print([sum(s.cache_hits.values()) for s in stats])"
@@ -245,7 +245,7 @@ def test_what_was_compiled_is_read_from_disk_by_the_next_process(tmp_path):
         assert done.stdout == f"numba [-1.0, -1.0, -1.0]\n{hits}\n"
 
 
-# -- formulas of arrays -----------------------------------------------------------------------
+# -- formulas on arrays -----------------------------------------------------------------------
 
 
 def gap(array):
@@ -255,7 +255,7 @@ def gap(array):
     return wide[..., ::2]
 
 
-LAYOUTS = {  # and whether it is one row in memory
+LAYOUTS = {  # and whether the values are contiguous in memory
     "as usual": (lambda a: a, True),
     "batch last": (
         lambda a: np.ascontiguousarray(a.transpose(1, 2, 3, 0)).transpose(3, 0, 1, 2),
@@ -269,7 +269,7 @@ LAYOUTS = {  # and whether it is one row in memory
 
 @compiled
 @both_types
-def test_a_formula_by_entry_gives_the_bits_of_numpy(dtype, monkeypatch):
+def test_an_element_wise_formula_gives_the_bits_of_numpy(dtype, monkeypatch):
     dy, z = np.random.default_rng(0).standard_normal((2, 300, 1000)).astype(dtype)
     z[0, :9] = [0, -0.0, np.inf, -np.inf, np.nan, 1e-38, -1e-38, 1, -1]
     f = ReLU()
@@ -281,7 +281,7 @@ def test_a_formula_by_entry_gives_the_bits_of_numpy(dtype, monkeypatch):
     assert_same_bits(found, [formula() for formula in formulas])
 
 
-def test_a_slope_of_ones_own_is_that_of_backward_too():
+def test_backward_uses_a_custom_slope():
     class Twice(ReLU):
         def slope(self, z, y):
             return 2 * super().slope(z, y)
@@ -291,9 +291,9 @@ def test_a_slope_of_ones_own_is_that_of_backward_too():
 
 
 @pytest.mark.parametrize(("lay", "is_row"), LAYOUTS.values(), ids=LAYOUTS)
-@pytest.mark.parametrize("size", [1, 50])  # of the batch: within the cache, and beyond it
+@pytest.mark.parametrize("size", [1, 50])  # of the batch: fits the cache or not
 @both_types
-def test_a_formula_in_pieces_gives_what_it_gives_on_the_whole(size, lay, is_row, dtype):
+def test_a_formula_in_pieces_equals_the_formula_on_the_whole_array(size, lay, is_row, dtype):
     a, b = (
         lay(v) for v in np.random.default_rng(0).standard_normal((2, size, 8, 20, 20)).astype(dtype)
     )
@@ -314,7 +314,7 @@ def test_a_formula_in_pieces_gives_what_it_gives_on_the_whole(size, lay, is_row,
         assert found.strides == a.strides
 
 
-def test_arrays_that_lie_in_different_ways_are_not_taken_apart():
+def test_arrays_with_different_layouts_are_not_split():
     a = np.arange(3 * 200 * 200.0).reshape(3, 200, 200)
     b = a.transpose(0, 2, 1).copy().transpose(0, 2, 1)
     np.testing.assert_array_equal(in_pieces(np.subtract, a, b), 0 * a)

@@ -21,7 +21,7 @@ LOSSES = [SoftmaxCrossEntropy, MeanSquaredError, BinaryCrossEntropy]
 
 
 def problem(loss_class, N=6, shape=(5,), seed=0):
-    """Logits and fitting targets."""
+    """Logits with matching targets."""
     rng = np.random.default_rng(seed)
     logits = 3 * rng.standard_normal((N, *shape))
     if loss_class is SoftmaxCrossEntropy:
@@ -36,7 +36,7 @@ def problem(loss_class, N=6, shape=(5,), seed=0):
 @pytest.mark.parametrize("shape", [(5,), (2,), (3, 4)])
 @pytest.mark.parametrize("loss_class", LOSSES)
 def test_value_and_gradient_agree_with_pytorch(loss_class, shape, reduction):
-    torch = pytest.importorskip("torch", reason="PyTorch is the other judge here")
+    torch = pytest.importorskip("torch", reason="needs PyTorch to compare with")
     if loss_class is SoftmaxCrossEntropy and len(shape) > 1:
         shape = (100,)
     logits, targets = problem(loss_class, shape=shape)
@@ -132,7 +132,7 @@ def test_type_kept_and_arguments_unchanged(loss_class, dtype, device):
     np.testing.assert_array_equal(to_numpy(t), targets)
 
 
-def test_what_a_loss_gives_is_not_changed_by_the_next_batch():
+def test_a_returned_gradient_is_not_changed_by_the_next_batch():
     for loss_class in LOSSES:
         loss, kept = loss_class(), []
         for N in (5, 2, 5, 1):
@@ -146,7 +146,7 @@ def test_what_a_loss_gives_is_not_changed_by_the_next_batch():
 
 
 @given(st.floats(-1e3, 1e3), st.integers(0, 4))
-def test_softmax_cross_entropy_does_not_see_a_shift_and_its_gradient_sums_to_zero(shift, label):
+def test_softmax_cross_entropy_ignores_a_shift_and_its_gradient_sums_to_zero(shift, label):
     logits, _ = problem(SoftmaxCrossEntropy, N=1)
     loss, t = SoftmaxCrossEntropy(), np.array([label])
     value, dlogits = loss(logits, t)
@@ -191,7 +191,7 @@ def test_softmax_cross_entropy_at_extreme_logits(z, target, dtype, rtol):
     z = np.array([z], dtype)
     value, dlogits = SoftmaxCrossEntropy()(z, np.array([target]))
     exact_value, exact = exact_cross_entropy(z[0], target)
-    # Relative to every entry, p_t − 1 among them; smaller than the smallest number is 0.
+    # Relative to each entry, including p_t − 1; below the smallest normal number, 0 will do.
     tiny = float(np.finfo(dtype).tiny)
     assert float(value) == pytest.approx(exact_value, rel=rtol, abs=tiny)
     np.testing.assert_allclose(dlogits[0].astype(float), exact, rtol=rtol, atol=tiny)
@@ -244,7 +244,7 @@ def test_hits(device):
     assert (type(hits), hits.dtype) == (type(z), z.dtype)
     np.testing.assert_array_equal(to_numpy(hits), [1, 0, 1])
     t = device.asarray(np.array([[0.0, 1, 1], [1, 1, 0], [0, 0, 1]]))
-    shares = BinaryCrossEntropy().hits(z, t)  # z > 0 answers 1
+    shares = BinaryCrossEntropy().hits(z, t)  # z > 0 predicts 1
     np.testing.assert_allclose(to_numpy(shares), [2 / 3, 2 / 3, 1])
     none = to_numpy(MeanSquaredError().hits(z, t))
     assert none.shape == (3,)
@@ -282,18 +282,18 @@ ERRORS = {
 @pytest.mark.parametrize(
     ("loss_class", "logits", "targets", "reduction", "message"), ERRORS.values(), ids=ERRORS
 )
-def test_errors_name_the_loss_and_what_came(loss_class, logits, targets, reduction, message):
+def test_errors_name_the_loss_and_what_was_given(loss_class, logits, targets, reduction, message):
     with pytest.raises(ValueError, match=f"{loss_class.name}: expected .*{message}"):
         loss_class()(logits, targets, reduction)
 
 
-def test_a_loss_without_a_formula_is_not_one():
+def test_a_loss_without_a_formula_is_an_error():
     with pytest.raises(NotImplementedError):
         Loss()(Z, Z)
     assert repr(SoftmaxCrossEntropy()) == "SoftmaxCrossEntropy()"
 
 
-def test_values_that_are_not_finite_come_back_without_a_warning():
+def test_nonfinite_values_are_returned_without_a_warning():
     assert math.isnan(SoftmaxCrossEntropy()(Z * math.nan, T)[0])
     assert math.isinf(MeanSquaredError()(Z + 1e200, Z)[0])
 
@@ -306,7 +306,7 @@ def test_logits_and_targets_on_different_devices_are_refused(monkeypatch):
         SoftmaxCrossEntropy()(there, T)
 
 
-# -- mistakes whose error says what to do -------------------------------------------------------
+# -- mistakes whose error says how to fix them --------------------------------------------------
 
 BINARY, SQUARES = BinaryCrossEntropy, MeanSquaredError
 WAYS_OUT = {
@@ -335,6 +335,6 @@ def test_the_error_says_what_to_do(loss, z, t, way_out):
 
 
 @pytest.mark.parametrize("name", ["one-hot rows", "a column of floats", "integer labels"])
-def test_what_the_error_says_is_the_way_out(name):
+def test_what_the_error_suggests_works(name):
     loss, z, targets, way_out = WAYS_OUT[name]
     loss()(z, eval(way_out, {"targets": targets}))

@@ -1,4 +1,4 @@
-"""Confusion matrix and class reports: by hand, as scikit-learn's, and as laws."""
+"""Confusion matrix and class reports: by hand, against scikit-learn, and by their laws."""
 
 from __future__ import annotations
 
@@ -57,13 +57,13 @@ def test_by_hand():
 
 
 @pytest.mark.parametrize("name", REPORTS)
-def test_matthews_is_that_of_scikit_learn(name):
+def test_matthews_equals_scikit_learns(name):
     report = class_report(*answers(name), [f"class {i}" for i in range(REPORTS[name][0])])
     assert report.matthews == pytest.approx(GOLDEN[name]["matthews"], rel=1e-12, abs=1e-15)
 
 
 @pytest.mark.parametrize(("share", "f1"), [(0.708, 0.5870), (0.558, 0.3997)])
-def test_one_answer_to_all_has_no_correlation_however_large_its_class(share, f1):
+def test_one_answer_for_all_has_no_correlation_however_large_its_class(share, f1):
     labels = np.arange(1000) < 1000 * share
     report = class_report(labels.astype(int), np.ones(1000, int), ["no", "yes"])
     assert report.accuracy == share
@@ -80,7 +80,7 @@ def test_matthews_by_hand_and_of_counts_beyond_64_bits():
 
 
 @pytest.mark.parametrize("name", REPORTS)
-def test_scores_are_those_of_scikit_learn(name):
+def test_scores_equal_scikit_learns(name):
     golden = GOLDEN[name]
     report = class_report(*answers(name), [f"class {i}" for i in range(REPORTS[name][0])])
     assert report.confusion.tolist() == golden["confusion"]
@@ -95,8 +95,8 @@ def test_labels_in_bytes_do_not_overflow():
     assert (confusion_matrix(labels, labels, 100) == np.eye(100)).all()
 
 
-def test_scores_are_those_of_the_scikit_learn_installed_here():
-    pytest.importorskip("sklearn", reason="scikit-learn is the other judge here")
+def test_scores_equal_those_of_the_installed_scikit_learn():
+    pytest.importorskip("sklearn", reason="needs scikit-learn to compare with")
     for name in REPORTS:
         assert sklearn_report(name) == GOLDEN[name]
 
@@ -112,7 +112,7 @@ def test_laws(drawn):
     assert (report.confusion == turned.confusion.T).all()
     assert (report.by_class.precision == turned.by_class.recall).all()
     assert (report.by_class.f1 == turned.by_class.f1).all()
-    # of all examples, those that are found in their class: Σ_i support_i recall_i
+    # the recall weighted by support is the share of examples that are right: the accuracy
     assert report.weighted.recall == pytest.approx(report.accuracy)
     precision, recall, f1 = report.by_class
     low, high = np.minimum(precision, recall), np.maximum(precision, recall)
@@ -123,7 +123,7 @@ def test_laws(drawn):
 
 
 @given(pairs)
-def test_right_answers_score_1_in_every_class_that_is_there(drawn):
+def test_right_answers_score_1_in_every_class_that_occurs(drawn):
     labels = np.array(drawn)[:, 0]
     report = class_report(labels, labels, "abcd")
     there = np.isin(np.arange(4), labels)
@@ -141,7 +141,7 @@ def test_predict_labels_are_the_largest_outputs_without_dropout(batch_size, devi
     found = predict_labels(network, examples, batch_size)
     assert type(found) is np.ndarray
     assert (found == network.predict(images / 255).argmax(axis=1)).all()
-    assert (predict_labels(network, images, batch_size) == found).all()  # bytes of one's own
+    assert (predict_labels(network, images, batch_size) == found).all()  # or plain bytes
     accuracy = class_report(labels, found, "abc").accuracy
     assert accuracy == evaluate(network, examples, SoftmaxCrossEntropy()).accuracy
 
@@ -162,9 +162,9 @@ def test_the_confusion_matrix_draws_itself(classes, tmp_path):
     assert (names == list(report.names)) == (classes <= 40)
 
 
-def test_labels_of_tokens_are_those_of_the_sentences_as_they_are():
+def test_plain_tokens_are_predicted_without_padding():
     tokens = np.random.default_rng(0).integers(1, 9, (7, 5))
-    tokens[:, 3:] = 0  # which is no padding to this network
+    tokens[:, 3:] = 0  # which this network does not treat as padding
     network = Network([Embedding(9, 6), SelfAttention(6, 2), FirstToken(), Dense(6, 3)], (5,))
     assert (predict_labels(network, tokens) == network.predict(tokens).argmax(axis=1)).all()
 

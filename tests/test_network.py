@@ -1,4 +1,4 @@
-"""Networks: two flat vectors, names, errors, and weights on disk that are whole or refused."""
+"""Networks: two flat vectors, names, errors, and weights files, which are whole or refused."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_parameters_and_gradients_are_views_into_two_flat_vectors(device):
     assert float(network.dtheta[1]) == -2
 
 
-def test_theta_and_state_put_into_another_network_make_it_answer_alike(device):
+def test_copying_theta_and_state_makes_another_network_compute_the_same(device):
     one, other = small(rng=1, device=device), small(rng=2, device=device)
     x = device.asarray(X)
     assert (to_numpy(one.forward(x)) != to_numpy(other.forward(x))).any()
@@ -111,7 +111,7 @@ def test_dropout_is_on_in_training_only():
     assert set(np.unique(mask)) == {0, 2}
 
 
-def test_the_input_gradient_is_computed_where_asked_and_the_others_are_the_same():
+def test_the_input_gradient_is_computed_on_request_and_leaves_the_others_alone():
     network = small()
     dy = np.random.default_rng(1).standard_normal((7, 3)).astype(np.float32)
     network.forward(X)
@@ -151,7 +151,7 @@ def test_a_network_without_parameters():
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 7, 1000])
-def test_predict_in_batches_is_the_whole(batch_size, device):
+def test_predict_in_batches_equals_one_forward_pass(batch_size, device):
     network = small(dtype="float64", device=device)
     whole = to_numpy(network.forward(device.asarray(X.astype(float)))).copy()
     for x in (X, X.astype(float), device.asarray(X)):
@@ -161,7 +161,7 @@ def test_predict_in_batches_is_the_whole(batch_size, device):
         np.testing.assert_allclose(y, whole, rtol=1e-12, atol=1e-15)
 
 
-def test_predict_takes_bytes_and_no_examples():
+def test_predict_takes_bytes_and_an_empty_batch():
     network = small()
     x = np.arange(16, dtype=np.uint8).reshape(2, 2, 4)
     np.testing.assert_allclose(network.predict(x), network.forward(x.astype(np.float32)))
@@ -229,14 +229,14 @@ def test_the_summary_goes_as_deep_as_asked():
     assert "stage              1 layer " in network.summary()
 
 
-def test_of_many_layers_the_closest_names_are_told():
+def test_with_many_layers_the_error_lists_the_closest_names():
     network = Network({f"layer_{i}": Dense(1, 1) for i in range(1, 100)}, 1)
     with pytest.raises(KeyError) as refused:
         network["layer_100"]
-    told = refused.value.args[0]
-    assert "layer_10, " in told
-    assert told.count(",") == 10
-    assert told.endswith("got 'layer_100'")
+    message = refused.value.args[0]
+    assert "layer_10, " in message
+    assert message.count(",") == 10
+    assert message.endswith("got 'layer_100'")
 
 
 TWICE = Dense(2, 2)
@@ -343,7 +343,7 @@ def test_a_file_is_read_in_another_type_and_without_minidl(saved):
 
 
 def refused(path, message=None, kind=WeightsError, network=None):
-    """Loading is an error that names the file, and changes nothing."""
+    """Loading raises an error that names the file, and changes nothing."""
     network = small(rng=2) if network is None else network
     before = network.theta.tobytes()
     with pytest.raises(kind, match=message) as caught:
@@ -353,7 +353,7 @@ def refused(path, message=None, kind=WeightsError, network=None):
     assert network.theta.tobytes() == before
 
 
-def test_another_network_is_refused_and_both_are_shown(saved):
+def test_weights_of_another_network_are_refused_and_both_are_shown(saved):
     _, path = saved
     refused(
         path,
@@ -386,7 +386,7 @@ def test_a_file_cut_off_anywhere_is_refused(tiny):
 def test_a_flipped_bit_is_refused_or_changes_no_number(tiny):
     """One bit of every byte, each of the eight in turn; ``campaigns/fuzz.py`` flips them all.
 
-    Dates, attributes and the like carry nothing: the file may load then, with the same numbers.
+    Dates, attributes and the like carry no data: the file may load then, with the same numbers.
     """
     network, path, other = tiny
     whole, before = path.read_bytes(), other.theta.copy()
@@ -495,7 +495,7 @@ def test_anything_else_is_refused(content, tmp_path):
     refused(path, "expected a complete weights file, as Network.save writes it: ")
 
 
-def test_what_a_hostile_manifest_says_cannot_command_a_terminal(saved):
+def test_a_hostile_manifest_cannot_control_the_terminal(saved):
     _, path = saved
     layers = [["a", "\x1b]0;x\x07\u202e\n" * 10_000, {}]]
     npz(path, **(contents(path) | {"manifest": manifest_with(path, layers=layers)}))
@@ -511,7 +511,7 @@ def test_what_a_hostile_manifest_says_cannot_command_a_terminal(saved):
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
-def test_a_pipe_is_not_waited_for(tmp_path):
+def test_a_pipe_is_refused_without_waiting(tmp_path):
     os.mkfifo(tmp_path / "w.npz")
     refused(tmp_path / "w.npz", "expected a plain file, got a pipe")
 
@@ -537,7 +537,7 @@ def test_a_save_that_fails_leaves_the_old_file_and_nothing_else(saved, monkeypat
     assert os.listdir(path.parent) == ["weights.npz"]
 
 
-def test_a_layer_of_ones_own_is_saved_by_its_names(tmp_path):
+def test_a_custom_layer_is_saved_under_its_names(tmp_path):
     class Scale(Layer):
         def parameter_shapes(self):
             return {"s": (3,)}

@@ -1,4 +1,4 @@
-"""Update rules: one step by hand, ten steps beside PyTorch's, and what a rule must not do."""
+"""Update rules: two steps by hand, ten steps against PyTorch, and what a rule must not do."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ THETA, G = np.array([1.0, -2.0]), np.array([0.5, 4.0])
 G2 = np.array([-1.0, 2.0])
 ETA_2 = 0.1 * math.sqrt(0.4375) / 0.75
 
-# Two steps with the gradients G and G2 from THETA, worked out from the formulas in numbers.
+# Two steps from THETA with the gradients G and G2, worked out by hand from the formulas.
 BY_HAND = {
     # θ − 0.1 g
     "sgd": (SGD(0.1), [0.95, -2.4], [1.05, -2.6]),
@@ -141,7 +141,7 @@ PYTORCH = {
 
 @pytest.mark.parametrize("name", PYTORCH)
 def test_ten_steps_down_a_quadratic_agree_with_pytorch(name):
-    torch = pytest.importorskip("torch", reason="PyTorch is the other judge here")
+    torch = pytest.importorskip("torch", reason="needs PyTorch to compare with")
     make, theirs, options = PYTORCH[name]
     rng = np.random.default_rng(5)
     A = rng.standard_normal((12, 12))
@@ -157,7 +157,7 @@ def test_ten_steps_down_a_quadratic_agree_with_pytorch(name):
 
 
 def test_clipping_agrees_with_pytorch():
-    torch = pytest.importorskip("torch", reason="PyTorch is the other judge here")
+    torch = pytest.importorskip("torch", reason="needs PyTorch to compare with")
     gradient = np.random.default_rng(0).standard_normal(1000)
     theta = np.zeros(1000)
     parameter = torch.zeros(1000, dtype=torch.float64)
@@ -203,7 +203,7 @@ def test_the_gradient_is_unchanged_and_the_type_kept(make, dtype, device):
 
 @every
 def test_every_entry_is_updated_alike(make):
-    """Entry by entry the same numbers, so every entry must arrive at the same place."""
+    """All entries have the same numbers, so all must end at the same value."""
     size = 2 * PIECE + 7
     theta, optimizer = np.full(size, 0.5), make()
     for g in (2.0, -1.0, 3.0):
@@ -213,7 +213,7 @@ def test_every_entry_is_updated_alike(make):
 
 
 @every
-def test_threads_give_the_bits_of_one_thread(make):
+def test_several_threads_give_the_same_bits_as_one(make):
     size = 2 * PIECE + 7
     start, *gradients = np.random.default_rng(1).standard_normal((3, size), np.float32)
     results = []

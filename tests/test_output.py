@@ -1,4 +1,4 @@
-"""Output that cannot be shown costs nothing but itself."""
+"""Output that cannot be shown is lost, and nothing else is."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ with dispensable_output("program"):
     Path(sys.argv[1]).write_text("the result")
     print("buffered to the end")
 """
-posix = pytest.mark.skipif(os.name != "posix", reason="descriptors as POSIX has them")
+posix = pytest.mark.skipif(os.name != "posix", reason="needs POSIX file descriptors")
 
 
 def run(folder: Path, before: tuple[str, ...] = (), **options) -> subprocess.CompletedProcess:
-    """The program with its streams as the options say; it must end well and have its result."""
+    """Run the program with its streams set by the options; it must succeed and write its result."""
     result = folder / "result"
     command = [*before, sys.executable, "-c", PROGRAM, str(result)]
     done = subprocess.run(command, check=False, timeout=60, **options)
@@ -37,7 +37,7 @@ def run(folder: Path, before: tuple[str, ...] = (), **options) -> subprocess.Com
     return done
 
 
-def test_what_can_be_shown_is(tmp_path):
+def test_output_that_can_be_shown_is_shown(tmp_path):
     done = run(tmp_path, capture_output=True, env=os.environ | {"PYTHONIOENCODING": "utf-8"})
     assert done.stdout.decode().split() == ["σ" * 10_000, "buffered", "to", "the", "end"]
     assert done.stderr.decode().split() == ["σ"]
@@ -77,7 +77,7 @@ def test_a_pipe_whose_reader_has_gone(tmp_path):
     assert b"not all was shown on standard output: " in done.stderr
 
 
-def test_the_streams_are_those_of_before_afterwards(monkeypatch):
+def test_the_streams_are_restored_afterwards(monkeypatch):
     out = io.StringIO()
     monkeypatch.setattr(sys, "stdout", out)
 

@@ -1,4 +1,4 @@
-"""What the README shows is what happens."""
+"""The README has its two commands, and its links lead somewhere."""
 
 import re
 from pathlib import Path

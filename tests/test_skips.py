@@ -1,4 +1,4 @@
-"""What was skipped is said after the result, each reason once."""
+"""Skipped tests are listed after the result, each reason once."""
 
 from __future__ import annotations
 
@@ -49,6 +49,6 @@ def test_each_reason_is_a_line(tmp_path):
     assert said[at + 3].startswith("1 passed, 7 skipped")
 
 
-def test_where_nothing_is_skipped_nothing_is_said(tmp_path):
+def test_without_skips_nothing_is_listed(tmp_path):
     said = run(tmp_path, "def test_that_runs(): pass")
     assert not any("skipped" in line for line in said)

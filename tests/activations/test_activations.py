@@ -1,4 +1,4 @@
-"""Activation functions against published values, 50-digit mpmath, and their own laws."""
+"""Activation functions against published values, 50-digit mpmath, and the laws they obey."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ALPHA = mpf("1.6732632423543772848170429916717")
 
 
 def elementwise() -> list[Activation]:
-    """One of each element-wise function, and those with another α."""
+    """One of each element-wise function, plus some with another α."""
     made = [cls() for cls in ACTIVATIONS.values() if cls.elementwise]
     return [*made, LeakyReLU(0.3), LeakyReLU(0), ELU(0.5), ELU(2.0), CELU(2.0)]
 
@@ -109,7 +109,7 @@ def _clipped(z: mpf) -> mpf:
     return min(max(z / 6 + mpf(1) / 2, mpf(0)), mpf(1))
 
 
-# name: f, f', and the |z| up to which both are normal numbers in float64
+# name: f, f', and the largest |z| for which both are normal numbers in float64
 EXACTLY = {
     "sigmoid": (_sigma, lambda z: _sigma(z) * _sigma(-z), 700),
     "tanh": (mpmath.tanh, lambda z: mpmath.sech(z) ** 2, 350),
@@ -150,8 +150,8 @@ EXACTLY = {
 SMALLEST = {
     "squared_relu": 1e-150,
     "square": 1e-150,
-}  # the |z| from which on f(z) is a normal number, too
-# Where f' passes through zero it is a difference of numbers this large.
+}  # the smallest |z| for which f(z) is a normal number, too
+# Near a zero of f', it is the difference of numbers of this size.
 TURNING = {
     "gelu": (-0.75179, 0.05, 0.3),
     "gelu_tanh": (-0.75246, 0.05, 0.3),
@@ -162,7 +162,7 @@ TURNING = {
 
 
 def points(smallest: float, limit: float) -> np.ndarray:
-    """Both tails down to tiny values, and what lies between."""
+    """Both tails, down to tiny values, and the range between."""
     tails = np.geomspace(smallest, limit, 120)
     return np.concatenate([-tails, tails, np.linspace(-6, 6, 97)])
 
@@ -183,8 +183,8 @@ def test_float64_agrees_with_50_digits_in_both_tails(name):
 
 
 @pytest.mark.parametrize(("dtype", "limit"), [(np.float32, 12.5), (np.float64, 36)])
-def test_gelu_in_its_left_tail_is_off_by_the_rounding_of_its_argument(dtype, limit):
-    """erfc magnifies the rounding of −z/√2 by z²; that is all that is lost."""
+def test_gelu_in_its_left_tail_loses_only_the_rounding_of_its_argument(dtype, limit):
+    """erfc magnifies the rounding of −z/√2 by z²; nothing else is lost."""
     z = -np.linspace(2, limit, 500).astype(dtype)
     f = get_activation("gelu")
     exact_f, exact_df, _ = EXACTLY["gelu"]
@@ -233,7 +233,7 @@ def test_sigmoid_derivative_is_not_the_textbook_form():
     assert (get_activation("sigmoid").derivative(z) > 0).all()
 
 
-# -- worked out by hand -----------------------------------------------------------------------
+# -- by hand ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -325,10 +325,10 @@ def test_leaky_relu_with_alpha_1_is_linear_and_with_0_is_relu(z):
 
 @each
 @given(z=reals)
-def test_neighbours_stay_neighbours(f, z):
+def test_f_changes_no_faster_than_its_steepest_slope(f, z):
     """|f(z + h) − f(z)| ≤ max_slope · h: continuous, kinks included."""
     if f.name == "binary_step":
-        return  # its jump is what it is
+        return  # it jumps
     h = 1e-3
     assert (np.abs(f(z + h) - f(z)) <= f.max_slope * h * (1 + 1e-9)).all()
 
@@ -359,7 +359,7 @@ def test_the_ends_of_the_range_and_the_steepest_slope_are_reached(f):
 
 
 @given(rows, st.floats(-1e3, 1e3))
-def test_softmax_sums_to_one_and_does_not_see_a_shift(z, shift):
+def test_softmax_sums_to_one_and_ignores_a_shift(z, shift):
     f = get_activation("softmax")
     np.testing.assert_allclose(f(z).sum(axis=-1), 1, rtol=1e-14)
     np.testing.assert_allclose(f(z + shift), f(z), rtol=1e-11)
@@ -459,7 +459,7 @@ def test_softmax_of_huge_values_and_of_nan():
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
 @both_types
-def test_type_kept_input_unchanged_and_what_is_given_out_stays(name, dtype, device):
+def test_type_is_kept_and_inputs_and_earlier_outputs_are_unchanged(name, dtype, device):
     f = get_activation(name)
     drawn = np.random.default_rng(1).standard_normal((2, 3, 4)).astype(dtype)
     z, dy = device.asarray(drawn[0].copy()), device.asarray(drawn[1].copy())
@@ -486,8 +486,8 @@ def test_lists_integers_and_noncontiguous_arrays_are_accepted(name):
 
 
 @each
-def test_numbers_and_arrays_may_take_turns(f):
-    """An instance keeps nothing from call to call."""
+def test_numbers_and_arrays_may_alternate(f):
+    """An instance keeps no state between calls."""
     vector, table = np.array([-1.0, 0.5]), np.array([[-1.0, 0.5, 2.0]] * 3)
     for z in (0.5, vector, table, table[:2], -1, vector[:1], [table], 0.5):
         fresh = type(f)(**({"alpha": f.alpha} if f.name in ("elu", "celu", "leaky_relu") else {}))
@@ -535,7 +535,7 @@ def test_names_and_formulas():
     ]
 
 
-def test_a_function_without_formulas_is_not_one():
+def test_a_function_without_formulas_is_an_error():
     with pytest.raises(NotImplementedError):
         Activation()(np.zeros(1))
     with pytest.raises(NotImplementedError):

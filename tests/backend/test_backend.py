@@ -1,4 +1,4 @@
-"""Devices by name, the errors that say the way out, random numbers, and what is fused."""
+"""Devices by name, errors that say how to fix them, random numbers, and fused functions."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_cuda_whose_driver_fails_says_to_check_it(monkeypatch):
         get_device("cuda:1")
 
 
-def test_cuda_that_cannot_compute_is_not_taken(monkeypatch):
+def test_cuda_that_cannot_compute_is_refused(monkeypatch):
     cupy = pretended_cupy.install(monkeypatch)
 
     def fail(shape, dtype):
@@ -75,7 +75,7 @@ def test_cuda_that_cannot_compute_is_not_taken(monkeypatch):
     ("count", "name", "there"),
     [(0, "cuda", "there is no GPU"), (2, "cuda:2", "there is cuda:0, cuda:1")],
 )
-def test_a_gpu_that_is_not_there_says_which_are(count, name, there, monkeypatch):
+def test_a_missing_gpu_is_an_error_that_lists_those_present(count, name, there, monkeypatch):
     pretended_cupy.install(monkeypatch, count)
     with pytest.raises(DeviceError, match=f"no such GPU; {there}, or choose device 'cpu'"):
         get_device(name)
@@ -93,7 +93,7 @@ def test_auto_takes_the_gpu_or_says_why_not(monkeypatch):
     assert device.reason.startswith("cuda:0: CuPy cannot be imported (")
 
 
-def test_a_gpu_is_made_current_before_its_arrays_are_made(monkeypatch):
+def test_a_gpu_is_made_current_before_its_arrays_are_allocated(monkeypatch):
     cupy = pretended_cupy.install(monkeypatch, count=2)
     device = get_device("cuda:1")
     assert (device.name, device.reason, str(device)) == ("cuda:1", "asked for", "cuda:1")
@@ -118,7 +118,7 @@ def test_a_device_is_described(monkeypatch):
     assert get_device("cuda").describe() == "cuda:0 (Pretended GPU, 2048 GiB)"
 
 
-def test_too_little_memory_says_how_much_is_there(monkeypatch):
+def test_too_little_memory_is_an_error_that_says_how_much_there_is(monkeypatch):
     cupy = pretended_cupy.install(monkeypatch, count=2)
     cupy.free = 5_000_000
     device = get_device("cuda:1")
@@ -142,19 +142,19 @@ def test_too_little_memory_says_how_much_is_there(monkeypatch):
         cpu.require_memory(6_000_000, "it")
     monkeypatch.setattr(
         "minidl.backend.device.memory_limit", lambda: None
-    )  # a system that does not say
+    )  # a system that reports no limit
     cpu.require_memory(2**60, "it")
     with pytest.raises(MemoryError, match="of the CPU"), cpu.enough_memory():
         raise MemoryError("of the CPU")
 
 
-def test_a_training_that_cannot_fit_is_refused_before_anything_is_copied(monkeypatch):
+def test_training_that_cannot_fit_is_refused_before_anything_is_copied(monkeypatch):
     cupy = pretended_cupy.install(monkeypatch)
     network = minidl.Network([minidl.Dense(1000, 1000)], 1000, device="cuda")
     data = minidl.Examples(np.zeros((5000, 1000), np.uint8), np.zeros(5000, int))
     loss = minidl.SoftmaxCrossEntropy()
     # 5 MB of bytes, 40 kB of labels, three vectors of 4 MB with Adam's; for each of 64 examples
-    # as floats x, y, dy.  θ and ∇θ are there.
+    # as floats x, y, dy.  θ and ∇θ are already allocated.
     needed = 5_000_000 + 40_000 + 3 * 4_004_000 + 64 * 3 * 1000 * 4
     cupy.free = needed - 1
     with pytest.raises(DeviceError, match="cuda:0: not enough memory: the training needs 18 MB"):
@@ -205,7 +205,7 @@ class Dice(Random):
         return self.rng.integers(1, 7, shape)
 
 
-def test_numbers_are_drawn_when_the_step_comes_to_it_or_ahead_of_it_but_not_twice(device):
+def test_numbers_are_drawn_in_the_step_or_ahead_of_it_but_not_twice(device):
     like = device.asarray(np.zeros(1))
     expected = np.random.default_rng(3)
     dice = Dice(3)
@@ -215,19 +215,19 @@ def test_numbers_are_drawn_when_the_step_comes_to_it_or_ahead_of_it_but_not_twic
     dice.draw_ahead()
     ahead = to_numpy(dice.u).copy()
     np.testing.assert_array_equal(ahead, expected.integers(1, 7, 2))
-    assert dice.u is first  # a graph has its address
+    assert dice.u is first  # a graph holds its address
     assert dice.drawn((2,), like) is first
     np.testing.assert_array_equal(to_numpy(first), ahead)
     np.testing.assert_array_equal(to_numpy(dice.drawn((4,), like)), expected.integers(1, 7, 4))
 
 
-def test_what_is_fused_runs_its_own_lines_on_the_cpu_and_a_kernel_on_a_gpu(device, monkeypatch):
+def test_a_fused_function_runs_its_own_lines_on_the_cpu_and_a_kernel_on_a_gpu(device, monkeypatch):
     @fused
     def twice(x):
-        """Says what it does."""
+        """A docstring."""
         return 2 * x
 
-    assert twice.__doc__ == "Says what it does."
+    assert twice.__doc__ == "A docstring."
     monkeypatch.setitem(kernels.FUSED, twice.__qualname__, lambda x: x + 5)
     y = twice(device.asarray(np.ones(2)))
     np.testing.assert_array_equal(to_numpy(y), [6, 6] if device.is_cuda else [2, 2])
@@ -247,7 +247,7 @@ def test_every_public_name_is_there():
 
 
 def test_the_pretended_cupy_refuses_to_mix(monkeypatch):
-    """The tests on it would show nothing otherwise."""
+    """Otherwise the tests that use it would show nothing."""
     cupy = pretended_cupy.install(monkeypatch)
     there, here = cupy.ones(3), np.ones(3)
     mixes = [
@@ -265,7 +265,7 @@ def test_the_pretended_cupy_refuses_to_mix(monkeypatch):
     assert type(there.sum()) is type(there * 2) is type(there[0]) is cupy.ndarray
 
 
-def test_auto_says_once_what_it_took(monkeypatch, capsys):
+def test_auto_reports_its_choice_once(monkeypatch, capsys):
     pretended_cupy.install(monkeypatch, count=0)
     _say_once.cache_clear()
     for _ in range(3):
@@ -276,14 +276,14 @@ def test_auto_says_once_what_it_took(monkeypatch, capsys):
     assert capsys.readouterr().err == ""
 
 
-def test_auto_says_nothing_of_a_cupy_that_is_not_installed(monkeypatch, capsys):
+def test_auto_does_not_report_that_cupy_is_not_installed(monkeypatch, capsys):
     no_cupy(monkeypatch)
     _say_once.cache_clear()
     assert get_device("auto").name == "cpu"
     assert capsys.readouterr().err == ""
 
 
-def test_auto_says_that_an_installed_cupy_cannot_be_imported(monkeypatch, tmp_path, capsys):
+def test_auto_reports_that_an_installed_cupy_cannot_be_imported(monkeypatch, tmp_path, capsys):
     (tmp_path / "cupy.py").write_text("raise ImportError('libcublas is missing')")
     monkeypatch.delitem(sys.modules, "cupy", raising=False)
     monkeypatch.syspath_prepend(tmp_path)

@@ -1,4 +1,4 @@
-"""What is no array is refused with the line that makes one of it, whichever library it is from."""
+"""Anything but an array is refused with the code that makes it one, whatever library it is from."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ GIVEN = {
 
 
 @pytest.mark.parametrize(("inputs", "way_out", "shape"), GIVEN.values(), ids=GIVEN)
-def test_the_error_has_the_line_that_makes_an_array(inputs, way_out, shape):
+def test_the_error_has_the_code_that_makes_an_array(inputs, way_out, shape):
     with pytest.raises(ValueError, match=re.escape(f"{way_out} makes")):
         Examples(inputs, LABELS)
     array = eval(way_out, {"inputs": inputs, "numpy": np, "torch": _Torch})
@@ -63,7 +63,7 @@ def test_the_error_has_the_line_that_makes_an_array(inputs, way_out, shape):
     Examples(array, LABELS)
 
 
-def test_images_are_told_where_their_channels_go():
+def test_the_error_for_images_says_where_the_channels_go():
     with pytest.raises(ValueError, match=re.escape("got list of images; numpy.stack(inputs)")) as e:
         Examples([_Image(), _Image()], LABELS)
     assert ".transpose(0, 3, 1, 2)" in str(e.value)
@@ -78,7 +78,7 @@ def test_images_are_told_where_their_channels_go():
     ],
     ids=["booleans", "strings", "objects"],
 )
-def test_targets_of_another_type_are_told_how_to_become_labels(targets, way_out):
+def test_the_error_for_other_targets_says_how_to_make_labels(targets, way_out):
     with pytest.raises(ValueError, match=re.escape(way_out)):
         Examples(np.zeros((2, 3)), targets)
     Examples(np.zeros((2, 3)), eval(way_out, {"targets": targets, "numpy": np}))

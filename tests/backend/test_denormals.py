@@ -1,4 +1,4 @@
-"""Within a training run denormal numbers are zeros, on each thread that computes; else not."""
+"""During training, denormal numbers are zeros on every thread that computes; elsewhere, not."""
 
 import threading
 
@@ -11,10 +11,10 @@ from minidl.backend.denormals import denormals_as_zero
 from minidl.backend.pool import one_pool
 from minidl.backend.threads import using_threads
 
-TINY = np.finfo(np.float32).tiny  # the least normal number
+TINY = np.finfo(np.float32).tiny  # the smallest normal number
 SMALL = np.full(64, TINY / 4, np.float32)
 
-pytestmark = pytest.mark.skipif(denormals._libm() is None, reason="glibc on x86-64 sets the mode")
+pytestmark = pytest.mark.skipif(denormals._libm() is None, reason="needs glibc on x86-64")
 
 
 def kept():
@@ -22,7 +22,7 @@ def kept():
     return bool((SMALL * np.float32(0.5)).any())
 
 
-def test_only_within_it_and_only_on_this_thread():
+def test_only_within_the_block_and_only_on_this_thread():
     others, begun = [], threading.Event()
     other = threading.Thread(target=lambda: (begun.wait(timeout=30), others.append(kept())))
     other.start()
@@ -30,7 +30,7 @@ def test_only_within_it_and_only_on_this_thread():
     with denormals_as_zero():
         assert not kept()
         assert not (np.full(9, TINY, np.float32) * np.float32(0.5)).any()  # as a result
-        assert (SMALL.view(np.int32) > 0).all()  # what is stored stays
+        assert (SMALL.view(np.int32) > 0).all()  # stored values stay
         with denormals_as_zero():
             assert not kept()
         assert not kept()
@@ -40,7 +40,7 @@ def test_only_within_it_and_only_on_this_thread():
     assert kept()
 
 
-def test_it_ends_with_an_error_too():
+def test_it_also_ends_after_an_error():
     with pytest.raises(RuntimeError, match="broken"), denormals_as_zero():
         raise RuntimeError("broken")
     assert kept()
@@ -59,7 +59,7 @@ def test_every_thread_of_the_pool_takes_part():
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_the_moments_of_a_dead_unit_end_at_zero(threads):
-    """Of m, 0.9 times the least denormal number would be that number again."""
+    """Otherwise m would not reach 0: 0.9 times the smallest denormal number rounds to itself."""
     rng = np.random.default_rng(0)
     x = rng.uniform(size=(64, 8)).astype(np.float32)
     network = Network([Dense(8, 16, "relu"), Dense(16, 2)], 8)
@@ -74,6 +74,6 @@ def test_the_moments_of_a_dead_unit_end_at_zero(threads):
     with using_threads(threads):
         for epoch in epochs:
             if epoch.number == 10:
-                network["dense_1"].b[...] = -100  # no unit lives from here on
+                network["dense_1"].b[...] = -100  # all units are dead from here on
     m = optimizer.m[: 8 * 16]
     assert not m.any()

@@ -1,4 +1,4 @@
-"""How much memory there is: the machine's, or what a container may take of it."""
+"""How much memory there is: the machine's, or the part that a container may use."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from minidl.backend import memory as machine
 from minidl.backend.memory import memory_limit, physical_memory
 
 
-def test_the_limit_is_the_smallest_of_all_that_are_known(monkeypatch, tmp_path):
+def test_the_limit_is_the_smallest_known_one(monkeypatch, tmp_path):
     monkeypatch.setattr(machine, "physical_memory", lambda: 5000)
     limits = [tmp_path / name for name in ("there", "no number", "not there")]
     monkeypatch.setattr(machine, "_control_groups", lambda root: limits)
@@ -20,7 +20,7 @@ def test_the_limit_is_the_smallest_of_all_that_are_known(monkeypatch, tmp_path):
     memory_limit.cache_clear()
 
 
-def test_a_machine_that_does_not_say_has_no_limit(monkeypatch):
+def test_a_machine_that_reports_no_memory_has_no_limit(monkeypatch):
     def unknown(name):
         raise ValueError("unrecognized configuration name")
 
@@ -33,7 +33,7 @@ def test_a_machine_that_does_not_say_has_no_limit(monkeypatch):
 
 
 @pytest.mark.parametrize("own", ["0::/a/b\n", "9:memory:/a\n0::/a/b\n"])
-def test_the_control_groups_around_are_looked_at_too(own, tmp_path):
+def test_enclosing_control_groups_count_too(own, tmp_path):
     (tmp_path / "proc/self").mkdir(parents=True)
     (tmp_path / "proc/self/cgroup").write_text(own)
     groups = tmp_path / "sys/fs/cgroup"
@@ -43,5 +43,5 @@ def test_the_control_groups_around_are_looked_at_too(own, tmp_path):
     ]
 
 
-def test_without_control_groups_there_is_nothing_to_look_at(tmp_path):
+def test_without_control_groups_there_is_no_limit(tmp_path):
     assert not any(file.exists() for file in machine._control_groups(tmp_path))

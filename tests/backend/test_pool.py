@@ -1,4 +1,4 @@
-"""One pool of threads: the same numbers as without it, and nothing left behind."""
+"""The one thread pool: the same numbers as without it, and nothing left behind."""
 
 from __future__ import annotations
 
@@ -52,9 +52,9 @@ def counts():
 
 @pytest.fixture(autouse=True)
 def there():
-    """Skipped where there is no pool; two threads, whatever this machine has."""
+    """Skip if there is no pool; use two threads, however many this machine has."""
     if pool._pool() is None:
-        pytest.skip("no pool: it takes Linux, Numba with OpenMP, NumPy's and SciPy's own OpenBLAS")
+        pytest.skip("needs Linux, Numba with OpenMP, and OpenBLAS in NumPy and SciPy")
     if pool._pool().most < 2:
         pytest.skip("Numba has one thread here")
     with using_threads(2):
@@ -82,7 +82,7 @@ def test_each_job_has_a_thread_of_its_own():
     assert pool.threads() == 1
 
 
-def test_it_ends_with_its_last_block_and_leaves_everything_as_it_was():
+def test_it_ends_with_its_outermost_block_and_restores_everything():
     before = counts()
     with suppress(KeyError), one_pool():
         with one_pool():
@@ -97,7 +97,7 @@ def test_it_ends_with_its_last_block_and_leaves_everything_as_it_was():
 
 
 def test_scipys_blas_has_one_thread_whichever_thread_opens_the_pool():
-    """As in a study, whose training runs each have a thread, and whose main thread sets limits."""
+    """As in a study: each training run has a thread, and the main thread sets the limits."""
     seen = []
 
     def inside():
@@ -110,7 +110,7 @@ def test_scipys_blas_has_one_thread_whichever_thread_opens_the_pool():
     assert seen == [1]
 
 
-def test_with_one_thread_of_blas_there_is_one_thread():
+def test_with_one_blas_thread_there_is_one_thread():
     with using_threads(1), one_pool():
         assert pool.threads() == 1
         A = RNG.standard_normal((300, 300))
@@ -125,8 +125,8 @@ def test_blas_may_have_more_threads_than_numba():
         np.testing.assert_allclose(A @ np.eye(300), A)
 
 
-def test_products_of_several_threads_at_once():
-    """Within and beside it, also products so thin that OpenBLAS does not put them in a row."""
+def test_products_on_several_threads_at_once():
+    """Inside and outside the pool, including products so thin that OpenBLAS does not queue them."""
     A, x = RNG.standard_normal((700, 700)), RNG.standard_normal(700)
     expected, found = (A @ A, A @ x), []
 
@@ -147,8 +147,8 @@ def test_products_of_several_threads_at_once():
     assert pool.threads() == 1
 
 
-def test_small_products_of_several_threads_at_once():
-    """NumPy holds the GIL during these, and BLAS still splits them."""
+def test_small_products_on_several_threads_at_once():
+    """NumPy holds the GIL during these, yet BLAS splits them."""
     code = """
 import threading
 import numpy as np
@@ -172,7 +172,7 @@ print("done")
 
 
 def test_several_threads_may_be_the_first():
-    """In a process of its own, since there is one pool for each."""
+    """In a separate process, since there is one pool per process."""
     code = (
         "import threading, time\n"
         "from minidl.backend import pool\n"
@@ -189,7 +189,7 @@ def test_several_threads_may_be_the_first():
     assert (done.stdout, done.stderr) == ("0 1\n", "")
 
 
-def test_a_thread_that_numba_masks_still_gets_its_product():
+def test_a_thread_with_masked_numba_threads_still_gets_its_product():
     """Jobs of a product wait for each other; on one thread they would wait forever."""
     import numba
 
@@ -228,7 +228,7 @@ def test_the_gradients_of_a_layer(make, shape, training):
 
 @each
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_a_layer_gives_what_it_gives_without_it(make, shape, dtype):
+def test_a_layer_gives_the_same_as_without_the_pool(make, shape, dtype):
     x, found = RNG.standard_normal(shape).astype(dtype), []
     for within in (nullcontext, one_pool):
         with within():
@@ -262,7 +262,7 @@ def send(connection):
 @pytest.mark.parametrize("within", [nullcontext, one_pool], ids=["after", "within"])
 def test_the_child_of_a_fork_trains_and_multiplies(within):
     """OpenMP ends a process that forks and then asks for threads."""
-    trained()  # the parent has threads from here on
+    trained()  # from here on, the parent has threads
     receiver, sender = multiprocessing.Pipe(duplex=False)
     child = multiprocessing.get_context("fork").Process(target=send, args=(sender,))
     with warnings.catch_warnings(), within():
@@ -282,7 +282,7 @@ def test_the_child_of_a_fork_trains_and_multiplies(within):
 @pytest.mark.parametrize(
     "environment", [{"NUMBA_THREADING_LAYER": "workqueue"}, {"OMP_THREAD_LIMIT": "1"}]
 )
-def test_threads_that_do_not_run_at_the_same_time_are_not_taken(environment):
+def test_threads_that_cannot_run_at_the_same_time_are_not_used(environment):
     code = (
         "import numpy as np; from minidl.backend import pool\n"
         "with pool.one_pool(): print(pool.threads(), (np.ones((400, 400)) @ np.ones(400))[0])"

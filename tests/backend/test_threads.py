@@ -1,4 +1,4 @@
-"""The processors, and the number of threads of BLAS."""
+"""The number of processors, and of BLAS threads."""
 
 import os
 
@@ -11,7 +11,7 @@ def test_there_is_at_least_one_processor():
     assert 1 <= processors() <= (os.cpu_count() or 1)
 
 
-def test_the_number_of_threads_holds_within_it():
+def test_the_number_of_threads_holds_within_the_block():
     def blas():
         return {one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas"}
 

@@ -1,4 +1,4 @@
-"""A few rounds of the campaign of faults; thousands are in docs/robustness.md."""
+"""A few rounds of the fault campaign; docs/robustness.md reports thousands."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from fault_campaign import LOST, RUNS, STEPS, count_repeated
 
-needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="the campaign forks")
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="the campaign needs os.fork")
 CAMPAIGN = Path(__file__).parents[2] / "campaigns" / "fault_campaign.py"
 
 
@@ -34,7 +34,7 @@ def test_nothing_is_lost_in_a_short_campaign(tmp_path):
 
 
 @pytest.mark.parametrize(("again", "wrong"), [(-1, 1), (0, 0), (6, 0), (7, 1), (STEPS, 1)])
-def test_a_training_that_starts_over_or_does_too_little_is_counted(again, wrong, tmp_path):
+def test_a_training_run_that_starts_over_or_does_too_little_is_counted(again, wrong, tmp_path):
     steps, counted = tmp_path / "steps", Counter()
     steps.write_bytes(b"." * (STEPS + again))
     count_repeated(steps, 6 // RUNS, counted)
@@ -42,8 +42,8 @@ def test_a_training_that_starts_over_or_does_too_little_is_counted(again, wrong,
 
 
 @needs_fork
-def test_a_run_that_finds_its_work_done_is_no_standard_to_compare_with(tmp_path):
-    """Twice in one folder: the second one trains nothing."""
+def test_a_run_that_finds_its_work_done_cannot_be_the_reference(tmp_path):
+    """Two runs in one folder: the second one trains nothing."""
     twice = (
         "import pathlib, sys, fault_campaign as f; folder = pathlib.Path(sys.argv[1]); "
         "f.undisturbed(folder); (folder / 'whole.steps').unlink(); f.undisturbed(folder)"

@@ -1,4 +1,4 @@
-"""Damaged and hostile files: refused as documented, or read for what they are.
+"""Damaged and hostile files: refused as documented, or read correctly.
 
 A short campaign over the targets of ``campaigns/fuzz_targets.py``; the long one, guided by
 coverage, is ``campaigns/fuzz.py``, and docs/robustness.md has its figures.
@@ -35,7 +35,7 @@ def test_the_valid_file_is_accepted(name, tmp_path):
 @each_target
 @quickly
 @given(script=st.lists(st.binary(min_size=8, max_size=8), min_size=1, max_size=16))
-def test_edits_under_right_checksums(name, script, tmp_path):
+def test_edits_with_valid_checksums(name, script, tmp_path):
     target = TARGETS[name]
     target.feed(target.file(b"\1" + b"".join(script)), tmp_path)
 
@@ -54,13 +54,13 @@ def test_damage_to_the_file(name, data, tmp_path):
 @each_target
 @quickly
 @given(content=st.binary(max_size=600))
-def test_anything(name, content, tmp_path):
+def test_arbitrary_content(name, content, tmp_path):
     TARGETS[name].feed(content, tmp_path)
 
 
 @pytest.mark.parametrize("name", ["idx.gz", "tar.gz"])
-def test_what_unpacks_to_much_more_takes_no_time(name, tmp_path):
-    """100 MB of zeros in 100 kB, of which what is wanted is read and no more."""
+def test_decompression_bombs_take_no_time(name, tmp_path):
+    """100 MB of zeros in 100 kB, of which only what is needed is read."""
     packer = zlib.compressobj(9, wbits=31)
     bomb = b"".join(packer.compress(bytes(1 << 20)) for _ in range(100)) + packer.flush()
     start = time.process_time()
@@ -74,7 +74,7 @@ def _seconds_to_inflate(bomb: bytes) -> float:
     return time.process_time() - start
 
 
-# -- the campaign itself sees faults ----------------------------------------------------------
+# -- the campaign itself catches faults -------------------------------------------------------
 
 
 def _damaged(name: str, tmp_path: Path) -> None:
@@ -86,13 +86,13 @@ def _damaged(name: str, tmp_path: Path) -> None:
         TARGETS[name].feed(bytes(flipped), tmp_path)
 
 
-def test_a_reader_that_takes_no_notice_of_a_checksum_is_caught(tmp_path, monkeypatch):
+def test_a_reader_that_ignores_a_checksum_is_caught(tmp_path, monkeypatch):
     monkeypatch.setattr(zipfile.ZipExtFile, "_update_crc", lambda *_: None)
     with pytest.raises(WronglyAccepted):
         _damaged("weights", tmp_path)
 
 
-def test_a_network_that_is_changed_by_a_file_it_refuses_is_caught(tmp_path, monkeypatch):
+def test_a_network_changed_by_a_file_that_it_refuses_is_caught(tmp_path, monkeypatch):
     from minidl import Network
 
     load = Network.load
@@ -106,7 +106,7 @@ def test_a_network_that_is_changed_by_a_file_it_refuses_is_caught(tmp_path, monk
         TARGETS["weights"].feed(b"hello", tmp_path)
 
 
-def test_an_exception_that_is_not_documented_is_caught(tmp_path):
+def test_an_undocumented_exception_is_caught(tmp_path):
     def fail(path):
         raise IndexError
 
@@ -114,14 +114,14 @@ def test_an_exception_that_is_not_documented_is_caught(tmp_path):
         replace(TARGETS["idx"], read=fail).feed(b"", tmp_path)
 
 
-def test_a_reader_that_takes_anything_is_caught(tmp_path):
+def test_a_reader_that_accepts_anything_is_caught(tmp_path):
     shape = (3, 4, 5)
     gullible = replace(TARGETS["idx"], read=lambda path: np.zeros(shape, np.uint8))
     with pytest.raises(WronglyAccepted):
         gullible.feed(TARGETS["idx"].valid, tmp_path)
 
 
-def test_an_archive_that_writes_beside_its_folder_is_caught(tmp_path, monkeypatch):
+def test_an_archive_that_writes_outside_its_folder_is_caught(tmp_path, monkeypatch):
     import fuzz_targets
 
     def careless(archive, members, folder):

@@ -1,4 +1,4 @@
-"""The page of several runs: its numbers are those of the summaries, and it is drawn."""
+"""The page that compares runs: it shows the summaries' numbers, and its charts are drawn."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def summary_of(name):
     return json.loads((RESULTS / name / "summary.json").read_text("utf-8"))
 
 
-def test_each_line_has_the_figures_of_its_run_the_colour_of_its_function_and_its_own_shade():
+def test_each_line_has_the_figures_of_its_run_its_functions_colour_and_its_own_shade():
     names = ("cifar100", "cifar100_five_seeds")
     found = charts(page_of(*names).html())
     assert list(found) == [
@@ -55,7 +55,7 @@ def test_each_line_has_the_figures_of_its_run_the_colour_of_its_function_and_its
         np.testing.assert_allclose(line["y"], layers[:, :-1].mean(axis=1))
 
 
-def test_runs_of_different_studies_lie_over_each_other_and_all_lines_are_told_apart():
+def test_runs_of_different_studies_are_overlaid_and_all_lines_are_distinct():
     found = charts(page_of("cifar100", "fashion_mnist").html())["Accuracy by epoch"]
     assert {tuple(line["where"].items()) for line in found} == {(("set-up", ""),)}
     of_test = [line for line in found if line["panel"] == "test images"]
@@ -64,7 +64,7 @@ def test_runs_of_different_studies_lie_over_each_other_and_all_lines_are_told_ap
     assert len(looks) == len(of_test) == 10
 
 
-def test_set_ups_that_all_runs_have_are_a_choice(tmp_path):
+def test_set_ups_that_all_runs_have_can_be_chosen(tmp_path):
     again = tmp_path / "again"
     shutil.copytree(RESULTS / "fashion_mnist", again)
     html = comparison(read_runs([RESULTS / "fashion_mnist", again])).html()
@@ -75,7 +75,7 @@ def test_set_ups_that_all_runs_have_are_a_choice(tmp_path):
     ]
 
 
-def test_more_lines_than_can_be_told_apart_are_refused(tmp_path):
+def test_more_lines_than_can_be_distinguished_are_refused(tmp_path):
     folders = []
     for i in range(22):
         folders.append(tmp_path / f"run{i}")
@@ -90,7 +90,7 @@ def says(folder, study):
     (folder / "minidl-run.json").write_text(json.dumps({"format": "minidl-run", "study": study}))
 
 
-def test_a_run_that_does_not_say_its_study_does_not_differ_in_it(tmp_path):
+def test_a_run_that_does_not_name_its_study_does_not_count_as_different(tmp_path):
     folders = [tmp_path / name for name in ("old", "new", "again")]
     for folder in folders:
         shutil.copytree(RESULTS / "cifar100", folder)
@@ -103,7 +103,7 @@ def test_a_run_that_does_not_say_its_study_does_not_differ_in_it(tmp_path):
     assert "They differ in study;" in comparison(read_runs(folders)).html()
 
 
-def test_what_a_run_lacks_is_said():
+def test_networks_that_a_run_lacks_are_listed():
     html = page_of("cifar100", "adaptive_activations").html()
     lacking = re.findall(r"Not in (\w+): (.*?)\.</p>", html)
     assert dict(lacking)["adaptive_activations"] == "the network sigmoid"
@@ -141,7 +141,7 @@ def test_tables_have_results_and_differences(opened):
     assert "They differ in seeds;" in opened.locator(".answer").inner_text()
 
 
-def test_every_chart_is_drawn_and_nothing_is_at_fault(opened):
+def test_every_chart_is_drawn_and_axe_finds_no_fault(opened):
     for figure in opened.locator("figure.chart").all():
         assert figure.locator("g.line path").count() >= 4
     assert sticks_out(opened) == 0

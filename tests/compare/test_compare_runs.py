@@ -1,4 +1,4 @@
-"""Runs are read as they lie in their folders; what cannot be compared is one line."""
+"""Runs are read from their folders; anything that cannot be compared is a one-line error."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def summary_of(folder):
 
 
 def refused(capsys, *arguments):
-    """The one line that the command ends in."""
+    """The one-line error that the command ends with."""
     with pytest.raises(SystemExit) as ended:
         main([str(argument) for argument in arguments])
     assert isinstance(ended.value.code, str) and "\n" not in ended.value.code
@@ -30,7 +30,7 @@ def refused(capsys, *arguments):
     return ended.value.code
 
 
-def test_the_figures_are_those_of_the_summaries():
+def test_the_figures_equal_those_of_the_summaries():
     one, five = read_runs([ONE, FIVE])
     assert (one.label, five.label) == ("cifar100", "cifar100_five_seeds")
     for run, folder in ((one, ONE), (five, FIVE)):
@@ -43,7 +43,7 @@ def test_the_figures_are_those_of_the_summaries():
     assert five.networks["", "relu"]["test_accuracy"].shape == (5, 20)
 
 
-def test_options_are_told_from_machine_and_results():
+def test_options_are_separated_from_machine_and_results():
     one, five = read_runs([ONE, FIVE])
     assert (one.options["seeds"], five.options["seeds"]) == ("0", "0, 1, 2, 3, 4")
     assert one.options["hidden"] == "512, 512, 512, 512"
@@ -52,7 +52,7 @@ def test_options_are_told_from_machine_and_results():
     assert not {"device", "networks", "claims", "paired t test"} & one.options.keys()
 
 
-def test_set_ups_trainings_and_a_file_of_rows_are_read_too():
+def test_set_ups_training_runs_and_a_file_of_rows_are_read_too():
     fashion, adaptive, study = read_runs(
         [RESULTS / name for name in ("fashion_mnist", "adaptive_activations", "activation_study")]
     )
@@ -69,13 +69,13 @@ def test_set_ups_trainings_and_a_file_of_rows_are_read_too():
     assert study.networks["mnist, sgd", "elu"]["validation_loss"][0].tolist() == expected
 
 
-def test_folders_of_one_name_are_told_apart_by_their_paths(tmp_path):
+def test_folders_of_the_same_name_are_distinguished_by_their_paths(tmp_path):
     shutil.copytree(ONE, tmp_path / "cifar100")
     runs = read_runs([ONE, tmp_path / "cifar100"])
     assert [run.label for run in runs] == [str(ONE), str(tmp_path / "cifar100")]
 
 
-def test_what_is_no_run_to_compare_is_one_line(capsys, tmp_path, monkeypatch):
+def test_anything_but_a_comparable_run_is_a_one_line_error(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert refused(capsys, ONE).startswith("compare: expected the folders of two runs or more")
     assert "expected each run once" in refused(capsys, ONE, ONE / ".." / "cifar100")
@@ -98,7 +98,7 @@ def test_what_is_no_run_to_compare_is_one_line(capsys, tmp_path, monkeypatch):
         {"set_ups": {"a": None}},
     ],
 )
-def test_a_malformed_summary_is_one_line(change, capsys, tmp_path):
+def test_a_malformed_summary_is_a_one_line_error(change, capsys, tmp_path):
     run = tmp_path / "run"
     run.mkdir()
     (run / "summary.json").write_text(json.dumps(summary_of(ONE) | change), "utf-8")
@@ -107,12 +107,12 @@ def test_a_malformed_summary_is_one_line(change, capsys, tmp_path):
     assert not (tmp_path / "page.html").exists()
 
 
-def test_a_file_of_somebody_else_is_not_overwritten(capsys, tmp_path):
+def test_a_foreign_file_is_not_overwritten(capsys, tmp_path):
     page = tmp_path / "page.html"
     main([str(ONE), str(FIVE), "--output", str(page)])
     first = page.read_bytes()
     assert capsys.readouterr().out == f"written to {page}, {len(first) / 1e6:.1f} MB\n"
-    main([str(FIVE), str(ONE), "--output", str(page)])  # its own it may
+    main([str(FIVE), str(ONE), "--output", str(page)])  # its own page may be
     assert page.read_bytes() != first
     capsys.readouterr()
     link = tmp_path / "link.html"

@@ -23,14 +23,14 @@ import pytest
 from minidl.data import PUBLISHED, download
 from minidl.data.download import Published
 
-# How many images the small files hold; everything else about them is as published.
+# How many images the small files hold; otherwise they are like the published ones.
 TRAIN, TEST = 1200, 100
 NOWHERE = "http://127.0.0.1:9/"  # the discard port: refused
 
 
 @pytest.fixture(autouse=True)
 def small_and_offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Every data set with few images, no network, and a cache of the test's own."""
+    """Every data set with few images, no network, and a separate cache for the test."""
     for name in ("MINIDL_DATA", "MINIDL_MIRROR"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
@@ -52,7 +52,7 @@ def small_and_offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 class Made:
-    """What was written: the images and labels that a loader must find again."""
+    """The images and labels that were written, which a loader must return."""
 
     def __init__(self, train, test) -> None:
         self.train = train
@@ -170,10 +170,10 @@ def cifar_archive(make_cifar, tmp_path: Path) -> tuple[bytes, Made]:
 class Server(ThreadingHTTPServer):
     """Serves ``files[path]``, and behaves for each path as ``behaviour[path]`` says.
 
-    That is a status such as 404, or "redirect PATH" (with a "long" body that only ends when
-    nobody takes it, or a "slow" one), "truncated", "reset" half-way, "silent", "dribble" (a byte
-    now and then), "slow head" (the headers so), "slow chunk" (what comes before a chunk of the
-    contents so), or a list of these, one for each time that it is asked.
+    The behaviour is a status such as 404, "redirect PATH" (or "long redirect PATH", whose body
+    ends only when the client stops reading, or "slow redirect PATH"), "truncated", "reset"
+    half-way, "silent", "dribble" (a byte now and then), "slow head" (headers like this), "slow
+    chunk" (chunk sizes like this), or a list of these, one for each request.
     """
 
     daemon_threads = True
@@ -185,7 +185,7 @@ class Server(ThreadingHTTPServer):
         self.asked: list[str] = []
         self.started = threading.Event()  # half of a file that is "held" has been sent
         self.go_on = threading.Event()  # the other half may be
-        self.stopped = threading.Event()  # nobody took a "long" body any more
+        self.stopped = threading.Event()  # the client stopped reading a "long" body
 
     def url(self, path: str) -> str:
         return f"http://127.0.0.1:{self.server_address[1]}/{path}"
@@ -278,7 +278,7 @@ def server() -> Iterator[Server]:
 
 
 def leftovers(folder: Path) -> list[str]:
-    """Whatever files lie under ``folder``, at any depth, but for locks, which stay."""
+    """All files under ``folder``, at any depth, except locks, which stay."""
     files = (p for p in folder.rglob("*") if p.is_file() and p.suffix != ".lock")
     return sorted(str(p.relative_to(folder)) for p in files)
 

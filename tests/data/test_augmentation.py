@@ -14,7 +14,7 @@ IMAGES = np.arange(1, 2 * 3 * 4 * 5 + 1, dtype=np.uint8).reshape(2, 3, 4, 5)
 
 
 def one_by_one(images, padding, i, j, m):
-    """The same, an image at a time, with NumPy's own padding, slices and flip."""
+    """The same, one image at a time, with NumPy's own padding, slices and flip."""
     frame = ((0, 0), (padding, padding), (padding, padding))
     _, _, H, W = images.shape
     out = []
@@ -37,7 +37,7 @@ def test_by_hand(device):
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "float32", "float64"])
-def test_every_window_is_that_of_a_loop_over_the_images(dtype, device):
+def test_every_window_equals_that_of_a_loop_over_the_images(dtype, device):
     rng = np.random.default_rng(0)
     images = rng.integers(1, 256, (200, 3, 6, 4)).astype(dtype)
     augmentation = Augmentation(padding=2)
@@ -46,7 +46,7 @@ def test_every_window_is_that_of_a_loop_over_the_images(dtype, device):
     y = augmentation.apply(device.asarray(images), i, j, m)
     assert y.dtype == dtype
     np.testing.assert_array_equal(to_numpy(y), one_by_one(images, 2, i, j, m))
-    # a smaller batch after a larger one sees nothing of it
+    # a larger batch leaves no trace in a smaller one after it
     y = augmentation.apply(device.asarray(images[:7]), i[7:14], j[7:14], m[7:14])
     np.testing.assert_array_equal(to_numpy(y), one_by_one(images[:7], 2, i[7:14], j[7:14], m[7:14]))
 
@@ -80,11 +80,11 @@ def test_without_padding_and_flip_nothing_changes():
         np.testing.assert_array_equal(augmentation(IMAGES), IMAGES)
 
 
-def test_every_window_is_as_likely_and_every_second_image_is_mirrored():
+def test_every_window_is_equally_likely_and_half_of_the_images_are_mirrored():
     i, j, m = Augmentation(padding=4, rng=0).sample((3, 81_000))
     counts = np.bincount(9 * i + j, minlength=81)
     assert len(counts) == 81
-    # each is Binomial(81000, 1/81), mean 1000, deviation 31.4: five of them
+    # each count is Binomial(81000, 1/81): mean 1000, standard deviation 31.4, times five
     assert np.abs(counts - 1000).max() < 157
     assert abs(m.mean() - 0.5) < 5 * 0.5 / np.sqrt(81_000)
     assert abs(np.corrcoef([i, j, m])[np.triu_indices(3, 1)]).max() < 5 / np.sqrt(81_000)
@@ -96,7 +96,7 @@ def test_the_same_seed_gives_the_same_views_on_each_device(device):
     one, other = Augmentation(rng=5), Augmentation(rng=np.random.default_rng(5))
     first = to_numpy(one(device.asarray(images))).copy()
     np.testing.assert_array_equal(first, other(images))
-    assert (to_numpy(one(device.asarray(images))) != first).any()  # drawn anew
+    assert (to_numpy(one(device.asarray(images))) != first).any()  # a new draw
     assert (Augmentation(rng=6)(images) != first).any()
 
 

@@ -1,4 +1,4 @@
-"""CIFAR files: good layouts are read byte for byte, anything else is refused."""
+"""CIFAR files: valid layouts are read byte for byte, anything else is refused."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_reads_what_was_written(name, direct, make_cifar, tmp_path):
     assert not dataset.is_stand_in
 
 
-def test_class_is_the_fine_label_and_channels_follow_each_other(make_cifar, tmp_path):
+def test_the_class_is_the_fine_label_and_channels_come_one_after_the_other(make_cifar, tmp_path):
     make_cifar("cifar-100", tmp_path)
     record = bytearray((tmp_path / "test.bin").read_bytes())
     record[:2] = 3, 99
@@ -131,7 +131,7 @@ def test_folder_without_the_files(name, missing, make_cifar, tmp_path):
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
-def test_pipe_in_place_of_a_file_is_not_waited_for(make_cifar, tmp_path):
+def test_pipe_in_place_of_a_file_is_refused_without_waiting(make_cifar, tmp_path):
     make_cifar("cifar-100", tmp_path)
     (tmp_path / "train.bin").unlink()
     os.mkfifo(tmp_path / "train.bin")
@@ -150,7 +150,7 @@ def test_unreadable_file(make_cifar, tmp_path, monkeypatch):
         load("cifar-100", tmp_path)
 
 
-def test_nothing_is_held_twice(make_cifar, tmp_path, monkeypatch):
+def test_no_data_are_held_twice(make_cifar, tmp_path, monkeypatch):
     known = PUBLISHED["cifar-10"]
     monkeypatch.setitem(
         PUBLISHED, "cifar-10", replace(known, train=dict.fromkeys(known.train, 3000))

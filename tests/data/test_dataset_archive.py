@@ -1,4 +1,4 @@
-"""Archives: the named members are taken out, whole; anything unusual is refused."""
+"""Archives: the named members are extracted complete; anything unusual is refused."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ WANTED = {"d/a.bin": 2000, "d/b.bin": 3000}
 A, B = ("d/a.bin", b"a" * 2000), ("d/b.bin", b"b" * 3000)
 
 
-def test_archive_is_unpacked_beside_itself(cifar_archive, publish, leftovers, tmp_path):
+def test_archive_is_unpacked_next_to_itself(cifar_archive, publish, leftovers, tmp_path):
     content, made = cifar_archive
     publish(content)
     folder = tmp_path / "data"
@@ -45,7 +45,7 @@ def test_only_what_is_missing_is_unpacked(cifar_archive, publish, tmp_path):
     assert (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns)
 
 
-def test_read_only_folder_is_unpacked_into_the_cache(
+def test_archive_in_a_read_only_folder_is_unpacked_into_the_cache(
     cifar_archive, publish, leftovers, tmp_path, monkeypatch
 ):
     content, made = cifar_archive
@@ -185,11 +185,11 @@ def test_cannot_be_written(tar_gz, tmp_path):
         extract(path, WANTED, tmp_path)
 
 
-def test_sparse_header_that_breaks_off(tmp_path):
+def test_truncated_sparse_header(tmp_path):
     info = tarfile.TarInfo("d/a.bin")
     info.type = tarfile.GNUTYPE_SPARSE
     block = bytearray(info.tobuf(tarfile.GNU_FORMAT))
-    block[482] = 1  # more of the header follows, and does not
+    block[482] = 1  # claims that more of the header follows; nothing does
     block[148:156] = b" " * 8
     block[148:156] = b"%06o\0 " % sum(block)
     path = tmp_path / "x.tar.gz"
@@ -209,7 +209,7 @@ def test_any_damage_is_refused_or_harmless(data, tar_gz, tmp_path_factory):
     interesting = [*range(512), *range(512 + 2048, 512 + 2048 + 512)]
     for at in data.draw(st.lists(st.sampled_from(interesting), min_size=1, max_size=4)):
         tar[at] = data.draw(st.integers(0, 255))
-    for start in (0, 2560):  # let the damage past the header's checksum
+    for start in (0, 2560):  # make the header's checksum fit the damage
         fields = tar[start : start + 148] + b" " * 8 + tar[start + 156 : start + 512]
         tar[start + 148 : start + 156] = b"%06o\0 " % sum(fields)
     path = tmp_path / "x.tar.gz"

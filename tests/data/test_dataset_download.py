@@ -1,4 +1,4 @@
-"""Downloads from a server on this machine: the right bytes, or nothing."""
+"""Downloads from a server on this machine: the correct bytes, or nothing."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ def test_good(server, leftovers, tmp_path):
     assert path == tmp_path / "new" / "folder" / "file.gz"
     assert path.read_bytes() == CONTENT
     assert leftovers(tmp_path) == ["new/folder/file.gz"]
-    if os.name == "posix":  # readable by whom the user's other files are
+    if os.name == "posix":  # the permissions of the user's other files
         (tmp_path / "other").touch()
         assert path.stat().st_mode == (tmp_path / "other").stat().st_mode
 
 
-# What the server sends, how it behaves, what the error says, how often it is asked.
+# What the server sends, how it behaves, what the error says, the number of requests.
 FAILURES = {
     "truncated": (CONTENT, "truncated", "broke off after 256,000 bytes", 3),
     "reset": (CONTENT, "reset", "broke off after", 3),
@@ -73,20 +73,20 @@ FAILURES = {
 
 
 @pytest.mark.parametrize("case", FAILURES)
-def test_failure_leaves_nothing_and_the_next_mirror_is_asked(
+def test_failure_leaves_nothing_and_the_next_mirror_is_tried(
     case, server, leftovers, tmp_path, monkeypatch
 ):
     server.files["bad"], behaviour, message, times = FAILURES[case]
     limits = {"silent": "READ_TIMEOUT", "dribble": "PATIENCE", "slow chunk": "PATIENCE"}
     limits["slow head"] = "ANSWER_TIMEOUT"
-    if behaviour in limits:  # the others keep theirs, on however slow a machine
+    if behaviour in limits:  # only where it is needed, so that slow machines pass
         monkeypatch.setattr(transfer, limits[behaviour], 0.6)
     server.files |= {"good": CONTENT, "page": b"<html>"}
     server.behaviour["bad"] = behaviour
     with pytest.raises(DatasetNotFound) as e:
         fetch(published(server.url("bad")), tmp_path, progress=False)
-    told = next(line for line in str(e.value).splitlines() if server.url("bad") in line)
-    assert re.search(message, told)
+    reported = next(line for line in str(e.value).splitlines() if server.url("bad") in line)
+    assert re.search(message, reported)
     assert "127.0.0.1: " in e.value.reason
     assert "\n" not in e.value.reason
     assert leftovers(tmp_path) == []
@@ -101,7 +101,7 @@ def test_failure_leaves_nothing_and_the_next_mirror_is_asked(
 
 
 @pytest.mark.parametrize("faults", [[503], ["reset", 500], ["truncated", "truncated"], ["silent"]])
-def test_a_fault_that_passes_is_waited_out(faults, server, leftovers, tmp_path, monkeypatch):
+def test_a_temporary_fault_is_retried(faults, server, leftovers, tmp_path, monkeypatch):
     monkeypatch.setattr(transfer, "READ_TIMEOUT", 0.4)
     pauses = []
     monkeypatch.setattr(download, "PAUSES", (1.0, 4.0))
@@ -114,7 +114,7 @@ def test_a_fault_that_passes_is_waited_out(faults, server, leftovers, tmp_path, 
     assert pauses == [1.0, 4.0][: len(faults)]
 
 
-def test_every_mirror_is_asked_before_one_is_asked_again(server, tmp_path):
+def test_every_mirror_is_tried_before_one_is_tried_again(server, tmp_path):
     server.behaviour |= {"a": 503, "b": 404, "c": [500]}
     server.files["c"] = CONTENT
     fetch(published(*map(server.url, "abc")), tmp_path, progress=False)
@@ -126,14 +126,14 @@ def test_a_redirect_to_the_file_is_followed(server, tmp_path):
     assert fetch(published(server.url("moved")), tmp_path, False).read_bytes() == CONTENT
 
 
-def test_what_a_redirect_holds_is_not_read(server, tmp_path):
+def test_the_body_of_a_redirect_is_not_read(server, tmp_path):
     server.files["good"], server.behaviour["moved"] = CONTENT, "long redirect /good"
     assert fetch(published(server.url("moved")), tmp_path, False).read_bytes() == CONTENT
     assert server.stopped.wait(20), "it is still being read"
 
 
 @pytest.mark.parametrize("behaviour", ["slow head", "slow redirect /bad"])
-def test_nothing_is_left_that_still_waits_after_the_limit(behaviour, server, tmp_path, monkeypatch):
+def test_no_thread_is_left_waiting_after_the_limit(behaviour, server, tmp_path, monkeypatch):
     monkeypatch.setattr(transfer, "ANSWER_TIMEOUT", 0.3)
     server.behaviour["bad"] = behaviour
     before = set(threading.enumerate())
@@ -143,8 +143,8 @@ def test_nothing_is_left_that_still_waits_after_the_limit(behaviour, server, tmp
     assert [name for name in left if "process_request_thread" not in name] == []  # the server's
 
 
-def test_bytes_come_as_published_whatever_the_server_calls_them(server, tmp_path, monkeypatch):
-    """A .gz that is declared as a page compressed on the way is not unpacked."""
+def test_bytes_are_stored_as_published_whatever_the_server_declares(server, tmp_path, monkeypatch):
+    """A .gz file is not unpacked although the server declares gzip as its encoding."""
     content = gzip.compress(CONTENT)
     server.files["x"] = content
     handler = server.RequestHandlerClass
@@ -159,7 +159,7 @@ def test_bytes_come_as_published_whatever_the_server_calls_them(server, tmp_path
     assert fetch(file, tmp_path, progress=False).read_bytes() == content
 
 
-def test_a_server_cannot_command_a_terminal(server, tmp_path):
+def test_a_server_cannot_control_the_terminal(server, tmp_path):
     server.behaviour["bad"] = "redirect gopher://\x1b]0;x\x07/"
     with pytest.raises(DatasetNotFound) as e:
         fetch(published(server.url("bad")), tmp_path, progress=False)
@@ -173,8 +173,8 @@ def test_no_connection(url, leftovers, tmp_path):
     assert leftovers(tmp_path) == []
 
 
-def test_a_name_that_is_not_known_is_asked_for_once(tmp_path, monkeypatch):
-    """There is no network then, as a rule, and nothing to wait for."""
+def test_an_unknown_host_is_looked_up_once(tmp_path, monkeypatch):
+    """It usually means that there is no network, so waiting would not help."""
     asked = []
 
     def unknown(host, *rest, **options):
@@ -187,7 +187,7 @@ def test_a_name_that_is_not_known_is_asked_for_once(tmp_path, monkeypatch):
     assert asked == ["nowhere"]
 
 
-def test_no_connection_in_time_is_not_waited_for_again(tmp_path, monkeypatch):
+def test_a_connection_timeout_is_not_retried(tmp_path, monkeypatch):
     asked = {}
 
     def send(adapter, request, **options):
@@ -203,7 +203,7 @@ def test_no_connection_in_time_is_not_waited_for_again(tmp_path, monkeypatch):
     assert asked["headers"]["Accept-Encoding"] == "identity"
 
 
-def test_former_file_survives_a_failure(server, tmp_path):
+def test_an_earlier_file_survives_a_failure(server, tmp_path):
     server.files["bad"] = b"other"
     (tmp_path / "file.gz").write_bytes(b"former")
     with pytest.raises(DatasetNotFound):
@@ -280,7 +280,7 @@ def test_environment_variable_names_the_folder(
     monkeypatch.setattr(os, "access", lambda path, mode: os.fspath(path) != str(folder))
     folder.joinpath("cifar-100-binary", "test.bin").unlink()
     folder.joinpath(ARCHIVE).unlink()
-    made.check(load("cifar-100", progress=False))  # it cannot be written: the cache, then
+    made.check(load("cifar-100", progress=False))  # it cannot be written, so the cache is used
     assert ARCHIVE in leftovers(tmp_path / "cache")
 
 
@@ -302,7 +302,7 @@ def test_mnist_only_what_is_missing(server, make_idx, leftovers, tmp_path, monke
     assert leftovers(place) == sorted([plain, *server.asked])
 
 
-def test_a_mirror_of_ones_own_is_a_copy_of_a_data_folder(server, make_idx, tmp_path, monkeypatch):
+def test_a_custom_mirror_is_a_copy_of_a_data_folder(server, make_idx, tmp_path, monkeypatch):
     made = make_idx(tmp_path / "source", ".gz")
     files = []
     for file in PUBLISHED["mnist"].files:
@@ -316,7 +316,7 @@ def test_a_mirror_of_ones_own_is_a_copy_of_a_data_folder(server, make_idx, tmp_p
     assert server.asked == [f"copy/MNIST/raw/{file.name}" for file in files]
 
 
-def test_ones_own_mirror_is_asked_first_and_not_believed(server, tmp_path, monkeypatch):
+def test_a_custom_mirror_is_tried_first_but_not_trusted(server, tmp_path, monkeypatch):
     server.files |= {"own/file.gz": CONTENT[::-1], "good": CONTENT}
     monkeypatch.setenv("MINIDL_MIRROR", server.url("own"))
     path = fetch(published(server.url("good")), tmp_path, progress=False)
@@ -328,7 +328,7 @@ def test_ones_own_mirror_is_asked_first_and_not_believed(server, tmp_path, monke
     "mirror",
     ["/a/folder", "file:///a", "mirror.example", "http://", "http://[", "https://me:secret@host/"],
 )
-def test_a_mirror_that_is_no_address_is_refused_even_for_auto(mirror, monkeypatch):
+def test_a_mirror_that_is_not_an_address_is_refused_even_for_auto(mirror, monkeypatch):
     monkeypatch.setenv("MINIDL_MIRROR", mirror)
     with pytest.raises(DatasetError, match=r"^MINIDL_MIRROR: expected an address such as") as e:
         load("auto", progress=False)
@@ -336,8 +336,8 @@ def test_a_mirror_that_is_no_address_is_refused_even_for_auto(mirror, monkeypatc
     assert "secret" not in str(e.value)
 
 
-def test_a_proxy_is_asked_for_what_lies_elsewhere(server, tmp_path, monkeypatch):
-    """The server of the test as the proxy: it is asked with the whole address."""
+def test_a_proxy_is_used_for_other_hosts(server, tmp_path, monkeypatch):
+    """The test's server is the proxy: it gets the complete address."""
     server.files["http://data.example/file"] = CONTENT
     monkeypatch.setenv("http_proxy", server.url(""))
     path = fetch(published("http://data.example/file"), tmp_path, progress=False)
@@ -345,7 +345,7 @@ def test_a_proxy_is_asked_for_what_lies_elsewhere(server, tmp_path, monkeypatch)
     assert server.asked == ["http://data.example/file"]
 
 
-def test_a_proxy_that_is_not_there_is_said(tmp_path, monkeypatch):
+def test_a_proxy_that_cannot_be_reached_is_reported(tmp_path, monkeypatch):
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     with pytest.raises(DatasetNotFound, match="file: no connection through the proxy"):
         fetch(published("http://data.example/file"), tmp_path, progress=False)
@@ -410,7 +410,7 @@ def test_two_processes_at_once(server, cifar_archive, publish, leftovers, tmp_pa
     ]
     for reader in readers:
         reader.start()
-    for reader in readers:  # one says that it downloads, the other that it waits
+    for reader in readers:  # one reports that it downloads, the other that it waits
         reader.join(60)
     server.go_on.set()
     for process in running:
@@ -432,7 +432,7 @@ def test_two_processes_at_once(server, cifar_archive, publish, leftovers, tmp_pa
 
 
 def test_published_sizes_and_sources():
-    """As their sources publish them; a slip here would refuse every good download."""
+    """As their sources publish them; a mistake here would refuse every good download."""
     from minidl.data.cifar import CIFAR_10, CIFAR_100
     from minidl.data.idx import FASHION_MNIST, MNIST
 
@@ -449,8 +449,8 @@ def test_published_sizes_and_sources():
     assert len({file.path for file in all_files}) == 10  # a mirror may hold all of them
 
 
-def test_whole_file_is_what_writes(server, tmp_path, monkeypatch):
-    """Flushed to the disk before it takes its place."""
+def test_downloads_are_written_by_whole_file(server, tmp_path, monkeypatch):
+    """So they are flushed to disk before they replace anything."""
     server.files["good"] = CONTENT
     events = []
     fsync, rename = os.fsync, os.replace

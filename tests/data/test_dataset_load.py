@@ -44,7 +44,7 @@ def test_unknown_name(name, tmp_path):
         assert known in str(e.value)
 
 
-def test_auto_is_cifar_100_where_it_is_at_hand(make_cifar, tmp_path, monkeypatch):
+def test_auto_is_cifar_100_if_it_is_available(make_cifar, tmp_path, monkeypatch):
     made = make_cifar("cifar-100", tmp_path / "data")
     monkeypatch.setenv("MINIDL_DATA", str(tmp_path / "data"))
     for dataset in (load("auto"), load("auto", tmp_path / "data"), load("auto", download=False)):
@@ -91,7 +91,7 @@ def test_without_download(name, tmp_path):
     assert "http://127.0.0.1" in str(e.value)
 
 
-def test_auto_does_not_pass_over_a_corrupt_file(make_cifar, tmp_path, monkeypatch):
+def test_auto_does_not_skip_a_corrupt_file(make_cifar, tmp_path, monkeypatch):
     make_cifar("cifar-100", tmp_path)
     (tmp_path / "test.bin").write_bytes(b"short")
     monkeypatch.setenv("MINIDL_DATA", str(tmp_path))
@@ -121,9 +121,9 @@ def test_import_brings_no_network_library():
 
 
 def real(known, folders):
-    """The folder with the official files, or a skip that says what is missing."""
+    """The folder with the official files; without it, skip and say what is missing."""
     if not REAL or not any((Path(REAL) / folder).is_dir() for folder in folders):
-        pytest.skip(f"MINIDL_DATA names no folder with the official files of {known.title}")
+        pytest.skip(f"no folder with the official files of {known.title} in MINIDL_DATA")
     return Path(REAL)
 
 
@@ -139,7 +139,7 @@ def test_official_cifar(known, monkeypatch):
         assert split.inputs.shape == (count, 3, 32, 32)
         assert (np.bincount(split.targets, minlength=classes) == count // classes).all()
         assert abs(split.inputs[::10].mean() / 255 - mean) < 0.01
-    # Published channel means of the training images, red above green above blue.
+    # Published channel means of the training images: red, green, blue, in descending order.
     red, green, blue = dataset.train.inputs.mean(axis=(0, 2, 3)) / 255
     expected = (0.5071, 0.4866, 0.4409) if classes == 100 else (0.4914, 0.4822, 0.4465)
     np.testing.assert_allclose((red, green, blue), expected, atol=2e-4)
@@ -158,7 +158,7 @@ def test_official_mnist(known, monkeypatch):
     assert abs(dataset.train.inputs.mean() / 255 - mean) < 1e-4
 
 
-def test_official_files_of_the_other(monkeypatch, tmp_path):
+def test_official_files_of_another_data_set(monkeypatch, tmp_path):
     folder = real(idx.FASHION_MNIST, idx.FASHION_MNIST.folders[:1]) / "FashionMNIST" / "raw"
     monkeypatch.setitem(PUBLISHED, "mnist", idx.MNIST)
     with pytest.raises(CorruptDataset, match="labels of MNIST, got those of Fashion-MNIST"):

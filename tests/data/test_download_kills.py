@@ -1,4 +1,4 @@
-"""Downloads that are killed, disks that are full, folders that cannot be written."""
+"""Downloads that are killed, disks that are full, folders that are read-only."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def published(url, name="file.gz"):
     return Published(name, len(CONTENT), hashlib.md5(CONTENT).hexdigest(), (url,))
 
 
-def test_killed_downloads_leave_no_wrong_file_and_the_next_one_clears_up(tmp_path):
+def test_killed_downloads_leave_no_wrong_file_and_the_next_one_cleans_up(tmp_path):
     """The long campaign is ``campaigns/faults_download.py``."""
     counts = faults_download.campaign(2, tmp_path)
     assert counts["wrong file"] == counts["second failed"] == counts["left behind"] == 0
     assert sum(counts[f"killed {when}"] for when in ("before", "while writing", "after")) == 2
 
 
-def test_the_campaign_sees_what_is_left_behind(tmp_path, monkeypatch):
+def test_the_campaign_notices_files_left_behind(tmp_path, monkeypatch):
     careless = "import minidl.data.turns as turns; turns.remove_parts = lambda *path: None\n"
     monkeypatch.setattr(faults_download, "DOWNLOAD", careless + faults_download.DOWNLOAD)
     monkeypatch.setattr(
@@ -44,14 +44,14 @@ def test_the_campaign_sees_what_is_left_behind(tmp_path, monkeypatch):
     assert counts["killed while writing"] == counts["left behind"] == 1
 
 
-def test_only_parts_of_the_same_file_are_cleared_away(tmp_path):
+def test_only_parts_of_the_same_file_are_removed(tmp_path):
     theirs = (".b.gz.minidl-12-34.part", ".a.gz.part", "a.gz", "a.gz.minidl-12-34.part")
     theirs += (".aXgz.minidl-12-34.part", ".a.gz.12-34.part")
     for name in (*theirs, ".a.gz.minidl-12-34.part", ".a.gz.minidl-7-8.part"):
         (tmp_path / name).touch()
     remove_parts(tmp_path, "a.gz")
     assert sorted(os.listdir(tmp_path)) == sorted(theirs)
-    with whole_file(tmp_path / "[x]"):  # what it removes is what whole_file leaves
+    with whole_file(tmp_path / "[x]"):  # it removes what whole_file leaves behind
         (part,) = tmp_path.glob(".?x?.*")
         remove_parts(tmp_path, "[x]")
         assert not part.exists()
@@ -64,7 +64,7 @@ def test_only_parts_of_the_same_file_are_cleared_away(tmp_path):
 @contextmanager
 def full_disk():
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    former = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # an error instead of the end
+    former = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # an error instead of being killed
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
     try:
         yield
@@ -90,7 +90,7 @@ WRITERS = {
 
 @pytest.mark.parametrize("before", [None, b"before"])
 @pytest.mark.parametrize(("name", "write"), WRITERS.values(), ids=WRITERS)
-def test_a_full_disk_leaves_the_former_file_and_nothing_else(name, write, before, tmp_path):
+def test_a_full_disk_leaves_the_earlier_file_and_nothing_else(name, write, before, tmp_path):
     RunFolder(tmp_path, "test")
     if before:
         (tmp_path / name).write_bytes(before)
@@ -99,7 +99,7 @@ def test_a_full_disk_leaves_the_former_file_and_nothing_else(name, write, before
     left = [one for one in os.listdir(tmp_path) if one not in (".lock", "minidl-run.json")]
     assert left == ([name] if before else [])
     assert not before or (tmp_path / name).read_bytes() == before
-    write(tmp_path)  # and there is nothing wrong with it otherwise
+    write(tmp_path)  # without the limit, it works
     assert (tmp_path / name).stat().st_size > 4096
 
 
@@ -126,8 +126,8 @@ def test_a_full_disk_leaves_no_part_of_an_archive(tar_gz, leftovers, tmp_path):
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
-def test_a_disk_that_is_full_only_when_it_is_flushed(tmp_path, monkeypatch):
-    """The data fit into the buffer; that they do not fit onto the disk is seen at the end."""
+def test_a_disk_that_turns_out_full_when_the_file_is_flushed(tmp_path, monkeypatch):
+    """The data fit into the buffer, so only the flush at the end shows that the disk is full."""
     opened = open
     monkeypatch.setattr(
         "builtins.open", lambda path, *how, **more: opened("/dev/full", *how, **more)
@@ -142,13 +142,13 @@ def test_a_disk_that_is_full_only_when_it_is_flushed(tmp_path, monkeypatch):
 
 @pytest.fixture
 def read_only(tmp_path):
-    """A folder that not even root may write in."""
+    """A folder that not even root can write to."""
     if sys.platform != "linux":
-        pytest.skip("/proc is a folder of Linux")
+        pytest.skip("needs /proc, which Linux has")
     return type(tmp_path)("/proc/self")
 
 
-def test_a_read_only_folder_is_said_before_anything_is_asked_for(server, read_only):
+def test_a_read_only_folder_is_reported_before_any_request(server, read_only):
     server.files["good"] = CONTENT
     with pytest.raises(
         DatasetNotFound, match=r"cannot be written: .*; set MINIDL_DATA to a folder"

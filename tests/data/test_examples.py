@@ -34,7 +34,7 @@ def test_bytes_are_divided_by_255_as_they_are_drawn(device):
     assert examples.to(device).inputs is examples.inputs
 
 
-def test_floats_are_taken_as_they_are_or_divided_as_asked():
+def test_floats_are_used_as_they_are_or_divided_on_request():
     values = np.linspace(-1, 1, 8).reshape(4, 2)
     targets = values[::-1]
     x, t = Examples(values, targets).draw(np.array([3, 1]), np.dtype("float64"))
@@ -46,8 +46,8 @@ def test_floats_are_taken_as_they_are_or_divided_as_asked():
     np.testing.assert_array_equal(x, IMAGES[:1])
 
 
-def test_a_batch_belongs_to_whoever_drew_it():
-    """The next draw does not change it, and a change of it does not reach the examples."""
+def test_a_batch_belongs_to_the_caller():
+    """The next draw does not change it, and changing it does not change the examples."""
     images, labels = IMAGES.astype(np.float32), LABELS.copy()
     for examples in (Examples(images, labels), Examples(images, labels).first(4)):
         for draw in (examples.draw, lambda rows, dtype, e=examples: e.batch(0, 2, dtype)):
@@ -60,7 +60,7 @@ def test_a_batch_belongs_to_whoever_drew_it():
             np.testing.assert_array_equal(images, IMAGES)
 
 
-def test_the_first_examples_are_no_copy():
+def test_the_first_examples_are_not_copied():
     examples = Examples(IMAGES, LABELS, divisor=2)
     first = examples.first(3)
     assert len(first) == 3
@@ -84,7 +84,7 @@ def test_each_channel_is_normalised_after_the_division(dtype, device):
     expected = (COLOURED / 255 - mean) / std
     tolerance = {"rtol": 1e-14, "atol": 1e-15} if dtype == "float64" else {"atol": 1e-6}
     np.testing.assert_allclose(to_numpy(x), expected[[4, 0]], **tolerance)
-    x, _ = examples.first(2).batch(1, 2, np.dtype(dtype))  # parts are normalised alike
+    x, _ = examples.first(2).batch(1, 2, np.dtype(dtype))  # parts are normalised the same way
     np.testing.assert_allclose(to_numpy(x), expected[1:2], **tolerance)
 
 
@@ -113,7 +113,7 @@ def test_a_draw_is_augmented_before_it_is_scaled():
 
 
 def numbered(labels):
-    """Examples whose only input is their own number."""
+    """Examples whose only input is their index."""
     labels = np.asarray(labels)
     return Examples(np.arange(len(labels), dtype=np.uint8)[:, None], labels, divisor=3)
 
@@ -149,7 +149,7 @@ def test_shares_by_largest_remainder_by_hand():
     """Of 5, 3 and 2 examples 4 are asked for: 2.0, 1.2 and 0.8 of them, so 2, 1 and 1."""
     _, drawn = numbered([7, 7, 7, 7, 7, 2, 2, 2, 9, 9]).split(4, stratify=True)
     assert sorted(drawn.targets.tolist()) == [2, 7, 7, 9]
-    # equal remainders of 0.5: the lower label gets the one that is left
+    # equal remainders of 0.5: the lower label gets the remaining one
     _, drawn = numbered([1, 1, 1, 0, 0, 0]).split(3, stratify=True)
     assert sorted(drawn.targets.tolist()) == [0, 0, 1]
 
@@ -174,7 +174,7 @@ def test_any_example_may_be_drawn():
         assert np.abs(counts - 120).max() < 5 * 9.2
 
 
-def test_joined_examples_are_split_as_one(device):
+def test_joined_examples_are_split_as_one_set(device):
     one, other = numbered([0, 1, 2]).to(device), numbered([5, 6]).to(device)
     both = one.joined(other)
     assert to_numpy(both.targets).tolist() == [0, 1, 2, 5, 6]
@@ -183,7 +183,7 @@ def test_joined_examples_are_split_as_one(device):
     assert both.divisor == 3
 
 
-def test_taken_examples_come_in_the_order_asked_for(device):
+def test_taken_examples_come_in_the_requested_order(device):
     taken = Examples(COLOURED, np.arange(5), mean=MEAN, std=STD).to(device).take(np.array([3, 3]))
     assert to_numpy(taken.targets).tolist() == [3, 3]
     np.testing.assert_array_equal(to_numpy(taken.inputs), COLOURED[[3, 3]])
@@ -239,7 +239,7 @@ def test_errors_say_what_was_expected(call, message):
         call()
 
 
-def test_the_digest_tells_all_that_a_batch_is_made_of():
+def test_the_digest_covers_everything_that_makes_a_batch():
     images = np.arange(2 * 3 * 4, dtype=np.uint8).reshape(2, 3, 2, 2)
     labels = np.array([0, 1])
     half = (0.5,) * 3
@@ -260,7 +260,7 @@ def test_the_digest_tells_all_that_a_batch_is_made_of():
     assert len({known.digest(), *(other.digest() for other in others)}) == 7
 
 
-def test_the_first_number_that_is_not_finite_is_named_wherever_it_lies(device, monkeypatch):
+def test_the_first_nonfinite_number_is_named_wherever_it_is(device, monkeypatch):
     monkeypatch.setattr("minidl.data.examples.AT_ONCE", 6)  # two rows are read together
     inputs, targets = np.zeros((7, 2, 3), np.float32), np.zeros(7)
     rows, dtype = np.arange(7)[::-1], np.dtype(np.float32)
@@ -275,7 +275,7 @@ def test_the_first_number_that_is_not_finite_is_named_wherever_it_lies(device, m
     assert given.first_nonfinite(rows, np.dtype(np.float64)) is None
     inputs[0, 1, 0] = -math.inf
     assert found() == "inputs[0, 1, 0] is -inf"
-    inputs[3, 0, 1] = math.nan  # in the order of the rows
+    inputs[3, 0, 1] = math.nan  # first in the order of the rows
     assert found() == "inputs[3, 0, 1] is nan"
     assert given.first_nonfinite(rows[:3], dtype) is None
     assert Examples(IMAGES, LABELS).first_nonfinite(np.arange(4), dtype) is None

@@ -1,4 +1,4 @@
-"""CoLA and SST-2: good files are read, anything else is refused with the line that is wrong."""
+"""CoLA and SST-2: valid files are read, anything else is refused with the line at fault."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_other_files_are_refused(lines, message, tmp_path):
         load_texts("sst-2", tmp_path)
 
 
-def test_what_is_not_text_is_refused(tmp_path, monkeypatch):
+def test_anything_but_text_is_refused(tmp_path, monkeypatch):
     write(tmp_path, "cola", COLA)
     (tmp_path / "in_domain_train.tsv").write_bytes(b"\xff\n")
     with pytest.raises(CorruptDataset, match="expected text in UTF-8"):
@@ -91,7 +91,7 @@ def test_what_is_not_text_is_refused(tmp_path, monkeypatch):
         load_texts("cola", tmp_path)
 
 
-def test_what_is_not_there_is_said_with_the_way_out(tmp_path):
+def test_an_error_for_a_missing_file_says_what_to_do(tmp_path):
     with pytest.raises(
         DatasetNotFound, match=r"CoLA is not in .*: expected in_domain_train.tsv"
     ) as e:

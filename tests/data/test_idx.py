@@ -1,4 +1,4 @@
-"""IDX files: good layouts are read byte for byte, anything else is refused."""
+"""IDX files: valid layouts are read byte for byte, anything else is refused."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_plain_and_gzipped_side_by_side(make_idx, tmp_path):
     made.check(load("mnist", tmp_path))
 
 
-def test_the_folders_of_one_are_not_those_of_the_other(make_idx, tmp_path):
+def test_each_data_set_has_its_own_folders(make_idx, tmp_path):
     make_idx(tmp_path / "MNIST" / "raw")
     with pytest.raises(DatasetNotFound, match="Fashion-MNIST is not in"):
         load("fashion-mnist", tmp_path)
@@ -65,7 +65,7 @@ def test_package_of_a_distribution(make_idx, tmp_path, monkeypatch):
     monkeypatch.setitem(PUBLISHED, "fashion-mnist", known)
     made = make_idx(installed, ".gz")
     made.check(load("fashion-mnist", download=False))
-    with pytest.raises(DatasetNotFound):  # a folder that the user names is the only one
+    with pytest.raises(DatasetNotFound):  # if the user names a folder, no other is searched
         load("fashion-mnist", tmp_path)
 
 
@@ -209,7 +209,7 @@ def test_unreadable_file(tmp_path):
 )
 @given(data=st.data(), zipped=st.booleans())
 def test_any_damage_is_refused_or_harmless(data, zipped, tmp_path, idx_bytes):
-    """Whatever happens to the bytes: the right shape comes back, or CorruptDataset."""
+    """Whatever happens to the bytes, the shape is right or CorruptDataset is raised."""
     good = idx_bytes(np.arange(60, dtype=np.uint8).reshape(3, 4, 5))
     content = bytearray(gzip.compress(good, mtime=0) if zipped else good)
     for at in data.draw(st.lists(st.integers(0, len(content) - 1), max_size=3)):
@@ -230,7 +230,7 @@ def test_any_damage_is_refused_or_harmless(data, zipped, tmp_path, idx_bytes):
         assert idx_bytes(values) == bytes(content)
 
 
-def test_nothing_else_is_needed(make_idx, tmp_path):
+def test_the_files_may_be_moved(make_idx, tmp_path):
     made = make_idx(tmp_path / "a")
     shutil.move(tmp_path / "a", tmp_path / "b")
     made.check(load("mnist", os.fspath(tmp_path / "b")))

@@ -1,4 +1,4 @@
-"""A pipe or a device in the place of a file of a data set: an error at once."""
+"""A pipe or a device in place of a data file is an error at once."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CIFAR_ARRAYS = ([[0] * 3072], [0])  # one record is wanted
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
 @pytest.mark.parametrize("kind", ["a pipe", "a device or a socket"])
 @pytest.mark.parametrize("name", READERS)
-def test_what_is_no_plain_file_is_not_waited_for(name, kind, tmp_path):
+def test_anything_but_a_plain_file_is_refused_without_waiting(name, kind, tmp_path):
     path = tmp_path / f"x.{name.partition('.')[2] or 'bin'}"
     if kind == "a pipe":
         os.mkfifo(path)

@@ -1,4 +1,4 @@
-"""Sentences: padded in memory, drawn as wide as need be, in batches of similar length."""
+"""Sentences: padded in memory, drawn only as wide as needed, in batches of similar length."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def some(n=103):
     return Sentences.of(rows, np.arange(n))
 
 
-def test_rows_are_filled_up_and_a_batch_is_cut(device):
+def test_rows_are_padded_and_a_batch_is_cut(device):
     sentences = Sentences.of(ROWS, np.arange(5)).to(device)
     assert sentences.input_shape == (5,)
     np.testing.assert_array_equal(to_numpy(sentences.inputs)[1], [8, 0, 0, 0, 0])
@@ -35,7 +35,7 @@ def test_rows_are_filled_up_and_a_batch_is_cut(device):
     assert x.shape == (2, 5 if device.is_cuda else 2)
 
 
-def test_padding_inside_of_a_sentence_belongs_to_it():
+def test_padding_inside_a_sentence_belongs_to_it():
     sentences = Sentences(np.array([[4, 0, 6, 0]]), np.zeros(1, int))
     assert sentences.lengths.tolist() == [3]
     assert sentences.batch(0, 1, np.dtype("float32"))[0].shape == (1, 3)
@@ -52,7 +52,7 @@ def test_an_epoch_has_every_sentence_once_and_batches_of_similar_length():
         assert (np.diff(lengths[:, 0]) < 0).any()  # shuffled
     assert (first != second).any()
     ends = {tuple(sorted(sentences.order(rng, 8)[96:])) for _ in range(5)}
-    assert len(ends) == 5  # those that are left over are others each time
+    assert len(ends) == 5  # different sentences are left over each time
 
 
 def test_a_batch_larger_than_the_data_and_examples_of_numbers():

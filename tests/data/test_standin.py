@@ -1,4 +1,4 @@
-"""The stand-in: the same bytes everywhere, balanced, and worth learning from."""
+"""The stand-in: the same bytes everywhere, balanced, and learnable."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_golden():
     assert digest.hexdigest() == GOLDEN
 
 
-def test_first_images_do_not_depend_on_how_many_are_asked_for(small):
+def test_first_images_do_not_depend_on_how_many_are_generated(small):
     few = generate(seed=0, train=730, test=1)
     np.testing.assert_array_equal(few.train.inputs, small.train.inputs[:730])
     np.testing.assert_array_equal(few.train.targets, small.train.targets[:730])
@@ -61,7 +61,7 @@ def test_seeds_differ(small):
     assert (other.train.targets != small.train.targets[:500]).any()
 
 
-def test_no_image_comes_twice_not_even_across_the_splits(small):
+def test_no_image_occurs_twice_even_across_the_splits(small):
     images = [image.tobytes() for split in (small.train, small.test) for image in split.inputs]
     images = [image for image in images if len(set(image)) > 1]  # a few are all black or white
     assert len(images) > 5_950
@@ -80,7 +80,7 @@ def test_pixels_look_like_photographs(small):
     assert np.corrcoef(x[:, 0].ravel(), x[:, 2].ravel())[0, 1] > 0.5
 
 
-def test_classes_can_be_told_apart_and_are_not_easy(small):
+def test_classes_can_be_distinguished_but_not_easily(small):
     """Taking the nearest class mean is better than chance (1 %) and stays below 15 %."""
     train = small.train.inputs.reshape(5_000, -1).astype(np.float32)
     test = small.test.inputs.reshape(1_000, -1).astype(np.float32)

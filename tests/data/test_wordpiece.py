@@ -1,4 +1,4 @@
-"""WordPiece: the tokens of the library ``tokenizers``, by hand, and what is refused."""
+"""WordPiece: against the library ``tokenizers``, by hand, and what is refused."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from minidl.data import WordPiece
 GOLDEN = json.loads(PLACE.read_text("utf-8"))
 
 
-def test_tokens_are_the_golden_ones():
+def test_tokens_equal_the_golden_ones():
     tokenizer = WordPiece(VOCABULARY)
     for sentence, golden in zip(SENTENCES, GOLDEN["tokens"], strict=True):
         assert tokenizer.encode(sentence) == golden, sentence
@@ -20,13 +20,13 @@ def test_tokens_are_the_golden_ones():
     assert len(used) > 60
 
 
-def test_they_are_those_of_the_library_installed_here(tmp_path):
-    pytest.importorskip("tokenizers", reason="the library tokenizers is the other judge here")
+def test_they_equal_those_of_the_installed_library(tmp_path):
+    pytest.importorskip("tokenizers", reason="needs the library tokenizers to compare with")
     path = tmp_path / "vocab.txt"
     path.write_text("\n".join(VOCABULARY) + "\n", "utf-8")
     theirs, ours = library(path), WordPiece.of_file(path)
     for sentence in SENTENCES:
-        if "[" not in sentence:  # "[SEP]" as text is text here
+        if "[" not in sentence:  # here, "[SEP]" in a sentence is text
             assert ours.encode(sentence) == theirs.encode(sentence).ids, sentence
 
 
@@ -53,7 +53,7 @@ def test_what_is_refused(call, message):
         call()
 
 
-def test_a_vocabulary_file_that_is_none(tmp_path):
+def test_a_file_that_is_not_a_vocabulary(tmp_path):
     path = tmp_path / "vocab.txt"
     path.write_bytes(b"\xff\xfe")
     with pytest.raises(ValueError, match=r"vocab.txt: expected a vocabulary in UTF-8"):

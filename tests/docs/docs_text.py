@@ -1,4 +1,4 @@
-"""The pages under docs/, their fenced blocks and their headings, for the tests beside this file."""
+"""The pages under docs/, their fenced blocks and their headings, for the tests in this folder."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ GUIDE = [
     *sorted((DOCS / "guide").glob("*.md")),
     *(DOCS / f"{page}.md" for page in ("own_layer", "numerics", "propagation")),
 ]
-EXAMPLES = [  # pages whose examples are run
+EXAMPLES = [  # the pages whose examples are run
     *GUIDE,
     *(DOCS / f"{page}.md" for page in ("models", "check_your_own", "fit")),
 ]
@@ -38,7 +38,7 @@ def blocks(page: Path) -> list[Block]:
 
 
 def anchors(page: Path) -> set[str]:
-    """The names by which a link reaches the headings: those that code hosts give."""
+    """The anchors of the headings, as code hosts generate them."""
     text = FENCE.sub("", page.read_text("utf-8"))
     return {
         re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")

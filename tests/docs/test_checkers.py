@@ -1,4 +1,4 @@
-"""The table of docs/check_your_own.md is what the three gradient checkers say."""
+"""The table in docs/check_your_own.md is what the three gradient checkers report."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PAGE = (DOCS / "check_your_own.md").read_text("utf-8")
 
 
 def table():
-    """By case and checker, as the page has it, without numbers."""
+    """The verdicts in the page, by case and checker, without numbers."""
     lines = [line for line in PAGE.splitlines() if line.startswith("| ")]
     names = re.findall(r"`(\w+)`", lines[0])
     found = {}
@@ -21,15 +21,15 @@ def table():
     return found
 
 
-def test_the_page_says_what_the_checkers_say():
+def test_the_page_says_what_the_checkers_report():
     written = table()
     assert list(written) == [case.what for case in cases()]
     for what, words in verdicts().items():
-        for checker, word in words.items():  # those that are installed here
+        for checker, word in words.items():  # the installed ones
             assert written[what][checker].split(",")[0] == word.split(",")[0], (what, checker)
     assert {"check_vjp", "check_grad"} <= set(CHECKERS)
 
 
-def test_minidl_is_right_each_time():
+def test_minidl_is_always_right():
     for case in cases():
         assert table()[case.what]["check_vjp"] == ("passes" if case.right else "found")

@@ -1,4 +1,4 @@
-"""The figures of the guide are those that the engine draws."""
+"""The figures in the guide are the ones that the engine draws."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ def curves(file: Path) -> list[list[float]]:
 
 
 @pytest.mark.parametrize("name", figures.FIGURES)
-def test_the_figure_in_the_guide_says_and_shows_what_is_drawn(name, drawn):
+def test_the_figure_in_the_guide_is_what_is_drawn(name, drawn):
     kept, new = figures.FOLDER / f"{name}.svg", drawn / f"{name}.svg"
     assert sorted(texts(kept)) == sorted(texts(new))
     for ours, theirs in zip(curves(kept), curves(new), strict=True):
-        assert ours == pytest.approx(theirs, abs=0.5)  # of 72 points to the inch
+        assert ours == pytest.approx(theirs, abs=0.5)  # in points, 1/72 inch
 
 
-def test_the_numbers_of_the_neuron_are_those_of_the_page():
+def test_the_numbers_of_the_neuron_are_those_on_the_page():
     shown = set(texts(figures.FOLDER / "neuron.svg"))
     assert {"x = 2", "dz = −0.25", "dW = −0.5", "db = −0.25", "dx = −0.125", "L = 0.25"} <= shown
 
 
-def test_there_are_no_other_figures_and_each_is_shown():
+def test_there_are_no_other_figures_and_each_is_used():
     assert {file.stem for file in figures.FOLDER.glob("*")} == set(figures.FIGURES)
     pages = "".join(page.read_text("utf-8") for page in (DOCS / "guide").glob("*.md"))
     assert set(re.findall(r"\(figures/(\w+)\.svg\)", pages)) == set(figures.FIGURES)

@@ -1,4 +1,4 @@
-"""The extra that the guide installs has what the tests that it names import."""
+"""The extra that the guide installs provides what the tests named there import."""
 
 import ast
 import configparser
@@ -21,7 +21,7 @@ def _names(requirements: str) -> set[str]:
 
 
 @pytest.mark.parametrize("name", ["tests/conftest.py", *NAMED])
-def test_the_extra_has_what_a_test_of_the_guide_imports(name):
+def test_the_extra_provides_what_a_test_of_the_guide_imports(name):
     config = configparser.ConfigParser()
     config.read(ROOT / "setup.cfg", encoding="utf-8")
     known = _names(config["options"]["install_requires"])

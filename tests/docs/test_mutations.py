@@ -1,4 +1,4 @@
-"""Each fault that the guide has its reader plant is found, with the message that it promises."""
+"""Each fault that the guide asks readers to plant is found, with the message it promises."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CHAPTERS = [page for page in GUIDE if page.name != "index.md"]
 
 
 class Mutation(NamedTuple):
-    """A change to one file, the test to run then, and lines of what it says."""
+    """A change to one file, the test to run afterwards, and lines of its output."""
 
     page: Path
     path: str
@@ -30,11 +30,11 @@ class Mutation(NamedTuple):
     def apply(self, root: Path) -> None:
         file = root / self.path
         text = file.read_text("utf-8")
-        assert text.count(self.old) == 1, f"{self.path} has not exactly one of these:\n{self.old}"
+        assert text.count(self.old) == 1, f"{self.path}: expected exactly one of:\n{self.old}"
         file.write_text(text.replace(self.old, self.new), "utf-8")
 
     def run(self, root: Path) -> subprocess.CompletedProcess[str]:
-        """The command in ``root``, whose copy of the package goes before any installed one."""
+        """Run the command in ``root``; its copy of the package precedes any installed one."""
         assert self.command[0] == "python"
         environment = os.environ | {"PYTHONPATH": str(root), "PYTHONDONTWRITEBYTECODE": "1"}
         return subprocess.run(
@@ -47,7 +47,7 @@ class Mutation(NamedTuple):
         )
 
     def lacks(self, output: str) -> list[str]:
-        """The promised lines that are not in the output, in their order; "…" is anything."""
+        """The promised lines that are not in the output, in order; "…" matches anything."""
         missing = []
         for line in self.promised.splitlines():
             words = [".*".join(map(re.escape, word.split("…"))) for word in line.split()]
@@ -86,7 +86,7 @@ ALL = [mutation for page in CHAPTERS for mutation in mutations(page)]
 
 @pytest.fixture
 def copy(tmp_path):
-    """The package with its tests, to be broken."""
+    """A copy of the package with its tests, to plant faults in."""
     for folder in ("minidl", "tests", "tools", "experiments"):
         half_written = shutil.ignore_patterns(
             "*.pyc.*", "*.tmp.*"
@@ -97,7 +97,7 @@ def copy(tmp_path):
 
 
 @pytest.mark.parametrize("mutation", ALL, ids=lambda m: f"{name(m.page)}: {m.path}")
-def test_the_test_that_is_named_fails_as_promised(mutation, copy):
+def test_the_named_test_fails_as_promised(mutation, copy):
     mutation.apply(copy)
     result = mutation.run(copy)
     assert result.returncode == 1, result.stdout + result.stderr
@@ -109,13 +109,13 @@ def test_every_chapter_has_one():
     assert {mutation.page for mutation in ALL} == set(CHAPTERS)
 
 
-def test_without_the_change_nothing_fails_and_what_is_promised_is_missed(copy):
+def test_without_the_change_nothing_fails_and_the_promised_lines_are_missing(copy):
     result = ALL[0].run(copy)
     assert result.returncode == 0, result.stdout + result.stderr
     assert ALL[0].lacks(result.stdout) == ALL[0].promised.splitlines()
 
 
-def test_the_commands_and_files_are_there():
+def test_the_commands_are_pytest_and_the_files_exist():
     for mutation in ALL:
         assert mutation.command[:3] == ["python", "-m", "pytest"]
         assert (DOCS.parent / mutation.path).is_file()

@@ -1,4 +1,4 @@
-"""The notebooks run from top to bottom, and what is stored in them is what comes out."""
+"""The notebooks run from top to bottom, and their stored outputs are the current ones."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NUMBER = re.compile(r"-?\d+\.?\d*(?:e[+-]?\d+)?")
 
 
 def execute(path: Path, environment: dict[str, str]) -> Any:
-    """The notebook as it is after its cells ran, in a kernel of its own."""
+    """The notebook after its cells ran, in a separate kernel."""
     notebook = nbformat.read(path, as_version=4)
     client = nbclient.NotebookClient(notebook, timeout=300, kernel_name="python3")
     client.execute(env=os.environ | environment, cwd=str(path.parent))
@@ -50,12 +50,12 @@ def figures(notebook: Any) -> list[int]:
 
 
 def said(notebook: Any) -> str:
-    """The data and weights that it says it used; nothing, of one that uses none."""
+    """The data and weights that the notebook says it used; empty if it uses none."""
     return ", ".join(DATA.findall("".join(printed(notebook))))
 
 
 def differences(stored: list[str], now: list[str]) -> list[str]:
-    """Where texts differ in words, or in numbers by more than another processor changes."""
+    """Texts that differ in words, or in numbers by more than another processor would explain."""
     found = []
     for old, new in zip(stored, now, strict=True):
         ours, theirs = ([float(n) for n in NUMBER.findall(text)] for text in (old, new))
@@ -77,7 +77,7 @@ each = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 @each
 def test_each_notebook_runs_without_any_data(path, tmp_path):
     places = ("MINIDL_DATA", "XDG_CACHE_HOME", "IPYTHONDIR")
-    nowhere = dict.fromkeys(places, str(tmp_path))  # so the stand-in is what it takes
+    nowhere = dict.fromkeys(places, str(tmp_path))  # so it uses the stand-in
     now, stored = execute(path, nowhere | ALWAYS), nbformat.read(path, as_version=4)
     assert [bool(text) for text in printed(stored)] == [bool(text) for text in printed(now)]
     assert figures(stored) == figures(now)
@@ -85,18 +85,18 @@ def test_each_notebook_runs_without_any_data(path, tmp_path):
 
 
 @each
-def test_each_notebook_gives_what_is_stored_in_it(path, tmp_path):
-    """What is stored is of the real data, which its first lines name."""
+def test_each_notebook_reproduces_its_stored_outputs(path, tmp_path):
+    """The stored outputs come from the real data, which their first lines name."""
     now = execute(path, ALWAYS | {"IPYTHONDIR": str(tmp_path)})
     stored = nbformat.read(path, as_version=4)
     if said(now) != said(stored):
-        pytest.skip(f"not at hand, in MINIDL_DATA or the user's cache: {said(stored)}")
+        pytest.skip(f"no data set in MINIDL_DATA or the user's cache: {said(stored)}")
     assert differences(printed(stored), printed(now)) == []
     assert not complaints(now)
 
 
 @each
-def test_what_is_stored_is_not_of_the_stand_in(path):
+def test_stored_outputs_do_not_come_from_the_stand_in(path):
     text = "".join(printed(nbformat.read(path, as_version=4)))
     assert "stand-in" not in text
     assert "from nothing" not in text
@@ -106,7 +106,7 @@ def test_each_belongs_to_a_study():
     assert {path.stem for path in NOTEBOOKS} <= STUDIES
 
 
-def test_another_word_and_another_number_are_differences():
+def test_a_changed_word_and_a_changed_number_are_differences():
     stored = ["loss 4.61 after 3", ""]
     assert differences(stored, ["loss  4.60 after 3", ""]) == []
     assert len(differences(stored, ["loss 3.61 after 3", ""])) == 1

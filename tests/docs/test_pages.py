@@ -1,4 +1,4 @@
-"""What the pages say is so: their numbers, the lines that they quote, and where they lead."""
+"""The pages are right: their numbers, the lines that they quote, and their links."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def run_examples(page: Path) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("page", EXAMPLES, ids=name)
-def test_the_numbers_of_the_guide_are_those_of_the_engine(page, monkeypatch):
+def test_the_numbers_in_the_guide_are_those_of_the_engine(page, monkeypatch):
     monkeypatch.chdir(ROOT)
     ran, complaints = run_examples(page)
     assert ran or page.name == "index.md"
@@ -67,7 +67,7 @@ def commands(page: Path) -> list[list[str]]:
 
 
 @pytest.mark.parametrize("page", GUIDE, ids=name)
-def test_the_commands_name_files_and_tests_that_are_there(page):
+def test_the_commands_name_files_and_tests_that_exist(page):
     for words in commands(page):
         (file,) = (ROOT / word.partition("::")[0] for word in words if ".py" in word)
         text = file.read_text("utf-8")
@@ -78,7 +78,7 @@ def test_the_commands_name_files_and_tests_that_are_there(page):
             assert test in text, f"{words}: no {test} in {file.name}"
 
 
-def test_the_short_run_of_the_guide_is_one_that_the_experiment_takes():
+def test_the_short_run_in_the_guide_is_accepted_by_the_experiment():
     (words,) = (w for w in commands(DOCS / "guide/5_network.md") if "experiments/cifar100.py" in w)
     chosen = STUDY.options(words[2:])
     assert (chosen.epochs, chosen.limit, str(chosen.output_dir)) == (2, 1000, "runs/short")
@@ -88,13 +88,13 @@ def test_the_short_run_of_the_guide_is_one_that_the_experiment_takes():
 
 
 @pytest.mark.parametrize("page", [p for p in PAGES if "#L" in p.read_text("utf-8")], ids=name)
-def test_the_lines_that_are_linked_are_those_that_are_shown(page):
+def test_the_linked_lines_are_the_lines_shown(page):
     found = quotes.quotes_of(page)
     linked = LINK.findall(page.read_text("utf-8"))
-    assert len(found) == sum("#L" in link for link in linked), "a link to lines without them"
+    assert len(found) == sum("#L" in link for link in linked), "a link to lines that are not shown"
     for quote in found:
         now = ", ".join(map(str, quote.now())) or "nowhere"
-        assert quote.is_right(), f"{quote}: that text is now at {now}; python website/quotes.py"
+        assert quote.is_right(), f"{quote}: that text is now at {now}; run python website/quotes.py"
 
 
 def test_every_step_of_the_guide_shows_lines_of_the_source():
@@ -102,7 +102,7 @@ def test_every_step_of_the_guide_shows_lines_of_the_source():
         assert quotes.quotes_of(page), page.name
 
 
-def test_code_that_moved_is_found_again_and_code_that_changed_is_not(tmp_path, monkeypatch):
+def test_code_that_moved_is_found_and_code_that_changed_is_not(tmp_path, monkeypatch):
     monkeypatch.setattr(quotes, "ROOT", tmp_path)
     source, page = tmp_path / "a.py", tmp_path / "page.md"
     source.write_text("class A:\n    def f(self):\n        return 1\n")

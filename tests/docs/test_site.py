@@ -1,4 +1,4 @@
-"""What the hooks of the site make of the pages."""
+"""What the site's hooks make of the pages."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def page(name):
 # -- the home page ----------------------------------------------------------------------------
 
 
-def test_the_lines_of_the_home_page_do_what_they_say(monkeypatch, capsys):
+def test_the_code_on_the_home_page_does_what_it_says(monkeypatch, capsys):
     (code,) = (block.text for block in blocks(DOCS / "index.md") if block.kind == "python")
     assert len(code.split("\n\n")[1].splitlines()) <= 10
     monkeypatch.setattr(minidl.data, "load", lambda name: generate(train=128, test=64))
@@ -58,7 +58,7 @@ def test_a_line_becomes_a_picture_and_an_answer():
     assert gallery.on_page_markdown(line, page("studies.md")) == line
 
 
-def test_a_report_without_an_answer_is_no_card(tmp_path, monkeypatch):
+def test_a_report_without_an_answer_is_an_error(tmp_path, monkeypatch):
     monkeypatch.setattr(gallery, "DOCS", tmp_path)
     (tmp_path / "report.md").write_text("# Nothing\n")
     with pytest.raises(ValueError, match="does not begin with an answer"):
@@ -100,7 +100,7 @@ def test_the_reference_is_found_before_other_pages():
 
 @pytest.fixture(scope="module")
 def mathematics():
-    pytest.importorskip("latex2mathml", reason="latex2mathml is not installed: the extra docs")
+    pytest.importorskip("latex2mathml", reason="needs latex2mathml, from the extra docs")
     import mathematics
 
     return mathematics
@@ -116,11 +116,11 @@ def test_every_formula_can_be_typeset(mathematics):
 
 
 @pytest.mark.parametrize("wrong", [r"\alhpa + 1", r"\begin{aligned} a &= b \end{aligned}"])
-def test_a_command_that_is_not_known_is_an_error(mathematics, wrong):
+def test_an_unknown_command_is_an_error(mathematics, wrong):
     with pytest.raises(ValueError, match="cannot be typeset"):
         mathematics.typeset(wrong)
 
 
-def test_lines_of_the_guide_hold_no_formula_as_plain_code():
+def test_no_line_of_the_guide_has_a_formula_as_plain_code():
     for path in (DOCS / "guide").glob("*.md"):
         assert not [block for block in blocks(path) if not block.kind], path.name

@@ -1,4 +1,4 @@
-"""The pages that list the studies have all of them, each with the answer of its report."""
+"""The pages that list the studies have all of them, each with the answer from its report."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ pages = pytest.mark.parametrize("page", answers.PAGES, ids=lambda path: path.nam
 
 
 @pages
-def test_each_report_is_linked_and_answers_as_it_does_now(page):
+def test_each_report_is_linked_with_its_current_answer(page):
     text = page.read_text("utf-8")
     assert answers.filled(text) == text, "python website/answers.py"
     assert sorted(place["report"] for place in answers.PLACE.finditer(text)) == REPORTS
@@ -28,7 +28,7 @@ def test_the_published_work_is_named(name, page):
     assert f"]({work.link})" in text or not work.link
 
 
-def test_an_answer_that_has_changed_is_put_in():
+def test_an_answer_that_has_changed_is_filled_in():
     path = REPORTS[0]
     shown = answers.filled(f"a <!-- answer of {path} -->No longer so.<!-- / --> b")
     assert shown == f"a <!-- answer of {path} -->{answers.answer(DOCS / path)}<!-- / --> b"

@@ -1,4 +1,4 @@
-"""The step as a graph: the same numbers as launch by launch, and what a capture must not do.
+"""The step as a graph: the same numbers as launched one by one, and what a capture must not do.
 
 The GPU is a pretended one where there is none (see pretended_cupy.py): it computes nothing while
 a stream captures, and its graph replays into the arrays that existed then.
@@ -51,7 +51,7 @@ def network(device, f="tanh", dropout=False, dtype="float64"):
 
 
 def trained(device, epochs=3, batch_size=BATCH, graph=True, between=None, **options):
-    """Everything that a training leaves behind, on the CPU."""
+    """Everything that a training run leaves behind, on the CPU."""
     f, rule = options.pop("f", "tanh"), options.pop("rule", "adam")
     net = network(device, f, options.pop("dropout", False), options.pop("dtype", "float64"))
     loss, optimizer = SoftmaxCrossEntropy(), OPTIMIZERS[rule](0.02, **options)
@@ -138,7 +138,7 @@ def test_running_values_follow_each_step(gpu):
 
 
 def test_layers_within_layers_are_part_of_it(gpu):
-    """Each draws once in a step, and an evaluation between epochs does not reach them."""
+    """Each draws once in a step, and an evaluation between epochs does not affect them."""
     found = {}
     for where in ("cpu", gpu):
         inner = Residual([Dense(6, 6, "swish"), Dropout(0.3)], [Dense(6, 6)])
@@ -155,7 +155,7 @@ def test_layers_within_layers_are_part_of_it(gpu):
 
 
 class Hoarding(Layer):
-    """A layer that makes an array in every step and notes whether its memory is the graph's."""
+    """A layer that allocates in every step and notes whether the memory is the graph's."""
 
     alone: list[bool] = []
 
@@ -168,14 +168,14 @@ class Hoarding(Layer):
         return dy
 
 
-def test_all_steps_of_the_graph_are_made_in_memory_of_its_own(monkeypatch):
+def test_all_steps_of_the_graph_use_its_own_memory(monkeypatch):
     pretended_cupy.install(monkeypatch)
     net = Network([Flatten(), Dense(18, 4), Hoarding()], (2, 3, 3), device="cuda")
     step = training_step(net, Examples(IMAGES, LABELS), SoftmaxCrossEntropy(), Adam(), BATCH)
     with step.epoch(np.arange(N)):
         for _ in range(step.steps):
             step()
-    # the warm-up and the capture; replays do not come here; the last, smaller batch is its own
+    # the warm-up and the capture; replays do not call it; the smaller last batch is separate
     assert Hoarding.alone == [True] * WARM_UP + [True, False]
 
 
@@ -190,19 +190,19 @@ def test_images_go_through_convolutions(gpu):
     assert_close(found[gpu], found["cpu"])
 
 
-def test_launch_by_launch_gives_the_bits_of_the_graph(gpu):
+def test_launches_one_by_one_give_the_bits_of_the_graph(gpu):
     for dtype in ("float32", "float64"):
         with_graph, without = (trained(gpu, graph=graph, dtype=dtype) for graph in (True, False))
         for a, b in zip(with_graph, without, strict=True):
             np.testing.assert_array_equal(a, b)
 
 
-def test_float32_stays_within_bounds_of_the_cpu(gpu):
+def test_float32_stays_close_to_the_cpu(gpu):
     assert_close(trained(gpu, dtype="float32"), trained("cpu", dtype="float32"), rtol=2e-3)
 
 
-def test_what_happens_between_epochs_does_not_reach_the_graph(gpu):
-    """Evaluation and a probe replace the layers' arrays; a replay brings them back."""
+def test_work_between_epochs_does_not_affect_the_graph(gpu):
+    """Evaluation and a probe replace the layers' arrays; a replay restores them."""
 
     def between(net, loss):
         data = Examples(IMAGES, LABELS)
@@ -216,7 +216,7 @@ def test_what_happens_between_epochs_does_not_reach_the_graph(gpu):
     assert_close(trained(gpu, between=between), trained(gpu))
 
 
-def test_gradients_can_be_looked_at_after_any_step(gpu):
+def test_gradients_can_be_inspected_after_any_step(gpu):
     seen = {}
     for where in ("cpu", gpu):
         net, loss = network(where), SoftmaxCrossEntropy()
@@ -235,7 +235,7 @@ def test_an_epoch_may_end_early(device):
     step = training_step(
         network(device), Examples(IMAGES, LABELS), SoftmaxCrossEntropy(), Adam(), BATCH
     )
-    step.losses.fill(math.nan)  # what was there before is not looked at
+    step.losses.fill(math.nan)  # earlier values are not read
     with step.epoch(np.arange(N)):
         step()
         step()
@@ -278,7 +278,7 @@ def test_a_loss_that_is_not_finite_is_found_at_the_end_of_the_epoch(gpu):
             list(train(net, Examples(IMAGES, LABELS), SoftmaxCrossEntropy(), Adam(), **options))
 
 
-def test_the_step_of_the_loss_that_is_not_finite_is_named(gpu):
+def test_the_step_of_a_loss_that_is_not_finite_is_named(gpu):
     targets = np.zeros((N, 4))
     targets[3 * BATCH + 2] = 1e200  # squared, it overflows
     net = network(gpu)
@@ -305,7 +305,7 @@ def test_an_input_that_is_not_finite_is_named_at_the_end_of_the_epoch(gpu):
 
 
 class Fetching(Layer):
-    """A layer that brings a value to the CPU in every step, as no graph can."""
+    """A layer that fetches a value to the CPU in every step, which no graph can do."""
 
     def forward(self, x, training=False):
         self.x, self.y = x, x * float(x.max())
@@ -326,7 +326,7 @@ class Copying(Fetching):
 
 
 @pytest.mark.parametrize("layer", [Fetching, Copying])
-def test_a_layer_that_no_graph_can_hold_is_an_error_with_the_way_out(layer, gpu):
+def test_a_layer_that_no_graph_can_hold_is_an_error_that_says_what_to_do(layer, gpu):
     def run(graph):
         net = Network([Flatten(), Dense(18, 4), layer()], (2, 3, 3), dtype="float64", device=gpu)
         options = {"epochs": 1, "batch_size": BATCH, "progress": False, "graph": graph}

@@ -1,7 +1,7 @@
-"""Each kernel of the GPU against the NumPy lines that say the same.
+"""Each GPU kernel against the equivalent lines in NumPy.
 
-Without a GPU the kernels' own text runs as C++ (see host_kernels.py). Where CuPy is installed,
-its compiler translates them for GPUs of two generations, for which none need be there.
+Without a GPU, the kernels' own text runs as C++ (see host_kernels.py). If CuPy is installed,
+its compiler translates them for two generations of GPU, which does not take a GPU.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def test_activation_functions(name, dtype, gpu):
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_a_nan_stays_one(name, gpu):
+def test_nan_stays_nan(name, gpu):
     f, z = FUNCTIONS[name](), np.array([np.nan, 1.0])
     assert (
         np.isnan(to_numpy(f(gpu.asarray(z)))).tolist() == np.isnan(f(z)).tolist() == [True, False]
@@ -50,13 +50,13 @@ def test_a_nan_stays_one(name, gpu):
 
 
 def test_every_elementwise_function_has_one():
-    """Squashed into one launch; a new function without a kernel is to be listed here."""
+    """A kernel, so that it is one launch; list a new function without one here."""
     without: set[str] = set()
     found = {name for name, f in ACTIVATIONS.items() if f.elementwise}
     assert found == set(FUNCTIONS) & set(ACTIVATIONS) | without
 
 
-def test_a_function_of_ones_own_takes_its_own_lines(gpu):
+def test_a_custom_function_runs_its_own_lines(gpu):
     class Mine(ReLU):
         def f(self, z):
             return 3 * z
@@ -85,7 +85,7 @@ def test_softmax_cross_entropy(dtype, labels, gpu):
         assert_same(there[1], dlogits, dtype)
 
 
-def test_the_first_of_equals_is_the_largest(gpu):
+def test_the_first_of_equal_maxima_is_chosen(gpu):
     z = np.array([[1.0, 3, 3], [2, 2, 2], [0, 1, 5]])
     for t, expected in (([1, 0, 2], [1, 1, 1]), ([2, 1, 0], [0, 0, 0])):
         hits = SoftmaxCrossEntropy().hits(gpu.asarray(z), gpu.asarray(np.array(t)))
@@ -110,8 +110,8 @@ def test_the_tables_of_an_epoch(place, gpu):
 
 
 @pytest.mark.parametrize("arch", ["compute_75", "compute_90"])
-def test_the_compiler_of_cuda_takes_every_kernel(arch):
-    nvrtc = pytest.importorskip("cupy", reason="CuPy brings NVRTC").cuda.nvrtc
+def test_the_cuda_compiler_accepts_every_kernel(arch):
+    nvrtc = pytest.importorskip("cupy", reason="needs CuPy, which has NVRTC").cuda.nvrtc
     text = host_kernels.all_sources().replace("#include <cmath>\nusing namespace std;", "")
     text = text.replace('extern "C" void', 'extern "C" __global__ void')
     program = nvrtc.createProgram(text, "kernels.cu", [], [])

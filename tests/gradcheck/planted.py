@@ -1,4 +1,4 @@
-"""Layers and losses with one planted error each, by name: ``ARGUMENTS[name]()`` to be checked."""
+"""Layers and losses with one planted error each; ``ARGUMENTS[name]()`` is what to check."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ LABELS = np.array([0, 3, 1, 1, 2])
 
 
 def after(cls, change):
-    """The class with ``change(layer, dy, dx)`` after its backward; what it returns is the dx."""
+    """The class with ``change(layer, dy, dx)`` run after backward; its result is the new dx."""
 
     class Mutant(cls):
         def backward(self, dy, input_gradient=True):
@@ -49,7 +49,7 @@ def after(cls, change):
 
 
 def scale(attribute, factor):
-    """Multiply a gradient after the right backward."""
+    """Multiply a gradient after the correct backward."""
 
     def change(layer, dy, dx):
         getattr(layer, attribute)[...] *= factor
@@ -59,7 +59,7 @@ def scale(attribute, factor):
 
 
 def set_to(attribute, value):
-    """Overwrite a gradient after the right backward."""
+    """Overwrite a gradient after the correct backward."""
 
     def change(layer, dy, dx):
         getattr(layer, attribute)[...] = value(layer, dy)
@@ -150,7 +150,7 @@ for name, change in {
 
 
 def scattered(layer):
-    """Built, with parameters that are all different: at γ = 1, β = 0, b = 0 errors hide."""
+    """The layer, built with distinct parameters: at γ = 1, β = 0, b = 0 errors hide."""
     layer.build(dtype="float64")
     rng = np.random.default_rng(3)
     for part in layer.walk():
@@ -174,7 +174,7 @@ def slope(layer, dy):
 
 
 def batch_norm_without(layer, dy, mean=1, variance=1):
-    """dx with the way through the mean or the variance left out; in inference there is none."""
+    """dx without the path through the mean or the variance; in inference there is none."""
     if not layer.training:
         return dy * spread(layer.gamma / np.sqrt(layer.running_variance + layer.epsilon), dy)
     m = dy.size // layer.channels
@@ -241,7 +241,7 @@ for name, change in {
 
 
 def glue(layer, dvalue, dz):
-    """dx from the gradients of the half that passes and of the half that gates."""
+    """dx from the gradients of the value half and of the gate half."""
     return np.concatenate([dz, dvalue] if layer.gate_first else [dvalue, dz], axis=1)
 
 
@@ -302,7 +302,7 @@ for name, change in {
 
 
 def layer_norm_without(layer, dy, mean=1, variance=1):
-    """dx with the way through the mean or the variance of the token left out."""
+    """dx without the path through the mean or the variance of the token."""
     dx_hat = layer.gamma * dy
     through_mean = mean * dx_hat.mean(-1, keepdims=True)
     through_variance = variance * layer.x_hat * (dx_hat * layer.x_hat).mean(-1, keepdims=True)
@@ -339,7 +339,7 @@ TOKENS = np.array([[3, 1, 4, 1, 5], [2, 6, 0, 0, 0], [5, 3, 5, 0, 6]])
 
 
 def last_one_wins(layer, dy):
-    """A token that comes twice keeps what its last place gives it."""
+    """A token that occurs twice keeps only the gradient of its last position."""
     dW = np.zeros_like(layer.W)
     dW[layer.x] = dy
     return dW
@@ -385,7 +385,7 @@ class Mask:
 
 
 def attention(dS=None, after_softmax=None):
-    """SelfAttention with another backward between its maps, written out once more."""
+    """SelfAttention whose backward is written out again, so that its steps can be changed."""
 
     class Mutant(SelfAttention):
         def backward(self, dy, input_gradient=True):
@@ -522,7 +522,7 @@ for name in (name for name in CONV if not name.startswith("db")):
 
 
 class ForgetsAPiece(Conv2D):
-    """Its dW is that of all rows of places but the first."""
+    """Its dW leaves out the first row of positions."""
 
     def backward(self, dy, input_gradient=True):
         dx = super().backward(dy, input_gradient)
@@ -535,7 +535,7 @@ ARGUMENTS["Conv2D: a row of places forgotten"] = lambda: (ForgetsAPiece(2, 3, 3)
 
 
 def windows(layer, *arrays):
-    """Views of the arrays under each window of a pool with its place: (r, s), (N, C, h, w) each."""
+    """Views of the arrays under each offset (r, s) in the windows of a pool, (N, C, h, w) each."""
     (height, width), (down, across) = layer.windows.size, layer.windows.stride
     for r, s in np.ndindex(layer.y.shape[2:]):
         rows = slice(down * r, down * r + height)
@@ -543,7 +543,7 @@ def windows(layer, *arrays):
 
 
 def overlaps_overwritten(layer, dy, dx):
-    """A pixel under several windows keeps what the last of them gives it."""
+    """A pixel under several windows keeps only the gradient of the last one."""
     dx = np.zeros_like(layer.x)
     for (r, s), x, dx_k in windows(layer, layer.x, dx):
         largest = x == layer.y[:, :, r : r + 1, s : s + 1]
@@ -593,7 +593,7 @@ ARGUMENTS["AveragePool2D: overlaps counted once"] = lambda: (
 
 
 def perturbed(cls, change):
-    """The function with ``change(z, d)`` in the place of its derivative d."""
+    """The function with ``change(z, d)`` in place of its derivative d."""
 
     class Mutant(cls):
         backward = Activation.backward  # linear's own does not need its slope
@@ -635,7 +635,7 @@ for name, backward in {
 
 
 def loss_with(loss_class, change):
-    """The loss with ``change(dlogits, logits, targets)`` in the place of its gradient."""
+    """The loss with ``change(dlogits, logits, targets)`` in place of its gradient."""
 
     def loss(logits, targets):
         value, dlogits = loss_class()(logits, targets)

@@ -1,6 +1,6 @@
-"""What a layer may get wrong though its formulas are right where one looks first.
+"""Mistakes that a layer can make although its formulas look right at first.
 
-Each class of mistake is planted here, beside the same layer without it.
+Each kind of mistake is planted here, and the same layer is checked without it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from minidl.gradcheck import GradientError
 
 
 class Affine(Layer):
-    """y = x² ∘ s + b over n features, with what a mistake needs to be planted in one line."""
+    """y = x² ∘ s + b over n features, written so that one line is enough to plant a mistake."""
 
     def __init__(self, n=4):
         self.n = n
@@ -74,7 +74,7 @@ class SquaredSum(Affine):
 # -- shapes and types -------------------------------------------------------------------------
 
 
-# A gradient summed over an axis is the right one along a direction that NumPy stretches.
+# A gradient summed over an axis agrees along any direction that NumPy broadcasts.
 
 
 def summed(axis):
@@ -82,7 +82,7 @@ def summed(axis):
 
 
 class OneForAll(Affine):
-    """db is one number, the sum of what it should be."""
+    """db is one number, the sum of the correct db."""
 
     def gradients(self):
         return super().gradients() | {"b": self.total}
@@ -117,7 +117,7 @@ class ReturnsEarly(Affine):
 
 
 class KeepsItsSum(Affine):
-    """Without the gradient of the input, it takes what the last backward with it has left."""
+    """Without the input gradient, it uses what the last backward with it left behind."""
 
     def backward(self, dy, input_gradient=True):
         if input_gradient:
@@ -128,7 +128,7 @@ class KeepsItsSum(Affine):
 
 
 class KeepsRows(Affine):
-    """Sums over all rows that it has memory for."""
+    """Sums over all rows that it has allocated."""
 
     kept = np.zeros((0, 4))
 
@@ -258,7 +258,7 @@ class TwoAtZero(ReLU):
         return super().backward(dy, z, y) + 2 * dy * (z == 0)
 
 
-CONTRACT = {  # a layer or loss with its arguments, and what is said of it
+CONTRACT = {  # a layer or loss with its arguments, and the problem reported
     "dx summed over the units": (
         (after(Affine, summed(1))(), (5, 4)),
         "expected dx as float64 (5, 4) like x, got float64 (5, 1)",
@@ -336,7 +336,7 @@ CONTRACT = {  # a layer or loss with its arguments, and what is said of it
 
 
 @pytest.mark.parametrize(("arguments", "said"), CONTRACT.values(), ids=CONTRACT)
-def test_what_breaks_the_contract_is_named(arguments, said):
+def test_a_broken_contract_is_reported(arguments, said):
     check = check_gradients(*arguments)
     assert any(problem.startswith(said) for problem in check.problems), check.problems
     assert check.verdict == "FAILED"
@@ -359,7 +359,7 @@ WRONG_SOMEWHERE = {  # a layer, and the variable whose gradient is wrong there
 
 
 @pytest.mark.parametrize(("layer", "name"), WRONG_SOMEWHERE.values(), ids=WRONG_SOMEWHERE)
-def test_what_is_wrong_only_elsewhere_is_found(layer, name):
+def test_mistakes_that_show_only_elsewhere_are_found(layer, name):
     check = check_gradients(layer, (5, 4))
     assert [row.name for row in check.rows if row.error > check.tolerance] == [name]
 
@@ -384,7 +384,7 @@ def test_without_the_mistake_it_passes(arguments):
         assert_gradients(*arguments, rng=seed)
 
 
-def test_a_layer_that_only_trains_can_be_checked_so():
+def test_a_layer_for_training_only_can_be_checked_in_training():
     assert_gradients(NotForInference(), (5, 4), training=True)
 
 
@@ -394,7 +394,7 @@ def test_perturb_false_checks_the_parameters_where_they_are():
     assert not check_gradients(wrong, (5, 4)).passed
 
 
-def test_everything_is_put_back_also_when_an_exception_flies():
+def test_everything_is_restored_even_after_an_exception():
     class Raises(Affine):
         def backward(self, dy, input_gradient=True):
             raise RuntimeError("on purpose")
@@ -416,8 +416,8 @@ def test_everything_is_put_back_also_when_an_exception_flies():
         assert kept(network) == before
 
 
-def test_large_steps_over_a_jump_of_the_second_derivative_are_no_error():
-    """ELU has one at 0: the numeric derivative settled 1.3e-7 beside the true one here."""
+def test_large_steps_over_a_jump_of_the_second_derivative_are_not_an_error():
+    """ELU has one at 0: here the numeric derivative settled 1.3e-7 away from the true one."""
     block = [
         *(BatchNorm(4), Activate("elu"), Conv2D(4, 4, 3, padding=1)),
         *(BatchNorm(4), Activate("elu"), Conv2D(4, 4, 3, padding=1)),
@@ -434,7 +434,7 @@ def test_large_steps_over_a_jump_of_the_second_derivative_are_no_error():
 # -- not decided ------------------------------------------------------------------------------
 
 
-def test_where_rounding_would_explain_any_difference_nothing_is_decided():
+def test_nothing_is_decided_if_rounding_would_explain_any_difference():
     doubled = after(Dense, lambda la, dy, dx: (np.multiply(la.dW, 2, out=la.dW), dx)[1])
     x = 1e-17 * np.random.default_rng(0).standard_normal((5, 4))
     for layer in (Dense(4, 3), doubled(4, 3)):
@@ -448,7 +448,7 @@ def test_where_rounding_would_explain_any_difference_nothing_is_decided():
             assert_gradients(layer, x)
 
 
-def test_where_rounding_hides_less_than_the_gradient_the_row_says_how_much():
+def test_if_rounding_hides_less_than_the_gradient_the_row_says_how_much():
     network = Network([Dense(4, 3)], 4, dtype="float64")
     x = np.random.default_rng(0).standard_normal((5, 4))
     targets = np.full((5, 3), 1e4)
@@ -458,8 +458,8 @@ def test_where_rounding_hides_less_than_the_gradient_the_row_says_how_much():
 
 
 @pytest.mark.parametrize("N", [2, 3, 8])
-def test_a_gradient_that_is_zero_but_for_its_rounding_passes(N):
-    """That of a bias before BatchNorm."""
+def test_a_gradient_that_is_zero_up_to_rounding_passes(N):
+    """That of a bias before BatchNorm is."""
     for seed in range(5):
         network = Network([Dense(3, 2), BatchNorm(2), Activate("tanh")], 3, dtype="float64")
         check = assert_gradients(network, (N, 3), rng=seed, training=True)

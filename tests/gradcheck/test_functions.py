@@ -1,4 +1,4 @@
-"""Functions that are not minidl's: right ones pass, each planted error is found and named."""
+"""Functions from outside minidl: correct ones pass, each planted error is found and named."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import scipy.sparse
 from minidl import assert_jac, assert_vjp, check_jac, check_vjp
 from minidl.gradcheck import GradientError
 
-# -- right ones ---------------------------------------------------------------------------------
+# -- correct ones -------------------------------------------------------------------------------
 
 
 def dense(x, W, b):
@@ -73,12 +73,12 @@ RIGHT = {
 
 @pytest.mark.parametrize(("f", "vjp", "x", "names"), RIGHT.values(), ids=RIGHT)
 @pytest.mark.parametrize("elementwise", [False, True])
-def test_right_ones_pass(f, vjp, x, names, elementwise):
+def test_correct_ones_pass(f, vjp, x, names, elementwise):
     check = assert_vjp(f, vjp, *x, elementwise=elementwise)
     assert [row.name for row in check.rows] == names
 
 
-def test_the_inputs_are_left_as_they_were():
+def test_the_inputs_are_left_unchanged():
     x, W = np.random.default_rng(0).normal(size=(2, 3, 3))
     before = x.copy(), W.copy()
     assert_vjp(np.matmul, lambda x, W, dy: (dy @ W.T, x.T @ dy), x, W)
@@ -86,12 +86,12 @@ def test_the_inputs_are_left_as_they_were():
     assert (before[1] == W).all()
 
 
-def test_a_kink_is_moved_away_from():
+def test_points_are_moved_away_from_a_kink():
     check = assert_vjp(lambda x: np.maximum(x, 0), lambda x, dy: dy * (x > 0), np.zeros(3))
     assert check.moved > 0
 
 
-def test_what_runs_on_a_device_is_checked_there(device):
+def test_a_function_on_a_device_is_checked_there(device):
     def vjp(x, W, dy):
         assert type(x) is type(dy) is type(device.asarray(np.zeros(1)))
         return dy @ W.T, x.T @ dy
@@ -100,7 +100,7 @@ def test_what_runs_on_a_device_is_checked_there(device):
 
 
 class Keeps:
-    """forward and backward as methods, the one keeping what the other reads."""
+    """forward and backward as methods; forward keeps what backward reads."""
 
     def forward(self, x):
         self.x = x
@@ -110,7 +110,7 @@ class Keeps:
         return 2 * dy * self.x
 
 
-def test_a_pair_may_keep_something_between_both():
+def test_forward_may_keep_values_for_backward():
     pair = Keeps()
     assert_vjp(pair.forward, pair.backward, (4,))
 
@@ -142,7 +142,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize(("vjp", "name"), WRONG.values(), ids=WRONG)
-def test_a_wrong_gradient_is_found_and_only_that(vjp, name):
+def test_a_wrong_gradient_is_found_and_no_other(vjp, name):
     check = check_vjp(dense, vjp, (5, 3), (3, 2), (2,))
     assert check.verdict == "FAILED"
     assert [row.name for row in check.rows if row.error > check.tolerance] == [name]
@@ -222,18 +222,18 @@ BROKEN = {
 
 
 @pytest.mark.parametrize(("f", "vjp", "problem"), BROKEN.values(), ids=BROKEN)
-def test_a_broken_rule_is_named(f, vjp, problem):
+def test_a_broken_rule_is_reported(f, vjp, problem):
     check = check_vjp(f, vjp, (3,))
     assert problem in check.problems
     assert check.verdict == "FAILED"
 
 
-def test_a_backward_that_depends_on_what_came_before_is_found():
+def test_a_backward_that_depends_on_earlier_calls_is_found():
     check = check_vjp(*counts(), (3,))
     assert check.problems == ["a call after other inputs gave another gradient of x"]
 
 
-def test_one_gradient_for_two_inputs_is_named():
+def test_one_gradient_for_two_inputs_is_reported():
     check = check_vjp(np.matmul, lambda x, W, dy: dy @ W.T, (4, 3), (3, 2))
     (problem, *_) = check.problems
     assert problem.endswith("None for one that has none, got one alone")
@@ -281,7 +281,7 @@ def test_a_wrong_jacobian_matrix_is_found():
 # -- as a test ----------------------------------------------------------------------------------
 
 
-def test_a_failure_is_its_table():
+def test_a_failure_shows_its_table():
     with pytest.raises(GradientError, match="gradient check of dense: FAILED") as failed:
         assert_vjp(dense, wrong(one_entry), (5, 3), (3, 2), (2,))
     assert "<--" in str(failed.value)
@@ -308,7 +308,7 @@ def test_layer():
 """
 
 
-def test_pytest_shows_the_line_of_the_test_and_the_table_alone(tmp_path):
+def test_pytest_shows_only_the_line_of_the_test_and_the_table(tmp_path):
     (tmp_path / "test_mine.py").write_text(TEST, "utf-8")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)]
     out = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False).stdout

@@ -1,4 +1,4 @@
-"""The gradient checker must fail where a gradient is wrong: one planted error after another."""
+"""The gradient checker must fail if a gradient is wrong: one planted error after another."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a gradient check says: its table, its problems, its errors."""
+"""What a gradient check reports: its table, its problems, its errors."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ def test_an_entry_that_is_not_written_is_a_problem():
     assert check.moved == 0
 
 
-def test_a_changed_dy_is_named_and_the_rest_checked_all_the_same():
+def test_a_changed_dy_is_reported_and_the_rest_still_checked():
     check = check_gradients(after(Dense, change_dy)(3, 2), (4, 3))
     assert check.problems == ["backward changed dy, which belongs to the caller"]
     assert check.worst < 1e-9
 
 
-def test_a_backward_that_cannot_be_repeated_is_named():
+def test_a_backward_that_cannot_be_repeated_is_reported():
     class Halves(Dense):
         def backward(self, dy, input_gradient=True):
             dx = super().backward(dy, input_gradient)
@@ -57,7 +57,7 @@ def test_a_backward_that_cannot_be_repeated_is_named():
     assert check.problems == ["a second backward gave another gradient of W"]
 
 
-def test_a_layer_that_is_random_in_each_forward_is_named():
+def test_a_layer_that_is_random_in_each_forward_is_reported():
     class Noisy(Layer):
         noise = np.random.default_rng(0)
 
@@ -74,7 +74,7 @@ def test_a_layer_that_is_random_in_each_forward_is_named():
     assert check.moved == 2
 
 
-def test_a_discontinuous_function_is_named():
+def test_a_discontinuous_function_is_reported():
     class Step(Activation):
         name = "step"
 
@@ -101,29 +101,29 @@ def test_a_point_at_a_kink_is_moved_and_the_callers_arrays_are_not(name):
         assert assert_gradients(get_activation(smooth), x).moved == 0
 
 
-def test_black_images_into_relu_are_all_kink_and_pass():
+def test_black_images_put_every_relu_at_its_kink_and_pass():
     network = Network([Flatten(), Dense(4, 3, "relu"), Dense(3, 4)], (2, 2), dtype="float64")
     x = np.zeros((5, 2, 2))
     loss = SoftmaxCrossEntropy()
     assert assert_gradients(network, x, LABELS, loss=loss, perturb=False).moved >= 1
 
 
-def test_a_wrong_gradient_of_a_smooth_function_is_no_kink():
+def test_a_wrong_gradient_of_a_smooth_function_is_not_taken_for_a_kink():
     for factor in (2, 1 + 1e-6):
         check = check_gradients(after(Dense, scale("dW", factor))(4, 4, "tanh"), (5, 4))
         assert not check.passed
         assert (check.moved, check.problems) == (0, [])
 
 
-def test_the_parameters_are_left_as_they_were():
+def test_the_parameters_are_left_unchanged():
     network = Network([Dense(4, 3, "tanh"), Dense(3, 4)], 4, dtype="float64")
     before = network.theta.copy()
     check_gradients(network, (5, 4), LABELS, loss=SoftmaxCrossEntropy())
     np.testing.assert_array_equal(network.theta, before)
 
 
-def test_the_state_is_left_as_it_was():
-    """Running values follow each of the many forwards, and end where they began."""
+def test_the_state_is_left_unchanged():
+    """Each of the many forward passes changes the running values; they are restored at the end."""
     network = Network([BatchNorm(4), Residual([Dense(4, 4), BatchNorm(4)])], 4, dtype="float64")
     network.state[...] = np.arange(1, 17)
     for training in (True, False):
@@ -144,7 +144,7 @@ def test_element_by_element_names_the_wrong_entry():
     assert "[2, 1]  <--" in str(check)
 
 
-def test_the_error_of_one_entry_in_ten_thousand_shows():
+def test_an_error_in_one_entry_of_ten_thousand_shows():
     def wrong(layer, dy, dx):
         layer.dW[50, 50] *= 1.01
         return dx
@@ -175,7 +175,7 @@ def test_the_same_seed_gives_the_same_figures_and_another_seed_others():
 
 
 class Scale(Layer):
-    """y = x ∘ s: as the docstring of Layer says to write one."""
+    """y = x ∘ s, written as the docstring of Layer says."""
 
     def __init__(self, n):
         self.n = n
@@ -195,7 +195,7 @@ class Scale(Layer):
         return dy * self.s
 
 
-def test_a_layer_of_ones_own_in_one_call():
+def test_a_custom_layer_in_one_call():
     assert_gradients(Scale(3), (4, 3), tolerance=1e-9)
     assert_gradients(Network([Dense(2, 3, "tanh"), Scale(3)], 2, dtype="float64"), (4, 2))
     with pytest.raises(GradientError):

@@ -1,4 +1,4 @@
-"""Embedding, LayerNorm, self-attention and the encoder block: by hand, by their laws, in words."""
+"""Embedding, LayerNorm, self-attention and encoder block: by hand, their laws, their messages."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_attention_of_two_tokens_by_hand():
     np.testing.assert_allclose(y[0, 0], 0.25 + 0.75 * (1 + L3))
     layer.backward(np.array([[[16.0], [0.0]]]))
     dP = 16 * np.array([1, 1 + L3])
-    dS = 3 / 16 * (dP[1] - dP[0])  # p (1 − p) of two, and its opposite
+    dS = 3 / 16 * (dP[1] - dP[0])  # p (1 − p) for two tokens, and its negative
     np.testing.assert_allclose(layer.dS[0, 0], [[-dS, dS], [0, 0]], atol=1e-14)
 
 
@@ -111,7 +111,7 @@ def test_the_bias_of_the_keys_changes_nothing():
     np.testing.assert_allclose(layer(x), y, rtol=0, atol=1e-12)
 
 
-def test_attention_does_not_know_the_order_of_tokens_and_of_sentences():
+def test_attention_ignores_the_order_of_tokens_and_of_sentences():
     layer, x = attention(), RNG.standard_normal((3, 5, 6))
     order = RNG.permutation(5)
     np.testing.assert_allclose(layer(x)[:, order], layer(x[:, order]), atol=1e-13)
@@ -139,7 +139,7 @@ def test_padding_has_probability_0_and_changes_nothing(make, device):
     assert np.abs(again[1, 2:] - y[1, 2:]).max() > 0.01
 
 
-def test_nothing_comes_back_from_padding():
+def test_no_gradient_comes_from_padding():
     tokens = Embedding(9, 6, padding=0)
     chain = Chain([tokens, EncoderBlock(6, 2, 8, tokens=tokens), FirstToken()])
     chain.build(1, "float64")(TOKENS)
@@ -160,7 +160,7 @@ def test_dropout_drops_probabilities_and_keeps_their_mean():
     assert layer.A is layer.P
 
 
-def test_pre_norm_passes_the_gradient_whole_where_the_branches_are_zero():
+def test_pre_norm_passes_the_gradient_unchanged_if_the_branches_are_zero():
     x, dy = RNG.standard_normal((2, 2, 3, 6))
     for pre_norm in (True, False):
         block = EncoderBlock(6, 2, 8, pre_norm=pre_norm).build(dtype="float64")
@@ -173,14 +173,14 @@ def test_pre_norm_passes_the_gradient_whole_where_the_branches_are_zero():
 # -- in a network -----------------------------------------------------------------------------
 
 
-def test_a_unit_of_a_sentence_is_dead_where_it_is_so_at_every_token():
+def test_a_unit_of_a_sentence_is_dead_if_it_is_dead_at_every_token():
     network = Network([Activate("relu")], (2, 3), dtype="float64")
     network.forward(np.array([[[1.0, -1, -1], [-1, -1, 1]]]))
     (figures,) = unit_figures(network)
     assert (figures.dead, figures.saturated) == (pytest.approx(1 / 3), pytest.approx(4 / 6))
 
 
-def test_a_network_of_tokens_takes_shorter_sentences_and_says_what_it_does_not_take():
+def test_a_network_of_tokens_takes_shorter_sentences_and_refuses_other_inputs():
     network = Network([Embedding(9, 6), PositionEmbedding(5, 6), FirstToken(), Dense(6, 2)], (5,))
     assert network.forward(TOKENS).shape == network.forward(TOKENS[:, :2]).shape == (2, 2)
     assert network.predict(TOKENS[:, :3]).shape == (2, 2)
@@ -198,7 +198,7 @@ def test_a_network_of_tokens_takes_shorter_sentences_and_says_what_it_does_not_t
         network.predict(TOKENS + 3)
 
 
-def test_the_states_of_all_tokens_are_predicted_at_the_width_that_is_given():
+def test_the_states_of_all_tokens_are_predicted_at_the_given_width():
     network = Network([Embedding(9, 6), LayerNorm(6)], (7,))
     assert network.predict(TOKENS).shape == (2, 5, 6)
 

@@ -1,4 +1,4 @@
-"""Batch normalization: by hand, its laws, and the running values that are saved with it."""
+"""Batch normalization: by hand, its laws, and its running values, which are saved with it."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_a_shift_and_a_scale_of_the_batch_change_nothing(shift, scale):
     np.testing.assert_allclose(moved, y, rtol=1e-9, atol=1e-9)
 
 
-def test_channels_do_not_see_each_other_and_positions_count_as_examples():
+def test_channels_are_independent_and_positions_count_as_examples():
     x = maps(4, 3, 2, 5)
     whole = BatchNorm(3).build(dtype="float64")
     y = whole.forward(x, training=True)
@@ -88,7 +88,7 @@ def test_a_constant_channel_gives_beta_and_no_infinity():
     assert np.isfinite(layer.backward(x)).all()
 
 
-def test_float32_stays_and_a_large_mean_does_not_drown_the_variance():
+def test_float32_is_kept_and_a_large_mean_does_not_swamp_the_variance():
     layer = BatchNorm(1).build(dtype="float32")
     x = (1000 + np.random.default_rng(2).standard_normal((4096, 1))).astype(np.float32)
     y = layer.forward(x, training=True)
@@ -99,7 +99,7 @@ def test_float32_stays_and_a_large_mean_does_not_drown_the_variance():
         assert array.dtype == np.float32
 
 
-def test_running_values_go_to_those_of_the_data():
+def test_running_values_converge_to_those_of_the_data():
     layer = BatchNorm(2).build(dtype="float64")
     rng = np.random.default_rng(3)
     for _ in range(200):
@@ -108,7 +108,7 @@ def test_running_values_go_to_those_of_the_data():
     np.testing.assert_allclose(layer.running_variance, [4, 0.25], rtol=0.1)
 
 
-def test_inference_leaves_the_state_and_takes_a_batch_of_one():
+def test_inference_keeps_the_state_and_takes_a_batch_of_one():
     layer = BatchNorm(3).build(dtype="float64")
     layer.forward(maps(5, 3), training=True)
     kept = {name: array.copy() for name, array in layer.state().items()}
@@ -171,7 +171,7 @@ def test_the_state_is_one_flat_vector(device):
     assert net["dense_1"].state() == {}
 
 
-def test_theta_and_state_are_all_there_is_to_copy(device):
+def test_copying_theta_and_state_copies_everything(device):
     net, other = trained(device=device), network(rng=1)
     other.theta[...] = to_numpy(net.theta)
     other.state[...] = to_numpy(net.state)
@@ -220,8 +220,8 @@ def test_a_file_without_its_state_is_refused_and_changes_nothing(tmp_path):
         network(momentum=0.5).load(path)
 
 
-def test_it_trains_and_a_probe_is_as_in_inference():
-    """On features of which one is 100,000 times as large as another."""
+def test_it_trains_and_a_probe_keeps_the_state():
+    """On features whose sizes differ by a factor of 100,000."""
     rng = np.random.default_rng(4)
     labels = rng.integers(0, 3, 300)
     x = rng.normal(labels[:, None] * [1, 0, -2, 1], 0.3, (300, 4)) * [1, 1e3, 1e-2, 10] + 1

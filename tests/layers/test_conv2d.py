@@ -1,4 +1,4 @@
-"""Convolution: worked out by hand, against its definition, its laws, memory and messages."""
+"""Convolution: by hand, against its definition, its laws, memory and messages."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RNG = np.random.default_rng(0)
 
 
 def by_definition(x, W, b, stride, padding):
-    """z[n, o, r, s] as the docstring has it, number by number."""
+    """z[n, o, r, s] as the docstring defines it, one number at a time."""
     (s, t), (p, q) = stride, padding
     x = np.pad(x, ((0, 0), (0, 0), (p, p), (q, q)))
     kh, kw = W.shape[2:]
@@ -34,7 +34,7 @@ def test_by_hand(device):
     layer.b[...] = device.asarray(np.array([0.5, -1]))
     x = device.asarray(np.array([[[[1.0, 2, 0], [0, 1, 3]]]]))
     y = layer.forward(x)
-    # place 1: 1 + 4 + 0 + 4 = 9 and 2 - 0 = 2; place 2: 2 + 0 + 3 + 12 = 17 and 0 - 1 = -1
+    # position 1: 1 + 4 + 0 + 4 = 9 and 2 - 0 = 2; position 2: 2 + 0 + 3 + 12 = 17 and 0 - 1 = -1
     assert to_numpy(layer.z).tolist() == [[[[9.5, 17.5]], [[1.0, -2.0]]]]
     assert to_numpy(y).tolist() == [[[[9.5, 17.5]], [[1.0, 0.0]]]]
     dx = layer.backward(device.asarray(np.array([[[[1.0, 10]], [[100, 1000]]]])))
@@ -42,7 +42,7 @@ def test_by_hand(device):
     assert to_numpy(layer.db).tolist() == [11, 100]
     # dW₁ = 1 · (1 2 / 0 1) + 10 · (2 0 / 1 3),  dW₂ = 100 · (1 2 / 0 1)
     assert to_numpy(layer.dW).tolist() == [[[[21, 2], [10, 31]]], [[[100, 200], [0, 100]]]]
-    # dx = 1 · W₁ at place 1 + 10 · W₁ at place 2 + 100 · W₂ at place 1
+    # dx = 1 · W₁ at position 1 + 10 · W₁ at position 2 + 100 · W₂ at position 1
     assert to_numpy(dx).tolist() == [[[[1, 2 + 10 + 100, 20], [3 - 100, 4 + 30, 40]]]]
 
 
@@ -116,7 +116,7 @@ def test_backward_is_the_adjoint_of_forward():
 # -- weights, types, memory -------------------------------------------------------------------
 
 
-def test_without_bias_it_is_one_with_a_bias_of_zero(device):
+def test_without_bias_it_equals_one_with_a_bias_of_zero(device):
     x = device.asarray(RNG.standard_normal((4, 3, 5, 5)))
     with_b, without = (
         Conv2D(3, 2, 3, 2, 1, "tanh", biases=biases).build(1, "float64", device)
@@ -192,7 +192,7 @@ def test_the_gradient_of_the_images_is_not_computed(monkeypatch):
     assert [dx is None for dx in found] == [False, True]
 
 
-def test_a_smaller_batch_after_a_larger_one_gives_what_it_gives_alone(device):
+def test_a_smaller_batch_gives_the_same_after_a_larger_one_as_alone(device):
     net, loss = network(device, "float64"), SoftmaxCrossEntropy()
     x, labels = RNG.random((7, 3, 14, 14)), np.arange(7)
     step(net, device.asarray(x), device.asarray(labels), loss)
@@ -202,7 +202,7 @@ def test_a_smaller_batch_after_a_larger_one_gives_what_it_gives_alone(device):
     np.testing.assert_array_equal(to_numpy(net.dtheta), to_numpy(fresh.dtheta))
 
 
-def test_weights_survive_the_disk(tmp_path):
+def test_weights_survive_saving_and_loading(tmp_path):
     net, other = network(), network()
     net.theta[...] = RNG.random(net.theta.size)
     net.save(tmp_path / "weights.npz")
@@ -223,7 +223,7 @@ def test_predict_and_summary(device):
     assert "Conv2D(4 -> 5, 3x3, elu(1))  (N, 5, 4, 4)           185" in net.summary()
 
 
-# -- texts ------------------------------------------------------------------------------------
+# -- repr and messages ------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -313,14 +313,14 @@ def test_errors_say_what_was_expected(call, kind, message):
         call()
 
 
-def test_a_dy_that_does_not_fit():
+def test_a_dy_of_the_wrong_shape():
     layer = Conv2D(3, 8, 3).build()
     layer.forward(np.ones((1, 3, 5, 4), np.float32))
     with pytest.raises(ValueError, match=r"expected dy \(1, 8, 3, 2\) .*, got \(1, 8, 2, 3\)"):
         layer.expect_dy(np.ones((1, 8, 2, 3), np.float32))
 
 
-# -- two ways of laying out the pixels ----------------------------------------------------------
+# -- memory layouts of the pixels ---------------------------------------------------------------
 
 
 def batch_last(a):
@@ -329,7 +329,7 @@ def batch_last(a):
 
 
 def rows_of_larger(a):
-    """The same values as a part of a larger array."""
+    """The same values as part of a larger array."""
     return batch_last(np.pad(a, ((0, 0), (0, 0), (1, 1), (0, 0))))[:, :, 1:-1]
 
 
@@ -345,7 +345,7 @@ LAID_OUT = {
 @pytest.mark.parametrize("lay", LAID_OUT.values(), ids=LAID_OUT)
 @pytest.mark.parametrize("channels", [2, 20])
 @pytest.mark.parametrize("options", [(3, 1, 1), (3, 2, 1), (1, 1, 0), ((3, 2), (1, 3), (0, 2))])
-def test_x_and_dy_may_lie_as_they_like(options, channels, lay):
+def test_x_and_dy_may_have_any_memory_layout(options, channels, lay):
     layer = Conv2D(channels, 5, *options).build(dtype="float64")
     x = np.random.default_rng(1).standard_normal((4, channels, 7, 8))
     dy = np.random.default_rng(2).standard_normal(layer(x).shape)
@@ -361,8 +361,8 @@ def test_x_and_dy_may_lie_as_they_like(options, channels, lay):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("options", [(3, 1, 1), (3, 2, 1), (1, 1, 0), ((3, 2), (1, 3), (0, 2))])
-def test_without_blas_of_its_own_numpy_gives_the_same(options, dtype, monkeypatch):
-    """Where NumPy has another BLAS than OpenBLAS, columns are laid out."""
+def test_without_openblas_the_results_are_the_same(options, dtype, monkeypatch):
+    """If NumPy uses another BLAS than OpenBLAS, the columns are copied out."""
     x = np.random.default_rng(1).standard_normal((4, 20, 7, 8)).astype(dtype)
     found = []
     for there in (True, False):

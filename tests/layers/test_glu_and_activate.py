@@ -1,4 +1,4 @@
-"""GLU, SwiGLU and Activate: by hand, by their laws, and inside of a network."""
+"""GLU, SwiGLU and Activate: by hand, by their laws, and inside a network."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_in_a_network_glu_halves_the_width():
     assert GLU().output_shape((6, 5, 5)) == (3, 5, 5)
 
 
-def test_activate_is_the_function_and_dense_with_it():
+def test_activate_equals_the_function_and_dense_with_it():
     one = Network([Dense(4, 3, "tanh"), Dense(3, 2)], 4, dtype="float64")
     two = Network([Dense(4, 3), Activate("tanh"), Dense(3, 2)], 4, dtype="float64")
     x = np.random.default_rng(2).standard_normal((5, 4))
@@ -97,8 +97,8 @@ def test_activate_is_the_function_and_dense_with_it():
     np.testing.assert_array_equal(one["dense_1"].z, two["activate_1"].z)
 
 
-def test_unit_figures_see_activate():
-    """z = −1, −2 and 0.5, −1: one ReLU of two is dead, three of four are flat."""
+def test_unit_figures_include_activate():
+    """z = −1, −2 and 0.5, −1: one of two ReLUs is dead, three of four slopes are flat."""
     network = Network([Flatten(), Activate("relu")], 2, dtype="float64")
     network.forward(np.array([[-1.0, 0.5], [-2.0, -1.0]]))
     assert [(u.layer, u.dead, u.saturated) for u in unit_figures(network)] == [

@@ -1,4 +1,4 @@
-"""What layers promise besides right gradients (those are in test_gradients.py)."""
+"""What layers promise besides correct gradients (those are in test_gradients.py)."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_dense_by_hand(device):
     np.testing.assert_array_equal(to_numpy(dx), [[7, 16], [9, 18]])
 
 
-def test_zero_upstream_gives_zero_and_twice_gives_the_same(device):
+def test_zero_upstream_gives_zero_and_a_second_backward_the_same(device):
     for layer in (Dense(4, 3, "gelu"), Dense(4, 3, "softmax"), Flatten(), Dropout(0.5)):
         layer.build(device=device)
         rng = np.random.default_rng(0)
@@ -89,7 +89,7 @@ def test_no_input_gradient_is_computed_unless_asked_for():
         assert other.backward(x, input_gradient=False) is None
 
 
-EACH = {  # and the shape of an example
+EACH = {  # with the shape of an example
     "Dense": (lambda: Dense(8, 5, "tanh"), (8,)),
     "Dense, linear": (lambda: Dense(8, 5), (8,)),
     "Dense, softmax": (lambda: Dense(8, 5, "softmax"), (8,)),
@@ -119,7 +119,7 @@ EACH = {  # and the shape of an example
 
 
 @pytest.mark.parametrize(("make", "shape"), EACH.values(), ids=EACH)
-def test_what_a_layer_hands_out_is_not_changed_by_the_next_call(make, shape, device):
+def test_arrays_that_a_layer_returned_are_not_changed_by_the_next_call(make, shape, device):
     layer, rng = make().build(device=device), np.random.default_rng(2)
     kept, copies = [], []
     for _ in range(3):
@@ -151,7 +151,7 @@ def peaks(layer, x, dy):
 
 @pytest.mark.parametrize("name", [name for name in EACH if name != "Flatten"])
 def test_float32_takes_half_the_memory_of_float64(name):
-    """So nothing is converted on the way.  Masks and winners are as large in both."""
+    """So nothing is converted on the way.  Masks and argmaxes have the same size in both."""
     make, shape = EACH[name]
     if len(shape) == 3:
         shape = (shape[0], 64, 64)
@@ -162,7 +162,7 @@ def test_float32_takes_half_the_memory_of_float64(name):
         x = rng.standard_normal((8192 if len(shape) == 1 else 64, *shape)).astype(dtype)
         dy = np.ones((len(x), *layer.output_shape(shape)), dtype)
         found[dtype] = peaks(layer, x, dy)
-    # in an encoder block GELU has a formula of its own for float32
+    # in an encoder block, GELU has a separate formula for float32
     larger = ("MaxPool2D", "AveragePool2D", "Dropout", "RReLU", "EncoderBlock")
     share = 0.62 if name in larger else 0.52
     assert (found["float32"] <= share * found["float64"] + 8192).all()
@@ -229,7 +229,7 @@ def test_dropout_drops_the_same_units_in_float32_and_float64_and_anew_in_each_st
     assert (first != second).any()
 
 
-def test_dropout_draws_one_float32_for_each_unit_from_a_generator_of_its_own():
+def test_dropout_draws_one_float32_for_each_unit_from_its_own_generator():
     rng = np.random.default_rng(4)
     own = rng.spawn(1)[0]
     layer = Dropout(0.25)
@@ -326,7 +326,7 @@ def test_each_error_says_what_was_expected_and_the_way_out(call, kind, message):
         call()
 
 
-def test_an_array_on_another_device_is_named(monkeypatch):
+def test_an_array_on_another_device_is_refused(monkeypatch):
     cupy = pretended_cupy.install(monkeypatch)
     with pytest.raises(TypeError, match=r"to be a numpy array, got ndarray \(cupy\); move it with"):
         dense()(cupy.ones((2, 2)))
@@ -335,7 +335,7 @@ def test_an_array_on_another_device_is_named(monkeypatch):
         layer(X)
 
 
-def test_parameters_are_views_and_the_layer_says_what_it_is():
+def test_parameters_are_views_and_the_layer_has_a_repr():
     layer = dense()
     assert layer.size == 9
     assert layer.parameters()["W"] is layer.W

@@ -44,7 +44,7 @@ def test_apl_by_hand(device):
 
 
 @pytest.mark.parametrize("layer", [PReLU(2), APL(2, 2)])
-def test_no_dx_is_computed_where_nobody_asks_for_it(layer, monkeypatch):
+def test_dx_is_only_computed_on_request(layer, monkeypatch):
     def read_only(x):
         dx = np.empty(x.shape)
         dx.flags.writeable = False
@@ -74,7 +74,7 @@ def test_prelu_and_apl_contain_leaky_relu(shape):
 
 
 def test_apl_with_two_hinges_is_a_tent():
-    """The sum is linear on the right whatever the hinges, and bends at each of them."""
+    """The sum is linear on the right whatever the hinges, and changes slope at each hinge."""
     layer = build(APL(1, 2), a=[[1], [-1]], b=[[-1], [0.5]])
     x = np.linspace(-4, 4, 801)[:, None]
     y = layer.forward(x)[:, 0]

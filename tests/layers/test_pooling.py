@@ -1,4 +1,4 @@
-"""Pools: worked out by hand, ties, against their definition, and messages."""
+"""Pools: by hand, with ties, against their definition, and their messages."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_maximum_by_hand(device):
     )
 
 
-def test_overlapping_windows_add_up(device):
+def test_gradients_of_overlapping_windows_add_up(device):
     x = [[1, 2, 9], [4, 3, 0], [5, 7, 8]]
     assert run(MaxPool2D(2, 1), x, [[1, 10], [100, 1000]], device) == (
         [[4, 9], [7, 8]],
@@ -48,7 +48,7 @@ def test_of_equal_pixels_the_first_gets_the_gradient(device):
     assert run(MaxPool2D(2, 1), x, dy, device)[1] == [[1, 10, 0], [0, 0, 0]]
 
 
-def test_the_border_of_a_maximum_is_below_all_pixels(device):
+def test_the_padding_of_a_maximum_is_below_all_pixels(device):
     x = [[-3, -2], [-5, -4]]
     y, dx = run(MaxPool2D(2, 1, 1), x, [[1, 1, 1], [1, 1, 1], [1, 1, 1]], device)
     assert y == [[-3, -2, -2], [-3, -2, -2], [-5, -4, -4]]
@@ -93,10 +93,10 @@ def test_is_its_definition(kind, size, stride, more):
     assert layer.output_shape(x.shape[1:]) == expected.shape[1:]
     np.testing.assert_allclose(layer.forward(x), expected, rtol=1e-13, atol=1e-15)
     dy = RNG.random(expected.shape)
-    assert layer.backward(dy).sum() == pytest.approx(dy.sum(), rel=1e-12)  # nothing gets lost
+    assert layer.backward(dy).sum() == pytest.approx(dy.sum(), rel=1e-12)  # nothing is lost
 
 
-def test_the_global_mean_is_that_of_one_window():
+def test_the_global_mean_equals_that_of_one_window():
     x = RNG.standard_normal((3, 4, 5, 6))
     one, whole = AveragePool2D((5, 6)), GlobalAveragePool2D()
     np.testing.assert_allclose(one.forward(x)[:, :, 0, 0], whole.forward(x), rtol=1e-12)
@@ -105,7 +105,7 @@ def test_the_global_mean_is_that_of_one_window():
 
 
 @pytest.mark.parametrize("layer", [MaxPool2D(3, 2, 1), AveragePool2D(2), GlobalAveragePool2D()])
-def test_types_arrays_and_smaller_batches(layer, device):
+def test_types_layouts_and_smaller_batches(layer, device):
     x = RNG.standard_normal((5, 2, 6, 8)).astype(np.float32)
     for batch in (x, x[:2], x.transpose(3, 1, 2, 0).copy().transpose(3, 1, 2, 0)):
         y = layer.forward(device.asarray(batch))
@@ -117,7 +117,7 @@ def test_types_arrays_and_smaller_batches(layer, device):
     assert layer.backward(y, input_gradient=False) is None
 
 
-def test_nan_comes_through():
+def test_nan_is_passed_on():
     x = np.full((1, 1, 2, 2), 1.0)
     x[0, 0, 1, 0] = math.nan
     assert np.isnan(MaxPool2D(2).forward(x)).all()

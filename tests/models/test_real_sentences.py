@@ -1,4 +1,4 @@
-"""Every sentence of CoLA and SST-2, if they are available (MINIDL_DATA, or the user's cache)."""
+"""Every sentence of CoLA and SST-2, if available (in MINIDL_DATA or the user's cache)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ GOLDEN = json.loads(PLACE.read_text("utf-8"))
 each = pytest.mark.parametrize("name", ["cola", "sst-2"])
 
 
-def at_hand(name):
+def available(name):
     try:
         return load_texts(name)
     except DatasetNotFound as error:
@@ -26,21 +26,21 @@ def at_hand(name):
 def vocabulary(dataset) -> Path:
     path = Path(dataset.source).parent / FULL
     if not path.is_file():
-        pytest.skip(f"{FULL} is not beside the data sets of GLUE")
+        pytest.skip(f"no {FULL} in the folder of the GLUE data sets")
     return path
 
 
 @each
-def test_tokens_of_every_sentence_are_the_golden_ones(name):
-    dataset = at_hand(name)
+def test_tokens_of_every_sentence_equal_the_golden_ones(name):
+    dataset = available(name)
     tokenizer = WordPiece.of_file(vocabulary(dataset))
     assert digest(map(tokenizer.encode, sentences_of(dataset))) == GOLDEN[name]
 
 
 @each
-def test_they_are_those_of_the_library_installed_here(name):
-    pytest.importorskip("tokenizers", reason="the library tokenizers is the other judge here")
-    dataset = at_hand(name)
+def test_they_equal_those_of_the_installed_library(name):
+    pytest.importorskip("tokenizers", reason="needs the library tokenizers to compare with")
+    dataset = available(name)
     sentences = sentences_of(dataset)
     tokenizer = WordPiece.of_file(vocabulary(dataset))
     found = library(vocabulary(dataset)).encode_batch(sentences)
@@ -50,8 +50,8 @@ def test_they_are_those_of_the_library_installed_here(name):
 
 @pytest.mark.parametrize(("name", "share"), [("cola", 0.708), ("sst-2", 0.558)])
 def test_the_published_test_split_has_the_published_majority(name, share):
-    """1,000 training sentences, drawn as the study of BERT's activation drew them."""
-    train = at_hand(name).train
+    """1,000 training sentences, drawn as in the published study of BERT's activation."""
+    train = available(name).train
     rows = list(range(len(train)))
     random.seed(42)
     random.shuffle(rows)
@@ -60,7 +60,7 @@ def test_the_published_test_split_has_the_published_majority(name, share):
 
 @each
 def test_batches_of_similar_length_save_most_of_the_padding(name):
-    dataset = at_hand(name)
+    dataset = available(name)
     tokens = dataset.train.tokens(WordPiece.of_file(vocabulary(dataset)))
     rng = np.random.default_rng(0)
     whole = len(tokens) // 16 * 16

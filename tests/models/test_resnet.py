@@ -1,4 +1,4 @@
-"""Residual networks: sizes, names, and every gradient of torchvision's, to ten digits."""
+"""Residual networks: sizes, names, and every gradient against torchvision's, to ten digits."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_layers_are_found_by_name():
         network["stage_3.block_7"]
 
 
-def test_it_is_trained_saved_and_loaded_like_any_other(tmp_path):
+def test_it_is_trained_saved_and_loaded_like_any_network(tmp_path):
     images = np.random.default_rng(0).integers(0, 256, (20, 3, 16, 16), np.uint8)
     network, examples = small(), Examples(images, np.arange(20) % 10)
     before = network.state.copy()
@@ -122,7 +122,7 @@ def test_the_activation_is_exchanged_everywhere_or_in_the_stem(make, everywhere)
     assert set(found.values()) == {"elu" if everywhere else "relu"}
 
 
-def test_weights_start_as_torchvision_has_them():
+def test_weights_start_as_in_torchvision():
     network = resnet50(10, size=32, width=0.25, rng=1)
     W = network["stage_4.block_2.conv_2"].W  # (128, 128, 3, 3)
     assert W.std() == pytest.approx(np.sqrt(2 / (128 * 9)), rel=0.01)
@@ -155,13 +155,13 @@ def test_what_is_refused(options, message):
 
 
 def ours(name: str, mode: str, place: Device = CPU) -> dict[str, np.ndarray]:
-    """What make_resnet.of_torchvision gives, of minidl's network."""
+    """What make_resnet.of_torchvision returns, but for minidl's network."""
     network = scattered(name, place)
     x, dlogits = map(place.asarray, batch(network))
     logits = network.forward(x, MODES[mode])
     found = {"logits": logits, "dx": network.backward(dlogits, input_gradient=True)}
     running = {n: a.copy() for n, a in torchvision_arrays(network).items() if "running" in n}
-    network.theta[...] = network.dtheta  # the gradients by the names of their parameters
+    network.theta[...] = network.dtheta  # to find the gradients under the names of their parameters
     gradients = {n: a for n, a in torchvision_arrays(network).items() if "running" not in n}
     found |= {f"d {n}": a for n, a in gradients.items()} | running
     return {n: to_numpy(array) for n, array in found.items()}
@@ -178,26 +178,26 @@ def differences(found: dict[str, list[float]], golden: dict[str, list[float]]) -
 
 
 @CASES
-def test_norms_and_projections_are_the_golden_ones(name, mode, place):
+def test_norms_and_projections_equal_the_golden_ones(name, mode, place):
     found = differences(figures(ours(name, mode, place)), GOLDEN["arrays"][f"{name}, {mode}"])
     assert len(found) == 2 + 161 + 106
     assert {what: error for what, error in found.items() if not error <= 1e-10} == {}
 
 
-def test_a_gradient_that_is_a_little_wrong_is_noticed():
+def test_a_slightly_wrong_gradient_is_noticed():
     arrays = {"d W": np.arange(6.0), "d b": np.ones(4)}
     golden = figures(arrays)
     arrays["d b"] = np.ones(4) + [0, 1e-9, 0, 0]
     wrong = differences(figures(arrays), golden)
     assert wrong["d W"] == 0
     assert wrong["d b"] > 1e-10
-    arrays["d W"] = np.arange(6.0)[[0, 1, 2, 4, 3, 5]]  # of the same norm
+    arrays["d W"] = np.arange(6.0)[[0, 1, 2, 4, 3, 5]]  # the same norm
     assert differences(figures(arrays), golden)["d W"] > 1e-2
 
 
 @CASES
-def test_every_number_is_that_of_the_torchvision_installed_here(name, mode):
-    pytest.importorskip("torchvision", reason="torchvision is the other judge here")
+def test_every_number_equals_that_of_the_installed_torchvision(name, mode):
+    pytest.importorskip("torchvision", reason="needs torchvision to compare with")
     theirs = make_resnet.of_torchvision(name, mode)
     found = ours(name, mode)
     assert set(found) == set(theirs)
@@ -207,7 +207,7 @@ def test_every_number_is_that_of_the_torchvision_installed_here(name, mode):
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_losses_are_the_golden_ones(rule, place):
+def test_losses_equal_the_golden_ones(rule, place):
     network, optimizer, loss = narrow(place), RULES[rule][0](), SoftmaxCrossEntropy()
     found = []
     for x, labels in batches(network):
@@ -220,17 +220,17 @@ def test_losses_are_the_golden_ones(rule, place):
     np.testing.assert_allclose(found, GOLDEN["losses"][rule], rtol=1e-8)
 
 
-def test_golden_losses_are_those_of_the_torchvision_installed_here():
-    pytest.importorskip("torchvision", reason="torchvision is the other judge here")
+def test_golden_losses_equal_those_of_the_installed_torchvision():
+    pytest.importorskip("torchvision", reason="needs torchvision to compare with")
     for rule in RULES:
         theirs = make_resnet.pytorch_losses(rule)
         np.testing.assert_allclose(theirs, GOLDEN["losses"][rule], rtol=1e-8)
 
 
-# -- and as numeric derivatives ---------------------------------------------------------------
+# -- against numeric derivatives --------------------------------------------------------------
 
 
-# Of a smooth function: of many units with kinks there is always one that lies at its.
+# With a smooth function: among many units with kinks, one is always at its kink.
 @pytest.mark.parametrize("block", [basic, bottleneck])
 @pytest.mark.parametrize("n_in", [4, 8])
 def test_gradients_of_a_block(block, n_in):

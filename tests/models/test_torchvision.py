@@ -1,4 +1,4 @@
-"""Weights with torchvision's names: bit for bit both ways, and what does not fit is named."""
+"""Weights under torchvision's names: bit for bit both ways, and mismatches are named."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def small(make=resnet50, classes=10, **options):
 
 
 def trained(**options) -> Network:
-    """A network none of whose numbers is where it started."""
+    """A network in which no number has its initial value."""
     network = small(**options)
     rng = np.random.default_rng(3)
     for vector in (network.theta, network.state):
@@ -30,7 +30,7 @@ def trained(**options) -> Network:
     return network
 
 
-def test_there_and_back_bit_for_bit(device, tmp_path):
+def test_saving_and_loading_keeps_every_bit(device, tmp_path):
     network = trained(device=device)
     save_torchvision(network, tmp_path / "w.safetensors")
     other = small(rng=1)
@@ -43,7 +43,7 @@ def test_there_and_back_bit_for_bit(device, tmp_path):
     ).read_bytes()
 
 
-def test_names_and_arrays_are_torchvisions(tmp_path):
+def test_names_and_arrays_are_those_of_torchvision(tmp_path):
     network = trained()
     save_torchvision(network, tmp_path / "w.safetensors")
     found = load_file(tmp_path / "w.safetensors")
@@ -65,7 +65,7 @@ def test_names_and_arrays_are_torchvisions(tmp_path):
     assert (count.dtype, count.shape, int(count)) == (np.int64, (), 0)
 
 
-def test_it_computes_the_same_in_float64(tmp_path):
+def test_float32_weights_are_loaded_into_a_float64_network(tmp_path):
     network = trained()
     save_torchvision(network, tmp_path / "w.safetensors")
     double = small(dtype="float64")
@@ -73,7 +73,7 @@ def test_it_computes_the_same_in_float64(tmp_path):
     np.testing.assert_array_equal(double.theta, network.theta.astype(float))
 
 
-def test_steps_that_were_counted_need_not_be_there(tmp_path):
+def test_batch_counts_may_be_missing(tmp_path):
     network = trained()
     save_torchvision(network, tmp_path / "w.safetensors")
     arrays = load_file(tmp_path / "w.safetensors")
@@ -125,7 +125,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("changed", "message"), REFUSED.values(), ids=REFUSED)
-def test_what_does_not_fit_is_named_and_changes_nothing(changed, message, tmp_path):
+def test_a_mismatch_is_named_and_changes_nothing(changed, message, tmp_path):
     path = tmp_path / "w.safetensors"
     save_torchvision(trained(), path)
     save_file(changed(load_file(path)), path)
@@ -176,7 +176,7 @@ def test_damaged_files_are_refused(contents, tmp_path):
         load_torchvision(network, path)
 
 
-def test_a_file_cut_off_anywhere_is_refused(tmp_path):
+def test_a_file_truncated_anywhere_is_refused(tmp_path):
     path = tmp_path / "w.safetensors"
     save_torchvision(small(), path)
     contents = path.read_bytes()
@@ -187,7 +187,7 @@ def test_a_file_cut_off_anywhere_is_refused(tmp_path):
             load_torchvision(network, path)
 
 
-def test_what_is_no_plain_file_is_refused(tmp_path):
+def test_anything_but_a_plain_file_is_refused(tmp_path):
     with pytest.raises(WeightsError, match="expected a plain file, got a folder"):
         load_torchvision(small(), tmp_path)
     with pytest.raises(FileNotFoundError):
@@ -212,7 +212,7 @@ def test_a_layer_that_torchvision_does_not_have_is_named(tmp_path):
         save_torchvision(network, tmp_path / "w")
 
 
-def test_a_failure_leaves_the_file_that_was_there(tmp_path, monkeypatch):
+def test_a_failure_leaves_the_earlier_file(tmp_path, monkeypatch):
     path = tmp_path / "w.safetensors"
     path.write_bytes(b"before")
 
@@ -225,7 +225,7 @@ def test_a_failure_leaves_the_file_that_was_there(tmp_path, monkeypatch):
     assert path.read_bytes() == b"before"
 
 
-def test_without_the_package_it_is_said_how_to_get_it(tmp_path, monkeypatch):
+def test_without_the_package_the_error_says_how_to_install_it(tmp_path, monkeypatch):
     found = builtins.__import__
 
     def without(name, *arguments, **options):
@@ -244,8 +244,8 @@ def test_without_the_package_it_is_said_how_to_get_it(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(("name", "make"), [("resnet18", resnet18), ("resnet50", resnet50)])
-def test_the_file_is_the_one_that_torch_writes_of_torchvisions_network(name, make, tmp_path):
-    torchvision = pytest.importorskip("torchvision", reason="torchvision is the other judge here")
+def test_the_file_is_the_one_that_torch_writes_for_torchvisions_network(name, make, tmp_path):
+    torchvision = pytest.importorskip("torchvision", reason="needs torchvision to compare with")
     import torch
     from safetensors.torch import load_file as load_tensors
     from safetensors.torch import save_file as save_tensors

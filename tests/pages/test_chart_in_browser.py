@@ -1,4 +1,4 @@
-"""A chart as a reader meets it: drawn, asked by mouse and keyboard, shown as a table, saved."""
+"""A chart in the browser: drawn, read with mouse and keyboard, shown as a table, saved."""
 
 import xml.etree.ElementTree as ET
 
@@ -65,7 +65,7 @@ def ticks(chart):
     return chart.locator("[aria-label='y-axis tick label'] text").all_text_contents()
 
 
-def test_every_series_is_a_line_in_its_panel_and_names_are_dots(page):
+def test_every_series_is_a_line_in_its_panel_and_named_positions_are_dots(page):
     first, second = page.locator("figure.chart").all()
     assert first.locator("h3").inner_text() == TITLE
     assert first.locator("h4").all_inner_texts() == ["sigmoid", "relu"]
@@ -87,7 +87,7 @@ def test_a_choice_and_the_scale_change_what_is_drawn(chart):
 
 
 def test_choices_are_made_by_keyboard(page, chart):
-    page.keyboard.press("Tab")  # the link to the content
+    page.keyboard.press("Tab")  # the skip link
     for _ in range(4):  # the theme, the contents, the parameter
         if page.evaluate("document.activeElement.value") == "weights":
             break
@@ -103,14 +103,14 @@ def test_the_pointer_shows_the_figures_of_its_epoch_in_every_panel(page, chart):
     assert [tip[0] for tip in tips(chart)] == ["epoch 4", "epoch 4"]
     assert tips(chart)[0][1:] == ["layer 2", "0.25", "layer 1", "–"]
     assert tips(chart)[1][1:] == ["layer 2", "0.4", "layer 1", "0.0625"]
-    chart.get_by_text("logarithmic").click()  # has the focus, and yet the figures go
+    chart.get_by_text("logarithmic").click()  # takes the focus, yet the figures disappear
     page.mouse.move(box["x"] + 80, box["y"] + 60)
     assert len(tips(chart)) == 2
     page.mouse.move(2, 2)
     assert tips(chart) == []
 
 
-def test_a_band_is_read_off_and_published_lines_lie_over_ours(watch, tmp_path):
+def test_a_band_can_be_read_and_published_lines_are_drawn_over_ours(watch, tmp_path):
     band = {"low": [1, 2], "high": [3, 5], "band": "the range of 2 seeds"}
     theirs = Series("theirs", [1, 2], [2, 3], 1, published=True)
     given = Chart("T", "S.", "epoch", "y", [theirs, Series("ours", [1, 2], [2, 4], 2, **band)])
@@ -125,7 +125,7 @@ def test_a_band_is_read_off_and_published_lines_lie_over_ours(watch, tmp_path):
     assert tips(page)[0] == ["epoch 2", "ours", "4 (2 to 5)", "theirs", "3"]
 
 
-def test_arrow_keys_show_and_say_the_figures(page, chart):
+def test_arrow_keys_show_and_announce_the_figures(page, chart):
     plot = chart.locator(".plot").nth(1)
     plot.focus()
     page.keyboard.press("Home")
@@ -188,7 +188,7 @@ def test_a_chart_is_saved_as_svg_png_and_csv(page, chart, tmp_path):
 
 
 def test_a_saved_svg_looks_the_same_without_the_page(page, chart, watch, tmp_path):
-    """Its colours are those seen in the page, dark where that is dark."""
+    """Its colours are those of the page, dark if the page is dark."""
     page.get_by_role("button", name="Dark").click()
     seen = chart.locator("g.line").first.evaluate("node => getComputedStyle(node).stroke")
     alone = watch.browser.new_page()
@@ -210,7 +210,7 @@ def test_light_and_dark_follow_the_system_and_the_switch(watch, path):
     assert page.get_by_role("button", name="Dark").is_visible()
 
 
-def test_on_a_phone_panels_stand_below_each_other_and_nothing_sticks_out(watch, path):
+def test_on_a_phone_panels_are_stacked_and_nothing_overflows(watch, path):
     page = watch.open(path, width=360, height=740)
     above, below = (p.bounding_box() for p in page.locator(".panel").all()[:2])
     assert above["x"] == below["x"] and above["y"] + above["height"] <= below["y"]
@@ -219,7 +219,7 @@ def test_on_a_phone_panels_stand_below_each_other_and_nothing_sticks_out(watch, 
     assert sticks_out(page) > 100
 
 
-def test_on_paper_a_dark_page_is_light_and_without_buttons(watch, path):
+def test_in_print_a_dark_page_is_light_and_without_buttons(watch, path):
     page = watch.open(path, color_scheme="dark")
     page.emulate_media(media="print")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(252, 251, 248)"
@@ -236,7 +236,7 @@ def test_axe_finds_no_serious_fault(watch, path, scheme):
     assert serious_faults(page) == []
 
 
-def test_axe_sees_a_fault(page):
+def test_axe_finds_a_fault(page):
     page.evaluate("document.querySelector('.question').style.color = '#e0e0e0'")
     page.evaluate("document.documentElement.removeAttribute('lang')")
     assert {fault.split()[0] for fault in serious_faults(page)} == {
@@ -244,7 +244,7 @@ def test_axe_sees_a_fault(page):
     }
 
 
-def test_the_watch_sees_a_script_of_another_and_a_request(watch, tmp_path):
+def test_the_watch_notices_a_foreign_script_and_a_request(watch, tmp_path):
     class Bad(Prose):
         def html(self):
             return "<script>document.title = 'bad'</script><img src='https://example.org/x.png'>"
@@ -257,7 +257,7 @@ def test_the_watch_sees_a_script_of_another_and_a_request(watch, tmp_path):
     watch.requests.clear()
 
 
-def test_lines_of_one_colour_are_told_apart_by_shade_and_marker(watch, tmp_path):
+def test_lines_of_one_colour_differ_in_shade_and_marker(watch, tmp_path):
     lines = [Series(f"run {i}", EPOCHS, [1, 2, 3, 4], 1, variant=i) for i in range(3)]
     page = Page("T", "test", "?", ".", [Chart("C", "Said.", "epoch", "y", lines)])
     (tmp_path / "page.html").write_text(page.html(), "utf-8")
@@ -265,7 +265,7 @@ def test_lines_of_one_colour_are_told_apart_by_shade_and_marker(watch, tmp_path)
     style = "nodes => nodes.map(node => getComputedStyle(node)"
     strokes = drawn.locator("g.line").evaluate_all(f"{style}.stroke)")
     widths = drawn.locator("g.line").evaluate_all(f"{style}.strokeWidth)")
-    assert len(set(strokes)) == len(set(widths)) == 3  # the same figures, and each is seen
-    assert drawn.locator("g.dots circle").count() == len(EPOCHS)  # of the first
+    assert len(set(strokes)) == len(set(widths)) == 3  # the same figures, yet each line is visible
+    assert drawn.locator("g.dots circle").count() == len(EPOCHS)  # those of the first line
     assert drawn.locator("g.dots path").count() == 2 * len(EPOCHS)
     assert drawn.locator(".legend path").count() == 2

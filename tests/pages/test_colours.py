@@ -1,4 +1,4 @@
-"""Shades of a colour can be read on their background, and told from it."""
+"""Shades of a colour are readable on their background, and distinct."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from minidl.pages import Series, in_order
 from minidl.pages.colours import HUES, PALETTE, SHADES, TONES, ink, shades, style, told_apart, tone
 
-PAPER, NIGHT = "#fcfbf8", "#15171a"  # as page.css has them
+PAPER, NIGHT = "#fcfbf8", "#15171a"  # as in page.css
 
 
 def luminance(colour):
@@ -25,7 +25,7 @@ def contrast(a, b):
 
 
 @pytest.mark.parametrize("colour", range(len(PALETTE)))
-def test_each_shade_is_seen_and_none_is_the_colour_itself(colour):
+def test_all_shades_are_visible_and_distinct(colour):
     light, dark = zip(*shades(colour), strict=True)
     assert (light[0], dark[0]) == PALETTE[colour]
     assert len(set(light)) == len(set(dark)) == len(SHADES)
@@ -38,7 +38,7 @@ def test_every_shade_is_a_variable_of_the_style_sheet():
     assert f"--series-1-2: light-dark({ink(1, 2)}, {shades(1)[2][1]});" in style()
 
 
-def test_a_colour_that_another_has_gives_way_to_a_free_one():
+def test_a_colour_already_in_use_is_replaced_by_a_free_one():
     assert told_apart([1, 0, 2]) == [1, 0, 2]
     found = told_apart([9, 0, 9, 9])
     assert found[:2] == [9, 0] and len(set(found)) == 4
@@ -46,7 +46,7 @@ def test_a_colour_that_another_has_gives_way_to_a_free_one():
 
 
 @pytest.mark.parametrize(("paper", "side"), [(PAPER, 0), (NIGHT, 1)])
-def test_layers_go_from_what_stands_out_to_what_does_not(paper, side):
+def test_layers_go_from_high_to_low_contrast(paper, side):
     seen = [contrast(pair[side], paper) for pair in TONES]
     assert seen == sorted(seen, reverse=True)
     steps = [a / b for a, b in itertools.pairwise(seen)]
@@ -59,7 +59,7 @@ def saturation(colour):
 
 
 def test_no_layer_has_the_colour_of_a_function():
-    """Of the hues all but grey and black are vivid, and no tone is."""
+    """All hues except grey and black are vivid; no tone is."""
     vivid = [saturation(one) for pair in HUES[:-2] for one in pair]
     assert min(vivid) > 0.25 > max(saturation(one) for pair in TONES for one in pair)
     assert {tone(i, 5) for i in range(5)} <= set(range(len(HUES), len(PALETTE)))
@@ -67,11 +67,11 @@ def test_no_layer_has_the_colour_of_a_function():
 
 
 @pytest.mark.parametrize("count", [1, 2, 5, 7, 40])
-def test_neighbouring_layers_are_told_apart_by_more_than_their_tone(count):
+def test_neighbouring_layers_differ_in_more_than_their_tone(count):
     looks = [in_order(i, count) for i in range(count)]
     series = [Series("layer", [1], [1], **look) for look in looks]
     assert all(one.shade == 0 for one in series)
-    for start in range(count):  # of any seven that follow one another
+    for start in range(count):  # among any seven in a row
         markers = [one.marker for one in series[start : start + 7]]
         assert len(set(markers)) == len(markers)
     assert [look["colour"] for look in looks] == sorted(look["colour"] for look in looks)

@@ -1,4 +1,4 @@
-"""What users type is shown literally, wherever it ends up, and never interpreted as markup."""
+"""User input is shown literally, wherever it ends up, and never interpreted as markup."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def cells(row: str) -> list[str]:
 
 
 @pytest.mark.parametrize("text", NASTY)
-def test_typed_text_has_no_markup_left_and_comes_back_in_html(text):
+def test_escaped_text_has_no_markup_left_and_html_shows_the_original(text):
     shown = plain(text)
     assert shown.isprintable()
     assert not MARKUP.search(re.sub(r"&#\d+;", "", shown))
@@ -53,7 +53,7 @@ def test_typed_text_has_no_markup_left_and_comes_back_in_html(text):
 
 
 @given(st.text())
-def test_any_text_does_not(text):
+def test_no_text_has_markup_left(text):
     assert not MARKUP.search(re.sub(r"&#\d+;", "", plain(text)))
     assert plain(text).isprintable()
 
@@ -69,12 +69,12 @@ def test_code_ends_where_it_should(text):
         assert not MARKUP.search(re.sub(r"&#\d+;", "", inner))
 
 
-def test_code_is_left_readable_where_nothing_is_in_the_way():
+def test_harmless_code_stays_readable():
     assert code("python a_b.py --c 'x y' $d") == "`python a_b.py --c 'x y' $d`"
 
 
 @pytest.mark.parametrize("text", NASTY)
-def test_a_command_is_one_cell_of_the_set_up(text):
+def test_a_command_is_one_cell_of_the_set_up_table(text):
     conditions = Conditions.now(CPU, "float32", 1, f"python x.py {text}", 0.0)
     row = Table("", [], conditions.rows()).markdown().split("\n")[-1]
     assert row.startswith("| command | ")
@@ -99,7 +99,7 @@ def test_a_name_that_leads_out_of_the_folder_is_refused(name, tmp_path):
     assert [path.name for path in (tmp_path / "run").iterdir()] == [".lock", "minidl-run.json"]
 
 
-def test_names_that_studies_use_are_taken(tmp_path):
+def test_names_that_studies_use_are_accepted(tmp_path):
     folder = RunFolder(tmp_path, "test")
     for name in ("report.md", "weights/leaky_relu-seed3.npz", "figures/a b.png"):
         folder.write_text(name, "x")
@@ -107,8 +107,8 @@ def test_names_that_studies_use_are_taken(tmp_path):
 
 
 @pytest.mark.parametrize("text", NASTY)
-def test_whatever_prints_may_be_the_folder_and_the_report_says_it(text, tmp_path, capsys):
-    """The shortest study, with a nasty folder; what does not print is refused at once."""
+def test_any_printable_name_may_be_the_folder_and_the_report_shows_it(text, tmp_path, capsys):
+    """The shortest study, with a nasty folder; unprintable names are refused at once."""
     from studies.activation_gallery import STUDY
 
     folder = tmp_path / "of" / text.replace("/", "")
@@ -124,7 +124,7 @@ def test_whatever_prints_may_be_the_folder_and_the_report_says_it(text, tmp_path
 
 @pytest.mark.parametrize("text", NASTY)
 def test_the_note_of_a_stand_in_is_shown_as_it_is(text):
-    """It may hold the name of a folder from $MINIDL_DATA, and what a server said."""
+    """It may contain the name of a folder from $MINIDL_DATA, and a server's message."""
     from studies.cifar100.study import AS_PUBLISHED, _warning
 
     summary = AS_PUBLISHED | {"dataset": "stand-in", "dataset_note": text}
@@ -135,7 +135,7 @@ def test_the_note_of_a_stand_in_is_shown_as_it_is(text):
     assert not re.search("<(?!/?code>)", warning.html())
 
 
-def test_a_line_of_ours_has_bold_code_and_links_and_nothing_else():
+def test_our_own_text_may_have_bold_code_and_links_and_nothing_else():
     shown = inline("**a < b**, `x*y`, [here](https://x.org/?a=1&b) [there](#the-claims) **")
     assert shown == (
         "<b>a &lt; b</b>, <code>x*y</code>, "
@@ -147,6 +147,6 @@ def test_a_line_of_ours_has_bold_code_and_links_and_nothing_else():
 
 
 @given(st.text(alphabet="*`[]()#<>&\"' ahtps:/"))
-def test_whatever_a_line_holds_only_our_tags_come_out(text):
+def test_whatever_a_line_contains_only_our_tags_result(text):
     tags = re.findall("<[^>]*>", inline(text))
     assert all(re.fullmatch(r'</?(b|code)>|</a>|<a href="(https?://|#)[^"<>]*">', t) for t in tags)

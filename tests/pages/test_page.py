@@ -1,4 +1,4 @@
-"""The text of a page: self-contained, and safe whatever it contains."""
+"""The HTML of a page: self-contained, and safe whatever it contains."""
 
 import html.parser
 import json
@@ -57,7 +57,7 @@ def test_texts_from_outside_make_no_tag_and_no_attribute():
     usual, hostile = Tags(page()), Tags(page(HOSTILE))
     assert [tag for tag, _ in hostile.tags] == [tag for tag, _ in usual.tags]
     assert [set(a) for _, a in hostile.tags] == [set(a) for _, a in usual.tags]
-    assert hostile.text.count(HOSTILE) == 20  # every text is still there
+    assert hostile.text.count(HOSTILE) == 20  # every text is still present
 
 
 def test_json_in_a_page_cannot_end_its_script_and_comes_back_as_it_was():
@@ -72,7 +72,7 @@ def test_json_has_no_nan():
         json_block([float("nan")])
 
 
-def test_a_page_names_nothing_outside_of_itself():
+def test_a_page_refers_to_nothing_outside_itself():
     for tag, attributes in Tags(page()).tags:
         for name in ("src", "href", "action", "srcset", "data"):
             value = attributes.get(name, "#")
@@ -81,7 +81,7 @@ def test_a_page_names_nothing_outside_of_itself():
     assert "url(" not in asset("assets/page.css")
 
 
-def test_the_policy_allows_the_scripts_of_the_page_only():
+def test_the_policy_allows_only_the_scripts_of_the_page():
     policy = re.search('Content-Security-Policy" content="([^"]*)"', page()).group(1)
     assert "default-src 'none'" in policy
     scripts = re.search("script-src ([^;]*)", policy).group(1).split()
@@ -89,7 +89,7 @@ def test_the_policy_allows_the_scripts_of_the_page_only():
     assert all(script.startswith("'sha256-") for script in scripts)
 
 
-def test_scripts_and_styles_of_ones_own_stand_after_those_of_the_frame():
+def test_custom_scripts_and_styles_come_after_those_of_the_frame():
     found = page(styles=["b { color: red }"], scripts=["startChart.mine = 1;"])
     assert found.index("--series-9") < found.index("b { color: red }") < found.index("</style>")
     assert found.index("function startChart") < found.index("startChart.mine")
@@ -106,7 +106,7 @@ def test_a_style_sheet_that_would_end_its_element_is_refused():
         page(styles=["</style>"])
 
 
-def test_the_libraries_lie_beside_their_licences():
+def test_the_libraries_come_with_their_licences():
     for name in ("d3", "plot"):
         assert "Permission to use, copy, modify" in asset(f"vendor/LICENSE.{name}")
     for name in SCRIPTS[:2]:
@@ -140,10 +140,10 @@ def series(**changes):
         ),
     ],
 )
-def test_what_a_chart_cannot_draw_is_refused(make, message):
+def test_series_that_a_chart_cannot_draw_are_refused(make, message):
     with pytest.raises(ValueError, match=message):
         make()
 
 
-def test_what_is_not_a_number_is_a_gap():
+def test_anything_but_a_number_is_a_gap():
     assert series(y=[float("nan"), None]).as_dict()["y"] == [None, None]

@@ -1,4 +1,4 @@
-"""The JavaScript of others is what they published, byte for byte; ``sources.json`` says where."""
+"""Third-party JavaScript is as published, byte for byte; ``sources.json`` says where."""
 
 from __future__ import annotations
 

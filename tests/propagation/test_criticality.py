@@ -1,4 +1,4 @@
-"""Critical initializations: published values, what they satisfy, networks that start there."""
+"""Critical initializations: published values, their defining properties, networks that use them."""
 
 from __future__ import annotations
 
@@ -63,8 +63,8 @@ def test_the_table_of_the_page_has_every_function():
         assert q == "every" or float(q) == pytest.approx(points[0].q, abs=6e-5)
 
 
-def test_small_variances_come_back_where_0_is_the_critical_point():
-    """tanh and ELU; for GELU, at 4 and 0, they would grow, so that is none."""
+def test_small_variances_return_to_0_if_that_is_the_critical_point():
+    """As for tanh and ELU; for GELU, at σ_w² = 4, they would grow, so 0 is not critical."""
     for name in ("tanh", "elu", "softsign", "selu"):
         point = critical_point(name)
         assert point.q == 0
@@ -73,15 +73,15 @@ def test_small_variances_come_back_where_0_is_the_critical_point():
     assert all(point.q > 1 for point in critical_points("gelu"))
 
 
-def test_functions_of_ones_own():
-    """sin is tanh's like (Roberts et al., section 5.3.3); cos, of even form, has none at 0."""
+def test_custom_functions():
+    """sin behaves like tanh (Roberts et al., section 5.3.3); z + 1 has no critical point."""
     assert critical_point((np.sin, np.cos)).sigma_w2 == pytest.approx(1, rel=1e-12)
     shifted = (lambda z: z + 1, np.ones_like)  # σ_b² would be −1
     assert critical_points(shifted) == []
 
 
 @pytest.mark.parametrize("name", WITHOUT)
-def test_none_is_said(name):
+def test_a_function_without_a_critical_point_is_an_error(name):
     with pytest.raises(ValueError, match=f"got {name}, which has none: no σ_w² > 0"):
         critical_point(name)
     with pytest.raises(ValueError, match="critical_point: expected a function with a critical"):
@@ -103,7 +103,7 @@ def test_the_line_between_order_and_chaos():
         edge_of_chaos("tanh", -1)
 
 
-def test_the_initializer_draws_what_was_solved_for():
+def test_the_initializer_draws_with_the_critical_variances():
     layer = Dense(400, 500, "gelu", *critical("gelu")).build()
     point = critical_point("gelu")
     for array, variance in ((layer.W, point.sigma_w2 / 400), (layer.b, point.sigma_b2)):

@@ -1,4 +1,4 @@
-"""The factors of the backward signal by theory, beside those of networks and of `predicted`."""
+"""The factors of the backward signal by theory, against networks and against `predicted`."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def network(f, *more, rng=0):
 
 
 @pytest.mark.parametrize("f", ["sigmoid", "relu", "gelu"])
-def test_their_products_are_the_steps_of_what_is_predicted_layer_by_layer(f):
+def test_their_products_are_the_ratios_that_predicted_gives_layer_by_layer(f):
     net = network(f)
     known = layer_factors(net, X)
     units = 300, 600, 10
@@ -41,12 +41,12 @@ def test_their_products_are_the_steps_of_what_is_predicted_layer_by_layer(f):
     norms = [math.sqrt(n * row.dz2) for n, row in zip(units, rows, strict=True)]
     for (one, size), (behind, other) in pairwise(zip(known, norms, strict=True)):
         both = known[one].slope * known[behind].weights
-        assert both == pytest.approx(size / other, rel=0.02)  # the one is drawn
+        assert both == pytest.approx(size / other, rel=0.02)  # one of them is drawn
 
 
 @pytest.mark.parametrize("f", ["sigmoid", "relu", "tanh"])
-def test_they_are_those_of_a_network_as_it_starts(f):
-    """Each of the mean over a few networks; a gradient that knows no weights comes in."""
+def test_they_equal_those_of_a_network_before_training(f):
+    """The mean over a few networks, with an upstream gradient independent of the weights."""
     slopes, weights = [], []
     for seed in range(6):
         net = network(f, rng=seed)
@@ -63,7 +63,7 @@ def test_they_are_those_of_a_network_as_it_starts(f):
     assert np.mean(slopes) == pytest.approx(1, abs=0.03)
 
 
-def test_behind_a_layer_that_theory_does_not_know_there_are_the_weights_alone():
+def test_after_a_layer_outside_the_theory_there_is_only_the_factor_of_the_weights():
     net = network("tanh", Dropout(0.5), BatchNorm(300), Activate("relu"))
     known = layer_factors(net, X)
     assert known["dense_1"].slope == layer_factors(network("tanh"), X)["dense_1"].slope
@@ -87,7 +87,7 @@ class NotItsSlope(Activation):
 
 
 @pytest.mark.parametrize("f", ["softmax", NotItsSlope()])
-def test_of_a_function_that_theory_does_not_take_nothing_is_said(f):
+def test_for_a_function_outside_the_theory_there_is_no_factor(f):
     assert [one.slope for one in layer_factors(network(f), X).values()] == [None] * 3
 
 

@@ -1,4 +1,4 @@
-"""The maps of one layer: against mpmath with 30 digits, closed forms, and their own laws."""
+"""The maps of one layer: against 30-digit mpmath, closed forms, and their own laws."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SCALE_FREE = ["linear", "relu", "leaky_relu", "randomized_leaky_relu"]
 
 
 def erf():
-    """A function of a user's own whose means have closed forms (Williams, 1997)."""
+    """A custom function whose means have closed forms (Williams, 1997)."""
     return special.erf, lambda z: 2 / math.sqrt(math.pi) * np.exp(-z * z)
 
 
@@ -72,7 +72,7 @@ def test_the_integrals_have_ten_digits(name, q):
         ends = sorted({mpf(0), *map(mpf, field.f.kinks), *(root * k for k in (-14, -4, 4, 14))})
 
         def mean(g):
-            # Each side of a kink by itself; a kink's own point belongs to neither.
+            # Each side of a kink separately; the kink itself belongs to neither.
             parts = pairwise(ends)
             return mpmath.fsum(
                 mpmath.quad(lambda z: g(z) * mpmath.npdf(z, 0, root), part) for part in parts
@@ -98,7 +98,7 @@ def test_relu_has_the_arc_cosine_kernels(c):
 
 @pytest.mark.parametrize("q", [1e-3, 1.0, 1e4])
 @pytest.mark.parametrize("c", CORRELATIONS)
-def test_a_function_of_ones_own_has_its_closed_form(c, q):
+def test_a_custom_function_agrees_with_its_closed_form(c, q):
     """Williams: E erf(z₁) erf(z₂) = (2/π) asin(2 q c / (1 + 2 q))."""
     field = MeanField(erf())
 
@@ -115,7 +115,7 @@ def test_a_function_of_ones_own_has_its_closed_form(c, q):
 
 
 @pytest.mark.parametrize("c", [-0.7, 0.2, 0.99])
-def test_two_kinks_in_two_numbers(c):
+def test_two_kinks_in_two_variables(c):
     """E f' f' of relu6 is the probability of a rectangle, here with 30 digits along one side."""
     q = 16.0
     with mpmath.workdps(30):
@@ -177,7 +177,7 @@ def test_what_holds_for_every_function(name):
     assert field.correlation(1.0, q) == pytest.approx(1, abs=1e-12)
     assert field.chi_at(1.0, q) == pytest.approx(field.chi(q), rel=1e-12)
     if name == "binary_step":
-        return  # of its jump f' knows nothing: see below
+        return  # f' does not include its jump: see below
     h = 1e-4
     slope = (field.variance(q + h) - field.variance(q - h)) / (2 * h)
     assert field.chi_parallel(q) == pytest.approx(slope, rel=1e-6)
@@ -190,7 +190,7 @@ def test_what_holds_for_every_function(name):
 
 
 def test_the_binary_step_lets_a_signal_through_and_no_gradient():
-    """E f f is ¼ + asin(c)/2π: inputs stay different, and backpropagation sees nothing of it."""
+    """E f f is ¼ + asin(c)/2π: inputs stay different, but no gradient gets back."""
     field = MeanField("binary_step")
     assert field.chi(1.0) == field.chi_at(0.5, 1.0) == 0
     for c in (-0.5, 0.2, 0.9):
@@ -201,7 +201,7 @@ def test_the_binary_step_lets_a_signal_through_and_no_gradient():
 # -- fixed points and depth scales ------------------------------------------------------------
 
 
-def test_relu_at_its_critical_point_and_beside_it():
+def test_relu_at_its_critical_point_and_near_it():
     assert [(p.q, p.every, p.stable) for p in MeanField("relu", 2.0).fixed_points()] == [
         (1.0, True, None)
     ]
@@ -212,11 +212,11 @@ def test_relu_at_its_critical_point_and_beside_it():
     (nothing,) = MeanField("relu", 2.5).fixed_points()
     assert (nothing.q, nothing.stable) == (0.0, False)
     assert MeanField("relu", 2.0).depth_scales(1.0) == (math.inf, math.inf)
-    # J₁ touches the diagonal at 1: correlations end there, and slower than any exponential.
+    # J₁ touches the diagonal at 1: correlations end there, more slowly than any exponential.
     assert MeanField("relu", 2.0).correlation_limit(1.0) == 1
 
 
-def test_a_variance_that_comes_back_is_where_iteration_ends():
+def test_iteration_ends_at_a_fixed_point_of_the_variance():
     for name, sigma_w2, sigma_b2 in (("tanh", 1.7, 0.05), ("sigmoid", 1.0, 0.0), ("erf", 2.0, 0.1)):
         field = MeanField(erf() if name == "erf" else name, sigma_w2, sigma_b2)
         (point,) = field.fixed_points()
@@ -227,8 +227,8 @@ def test_a_variance_that_comes_back_is_where_iteration_ends():
         assert point.stable
 
 
-def test_a_function_that_waves_and_one_that_is_zero():
-    """E sin² is (1 − e^(−2q)) / 2; waves that are far shorter than √q are seen, too."""
+def test_an_oscillating_function_and_one_that_is_zero():
+    """E sin² is (1 − e^(−2q)) / 2, even if the waves are far shorter than √q."""
     (low, high) = MeanField((np.sin, np.cos), 2.0).fixed_points()
     assert low.q == 0
     assert high.q == pytest.approx(1 - math.exp(-2 * high.q), rel=1e-10)
@@ -248,7 +248,7 @@ def test_both_fixed_points_of_gelu_at_its_critical_point():
     assert points[1].chi == pytest.approx(1, abs=1e-6)
 
 
-def test_correlations_end_where_the_map_ends():
+def test_correlations_converge_to_the_fixed_point_of_the_map():
     ordered, chaotic = MeanField("tanh", 1.0, 0.05), MeanField("tanh", 6.25, 0.05)
     for field in (ordered, chaotic):
         (point,) = field.fixed_points()
@@ -312,7 +312,7 @@ def test_what_is_refused(make, message):
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_a_derivative_that_is_slightly_wrong_is_noticed(name):
+def test_a_slightly_wrong_derivative_is_noticed(name):
     f = get_activation(name)
     wrong = (f, lambda z: f.derivative(z) + 1e-3 * (z > 1))
     with pytest.raises(ValueError, match="to be the derivative of f"):

@@ -1,4 +1,4 @@
-"""Theory beside networks: mean squares, gradients of weights, convolution, BatchNorm, shortcuts."""
+"""Theory against networks: mean squares, weight gradients, convolution, BatchNorm, shortcuts."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def network(f, width=512, depth=5, weights="glorot_uniform", biases="zeros", rng
     ],
 )
 def test_the_measured_factor_is_chi_within_3_percent_at_width_512(f, start):
-    """E dz² of a layer over that of the one behind it, and what theory has at the measured E z²."""
+    """E dz² of a layer over that of the next one, and χ from theory at the measured E z²."""
     both = critical(f) if start == "critical" else (start, "zeros")
     sigma_w2 = {"glorot_uniform": 1, "he_normal": 2, "lecun_normal": 1}.get(start)
     logs = []
@@ -72,7 +72,7 @@ def test_the_measured_factor_is_chi_within_3_percent_at_width_512(f, start):
 
 @pytest.mark.parametrize("sigma_w2", [1.0, 1.76, 2.5, 4.0])
 def test_the_gradient_by_depth_is_that_of_the_paper(sigma_w2):
-    """Schoenholz et al., figure 4: tanh, 300 units, σ_b² = 0.05; a straight line in the logarithm.
+    """Schoenholz et al., figure 4: tanh, 300 units, σ_b² = 0.05; a straight line on a log scale.
 
     It falls below σ_w² = 1.76, is level there and rises beyond, with the slope log χ.
     """
@@ -150,8 +150,8 @@ def test_every_layer_is_as_predicted(name):
     assert np.median(np.abs(mean - 1)) < 0.06
 
 
-def test_a_prediction_knows_nothing_of_the_network_but_its_mean_squares():
-    """Weights in another order are the same to it; its own draw is repeated by its seed."""
+def test_a_prediction_depends_only_on_the_mean_squares_of_the_network():
+    """Shuffled weights change nothing; the same seed repeats its own draw."""
     net = network("tanh", width=128)
     before = predicted(net, SoftmaxCrossEntropy(), X, LABELS)
     rng = np.random.default_rng(5)
@@ -171,7 +171,7 @@ def test_no_gradient_passes_a_binary_step():
     assert min(theory[2].dz2, found[2].dz2) > 0
 
 
-def test_it_comes_closer_with_the_width():
+def test_predictions_improve_with_the_width():
     """E z² of one network is off by about 1/√n: the scatter over seeds halves from 64 to 256."""
 
     def scatter(width):
@@ -198,7 +198,7 @@ def test_other_networks_are_refused(layers, message):
         predicted(net, SoftmaxCrossEntropy(), X, LABELS)
 
 
-def test_what_is_no_network_and_other_targets_are_refused():
+def test_anything_but_a_network_and_other_targets_are_refused():
     with pytest.raises(ValueError, match="measured: expected network of the class Network"):
         measured(Dense(3, 2), SoftmaxCrossEntropy(), X, LABELS)
     with pytest.raises(ValueError, match="labels from 0 to 9, got 0 to 10"):
@@ -210,8 +210,8 @@ def test_what_is_no_network_and_other_targets_are_refused():
 # -- convolution ------------------------------------------------------------------------------
 
 
-def test_a_convolution_is_a_layer_with_the_n_in_of_its_kernel():
-    """σ_w² = k² C Var W; a gradient that begins in the middle meets no edge."""
+def test_a_convolution_is_a_layer_with_the_fan_in_of_its_kernel():
+    """σ_w² = k² C Var W; a gradient that starts in the middle does not reach the edge."""
     for f, sigma_w2 in (("relu", 2.0), ("tanh", 1.0)):
         ratios = []
         for seed in range(6):
@@ -235,7 +235,7 @@ def test_a_convolution_is_a_layer_with_the_n_in_of_its_kernel():
 
 
 @pytest.mark.parametrize("f", ["linear", "relu", "tanh", "sigmoid", "gelu", "hard_swish"])
-def test_batch_norm_makes_every_gradient_grow_but_that_of_a_line(f):
+def test_batch_norm_makes_every_gradient_grow_except_for_linear(f):
     """Poincaré's inequality."""
     factor = batch_norm_factor(f)
     assert factor == pytest.approx(1, rel=1e-12) if f == "linear" else factor > 1.001
@@ -245,7 +245,7 @@ def test_batch_norm_makes_every_gradient_grow_but_that_of_a_line(f):
 
 @pytest.mark.parametrize("f", ["relu", "tanh"])
 @pytest.mark.parametrize("weights", ["glorot_normal", "he_normal"])
-def test_the_growth_with_batch_norm_is_measured_whatever_the_weights(f, weights):
+def test_the_measured_growth_with_batch_norm_does_not_depend_on_the_weights(f, weights):
     width, batch, depth = 256, 256, 8
     rows = [
         [Dense(width, width, weights=weights), BatchNorm(width), Activate(f)] for _ in range(depth)
@@ -261,7 +261,7 @@ def test_the_growth_with_batch_norm_is_measured_whatever_the_weights(f, weights)
     assert np.mean(growth) == pytest.approx(batch_norm_factor(f), rel=0.03)
 
 
-def test_a_shortcut_makes_of_it_a_power_of_the_depth():
+def test_with_shortcuts_the_growth_is_a_power_of_the_depth():
     width, blocks = 256, 24
     net = Network(
         [
@@ -272,7 +272,7 @@ def test_a_shortcut_makes_of_it_a_power_of_the_depth():
         rng=0,
     )
     rng = np.random.default_rng(0)
-    # A block adds σ_w² Var f = 2 (½ − 1/2π) to the variance; x begins with as much.
+    # A block adds σ_w² Var f = 2 (½ − 1/2π) to the variance, which starts at the same value.
     x = rng.normal(0, math.sqrt(1 - 1 / math.pi), (256, width)).astype(np.float32)
     net.forward(x, training=True)
     dy = rng.standard_normal((256, width)).astype(np.float32)
@@ -295,6 +295,6 @@ def test_a_shortcut_makes_of_it_a_power_of_the_depth():
         (lambda: batch_norm_factor((np.ones_like, np.zeros_like)), "got ones_like, a constant"),
     ],
 )
-def test_what_batch_norm_refuses(call, message):
+def test_what_the_batch_norm_functions_refuse(call, message):
     with pytest.raises(ValueError, match=message):
         call()

@@ -29,7 +29,7 @@ def test_text_is_utf8_with_plain_line_ends_and_bytes_are_bytes(mode, text, tmp_p
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
-def test_after_an_error_the_former_file_is_as_it_was(error, tmp_path):
+def test_after_an_error_the_earlier_file_is_unchanged(error, tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("before")
 
@@ -54,7 +54,7 @@ def test_a_file_is_flushed_to_the_disk_before_it_takes_its_place(tmp_path, monke
     assert done == ["fsync", "replace", *["fsync"] * (os.name == "posix")]
 
 
-def test_a_folder_that_is_not_there(tmp_path):
+def test_a_missing_folder(tmp_path):
     with pytest.raises(FileNotFoundError), whole_file(tmp_path / "none" / "a.txt"):
         pass
     assert os.listdir(tmp_path) == []
@@ -64,7 +64,7 @@ def test_a_folder_that_is_not_there(tmp_path):
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
-def test_what_is_no_plain_file_is_refused_without_waiting(tmp_path):
+def test_anything_but_a_plain_file_is_refused_without_waiting(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "folder").mkdir()
     (tmp_path / "zero").symlink_to("/dev/zero")
@@ -91,7 +91,7 @@ def test_json_of_another_form_is_one_error(text, tmp_path):
         read_json(tmp_path / "a.json", "a word", 100_010 if text[:1] == "[" else 99)
 
 
-def test_a_folder_of_ones_own_is_no_link(tmp_path):
+def test_our_own_folder_must_not_be_a_link(tmp_path):
     (tmp_path / "theirs").mkdir()
     (tmp_path / "link").symlink_to("theirs")
     (tmp_path / "file").touch()
@@ -101,7 +101,7 @@ def test_a_folder_of_ones_own_is_no_link(tmp_path):
     assert own_folder(own_folder(tmp_path / "new")).is_dir()
 
 
-def test_a_link_in_the_place_of_a_lock_is_refused(tmp_path):
+def test_a_link_in_place_of_a_lock_is_refused(tmp_path):
     (tmp_path / "theirs").write_text("mine")
     (tmp_path / ".lock").symlink_to("theirs")
     with pytest.raises(NotAPlainFile, match=r"\.lock: expected a plain file, got a symbolic link"):

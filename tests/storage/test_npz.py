@@ -1,4 +1,4 @@
-"""An .npz file is not trusted: what it claims is compared before anything is read."""
+"""An .npz file is not trusted: its claims are checked before anything is read."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def npz(**arrays) -> bytes:
 
 
 def npy(values, **header) -> bytes:
-    """A member as np.save writes it, with another header where given."""
+    """A member as np.save writes it, or with the given header fields."""
     held = io.BytesIO()
     np.lib.format.write_array_header_1_0(
         held, np.lib.format.header_data_from_array_1_0(values) | header
@@ -35,7 +35,7 @@ def npy(values, **header) -> bytes:
 def zipped(*members, compression=zipfile.ZIP_STORED) -> bytes:
     held = io.BytesIO()
     with zipfile.ZipFile(held, "w", compression) as archive, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a name that comes twice
+        warnings.simplefilter("ignore")  # about a name that occurs twice
         for name, content in members:
             archive.writestr(name, content)
     return held.getvalue()
@@ -47,7 +47,7 @@ def floats(content, name="a", shape=SHAPE):
 
 @pytest.mark.parametrize("dtype", ["<f4", ">f4", "<f8", ">f8"])
 @pytest.mark.parametrize("shape", [(8, 5), (40,), (), (0,), (2, 0, 3), (1, 1)])
-def test_what_numpy_saved_comes_back_bit_for_bit(dtype, shape):
+def test_arrays_saved_by_numpy_are_read_bit_for_bit(dtype, shape):
     values = np.random.default_rng(0).standard_normal(shape).astype(dtype)
     got = floats(npz(b=VALUES, a=values), shape=shape)
     assert got.dtype == dtype
@@ -56,12 +56,12 @@ def test_what_numpy_saved_comes_back_bit_for_bit(dtype, shape):
 
 
 @pytest.mark.parametrize("text", ["", "minidl", "σ′ 🙂"])
-def test_text_comes_back(text):
+def test_text_is_read_unchanged(text):
     assert NpzReader(io.BytesIO(npz(a=np.array(text)))).text("a", 10) == text
 
 
 def claims(field, value):
-    """A good file whose directory claims another size, method or flag for its one member."""
+    """A valid file whose directory claims another size, method or flag for its one member."""
     content = bytearray(zipped(("a.npy", npy(VALUES))))
     at = content.rindex(b"PK\1\2") + {"flags": 8, "method": 10, "packed": 20, "size": 24}[field]
     length = 2 if field in ("flags", "method") else 4
@@ -136,14 +136,14 @@ def test_text_is_one_string_of_limited_length(array, message):
         NpzReader(io.BytesIO(npz(a=array))).text("a", 10)
 
 
-def test_text_that_is_no_unicode_is_refused():
+def test_text_that_is_not_unicode_is_refused():
     content = bytearray(npy(np.array("xy")))
     content[-8:] = b"\xff" * 8
     with pytest.raises(NpzError, match="utf-32-le"):
         NpzReader(io.BytesIO(zipped(("a.npy", bytes(content))))).text("a", 10)
 
 
-def test_one_wrong_bit_anywhere_in_the_values_is_seen():
+def test_one_wrong_bit_anywhere_in_the_values_is_noticed():
     content = npz(a=VALUES)
     start = content.index(VALUES.tobytes())
     for bit in range(8 * VALUES.nbytes):
@@ -154,7 +154,7 @@ def test_one_wrong_bit_anywhere_in_the_values_is_seen():
 
 
 def test_a_directory_that_claims_to_be_huge_is_not_read(tmp_path):
-    """The file is sparse: 3 GB long, and nothing on the disk."""
+    """The file is sparse: 3 GB long, but empty on disk."""
     path, size = tmp_path / "a.npz", 3 << 30
     with open(path, "wb") as file:
         file.write(b"PK\3\4")

@@ -1,4 +1,4 @@
-"""Sealed files: what comes back is what was written, or nothing does."""
+"""Sealed files: what is read is what was written, or an error."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def sealed(contents: bytes) -> bytes:
     return HEAD + hashlib.sha256(contents).digest() + contents
 
 
-def test_what_is_written_comes_back_with_its_types(tmp_path):
+def test_contents_are_read_back_with_their_types(tmp_path):
     a = np.arange(6, dtype=np.float32).reshape(2, 3)
     kept = Kept("σ′", [Pair(math.nan, a), Pair(np.float32(0.5), a[:, ::2]), Pair(math.inf, a[:0])])
     write_sealed(tmp_path / "a", kept)
@@ -46,11 +46,11 @@ def test_what_is_written_comes_back_with_its_types(tmp_path):
     for pair, array in zip(found.pairs, (a, a[:, ::2], a[:0]), strict=True):
         assert pair.array.dtype == np.float32
         np.testing.assert_array_equal(pair.array, array)
-        pair.array[...] = 1  # an array of one's own
+        pair.array[...] = 1  # a writable copy
 
 
 @given(st.data())
-def test_every_array_of_numbers_comes_back(tmp_path_factory, data):
+def test_every_array_of_numbers_is_read_back(tmp_path_factory, data):
     dtype = np.dtype(data.draw(st.sampled_from(["f4", "f8", "i8", "u1", "?", ">f4"])))
     array = data.draw(arrays(dtype, array_shapes(min_dims=0, min_side=0)))
     path = tmp_path_factory.mktemp("sealed") / "a"
@@ -59,7 +59,7 @@ def test_every_array_of_numbers_comes_back(tmp_path_factory, data):
     assert (found.dtype, found.shape, found.tobytes()) == (dtype, array.shape, array.tobytes())
 
 
-def test_writing_takes_no_second_copy_of_the_arrays(tmp_path):
+def test_writing_does_not_copy_the_arrays(tmp_path):
     state = {"theta": np.zeros(3_000_000, np.float32), "slots": [np.zeros(3_000_000, np.float32)]}
     tracemalloc.start()
     write_sealed(tmp_path / "a", state)
@@ -112,7 +112,7 @@ def test_a_file_with_any_flipped_bit_is_refused(tmp_path):
         (["<f4", [1, 0, 1 << 62], b""], "too big|array"),
     ],
 )
-def test_arrays_that_are_none_are_refused_before_memory_is_taken(value, words, tmp_path):
+def test_invalid_arrays_are_refused_before_memory_is_allocated(value, words, tmp_path):
     (tmp_path / "a").write_bytes(sealed(msgspec.msgpack.encode(value)))
     with pytest.raises(DamagedFile, match=words):
         read_sealed(tmp_path / "a", np.ndarray)
@@ -174,7 +174,7 @@ for n in range(400):
 
 
 def test_two_threads_may_read_at_once(tmp_path):
-    """In a process of its own, because what goes wrong is a crash."""
+    """In a separate process, because a failure would be a crash."""
     command = [sys.executable, "-c", THREADS, str(tmp_path / "a")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")

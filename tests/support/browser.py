@@ -13,7 +13,7 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))
 
 
 def missing() -> str | None:
-    """Why no browser can be started, and the way out; None where one can."""
+    """Why no browser can be started, and what to do about it; None if one can."""
     if importlib.util.find_spec("playwright") is None:
         return "Playwright is not installed: pip install -e '.[test]'"
     if CHROMIUM is None:
@@ -33,7 +33,7 @@ def chromium() -> Iterator[Any]:
 
 
 class Watch:
-    """Pages of one browser; what they complain of and what they ask for is kept."""
+    """Pages of one browser; their errors and their requests are recorded."""
 
     def __init__(self, browser: Any) -> None:
         self.browser = browser
@@ -65,7 +65,7 @@ class Watch:
 
 
 def serious_faults(page: Any) -> list[str]:
-    """What axe-core finds wrong for readers with keyboard, screen reader or weak sight."""
+    """What axe-core finds wrong for users of a keyboard or a screen reader, or with low vision."""
     from axe_playwright_python.sync_playwright import Axe
 
     return [

@@ -1,8 +1,8 @@
-"""A training on ranks in which something happens to rank 1, as the first argument says.
+"""A training run on ranks in which rank 1 fails or differs, as the first argument says.
 
     mpiexec -n 3 python -m mpi4py failing_rank.py kill FOLDER
 
-It has a checkpoint in FOLDER after each second step; θ and the losses of a training that ends
+It writes a checkpoint into FOLDER after every second step; if it finishes, θ and the state
 are written there.
 """
 
@@ -23,7 +23,7 @@ from minidl.training.checkpoint import Checkpoint
 
 
 def happens(what: str) -> None:
-    """In the middle of the second epoch."""
+    """Fail if asked to; called in the middle of the second epoch."""
     if what == "raise":
         raise ValueError("a planted error")
     if what == "exit":

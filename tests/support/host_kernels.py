@@ -1,9 +1,9 @@
-"""minidl's CUDA kernels compiled by the C++ compiler of this machine, to run them without a GPU.
+"""minidl's CUDA kernels, compiled with this machine's C++ compiler to run without a GPU.
 
-They are those that are written as CUDA, and those that are made from the loops.  The body of an
+Some kernels are written as CUDA, the others are generated from the loops.  The body of an
 ``ElementwiseKernel`` is plain C++.  Here it gets a plain loop around it, so that the tests run the
-very text that CuPy would compile.  That the text is right is what they can show; how the GPU runs
-it they cannot.
+very text that CuPy would compile.  They can show that the text is right, but not how a GPU runs
+it.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ C_TYPES = {
     "int32": "int",
     "int64": "long long",
 }
-# What may stand for the letter of a type that is not given by name.
+# The possible types for a type letter.
 LETTERS = {
     "T": ("float32", "float64"),
     "S": ("uint8", "float32", "float64"),
@@ -90,7 +90,7 @@ def all_sources() -> str:
 
 @cache
 def library() -> ctypes.CDLL:
-    """All kernels in all types, compiled once for each text of them."""
+    """All kernels in all types, compiled once for each version of their text."""
     assert COMPILER is not None
     text = all_sources()
     digest = hashlib.sha256(text.encode()).hexdigest()[:20]
@@ -144,7 +144,7 @@ def run(name: str, arguments: tuple[Any, ...]) -> None:
         if not raw and array.size > 1:
             array = np.broadcast_to(array, shape)
         array = np.ascontiguousarray(array)
-        if output and array is not value:  # say the half of an array: copied back below
+        if output and array is not value:  # half of an array, for example: copied back below
             copies.append((value, array))
         kept.append(array)
         pointers.append(array.ctypes.data)

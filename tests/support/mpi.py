@@ -1,4 +1,4 @@
-"""Programs under ``mpiexec``, where there is one beside mpi4py."""
+"""Programs under ``mpiexec``, if it and mpi4py are installed."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 SUPPORT = Path(__file__).parent
-# The one that belongs to this Python comes first: that of another MPI starts no ranks.
+# The one that belongs to this Python comes first: that of another MPI would start no ranks.
 PLACES = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
 MPIEXEC = shutil.which("mpiexec", path=PLACES)
 MISSING = (
-    "no mpi4py, or no mpiexec: pip install mpi4py mpich"
+    "needs mpi4py and mpiexec: pip install mpi4py mpich"
     if MPIEXEC is None or importlib.util.find_spec("mpi4py") is None
     else ""
 )
@@ -28,7 +28,7 @@ AS_RANK = ("-m", "mpi4py")
 def mpiexec(
     ranks: int, *command: object, python: Sequence[str] = AS_RANK, timeout: float = 300
 ) -> subprocess.CompletedProcess[str]:
-    """The program ``command`` on so many ranks; those that hang are ended after ``timeout`` s."""
+    """Run ``command`` on that many ranks; ranks that hang are ended after ``timeout`` s."""
     words = [str(MPIEXEC), "-n", str(ranks), sys.executable, *python, *map(str, command)]
     path = os.pathsep.join(
         [str(SUPPORT), str(SUPPORT.parents[1]), os.environ.get("PYTHONPATH", "")]

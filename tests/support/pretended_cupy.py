@@ -1,11 +1,11 @@
 """CuPy's interface on the CPU, for the code that chooses between the two array modules.
 
-Its arrays are NumPy's underneath, but as strict as CuPy's about where they lie: an operation
+Its arrays are NumPy's underneath, but as strict as CuPy's about where they are: an operation
 that mixes them with plain NumPy arrays raises ``TypeError``, and a reduction gives an array of
-no axes, not a scalar.  Kernels run as C++ (see host_kernels.py).  Streams know what is not
-finished, and while one captures, nothing is computed, nothing may be fetched, and the graph
-replays into the same arrays.  So it shows that minidl moves arrays where it has to, waits where
-it has to, and that a captured step is the step, without a GPU; it says nothing about CuPy's own
+no axes, not a scalar.  Kernels run as C++ (see host_kernels.py).  Streams track unfinished
+work, and while one captures, nothing is computed, nothing may be fetched, and the graph
+replays into the same arrays.  So it shows without a GPU that minidl moves arrays and waits
+where it has to, and that a captured step is the step; it says nothing about CuPy's own
 numbers.
 """
 
@@ -26,15 +26,15 @@ import scipy.special
 
 
 class CUDARuntimeError(RuntimeError):
-    """CuPy's name for what the CUDA runtime refuses."""
+    """CuPy's error for what the CUDA runtime refuses."""
 
 
 class OutOfMemoryError(MemoryError):
-    """CuPy's name for memory that cannot be had."""
+    """CuPy's error for memory that cannot be allocated."""
 
 
 class Stream:
-    """Work in the order of its launch; other streams do not wait for it."""
+    """Work in launch order; other streams do not wait for it."""
 
     current: list[Stream] = []
     all: list[Stream] = []
@@ -104,11 +104,11 @@ def using_allocator(allocator: Callable[[int], Any]) -> Iterator[None]:
 
 def _ordered(stream: Stream) -> None:
     if any(other.pending for other in Stream.all if other is not stream):
-        raise CUDARuntimeError("another stream has not finished: what it writes may not be there")
+        raise CUDARuntimeError("another stream has not finished: its results may not be there yet")
 
 
 def _launch(compute: Callable[[], Any], out: Sequence[np.ndarray] = ()) -> Any:
-    """Compute now; while the stream captures, only note how, for the arrays that exist then."""
+    """Compute now; while the stream captures, only record the call, for the arrays of that time."""
     stream = Stream.current[-1]
     _ordered(stream)
     if stream.captured is None:
@@ -120,14 +120,14 @@ def _launch(compute: Callable[[], Any], out: Sequence[np.ndarray] = ()) -> Any:
         stream.captured.append(compute)
     else:
         if not _Memory.allocators:
-            raise AssertionError("an array of a graph is made in memory that others get, too")
+            raise AssertionError("an array of a graph was allocated outside the graph's memory")
         made = _plain(result)
         stream.captured.append(lambda: np.copyto(made, _plain(compute())))
     return result
 
 
 def _fetch() -> None:
-    """A value goes to the CPU, which waits for the current stream."""
+    """Fetch a value to the CPU, which waits for the current stream."""
     stream = Stream.current[-1]
     _ordered(stream)
     stream.wait()
@@ -145,7 +145,7 @@ def _refuse_plain(*arguments: Any) -> None:
 
 
 class ndarray(np.ndarray):  # noqa: N801 (CuPy's name)
-    """An array that claims to lie on a GPU."""
+    """An array that claims to be on a GPU."""
 
     def get(self) -> np.ndarray:
         _fetch()
@@ -255,7 +255,7 @@ class _Device:
 
 
 class ElementwiseKernel:
-    """A kernel of minidl, by its name: one that is written as CUDA, or one of a loop."""
+    """A kernel of minidl, by its name: written as CUDA, or generated from a loop."""
 
     def __init__(
         self, reads: str, writes: str, body: str, name: str, no_return: bool = False

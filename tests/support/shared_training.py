@@ -1,6 +1,6 @@
-"""Small training runs of 65 examples that ranks share, and what each leaves.
+"""Small training runs on 65 examples that ranks share, and the results of each.
 
-As a program, under ``mpiexec``, it does those that its arguments name, and rank 0 writes them::
+Started under ``mpiexec``, it does the runs that its arguments name, and rank 0 writes the results::
 
     mpiexec -n 3 python -m mpi4py shared_training.py results.npz adam dropout
 """
@@ -39,7 +39,7 @@ from minidl import (
 )
 from minidl.data_parallel import Ranks, world
 
-N = 65  # on 2 and 3 ranks no batch below is even
+N = 65  # no batch below divides evenly among 2 or 3 ranks
 DRAWS = np.random.default_rng(0)
 IMAGES = DRAWS.integers(0, 256, (N, 2, 6, 6), dtype=np.uint8)
 LABELS = DRAWS.integers(0, 4, N)
@@ -71,7 +71,7 @@ def trained(
     patience: int | None = None,
     **more: Any,
 ) -> Found:
-    """Ten steps (five an epoch), or until the loss on other images has stopped to fall."""
+    """Ten steps (five per epoch), or until the loss on other images has stopped falling."""
     network = Network(layers, shape, rng=1, dtype="float64")
     loss = loss or SoftmaxCrossEntropy()
     stopping, losses = EarlyStopping(patience or 99), []
@@ -91,7 +91,7 @@ def trained(
 
 
 def brighter(images: np.ndarray) -> np.ndarray:
-    """An augmentation of a user's own, which looks at the whole batch."""
+    """A custom augmentation that uses the whole batch."""
     return images - images.mean(axis=0).astype(np.uint8)
 
 
@@ -132,7 +132,7 @@ def main(path: str, *names: str) -> None:
         for name, arrays in of_rank.items():
             for what, array in arrays.items():
                 same = np.array_equal(array, found[name][what], equal_nan=True)
-                assert same, f"{name}: {what} is another one on another rank"
+                assert same, f"{name}: {what} differs between ranks"
     if world().leads:
         flat = {f"{name}/{k}": v for name, arrays in found.items() for k, v in arrays.items()}
         np.savez(Path(path), **flat)

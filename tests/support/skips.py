@@ -1,4 +1,4 @@
-"""What was skipped, a line for each reason, where ``-rs`` would have one for each test."""
+"""List skipped tests with one line for each reason, where ``-rs`` prints one for each test."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A study that is trained in a moment, and that fails where it is told to; also a command."""
+"""A study that trains in a moment and can be made to fail; also a command."""
 
 from __future__ import annotations
 
@@ -31,23 +31,23 @@ def images(n: int) -> Examples:
 
 
 class Small(TrainedStudy):
-    """As many networks as there are seeds; what it does besides is written to ``--log``."""
+    """As many networks as there are seeds; it logs what it does to ``--log``."""
 
     name = "small"
     about = "For tests."
     seeds = 4
     kind = History
-    # What only says what befalls it changes no result.
+    # The options that only make it fail change no result.
     choosing = ("seed", "seeds", "log", "slow", "fails", "with_error", "kills", "only_once")
 
     def add_options(self, add: Any) -> None:
         add("--log", type=Path, default=Path(os.devnull))
-        add("--slow", type=float, default=0.0, help="seconds of a step")
+        add("--slow", type=float, default=0.0, help="seconds per step")
         add("--images", type=whole, default=100)
         add("--fails", type=int, help="seed whose network fails")
         add("--with-error", choices=("OSError", "NonFiniteLoss"), default="OSError")
         add("--kills", type=int, help="seed whose network kills its process, in the second epoch")
-        add("--only-once", type=Path, default=Path(), help="file that says it has been")
+        add("--only-once", type=Path, default=Path(), help="file that records that it happened")
 
     def load(self, chosen: argparse.Namespace) -> list[Dataset]:
         note(chosen.log, f"load {os.getpid()}")
@@ -92,7 +92,7 @@ class Small(TrainedStudy):
         }
 
     def judge(self, summary: dict[str, Any], results: Mapping[str, Any]) -> None:
-        """It claims nothing."""
+        """It makes no claims."""
 
     def report(self, folder: Path, summary: Mapping[str, Any]) -> Any:
         raise NotImplementedError
@@ -105,7 +105,7 @@ class Small(TrainedStudy):
 
 
 def note(log: Path, line: str) -> None:
-    """A line more in that file, which several processes write."""
+    """Append a line to that file, which several processes write."""
     file = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     os.write(file, f"{line}\n".encode())
     os.close(file)

@@ -1,4 +1,4 @@
-"""Runs of a study in this process, on the data of a test."""
+"""Run a study in this process, on the test's own data."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ def give(monkeypatch: pytest.MonkeyPatch, data: Dataset | Mapping[str, Dataset])
 
 
 def without_figures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No chart and no picture is drawn: that takes longer than all the rest of a small run."""
+    """Draw no charts and no pictures: they take longer than the rest of a small run."""
     for module in ("report", "folder"):
         monkeypatch.setattr(f"minidl.study.{module}.write_figure", lambda path, figure: None)
     monkeypatch.setattr("minidl.study.report.drawn", lambda chart, stamp: None)
 
 
 def run(study: Study, folder: Path, *arguments: str) -> Path:
-    """Run the command on the processor; its folder."""
+    """Run the command on the CPU; returns its folder."""
     return study.run([*arguments, "--device", "cpu", "--output-dir", str(folder)])
 
 

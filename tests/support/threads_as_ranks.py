@@ -1,4 +1,4 @@
-"""Ranks that are threads of one process: what MPI does between processes, as far as sums go."""
+"""Ranks that are threads of one process, for what MPI does with sums between processes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Thread(Ranks):
     def __init__(self, rank: int, size: int, barrier: threading.Barrier, table: list[Any]) -> None:
         self.rank, self.size = rank, size
         self.barrier, self.table = barrier, table
-        self.messages: list[int] = []  # numbers in each sum
+        self.messages: list[int] = []  # the size of each sum
 
     def gather(self, value: Any) -> list[Any]:
         self.table[self.rank] = value
@@ -36,7 +36,7 @@ class Thread(Ranks):
 
 
 def on_ranks(size: int, work: Callable[[Ranks], T]) -> list[T]:
-    """What ``work`` returns on each rank, or raises on the first; nobody waits forever."""
+    """What ``work`` returns on each rank; raises what the first one raised, and never hangs."""
     barrier, table = threading.Barrier(size, timeout=20), [None] * size
     with ThreadPoolExecutor(size) as pool:
         return list(pool.map(lambda rank: work(Thread(rank, size, barrier, table)), range(size)))

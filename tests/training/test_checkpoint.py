@@ -1,4 +1,4 @@
-"""A training run that is interrupted anywhere and resumed ends as if it had not been."""
+"""A training run that is interrupted anywhere and resumed gives the same result as without."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from minidl.training.software import Software
 RNG = np.random.default_rng(5)
 IMAGES = Examples(RNG.integers(0, 256, (52, 2, 6, 6), dtype=np.uint8), RNG.integers(0, 4, 52))
 TEST = IMAGES.first(20)
-STEPS = 4  # of an epoch: batches of 16, the last of 4
+STEPS = 4  # per epoch: batches of 16, the last of 4
 EPOCHS = 3
 
 
@@ -60,7 +60,7 @@ OPTIMIZERS = {
 
 
 class Killed(Exception):
-    """What ends a training in these tests; nothing is written when it comes."""
+    """Ends a training run in these tests, without anything being written."""
 
 
 def train_once(
@@ -71,7 +71,7 @@ def train_once(
     order: np.random.Generator | int = 3,
     graph: bool = True,
 ):
-    """All that a training run leaves: parameters, state, and what was seen of its epochs."""
+    """The results of a training run: parameters, state, and its epochs."""
     net = network(device)
     kept = History()
     if checkpoint is not None:
@@ -136,7 +136,7 @@ def test_killed_twice_and_killed_again(every, tmp_path):
 @pytest.mark.parametrize("graph", [True, False])
 def test_on_every_device(device, graph, tmp_path):
     whole = train_once(None, device=device, graph=graph)
-    for die in (1, 3, 6, 9):  # in the first epoch, before its short batch, later
+    for die in (1, 3, 6, 9):  # in the first epoch, before its short batch, and later
         path = tmp_path / f"{die}.checkpoint"
         with pytest.raises(Killed):
             train_once(Checkpoint(path, 1), device=device, die_before=die, graph=graph)
@@ -144,7 +144,7 @@ def test_on_every_device(device, graph, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["MT19937", "PCG64DXSM", "Philox", "SFC64"])
-def test_any_generator_of_numpy(kind, tmp_path):
+def test_any_numpy_generator(kind, tmp_path):
     def order() -> np.random.Generator:
         return np.random.Generator(getattr(np.random, kind)(9))
 
@@ -160,13 +160,13 @@ def test_stop_ends_after_the_step_and_writes(tmp_path):
     stop = threading.Event()
     stop.set()
     path = tmp_path / "a.checkpoint"
-    for _ in range(STEPS * EPOCHS):  # one step for each start
+    for _ in range(STEPS * EPOCHS):  # one step per start
         with pytest.raises(Stopped):
             train_once(Checkpoint(path, stop=stop))
     assert train_once(Checkpoint(path)) == whole
 
 
-def test_early_stopping_goes_on_with_its_best_weights(tmp_path):
+def test_early_stopping_resumes_with_its_best_weights(tmp_path):
     values = [3.0, 1.0, 2.0, 1.5, 1.2]
 
     def run(checkpoint: Checkpoint, epochs: int) -> tuple[bytes, int]:
@@ -200,7 +200,7 @@ def test_record_keeps_its_history(tmp_path):
     assert found.probes == whole.probes
 
 
-def test_trainings_of_one_task_have_parts(tmp_path):
+def test_several_training_runs_of_one_task_have_separate_parts(tmp_path):
     whole = Checkpoint(tmp_path / "a.checkpoint")
     first, second = whole.part("first"), whole.part("second")
     assert first.path == tmp_path / "a.first.checkpoint"
@@ -217,7 +217,7 @@ def test_trainings_of_one_task_have_parts(tmp_path):
 
 
 @pytest.fixture
-def broken_off(tmp_path):
+def interrupted(tmp_path):
     """The path of a checkpoint after six steps, and of the one before it."""
     with pytest.raises(Killed):
         train_once(Checkpoint(tmp_path / "a", every=1), die_before=6)
@@ -225,8 +225,8 @@ def broken_off(tmp_path):
 
 
 @pytest.mark.parametrize("damage", ["truncated", "flipped", "empty", "gone"])
-def test_a_damaged_checkpoint_is_not_used_but_the_one_before(damage, broken_off, capsys):
-    path, previous = broken_off
+def test_a_damaged_checkpoint_is_replaced_by_the_one_before(damage, interrupted, capsys):
+    path, previous = interrupted
     contents = path.read_bytes()
     if damage == "gone":  # killed while it wrote this one
         path.rename(path.with_name(".a.minidl-1-2.part"))
@@ -244,15 +244,15 @@ def test_a_damaged_checkpoint_is_not_used_but_the_one_before(damage, broken_off,
     assert {p.name for p in path.parent.iterdir()} <= {"a", "a.previous"}
 
 
-def test_both_damaged_is_an_error_with_the_way_out(broken_off):
-    for path in broken_off:
+def test_if_both_are_damaged_the_error_says_what_to_do(interrupted):
+    for path in interrupted:
         path.write_bytes(b"rubbish")
     with pytest.raises(CheckpointError, match=r"a: expected .*; .*a\.previous: expected .*--fresh"):
-        Checkpoint(broken_off[0])
+        Checkpoint(interrupted[0])
 
 
-def test_a_damaged_file_never_becomes_the_previous_one(broken_off):
-    path, previous = broken_off
+def test_a_damaged_file_never_becomes_the_previous_one(interrupted):
+    path, previous = interrupted
     path.write_bytes(b"rubbish")
     good = previous.read_bytes()
     with pytest.raises(Killed):
@@ -262,8 +262,8 @@ def test_a_damaged_file_never_becomes_the_previous_one(broken_off):
     assert train_once(Checkpoint(path)) == train_once(None)
 
 
-def test_no_memory_on_the_disk_leaves_what_was_there(broken_off, monkeypatch):
-    path, previous = broken_off
+def test_a_full_disk_leaves_the_earlier_checkpoints(interrupted, monkeypatch):
+    path, previous = interrupted
     kept = path.read_bytes()
 
     def full(fd):
@@ -278,11 +278,11 @@ def test_no_memory_on_the_disk_leaves_what_was_there(broken_off, monkeypatch):
     assert train_once(Checkpoint(path)) == train_once(None)
 
 
-# -- of another training ----------------------------------------------------------------------
+# -- checkpoints of another training run ------------------------------------------------------
 
 
 def resume(path, **other):
-    """Resume the training run of :func:`train_once`, or one that differs from it in something."""
+    """Resume the training run of :func:`train_once`, or one that differs from it somehow."""
     options = {"net": network(), "optimizer": Adam(), "examples": IMAGES, "rng": 3} | other
     options = {"augment": Augmentation(1, rng=8), "batch_size": 16, "loss": LOSS} | options
     parts = [options.pop(name) for name in ("net", "examples", "loss", "optimizer")]
@@ -315,59 +315,59 @@ SHUFFLED = Examples(IMAGES.inputs[::-1], IMAGES.targets)
         ({"examples": IMAGES.first(50)}, "expected an order of 50 examples"),
     ],
 )
-def test_a_checkpoint_of_another_training_is_refused(other, words, broken_off):
+def test_a_checkpoint_of_another_training_run_is_refused(other, words, interrupted):
     other = {name: value() if callable(value) else value for name, value in other.items()}
     other.setdefault("net", network())
     theta = other["net"].theta.copy()
     with pytest.raises(CheckpointError, match=f"is of another training run: .*{words}.*--fresh"):
-        resume(broken_off[0], **other)
+        resume(interrupted[0], **other)
     assert np.array_equal(other["net"].theta, theta)
 
 
 @pytest.mark.parametrize("name", ["losses", "hits"])
 @pytest.mark.parametrize("wrong", [np.zeros((32, 1), np.float32), np.float32(1), np.zeros(32)])
-def test_arrays_of_another_form_change_nothing(name, wrong, broken_off):
-    saved = replace(Checkpoint(broken_off[0])._saved, **{name: np.asarray(wrong)})
-    write_sealed(broken_off[0], saved)
+def test_arrays_that_do_not_fit_change_nothing(name, wrong, interrupted):
+    saved = replace(Checkpoint(interrupted[0])._saved, **{name: np.asarray(wrong)})
+    write_sealed(interrupted[0], saved)
     net = network()
     theta = net.theta.copy()
     with pytest.raises(CheckpointError, match=f"expected {name} float32"):
-        resume(broken_off[0], net=net)
+        resume(interrupted[0], net=net)
     assert np.array_equal(net.theta, theta)
 
 
-def test_a_learning_rate_that_is_none_changes_nothing(broken_off):
-    saved = Checkpoint(broken_off[0])._saved
-    write_sealed(broken_off[0], replace(saved, learning_rate=-1.0))
+def test_an_invalid_learning_rate_changes_nothing(interrupted):
+    saved = Checkpoint(interrupted[0])._saved
+    write_sealed(interrupted[0], replace(saved, learning_rate=-1.0))
     net = network()
     theta = net.theta.copy()
     with pytest.raises(CheckpointError, match="learning_rate of at least 0, got -1"):
-        resume(broken_off[0], net=net)
+        resume(interrupted[0], net=net)
     assert np.array_equal(net.theta, theta)
 
 
 @pytest.mark.parametrize("order", [np.zeros(52, int), np.arange(52.0), np.arange(52)[:, None]])
-def test_an_order_that_is_none_is_refused(order, broken_off):
-    saved = Checkpoint(broken_off[0])._saved
-    write_sealed(broken_off[0], replace(saved, position=replace(saved.position, order=order)))
+def test_an_invalid_order_is_refused(order, interrupted):
+    saved = Checkpoint(interrupted[0])._saved
+    write_sealed(interrupted[0], replace(saved, position=replace(saved.position, order=order)))
     with pytest.raises(CheckpointError, match="expected an order of 52 examples"):
-        resume(broken_off[0])
+        resume(interrupted[0])
 
 
-def test_what_is_to_be_kept_must_be_in_it(broken_off):
+def test_everything_to_be_kept_must_be_in_the_checkpoint(interrupted):
     with pytest.raises(CheckpointError, match="expected stopping in it"):
-        Checkpoint(broken_off[0]).keep("stopping", EarlyStopping(3))
+        Checkpoint(interrupted[0]).keep("stopping", EarlyStopping(3))
     with pytest.raises(ValueError, match="expected EarlyStopping"):
-        Checkpoint(broken_off[0]).keep("history", EarlyStopping(3))
+        Checkpoint(interrupted[0]).keep("history", EarlyStopping(3))
 
 
-def test_another_kind_of_generator_is_refused(broken_off):
+def test_another_kind_of_generator_is_refused(interrupted):
     order = np.random.Generator(np.random.MT19937(0))
     with pytest.raises(CheckpointError, match="expected random generators"):
-        train_once(Checkpoint(broken_off[0]), order=order)
+        train_once(Checkpoint(interrupted[0]), order=order)
 
 
-def test_back_under_the_first_software_it_says_so_once(tmp_path, monkeypatch, capsys):
+def test_a_return_to_the_first_software_is_reported_once(tmp_path, monkeypatch, capsys):
     now = Software.now()
     other = Software(now.parts | {"NumPy": "1.0"})
     for software, die in ((now, 2), (other, 2), (now, 2), (now, None)):
@@ -383,13 +383,13 @@ def test_back_under_the_first_software_it_says_so_once(tmp_path, monkeypatch, ca
     assert said.count("resumed with other software than before: NumPy") == 2
 
 
-def test_every_from_one(tmp_path):
+def test_every_is_at_least_one(tmp_path):
     with pytest.raises(ValueError, match="every of at least 1 step, got 0"):
         Checkpoint(tmp_path / "a", every=0)
 
 
-def test_looking_does_not_disturb(tmp_path):
-    """Evaluations between the epochs draw nothing, so they may differ from start to start."""
+def test_evaluations_do_not_affect_the_run(tmp_path):
+    """Evaluations between epochs draw no random numbers, so they may differ between starts."""
     whole = train_once(None)
     path = tmp_path / "a"
     with pytest.raises(Killed):
@@ -398,7 +398,7 @@ def test_looking_does_not_disturb(tmp_path):
     assert train_once(Checkpoint(path)) == whole
 
 
-def test_a_training_that_diverges_leaves_its_last_finite_checkpoint(tmp_path):
+def test_training_that_diverges_leaves_its_last_finite_checkpoint(tmp_path):
     def run() -> None:
         net, rule, loss = network(), SGD(0.1), SoftmaxCrossEntropy()
         checkpoint = Checkpoint(tmp_path / "a")
@@ -406,7 +406,7 @@ def test_a_training_that_diverges_leaves_its_last_finite_checkpoint(tmp_path):
         for _ in train(net, IMAGES, loss, rule, **options):
             rule.learning_rate = 1e38
 
-    for _ in range(2):  # started again, it says the same again
+    for _ in range(2):  # a second start gives the same error
         with pytest.raises(NonFiniteLoss, match="epoch 2, step 2: the loss is"):
             run()
     saved = Checkpoint(tmp_path / "a")._saved

@@ -1,4 +1,4 @@
-"""A last layer that already does what the loss does gets a warning, at the line of the caller."""
+"""A last layer that already does what the loss does gets a warning at the caller's line."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ ONCE = {
 
 
 def uses(layers, loss, targets):
-    """Each door that a network and a loss go through together."""
+    """Every function that takes a network and a loss together."""
     network, examples = Network(layers, 3), Examples(X, targets)
     yield "evaluate", lambda: evaluate(network, examples, loss)
     yield "probe", lambda: probe(network, loss, X, targets)
@@ -48,7 +48,7 @@ def uses(layers, loss, targets):
 
 
 @pytest.mark.parametrize("name", TWICE)
-def test_what_is_applied_twice_is_told(name):
+def test_an_activation_applied_twice_gets_a_warning(name):
     for owner, use in uses(*TWICE[name]):
         with pytest.warns(UserWarning, match=f"{owner}: .*expected logits") as warned:
             use()
@@ -57,7 +57,7 @@ def test_what_is_applied_twice_is_told(name):
 
 
 @pytest.mark.parametrize("name", ONCE)
-def test_what_is_applied_once_is_not(name):
+def test_an_activation_applied_once_does_not(name):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for _, use in uses(*ONCE[name]):

@@ -1,4 +1,4 @@
-"""When training stops, and which weights come back: as Keras does it."""
+"""When training stops and which weights are restored: as in Keras."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ GOLDEN = json.loads(PLACE.read_text("utf-8"))["EarlyStopping"]
 
 
 def run(stopping, losses, network):
-    """The epoch after which it stops, or None; θ is the number of the epoch."""
+    """The epoch after which it stops, or None; θ is set to the number of the epoch."""
     for epoch, loss in enumerate(losses, 1):
         network.theta[...] = epoch
         if stopping.update(network, loss):
@@ -48,7 +48,7 @@ def test_stops_and_restores_as_keras_does(name, device):
 
 
 def test_nan_and_infinity_are_never_the_best():
-    """Keras takes the first value whatever it is, and NaN is then never beaten."""
+    """Keras takes the first value whatever it is, and nothing is ever better than NaN."""
     network = Network([Dense(1, 1)], 1)
     stopping = EarlyStopping(3)
     assert run(stopping, [math.nan, math.inf, 2.0, math.nan, 3.0, math.nan], network) == 6
@@ -57,14 +57,14 @@ def test_nan_and_infinity_are_never_the_best():
     assert run(EarlyStopping(2), [math.nan] * 5, network) == 2
 
 
-def test_the_kept_weights_are_a_copy_each_time():
+def test_the_stored_weights_are_always_a_copy():
     network = Network([Dense(1, 1)], 1)
     stopping = EarlyStopping(2)
     run(stopping, [3, 2, 1, 5], network)
     theta = network.theta
     network.theta[...] = -1
     stopping.restore(network)
-    assert network.theta is theta  # the layers' views stay what they are
+    assert network.theta is theta  # the layers' views remain valid
     assert network["dense_1"].W[0, 0] == 3
     network.theta[...] = -1
     stopping.restore(network)
@@ -78,12 +78,12 @@ def test_laws(losses, patience):
     stopped = run(stopping, losses, network)
     seen = losses[:stopped]
     assert stopping.best == min(seen)
-    assert seen.index(min(seen)) == stopping.best_epoch - 1  # the first of equal ones
+    assert seen.index(min(seen)) == stopping.best_epoch - 1  # the first of equal values
     assert stopped is None or stopped == stopping.best_epoch + patience
 
 
 def test_in_the_loop():
-    """Random labels cannot be foreseen: the validation loss rises, and the best weights return."""
+    """Random labels cannot be learned: the validation loss rises; the best weights are restored."""
     rng = np.random.default_rng(0)
     training, validation = (Examples(rng.random((40, 6)), rng.integers(0, 3, 40)) for _ in range(2))
     network, loss = Network([Dense(6, 30, "relu"), Dense(30, 3)], 6, rng=1), SoftmaxCrossEntropy()

@@ -1,4 +1,4 @@
-"""``fit``: the loop that one would write, its history, and what it says of nothing learned."""
+"""``fit``: the usual loop, its history, and its warnings if nothing was learned."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def quiet(net, x=X, y=Y, **options):
     return fit(net, x, y, **{"epochs": 3, "progress": False} | options)
 
 
-def test_it_is_the_loop_that_one_would_write():
+def test_it_equals_the_loop_written_by_hand():
     net, other = network(), network()
     history = quiet(net, optimizer=Adam(0.01), schedule=CosineAnnealing(0.01, 3), rng=5)
 
@@ -69,7 +69,7 @@ def test_validation_may_be_a_share_arrays_examples_or_nothing():
     with_examples = quiet(network(), validation=Examples(X[:50], Y[:50]))
     without = quiet(network(), validation=None)
     assert with_set.validation_loss == with_examples.validation_loss
-    assert with_set.train_loss == without.train_loss  # all are trained on
+    assert with_set.train_loss == without.train_loss  # it trains on all examples
     assert all(map(math.isnan, without.validation_loss))
     assert quiet(network(), Examples(X, Y), None).train_loss == quiet(network()).train_loss
 
@@ -93,8 +93,8 @@ def test_it_runs_on_every_device(device):
     assert len(range_test(net, X, Y, steps=20).rates) == 20
 
 
-def test_early_stopping_gives_the_best_weights_back():
-    noise = RNG.integers(0, 3, 200)  # nothing to learn: the validation loss rises soon
+def test_early_stopping_restores_the_best_weights():
+    noise = RNG.integers(0, 3, 200)  # nothing to learn, so the validation loss soon rises
     net, other = network(64), network(64)
     history = quiet(net, y=noise, epochs=60, patience=2, optimizer=Adam(0.02))
     best = int(np.argmin(history.validation_loss)) + 1
@@ -139,7 +139,7 @@ def test_a_run_that_is_interrupted_resumes_with_its_history(tmp_path):
     assert (resumed.theta == whole.theta).all()
 
 
-def test_progress_shows_the_validation_beside_the_training(capsys):
+def test_progress_shows_training_and_validation(capsys):
     fit(network(), X, Y, epochs=2)
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("epoch 1/2  loss ")
@@ -180,7 +180,7 @@ def test_a_long_history_is_a_short_table_with_the_ends_and_the_best():
     assert lines[-1] == f"({len(numbers)} of 40 epochs)"
 
 
-def test_what_is_not_known_is_left_out():
+def test_unknown_figures_are_left_out():
     history = quiet(
         *(network(outputs=1), X, X[:, :1]), loss=MeanSquaredError(), validation=None, epochs=2
     )
@@ -223,7 +223,7 @@ def test_matplotlib_is_imported_by_plot_alone():
     assert done.stdout.split() == ["False", "True", "False"]
 
 
-# -- where nothing is learned -------------------------------------------------------------------
+# -- if nothing is learned ----------------------------------------------------------------------
 
 RATES = {
     "far too large": (Adam(100.0), "times their own size, so try a learning rate far below 100"),
@@ -232,7 +232,7 @@ RATES = {
 
 
 @pytest.mark.parametrize(("optimizer", "hint"), RATES.values(), ids=RATES)
-def test_a_rate_at_which_nothing_is_learned_is_told(optimizer, hint):
+def test_a_learning_rate_at_which_nothing_is_learned_gets_a_warning(optimizer, hint):
     with pytest.warns(UserWarning, match="fit: nothing was learned: .* one answer") as warned:
         quiet(network(), epochs=40, optimizer=optimizer)
     assert hint in str(warned[0].message)
@@ -240,19 +240,19 @@ def test_a_rate_at_which_nothing_is_learned_is_told(optimizer, hint):
     assert warned[0].filename == __file__
 
 
-def test_flat_units_are_told():
+def test_flat_units_get_a_warning():
     net = network()
-    net["dense_1"].b[...] = 50  # where tanh is flat; the rate moves nothing far
+    net["dense_1"].b[...] = 50  # where tanh is flat; the learning rate is too small to leave it
     with pytest.warns(UserWarning, match=r"100% of the slopes of dense_1 are flat"):
         quiet(net, epochs=40, optimizer=SGD(0.001))
 
 
-def test_targets_of_other_inputs_are_asked_for():
+def test_the_warning_asks_whether_targets_and_inputs_match():
     with pytest.warns(UserWarning, match="are the targets those of these inputs"):
         quiet(network(), 1e-6 * X, epochs=40, optimizer=SGD(0.1))
 
 
-def test_a_run_that_learns_or_has_hardly_begun_is_told_nothing():
+def test_a_run_that_learns_or_has_hardly_begun_gets_no_warning():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         quiet(network(), epochs=40)
@@ -268,8 +268,8 @@ def test_a_run_that_learns_or_has_hardly_begun_is_told_nothing():
     ],
     ids=lambda value: getattr(value, "name", ""),
 )
-def test_no_one_answer_has_a_smaller_loss(loss, targets):
-    """The best of them, by gradient descent on the loss itself, has the one that is said."""
+def test_no_constant_answer_has_a_smaller_loss(loss, targets):
+    """The best constant, by gradient descent on the loss itself, has the loss that is reported."""
     K = 3 if targets.ndim == 1 else targets.shape[1]
     z = np.zeros(K)
     for _ in range(20_000):
@@ -283,7 +283,7 @@ def test_no_one_answer_has_a_smaller_loss(loss, targets):
 # -- what is refused ----------------------------------------------------------------------------
 
 
-def test_a_loss_that_is_not_finite_ends_it_as_it_ends_train():
+def test_a_loss_that_is_not_finite_is_the_same_error_as_in_train():
     with pytest.raises(NonFiniteLoss, match=r"inputs\[0, 0\] is nan"):
         quiet(network(), np.where(X[0, 0] == X, np.nan, X), validation=None)
 
@@ -294,7 +294,7 @@ def test_a_share_must_leave_examples_on_both_sides():
             quiet(network(), validation=share)
 
 
-def test_a_network_that_needs_its_state_back_gets_it():
+def test_the_state_of_a_network_is_restored_too():
     net = Network([Dense(4, 8), BatchNorm(8), Dense(8, 3)], 4)
     history = quiet(net, epochs=5, patience=5)
     judged = evaluate(

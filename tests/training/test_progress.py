@@ -1,4 +1,4 @@
-"""A bar on a terminal, a line per epoch elsewhere, nothing where nothing is wanted."""
+"""A bar on a terminal, a line per epoch elsewhere, nothing if switched off."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Terminal(io.StringIO):
 
 
 def terminal(monkeypatch) -> Terminal:
-    """Within the test: pytest sets its own sys.stderr after the fixtures."""
+    """Called within the test, since pytest sets its own sys.stderr after the fixtures."""
     made = Terminal()
     monkeypatch.setattr(sys, "stderr", made)
     return made

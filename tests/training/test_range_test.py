@@ -1,4 +1,4 @@
-"""The learning-rate range test: its losses are those of the steps, and it leaves no trace."""
+"""The learning-rate range test: its losses are those of its steps, and it leaves no trace."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_each_loss_is_that_of_the_batch_before_its_step():
     assert found.smooth[-1] == pytest.approx(weights @ found.losses / weights.sum())
 
 
-def test_nothing_is_left_of_it():
+def test_it_leaves_no_trace():
     net, optimizer = network(dropout=True), Adam(0.123)
     before, bits = net.theta.copy(), net["dropout_1"].rng.bit_generator.state
     range_test(net, X, Y, optimizer=optimizer, steps=30)
@@ -78,8 +78,8 @@ def test_the_suggestion_learns():
     assert len(str(found).splitlines()) < 20
 
 
-def test_a_first_batch_that_is_easy_suggests_nothing():
-    """Its loss is least by chance; the mean of ten batches is not."""
+def test_an_easy_first_batch_does_not_decide_the_suggestion():
+    """Its loss is the smallest by chance; the mean over ten batches is not."""
     found = RangeTest()
     for step, loss in enumerate([0.1, *[1.0] * 30, *[0.5] * 10, *[4.0] * 10]):
         found.add(10.0 ** (step / 10), loss)
@@ -88,11 +88,11 @@ def test_a_first_batch_that_is_easy_suggests_nothing():
     short = RangeTest()
     short.add(0.3, 1.0)
     short.add(0.6, 2.0)
-    assert short.suggestion == 0.03  # of fewer than ten, each counts
+    assert short.suggestion == 0.03  # with fewer than ten, every batch counts
 
 
 @pytest.mark.parametrize("end", [1e3, 1e300])
-def test_it_ends_where_the_loss_has_risen_too_far(end):
+def test_it_ends_when_the_loss_has_risen_too_far(end):
     options = {"loss": MeanSquaredError(), "optimizer": SGD(1.0), "end": end, "steps": 200}
     net = network()
     before = net.theta.copy()

@@ -1,4 +1,4 @@
-"""Learning rates by epoch: PyTorch's, those of the formula, and the way into the optimizer."""
+"""Learning rates by epoch: against PyTorch, against the formula, and in the optimizer."""
 
 from __future__ import annotations
 
@@ -32,21 +32,21 @@ GOLDEN = json.loads(PLACE.read_text("utf-8"))
 
 
 @pytest.mark.parametrize("case", range(len(STEPS)))
-def test_step_decay_is_pytorchs(case):
+def test_step_decay_equals_pytorchs(case):
     schedule = StepDecay(*STEPS[case])
     rates = [schedule(done) for done in range(EPOCHS + 1)]
     np.testing.assert_allclose(rates, GOLDEN["StepLR"][case], rtol=1e-12)
 
 
 @pytest.mark.parametrize("case", range(len(COSINES)))
-def test_cosine_annealing_is_pytorchs(case):
+def test_cosine_annealing_equals_pytorchs(case):
     schedule = CosineAnnealing(*COSINES[case])
     rates = [schedule(done) for done in range(schedule.epochs + 1)]
     np.testing.assert_allclose(rates, GOLDEN["CosineAnnealingLR"][case], rtol=1e-10, atol=1e-17)
 
 
 @pytest.mark.parametrize("case", range(len(WARM_UPS)))
-def test_linear_warm_up_is_that_of_transformers(case):
+def test_linear_warm_up_equals_that_of_transformers(case):
     schedule = LinearWarmUp(*WARM_UPS[case])
     rates = [schedule(done) for done in range(schedule.steps + 2)]
     np.testing.assert_allclose(rates, GOLDEN["LinearWarmUp"][case], rtol=1e-12, atol=1e-20)
@@ -54,7 +54,7 @@ def test_linear_warm_up_is_that_of_transformers(case):
 
 @pytest.mark.parametrize("make", [lambda: SGD(1.0), lambda: AdamW(1.0)], ids=["sgd", "adamw"])
 def test_the_rate_of_each_step_is_that_of_the_schedule(make, device):
-    """On a GPU the steps are replayed: as by hand, with the rate set before each of them."""
+    """Steps replayed on a GPU too: the same as with the rate set by hand before each step."""
     examples = Examples(np.ones((24, 2), np.float32), np.ones((24, 1), np.float32))
     network = Network([Dense(2, 1)], 2, device=device)
     theta = to_numpy(network.theta).copy()
@@ -76,7 +76,7 @@ def test_the_rate_of_each_step_is_that_of_the_schedule(make, device):
     assert (to_numpy(network.theta) != theta).all()
 
 
-def test_a_resumed_run_goes_on_with_the_rate_of_its_step(tmp_path):
+def test_a_resumed_run_uses_the_rate_of_its_step(tmp_path):
     examples = Examples(np.ones((6, 1), np.float32), np.ones((6, 1), np.float32))
 
     def run(epochs, path):
@@ -91,8 +91,8 @@ def test_a_resumed_run_goes_on_with_the_rate_of_its_step(tmp_path):
     np.testing.assert_array_equal(run(3, tmp_path / "a"), run(3, tmp_path / "b"))
 
 
-def test_rates_are_those_of_the_pytorch_installed_here():
-    pytest.importorskip("torch", reason="PyTorch is the other judge here")
+def test_rates_equal_those_of_the_installed_pytorch():
+    pytest.importorskip("torch", reason="needs PyTorch to compare with")
     assert torch_rates("StepLR", 0.1, step_size=10, gamma=0.5) == GOLDEN["StepLR"][0]
 
 
@@ -127,7 +127,7 @@ def test_the_rate_set_between_epochs_is_that_of_the_next():
     for epoch in train(
         network, examples, MeanSquaredError(), optimizer, epochs=5, batch_size=1, progress=False
     ):
-        gradient = 2 * (before.sum() - 1)  # of W and of b alike
+        gradient = 2 * (before.sum() - 1)  # of both W and b
         rates.append(float((before - network.theta)[0] / gradient))
         before = network.theta.copy()
         optimizer.learning_rate = schedule(epoch.number)

@@ -1,4 +1,4 @@
-"""What a training run was computed with."""
+"""The software that a training run was computed with."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_versions_kernels_and_threads_are_known():
         assert Software.now().parts["BLAS threads"] == "1"
 
 
-def test_only_what_differs_is_told():
+def test_only_differences_are_reported():
     one, other = Software({"a": "1", "b": "2"}), Software({"a": "1", "b": "3\n", "c": "4"})
     assert one.difference(other) == r"b 2 (3\n), c none (4)"
     assert one.difference(one) == ""
@@ -39,11 +39,11 @@ def test_only_what_differs_is_told():
 
 
 def test_all_source_of_minidl_counts(tmp_path):
-    """Its training package alone did, once the file that says so had moved there."""
+    """Not only its training package, as once, after the file that finds the source had moved."""
     copy = tmp_path / "minidl"
     shutil.copytree(Path(minidl.__file__).parent, copy, ignore=shutil.ignore_patterns("*.pyc"))
 
-    def told() -> str:
+    def source() -> str:
         command = "from minidl.training.software import Software; print(Software.now().parts)"
         done = subprocess.run(
             [sys.executable, "-c", command],
@@ -55,11 +55,11 @@ def test_all_source_of_minidl_counts(tmp_path):
         )
         return ast.literal_eval(done.stdout)["minidl"]
 
-    before = told()
+    before = source()
     assert before == Software.now().parts["minidl"]
     with (copy / "layers" / "dense.py").open("a") as file:
         file.write("# one more line\n")
-    assert told() != before
+    assert source() != before
 
 
 def test_the_source_of_a_package_a_module_and_none(tmp_path, monkeypatch):

@@ -1,4 +1,4 @@
-"""Training: each figure recomputed by a loop of the test's own, and every promise on the way."""
+"""Training: every figure against an independent loop, and every promise along the way."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def run(net, optimizer=None, data=None, **options):
 
 
 def by_hand(epochs: int, rate: float):
-    """The same training in plain NumPy, without a line of minidl but the first weights."""
+    """The same training in plain NumPy; only the initial weights come from minidl."""
     net = network()
     W1, b1, W2, b2 = (value.copy() for _, _, value, _ in net.parameters())
     rng = np.random.default_rng(7)
@@ -99,7 +99,7 @@ def test_epochs_agree_with_a_loop_in_plain_numpy(device):
     np.testing.assert_allclose(to_numpy(net.theta), theta, rtol=1e-10)
 
 
-def test_the_same_seed_gives_the_same_bits_and_another_one_others(device):
+def test_the_same_seed_gives_the_same_bits_and_another_seed_does_not(device):
     results = []
     for rng in (7, np.random.default_rng(7), 8):
         net = network("relu", "float32", dropout=True, device=device)
@@ -111,7 +111,7 @@ def test_the_same_seed_gives_the_same_bits_and_another_one_others(device):
 
 
 class Watching(Optimizer):
-    """SGD that keeps θ before and after each step, and looks at the batch."""
+    """SGD that keeps θ before and after each step, and the batch."""
 
     def __init__(self, net):
         super().__init__(0.5)
@@ -145,7 +145,7 @@ def test_every_epoch_takes_each_example_once_in_a_new_order():
 def test_update_is_theta_after_less_theta_before_the_last_step():
     net = network()
     watching = Watching(net)
-    epochs = list(run(net, watching))  # each with an update of its own
+    epochs = list(run(net, watching))  # each with its own update
     for e, epoch in enumerate(epochs):
         last = 5 * e + 4
         expected = watching.after[last] - watching.before[last]
@@ -153,7 +153,7 @@ def test_update_is_theta_after_less_theta_before_the_last_step():
         assert expected.any()
 
 
-def test_training_learns_and_may_be_stopped_and_goes_on_with_the_optimizer():
+def test_training_learns_may_be_stopped_and_continues_with_the_optimizer():
     net, adam = network("relu", "float32"), Adam(0.01)
     before = evaluate(net, examples(), SoftmaxCrossEntropy())
     for epoch in run(net, adam, epochs=1000):
@@ -170,7 +170,7 @@ def test_training_learns_and_may_be_stopped_and_goes_on_with_the_optimizer():
     assert (net.theta != theta).any()
 
 
-def test_what_happens_between_epochs_does_not_disturb_the_next():
+def test_work_between_epochs_does_not_affect_the_next():
     quiet, busy = network(dropout=True), network(dropout=True)
     list(run(quiet))
     for _ in run(busy):
@@ -192,7 +192,7 @@ def test_dropout_is_on_in_training():
 
 
 def test_every_batch_is_augmented_in_training_and_none_in_evaluation():
-    """The images are 1 × 2 × 4; what augment gives is what the network sees, scaled."""
+    """The images are 1 × 2 × 4; the network gets the result of augment, scaled."""
     images = Examples(IMAGES[:, None], LABELS)
     batches = []
 
@@ -209,7 +209,7 @@ def test_every_batch_is_augmented_in_training_and_none_in_evaluation():
     assert len(batches) == 15
 
 
-def test_an_augmentation_makes_another_training_of_the_same_batches(device):
+def test_an_augmentation_changes_the_training_run(device):
     results = []
     for augment in (None, Augmentation(1, rng=3), Augmentation(1, rng=3), Augmentation(1, rng=4)):
         layers = [Flatten(), Dense(8, 3)]
@@ -235,7 +235,7 @@ def test_a_regression_has_no_accuracy():
 
 
 @pytest.mark.parametrize("batch_size", [1, 4, N, 1000])
-def test_evaluation_in_batches_is_the_whole_and_without_dropout(batch_size, device):
+def test_evaluation_in_batches_equals_one_pass_and_is_without_dropout(batch_size, device):
     net = network(dropout=True, device=device)
     result = evaluate(net, examples(), SoftmaxCrossEntropy(), batch_size)
     z = net.predict(IMAGES / 255)
@@ -356,7 +356,7 @@ def test_examples_that_are_finite_are_not_blamed_for_what_augment_makes_of_them(
         list(run(network(), data=Examples(IMAGES / 255.0, LABELS), augment=lambda x: x * math.inf))
 
 
-def test_running_values_are_then_those_from_before_the_step():
+def test_after_a_nonfinite_loss_running_values_are_those_before_the_step():
     net = Network([Flatten(), BatchNorm(8), Dense(8, 3)], (2, 4), rng=1)
     inputs = IMAGES / 255.0
     row = np.random.default_rng(7).permutation(N)[2 * BATCH]
@@ -370,17 +370,17 @@ def test_running_values_are_then_those_from_before_the_step():
 
     with pytest.raises(NonFiniteLoss, match="step 3"):
         list(run(net, Seeing(0.1), Examples(inputs, LABELS)))
-    assert not np.array_equal(*seen)  # two steps, and both follow their batch
+    assert not np.array_equal(*seen)  # two steps, each with the statistics of its batch
     np.testing.assert_array_equal(net.state, seen[-1])
 
 
-def test_the_loss_itself_may_be_where_it_begins():
+def test_the_first_nonfinite_value_may_be_the_loss_itself():
     targets = np.full((N, 3), 1e200)
     with pytest.raises(NonFiniteLoss, match=r"the loss is inf, .* all layers are finite"):
         list(run(network(), data=Examples(IMAGES, targets), loss=MeanSquaredError()))
 
 
-def test_a_rate_that_is_too_large_ends_in_a_later_step():
+def test_a_learning_rate_that_is_too_large_fails_in_a_later_step():
     net = network("relu", "float32")
     with pytest.raises(NonFiniteLoss, match=r"epoch \d+, step \d+: .*clip_norm=1.0"):
         list(run(net, SGD(1e30)))
@@ -439,7 +439,7 @@ def peaks(layers, shape, rule, dtype, steps):
                 found.append(tracemalloc.get_traced_memory()[1])
         finally:
             tracemalloc.stop()
-    return found[1:]  # the first replaces what was not traced
+    return found[1:]  # the first replaces memory that was not traced
 
 
 @pytest.mark.parametrize("name", MEASURED)
@@ -454,7 +454,7 @@ def peaks(layers, shape, rule, dtype, steps):
 def test_a_step_takes_no_more_memory_than_the_one_before_and_float32_half_of_float64(name, f, rule):
     make, shape = MEASURED[name]
     single = peaks(make(f), shape, rule, "float32", 12)
-    # Of calls of compiled code tracemalloc books about 5 kB a step that the process does not keep.
+    # tracemalloc counts about 5 kB per step for calls of compiled code, which is not kept.
     assert max(single) - min(single) < 0.02 * max(single)
     (double,) = peaks(make(f), shape, rule, "float64", 3)
     assert single[0] < 0.52 * double

@@ -19,7 +19,7 @@ def training(epochs=3):
     return train(network, EXAMPLES, SoftmaxCrossEntropy(), SGD(0.1), epochs=epochs, progress=False)
 
 
-def test_a_training_that_is_thrown_away_unused_warns_where_it_was():
+def test_train_called_without_iterating_warns_at_that_line():
     message = r"^train\(…\) was never iterated: nothing was trained"
     with pytest.warns(RuntimeWarning, match=message) as w:
         training()
@@ -30,7 +30,7 @@ def test_a_training_that_is_thrown_away_unused_warns_where_it_was():
 
 
 @pytest.mark.parametrize("epochs", [1, 3])
-def test_one_that_is_begun_does_not(epochs):
+def test_one_that_was_started_does_not(epochs):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert next(training(epochs)).number == 1
@@ -49,7 +49,7 @@ def test_one_that_is_closed_unused_does_not():
         gc.collect()
 
 
-def test_one_that_a_notebook_shows_says_what_it_waits_for():
+def test_one_shown_in_a_notebook_says_that_it_was_never_iterated():
     run = training()
     assert "never iterated" in repr(run)
     next(run)
