@@ -60,7 +60,7 @@ class Mutation(NamedTuple):
 
 
 def mutations(page: Path) -> list[Mutation]:
-    """Those of a page: a diff block, the command in an sh block, its output in a text block."""
+    """A page's mutations: a diff block, the command in an sh block, its output in a text block."""
     found = []
     all_blocks = blocks(page)
     for place, block in enumerate(all_blocks):

@@ -459,7 +459,7 @@ def test_if_rounding_hides_less_than_the_gradient_the_row_says_how_much():
 
 @pytest.mark.parametrize("N", [2, 3, 8])
 def test_a_gradient_that_is_zero_up_to_rounding_passes(N):
-    """That of a bias before BatchNorm is."""
+    """For example that of a bias before BatchNorm."""
     for seed in range(5):
         network = Network([Dense(3, 2), BatchNorm(2), Activate("tanh")], 3, dtype="float64")
         check = assert_gradients(network, (N, 3), rng=seed, training=True)

@@ -14,7 +14,7 @@ from minidl.study import Study
 
 
 def give(monkeypatch: pytest.MonkeyPatch, data: Dataset | Mapping[str, Dataset]) -> None:
-    """Whatever data set a study loads, it gets this one, or the one of that name."""
+    """Make a study load this data set, or the one of the requested name."""
 
     def load(name: str, *_: Any, **__: Any) -> Dataset:
         return data[name] if isinstance(data, Mapping) else data
