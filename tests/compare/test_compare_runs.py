@@ -58,7 +58,7 @@ def test_set_ups_training_runs_and_a_file_of_rows_are_read_too():
     )
     assert fashion.networks["as_run", "relu"]["test_accuracy"].shape == (3, 10)
     assert fashion.options["as_run: optimizer"] == "sgd, learning rate 0.01"
-    assert adaptive.networks["hinges_as_run", "10"]["train_loss"].shape[0] == 2
+    assert adaptive.networks["hinges_as_run", "10"]["train_loss"].shape[0] == 3
     with (RESULTS / "activation_study" / "epochs.csv").open(encoding="utf-8") as file:
         rows = [r for r in csv.DictReader(file) if r["optimizer"] == "sgd"]
     expected = [
