@@ -102,7 +102,14 @@ def widths(summary: Mapping[str, Any]) -> Chart:
         Series("measured", n, values, function_colour("tanh")),
         Series("1/n through the first point", n, theory, BLACK),
     ]
-    return Chart("Off by, by width", about, "units of a layer", "mean square", series, ("log",))
+    return Chart(
+        "Error of the prediction by width",
+        about,
+        "units of a layer",
+        "mean square",
+        series,
+        ("log",),
+    )
 
 
 def powers(summary: Mapping[str, Any]) -> Table:
