@@ -405,7 +405,7 @@ def _is_snapshot(content: bytes, got: Snapshot) -> bool:
 def _read_of(snapshot: Snapshot) -> set[str]:
     """The members that a reader of this snapshot reads."""
     parts = {f"{layer.name}.{part}.npy" for layer in snapshot.layers for part in vars(layer)}
-    return {"manifest.npy", "loss.npy", "norms.npy", *parts}
+    return {"manifest.npy", "loss.npy", "norms.npy", "predicted.npy", *parts}
 
 
 def _joined(parts: Sequence[bytes]) -> bytes:
