@@ -33,7 +33,7 @@ def run(folder: Path, tests: str) -> list[str]:
     path = str(Path(__file__).parent / "support")
     done = subprocess.run(
         [*command, "-c", os.devnull, "--rootdir", str(folder), str(folder)],
-        env={**os.environ, "PYTHONPATH": path},
+        env={**os.environ, "PYTHONPATH": path, "PYTEST_ADDOPTS": ""},
         capture_output=True,
         text=True,
         check=False,

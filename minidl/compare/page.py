@@ -9,7 +9,7 @@ import numpy as np
 from minidl.compare.runs import GRADIENT, ONE_SET_UP, PARTS, Compared, Curves, Key
 from minidl.pages import Chart, Page, Part, Prose, Section, Series, Table, Told, Typed
 from minidl.pages.chart import VARIANTS
-from minidl.pages.colours import function_colour, told_apart
+from minidl.pages.colours import distinct_colours, function_colour
 from minidl.study import charts
 from minidl.study.report import percent
 from minidl.study.tables import figure
@@ -81,7 +81,7 @@ def _over(runs: Sequence[Compared], figure: str, unit: float = 1, panel: str = "
     """
     shared = set.intersection(*({set_up for set_up, _ in run.networks} for run in runs))
     names = list(dict.fromkeys(name for _, name in _keys(runs)))
-    colours = dict(zip(names, told_apart([function_colour(n) for n in names]), strict=True))
+    colours = dict(zip(names, distinct_colours([function_colour(n) for n in names]), strict=True))
     variants: dict[tuple[str, str], int] = {}  # by run and, where it is no choice, set-up
     for run in runs:
         for set_up, _ in run.networks:

@@ -13,7 +13,7 @@ from minidl.microscope.parts import SnapshotsPart, StepsPart
 from minidl.microscope.run import NetworkSnapshots, snapshots_of
 from minidl.microscope.snapshot import Snapshot
 from minidl.pages import Chart, Page, Prose, Section, Series, in_order
-from minidl.pages.colours import BLACK, function_colour, told_apart
+from minidl.pages.colours import BLACK, distinct_colours, function_colour
 
 ASSETS = Path(__file__).parent / "assets"
 SCRIPTS = (
@@ -116,7 +116,7 @@ def network_colours(networks: Sequence[NetworkSnapshots]) -> list[int]:
     """Each network's colour: that of its function, or a free one if that is taken."""
     functions = [[la.activation for la in network.snapshots[0].layers] for network in networks]
     first = [next((f for f in some if f != "linear"), "linear") for some in functions]
-    return told_apart([function_colour(function) for function in first])
+    return distinct_colours([function_colour(function) for function in first])
 
 
 def signal_chart(networks: Sequence[NetworkSnapshots]) -> Chart:

@@ -46,7 +46,7 @@ def function_colour(name: str) -> int:
     return FUNCTIONS.index(name) if name in FUNCTIONS else BLACK
 
 
-def told_apart(own: Sequence[int]) -> list[int]:
+def distinct_colours(own: Sequence[int]) -> list[int]:
     """The colours, with those already taken replaced by free ones."""
     free = [colour for colour in range(len(HUES)) if colour not in own]
     return [

@@ -71,7 +71,7 @@ def test_it_resumes_to_the_same_bits(what, tmp_path, whole):
         np.testing.assert_array_equal(array, whole[name])
 
 
-def test_another_number_of_ranks_is_told(tmp_path):
+def test_another_number_of_ranks_is_reported(tmp_path):
     assert run("kill", tmp_path).returncode
     done = run("nothing", tmp_path, size=2)
     assert done.returncode == 0, done.stderr

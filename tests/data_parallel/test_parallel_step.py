@@ -92,7 +92,7 @@ def test_ranks_that_would_train_something_else_are_refused(what):
 
 @pytest.mark.parametrize("layers", [dense, normalized])
 @pytest.mark.parametrize("bad", ["input", "loss"])  # of one example: of one rank
-def test_a_loss_that_is_not_finite_is_told_as_by_one_process(layers, bad):
+def test_a_loss_that_is_not_finite_is_reported_as_by_one_process(layers, bad):
     inputs, targets = IMAGES.astype(float), TARGETS.copy()
     if bad == "input":
         inputs[17, 1, 2, 3] = np.nan

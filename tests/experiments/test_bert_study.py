@@ -118,7 +118,7 @@ def test_a_recorded_run_keeps_the_attention_with_its_words(run):
     assert [seen.P.shape[0] for seen in first.snapshots[1].attention] == [2, 2]
 
 
-def test_another_seed_and_other_weights_are_told_apart(run):
+def test_another_seed_and_other_weights_are_distinguished(run):
     def losses(*arguments):
         blocks = study_runs.summary(run("--seeds", "1", *arguments))["networks"]
         return [block["train_loss"] for block in blocks]
@@ -144,7 +144,7 @@ def test_size_of_the_command_line(capsys):
     assert "--sentences: expected 64 or more" in capsys.readouterr().err
 
 
-def test_without_a_network_the_way_out_is_told(tmp_path):
+def test_without_a_network_the_error_names_the_way_out(tmp_path):
     pytest.importorskip("safetensors", reason="pretrained weights are read with safetensors")
     with pytest.raises(Exception, match=r"(?s)MiniLM is not in .*--weights FILE"):
         study_runs.run(STUDY, tmp_path / "run", "--data-dir", str(tmp_path), "--quiet")
@@ -152,7 +152,7 @@ def test_without_a_network_the_way_out_is_told(tmp_path):
         study_runs.run(STUDY, tmp_path / "run", "--weights", str(tmp_path / "x"), "--quiet")
 
 
-def test_without_safetensors_the_way_out_is_told(monkeypatch, tmp_path):
+def test_without_safetensors_the_error_names_the_way_out(monkeypatch, tmp_path):
     monkeypatch.setitem(__import__("sys").modules, "safetensors", None)
     with pytest.raises(ValueError, match=r"not installed .*pip install"):
         study_runs.run(STUDY, tmp_path / "run", "--quiet")

@@ -293,7 +293,7 @@ def test_each_figure_in_the_docs_is_shown_and_there(folder):
     assert {path.name for path in (folder / "figures").glob("*.png")} == shown
 
 
-def test_words_and_numbers_of_a_page_are_told_apart():
+def test_words_and_numbers_of_a_page_are_separated():
     words, numbers = words_and_numbers('<main>"y":[0.5,-1e-05,null], 3 of 4</main> 7')
     assert words == '>"y":[#,#,null], # of #'
     assert numbers.tolist() == [0.5, -1e-05, 3, 4]

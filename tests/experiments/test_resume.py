@@ -66,7 +66,7 @@ def refusal(folder: Path, *more: str) -> str:
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_broken_off_and_started_again_it_ends_as_if_nothing_had_happened(number, whole, tmp_path):
+def test_interrupted_and_resumed_it_gives_the_same_results(number, whole, tmp_path):
     process = start(tmp_path)
     wait_for_checkpoints(process, tmp_path)
     process.send_signal(number)

@@ -341,7 +341,7 @@ def test_the_report_has_a_part_for_each_of_them(folder):
 
 
 def test_what_was_measured_is_kept(folder):
-    """So that the same command goes on where it was stopped."""
+    """The same command resumes where it was stopped."""
     names = {path.stem for path in (folder / "cells").iterdir()}
     assert {"layers-relu-critical", "width-48", "dead-3", "map-176-6", "drift"} <= names
 

@@ -120,7 +120,7 @@ def test_claims_are_judged_on_any_numbers(run, number, tmp_path):
     elif name == "mnist_depth":
         claims = study(name).judged(summary, "adam_128")
     else:
-        pytest.skip("judged on its trainings, see below")
+        pytest.skip("the trained networks are compared below")
     assert {claim.verdict for claim in claims} <= set(VERDICTS)
     compared = [claim for claim in claims if "more accurate than sigmoid" in claim.claim]
     assert {claim.verdict for claim in compared} == {"not decided"}

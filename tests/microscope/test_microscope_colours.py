@@ -23,7 +23,7 @@ def test_sigmoid_and_relu_are_not_exchanged_whatever_their_order():
     assert network_colours(networks("sigmoid", "relu")) == [sigmoid, relu]
 
 
-def test_networks_of_one_function_are_told_apart_and_take_no_colour_of_another():
+def test_networks_with_the_same_function_have_different_colours_of_their_own():
     found = network_colours(networks("relu", "sigmoid", "sigmoid", "relu"))
     assert found[:2] == [function_colour("relu"), function_colour("sigmoid")]
     assert len(set(found)) == 4

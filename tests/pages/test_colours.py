@@ -7,7 +7,17 @@ import itertools
 import pytest
 
 from minidl.pages import Series, in_order
-from minidl.pages.colours import HUES, PALETTE, SHADES, TONES, ink, shades, style, told_apart, tone
+from minidl.pages.colours import (
+    HUES,
+    PALETTE,
+    SHADES,
+    TONES,
+    distinct_colours,
+    ink,
+    shades,
+    style,
+    tone,
+)
 
 PAPER, NIGHT = "#fcfbf8", "#15171a"  # as in page.css
 
@@ -39,10 +49,10 @@ def test_every_shade_is_a_variable_of_the_style_sheet():
 
 
 def test_a_colour_already_in_use_is_replaced_by_a_free_one():
-    assert told_apart([1, 0, 2]) == [1, 0, 2]
-    found = told_apart([9, 0, 9, 9])
+    assert distinct_colours([1, 0, 2]) == [1, 0, 2]
+    found = distinct_colours([9, 0, 9, 9])
     assert found[:2] == [9, 0] and len(set(found)) == 4
-    assert told_apart([*range(len(HUES)), 3])[-1] == 3  # none is free
+    assert distinct_colours([*range(len(HUES)), 3])[-1] == 3  # none is free
 
 
 @pytest.mark.parametrize(("paper", "side"), [(PAPER, 0), (NIGHT, 1)])
@@ -63,7 +73,7 @@ def test_no_layer_has_the_colour_of_a_function():
     vivid = [saturation(one) for pair in HUES[:-2] for one in pair]
     assert min(vivid) > 0.25 > max(saturation(one) for pair in TONES for one in pair)
     assert {tone(i, 5) for i in range(5)} <= set(range(len(HUES), len(PALETTE)))
-    assert not set(told_apart([0] * 30)) & set(range(len(HUES), len(PALETTE)))
+    assert not set(distinct_colours([0] * 30)) & set(range(len(HUES), len(PALETTE)))
 
 
 @pytest.mark.parametrize("count", [1, 2, 5, 7, 40])

@@ -186,15 +186,15 @@ def study(folder, jobs=1, names=("a", "bb", "ccc"), threads=2, stop_at=None):
 
 
 def test_a_checkpoint_of_another_training_run_is_refused_by_name(tmp_path):
-    def broken_off(checkpoint):
+    def interrupted(checkpoint):
         train_small("a", tmp_path / "w.npz", checkpoint)
         raise RuntimeError("killed")
 
     with pytest.raises(RuntimeError, match="killed"):
-        Cells(tmp_path, {}, {"mnist": "b2"}).train({"a": broken_off}, History, Threads(1))
+        Cells(tmp_path, {}, {"mnist": "b2"}).train({"a": interrupted}, History, Threads(1))
     (tmp_path / "configuration.json").unlink()
     with pytest.raises(CheckpointError, match=r'expected data mnist "b3", got data mnist "b2"'):
-        Cells(tmp_path, {}, {"mnist": "b3"}).train({"a": broken_off}, History, Threads(1))
+        Cells(tmp_path, {}, {"mnist": "b3"}).train({"a": interrupted}, History, Threads(1))
     for end in ("", ".previous"):
         (tmp_path / f"cells/a.checkpoint{end}").rename(tmp_path / f"cells/bb.checkpoint{end}")
     with pytest.raises(
@@ -333,7 +333,7 @@ def test_checkpoints_that_a_kill_left_beside_a_result_are_removed(tmp_path):
 
 @pytest.mark.parametrize("jobs", [1, 2])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_all_trainings_after_their_step(number, jobs, tmp_path):
+def test_a_signal_ends_all_training_runs_after_their_step(number, jobs, tmp_path):
     cells = Cells(tmp_path, {})
     written = []
 

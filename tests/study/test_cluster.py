@@ -155,7 +155,7 @@ def drawn(n):
 # -- faults ---------------------------------------------------------------------------------------
 
 
-def test_a_run_whose_worker_is_killed_goes_on_elsewhere_from_its_checkpoint(
+def test_a_run_whose_worker_is_killed_resumes_elsewhere_from_its_checkpoint(
     on, whole, tmp_path, capsys
 ):
     folder = on("--kills", 2, "--only-once", tmp_path / "killed", "--log", tmp_path / "log")
@@ -228,7 +228,7 @@ def test_the_others_work_on_where_one_is_refused(on, cluster, whole, monkeypatch
     assert len({pid for pid, _ in noted(tmp_path / "log", "train")}) == 1
 
 
-def test_each_has_the_number_of_threads_that_it_is_told(on):
+def test_each_worker_uses_the_number_of_threads_asked_for(on):
     folder = on("--seeds", 1, "--threads", 2)
     (software,) = read_sealed(folder / "cells/seed0.cell", Cell).software
     assert software.parts["BLAS threads"] == "2"
@@ -341,7 +341,7 @@ def wait_for(what, process):
         time.sleep(0.05)
 
 
-def test_ctrl_c_leaves_checkpoints_and_the_same_command_goes_on(whole, tmp_path):
+def test_ctrl_c_leaves_checkpoints_and_the_same_command_resumes(whole, tmp_path):
     folder = tmp_path / "run"
     process = start(folder, "--workers", 2, "--slow", 0.2)
     wait_for(lambda: len(list(folder.glob("cells/*.checkpoint.previous"))) == 2, process)

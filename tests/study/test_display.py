@@ -36,7 +36,7 @@ def test_a_worker_tells_steps_and_lines_and_prints_nothing(capsys):
     assert capsys.readouterr() == ("", "")
 
 
-def test_a_training_run_of_two_trainings_adds_them_up_and_lines_get_its_name():
+def test_the_progress_of_a_run_with_two_networks_is_their_sum():
     told = []
     tell = Told("x", told.append)
     for _ in range(2):

@@ -44,7 +44,7 @@ def test_what_it_returns_comes_back_as_its_annotation_says(tmp_path):
     assert sweep(swept.rows, {"count": [2]}, tmp_path / "rows")[0].result == {"rows": [0, 1]}
 
 
-def test_values_are_told_apart_however_they_are_written(tmp_path):
+def test_values_are_distinguished_however_they_are_written(tmp_path):
     values = ["a.b", "a_b", "a/b", "Ａ", "x" * 300, "", True, 1.5, None, [1, (2, "z")]]
     found = sweep(taking, {"value": values}, tmp_path / "run")
     assert [result for _, result in found] == [
@@ -168,7 +168,7 @@ def test_a_function_of_a_script_gives_the_same_on_workers(tmp_path):
     assert said in done.stdout
 
 
-def test_a_script_that_starts_workers_as_it_is_read_is_told(tmp_path):
+def test_a_script_that_starts_workers_when_imported_gets_an_error(tmp_path):
     pytest.importorskip("distributed")
     done = run(SCRIPT + UNGUARDED, tmp_path)
     assert done.returncode == 1
