@@ -95,7 +95,7 @@ class APL(Channelwise):
 
     def backward(self, dy: Array, input_gradient: bool = True) -> Array | None:
         dx, dx_rows = empty_like(dy)
-        h = namespace(dy).empty(dx_rows.shape, dy.dtype)
+        h = namespace(dy).empty(dx_rows.shape, dy.dtype)  # (C, m) of one hinge at a time
         hinges = columns(self.a, self.b, self.da, self.db)
         apl_backward(rows(dy), rows(self.x), dx_rows, h, *hinges, input_gradient)
         return dx if input_gradient else None
