@@ -21,9 +21,11 @@ def main(arguments: list[str] | None = None) -> None:
         description="Show every layer of a run that was made with --record.",
     )
     add = parser.add_argument
-    add("run", nargs="?", metavar="RUN_FOLDER", help="(without: one step through a tiny network)")
-    add("--export", type=Path, metavar="FILE.html", help="write the page to this file instead")
-    add("--port", type=_port, default=0, help="of this machine (default: any free one)")
+    alone = "of the run (default: none, only one step through a tiny network)"
+    add("run", nargs="?", metavar="RUN_FOLDER", help=alone)
+    export = "write the page to this file instead of serving it"
+    add("--export", type=Path, metavar="FILE.html", help=export)
+    add("--port", type=_port, default=0, help="on this machine (default: any free one)")
     chosen = parser.parse_args(arguments)
     with dispensable_output("microscope"):
         try:

@@ -183,7 +183,7 @@ function showLayer(state, layers) {
   });
   const focused = document.activeElement?.name === "unit";
   const [seen, all] = [layer.shown.length, layer.units];
-  const legendText = `unit: ${seen} of ${all}, shown by their weights`;
+  const legendText = `unit: ${seen} of ${all}, each shown by its weights`;
   state.units.replaceChildren(
     element("fieldset", { class: "thumbnails" }, element("legend", {}, legendText), ...thumbnails),
   );
@@ -291,7 +291,7 @@ function histogramsOf(data, layer, row, unit, width) {
     histogramFigure({
       width,
       title: `Gradients of the weights, ${of}`,
-      about: "Their magnitude, by powers of ten; at the far left there is nothing to learn from.",
+      about: "Magnitudes, by powers of ten; at the far left, nothing is learned.",
       x: "|∂L/∂w|",
       edges: data.gradientEdges,
       counts: layer.gradients[row],
