@@ -25,7 +25,7 @@ def test_the_extra_provides_what_a_test_of_the_guide_imports(name):
     config = configparser.ConfigParser()
     config.read(ROOT / "setup.cfg", encoding="utf-8")
     known = _names(config["options"]["install_requires"])
-    known |= _names(config["options.extras_require"]["learn"])
+    known |= _names(config["options.extras_require"]["test"])
     tree = ast.parse((ROOT / name).read_text(encoding="utf-8"))
     imported = {
         alias.name for node in tree.body if isinstance(node, ast.Import) for alias in node.names
