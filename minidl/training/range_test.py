@@ -11,7 +11,7 @@ import numpy as np
 
 from minidl.backend import Array, checks
 from minidl.data.examples import Examples
-from minidl.gradcheck.point import put_back
+from minidl.gradcheck.subjects import restored
 from minidl.losses import Loss, SoftmaxCrossEntropy
 from minidl.network import Network
 from minidl.optimizers import Adam, Optimizer
@@ -124,7 +124,7 @@ def range_test(
     found, rising = RangeTest(), copy.copy(optimizer)
     rising.t = 0  # with vectors of its own from the first step on
     vars(rising).pop("coefficients", None)  # a schedule by steps
-    with put_back(network), network.device.enough_memory():
+    with restored(network), network.device.enough_memory():
         step = training_step(network, examples, loss, rising, batch_size, graph=False)
         try:
             _rise(step, rising, rates, generator, found)
