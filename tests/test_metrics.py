@@ -132,7 +132,7 @@ def test_predict_labels_are_the_largest_outputs_without_dropout(device):
     assert accuracy == evaluate(network, examples, SoftmaxCrossEntropy()).accuracy
 
 
-@pytest.mark.parametrize("classes", [10, 11, 60])
+@pytest.mark.parametrize("classes", [2, 11, 60])
 def test_the_confusion_matrix_draws_itself(classes, tmp_path):
     labels = np.arange(3 * classes) % classes
     labels[labels == 1] = 0  # one class has no example

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import re
@@ -327,51 +326,15 @@ def test_weights_of_another_network_are_refused_and_both_are_shown(saved):
     refused(path, r"Dense\(8 -> 5, relu\)", network=Network(relu, (2, 4)))
 
 
-@pytest.fixture
-def tiny(tmp_path):
-    """A network with a short weights file, its path, and a network of the same layers."""
-    network, other = (Network([Dense(2, 3)], 2, rng) for rng in (1, 2))
-    network.save(tmp_path / "weights.npz")
-    return network, tmp_path / "weights.npz", other
-
-
-def test_a_file_cut_off_anywhere_is_refused(tiny):
-    _, path, other = tiny
-    whole, before = path.read_bytes(), other.theta.tobytes()
-    for length in [*range(0, len(whole), 7), len(whole) - 1]:
-        path.write_bytes(whole[:length])
-        with pytest.raises(WeightsError, match="expected a complete weights file, as"):
-            other.load(path)
-        assert other.theta.tobytes() == before
-
-
-def test_a_flipped_bit_is_refused_or_changes_no_number(tiny):
-    """One bit of every fifth byte, and of each number; ``campaigns/fuzz.py`` flips them all.
-
-    Dates, attributes and the like carry no data: the file may load then, with the same numbers.
-    """
-    network, path, other = tiny
-    whole, before = path.read_bytes(), other.theta.copy()
-    numbers = {
-        whole.index(value.tobytes()) + at
-        for value in (network["dense_1"].W, network["dense_1"].b)
-        for at in range(value.nbytes)
-    }
-    loaded = 0
-    for position in sorted({*range(0, len(whole), 5), *numbers}):
-        flipped = bytearray(whole)
-        flipped[position] ^= 1 << position % 8
-        path.write_bytes(flipped)
-        try:
-            other.load(path)
-        except WeightsError:
-            assert other.theta.tobytes() == before.tobytes()
-        else:
-            assert position not in numbers
-            assert other.theta.tobytes() == network.theta.tobytes()
-            other.theta[...] = before
-            loaded += 1
-    assert 0 < loaded < len(whole) / 20
+def test_a_damaged_file_is_refused(saved):
+    """tests/storage flips and cuts every part of such a file; ``campaigns/fuzz.py`` every byte."""
+    network, path = saved
+    whole = path.read_bytes()
+    flipped = bytearray(whole)
+    flipped[whole.index(network["dense_1"].W.tobytes())] ^= 1
+    for damaged in (b"", b"hello\n", b"\x80\x04N.", whole[: len(whole) // 2], whole[:-1], flipped):
+        path.write_bytes(damaged)
+        refused(path, "expected a complete weights file, as Network.save writes it: ")
 
 
 def npz(path, **arrays):
@@ -436,14 +399,9 @@ def test_a_file_with_other_arrays_is_refused(saved, tmp_path, monkeypatch):
         assert not (tmp_path / "unpickled").exists(), name
 
 
-def test_anything_else_is_refused(tmp_path):
-    held = io.BytesIO()
-    np.save(held, np.zeros(63))
-    for content in (b"", b"hello\n", b"\x80\x04N.", held.getvalue()):
-        (tmp_path / "w.npz").write_bytes(content)
-        refused(tmp_path / "w.npz", "expected a complete weights file, as Network.save writes it: ")
-    refused(tmp_path, "expected a plain file, got a folder")
+def test_no_file_and_a_folder(tmp_path):
     refused(tmp_path / "none.npz", "none.npz", FileNotFoundError)
+    refused(tmp_path, "expected a plain file, got a folder")
 
 
 def test_a_hostile_manifest_cannot_control_the_terminal(saved):
