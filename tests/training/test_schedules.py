@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from make_learning import COSINES, EPOCHS, PLACE, STEPS, WARM_UPS, torch_rates
+from make_learning import COSINES, PLACE, STEPS, WARM_UPS, torch_rates
 
 from minidl import (
     SGD,
@@ -31,25 +31,16 @@ from minidl.training.checkpoint import Checkpoint
 GOLDEN = json.loads(PLACE.read_text("utf-8"))
 
 
-@pytest.mark.parametrize("case", range(len(STEPS)))
-def test_step_decay_equals_pytorchs(case):
-    schedule = StepDecay(*STEPS[case])
-    rates = [schedule(done) for done in range(EPOCHS + 1)]
-    np.testing.assert_allclose(rates, GOLDEN["StepLR"][case], rtol=1e-12)
-
-
-@pytest.mark.parametrize("case", range(len(COSINES)))
-def test_cosine_annealing_equals_pytorchs(case):
-    schedule = CosineAnnealing(*COSINES[case])
-    rates = [schedule(done) for done in range(schedule.epochs + 1)]
-    np.testing.assert_allclose(rates, GOLDEN["CosineAnnealingLR"][case], rtol=1e-10, atol=1e-17)
-
-
-@pytest.mark.parametrize("case", range(len(WARM_UPS)))
-def test_linear_warm_up_equals_that_of_transformers(case):
-    schedule = LinearWarmUp(*WARM_UPS[case])
-    rates = [schedule(done) for done in range(schedule.steps + 2)]
-    np.testing.assert_allclose(rates, GOLDEN["LinearWarmUp"][case], rtol=1e-12, atol=1e-20)
+def test_schedules_equal_those_of_pytorch_and_transformers():
+    for kind, name, cases in (
+        (StepDecay, "StepLR", STEPS),
+        (CosineAnnealing, "CosineAnnealingLR", COSINES),
+        (LinearWarmUp, "LinearWarmUp", WARM_UPS),
+    ):
+        assert len(GOLDEN[name]) == len(cases)
+        for case, expected in zip(cases, GOLDEN[name], strict=True):
+            rates = [kind(*case)(done) for done in range(len(expected))]
+            np.testing.assert_allclose(rates, expected, rtol=1e-10, atol=1e-17, err_msg=name)
 
 
 @pytest.mark.parametrize("make", [lambda: SGD(1.0), lambda: AdamW(1.0)], ids=["sgd", "adamw"])
@@ -91,6 +82,7 @@ def test_a_resumed_run_uses_the_rate_of_its_step(tmp_path):
     np.testing.assert_array_equal(run(3, tmp_path / "a"), run(3, tmp_path / "b"))
 
 
+@pytest.mark.peer
 def test_rates_equal_those_of_the_installed_pytorch():
     pytest.importorskip("torch", reason="needs PyTorch to compare with")
     assert torch_rates("StepLR", 0.1, step_size=10, gamma=0.5) == GOLDEN["StepLR"][0]
