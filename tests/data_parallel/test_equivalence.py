@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import shared_training
 from mpi import mpiexec, needs_mpi
-from shared_training import CASES, DATA, IMAGES, LABELS, dense, normalized, trained
+from shared_training import CASES, DATA, LABELS, dense, normalized, trained
 from threads_as_ranks import on_ranks
 
-from minidl import SGD, Adam, Dense, Flatten, Network, SoftmaxCrossEntropy
+from minidl import SGD, Adam, Dense, Flatten, Network
 
 
 @cache
@@ -59,27 +59,6 @@ def test_processes_of_mpi_do_so_too_with_the_same_bits_each_time(tmp_path):
             expect_close(name, {what: found[f"{name}/{what}"] for what in alone(name)})
     for what, array in results(3).items():
         np.testing.assert_array_equal(array, found[what], err_msg=what)
-
-
-def test_a_mean_of_means_would_be_another_gradient():
-    """What data-parallel training often does is wrong where ranks have unequal numbers."""
-    rows = np.random.default_rng(2).permutation(len(LABELS))[:13]
-
-    def gradient(rows):
-        network = Network(dense(), (2, 6, 6), rng=1, dtype="float64")
-        logits = network.forward(IMAGES[rows] / 255, training=True)
-        network.backward(SoftmaxCrossEntropy()(logits, LABELS[rows])[1])
-        return network.dtheta
-
-    data = DATA.take(rows)
-    order = rows[np.random.default_rng(2).permutation(13)]
-    for size in (2, 3):
-        (ours, *_) = on_ranks(
-            size, lambda ranks: trained(dense(), SGD(), ranks, data=data, epochs=1)["gradient"]
-        )
-        of_means = np.mean([gradient(part) for part in np.array_split(order, size)], axis=0)
-        np.testing.assert_allclose(ours, gradient(order), rtol=0, atol=1e-15)
-        assert abs(of_means - ours).max() > 1e-3 * abs(ours).max()
 
 
 def test_statistics_of_each_rank_alone_are_another_network():

@@ -363,11 +363,6 @@ def test_a_return_to_the_first_software_is_reported_once(tmp_path, monkeypatch, 
     assert said.count("resumed with other software than before: NumPy") == 2
 
 
-def test_every_is_at_least_one(tmp_path):
-    with pytest.raises(ValueError, match="every of at least 1 step, got 0"):
-        Checkpoint(tmp_path / "a", every=0)
-
-
 def test_the_settings_of_an_augmentation_are_the_same_once_it_has_drawn():
     augment = Augmentation(1, rng=8)
     before = _settings(augment)

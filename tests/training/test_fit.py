@@ -271,12 +271,6 @@ def test_a_loss_that_is_not_finite_is_the_same_error_as_in_train():
         quiet(network(), np.where(X[0, 0] == X, np.nan, X), validation=None)
 
 
-def test_a_share_must_leave_examples_on_both_sides():
-    for share in (0.0, 0.001, 1.0):
-        with pytest.raises(ValueError, match="validation=None does without"):
-            quiet(network(), validation=share)
-
-
 def test_the_state_of_a_network_is_restored_too():
     net = Network([Dense(4, 8), BatchNorm(8), Dense(8, 3)], 4)
     history = quiet(net, epochs=5, patience=5)

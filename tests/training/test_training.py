@@ -372,27 +372,6 @@ def test_after_a_nonfinite_loss_running_values_are_those_before_the_step():
     np.testing.assert_array_equal(net.state, seen[-1])
 
 
-@pytest.mark.parametrize(
-    ("call", "message"),
-    [
-        (lambda: run(network(), epochs=0), "train: expected epochs to be an integer >= 1"),
-        (lambda: run(network(), batch_size=0), "expected batch_size to be an integer >= 1"),
-        (
-            lambda: evaluate(network(), examples(), SoftmaxCrossEntropy(), 0),
-            "evaluate: expected batch_size to be an integer >= 1, got 0",
-        ),
-        (lambda: next(run(network(), data=Examples(IMAGES, LABELS + 1))), "labels from 0 to 2"),
-        (
-            lambda: next(run(network(), data=Examples(IMAGES[:, 0], LABELS))),
-            r"train: expected examples of shape \(2, 4\) like the network's input, got \(4,\)",
-        ),
-    ],
-)
-def test_errors(call, message):
-    with pytest.raises(ValueError, match=message):
-        call()
-
-
 # -- memory and types -------------------------------------------------------------------------
 
 
