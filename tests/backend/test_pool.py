@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import os
 import subprocess
@@ -26,7 +27,7 @@ from minidl import (
     SoftmaxCrossEntropy,
     train,
 )
-from minidl.backend import pool
+from minidl.backend import blas, pool
 from minidl.backend.pool import one_pool
 from minidl.backend.threads import using_threads
 
@@ -230,6 +231,19 @@ def test_a_layer_gives_the_same_as_without_the_pool(make, shape):
             for a, b in zip(*found, strict=True):
                 assert a.dtype == b.dtype == dtype
                 np.testing.assert_allclose(a, b, rtol=rtol, atol=rtol * np.abs(b).max())
+
+
+def test_rows_whose_results_overlap_are_not_added_at_the_same_time():
+    with one_pool():
+        for rows, apart in ((1, 1), (5, 2), (9, 2), (40, 5)):
+            taken = []
+            for turn in blas._blocks(rows, apart):
+                firsts = [turn.first + i * turn.step for i in range(turn.blocks)]
+                blocks = [range(first, min(first + turn.rows, rows)) for first in firsts]
+                taken += [row for block in blocks for row in block]
+                for one, other in itertools.pairwise(blocks):
+                    assert other.start - one.stop >= apart
+            assert sorted(taken) == [*range(rows)]
 
 
 # -- forks ------------------------------------------------------------------------------------
