@@ -97,7 +97,8 @@ class Network:
 
     def _bind(self, theta: Array, dtheta: Array, state: Array) -> None:
         """Let these be the three vectors, of which each layer's arrays are views."""
-        vars(self).update(theta=theta, dtheta=dtheta, state=state)
+        for name, vector in zip(VECTORS, (theta, dtheta, state), strict=True):
+            super().__setattr__(name, vector)
         self._chain.bind(theta, dtheta, state)
 
     def _take_layers(self) -> None:

@@ -24,7 +24,6 @@ from minidl import (
     FirstToken,
     Flatten,
     Layer,
-    LayerNorm,
     MatrixDecay,
     MaxPool2D,
     Network,

@@ -21,18 +21,59 @@ class View(property):
 
         def put(layer: Any, value: Any) -> None:
             if name in layer._views:
-                write(layer.name or layer, name, vars(layer)[key], value)
+                write(layer.name or layer, name, getattr(layer, key), value)
             else:
-                vars(layer)[key] = value
+                setattr(layer, key, value)
 
         super().__init__(attrgetter(key), put)
+
+
+class Foreign:
+    """An attribute that other frameworks read, and nothing here: it is refused once built.
+
+    A class that has such an attribute itself, or an object that set it while it was made, keeps it.
+    """
+
+    def __init__(self, hint: str) -> None:
+        self.hint = hint
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, owner: Any, kind: type | None = None) -> Any:
+        if owner is not None and self.name in vars(owner):
+            return vars(owner)[self.name]
+        raise AttributeError(f"{kind and kind.__name__}: has no {self.name}; {self.hint}")
+
+    def __set__(self, owner: Any, value: Any) -> None:
+        if owner.is_built and self.name not in vars(owner):
+            raise AttributeError(
+                f"{owner!r}: has no {self.name}, which nothing would read; {self.hint}"
+            )
+        vars(owner)[self.name] = value
+
+
+ALL_LEARN = "all parameters of a network learn"
+RATE = "an optimizer has the learning_rate"
+
+
+class Parameterized:
+    """What layers and networks have in common: names that mean something elsewhere."""
+
+    is_built: bool  # whether the parameters exist
+
+    trainable = Foreign(ALL_LEARN)
+    requires_grad = Foreign(ALL_LEARN)
+    frozen = Foreign(ALL_LEARN)
+    lr = Foreign(RATE)
+    learning_rate = Foreign(RATE)
 
 
 def set_view(layer: Any, name: str, view: Array) -> None:
     """Make ``layer.<name>`` the array ``view``, whatever it was before."""
     expect_view(type(layer), name)
     if isinstance(getattr(type(layer), name), View):
-        vars(layer)[_key(name)] = view
+        setattr(layer, _key(name), view)
     else:  # a property of the author's own
         setattr(layer, name, view)
 

@@ -90,6 +90,8 @@ def fit(
             "fit: expected schedule to be a function of the number of epochs done, "
             f"got {checks.shown(schedule)}"
         )
+    if schedule is not None:
+        _expect_epochs(schedule, optimizer)
     examples, held_out = _parts(x, y, validation, rng)
     check_parts("fit", network, examples, loss)
     probed = examples.first(PROBED).to(network.device)
@@ -108,7 +110,7 @@ def fit(
         judged = UNKNOWN if held_out is None else evaluate(network, held_out, loss)
         figures = probe(network, loss, *probed.batch(0, PROBED, network.dtype), update=epoch.update)
         moved = update_ratio(start, network.theta - start)
-        history.add(epoch, judged, optimizer.learning_rate, moved, figures)
+        history.add(epoch, judged, optimizer.rate(optimizer.t), moved, figures)
         if progress is not False and held_out is not None:
             say(f"  validation  {judged}")
         if stopping is not None and stopping.update(network, judged.loss):
@@ -157,6 +159,20 @@ def as_examples(owner: str, x: Array | Examples, y: Array | None) -> Examples:
     if y is not None:
         raise ValueError(f"{owner}: expected no y beside Examples, which have their targets")
     return x
+
+
+def _expect_epochs(schedule: Callable[[int], float], optimizer: Optimizer) -> None:
+    """Raise ``ValueError`` unless the schedule counts epochs, and the rate is free for it."""
+    if getattr(schedule, "counts", "epochs") != "epochs":
+        raise ValueError(
+            f"fit: expected schedule to count epochs, got {schedule!r}, which counts steps; make "
+            "it the optimizer's learning_rate"
+        )
+    if callable(optimizer.learning_rate):
+        raise ValueError(
+            "fit: expected a schedule, or an optimizer whose learning_rate is a function of the "
+            f"steps, got both, {schedule!r} and {optimizer.learning_rate!r}"
+        )
 
 
 def _stopping(patience: int, held_out: Examples | None) -> EarlyStopping:
