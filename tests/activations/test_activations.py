@@ -71,7 +71,10 @@ LARGEST = {
     **dict.fromkeys(("tanh", "penalized_tanh"), 350),
     **dict.fromkeys(("squared_relu", "square", "softsign"), 1e150),
     **dict.fromkeys(("linear", "relu", "leaky_relu", "relu6", "hard_sigmoid", "hard_swish"), 1e300),
-    "gelu": 36, "gelu_tanh": 16, "binary_step": 1e300, "randomized_leaky_relu": 1e300,
+    "gelu": 36,
+    "gelu_tanh": 16,
+    "binary_step": 1e300,
+    "randomized_leaky_relu": 1e300,
 }
 SMALLEST = {
     "squared_relu": 1e-150,

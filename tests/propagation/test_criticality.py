@@ -110,7 +110,7 @@ def test_the_initializer_draws_with_the_critical_variances():
     assert not Dense(3, 4, "relu", *critical("relu")).build().b.any()
 
 
-@pytest.mark.parametrize("name", ["relu", "gelu"])
+@pytest.mark.parametrize("name", ["gelu", pytest.param("relu", marks=pytest.mark.slow)])
 def test_a_deep_network_that_starts_there_keeps_signal_and_gradient(name):
     """Thirty layers; with Glorot weights GELU's signal falls by 1e-9 and more."""
     point = critical_point(name)

@@ -69,7 +69,9 @@ def test_the_measured_factor_is_chi(f, start, sigma_w2):
     assert abs(np.mean(logs)) < 0.03
 
 
-@pytest.mark.parametrize("sigma_w2", [1.0, 1.76, pytest.param(4.0, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "sigma_w2", [1.76, *(pytest.param(s, marks=pytest.mark.slow) for s in (1.0, 4.0))]
+)
 def test_the_gradient_by_depth_is_that_of_the_paper(sigma_w2):
     """Schoenholz et al., figure 4: tanh, 300 units, σ_b² = 0.05; a straight line on a log scale.
 
