@@ -83,7 +83,7 @@ def built(folder):
 def test_the_version_is_that_of_the_tag(clone, tmp_path):
     """Without git, it is that of the latest release in the changelog."""
     changes = (ROOT / "CHANGELOG.md").read_text("utf-8")
-    release = re.findall(r"^## (\S+)", changes, re.MULTILINE)[0]
+    release = re.findall(r"^## (\S+)$", changes, re.MULTILINE)[0]  # "(unreleased)" is none
     (tmp_path / "without").mkdir()
     assert built(unpacked(clone, tmp_path / "without", "build_wheel")) == release
     tagged = shutil.copytree(clone, tmp_path / "tagged")
