@@ -14,7 +14,7 @@ import numpy as np
 from minidl.backend import Array, Device, address, checks, get_device, to_numpy
 from minidl.layers import Chain, Layer
 from minidl.layers._base import expect_free, name_layers
-from minidl.layers._views import write
+from minidl.layers._views import NoForeignNames, write
 from minidl.layers.chain import Layers, checked_layers
 from minidl.storage import weights
 from minidl.storage.weights import WeightsError
@@ -24,7 +24,7 @@ __all__ = ["Network", "WeightsError"]
 VECTORS = ("theta", "dtheta", "state")
 
 
-class Network:
+class Network(NoForeignNames):
     """A stack of layers: y = f_L(… f_2(f_1(x))), and backward in reverse order.
 
     All parameters lie one after the other in ``theta`` ``(P,)`` and all their

@@ -266,6 +266,34 @@ def test_a_layer_that_is_not_built_has_the_attributes_of_its_author():
     assert built.W.shape == (2, 3)
 
 
+def test_names_of_other_frameworks_are_refused():
+    """Unless a layer's author uses them."""
+    network = dense()
+    for owner, name, hint in (
+        (network, "trainable", "all parameters of a network learn"),
+        (network["dense_1"], "requires_grad", "all parameters of a network learn"),
+        (network["scale_1"], "lr", "an optimizer has the learning_rate"),
+        (network["dense_1"], "weight", "its parameters are W and b"),
+    ):
+        with pytest.raises(
+            AttributeError, match=f"has no {name}, so nothing would read it; {hint}"
+        ):
+            setattr(owner, name, 1)
+        assert not hasattr(owner, name)
+
+    class Frozen(Dense):
+        trainable = False
+
+        def __init__(self):
+            super().__init__(2, 2)
+            self.frozen = self.weight = True
+
+    layer = Frozen().build()
+    layer.trainable = layer.frozen = True
+    assert layer.trainable is layer.frozen is layer.weight is True
+    assert copy.deepcopy(layer).frozen
+
+
 def loose():
     network = Network([Dense(5, 4), Dense(4, 3)], 5, dtype="float64")
     vars(network["dense_2"])["view of W"] = np.zeros((4, 3))

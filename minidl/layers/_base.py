@@ -11,12 +11,12 @@ from typing import Any, TypeVar
 import numpy as np
 
 from minidl.backend import Array, Device, Random, checks, get_device
-from minidl.layers._views import expect_view, set_view
+from minidl.layers._views import NoForeignNames, expect_view, set_view
 
 LayerT = TypeVar("LayerT", bound="Layer")
 
 
-class Layer(Random):
+class Layer(Random, NoForeignNames):
     """One step of a network: y = forward(x), dx = backward(dy).
 
     To write your own layer:

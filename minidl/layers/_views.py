@@ -29,9 +29,9 @@ class View(property):
 
 
 class Foreign:
-    """An attribute that other frameworks read, and nothing here: it is refused once built.
+    """An attribute that other frameworks read and nothing here does: setting it is refused.
 
-    A class that has such an attribute itself, or an object that set it while it was made, keeps it.
+    A layer's author may use the name: as an attribute of the class, or set in ``__init__``.
     """
 
     def __init__(self, hint: str) -> None:
@@ -48,7 +48,7 @@ class Foreign:
     def __set__(self, owner: Any, value: Any) -> None:
         if owner.is_built and self.name not in vars(owner):
             raise AttributeError(
-                f"{owner!r}: has no {self.name}, which nothing would read; {self.hint}"
+                f"{owner!r}: has no {self.name}, so nothing would read it; {self.hint}"
             )
         vars(owner)[self.name] = value
 
@@ -57,10 +57,10 @@ ALL_LEARN = "all parameters of a network learn"
 RATE = "an optimizer has the learning_rate"
 
 
-class Parameterized:
-    """What layers and networks have in common: names that mean something elsewhere."""
+class NoForeignNames:
+    """Base of layers and networks: names that mean something in other frameworks are refused."""
 
-    is_built: bool  # whether the parameters exist
+    is_built: bool = True  # whether the parameters exist
 
     trainable = Foreign(ALL_LEARN)
     requires_grad = Foreign(ALL_LEARN)
