@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 Array: TypeAlias = NDArray[Any]
 
 IN_CACHE = 32 * 1024  # entries of an array, where a formula has several of that size
+BLOCK = 4096  # entries to sum at a time: a sum of many is off by the rounding of each addition
 
 
 def namespace(array: Any) -> ModuleType:
