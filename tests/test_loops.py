@@ -20,6 +20,7 @@ from minidl import BatchNorm, loops
 from minidl.activations import ReLU
 from minidl.backend import IN_CACHE, pool, to_numpy
 from minidl.backend.pool import one_pool
+from minidl.backend.threads import using_threads
 from minidl.gpu.kernels import kernel_of
 from minidl.layers import _channelwise
 from minidl.loops import PIECE, in_pieces, loop, pieces
@@ -122,7 +123,7 @@ def test_numba_gives_the_bits_of_numpy(name, dtype, monkeypatch):
         with monkeypatch.context() as patch:
             patch.setattr(loops, "numba", lambda: None)
             assert_same_bits(found, after(loop(text), given))
-        with one_pool():
+        with using_threads(2), one_pool():
             assert_same_bits(found, after(loop(text), given))
 
 
@@ -296,7 +297,7 @@ def test_an_element_wise_formula_gives_the_bits_of_numpy(monkeypatch):
     f = ReLU()
     formulas = (lambda: f(z), lambda: f.backward(dy, z, f(z)), lambda: f.derivative(z))
     found = [formula() for formula in formulas]
-    with one_pool():
+    with using_threads(2), one_pool():
         assert_same_bits([formula() for formula in formulas], found)
     monkeypatch.setattr(loops, "numba", lambda: None)
     assert_same_bits(found, [formula() for formula in formulas])

@@ -12,6 +12,7 @@ import pytest
 from minidl import SGD, Adam, AdamW, BatchNorm, Dense, Layer, MatrixDecay, Network, RMSprop
 from minidl.backend import to_numpy
 from minidl.backend.pool import one_pool
+from minidl.backend.threads import using_threads
 from minidl.loops import PIECE
 from minidl.optimizers import Optimizer
 
@@ -218,7 +219,7 @@ def test_several_threads_give_the_same_bits_as_one(make):
     results = []
     for within in (nullcontext, one_pool):
         theta, optimizer = start.copy(), make()
-        with within():
+        with using_threads(2), within():
             for g in gradients:
                 optimizer.step(theta, g)
         results.append(theta)

@@ -19,7 +19,7 @@ from minidl.optimizers import Optimizer
 from minidl.training.checkpoint import Checkpoint, Position
 from minidl.training.evaluation import check_parts
 from minidl.training.progress import Progress
-from minidl.training.step import NonFiniteLoss, TrainingStep
+from minidl.training.step import NonFiniteLoss, TrainingStep, expect_finite
 
 if TYPE_CHECKING:
     from minidl.data_parallel import Ranks
@@ -121,11 +121,11 @@ def train(
     ------
     ValueError
         if arguments have the wrong type or value, examples do not match the
-        network, or targets do not match the loss.
+        network, or targets do not match the loss; if examples that are not augmented contain
+        NaN or infinity, with the index of the first.  Nothing has been trained then.
     NonFiniteLoss
         if the loss of a step is NaN or infinite, with epoch, step and the
-        first layer in which this appears; if the examples contain NaN or infinity,
-        with the index of the first.  Parameters and state stay as they were
+        first layer in which this appears.  Parameters and state stay as they were
         before that step.  On a GPU, this is only found at the end of the epoch.
     DeviceError
         if the GPU, or this machine, has too little memory.
@@ -146,12 +146,21 @@ def train(
     rng = checks.generator("train", rng)
     check_parts("train", network, examples, loss)
     checks.instance("train", "optimizer", optimizer, Optimizer)
-    if isinstance(augment, type) or not (augment is None or callable(augment)):
-        raise ValueError(f"train: expected augment to be a function, got {checks.shown(augment)}")
+    if augment is not None:
+        checks.function("train", "augment", augment, "images")
+    if watch is not None:
+        checks.function("train", "watch", watch, "epoch", "step")
+    if checkpoint is not None:
+        checks.instance("train", "checkpoint", checkpoint, Checkpoint)
+    if not isinstance(progress, str):
+        checks.flag("train", "progress, unless it is a label,", progress)
+    checks.flag("train", "graph", graph)
     checks.flag("train", "local_statistics", local_statistics)
     parts = (network, examples, loss, optimizer, batch_size, augment)
     with network.device.enough_memory():
         step = training_step(*parts, graph, ranks, local_statistics)
+        if augment is None:  # which may put numbers in place of NaN
+            expect_finite("train", step.examples, network.dtype)
     return Training(_train(step, epochs, rng, progress, checkpoint, watch))
 
 

@@ -363,6 +363,38 @@ def test_a_return_to_the_first_software_is_reported_once(tmp_path, monkeypatch, 
     assert said.count("resumed with other software than before: NumPy") == 2
 
 
+# -- misuse -----------------------------------------------------------------------------------
+
+
+def test_a_folder_that_cannot_be_written_to_is_refused_before_training(tmp_path):
+    (tmp_path / "folder").mkdir()
+    for path in (tmp_path / "missing" / "a", tmp_path / "folder"):
+        with pytest.raises(CheckpointError, match="expected a file in a folder that exists and"):
+            Checkpoint(path)
+
+
+def test_one_checkpoint_serves_one_training_run(tmp_path):
+    checkpoint = Checkpoint(tmp_path / "a")
+    train_once(checkpoint)
+    before = (tmp_path / "a").read_bytes()
+    options = {"epochs": 3, "progress": False, "checkpoint": checkpoint}
+    with pytest.raises(
+        CheckpointError, match=r"got a second; checkpoint.part\(name\) is for anoth"
+    ):
+        next(train(network(), TEST, LOSS, Adam(), **options))
+    assert (tmp_path / "a").read_bytes() == before
+
+
+def test_what_could_not_be_kept_is_refused(tmp_path):
+    checkpoint = Checkpoint(tmp_path / "a")
+    for value in (0.0, 3, np.float32(1), "text", (1, 2)):
+        with pytest.raises(ValueError, match="expected best to be an object that changes in place"):
+            checkpoint.keep("best", value)
+    checkpoint.keep("history", [])
+    with pytest.raises(ValueError, match="expected each name only once, got history again"):
+        checkpoint.keep("history", [])
+
+
 def test_the_settings_of_an_augmentation_are_the_same_once_it_has_drawn():
     augment = Augmentation(1, rng=8)
     before = _settings(augment)
