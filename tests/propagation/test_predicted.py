@@ -245,11 +245,12 @@ def test_batch_norm_makes_every_gradient_grow_except_for_linear():
 @pytest.mark.parametrize(("f", "weights"), [("relu", "he_normal"), ("tanh", "glorot_normal")])
 def test_the_measured_growth_with_batch_norm_does_not_depend_on_the_weights(f, weights):
     width, batch, depth = 256, 256, 8
-    rows = [
-        [Dense(width, width, weights=weights), BatchNorm(width), Activate(f)] for _ in range(depth)
-    ]
     growth = []
     for seed in range(2):
+        rows = [
+            [Dense(width, width, weights=weights), BatchNorm(width), Activate(f)]
+            for _ in range(depth)
+        ]
         net = Network(list(chain(*rows)), width, seed)
         rng = np.random.default_rng(seed)
         net.forward(rng.standard_normal((batch, width)).astype(np.float32), training=True)
