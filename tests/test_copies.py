@@ -50,7 +50,8 @@ class Scale(Layer):
         return {"steps": (1,)}
 
     def initialize(self, rng):
-        self.s = 0 * self.s + 1
+        for value in self.parameters().values():
+            value[...] = 1
 
     def forward(self, x, training=False):
         self.seen.append(len(x))
@@ -160,6 +161,21 @@ def _trained(x, network):
     return network
 
 
+def test_a_class_that_is_pickled_by_value_may_have_been_built():
+    """As a sweep sends the layers of a script."""
+    cloudpickle = pytest.importorskip("cloudpickle")
+
+    class Local(Scale):
+        def parameter_shapes(self):
+            return {"local": (4,)}
+
+    network = Network([Local(1)], 4)
+    network["local_1"].local = np.arange(4, dtype=np.float32)
+    twin = pickle.loads(cloudpickle.dumps(network))
+    twin["local_1"].local += 1
+    assert twin.theta.tolist() == [1, 2, 3, 4]
+
+
 def test_the_pickle_holds_each_parameter_once():
     network = Network([Dense(300, 300)], 300)
     assert len(pickle.dumps(network)) < 2.1 * network.theta.nbytes  # with its gradient
@@ -246,9 +262,10 @@ def test_a_layer_that_is_not_built_has_the_attributes_of_its_author():
     assert not hasattr(Dense(2, 3), "W")
 
     class Maybe(Layer):
+        offset = None
+
         def __init__(self, has_offset):
             self.has_offset = has_offset
-            self.offset = None
 
         def parameter_shapes(self):
             return {"offset": (2,)} if self.has_offset else {}
@@ -263,6 +280,7 @@ def test_a_layer_that_is_not_built_has_the_attributes_of_its_author():
     for size in (3, 5):
         without.forward(np.ones((size, 2), np.float32))
     assert with_one["maybe_1"].offset.tolist() == [0, 0]
+    assert Maybe(True).offset is None
     assert built.W.shape == (2, 3)
 
 

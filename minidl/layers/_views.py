@@ -26,6 +26,11 @@ class View(property):
                 setattr(layer, key, value)
 
         super().__init__(attrgetter(key), put)
+        self.name = name
+
+    def __reduce__(self) -> tuple[type[View], tuple[str]]:
+        """A class that is pickled by value, such as one in a script, may have some."""
+        return View, (self.name,)
 
 
 class Foreign:
@@ -79,8 +84,11 @@ def set_view(layer: Any, name: str, view: Array) -> None:
 
 
 def expect_view(kind: type, name: str) -> None:
-    """Let ``kind`` have the attribute ``name`` as a :class:`View`."""
-    if not isinstance(getattr(kind, name, None), property):
+    """Let ``kind`` have ``name`` as a :class:`View`; a default that it has stays one."""
+    default = getattr(kind, name, None)
+    if not isinstance(default, property):
+        if hasattr(kind, name):
+            setattr(kind, _key(name), default)
         setattr(kind, name, View(name))
 
 
