@@ -125,18 +125,22 @@ class Optimizer(metaclass=_Complete):
 
         ``coefficients`` are those of this step if they are on the GPU already.
         """
+        name, is_first = type(self).__name__, self.t == 0
         if theta is not self._theta:
             self.expect_own(theta)
-            self._theta = theta
-        if self.t == 0:
-            for what, vector in (("theta", theta), ("dtheta", dtheta)):
-                checks.floats(type(self).__name__, what, vector)
-            self.resume(theta, 0, {})
-        if not theta.shape == dtheta.shape == (self._size,):
+        if is_first:
+            checks.floats(name, "theta", theta)
+            checks.floats(name, "dtheta", dtheta)
+        size = theta.size if is_first else self._size
+        if not theta.shape == dtheta.shape == (size,):
             raise ValueError(
-                f"{type(self).__name__}: expected theta and dtheta ({self._size},) as in the first "
-                f"step, got {theta.shape} and {dtheta.shape}; make a new optimizer for each network"
+                f"{name}: expected theta and dtheta ({size},) as in the first step, "
+                f"got {theta.shape} and {dtheta.shape}; make a new optimizer for each network"
             )
+        if is_first:
+            self.resume(theta, 0, {})
+        elif self._theta is None:  # a copy
+            self._theta = theta
         self.t += 1
         now = self.coefficients(self.t) if coefficients is None else coefficients
         self.update(theta, self._gradient(theta, dtheta), *now)
