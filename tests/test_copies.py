@@ -318,6 +318,18 @@ def loose():
     return network
 
 
+def test_layers_that_were_replaced_are_noticed():
+    for change, message in (
+        (lambda la: la.append(Dense(3, 3)), "has no W yet"),
+        (lambda la: la.__setitem__(1, Dense(4, 3).build()), r"Dense\(4 -> 3\)\.W is no longer"),
+        (list.pop, "the network has lost a layer"),
+    ):
+        network = Network([Dense(5, 4), Dense(4, 3)], 5)
+        change(network.layers)
+        with pytest.raises(RuntimeError, match=message):
+            network.expect_views("train")
+
+
 X = RNG.standard_normal((12, 5))
 CE = SoftmaxCrossEntropy()
 
