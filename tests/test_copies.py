@@ -10,6 +10,7 @@ from multiprocessing import get_context
 
 import numpy as np
 import pytest
+from make_layers import LAYERS, build, cut, steps
 
 from minidl import (
     Adam,
@@ -195,6 +196,24 @@ def test_a_copied_layer_is_its_own_and_may_go_into_another_network():
         other = Network([duplicate(network["dense_1"]), duplicate(network["dense_2"])], 5)
         assert [layer.name for layer in other.layers] == ["dense_1", "dense_2"]
     network.expect_views("network")
+
+
+def test_a_copy_between_forward_and_backward_has_the_gradients_of_the_layer():
+    for name in LAYERS:
+        layer = build(name)
+        x, drawn, _ = steps(name)[0]
+        dy = np.ascontiguousarray(cut(drawn, layer.forward(x, training=True)))
+        twin = copy.deepcopy(layer)
+        results = []
+        for one in (layer, twin):
+            dx = one.backward(dy)
+            gradients = [g.copy() for part in one.walk() for g in part.gradients().values()]
+            results.append(gradients if dx is None else [dx, *gradients])
+            for part in one.walk():  # does not change the other
+                for array in (*part.parameters().values(), *part.gradients().values()):
+                    array += 1
+        for a, b in zip(*results, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-14, err_msg=name)
 
 
 def test_a_layer_does_not_leave_its_network():
