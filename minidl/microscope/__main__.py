@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from minidl._output import dispensable_output
+from minidl._printable import printable_lines
 from minidl.microscope.page import microscope_page
 from minidl.microscope.server import serve
 from minidl.microscope.snapshot_file import SnapshotError
@@ -36,7 +37,7 @@ def main(arguments: list[str] | None = None) -> None:
                 with whole_file(chosen.export) as file:
                     file.write(microscope_page(chosen.run, room=LARGEST - around).html())
         except (SnapshotError, OSError) as error:
-            sys.exit(f"microscope: {error}")
+            sys.exit(f"microscope: {printable_lines(str(error))}")
         except KeyboardInterrupt:
             sys.exit(130)
 
