@@ -56,6 +56,11 @@ def test_by_hand():
     assert list(report.as_dict())[-2:] == ["macro avg", "weighted avg"]
 
 
+def test_two_classes_of_one_name_would_share_a_row():
+    with pytest.raises(ValueError, match="ClassReport: expected each name once, got 'cat' more"):
+        class_report(np.array([0, 1]), np.array([0, 1]), ["cat", "cat"])
+
+
 @pytest.mark.parametrize("name", REPORTS)
 def test_matthews_equals_scikit_learns(name):
     report = class_report(*answers(name), [f"class {i}" for i in range(REPORTS[name][0])])
