@@ -78,8 +78,9 @@ def check_parts(owner: str, network: Network, examples: Examples, loss: Loss) ->
         )
     if not network.takes(examples.input_shape):
         shorter = ", or shorter" if network.takes_integers else ""
+        way_out = checks.way_to_shape("inputs", examples.inputs.shape, network.input_shape)
         raise ValueError(
             f"{owner}: expected examples of shape {network.input_shape} like the network's "
-            f"input{shorter}, got {examples.input_shape}"
+            f"input{shorter}, got {examples.input_shape}{way_out}"
         )
     network.expect_values(examples.inputs)
