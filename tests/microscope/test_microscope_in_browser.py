@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import math
 import re
-import threading
 
 import numpy as np
 import pytest
-from browser import Watch, serious_faults
+from browser import Watch, serious_faults, sticks_out
 
 from minidl import Dense, Network, SoftmaxCrossEntropy
-from minidl.microscope.__main__ import main
 from minidl.microscope.backward_signal import factors
 from minidl.microscope.page import microscope_page
-from minidl.microscope.server import PageServer
 from minidl.microscope.snapshot import spread_out
 from minidl.microscope.snapshot_file import Recorder, read_snapshot
 from minidl.microscope.walkthrough import walks
+
+pytestmark = pytest.mark.browser
 
 RESET = """() => {
   const click = (selector) => document.querySelector(selector).click();
@@ -35,18 +34,14 @@ RESET = """() => {
 
 
 @pytest.fixture(scope="module")
-def path(small_run, tmp_path_factory):
-    path = tmp_path_factory.mktemp("page") / "microscope.html"
-    main([str(small_run), "--export", str(path)])
-    return path
-
-
-@pytest.fixture(scope="module")
-def opened(chromium, path):
+def opened(chromium, small_run, tmp_path_factory):
     """One window for all tests, which complains of nothing and asks for nothing."""
+    path = tmp_path_factory.mktemp("page") / "microscope.html"
+    microscope_page(small_run).write(path)
     watch = Watch(chromium)
     page = watch.open(path)
     page.wait_for_selector("#snapshots .histograms svg")
+    assert page.locator(".attention figure").count() == 0  # this network has none
     yield page
     watch.close()
     assert watch.complaints == []
@@ -56,6 +51,8 @@ def opened(chromium, path):
 @pytest.fixture
 def page(opened):
     """The window as it was at first: relu, epoch 2, the first layer and unit, the whole step."""
+    opened.set_viewport_size({"width": 1280, "height": 900})
+    opened.emulate_media(color_scheme="light", media="screen")
     opened.evaluate(RESET)
     opened.locator(".signal h3", has_text="epoch 2").wait_for()
     opened.mouse.move(0, 0)
@@ -93,7 +90,7 @@ def test_it_opens_on_a_unit_with_a_large_gradient_where_others_are_dead(chromium
     second.b[:3] = -100
     x, labels = rng.normal(size=(16, 30)).astype(np.float32), rng.integers(0, 4, 16)
     Recorder(tmp_path / "microscope" / "relu").record(network, SoftmaxCrossEntropy(), x, labels, 0)
-    main([str(tmp_path), "--export", str(tmp_path / "page.html")])
+    microscope_page(tmp_path).write(tmp_path / "page.html")
     layer = snapshot_of(tmp_path, epoch=0).layers[1]
     assert layer.gradient[0] == 0 < layer.gradient[liveliest(layer)]
     watch = Watch(chromium)
@@ -116,12 +113,6 @@ def test_another_epoch_keeps_the_unit_another_network_opens_on_its_liveliest(pag
     assert page.locator(".facts h3").inner_text() == f"Unit {unit} of dense_1"
 
 
-def test_the_stops_of_the_signal_are_joined_by_a_line(page):
-    chart = page.locator("figure.chart").first
-    assert chart.locator("g.line path").count() == 2
-    assert chart.locator("g.dots circle").count() == 12
-
-
 def test_the_table_of_the_signal_has_the_recorded_norms_and_factors(page, small_run):
     snapshot = snapshot_of(small_run)
     rows = signal_rows(page)
@@ -137,7 +128,10 @@ def test_the_table_of_the_signal_has_the_recorded_norms_and_factors(page, small_
     assert rows[2][1] == "the weights of dense_3"
 
 
-def test_the_predicted_factors_are_drawn_beside_the_measured_ones(page, small_run):
+def test_the_signal_is_a_line_and_predicted_factors_lie_beside_the_measured_ones(page, small_run):
+    signal = page.locator("figure.chart").first
+    assert signal.locator("g.line path").count() == 2  # the stops are joined
+    assert signal.locator("g.dots circle").count() == 12
     chart = page.locator("#predicted-and-measured figure.chart")
     assert chart.locator("h4").all_inner_texts() == ["relu", "sigmoid"]
     assert chart.locator("g.line path").count() == 4
@@ -224,13 +218,12 @@ def test_histograms_have_the_recorded_counts(page, small_run, row):
     if row == 0:
         page.get_by_text("all units of the layer").click()
     figures = page.locator(".histograms figure").all()
-    for figure, counts in zip(
-        figures, (layer.z_counts, layer.dW_counts, layer.y_counts), strict=True
-    ):
+    recorded = layer.z_counts[row], layer.dW_counts[row], layer.y_counts[row]
+    for figure, counts in zip(figures, recorded, strict=True):
         figure.get_by_role("button", name="Table").click()
         cells = [tr.locator("th, td").all_inner_texts() for tr in figure.locator("tbody tr").all()]
-        assert [int(cell[1].replace(",", "")) for cell in cells] == counts[row].tolist()
-        shares = counts[row] / counts[row].sum() * 100
+        assert [int(cell[1].replace(",", "")) for cell in cells] == counts.tolist()
+        shares = counts / counts.sum() * 100
         assert [read(cell[2]) for cell in cells] == [shown_as(share) for share in shares]
     assert cells[0][0] == "below 0"
     assert cells[1][0] == "0 to 0.25"
@@ -325,29 +318,21 @@ def test_axe_finds_no_serious_fault_in_the_microscope(page, scheme):
     page.locator(".pictures .pixels").first.focus()
     page.keyboard.press("End")
     cell_of(page, "dz⁽¹⁾₂").hover()
-    faults = serious_faults(page)
-    page.emulate_media(color_scheme="light")
-    assert faults == []
+    assert serious_faults(page) == []
 
 
-@pytest.mark.parametrize("width", [320, 768])
-def test_on_small_screens_nothing_sticks_out(page, width):
-    page.set_viewport_size({"width": width, "height": 740})
-    drawn = page.locator(".histograms svg").first
-    while int(drawn.get_attribute("width")) > width:  # drawn anew once it is noticed
-        page.wait_for_timeout(20)
-    wide = page.evaluate("document.documentElement.scrollWidth")
-    page.set_viewport_size({"width": 1280, "height": 900})
-    assert wide == width
-
-
-def test_on_a_phone_no_table_is_cut(page):
-    page.set_viewport_size({"width": 390, "height": 844})
-    for box in page.locator(".signal .scroll, .histogram .scroll").all():
-        assert box.evaluate("box => box.scrollWidth - box.clientWidth") == 0
-    row = page.locator(".signal tbody tr").nth(2)
-    assert row.locator("td").last.locator(".strength").bounding_box()["width"] > 20
-    page.set_viewport_size({"width": 1280, "height": 900})
+def test_on_small_screens_nothing_sticks_out_and_no_table_is_cut(page):
+    for width in (768, 390, 320):
+        page.set_viewport_size({"width": width, "height": 844})
+        drawn = page.locator(".histograms svg").first
+        while int(drawn.get_attribute("width")) > width:  # drawn anew once it is noticed
+            page.wait_for_timeout(20)
+        assert sticks_out(page) == 0
+        if width == 390:  # a phone
+            for box in page.locator(".signal .scroll, .histogram .scroll").all():
+                assert box.evaluate("box => box.scrollWidth - box.clientWidth") == 0
+            row = page.locator(".signal tbody tr").nth(2)
+            assert row.locator("td").last.locator(".strength").bounding_box()["width"] > 20
 
 
 TEXTS = "p, h2, h3, h4, th, td, button, caption"
@@ -363,7 +348,6 @@ COVERED = """(texts) => [...document.querySelectorAll(`main :is(${texts})`)]
 
 
 def test_nothing_covers_anything_else(page):
-    page.set_viewport_size({"width": 1280, "height": 800})
     cell_of(page, "dz⁽¹⁾₂").hover()
     for top in range(0, page.evaluate("document.body.scrollHeight"), 400):
         page.evaluate(f"scrollTo(0, {top})")
@@ -372,7 +356,6 @@ def test_nothing_covers_anything_else(page):
         choice.click()
         assert page.locator(".sheet").evaluate("node => node.scrollWidth - node.clientWidth") == 0
         assert page.evaluate(COVERED, TEXTS) == []
-    page.set_viewport_size({"width": 1280, "height": 900})
 
 
 def test_on_paper_there_are_pictures_histograms_and_the_step_without_buttons(page):
@@ -380,21 +363,3 @@ def test_on_paper_there_are_pictures_histograms_and_the_step_without_buttons(pag
     for seen in (".pictures canvas", ".histograms svg", ".array"):
         assert page.locator(seen).first.is_visible()
     assert not page.get_by_role("button", name="Next").is_visible()
-    page.emulate_media(media="screen")
-
-
-def test_the_served_page_works_and_asks_for_nothing_else(chromium, small_run):
-    with PageServer(lambda: microscope_page(small_run).html()) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        page = chromium.new_page()
-        asked, complaints = [], []
-        page.on("request", lambda request: asked.append(request.url))
-        page.on("console", lambda message: complaints.append(message.text))
-        page.goto(server.address)
-        page.wait_for_selector("#snapshots .histograms svg")
-        page.close()
-        server.shutdown()
-        thread.join()
-    assert asked == [server.address]
-    assert complaints == []
