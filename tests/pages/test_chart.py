@@ -8,19 +8,13 @@ from minidl.pages import Chart, Series
 from minidl.pages.chart import VARIANTS, ticks
 
 
-@pytest.mark.parametrize(
-    ("places", "marked"),
-    [
-        ([1], [1]),
-        ([1, 2, 3, 4, 5, 10], [1, 2, 3, 4, 5, 10]),
-        (range(1, 11), [1, 2, 4, 6, 8, 10]),
-        (range(1, 21), [1, 5, 10, 15, 20]),
-        (range(1, 18), [1, 5, 10, 17]),  # 15 would overlap 17
-        ([i / 8 for i in range(-32, 33)], [-4, -2, 0, 2, 4]),
-    ],
-)
-def test_tick_marks_end_where_the_data_end(places, marked):
-    assert ticks(list(places)) == marked
+def test_tick_marks_end_where_the_data_end():
+    assert ticks([1]) == [1]
+    assert ticks([1, 2, 3, 4, 5, 10]) == [1, 2, 3, 4, 5, 10]
+    assert ticks(range(1, 11)) == [1, 2, 4, 6, 8, 10]
+    assert ticks(range(1, 21)) == [1, 5, 10, 15, 20]
+    assert ticks(range(1, 18)) == [1, 5, 10, 17]  # 15 would overlap 17
+    assert ticks([i / 8 for i in range(-32, 33)]) == [-4, -2, 0, 2, 4]
 
 
 def chart(*series, **more):

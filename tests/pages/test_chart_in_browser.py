@@ -7,6 +7,8 @@ from browser import serious_faults, sticks_out
 
 from minidl.pages import Chart, Page, Prose, Section, Series
 
+pytestmark = pytest.mark.browser
+
 EPOCHS = [1, 2, 3, 4]
 TITLE = "Gradient by layer </script> & epoch"
 LINES = {  # by parameter, panel and name
@@ -66,6 +68,7 @@ def ticks(chart):
 
 
 def test_every_series_is_a_line_in_its_panel_and_named_positions_are_dots(page):
+    assert page.title() == "A page"
     first, second = page.locator("figure.chart").all()
     assert first.locator("h3").inner_text() == TITLE
     assert first.locator("h4").all_inner_texts() == ["sigmoid", "relu"]
@@ -74,7 +77,6 @@ def test_every_series_is_a_line_in_its_panel_and_named_positions_are_dots(page):
         assert len(lines) == 2
         assert all(line.bounding_box()["width"] > 50 for line in lines)
     assert second.locator("g.dots circle").count() == 3
-    assert page.title() == "A page"
 
 
 def test_a_choice_and_the_scale_change_what_is_drawn(chart):

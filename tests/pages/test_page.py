@@ -95,15 +95,37 @@ def test_custom_scripts_and_styles_come_after_those_of_the_frame():
     assert found.index("function startChart") < found.index("startChart.mine")
 
 
-@pytest.mark.parametrize("text", ["'</SCRIPT>'", "'<!--'"])
-def test_a_script_that_would_end_its_element_is_refused(text):
-    with pytest.raises(ValueError, match="a script for a page: expected no"):
-        page(scripts=[text])
-
-
-def test_a_style_sheet_that_would_end_its_element_is_refused():
+def test_a_script_or_a_style_that_would_end_its_element_is_refused():
+    for text in ("'</SCRIPT>'", "'<!--'"):
+        with pytest.raises(ValueError, match="a script for a page: expected no"):
+            page(scripts=[text])
     with pytest.raises(ValueError, match="a style for a page: expected no '</style'"):
         page(styles=["</style>"])
+
+
+def test_a_page_replaces_an_earlier_one_of_its_kind_and_nothing_else(tmp_path):
+    def written(kind, name):
+        said = Page("T", kind, "?", ".").write(tmp_path / name)
+        assert said == f"written to {tmp_path / name}, 0.5 MB"
+        return (tmp_path / name).read_text("utf-8")
+
+    assert written("a & b", "page.html") == Page("T", "a & b", "?", ".").html()
+    written("a & b", "page.html")
+    written("another", "another.html")
+    (tmp_path / "note.html").write_text("a & b")
+    (tmp_path / "link.html").symlink_to("page.html")
+    (tmp_path / "nowhere.html").symlink_to("nowhere")
+    (tmp_path / "folder").mkdir()
+    before = {path: path.is_dir() or path.read_bytes() for path in tmp_path.glob("[!n][!o]*")}
+    for name in ("another.html", "note.html", "link.html", "nowhere.html"):
+        with pytest.raises(FileExistsError, match=rf"{name}: expected no file, or an earlier page"):
+            Page("T", "a & b", "?", ".").write(tmp_path / name)
+    with pytest.raises(OSError, match="folder: expected a plain file, got a folder"):
+        Page("T", "a & b", "?", ".").write(tmp_path / "folder")
+    with pytest.raises(FileNotFoundError, match="create it first"):
+        Page("T", "a & b", "?", ".").write(tmp_path / "none" / "page.html")
+    assert before == {path: path.is_dir() or path.read_bytes() for path in before}
+    assert (tmp_path / "note.html").read_text() == "a & b"
 
 
 def test_the_libraries_come_with_their_licences():
