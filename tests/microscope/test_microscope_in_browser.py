@@ -73,6 +73,13 @@ def shown_as(value):
     return pytest.approx(value, rel=6e-4, abs=1e-12)
 
 
+def colours_in(said):
+    """The place in a reading, and its values of red, green and blue."""
+    place, _, values = said.partition("w = ")
+    assert values.startswith("red ")
+    return place, [read(text.split()[-1]) for text in values.split(", ")]
+
+
 def signal_rows(page):
     rows = page.locator("#snapshots .signal tbody tr").all()
     return [row.locator("th, td").all_inner_texts() for row in rows]
@@ -99,18 +106,6 @@ def test_it_opens_on_a_unit_with_a_large_gradient_where_others_are_dead(chromium
     assert page.locator(".facts h3").inner_text() == f"Unit {liveliest(layer)} of dense_2"
     assert page.locator("#snapshots .layers input:checked").get_attribute("value") == "1"
     watch.close()
-
-
-def test_another_epoch_keeps_the_unit_another_network_opens_on_its_liveliest(page, small_run):
-    slider = page.locator("#snapshots input[type=range]")
-    slider.focus()
-    page.keyboard.press("Home")
-    page.locator(".signal h3", has_text="epoch 0").wait_for()
-    assert page.locator(".facts h3").inner_text() == "Unit 0 of dense_1"
-    page.locator("#snapshots .which").get_by_text("sigmoid").click()
-    page.locator(".signal h3", has_text="sigmoid").wait_for()
-    unit = liveliest(snapshot_of(small_run, "sigmoid", 0).layers[0])
-    assert page.locator(".facts h3").inner_text() == f"Unit {unit} of dense_1"
 
 
 def test_the_table_of_the_signal_has_the_recorded_norms_and_factors(page, small_run):
@@ -142,15 +137,20 @@ def test_the_signal_is_a_line_and_predicted_factors_lie_beside_the_measured_ones
 
 
 def test_network_and_epoch_are_chosen_by_mouse_and_keyboard(page, small_run):
-    page.locator("#snapshots .which").get_by_text("sigmoid").click()
     slider = page.locator("#snapshots input[type=range]")
     slider.focus()
     page.keyboard.press("Home")
     page.locator(".signal h3", has_text="epoch 0").wait_for()
     assert slider.get_attribute("aria-valuetext") == "epoch 0"
-    norms = [read(row[4]) for row in signal_rows(page)]
+    assert page.locator(".facts h3").inner_text() == "Unit 0 of dense_1"  # the same unit
+    page.locator("#snapshots .which").get_by_text("sigmoid").click()
+    page.locator(".signal h3", has_text="sigmoid").wait_for()
     snapshot = snapshot_of(small_run, "sigmoid", 0)
+    unit = liveliest(snapshot.layers[0])
+    assert page.locator(".facts h3").inner_text() == f"Unit {unit} of dense_1"
+    norms = [read(row[4]) for row in signal_rows(page)]
     assert norms == [shown_as(stop.norm) for stop in snapshot.signal]
+    slider.focus()
     page.keyboard.press("ArrowRight")
     page.locator(".signal h3", has_text="epoch 1").wait_for()
     assert page.evaluate("document.activeElement.type") == "range"
@@ -169,9 +169,9 @@ def test_a_picture_is_drawn_from_the_recorded_levels_and_read_off_by_arrow_keys(
     page.keyboard.press("End")
     page.keyboard.press("ArrowUp")
     said = picture.get_attribute("aria-valuetext")
-    assert said.startswith("row 5, column 6: w = red ")
-    weights = [read(text.split()[-1]) for text in said.partition("w = ")[2].split(", ")]
-    assert weights == [shown_as(w) for w in (levels[:, 4, 5] * layer.W_scale[0]).tolist()]
+    place, weights = colours_in(said)
+    assert place == "row 5, column 6: "
+    assert weights == list(map(shown_as, (levels[:, 4, 5] * layer.W_scale[0]).tolist()))
     assert page.locator(".pictures .reading").first.inner_text() == said
 
 
@@ -181,11 +181,9 @@ def test_the_pointer_reads_a_gradient_off_and_a_frame_shows_where(page, small_ru
     picture.scroll_into_view_if_needed()
     box = picture.bounding_box()
     page.mouse.move(box["x"] + box["width"] * 2.5 / 6, box["y"] + box["height"] * 3.5 / 6)
-    said = page.locator(".pictures .reading").nth(1).inner_text()
-    assert said.startswith("row 4, column 3: ∂L/∂w = red ")
-    expected = layer.dW[0, :, 3, 2] * layer.dW_scale[0]
-    found = [read(text.split()[-1]) for text in said.partition("w = ")[2].split(", ")]
-    assert found == [shown_as(v) for v in expected.tolist()]
+    place, found = colours_in(page.locator(".pictures .reading").nth(1).inner_text())
+    assert place == "row 4, column 3: ∂L/∂"
+    assert found == list(map(shown_as, (layer.dW[0, :, 3, 2] * layer.dW_scale[0]).tolist()))
     frame = picture.locator(".frame").bounding_box()
     assert frame["x"] == pytest.approx(box["x"] + box["width"] * 2 / 6, abs=2)
 
@@ -203,13 +201,10 @@ def test_layer_and_unit_are_chosen_by_keyboard_and_their_figures_shown(page, sma
     assert page.evaluate("document.activeElement.value") == "3"
     facts = page.locator(".facts dd").all_inner_texts()
     assert facts[:2] == ["max(0, z)", "1 for z > 0, else 0"]
-    assert [read(half) for half in facts[2].split(";")] == [
-        *(shown_as(layer.slope[unit]), shown_as(layer.slope.mean()))
-    ]
-    assert read(facts[3].split(";")[0]) == shown_as(layer.gradient[unit])
-    assert [read(half) for half in facts[4].split(" and ")] == [
-        *(shown_as(layer.b[3]), shown_as(layer.db[3]))
-    ]
+    found = [read(half) for fact in facts[2:5] for half in re.split(";| and ", fact)]
+    slopes, gradient, b = (layer.slope[unit], layer.slope.mean()), layer.gradient[unit], layer.b[3]
+    assert found[:3] == list(map(shown_as, [*slopes, gradient]))
+    assert found[-2:] == list(map(shown_as, [b, layer.db[3]]))
 
 
 @pytest.mark.parametrize("row", [0, 1])
