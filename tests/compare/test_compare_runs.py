@@ -121,7 +121,7 @@ def test_a_foreign_file_is_not_overwritten(capsys, tmp_path):
     shutil.copy(ONE / "report.html", other)
     for path in (link, other):
         before = path.read_bytes()
-        assert "choose another --output" in refused(capsys, ONE, FIVE, "--output", path)
+        assert "choose another name" in refused(capsys, ONE, FIVE, "--output", path)
         assert path.read_bytes() == before
     assert "got a folder" in refused(capsys, ONE, FIVE, "--output", tmp_path)
     assert "create it first" in refused(capsys, ONE, FIVE, "--output", tmp_path / "a" / "b.html")
