@@ -10,6 +10,7 @@ import pytest
 from minidl import Dense, Examples, Flatten, MeanSquaredError, Network, fit
 from minidl.data import DatasetNotFound, load
 from minidl.losses import BinaryCrossEntropy
+from minidl.training.fit import as_examples
 
 RNG = np.random.default_rng(0)
 BYTES = RNG.integers(0, 256, (30, 1, 4, 4), dtype=np.uint8)
@@ -103,7 +104,7 @@ def test_validation_data_on_another_scale_are_refused():
         (Examples(raw, LABELS), (raw, LABELS)),
         (Examples(raw, LABELS, divisor=255), (BYTES, LABELS)),
         (normalized, ((SCALED - 0.5) / 0.1, LABELS)),
-        (normalized, normalized.first(9)),
+        (normalized, (normalized.first(9), None)),
     ]
     wrong = [
         (Examples(BYTES, LABELS), (raw, LABELS), "are 0 to 1 in a batch, got 0 to 255"),
@@ -122,7 +123,8 @@ def test_validation_data_on_another_scale_are_refused():
         (normalized, (raw, LABELS), "are -5 to 5 in a batch, got 0 to 255"),
     ]
     for examples, validation in right:
-        fit(network(), examples, validation=validation, epochs=1, progress=False)
+        as_examples("fit", *validation).expect_scale_of(examples)
+    fit(network(), Examples(*right[0][1]), validation=right[0][1], epochs=1, progress=False)
     for examples, validation, message in wrong:
         with pytest.raises(ValueError, match=message):
             fit(network(), examples, validation=validation, epochs=1, progress=False)

@@ -87,7 +87,10 @@ WRITERS = {
 }
 
 
-@pytest.mark.parametrize(("name", "write"), WRITERS.values(), ids=WRITERS)
+@pytest.mark.parametrize(
+    ("name", "write"),
+    [pytest.param(*WRITERS[n], marks=[pytest.mark.slow] * (n == "figure"), id=n) for n in WRITERS],
+)
 def test_a_full_disk_leaves_the_earlier_file_and_nothing_else(name, write, tmp_path, full_disk):
     RunFolder(tmp_path, "test")
     for before in (None, b"before"):
