@@ -75,11 +75,22 @@ def _readable(folder: Path) -> bool:
 
 
 def places(data_dir: str | os.PathLike[str] | None, download: bool, progress: bool) -> Places:
-    """Only ``data_dir`` if given, otherwise ``$MINIDL_DATA`` and the user's cache."""
+    """Only ``data_dir`` if given, otherwise ``$MINIDL_DATA`` and the user's cache.
+
+    Raises
+    ------
+    DatasetError
+        if ``$MINIDL_DATA`` has characters that do not print.
+    """
     if data_dir is not None:
         return Places((_folder(data_dir),), None, True, progress)
     folders = [cache()]
     if environment := os.environ.get("MINIDL_DATA"):
+        if not environment.isprintable():  # a terminal would take it for commands
+            raise DatasetError(
+                "MINIDL_DATA: expected a name of printable characters, got "
+                f"{printable(environment, limit=200)!r}"
+            )
         folders.insert(0, _folder(environment))
     target = next(filter(writable, folders), folders[0])
     return Places(tuple(folders), target if download else None, False, progress)
