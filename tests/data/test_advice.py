@@ -160,6 +160,13 @@ def test_a_folder_one_level_too_high(make_cifar, make_idx, tmp_path):
         load(name, tmp_path / "data")
 
 
+def test_a_file_in_place_of_a_folder(tmp_path):
+    (tmp_path / "train.bin").touch()
+    assert f"; {tmp_path / 'train.bin'} is a file: name its" in missing(
+        "cifar-100", tmp_path / "train.bin"
+    )
+
+
 def test_the_pickles_of_cifar(tmp_path):
     for name, pickled in (("cifar-100", "cifar-100-python"), ("cifar-10", "cifar-10-batches-py")):
         (tmp_path / pickled).mkdir()
