@@ -139,6 +139,9 @@ def test_soft_labels_are_not_reduced_to_one_class():
         fit(network(), BYTES, soft, loss=loss, epochs=1, progress=False)
     told = advice(lambda: fit(network(), BYTES, np.eye(3)[LABELS], progress=False))
     assert "targets.argmax(axis=1)" in told
+    assert "astype" not in advice(lambda: fit(network(), BYTES, LABELS + 0.7, progress=False))
+    told = advice(lambda: fit(network(), BYTES, LABELS + 0.0, progress=False))
+    assert "for labels use targets.astype('int64')" in told
 
 
 # -- data folders -----------------------------------------------------------------------------
