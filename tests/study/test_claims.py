@@ -13,7 +13,7 @@ from minidl.study.claims import (
     HOLDS,
     OPEN,
     UNJUDGED,
-    NotReported,
+    NotJudged,
     all_of,
     known,
     published_title,
@@ -46,7 +46,22 @@ def test_claims_are_judged_on_the_studys_figures_and_on_ours():
     assert (found.verdict, found.holds) == (HOLDS, True)
     assert found.as_dict()["verdict"] == "holds"
     assert (never.published, never.verdict, never.holds) == ("not reported", UNJUDGED, None)
-    assert never.measured == "cannot be judged in this set-up"
+    assert never.measured == "a figure is missing in this set-up"
+
+
+def test_what_a_cap_or_a_machine_decides_is_not_judged_with_the_reason():
+    def test(run):
+        if run > 5:
+            raise NotJudged("training was cut off after 6 epochs", f"{run} epochs")
+        return large(run)
+
+    for runs in ([6], [5, 6, 5]):  # what is left of the seeds would be another question
+        (found,) = judge([Statement("slow", "", test)], 7, runs)
+        assert (found.verdict, found.holds, found.published) == (UNJUDGED, None, "7 epochs")
+        assert found.measured == "6 epochs; not judged: training was cut off after 6 epochs"
+    assert judge([CLAIMS[1]], 5, [20, None])[0].verdict == UNJUDGED
+    some = Statement("some", "", lambda run: large(known(run)))
+    assert judge([some], 5, [None, 20])[0].verdict == HOLDS  # of the runs that have the figure
 
 
 def test_what_the_study_has_for_later_epochs_only_is_not_called_unreported():
@@ -62,7 +77,7 @@ def test_what_the_study_has_for_later_epochs_only_is_not_called_unreported():
 def test_what_is_none_or_empty_is_not_reported():
     assert known(0.0) == 0.0 and known([0]) == [0]
     for nothing in (None, {}, (), np.empty(0)):
-        with pytest.raises(NotReported):
+        with pytest.raises(NotJudged):
             known(nothing)
 
 
@@ -72,7 +87,7 @@ def test_what_is_found_in_several_places_is_one():
     numbers = [(name, n.value) for name, n in found.numbers.items()]
     assert numbers == [("here, above 10", 10), ("there, above 10", -1)]
     assert verdict([found]) == OPEN
-    with pytest.raises(NotReported):
+    with pytest.raises(NotJudged):
         all_of({})
 
 
@@ -124,13 +139,13 @@ def test_that_there_is_nothing_must_be_shown_and_is_refuted_by_something():
     assert weighed(Estimate(-0.3, 0.1), within=0.5) == FAILS
 
 
-def test_the_count_has_three_kinds_and_what_cannot_be_judged():
+def test_the_count_has_three_kinds_and_what_is_not_judged():
     def some(*verdicts):
         return [{"verdict": given} for given in verdicts]
 
     assert count(some(HOLDS, FAILS, OPEN, OPEN)) == "1 holds, 1 does not, 2 are not decided"
     assert count(some(HOLDS, HOLDS)) == "2 hold, 0 do not, 0 are not decided"
-    assert count(some(OPEN, UNJUDGED)).endswith("1 is not decided, 1 cannot be judged")
+    assert count(some(OPEN, UNJUDGED)).endswith("1 is not decided, 1 is not judged")
 
 
 # -- conditions -----------------------------------------------------------------------------------

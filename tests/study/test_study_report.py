@@ -61,7 +61,7 @@ def test_what_holds_is_counted_by_set_up_without_what_the_study_did_not_claim():
 
 def test_the_answer_is_a_word_for_each_verdict():
     words = [word(CLAIMS, f"ReLU < sigmoid {i}") for i in range(4)]
-    assert words == ["yes", "no", "not decided", "cannot be judged"]
+    assert words == ["yes", "no", "not decided", "not judged"]
     assert both("yes", "yes") == "yes to both"
     assert both("yes", "no") == "yes to the first, no to the second"
     assert both("not decided", "not decided") == "not decided, neither of them"
