@@ -238,24 +238,34 @@ def measured(ours: Found) -> str:
 def _shown(ours: Sequence[Evidence]) -> str:
     """The number that decides the verdict, with its interval; empty if no chance is involved."""
     first = ours[0]
-    numbers = {name: number for name, number in _over_seeds(ours).items() if number.error != 0}
+    numbers = {name: number for name, number in _over_seeds(ours).items() if not number.is_exact}
     if not numbers:
         return ""
     if first.within is None:
         name = min(numbers, key=lambda name: _distance(numbers[name]))
     else:
         name = max(numbers, key=lambda name: abs(_distance(numbers[name])))
-    low, high = numbers[name].interval(first.comparisons)
+    number = numbers[name]
+    low, high = number.interval(first.comparisons)
     if not math.isfinite(high - low):
         return f"; {name}: uncertain by an unknown amount"
-    value, *ends = _rounded(numbers[name].value, (low, high))
-    return f"; {name} {value} ({' to '.join(ends)})"
+    if number.is_log:
+        value, *ends = (_significant(math.exp(one)) for one in (number.value, low, high))
+    else:
+        value, *ends = _rounded(number.value, (low, high))
+    paired = ", image by image" if number.is_paired else ""
+    return f"; {name} {'× ' if number.is_log else ''}{value} ({' to '.join(ends)}{paired})"
+
+
+def _significant(value: float) -> str:
+    """Three significant digits, in which the zeros of a large number are none."""
+    return f"{value:.3g}" if value < 100 else f"{float(f'{value:.3g}'):,.0f}"
 
 
 def _distance(number: Estimate) -> float:
     """The distance from 0, in standard errors."""
-    known = math.isfinite(number.value) and math.isfinite(number.error)
-    return number.value / number.error if known else 0.0
+    is_known = math.isfinite(number.value) and math.isfinite(number.error)
+    return number.value / number.standard_error() if is_known else 0.0
 
 
 def _rounded(value: float, interval: Interval) -> tuple[str, str, str]:
