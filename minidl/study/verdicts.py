@@ -22,12 +22,12 @@ RULE = (
     "several numbers). The claim holds if the interval lies above 0, does not hold if it lies "
     "below 0, and is not decided if it contains 0. With one seed, the interval covers the "
     "uncertainty from the number of images and the scatter of the epochs, but not from the choice "
-    "of seed; with several seeds, it is Student's t interval over the seeds, or that of one seed "
-    "if it is wider. Shares have Wilson's interval, their differences Newcombe's, ratios (×) one on "
-    "a logarithmic scale, and Kendall's τ one on the scale of Fisher's z that leaves out 0 exactly "
-    'if the exact test does. "Image by image": two networks were compared on the same images, of '
-    "which each run has stored those that were recognised. Earlier runs have not; as if their "
-    "networks had been tested on different images, their intervals are wider. "
+    "of seed; with several seeds, it is Student's t interval over the seeds, or that within a seed "
+    "if it is wider. Shares have Wilson's interval, their differences Newcombe's, ratios (×) an "
+    "interval on a logarithmic scale, and Kendall's τ one on the scale of Fisher's z, which leaves "
+    'out 0 exactly if the exact test does. "Image by image" means that two networks were compared '
+    "on the same images, of which each run has stored those that were recognised; without that, as "
+    "in runs of earlier versions, the interval is that of different images, which is wider. "
     "It is not judged if the run cannot show it at all: a figure is missing, training was cut off, "
     "or the machine decides. "
     f'"{NOT_REPORTED.capitalize()}": the study makes the claim without a figure.'

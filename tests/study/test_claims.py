@@ -1,7 +1,9 @@
 """Claims judged on published figures and on ours, and the conditions of a run."""
 
 import json
-import time
+import os
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,6 +21,7 @@ from minidl.study.claims import (
     published_title,
     verdict,
 )
+from minidl.study.environment import Stopwatch
 from minidl.study.estimates import NOT_KNOWN, Estimate, exactly, share
 
 
@@ -152,29 +155,42 @@ def test_the_count_has_three_kinds_and_what_is_not_judged():
 
 
 def test_conditions():
-    start = time.perf_counter() - 12.3
-    found = Conditions.now(get_device("cpu"), "float32", 2, "python x.py", start)
+    found = Conditions.now(get_device("cpu"), "float32", 2, "python x.py", Stopwatch())
+    assert found.as_dict()["seconds"] < 60
+    assert Conditions.of(json.loads(json.dumps(found.as_dict()))) == found
+    found = replace(found, seconds=12.4, load_of_others=1.02)
     rows = dict(found.rows())
     assert rows["device"] == "cpu, 2 network(s) at a time"
     assert rows["command"].markdown() == "`python x.py`"
     assert ", 12 s, " in rows["date, time, peak memory"]
-    assert 12.3 <= found.as_dict()["seconds"] < 12.49
-    assert Conditions.of(json.loads(json.dumps(found.as_dict()))) == found
+    assert rows["date, time, peak memory"].endswith(", load of other work 1.0")
     without = {k: v for k, v in found.as_dict().items() if k != "command"}  # as of version 0.1
     assert "command" not in dict(Conditions.of(without).rows())
-    assert found.load_of_others is None  # too short for a load average
-    assert "load of other work" not in rows["date, time, peak memory"]
+    unknown = dict(replace(found, load_of_others=None).rows())
+    assert "load of other work" not in unknown["date, time, peak memory"]
 
 
-def test_load_of_other_work_is_what_this_process_did_not_use(monkeypatch):
-    monkeypatch.setattr(environment.os, "getloadavg", lambda: (9.0, 3.0, 2.5), raising=False)
-    monkeypatch.setattr(environment.time, "process_time", lambda: 1200.0)
-    assert environment.load_of_others(59) is None
-    assert environment.load_of_others(600) == pytest.approx(3 - 2)  # over five minutes
-    assert environment.load_of_others(1000) == pytest.approx(2.5 - 1.2)  # over fifteen
-    assert environment.load_of_others(100) == 0
-    conditions = Conditions("cpu", 1, {}, {}, "", 600.0, None, "x", load_of_others=1.0)
-    assert dict(conditions.rows())["date, time, peak memory"].endswith("load of other work 1.0")
+@pytest.mark.skipif(not Path("/proc/stat").exists(), reason="only Linux says what others use")
+def test_load_of_other_work_is_what_this_process_did_not_use_since_the_start(monkeypatch):
+    clock = {"all": 70_000.0, "own": 0.0, "now": 1000.0}  # a day of work of others before
+    monkeypatch.setattr(environment.time, "perf_counter", lambda: clock["now"])
+    monkeypatch.setattr(environment.time, "process_time", lambda: clock["own"])
+    ticks = os.sysconf("SC_CLK_TCK")
+
+    def read_text(path):
+        user, system = (int(share * clock["all"] * ticks) for share in (0.75, 0.25))
+        return f"cpu  {user} 0 {system} 999999 77777 0 0 0 0 0\ncpu0 1 2 3"
+
+    monkeypatch.setattr(environment.Path, "read_text", read_text)
+    clock["own"] = 50.0  # imports, before the start
+    since = Stopwatch()
+    clock |= {"all": 70_000 + 1500, "own": 50 + 1200, "now": 1000 + 600}
+    assert since.seconds() == 600
+    assert since.load_of_others() == pytest.approx((1500 - 1200) / 600)
+    clock["own"] += 400  # rounding
+    assert since.load_of_others() == 0
+    monkeypatch.setattr(environment.Path, "read_text", lambda path: "")
+    assert since.load_of_others() is None
 
 
 def test_a_report_says_which_machines_have_trained():
