@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import re
 import runpy
@@ -96,13 +98,12 @@ def test_an_error_ends_the_script_in_one_line(name, monkeypatch, tmp_path):
 @pytest.fixture(scope="module", params=EACH)
 def run(request, tmp_path_factory):
     """The name of a study, the folder of its small run, and what the terminal showed."""
-    name, lines = request.param, []
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("builtins.print", lambda *said, **_: lines.append(" ".join(map(str, said))))
+    name, shown = request.param, io.StringIO()
+    jobs = ["--jobs", "1"] if name in TRAINED else []
+    with contextlib.redirect_stdout(shown):
         place = tmp_path_factory.mktemp(name) / "run"
-        jobs = ["--jobs", "1"] if name in TRAINED else []
         folder = small_studies.run(name, place, *jobs, figures=True)
-    return name, folder, "\n".join(lines)
+    return name, folder, shown.getvalue()
 
 
 def timeless(value):
