@@ -139,4 +139,3 @@ def run(name: str, folder: Path, *arguments: str, figures: bool = False) -> Path
         if name == "activation_gallery":  # it trains nothing, on no device
             return study(name).run(["--output-dir", str(folder), *arguments])
         return study_runs.run(study(name), folder, *options(name), *arguments)
-
