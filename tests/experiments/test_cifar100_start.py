@@ -33,7 +33,18 @@ def folder(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         study_runs.give(patch, DATA)
         study_runs.without_figures(patch)
-        options = "--epochs", "1", "--seeds", "2", "--quiet", "--hidden", "200", "120"
+        options = (
+            "--epochs",
+            "1",
+            "--seeds",
+            "2",
+            "--quiet",
+            "--hidden",
+            "200",
+            "120",
+            "--limit",
+            "64",
+        )
         return study_runs.run(STUDY, tmp_path_factory.mktemp("run"), *options)
 
 

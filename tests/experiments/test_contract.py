@@ -122,9 +122,8 @@ def results(folder):
     return timeless(summary), weights
 
 
-def words_and_numbers(value):
-    """A value as text with # for each number, and the numbers."""
-    text = json.dumps(value)
+def words_and_numbers(text):
+    """A text with # for each number, and the numbers."""
     return NUMBER.sub("#", text), np.array(NUMBER.findall(text), float)
 
 
@@ -178,7 +177,9 @@ def test_the_same_seed_gives_the_same_weights_however_it_is_run(run, tmp_path):
     again = small_studies.run(name, tmp_path / "run", "--jobs", "2", "--record", "--quiet")
     (ours, weights), (theirs, theirs_weights) = results(again), results(folder)
     assert weights == theirs_weights
-    (words, numbers), (their_words, their_numbers) = map(words_and_numbers, (ours, theirs))
+    (words, numbers), (their_words, their_numbers) = (
+        words_and_numbers(json.dumps(found)) for found in (ours, theirs)
+    )
     assert words == their_words
     np.testing.assert_allclose(numbers, their_numbers, rtol=1e-6)  # the last bits of sums of |g|
     if (again / "microscope").exists():
