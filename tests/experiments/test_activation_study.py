@@ -222,6 +222,7 @@ def test_gradients_are_those_of_the_last_batch(monkeypatch, tmp_path):
     assert cell["gradient_norms"]["conv2d_2"] == pytest.approx(found, rel=1e-6)
 
 
+@pytest.mark.slow
 def test_early_stopping_and_both_weights(monkeypatch, tmp_path):
     values = iter([3.0, 1.0, 2.0, 2.0, 2.0, 2.0, 2.0])
     real = validated.evaluate

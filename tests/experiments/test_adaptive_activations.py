@@ -15,7 +15,6 @@ from studies.adaptive_activations.claims import CLAIMS
 from studies.adaptive_activations.series import Figures, last, published, shape
 from studies.adaptive_activations.training import (
     FULL,
-    REDUCED,
     Outcome,
     Training,
     build_network,
@@ -81,15 +80,6 @@ def test_what_is_trained_and_reported(tmp_path, capsys):
     assert "Smaller than the study: 20 of its 50,000 training images" in report
     assert "| 10 | 81.3% |" in report
     assert "as run" in capsys.readouterr().out
-
-
-def test_size_of_the_command_line():
-    def size(*arguments):
-        return STUDY.size(STUDY.options(list(arguments)))
-
-    assert size() == REDUCED
-    assert size("--full") == FULL
-    assert size("--epochs", "3", "--images", "7") == replace(REDUCED, epochs=3, train_images=7)
 
 
 # -- the networks -----------------------------------------------------------------------------
@@ -221,15 +211,6 @@ def test_with_fewer_epochs_the_study_is_that_of_the_same_epoch():
     assert last(study.functions["apl"]) == published().functions["apl"].test_accuracy[2]
     found = judge(CLAIMS, study, [published()])
     assert [claim.published for claim in found[:3]] == ["not reported"] * 3
-
-
-def test_claims_turned_around_do_not_hold():
-    study = published()
-    apl, relu = study.functions["apl"], study.functions["relu"]
-    turned = {**study.functions, "apl": relu, "relu": apl}
-    hinges = dict(zip(study.hinges, reversed(study.hinges.values()), strict=True))
-    found = judge(CLAIMS, study, [replace(study, functions=turned, hinges=hinges)])
-    assert "holds" not in [claim.verdict for claim in found[:2] + found[3:7]]
 
 
 def flat(accuracy, seconds=1.0, alone=False):

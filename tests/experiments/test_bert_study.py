@@ -16,9 +16,7 @@ from studies.bert import study as bert
 from studies.bert.claims import BEST, CLAIMS, IS_DESTROYED, LEARN, ONE_ANSWER, VANISHES
 from studies.bert.networks import MAJORITY, Figures, Network, majority_f1, published
 from studies.bert.training import (
-    FULL,
     FUNCTIONS,
-    REDUCED,
     Cell,
     before,
     build_network,
@@ -99,15 +97,7 @@ def test_other_weights_are_other_data(monkeypatch):
     assert training.tokens("cola", None, other, 64).digest() != one.digest()
 
 
-def test_size_of_the_command_line(capsys):
-    def size(*arguments):
-        return STUDY.size(STUDY.options(list(arguments)))
-
-    assert size() == REDUCED
-    assert size("--full") == FULL
-    assert size("--epochs", "2", "--sentences", "70") == replace(
-        REDUCED, sentences=70, cola_epochs=2, sst_2_epochs=2
-    )
+def test_too_few_sentences_are_refused(capsys):
     with pytest.raises(SystemExit):
         STUDY.options(["--sentences", "63"])
     assert "--sentences: expected 64 or more" in capsys.readouterr().err

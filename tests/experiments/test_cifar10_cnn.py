@@ -142,6 +142,7 @@ def test_moments_of_an_epoch():
 
 
 def test_until_it_moves_ends_one_epoch_later(monkeypatch, tmp_path):
+    monkeypatch.setattr(training, "PROBED", 30)
     accuracies = iter([0.1, 0.11, 0.2, 0.1, 0.3])
 
     def scripted(*arguments):

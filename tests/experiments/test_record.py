@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
+import small_studies
 import study_runs
 from studies import cifar100
 
-from minidl.data import standin
 from minidl.microscope.run import snapshots_of
 from minidl.study import recording
 from minidl.training.checkpoint import CheckpointError
 
-SMALL = standin.generate(seed=0, train=100, test=50)
+DATA = small_studies.DATA["cifar100"]
+SMALL = dataclasses.replace(DATA, train=DATA.train.first(100), test=DATA.test.first(50))
 DENSE = ["--hidden", "16", "16", "16", "16", "--epochs", "2", "--quiet", "--device", "cpu"]
 
 

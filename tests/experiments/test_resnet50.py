@@ -13,7 +13,6 @@ from studies.resnet50.training import (
     BATCH_SIZE,
     COLLAPSES,
     FULL,
-    REDUCED,
     Cell,
     Size,
     build_network,
@@ -81,15 +80,6 @@ def test_momentum_changes_the_statistics_and_not_the_weights(folder):
         for kind in ("train_loss", "batch_loss", "gradients"):
             assert cell[kind] == plain[kind]
         assert cell["validation_loss"] != plain["validation_loss"]
-
-
-def test_size_of_the_command_line():
-    def size(*arguments):
-        return STUDY.size(STUDY.options(list(arguments)))
-
-    assert size() == REDUCED
-    assert size("--full") == FULL
-    assert size("--epochs", "3", "--images", "200") == Size(0.25, 200, 1_250, 3)
 
 
 @pytest.mark.parametrize("images", ["5", "81", "321"])
@@ -232,26 +222,6 @@ def test_the_worst_epoch():
         {"batch_accuracy": [0.5, 0.9], "validation_accuracy": [0.5, 0.1]},
     ]
     assert claims.worst(blocks) == (blocks[1], 1)
-
-
-@pytest.mark.parametrize(("number", "epochs"), [(0.0, 1), (0.0, 3), (np.nan, 3), (np.inf, 1)])
-def test_criteria_survive_any_numbers(number, epochs):
-    series = [number] * epochs
-    block = {
-        "gradients": [[number] * 5] * epochs,
-        "train_loss": series,
-        "validation_loss": series,
-        "test": {"last": {"accuracy": 0.1}},
-        "images": [100, 100, 100],
-        "momentum": 0.99,
-        "epochs": epochs,
-        "batch_accuracy": series,
-        "validation_accuracy": series,
-    }
-    networks = {f: [block] * 3 for f in grid()}
-    found = Figures(dict.fromkeys(TABLES, networks), "last", [block])
-    for claim in judge(CLAIMS, published(), [found]):
-        assert claim.verdict != "holds"
 
 
 def test_the_answer_has_the_figures_of_the_run():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -89,10 +90,15 @@ def _last_digit(values: Any) -> Any:
 # -- what theory predicts, as if it had been measured ---------------------------------------------
 
 
+@functools.cache
+def _rows() -> list[Beside]:
+    pixels = np.random.default_rng(0).integers(0, 256, (12, 1, 6, 6), dtype=np.uint8)
+    return beside("relu", "he_normal", 8, 5, Examples(pixels, np.arange(12) % 4), range(2))
+
+
 def layers(log_off: float, error: float = 0.002) -> dict[tuple[str, str], list[Beside]]:
     """Rows as theory has them for sigmoid and ReLU, off by so much per layer."""
-    pixels = np.random.default_rng(0).integers(0, 256, (12, 1, 6, 6), dtype=np.uint8)
-    rows = beside("relu", "he_normal", 8, 5, Examples(pixels, np.arange(12) % 4), range(2))
+    rows = _rows()
     factors = {
         ("sigmoid", "glorot_uniform"): 0.0557,
         ("relu", "glorot_uniform"): 0.5,
@@ -117,6 +123,7 @@ def layers(log_off: float, error: float = 0.002) -> dict[tuple[str, str], list[B
     return found
 
 
+@functools.cache
 def as_predicted() -> Findings:
     line = reach(1.0)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -40,16 +41,19 @@ def dataset(
     return Dataset(name, name, train, test, classes, "generated here")
 
 
+STAND_IN = standin.generate(seed=0, train=300, test=100)
 # By study; of a study with several data sets, by their names.
 DATA: dict[str, Dataset | Mapping[str, Dataset]] = {
     "activation_study": {
         "mnist": dataset("mnist", (1, 28, 28), (160, 40)),
         "cifar-10": dataset("cifar-10", (3, 32, 32), (160, 40)),
     },
-    "adaptive_activations": standin.generate(seed=0, train=40, test=20),
+    "adaptive_activations": replace(
+        STAND_IN, train=STAND_IN.train.first(40), test=STAND_IN.test.first(20)
+    ),
     # Images of 8x8 pixels make the network a twentieth of its size.
     "cifar10_cnn": dataset("cifar-10", (3, 8, 8), (200, 300), CIFAR_10.classes),
-    "cifar100": standin.generate(seed=0, train=300, test=100),
+    "cifar100": STAND_IN,
     "fashion_mnist": dataset("fashion-mnist", (1, 28, 28), (300, 100), FASHION_MNIST.classes),
     "mnist_depth": dataset("mnist", (1, 28, 28), (80, 40)),
     "resnet50": {
