@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import shutil
 import signal
 from collections.abc import Iterator
 from typing import Any
+
+# Small products on several threads wait for each other, long on a busy machine; tests of threads
+# set their own number.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import hypothesis
 import pytest

@@ -4,7 +4,6 @@ import math
 
 import numpy as np
 import pytest
-from scipy import stats
 
 from minidl.study.claims import HOLDS, Statement, judge
 from minidl.study.claims import Evidence as Found
@@ -87,6 +86,8 @@ def test_networks_tested_on_the_same_images_are_compared_image_by_image():
 def test_seeds_are_students():
     values = [0.1, 0.3, 0.2]
     found = over_seeds([Estimate(v, 1e-9) for v in values])
+    from scipy import stats  # takes long
+
     low, high = stats.t.interval(0.95, 2, np.mean(values), stats.sem(values))
     assert found.interval() == pytest.approx((low, high))
     assert over_seeds([Estimate(2, 3)]) == Estimate(2, 3)
