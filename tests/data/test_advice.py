@@ -66,6 +66,12 @@ def test_bytes_for_a_layer_become_what_fit_makes_of_them():
         np.testing.assert_array_equal(followed(told, x=x), x / np.float32(255))
 
 
+def test_bytes_that_are_no_pixels_are_not_made_almost_zero():
+    features = (BYTES > 9).astype(np.uint8)  # as pandas made of categories for years
+    told = advice(lambda: fit(network(), features, LABELS, progress=False))
+    np.testing.assert_array_equal(followed(told, x=features), features)
+
+
 def test_other_types_are_converted_as_they_are():
     assert "convert it with inputs.astype('float32')" in advice(lambda: Examples(BYTES > 9, LABELS))
     x = SCALED.astype(">f4")
