@@ -76,6 +76,6 @@ def _take_control() -> None:
     """
     import threadpoolctl
 
-    kind = getattr(threadpoolctl, "OpenBLASController", None)
+    kind: Any = getattr(threadpoolctl, "OpenBLASController", None)
     if hasattr(kind, "clear_controlling_thread"):
         kind.clear_controlling_thread(force=True)
