@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,14 +25,18 @@ from minidl.data import (
 )
 
 REAL = os.environ.get("MINIDL_DATA", "")
-GENERATE = standin.generate
+
+
+@pytest.fixture(scope="module")
+def few():
+    return standin.generate(0, 10, 5)
 
 
 @pytest.fixture(autouse=True)
-def few_generated(monkeypatch):
-    monkeypatch.setattr(standin, "BACKGROUNDS", 4)
-    monkeypatch.setattr(standin, "LOOKS", 1)
-    monkeypatch.setattr(standin, "generate", lambda seed: GENERATE(seed, 10, 5))
+def few_generated(monkeypatch, few):
+    monkeypatch.setattr(
+        standin, "generate", lambda seed: replace(few, source=f"generated, seed {seed}")
+    )
 
 
 def test_an_unknown_name_gets_the_list(tmp_path):
@@ -60,6 +65,13 @@ def test_environment_variable_before_the_cache(make_cifar, tmp_path, monkeypatch
     assert load("cifar-100").source == str(tmp_path / "data")
     monkeypatch.setenv("MINIDL_DATA", "")
     assert load("cifar-100").source == str(cached)
+
+
+def test_an_environment_variable_that_would_control_the_terminal_is_refused(monkeypatch):
+    monkeypatch.setenv("MINIDL_DATA", "/tmp/\x1b]0;x\x07")
+    with pytest.raises(DatasetError, match="MINIDL_DATA: expected a name of printable") as e:
+        load("auto")
+    assert str(e.value).isprintable()
 
 
 def test_auto_without_a_network_or_a_download_is_the_stand_in_and_says_why(tmp_path):
