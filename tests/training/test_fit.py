@@ -293,6 +293,15 @@ def test_a_run_that_learns_or_has_hardly_begun_gets_no_warning():
         quiet(network(), epochs=2, optimizer=SGD(1e-8))
 
 
+def test_a_network_that_has_learned_in_spite_of_much_dropout_gets_no_warning():
+    """Its training loss, with dropout on, is that of guessing and worse."""
+    layers = [Dropout(0.65), Dense(4, 32, "relu"), Dropout(0.95), Dense(32, 2)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        history = quiet(Network(layers, 4, rng=0), y=(X[:, 0] + X[:, 1] > 0).astype(int), epochs=40)
+    assert history.train_loss[-1] > 0.7 > 0.67 > history.validation_loss[-1]
+
+
 def test_no_constant_answer_has_a_smaller_loss():
     """The best constant, by gradient descent on the loss itself, has the loss that is reported."""
     for loss, targets in (
