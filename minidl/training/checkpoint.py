@@ -27,6 +27,7 @@ import numpy as np
 
 from minidl._printable import printable
 from minidl.backend import checks, to_numpy
+from minidl.optimizers import rate_identity
 from minidl.storage.files import remove_parts
 from minidl.storage.sealed import DamagedFile, decoded, encoded, read_sealed, write_sealed
 from minidl.training.software import Software, distinct
@@ -205,7 +206,8 @@ class Checkpoint:
         self._check(saved, step, len(generators))
         self._check_start(saved, now)
         try:
-            optimizer.learning_rate = saved.learning_rate
+            if not callable(optimizer.learning_rate):
+                optimizer.learning_rate = saved.learning_rate
             for generator, state in zip(generators, saved.generators, strict=True):
                 generator.bit_generator.state = json.loads(state)
         except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
@@ -257,7 +259,7 @@ class Checkpoint:
             theta=network.theta,
             state=network.state,
             t=optimizer.t,
-            learning_rate=optimizer.learning_rate,
+            learning_rate=optimizer.rate(max(optimizer.t, 1)),
             slots={name: getattr(optimizer, name) for name in optimizer.slots if optimizer.t},
             generators=[_state_of(generator) for generator in generators_of(step, rng)],
             kept={name: msgspec.Raw(encoded(value)) for name, value in self._kept.items()},
@@ -408,7 +410,8 @@ def _settings(owner: Any) -> str:
     """The class of an optimizer, loss or augmentation, with its options."""
     found = {n: v for n, v in getattr(owner, "__dict__", {}).items() if not n.startswith("_")}
     if hasattr(owner, "learning_rate"):  # a property
-        found = {"learning_rate": owner.learning_rate} | found
+        rate = owner.learning_rate
+        found = {"learning_rate": rate_identity(rate) if callable(rate) else rate} | found
     options = ", ".join(
         f"{name}={value.item() if isinstance(value, np.generic) else value!r}"
         for name, value in found.items()

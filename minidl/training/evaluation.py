@@ -61,6 +61,7 @@ def evaluate(network: Network, examples: Examples, loss: Loss, batch_size: int =
 def check_parts(owner: str, network: Network, examples: Examples, loss: Loss) -> None:
     """Raise ``ValueError`` unless the arguments have the right types, and the examples match."""
     checks.instance(owner, "network", network, Network)
+    network.expect_views(owner)
     if not isinstance(examples, Examples):
         raise ValueError(
             f"{owner}: expected examples of the class Examples, got {checks.shown(examples)}; "

@@ -94,7 +94,7 @@ def fit(
     checks.instance("fit", "optimizer", optimizer, Optimizer)
     epochs = checks.whole("fit", "epochs", epochs)
     if schedule is not None:
-        _check_schedule(schedule, epochs)
+        _check_schedule(schedule, epochs, optimizer)
     examples, held_out = _parts(x, y, validation, rng)
     check_parts("fit", network, examples, loss)
     if held_out is not None:
@@ -122,7 +122,7 @@ def fit(
         judged = UNKNOWN if held_out is None else evaluate(network, held_out, loss)
         figures = probe(network, loss, *probed.batch(0, PROBED, network.dtype), update=epoch.update)
         moved = update_ratio(start, network.theta - start)
-        history.add(epoch, judged, optimizer.learning_rate, moved, figures)
+        history.add(epoch, judged, optimizer.rate(optimizer.t), moved, figures)
         if progress is not False and held_out is not None:
             say(f"  validation  {judged}")
         if stopping is not None and stopping.update(network, judged.loss):
@@ -173,9 +173,19 @@ def as_examples(owner: str, x: Array | Examples, y: Array | None) -> Examples:
     return x
 
 
-def _check_schedule(schedule: Callable[[int], float], epochs: int) -> None:
-    """Raise ``ValueError`` unless it gives a learning rate for each epoch."""
+def _check_schedule(schedule: Callable[[int], float], epochs: int, optimizer: Optimizer) -> None:
+    """Raise ``ValueError`` unless it, and it alone, gives a learning rate for each epoch."""
     checks.function("fit", "schedule", schedule, "the number of epochs done")
+    if getattr(schedule, "counts", "epochs") != "epochs":
+        raise ValueError(
+            f"fit: expected schedule to count epochs, got {schedule!r}, which counts steps; make "
+            "it the optimizer's learning_rate"
+        )
+    if callable(optimizer.learning_rate):
+        raise ValueError(
+            "fit: expected a schedule, or an optimizer whose learning_rate is a function of the "
+            f"steps, got both, {schedule!r} and {optimizer.learning_rate!r}"
+        )
     for done in range(epochs):
         checks.not_negative("fit", f"schedule({done})", schedule(done))
 

@@ -171,7 +171,6 @@ def range_test(
     rates = np.geomspace(start, end, steps).tolist()
     found, rising = RangeTest(), copy.copy(optimizer)
     rising.t = 0  # with vectors of its own from the first step on
-    vars(rising).pop("coefficients", None)  # a schedule by steps
     with put_back(network), network.device.enough_memory():
         step = training_step(network, examples, loss, rising, batch_size, graph=False)
         expect_finite("range_test", step.examples, network.dtype)
@@ -195,11 +194,11 @@ def _rise(
     while rates:
         with step.epoch(step.examples.order(rng, B)):
             for i in range(min(step.steps, len(rates))):
-                optimizer.learning_rate = rates.pop(0)
+                optimizer.learning_rate = rate = rates.pop(0)
                 step()
                 loss = float(step.losses[i * B : (i + 1) * B].mean(dtype=np.float64))
                 if not math.isfinite(loss):
                     return
-                found.add(optimizer.learning_rate, loss)
+                found.add(rate, loss)
                 if found.smooth[-1] > DIVERGED * min(found.smooth):
                     return

@@ -18,7 +18,6 @@ from minidl import (
     Network,
     NonFiniteLoss,
     SoftmaxCrossEntropy,
-    by_step,
     range_test,
 )
 from minidl.training.range_test import RangeTest
@@ -63,7 +62,7 @@ def test_it_leaves_no_trace():
 
 def test_an_optimizer_in_use_keeps_its_vectors_and_its_schedule():
     net = network()
-    optimizer = by_step(Adam(), LinearWarmUp(0.1, 100))
+    optimizer = Adam(LinearWarmUp(0.1, 100))
     optimizer.step(net.theta, np.ones_like(net.theta))
     m, rate = optimizer.m.copy(), optimizer.learning_rate
     found = range_test(net, X, Y, optimizer=optimizer, steps=20)
