@@ -161,7 +161,15 @@ def train(
         step = training_step(*parts, graph, ranks, local_statistics)
         if augment is None:  # which may put numbers in place of NaN
             expect_finite("train", step.examples, network.dtype)
+    if callable(optimizer.learning_rate):
+        _expect_rates(optimizer, optimizer.t + epochs * step.steps)
     return Training(_train(step, epochs, rng, progress, checkpoint, watch))
+
+
+def _expect_rates(optimizer: Optimizer, end: int) -> None:
+    """Raise ``ValueError`` unless the learning rates up to step ``end`` are some; try 10,000."""
+    for t in (*range(optimizer.t, end, 1 + (end - optimizer.t) // 10_000), end - 1):
+        optimizer.rate(t + 1)
 
 
 def _train(
