@@ -89,3 +89,11 @@ def test_the_streams_are_restored_afterwards(monkeypatch):
         fail()
     assert sys.stdout is out
     assert out.getvalue() == "one line\n"
+
+
+def test_an_error_of_a_command_cannot_control_the_terminal(capsys):
+    from minidl.study.study import user_errors
+
+    with pytest.raises(SystemExit) as e, user_errors("a study"):
+        raise OSError("a\x1b]0;x\x07b: no such file\n  \u202eb")
+    assert str(e.value) == "a study: a\\x1b]0;x\\x07b: no such file\n  \\u202eb"

@@ -65,8 +65,8 @@ def fit(
     loss : by default :class:`SoftmaxCrossEntropy`, whose targets are labels ``(N,)``
     optimizer : by default :class:`Adam`
     validation : what to evaluate after each epoch: a share of the examples, drawn by ``rng``
-        (stratified by class if there are labels) and not trained on; separate data as ``(x, y)``
-        or :class:`Examples`; or None
+        (stratified by class if there are labels, each more than once) and not trained on;
+        separate data as ``(x, y)`` or :class:`Examples`, on the scale of ``x``; or None
     patience : stop once the validation loss has not fallen for this many epochs; the network then
         gets the weights of the best epoch, see :class:`EarlyStopping`
     schedule : the learning rate as a function of the number of finished epochs, for example
@@ -145,10 +145,10 @@ def _parts(
     examples = as_examples("fit", x, y)
     if validation is None:
         return examples, None
+    if isinstance(validation, tuple) and len(validation) == 2:
+        validation = as_examples("fit", *validation)
     if isinstance(validation, Examples):
         return examples, validation
-    if isinstance(validation, tuple) and len(validation) == 2:
-        return examples, as_examples("fit", *validation)
     share = checks.share("fit", "validation, unless it is (x, y), Examples or None,", validation)
     count = round(share * len(examples))
     if not 0 < count < len(examples):
@@ -156,8 +156,7 @@ def _parts(
             f"fit: expected a share of the {len(examples)} examples for validation that leaves "
             f"some on both sides, got {validation}; validation=None does without"
         )
-    has_labels = examples.targets.dtype.kind in "iu" and examples.targets.ndim == 1
-    return examples.split(count, rng, stratify=has_labels)
+    return examples.split(count, rng, stratify=examples.can_be_stratified())
 
 
 def as_examples(owner: str, x: Array | Examples, y: Array | None) -> Examples:
@@ -210,30 +209,11 @@ def _check_held_out(network: Network, examples: Examples, held_out: Examples, lo
     owner = "fit, validation"
     check_inputs(owner, network, held_out)
     try:
+        held_out.expect_scale_of(examples)
         check_targets(network, held_out, loss)
     except ValueError as error:
         raise ValueError(f"{owner}: {error}") from error
     expect_finite(owner, held_out, network.dtype)
-    if not _same_scale(examples, held_out):
-        ours, theirs = (
-            f"{e.inputs.dtype} inputs with divisor {e.divisor:g}, mean {e.mean}, std {e.std}"
-            for e in (examples, held_out)
-        )
-        raise ValueError(
-            f"{owner}: expected inputs on the scale of those to train on, {ours}, got {theirs}; "
-            "give both in the same form"
-        )
-
-
-def _same_scale(one: Examples, other: Examples) -> bool:
-    """Whether the inputs of both are scaled alike; floats from 0 to 1 are as good as bytes."""
-    if (one.mean, one.std) != (other.mean, other.std):
-        return False
-    floats = [each for each in (one, other) if each.inputs.dtype.kind == "f"]
-    if len(floats) != 1:
-        return one.divisor == other.divisor
-    inputs, divisor = floats[0].inputs, floats[0].divisor
-    return float(inputs.min()) >= 0 and float(inputs.max()) <= divisor
 
 
 def _stopping(patience: int, held_out: Examples | None) -> EarlyStopping:

@@ -348,7 +348,10 @@ def test_a_custom_mirror_is_tried_first_but_not_trusted(server, tmp_path, monkey
 
 @pytest.mark.parametrize(
     "mirror",
-    ["/a/folder", "file:///a", "mirror.example", "http://", "http://[", "https://me:secret@host/"],
+    [
+        *("/a/folder", "file:///a", "mirror.example", "http://", "http://["),
+        *("https://me:secret@host/", "http://127.0.0.1:9/\x1b]0;x\x07", "http://host/\u202e"),
+    ],
 )
 def test_a_mirror_that_is_not_an_address_is_refused_even_for_auto(mirror, monkeypatch):
     monkeypatch.setenv("MINIDL_MIRROR", mirror)
@@ -356,6 +359,7 @@ def test_a_mirror_that_is_not_an_address_is_refused_even_for_auto(mirror, monkey
         load("auto", progress=False)
     assert not isinstance(e.value, DatasetNotFound)
     assert "secret" not in str(e.value)
+    assert str(e.value).isprintable()
 
 
 def test_a_proxy_is_used_for_other_hosts(server, tmp_path, monkeypatch):

@@ -62,6 +62,13 @@ def test_environment_variable_before_the_cache(make_cifar, tmp_path, monkeypatch
     assert load("cifar-100").source == str(cached)
 
 
+def test_an_environment_variable_that_would_control_the_terminal_is_refused(monkeypatch):
+    monkeypatch.setenv("MINIDL_DATA", "/tmp/\x1b]0;x\x07")
+    with pytest.raises(DatasetError, match="MINIDL_DATA: expected a name of printable") as e:
+        load("auto")
+    assert str(e.value).isprintable()
+
+
 def test_auto_without_a_network_or_a_download_is_the_stand_in_and_says_why(tmp_path):
     dataset = load("auto", progress=False, seed=3)
     assert dataset.is_stand_in

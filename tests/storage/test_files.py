@@ -59,10 +59,14 @@ def test_a_file_is_flushed_to_the_disk_before_it_takes_its_place(tmp_path, monke
     assert done == ["fsync", "replace", *["fsync"] * (os.name == "posix")]
 
 
-def test_a_missing_folder(tmp_path):
+def test_a_missing_folder_and_a_folder_in_the_place_of_the_file(tmp_path):
     with pytest.raises(FileNotFoundError), whole_file(tmp_path / "none" / "a.txt"):
         pass
     assert os.listdir(tmp_path) == []
+    (tmp_path / "a").mkdir()
+    message = r"a: expected a file .*got a folder; move it away"
+    with pytest.raises(NotAPlainFile, match=message), whole_file(tmp_path / "a"):
+        pass
 
 
 # -- a full disk ------------------------------------------------------------------------------
@@ -83,13 +87,16 @@ WRITERS = {
 }
 
 
-@pytest.mark.parametrize(("name", "write"), WRITERS.values(), ids=WRITERS)
+@pytest.mark.parametrize(
+    ("name", "write"),
+    [pytest.param(*WRITERS[n], marks=[pytest.mark.slow] * (n == "figure"), id=n) for n in WRITERS],
+)
 def test_a_full_disk_leaves_the_earlier_file_and_nothing_else(name, write, tmp_path, full_disk):
     RunFolder(tmp_path, "test")
     for before in (None, b"before"):
         if before:
             (tmp_path / name).write_bytes(before)
-        with full_disk, pytest.raises(OSError, match="File too large"):
+        with full_disk, pytest.raises(OSError, match=f"File too large: '{tmp_path / name}'$"):
             write(tmp_path)
         left = [one for one in os.listdir(tmp_path) if one not in (".lock", "minidl-run.json")]
         assert left == ([name] if before else [])
@@ -105,7 +112,10 @@ def test_a_disk_that_turns_out_full_when_the_file_is_flushed(tmp_path, monkeypat
     monkeypatch.setattr(
         "builtins.open", lambda path, *how, **more: opened("/dev/full", *how, **more)
     )
-    with pytest.raises(OSError, match="No space left"), whole_file(tmp_path / "a", "wb") as file:
+    with (
+        pytest.raises(OSError, match=f"No space left on device: '{tmp_path / 'a'}'$"),
+        whole_file(tmp_path / "a", "wb") as file,
+    ):
         file.write(b"x")
     assert os.listdir(tmp_path) == []
 

@@ -330,12 +330,12 @@ def test_validation_data_are_refused_before_the_first_step():
         (X, (X[:, :3], Y), r"expected examples of shape \(4,\) like the network's input, got \(3,"),
         (X, (X, Y + 1), "expected labels from 0 to 2, got 1 to 3"),
         (X, (X, X), "fit, validation: softmax cross-entropy: expected logits"),
-        (images, (images.astype("float32"), Y), "expected inputs on the scale of those to train"),
-        (X, scaled, "float32 inputs with divisor 1, .* got uint8 inputs with divisor 255"),
+        (images, (images.astype("float32"), Y), "on the scale of the bytes beside them"),
+        (X, scaled, "validation: Examples: expected floats on the scale of the bytes beside them"),
         (
             Examples(*pictures, **normal),
             pictures,
-            r"std \(0.2, .* got .*std None; give both in the",
+            r"mean and std \(255.0, \(0.5, .* got \(255.0, None, None\)",
         ),
     ):
         net = network() if x is X or x is images else Network([Flatten(), Dense(12, 3)], (3, 2, 2))
