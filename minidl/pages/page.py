@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from html import escape
 from pathlib import Path
 
+from minidl._printable import printable
 from minidl.pages import colours
 from minidl.pages.parts import Part, markup, slug
+from minidl.storage.files import open_to_read, whole_file
 
 HERE = Path(__file__).parent
 # Each script sees the functions of those before it.
@@ -20,6 +23,9 @@ SCRIPTS = (
     *("assets/cursor.js", "assets/controls.js", "assets/table.js", "assets/save.js"),
     *("assets/chart.js", "assets/page.js"),
 )
+
+
+HEAD = 1 << 20  # bytes in which a page has its kind
 
 
 @dataclass(frozen=True)
@@ -76,8 +82,7 @@ class Page:
             '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
             f"<title>{escape(self.title)}</title>\n<style>{style}</style>\n</head>\n<body>\n"
             '<a class="skip" href="#content">Skip to the content</a>\n'
-            f'<header class="bar"><p>{escape(self.kind)}</p>'
-            '<button type="button" id="theme">Dark</button></header>\n'
+            f'{self._bar}<button type="button" id="theme">Dark</button></header>\n'
             f'<main id="content"><div class="opening"><h1>{escape(self.title)}</h1>'
             f'{warning}<p class="question">{markup(self.question)}</p>'
             f'<p class="answer">{markup(self.answer)}</p>'
@@ -90,6 +95,38 @@ class Page:
             + "\n".join(f"<script>{script}</script>" for script in scripts)
             + "\n</body>\n</html>\n"
         )
+
+    def write(self, path: str | os.PathLike[str]) -> str:
+        """Write the page to ``path``, completely or not at all; say where it is, in a line.
+
+        Raises
+        ------
+        FileExistsError
+            if there is a file that is not a page of this kind.
+        OSError
+            if it cannot be written.
+        """
+        self._expect_own(Path(path))
+        html = self.html()
+        with whole_file(path) as file:
+            file.write(html)
+        return f"written to {printable(str(path))}, {len(html.encode()) / 1e6:.1f} MB"
+
+    def _expect_own(self, path: Path) -> None:
+        try:
+            with open_to_read(path) as file:
+                head = file.read(HEAD)
+        except FileNotFoundError:
+            head = self._bar.encode()
+        if path.is_symlink() or self._bar.encode() not in head:
+            raise FileExistsError(
+                f"{path}: expected no file, or an earlier page with the heading {self.kind!r}, "
+                "got another file; choose another name"
+            )
+
+    @property
+    def _bar(self) -> str:
+        return f'<header class="bar"><p>{escape(self.kind)}</p>'
 
 
 @cache

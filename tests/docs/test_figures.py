@@ -14,13 +14,6 @@ PATH = re.compile(r'<path d="([^"]*)"[^>]*clip-path')  # the curves
 NUMBER = re.compile(r"-?\d+\.?\d*")
 
 
-@pytest.fixture(scope="module")
-def drawn(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("figures")
-    figures.write(folder)
-    return folder
-
-
 def texts(file: Path) -> list[str]:
     return TEXT.findall(file.read_text("utf-8"))
 
@@ -29,12 +22,14 @@ def curves(file: Path) -> list[list[float]]:
     return [list(map(float, NUMBER.findall(d))) for d in PATH.findall(file.read_text("utf-8"))]
 
 
-@pytest.mark.parametrize("name", figures.FIGURES)
-def test_the_figure_in_the_guide_is_what_is_drawn(name, drawn):
-    kept, new = figures.FOLDER / f"{name}.svg", drawn / f"{name}.svg"
-    assert sorted(texts(kept)) == sorted(texts(new))
-    for ours, theirs in zip(curves(kept), curves(new), strict=True):
-        assert ours == pytest.approx(theirs, abs=0.5)  # in points, 1/72 inch
+@pytest.mark.slow
+def test_the_figures_in_the_guide_are_what_is_drawn(tmp_path):
+    figures.write(tmp_path)
+    for name in figures.FIGURES:
+        kept, new = figures.FOLDER / f"{name}.svg", tmp_path / f"{name}.svg"
+        assert sorted(texts(kept)) == sorted(texts(new)), name
+        for ours, theirs in zip(curves(kept), curves(new), strict=True):
+            assert ours == pytest.approx(theirs, abs=0.5), name  # in points, 1/72 inch
 
 
 def test_the_numbers_of_the_neuron_are_those_on_the_page():
