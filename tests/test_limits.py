@@ -64,6 +64,7 @@ INTERNAL = {
     *("Layer.forward", "Layer.backward"),
     *("Optimizer.coefficients", "Optimizer.resume"),
     *("Layer.expect_values", "Network.expect_values", "Network.takes", "Network.move_gradient"),
+    "Network.as_input",
     *("Examples.check_inputs", "Examples.order"),
     *("Random.drawn", "Augmentation.sample", "Random.sample"),
 }

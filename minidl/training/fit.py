@@ -49,8 +49,7 @@ def fit(
         print(history)
         history.plot("run.png")
 
-    Bytes are divided by 255, as in :class:`Examples` and :func:`predict_labels`;
-    ``network.predict`` takes numbers as they are.
+    Bytes are divided by 255, as in :class:`Examples` and ``network.predict``.
 
     Parameters
     ----------
