@@ -92,6 +92,7 @@ def train(
     watch: Callable[[int, int], None] | None = None,
     ranks: Ranks | None = None,
     local_statistics: bool = False,
+    drop_last: bool = False,
 ) -> Training:
     """Train, and yield one :class:`Epoch` after each pass over ``examples``.
 
@@ -101,7 +102,8 @@ def train(
             print(probe(network, loss, x, labels, update=epoch.update))
 
     Every epoch takes the examples in a new order drawn from ``rng``; the last
-    batch is smaller if ``batch_size`` does not divide their number.  Batches of
+    batch is smaller if ``batch_size`` does not divide their number, and left out with
+    ``drop_last``.  Batches of
     :class:`minidl.data.Sentences` have sentences of similar length.
     ``augment``, for example a :class:`minidl.data.augmentation.Augmentation`, changes the
     images of each batch before they are scaled.
@@ -121,7 +123,7 @@ def train(
     ------
     ValueError
         if arguments have the wrong type or value, examples do not match the
-        network, or targets do not match the loss.
+        network, targets do not match the loss, or BatchNorm would get a batch of one.
     NonFiniteLoss
         if the loss of a step is NaN or infinite, with epoch, step and the
         first layer in which this appears; if the examples contain NaN or infinity,
@@ -149,9 +151,10 @@ def train(
     if isinstance(augment, type) or not (augment is None or callable(augment)):
         raise ValueError(f"train: expected augment to be a function, got {checks.shown(augment)}")
     checks.flag("train", "local_statistics", local_statistics)
+    checks.flag("train", "drop_last", drop_last)
     parts = (network, examples, loss, optimizer, batch_size, augment)
     with network.device.enough_memory():
-        step = training_step(*parts, graph, ranks, local_statistics)
+        step = training_step(*parts, graph, ranks, local_statistics, drop_last)
     return Training(_train(step, epochs, rng, progress, checkpoint, watch))
 
 
@@ -163,7 +166,7 @@ def _train(
     checkpoint: Checkpoint | None,
     watch: Callable[[int, int], None] | None,
 ) -> Generator[Epoch, None, None]:
-    theta, n = step.network.theta, len(step.examples)
+    theta, n = step.network.theta, step.seen
     device = step.network.device
     at = Position() if checkpoint is None else checkpoint.restore(step, rng)
     done = (at.epochs, at.steps)
