@@ -21,8 +21,11 @@ from minidl import (
     PositionEmbedding,
     Residual,
     SelfAttention,
+    SoftmaxCrossEntropy,
+    evaluate,
 )
 from minidl.backend import to_numpy
+from minidl.data import Sentences
 from minidl.inspection import unit_figures
 
 RNG = np.random.default_rng(0)
@@ -295,3 +298,16 @@ def test_a_gate_halves_the_hidden_units():
     block = EncoderBlock(6, 2, 8, "glu").build()
     up, gate, down = block.feed_forward.layers
     assert (up.n_out, type(gate), down.n_in) == (8, GLU, 4)
+
+
+def test_sentences_must_have_the_padding_of_the_embedding():
+    def network(padding):
+        layers = [Embedding(9, 6, padding), SelfAttention(6, 2), FirstToken(), Dense(6, 2)]
+        return Network(layers, (5,))
+
+    labels, loss = np.arange(2), SoftmaxCrossEntropy()
+    evaluate(network(0), Sentences(TOKENS, labels), loss)
+    evaluate(network(None), Sentences(TOKENS[:1], labels[:1]), loss)  # nothing is padded
+    for padding in (None, 1):
+        with pytest.raises(ValueError, match="whose padding is that of the sentences, 0, got Emb"):
+            evaluate(network(padding), Sentences(TOKENS, labels), loss)
