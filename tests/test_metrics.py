@@ -56,6 +56,11 @@ def test_by_hand():
     assert list(report.as_dict())[-2:] == ["macro avg", "weighted avg"]
 
 
+def test_two_classes_of_one_name_would_share_a_row():
+    with pytest.raises(ValueError, match="ClassReport: expected each name once, got 'cat' more"):
+        class_report(np.array([0, 1]), np.array([0, 1]), ["cat", "cat"])
+
+
 def test_one_answer_for_all_has_no_correlation_however_large_its_class():
     labels = np.arange(1000) < 708
     report = class_report(labels.astype(int), np.ones(1000, int), ["no", "yes"])

@@ -20,7 +20,7 @@ from minidl.data.dataset import CorruptDataset, DatasetError, DatasetNotFound
 from minidl.data.places import places
 from minidl.data.sentences import Sentences
 from minidl.data.wordpiece import WordPiece
-from minidl.storage.files import NotAPlainFile, open_to_read
+from minidl.storage.files import read_bytes
 
 LARGEST = 16 << 20  # bytes of a file at most; SST-2 has 3.8 million
 HEAD = "sentence\tlabel"  # the first line of a file of SST-2
@@ -191,16 +191,13 @@ def load_texts(name: str, data_dir: str | os.PathLike[str] | None = None) -> Tex
 
 def _lines(path: Path) -> list[str]:
     try:
-        with open_to_read(path) as file:
-            raw = file.read(LARGEST + 1)
-    except (OSError, NotAPlainFile) as error:
+        text = read_bytes(path, LARGEST).decode("utf-8")
+    except OSError as error:
         raise DatasetError(f"{path}: cannot be read: {error}") from error
-    if len(raw) > LARGEST:
-        raise CorruptDataset(f"{path}: expected at most {LARGEST:,} bytes, got more")
-    try:
-        text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
         raise CorruptDataset(f"{path}: expected text in UTF-8 ({error})") from error
+    except ValueError as error:
+        raise CorruptDataset(str(error)) from error
     return text.replace("\r\n", "\n").removesuffix("\n").split("\n")
 
 

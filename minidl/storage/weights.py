@@ -23,6 +23,18 @@ FORMAT, FORMAT_VERSION = "minidl-network", 1
 MANIFEST = 1_000_000  # characters at most; a layer takes about a hundred
 
 
+BEGINNING = 300  # bytes, which tell the formats of others apart
+# The way from there to here.
+_OTHERS = {
+    "PyTorch": (
+        "in PyTorch, safetensors.torch.save_file(model.state_dict(), path) writes a file that "
+        "minidl.models.load_torchvision or minidl.models.pretrained reads; for other networks "
+        "copy each array, as in network['dense_1'].W[...] = weight.T.numpy()"
+    ),
+    "safetensors": "minidl.models.load_torchvision and minidl.models.pretrained read those",
+}
+
+
 class WeightsError(ValueError):
     """A weights file cannot be read or does not match the network."""
 
@@ -44,9 +56,19 @@ def load(path: str | os.PathLike[str], layers: Sequence[Any]) -> list[tuple[Arra
     OSError, WeightsError
         as in :meth:`minidl.Network.load`.
     """
+    if not isinstance(path, str | os.PathLike):
+        raise WeightsError(
+            f"expected the path of a weights file, got {type(path).__name__}; {_OTHERS['PyTorch']}"
+        )
     path = Path(path)
     try:
         with open_to_read(path) as file:
+            if other := _other_format(file.read(BEGINNING)):
+                raise WeightsError(
+                    f"expected a weights file, as Network.save writes it, got one of {other}; "
+                    f"{_OTHERS[other]}"
+                )
+            file.seek(0)
             values = _read(NpzReader(file), layers)
     except NotAPlainFile as error:
         raise WeightsError(str(error)) from error
@@ -58,6 +80,15 @@ def load(path: str | os.PathLike[str], layers: Sequence[Any]) -> list[tuple[Arra
     except WeightsError as error:
         raise WeightsError(f"{path}: {error}") from None
     return [(array, value) for (_, array), value in zip(_saved(layers), values, strict=True)]
+
+
+def _other_format(beginning: bytes) -> str | None:
+    """Whose file begins like this, if it is a known one."""
+    if (beginning[:4] == b"PK\3\4" and b"data.pkl" in beginning) or beginning[:2] == b"\x80\2":
+        return "PyTorch"  # which has pickles in a zip archive or, before version 1.6, alone
+    if beginning[8:9] == b"{" and 0 < int.from_bytes(beginning[:8], "little") < 1 << 32:
+        return "safetensors"
+    return None
 
 
 def _saved(layers: Sequence[Any]) -> Iterator[tuple[str, Array]]:

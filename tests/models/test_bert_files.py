@@ -114,7 +114,8 @@ TENSORS = [
 ]
 CONFIGS = [
     ({"model_type": "roberta"}, "config.json of a bert, got 'roberta'"),
-    ({"hidden_size": 12.0}, "hidden_size in config.json to be an integer >= 1, got 12.0"),
+    ({"hidden_size": 12.0}, "hidden_size in config.json to be an integer from 1 to .*got 12.0"),
+    ({"num_hidden_layers": 10**9}, "integer from 1 to 1,000, got 1000000000"),
     ({"hidden_size": None}, "hidden_size .* got None"),
     ({"num_attention_heads": 5}, "hidden_size 12 to be a multiple of num_attention_heads 5"),
     ({"hidden_act": "quick_gelu"}, "one of gelu, gelu_new, relu, silu, got 'quick_gelu'"),

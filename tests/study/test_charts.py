@@ -1,11 +1,12 @@
 """A history has the figures of its network, and the charts of a report have those of a summary."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from minidl import Adam, Dense, Flatten, Network, SoftmaxCrossEntropy, evaluate, probe
+from minidl import Adam, Dense, Examples, Flatten, Network, SoftmaxCrossEntropy, evaluate, probe
 from minidl.data import standin
 from minidl.pages.colours import function_colour
 from minidl.study.charts import (
@@ -15,8 +16,9 @@ from minidl.study.charts import (
     published_series,
     runs_series,
 )
-from minidl.study.histories import by_epoch, by_layer, epoch_rows, mean_of
+from minidl.study.histories import by_epoch, by_layer, correct_answers, epoch_rows, mean_of
 from minidl.study.recording import record
+from minidl.study.series import Series
 
 LOSS = SoftmaxCrossEntropy()
 
@@ -25,13 +27,11 @@ LOSS = SoftmaxCrossEntropy()
 def trained():
     """Data, a network, and the history of its two epochs."""
     data = standin.generate(seed=0, train=128, test=32)
-    layers = [Flatten(), Dense(3072, 8, "relu"), Dense(8, 6, "relu"), Dense(6, 100)]
+    train, test = (Examples(part.inputs, part.targets % 4) for part in (data.train, data.test))
+    layers = [Flatten(), Dense(3072, 8, "relu"), Dense(8, 6, "relu"), Dense(6, 4)]
     network = Network(layers, (3, 32, 32), rng=0)
-    return (
-        data,
-        network,
-        record(network, data.train, data.test, LOSS, Adam(), epochs=2, progress=False),
-    )
+    history = record(network, train, test, LOSS, Adam(), epochs=2, progress=False)
+    return replace(data, train=train, test=test), network, history
 
 
 @pytest.fixture
@@ -46,7 +46,27 @@ def test_the_last_entries_describe_the_network_as_it_is_left(trained):
     x, labels = data.train.batch(0, 64, network.dtype)
     assert history.probes[-1].loss == probe(network, LOSS, x, labels, "sum").loss
     assert history.probes[-1].gradients[0].update_ratio > 0
-    assert {len(getattr(history, name)) for name in history.__dataclass_fields__} == {2}
+    by_epoch = set(history.__dataclass_fields__) - {"correct"}
+    assert {len(getattr(history, name)) for name in by_epoch} == {2}
+
+
+def test_a_run_knows_which_test_images_it_recognizes_and_an_earlier_one_does_not(trained, block):
+    data, network, history = trained
+    x, labels = data.test.batch(0, 32, network.dtype)
+    right = network.forward(x).argmax(axis=1) == labels
+    assert 0 < right.sum() < 32
+    np.testing.assert_array_equal(correct_answers(history.correct, 32), right)
+    sizes = {"train_images": 128, "test_images": 32}
+    networks = [Series.of_history(history, **sizes), Series.of_block(block, **sizes)]
+    for one, other in (networks, networks[::-1]):
+        assert (one.accuracy() - other.accuracy()).is_paired
+        assert (one.accuracy(1) - other.accuracy()).is_paired
+        assert not (one.accuracy(0) - other.accuracy()).is_paired  # known at the end only
+        assert not (one.until(1).accuracy() - other.accuracy()).is_paired
+    del block["correct"]
+    earlier = Series.of_block(block, **sizes)
+    assert not (earlier.accuracy() - networks[0].accuracy()).is_paired
+    assert correct_answers(history.correct, 33) is None  # of other images
 
 
 def test_the_figures_by_epoch_and_by_layer_are_those_of_the_history(trained, block):
@@ -63,8 +83,9 @@ def test_the_figures_by_epoch_and_by_layer_are_those_of_the_history(trained, blo
         (7, "relu", 1),
         (7, "relu", 2),
     ]
-    assert {k: [row[k] for row in rows] for k in by_epoch(history)} == by_epoch(history)
-    blocks = [{"a": [1, 2], "b": {"c": 3}}, {"a": [3, 6], "b": {"c": 4}}]
+    lists = {k: v for k, v in by_epoch(history).items() if k != "correct"}
+    assert {k: [row[k] for row in rows] for k in lists} == lists
+    blocks = [{"a": [1, 2], "b": {"c": 3}, "d": "x"}, {"a": [3, 6], "b": {"c": 4}, "d": "y"}]
     assert mean_of(blocks) == {"a": [2, 4], "b": {"c": 3.5}}
 
 

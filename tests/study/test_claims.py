@@ -1,7 +1,9 @@
 """Claims judged on published figures and on ours, and the conditions of a run."""
 
 import json
-import time
+import os
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,12 +15,13 @@ from minidl.study.claims import (
     HOLDS,
     OPEN,
     UNJUDGED,
-    NotReported,
+    NotJudged,
     all_of,
     known,
     published_title,
     verdict,
 )
+from minidl.study.environment import Stopwatch
 from minidl.study.estimates import NOT_KNOWN, Estimate, exactly, share
 
 
@@ -46,7 +49,22 @@ def test_claims_are_judged_on_the_studys_figures_and_on_ours():
     assert (found.verdict, found.holds) == (HOLDS, True)
     assert found.as_dict()["verdict"] == "holds"
     assert (never.published, never.verdict, never.holds) == ("not reported", UNJUDGED, None)
-    assert never.measured == "cannot be judged in this set-up"
+    assert never.measured == "a figure is missing in this set-up"
+
+
+def test_what_a_cap_or_a_machine_decides_is_not_judged_with_the_reason():
+    def test(run):
+        if run > 5:
+            raise NotJudged("training was cut off after 6 epochs", f"{run} epochs")
+        return large(run)
+
+    for runs in ([6], [5, 6, 5]):  # what is left of the seeds would be another question
+        (found,) = judge([Statement("slow", "", test)], 7, runs)
+        assert (found.verdict, found.holds, found.published) == (UNJUDGED, None, "7 epochs")
+        assert found.measured == "6 epochs; not judged: training was cut off after 6 epochs"
+    assert judge([CLAIMS[1]], 5, [20, None])[0].verdict == UNJUDGED
+    some = Statement("some", "", lambda run: large(known(run)))
+    assert judge([some], 5, [None, 20])[0].verdict == HOLDS  # of the runs that have the figure
 
 
 def test_what_the_study_has_for_later_epochs_only_is_not_called_unreported():
@@ -62,7 +80,7 @@ def test_what_the_study_has_for_later_epochs_only_is_not_called_unreported():
 def test_what_is_none_or_empty_is_not_reported():
     assert known(0.0) == 0.0 and known([0]) == [0]
     for nothing in (None, {}, (), np.empty(0)):
-        with pytest.raises(NotReported):
+        with pytest.raises(NotJudged):
             known(nothing)
 
 
@@ -72,7 +90,7 @@ def test_what_is_found_in_several_places_is_one():
     numbers = [(name, n.value) for name, n in found.numbers.items()]
     assert numbers == [("here, above 10", 10), ("there, above 10", -1)]
     assert verdict([found]) == OPEN
-    with pytest.raises(NotReported):
+    with pytest.raises(NotJudged):
         all_of({})
 
 
@@ -124,42 +142,55 @@ def test_that_there_is_nothing_must_be_shown_and_is_refuted_by_something():
     assert weighed(Estimate(-0.3, 0.1), within=0.5) == FAILS
 
 
-def test_the_count_has_three_kinds_and_what_cannot_be_judged():
+def test_the_count_has_three_kinds_and_what_is_not_judged():
     def some(*verdicts):
         return [{"verdict": given} for given in verdicts]
 
     assert count(some(HOLDS, FAILS, OPEN, OPEN)) == "1 holds, 1 does not, 2 are not decided"
     assert count(some(HOLDS, HOLDS)) == "2 hold, 0 do not, 0 are not decided"
-    assert count(some(OPEN, UNJUDGED)).endswith("1 is not decided, 1 cannot be judged")
+    assert count(some(OPEN, UNJUDGED)).endswith("1 is not decided, 1 is not judged")
 
 
 # -- conditions -----------------------------------------------------------------------------------
 
 
 def test_conditions():
-    start = time.perf_counter() - 12.3
-    found = Conditions.now(get_device("cpu"), "float32", 2, "python x.py", start)
+    found = Conditions.now(get_device("cpu"), "float32", 2, "python x.py", Stopwatch())
+    assert found.as_dict()["seconds"] < 60
+    assert Conditions.of(json.loads(json.dumps(found.as_dict()))) == found
+    found = replace(found, seconds=12.4, load_of_others=1.02)
     rows = dict(found.rows())
     assert rows["device"] == "cpu, 2 network(s) at a time"
     assert rows["command"].markdown() == "`python x.py`"
     assert ", 12 s, " in rows["date, time, peak memory"]
-    assert 12.3 <= found.as_dict()["seconds"] < 12.49
-    assert Conditions.of(json.loads(json.dumps(found.as_dict()))) == found
+    assert rows["date, time, peak memory"].endswith(", load of other work 1.0")
     without = {k: v for k, v in found.as_dict().items() if k != "command"}  # as of version 0.1
     assert "command" not in dict(Conditions.of(without).rows())
-    assert found.load_of_others is None  # too short for a load average
-    assert "load of other work" not in rows["date, time, peak memory"]
+    unknown = dict(replace(found, load_of_others=None).rows())
+    assert "load of other work" not in unknown["date, time, peak memory"]
 
 
-def test_load_of_other_work_is_what_this_process_did_not_use(monkeypatch):
-    monkeypatch.setattr(environment.os, "getloadavg", lambda: (9.0, 3.0, 2.5), raising=False)
-    monkeypatch.setattr(environment.time, "process_time", lambda: 1200.0)
-    assert environment.load_of_others(59) is None
-    assert environment.load_of_others(600) == pytest.approx(3 - 2)  # over five minutes
-    assert environment.load_of_others(1000) == pytest.approx(2.5 - 1.2)  # over fifteen
-    assert environment.load_of_others(100) == 0
-    conditions = Conditions("cpu", 1, {}, {}, "", 600.0, None, "x", load_of_others=1.0)
-    assert dict(conditions.rows())["date, time, peak memory"].endswith("load of other work 1.0")
+@pytest.mark.skipif(not Path("/proc/stat").exists(), reason="only Linux says what others use")
+def test_load_of_other_work_is_what_this_process_did_not_use_since_the_start(monkeypatch):
+    clock = {"all": 70_000.0, "own": 0.0, "now": 1000.0}  # a day of work of others before
+    monkeypatch.setattr(environment.time, "perf_counter", lambda: clock["now"])
+    monkeypatch.setattr(environment.time, "process_time", lambda: clock["own"])
+    ticks = os.sysconf("SC_CLK_TCK")
+
+    def read_text(path):
+        user, system = (int(share * clock["all"] * ticks) for share in (0.75, 0.25))
+        return f"cpu  {user} 0 {system} 999999 77777 0 0 0 0 0\ncpu0 1 2 3"
+
+    monkeypatch.setattr(environment.Path, "read_text", read_text)
+    clock["own"] = 50.0  # imports, before the start
+    since = Stopwatch()
+    clock |= {"all": 70_000 + 1500, "own": 50 + 1200, "now": 1000 + 600}
+    assert since.seconds() == 600
+    assert since.load_of_others() == pytest.approx((1500 - 1200) / 600)
+    clock["own"] += 400  # rounding
+    assert since.load_of_others() == 0
+    monkeypatch.setattr(environment.Path, "read_text", lambda path: "")
+    assert since.load_of_others() is None
 
 
 def test_a_report_says_which_machines_have_trained():

@@ -10,6 +10,7 @@ from minidl.backend import get_device
 from minidl.pages import Chart, Prose, Series, Table, Typed
 from minidl.study import Conditions, Report, RunFolder, Section, Statement, Study, Work
 from minidl.study.claims import VERDICTS
+from minidl.study.environment import Stopwatch
 from minidl.study.report import percent, pictures, read_rows, read_summary, set_up_section
 from minidl.study.verdicts import Verdicts, both, word
 
@@ -61,7 +62,7 @@ def test_what_holds_is_counted_by_set_up_without_what_the_study_did_not_claim():
 
 def test_the_answer_is_a_word_for_each_verdict():
     words = [word(CLAIMS, f"ReLU < sigmoid {i}") for i in range(4)]
-    assert words == ["yes", "no", "not decided", "cannot be judged"]
+    assert words == ["yes", "no", "not decided", "not judged"]
     assert both("yes", "yes") == "yes to both"
     assert both("yes", "no") == "yes to the first, no to the second"
     assert both("not decided", "not decided") == "not decided, neither of them"
@@ -79,7 +80,7 @@ def test_the_terminal_has_a_line_for_each_claim():
 
 
 def test_machine_and_command_come_from_the_summary():
-    now = Conditions.now(get_device("cpu"), "float32", 2, "python x.py", 0.0)
+    now = Conditions.now(get_device("cpu"), "float32", 2, "python x.py", Stopwatch())
     summary = json.loads(json.dumps(now.as_dict()))
     page, text = parts(set_up_section([["data", "<CIFAR>"]], summary, note="And so on."))
     assert "&lt;CIFAR&gt;" in page and summary["versions"]["numpy"] in page
