@@ -22,6 +22,7 @@ from minidl import (
     Residual,
     SelfAttention,
     SoftmaxCrossEntropy,
+    assert_gradients,
     evaluate,
 )
 from minidl.backend import to_numpy
@@ -208,6 +209,8 @@ def test_a_sentence_of_nothing_but_padding_gets_zeros_forward_and_backward(devic
     network.backward(dy)
     assert np.isfinite(to_numpy(network.dtheta)).all()
     assert np.isfinite(y).all()
+    targets = device.asarray(np.array([0, 1, 1]))
+    assert_gradients(network, tokens, targets, loss=SoftmaxCrossEntropy(), directions=1)
 
 
 @pytest.mark.peer
