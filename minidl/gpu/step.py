@@ -32,9 +32,10 @@ def training_step(
     batch_size: int,
     augment: Callable[[Array], Array] | None = None,
     graph: bool = True,
+    drop_last: bool = False,
 ) -> TrainingStep:
     """The step on the network's device; ``graph=False`` launches kernel by kernel on a GPU, too."""
-    parts = (network, examples, loss, optimizer, batch_size, augment)
+    parts = (network, examples, loss, optimizer, batch_size, augment, drop_last)
     return CudaStep(*parts, graph=graph) if network.device.is_cuda else TrainingStep(*parts)
 
 

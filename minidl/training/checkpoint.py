@@ -391,7 +391,7 @@ def start_of(step: TrainingStep, generators: list[np.random.Generator]) -> dict[
         DRAWN: digest(*(to_numpy(array).tobytes() for array in (network.theta, network.state))),
         "random generators": digest(*states),
         "examples": step.examples.digest()[:SHORT],
-        "batch size": str(step.batch_size),
+        "batch size": f"{step.batch_size}{', the last one dropped' if step.drop_last else ''}",
         "loss": _settings(step.loss),
         "optimizer": _settings(step.optimizer),
         "augmentation": "none" if step.augment is None else _settings(step.augment),

@@ -49,6 +49,7 @@ def fit(
     rng: np.random.Generator | int = 0,
     progress: bool | str = True,
     checkpoint: Checkpoint | None = None,
+    drop_last: bool = False,
 ) -> FitHistory:
     """Train ``network`` on ``x`` ``(N, …)`` and ``y``, and return the history::
 
@@ -56,8 +57,7 @@ def fit(
         print(history)
         history.plot("run.png")
 
-    Bytes are divided by 255, as in :class:`Examples` and :func:`predict_labels`;
-    ``network.predict`` takes numbers as they are.
+    Bytes are divided by 255, as in :class:`Examples` and ``network.predict``.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ def fit(
         :class:`CosineAnnealing`; the first epoch uses ``schedule(0)``
     checkpoint : from which an interrupted run resumes, history included; call
         ``checkpoint.remove()`` once the results are safe
-    epochs, batch_size, augment, rng, progress : as in :func:`train`
+    epochs, batch_size, augment, rng, progress, drop_last : as in :func:`train`
 
     Warns
     -----
@@ -117,6 +117,7 @@ def fit(
 
     options: dict[str, Any] = {"rng": rng, "augment": augment, "progress": progress}
     options |= {"epochs": epochs, "batch_size": batch_size, "checkpoint": checkpoint}
+    options["drop_last"] = drop_last
     start = network.theta.copy()
     for epoch in train(network, examples, loss, optimizer, **options):
         judged = UNKNOWN if held_out is None else evaluate(network, held_out, loss)
