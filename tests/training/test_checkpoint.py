@@ -418,6 +418,22 @@ def test_what_could_not_be_kept_is_refused(tmp_path):
     for value in (0.0, 3, np.float32(1), "text", (1, 2)):
         with pytest.raises(ValueError, match="expected best to be an object that changes in place"):
             checkpoint.keep("best", value)
+    for value, told in (
+        (network(), "expected best to be a list, a dict, an array or a dataclass of these"),
+        (
+            [Software({})],
+            r"the kind of best, .* would be read as \[\{'parts': \{\}\}",
+        ),
+        (
+            {"average": np.zeros(3)},
+            r"the kind of best, such as dict\[str, numpy.ndarray\]",
+        ),
+    ):
+        with pytest.raises(ValueError, match=told):
+            checkpoint.keep("best", value)
+    with pytest.raises(ValueError, match=r"expected of to be texts by name, got {'seed': 3}"):
+        Checkpoint(tmp_path / "a", of={"seed": 3})
+    checkpoint.keep("average", {"average": np.zeros(3)}, dict[str, np.ndarray])
     checkpoint.keep("history", [])
     with pytest.raises(ValueError, match="expected each name only once, got history again"):
         checkpoint.keep("history", [])

@@ -205,6 +205,9 @@ def test_the_history_is_a_table_rows_and_a_file(tmp_path):
     assert len(lines) == 5
     assert sum(line.endswith("<-- kept") for line in lines) == 1
     assert repr(history) == str(history)
+    assert history.gradients("b").keys() == {"dense_1", "dense_2"}
+    with pytest.raises(ValueError, match="expected one of the parameters W, b, got 'w'"):
+        history.gradients("w")
 
     rows = history.rows()
     assert [row["epoch"] for row in rows] == [1, 2, 3, 4]
