@@ -296,6 +296,11 @@ def test_a_run_that_learns_or_has_hardly_begun_gets_no_warning():
         quiet(network(), epochs=2, optimizer=SGD(1e-8))
 
 
+def test_the_warning_names_the_highest_rate_that_was_too_small():
+    with pytest.warns(UserWarning, match="try a learning rate above 1e-08"):
+        quiet(network(), epochs=40, optimizer=SGD(1.0), schedule=lambda done: 1e-9 * min(10, done))
+
+
 def test_a_network_that_has_learned_in_spite_of_much_dropout_gets_no_warning():
     """Its training loss, with dropout on, is that of guessing and worse."""
     layers = [Dropout(0.65), Dense(4, 32, "relu"), Dropout(0.95), Dense(32, 2)]
