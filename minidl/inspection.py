@@ -95,6 +95,7 @@ def probe(
     network.expect_views("probe")
     checks.instance("probe", "loss", loss, Loss)
     expect_logits("probe", network, loss)
+    x = network.as_input("probe", x)
     value, dlogits = loss(network.forward(x), targets, reduction)
     network.backward(dlogits)
     return Probe(float(value), gradient_figures(network, update), unit_figures(network))

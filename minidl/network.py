@@ -16,6 +16,7 @@ from minidl.layers import Chain, Layer
 from minidl.layers._base import expect_free, name_layers
 from minidl.layers._views import NoForeignNames, write
 from minidl.layers.chain import Layers, checked_layers
+from minidl.layers.self_attention import connect
 from minidl.storage import weights
 from minidl.storage.weights import WeightsError
 
@@ -84,6 +85,7 @@ class Network(NoForeignNames):
         name_layers(self.layers)
         try:
             self._chain.output_shape(self.input_shape)
+            connect(self._chain.walk())
         except ValueError as error:
             raise ValueError(f"Network: {error}") from error
         self.shapes = self._chain.shapes  # output shape of each layer, without the batch axis
@@ -160,18 +162,12 @@ class Network(NoForeignNames):
 
     def forward(self, x: Array, training: bool = False) -> Array:
         """The output of the last layer for the batch ``x`` ``(N, *input_shape)``."""
-        checks.array("Network", "x", x)
-        if not self.takes(x.shape[1:]) or not len(x):
-            shape = ", ".join(map(str, self.input_shape))
-            shorter = ", or shorter," if self.takes_integers else ""
-            way_out = checks.way_to_shape("x", x.shape, self.input_shape)
-            raise ValueError(
-                f"Network: expected input (N, {shape}){shorter} with N of at least 1, got "
-                f"{x.shape}{way_out}"
-            )
+        self._expect_shape(x, least=1)
         if self.takes_integers:
             checks.integers("Network", "x", x)
             checks.beside("Network", "x", x, self.theta)
+            if not (training and self.device.is_cuda):  # a recorded step cannot look at numbers
+                self._chain.expect_values(x)
         else:
             checks.like("Network", "x", x, self.theta)
         return self._chain.forward(x, training)
@@ -191,6 +187,17 @@ class Network(NoForeignNames):
             return shape == self.input_shape
         return len(shape) == len(self.input_shape) and 0 < shape[0] <= self.input_shape[0]
 
+    def _expect_shape(self, x: Array, least: int) -> None:
+        checks.array("Network", "x", x)
+        if not self.takes(x.shape[1:]) or len(x) < least:
+            shape = ", ".join(map(str, self.input_shape))
+            shorter = ", or shorter," if self.takes_integers else ""
+            way_out = checks.way_to_shape("x", x.shape, self.input_shape)
+            raise ValueError(
+                f"Network: expected input (N, {shape}){shorter} with N of at least {least}, got "
+                f"{x.shape}{way_out}"
+            )
+
     def expect_values(self, x: Array) -> None:
         """Raise ``ValueError`` if ``x`` has tokens that the first layer does not know."""
         if self.takes_integers:
@@ -207,21 +214,36 @@ class Network(NoForeignNames):
     def predict(self, x: Array, batch_size: int = 256) -> np.ndarray:
         """The output for all of ``x`` ``(N, *input_shape)``, batch by batch, as a NumPy array.
 
-        Numbers are converted to the network's type; tokens stay integers.
+        Bytes are divided by 255, as in :class:`minidl.data.Examples`; floating-point numbers are
+        converted to the network's type; tokens stay integers.  N may be 0.
         """
         batch_size = checks.whole("predict", "batch_size", batch_size)
         checks.array("predict", "x", x)
-        if x.dtype.kind not in "iuf":
-            raise ValueError(f"predict: expected x to be an array of numbers, got {x.dtype}")
+        self._expect_shape(x, least=0)
         self.expect_values(x)
         shorter = x.shape[1:] if self.takes_integers else None
         *_, (_, shape) = self.with_shapes(1, shorter)
         y = np.empty((len(x), *shape), self.dtype)
-        dtype = None if self.takes_integers else self.dtype
         for start in range(0, len(x), batch_size):
-            batch = self.device.asarray(x[start : start + batch_size], dtype)
+            batch = self.as_input("predict", x[start : start + batch_size])
             y[start : start + batch_size] = to_numpy(self.forward(batch))
         return y
+
+    def as_input(self, owner: str, x: Array) -> Array:
+        """``x`` on the network's device: bytes as numbers from 0 to 1, other numbers in its type.
+
+        Tokens stay integers.  This is how every function sees arrays, :class:`minidl.data.Examples`
+        included; only :meth:`forward` converts nothing.
+        """
+        checks.array(owner, "x", x)
+        if self.takes_integers:
+            return self.device.asarray(x)
+        if x.dtype != np.uint8:
+            checks.floats(owner, "x", x)
+            return self.device.asarray(x, self.dtype)
+        scaled = self.device.asarray(x, self.dtype)
+        scaled /= 255
+        return scaled
 
     # -- inspection -------------------------------------------------------------------
 

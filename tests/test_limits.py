@@ -64,7 +64,7 @@ INTERNAL = {
     *("Layer.forward", "Layer.backward"),
     *("Optimizer.coefficients", "Optimizer.expect_own", "Optimizer.rate", "Optimizer.resume"),
     *("Layer.expect_values", "Network.expect_values", "Network.takes", "Network.move_gradient"),
-    "Network.expect_views",
+    *("Network.as_input", "Network.expect_views"),
     *("Examples.check_inputs", "Examples.order"),
     *("Random.drawn", "Augmentation.sample", "Random.sample"),
 }

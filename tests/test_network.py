@@ -155,11 +155,6 @@ def test_predict_in_batches_equals_one_forward_pass(device):
     assert network.predict(X[:0]).shape == (0, 3)
 
 
-def test_predict_takes_bytes():
-    x = np.arange(16, dtype=np.uint8).reshape(2, 2, 4)
-    np.testing.assert_allclose(small().predict(x), small().forward(x.astype(np.float32)))
-
-
 # -- names, summary, errors -------------------------------------------------------------------
 
 

@@ -124,6 +124,8 @@ class Checkpoint:
         self.every = every
         self.stop = threading.Event() if stop is None else stop
         self.of = dict(of or {})
+        if not all(isinstance(text, str) for item in self.of.items() for text in item):
+            raise ValueError(f"Checkpoint: expected of to be texts by name, got {self.of!r}")
         self._start: dict[str, str] = {}
         self._software: list[Software] = []
         self._kept: dict[str, Any] = {}
@@ -171,6 +173,8 @@ class Checkpoint:
             if name not in self._saved.kept:
                 raise CheckpointError(f"{self.path}: expected {name} in it; {WAY_OUT}")
             value = decoded(bytes(self._saved.kept[name]), kind or type(value), self.path)
+        else:
+            _expect_to_come_back(name, value, kind or type(value), self.path)
         self._kept[name] = value
         return value
 
@@ -349,6 +353,31 @@ class Checkpoint:
         return of_another(path or self.path, expected, got)
 
 
+def _expect_to_come_back(name: str, value: Any, kind: Any, path: Path) -> None:
+    """Raise ``ValueError`` for what could not be written, or would be read as something else."""
+    try:
+        back = decoded(encoded(value), kind, path)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"Checkpoint.keep: expected {name} to be a list, a dict, an array or a dataclass of "
+            f"these, of numbers and of text, got {checks.shown(value)}: {error}"
+        ) from error
+    if not _alike(back, value):
+        raise ValueError(
+            f"Checkpoint.keep: expected the kind of {name}, such as dict[str, numpy.ndarray], got "
+            f"none; without it, {checks.shown(value)} would be read as {checks.shown(back)}"
+        )
+
+
+def _alike(back: Any, value: Any) -> bool:
+    """Whether what was read is of the same types as what was written; any number is a number."""
+    if isinstance(value, dict):
+        return isinstance(back, dict) and all(_alike(back.get(k), v) for k, v in value.items())
+    if isinstance(value, list | tuple):
+        return isinstance(back, list | tuple) and all(map(_alike, back, value))
+    return isinstance(value, Number) or type(back) is type(value)
+
+
 def of_another(path: Path, expected: str, got: str) -> CheckpointError:
     """The error for a file of another training run, or of another part of one, than expected."""
     expected, got = printable(expected, 2000), printable(got, 2000)
@@ -391,7 +420,7 @@ def start_of(step: TrainingStep, generators: list[np.random.Generator]) -> dict[
         DRAWN: digest(*(to_numpy(array).tobytes() for array in (network.theta, network.state))),
         "random generators": digest(*states),
         "examples": step.examples.digest()[:SHORT],
-        "batch size": str(step.batch_size),
+        "batch size": f"{step.batch_size}{', the last one dropped' if step.drop_last else ''}",
         "loss": _settings(step.loss),
         "optimizer": _settings(step.optimizer),
         "augmentation": "none" if step.augment is None else _settings(step.augment),

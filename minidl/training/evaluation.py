@@ -11,6 +11,7 @@ from minidl.backend import checks, to_numpy
 from minidl.data.examples import Examples
 from minidl.data.sentences import Sentences
 from minidl.inspection import expect_logits
+from minidl.layers import Embedding, SelfAttention
 from minidl.losses import Loss
 from minidl.network import Network
 from minidl.training.step import NonFiniteLoss, bad_example
@@ -99,3 +100,19 @@ def check_inputs(owner: str, network: Network, examples: Examples) -> None:
             f"input{shorter}, got {examples.input_shape}{way_out}"
         )
     network.expect_values(examples.inputs)
+    if isinstance(examples, Sentences):
+        _expect_padding(owner, network, examples)
+
+
+def _expect_padding(owner: str, network: Network, sentences: Sentences) -> None:
+    """Raise ``ValueError`` if padding would be taken for a token, and answers change with it."""
+    embedding = next((la for la in network.walk() if isinstance(la, Embedding)), None)
+    if embedding is None or embedding.padding == sentences.padding:
+        return
+    attends = any(isinstance(layer, SelfAttention) and not layer.tokens for layer in network.walk())
+    is_padded = int(sentences.lengths.min()) < sentences.input_shape[0]
+    if embedding.padding is not None or (attends and is_padded):
+        raise ValueError(
+            f"{owner}: expected an Embedding whose padding is that of the sentences, "
+            f"{sentences.padding}, got {embedding!r}"
+        )

@@ -49,6 +49,7 @@ def fit(
     rng: np.random.Generator | int = 0,
     progress: bool | str = True,
     checkpoint: Checkpoint | None = None,
+    drop_last: bool = False,
 ) -> FitHistory:
     """Train ``network`` on ``x`` ``(N, …)`` and ``y``, and return the history::
 
@@ -56,8 +57,7 @@ def fit(
         print(history)
         history.plot("run.png")
 
-    Bytes are divided by 255, as in :class:`Examples` and :func:`predict_labels`;
-    ``network.predict`` takes numbers as they are.
+    Bytes are divided by 255, as in :class:`Examples` and ``network.predict``.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ def fit(
         :class:`CosineAnnealing`; the first epoch uses ``schedule(0)``
     checkpoint : from which an interrupted run resumes, history included; call
         ``checkpoint.remove()`` once the results are safe
-    epochs, batch_size, augment, rng, progress : as in :func:`train`
+    epochs, batch_size, augment, rng, progress, drop_last : as in :func:`train`
 
     Warns
     -----
@@ -117,6 +117,7 @@ def fit(
 
     options: dict[str, Any] = {"rng": rng, "augment": augment, "progress": progress}
     options |= {"epochs": epochs, "batch_size": batch_size, "checkpoint": checkpoint}
+    options["drop_last"] = drop_last
     start = network.theta.copy()
     for epoch in train(network, examples, loss, optimizer, **options):
         judged = UNKNOWN if held_out is None else evaluate(network, held_out, loss)
@@ -148,7 +149,6 @@ def _parts(
     if isinstance(validation, tuple) and len(validation) == 2:
         validation = as_examples("fit", *validation)
     if isinstance(validation, Examples):
-        validation.expect_scale_of(examples)
         return examples, validation
     share = checks.share("fit", "validation, unless it is (x, y), Examples or None,", validation)
     count = round(share * len(examples))
@@ -214,31 +214,12 @@ def _check_held_out(network: Network, examples: Examples, held_out: Examples, lo
     """Raise ``ValueError`` for what :func:`evaluate` would refuse after the first epoch."""
     owner = "fit, validation"
     check_inputs(owner, network, held_out)
+    expect_finite(owner, held_out, network.dtype)
     try:
+        held_out.expect_scale_of(examples)
         check_targets(network, held_out, loss)
     except ValueError as error:
         raise ValueError(f"{owner}: {error}") from error
-    expect_finite(owner, held_out, network.dtype)
-    if not _same_scale(examples, held_out):
-        ours, theirs = (
-            f"{e.inputs.dtype} inputs with divisor {e.divisor:g}, mean {e.mean}, std {e.std}"
-            for e in (examples, held_out)
-        )
-        raise ValueError(
-            f"{owner}: expected inputs on the scale of those to train on, {ours}, got {theirs}; "
-            "give both in the same form"
-        )
-
-
-def _same_scale(one: Examples, other: Examples) -> bool:
-    """Whether the inputs of both are scaled alike; floats from 0 to 1 are as good as bytes."""
-    if (one.mean, one.std) != (other.mean, other.std):
-        return False
-    floats = [each for each in (one, other) if each.inputs.dtype.kind == "f"]
-    if len(floats) != 1:
-        return one.divisor == other.divisor
-    inputs, divisor = floats[0].inputs, floats[0].divisor
-    return float(inputs.min()) >= 0 and float(inputs.max()) <= divisor
 
 
 def _stopping(patience: int, held_out: Examples | None) -> EarlyStopping:

@@ -172,7 +172,9 @@ def range_test(
     found, rising = RangeTest(), copy.copy(optimizer)
     rising.t = 0  # with vectors of its own from the first step on
     with put_back(network), network.device.enough_memory():
-        step = training_step(network, examples, loss, rising, batch_size, graph=False)
+        single = len(examples) % batch_size == 1 < len(examples)  # too few for BatchNorm
+        parts = (network, examples, loss, rising, batch_size)
+        step = training_step(*parts, graph=False, drop_last=single)
         expect_finite("range_test", step.examples, network.dtype)
         try:
             _rise(step, rising, rates, generator, found)

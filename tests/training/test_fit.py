@@ -205,6 +205,9 @@ def test_the_history_is_a_table_rows_and_a_file(tmp_path):
     assert len(lines) == 5
     assert sum(line.endswith("<-- kept") for line in lines) == 1
     assert repr(history) == str(history)
+    assert history.gradients("b").keys() == {"dense_1", "dense_2"}
+    with pytest.raises(ValueError, match="expected one of the parameters W, b, got 'w'"):
+        history.gradients("w")
 
     rows = history.rows()
     assert [row["epoch"] for row in rows] == [1, 2, 3, 4]
@@ -293,6 +296,20 @@ def test_a_run_that_learns_or_has_hardly_begun_gets_no_warning():
         quiet(network(), epochs=2, optimizer=SGD(1e-8))
 
 
+def test_the_warning_names_the_highest_rate_that_was_too_small():
+    with pytest.warns(UserWarning, match="try a learning rate above 1e-08"):
+        quiet(network(), epochs=40, optimizer=SGD(1.0), schedule=lambda done: 1e-9 * min(10, done))
+
+
+def test_a_network_that_has_learned_in_spite_of_much_dropout_gets_no_warning():
+    """Its training loss, with dropout on, is that of guessing and worse."""
+    layers = [Dropout(0.65), Dense(4, 32, "relu"), Dropout(0.95), Dense(32, 2)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        history = quiet(Network(layers, 4, rng=0), y=(X[:, 0] + X[:, 1] > 0).astype(int), epochs=40)
+    assert history.train_loss[-1] > 0.7 > 0.67 > history.validation_loss[-1]
+
+
 def test_no_constant_answer_has_a_smaller_loss():
     """The best constant, by gradient descent on the loss itself, has the loss that is reported."""
     for loss, targets in (
@@ -321,12 +338,12 @@ def test_validation_data_are_refused_before_the_first_step():
         (X, (X[:, :3], Y), r"expected examples of shape \(4,\) like the network's input, got \(3,"),
         (X, (X, Y + 1), "expected labels from 0 to 2, got 1 to 3"),
         (X, (X, X), "fit, validation: softmax cross-entropy: expected logits"),
-        (images, (images.astype("float32"), Y), "expected inputs on the scale of those to train"),
-        (X, scaled, "float32 inputs with divisor 1, .* got uint8 inputs with divisor 255"),
+        (images, (images.astype("float32"), Y), "on the scale of the bytes beside them"),
+        (X, scaled, "validation: Examples: expected floats on the scale of the bytes beside them"),
         (
             Examples(*pictures, **normal),
             pictures,
-            r"std \(0.2, .* got .*std None; give both in the",
+            r"mean and std \(255.0, \(0.5, .* got \(255.0, None, None\)",
         ),
     ):
         net = network() if x is X or x is images else Network([Flatten(), Dense(12, 3)], (3, 2, 2))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 import json
+import math
 
 import numpy as np
 import pytest
@@ -66,6 +67,21 @@ def test_the_rate_of_each_step_is_that_of_the_schedule(make, device):
         by_hand.step(other.theta, other.dtheta)
     np.testing.assert_allclose(to_numpy(network.theta), other.theta, rtol=1e-5)
     assert (to_numpy(network.theta) != theta).all()
+
+
+def test_every_rate_is_known_before_the_first_step():
+    examples = Examples(np.ones((24, 2), np.float32), np.ones((24, 1), np.float32))
+    network = Network([Dense(2, 1)], 2)
+    options = {"epochs": 100, "batch_size": 3, "progress": False}  # 800 steps
+    for schedule, told in (
+        (
+            lambda done: 0.1 if done < 799 else math.nan,
+            r"learning_rate\(799\) of at least 0, got nan",
+        ),
+        (lambda done: 0.1 - done / 1000, r"learning_rate\(101\) of at least 0, got -0.001"),
+    ):
+        with pytest.raises(ValueError, match=told):
+            train(network, examples, MeanSquaredError(), SGD(schedule), **options)
 
 
 def test_a_resumed_run_uses_the_rate_of_its_step(tmp_path):
