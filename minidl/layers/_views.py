@@ -6,6 +6,7 @@ from operator import attrgetter
 from typing import Any
 
 from minidl.backend import Array, checks
+from minidl.initializers import Initializer, get_initializer
 
 
 class View(property):
@@ -56,6 +57,19 @@ class Foreign:
                 f"{owner!r}: has no {self.name}, so nothing would read it; {self.hint}"
             )
         vars(owner)[self.name] = value
+
+
+class Initial:
+    """An initializer of a layer, by name or as a function: an array is refused, it goes into W."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.key = f"_{name}"
+
+    def __get__(self, layer: Any, kind: type | None = None) -> Any:
+        return self if layer is None else getattr(layer, self.key)
+
+    def __set__(self, layer: Any, value: str | Initializer) -> None:
+        setattr(layer, self.key, get_initializer(value))
 
 
 ALL_LEARN = "all parameters of a network learn"
