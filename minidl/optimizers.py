@@ -6,6 +6,7 @@ holds its hyperparameters.
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -119,6 +120,9 @@ class Optimizer(metaclass=_Complete):
     def __getstate__(self) -> dict[str, Any]:
         """A copy goes on with the first θ that it gets, perhaps a copy, too."""
         return vars(self) | {"_theta": None}
+
+    def __copy__(self) -> Optimizer:
+        return copy.deepcopy(self)  # two rules never share a vector
 
     def step(self, theta: Array, dtheta: Array, coefficients: Sequence[Any] | None = None) -> None:
         """Update ``theta`` ``(P,)`` in place from the gradient ``dtheta`` ``(P,)``.

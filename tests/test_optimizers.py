@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import pickle
 from contextlib import nullcontext
 
 import numpy as np
@@ -275,13 +276,17 @@ def test_moments_are_not_carried_over_to_another_network():
         optimizer.step(theta[:], np.ones(3))
         with pytest.raises(ValueError, match="belongs to the network of its first step, whose mo"):
             optimizer.step(np.ones(3), np.ones(3))
-        twin = copy.deepcopy(optimizer)
-        other = theta.copy()
-        for rule, vector in ((optimizer, theta), (twin, other)):
+        twins = (
+            copy.copy(optimizer),
+            copy.deepcopy(optimizer),
+            pickle.loads(pickle.dumps(optimizer)),
+        )
+        vectors = [theta, *(theta.copy() for _ in twins)]
+        for rule, vector in zip((optimizer, *twins), vectors, strict=True):
             rule.step(vector, np.ones(3))
-        np.testing.assert_array_equal(theta, other)
+            np.testing.assert_array_equal(vector, theta)
         with pytest.raises(ValueError, match="belongs to the network"):
-            twin.step(theta, np.ones(3))
+            twins[0].step(theta, np.ones(3))
 
 
 def test_train_refuses_the_optimizer_of_another_network_at_the_door():
