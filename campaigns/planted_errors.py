@@ -34,13 +34,20 @@ LIST = Path(__file__).with_suffix(".txt")
 
 # The tests that run first, by the first part of the path; then everything else.
 AREAS = {
-    "layers": ["tests/test_gradients.py", "tests/layers", "tests/gradcheck"],
+    "layers": [
+        "tests/test_gradients.py",
+        "tests/layers",
+        "tests/test_copies.py",
+        "tests/gradcheck",
+    ],
     "activations": ["tests/activations", "tests/test_gradients.py"],
     "losses.py": ["tests/test_losses.py"],
     "initializers.py": ["tests/test_initializers.py"],
     "optimizers.py": ["tests/test_optimizers.py", "tests/test_golden.py"],
     "training": ["tests/training"],
-    "network.py": ["tests/test_network.py"],
+    "network.py": ["tests/test_network.py", "tests/test_copies.py"],
+    "matrix_decay.py": ["tests/test_optimizers.py"],
+    "backend": ["tests/test_loops.py", "tests/backend"],
     "metrics.py": ["tests/test_metrics.py"],
     "data": ["tests/data"],
     "storage": ["tests/storage", "tests/test_network.py", "tests/training/test_checkpoint.py"],
