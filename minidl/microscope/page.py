@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from minidl._printable import printable
-from minidl.microscope.backward_signal import Stop, factors
+from minidl.microscope.backward_signal import SignalNorm, factors
 from minidl.microscope.parts import SnapshotsPart, StepsPart
 from minidl.microscope.run import NetworkSnapshots, snapshots_of
 from minidl.microscope.snapshot import Snapshot
@@ -96,7 +96,7 @@ def title_of(run: str, networks: Sequence[NetworkSnapshots]) -> str:
     return f"The gradients of {whose} in the run {printable(run)}"
 
 
-def left(stops: Sequence[Stop]) -> float:
+def left(stops: Sequence[SignalNorm]) -> float:
     """The norm at the last stop over that at the first; NaN if there is no signal at all."""
     return stops[-1].norm / stops[0].norm if stops[0].norm > 0 else math.nan
 
