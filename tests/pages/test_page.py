@@ -123,14 +123,6 @@ def test_a_page_replaces_an_earlier_one_of_its_kind_and_nothing_else(tmp_path):
     assert before == {each: each.read_bytes() for each in tmp_path.glob("*.html") if each.exists()}
 
 
-def test_the_libraries_come_with_their_licences():
-    for name in ("d3", "plot"):
-        assert "Permission to use, copy, modify" in asset(f"vendor/LICENSE.{name}")
-    for name in SCRIPTS[:2]:
-        version = re.search(r"-([\d.]+)\.min\.js", name).group(1)
-        assert f" v{version} Copyright" in asset(name)[:100]
-
-
 def test_a_slug_is_an_id():
     assert slug("Gradient: |∂L/∂W| by layer!") == "gradient-l-w-by-layer"
     assert slug("—") == "part"
