@@ -3,9 +3,11 @@
 import html.parser
 import json
 import re
+import textwrap
 
 import pytest
 
+from minidl import pages
 from minidl.pages import (
     Badge,
     Chart,
@@ -121,6 +123,13 @@ def test_a_page_replaces_an_earlier_one_of_its_kind_and_nothing_else(tmp_path):
     with pytest.raises(FileNotFoundError, match="create it first"):
         one.write(tmp_path / "none" / "page.html")
     assert before == {each: each.read_bytes() for each in tmp_path.glob("*.html") if each.exists()}
+
+
+def test_the_example_of_the_package_writes_its_page(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    example = re.findall(r"::\n\n((?:    .*\n|\n)+)", pages.__doc__)[0]
+    exec(textwrap.dedent(example))
+    assert (tmp_path / "report.html").read_text("utf-8").count("<figure") == 1
 
 
 def test_a_slug_is_an_id():
