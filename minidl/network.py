@@ -93,8 +93,10 @@ class Network:
         if not self.takes(x.shape[1:]) or not len(x):
             shape = ", ".join(map(str, self.input_shape))
             shorter = ", or shorter," if self.takes_integers else ""
+            way_out = checks.way_to_shape("x", x.shape, self.input_shape)
             raise ValueError(
-                f"Network: expected input (N, {shape}){shorter} with N of at least 1, got {x.shape}"
+                f"Network: expected input (N, {shape}){shorter} with N of at least 1, got "
+                f"{x.shape}{way_out}"
             )
         if self.takes_integers:
             checks.integers("Network", "x", x)

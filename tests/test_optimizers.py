@@ -12,7 +12,7 @@ from minidl import SGD, Adam, AdamW, RMSprop
 from minidl.backend import to_numpy
 from minidl.backend.pool import one_pool
 from minidl.loops import PIECE
-from minidl.optimizers import OPTIMIZERS, Optimizer
+from minidl.optimizers import Optimizer
 
 THETA, G = np.array([1.0, -2.0]), np.array([0.5, 4.0])
 G2 = np.array([-1.0, 2.0])
@@ -91,26 +91,23 @@ BY_HAND = {
 }
 
 
-@pytest.mark.parametrize("name", BY_HAND)
-def test_two_steps_by_hand(name):
-    optimizer, first, second = BY_HAND[name]
-    theta = THETA.copy()
-    optimizer.step(theta, G)
-    np.testing.assert_allclose(theta, first, rtol=1e-14)
-    optimizer.step(theta, G2)
-    np.testing.assert_allclose(theta, second, rtol=1e-14)
-    assert optimizer.t == 2
+def test_two_steps_by_hand():
+    for name, (optimizer, *expected) in BY_HAND.items():
+        theta = THETA.copy()
+        for g, after in zip((G, G2), expected, strict=True):
+            optimizer.step(theta, g)
+            np.testing.assert_allclose(theta, after, rtol=1e-14, err_msg=name)
+        assert optimizer.t == 2
 
 
-@pytest.mark.parametrize("nesterov", [False, True])
-def test_ten_constant_gradients_sum_as_a_geometric_series(nesterov):
+def test_ten_constant_gradients_sum_as_a_geometric_series():
     """v_t = (1 − μᵗ) / (1 − μ): a step that forgets its velocity shows here."""
-    theta, optimizer = np.zeros(1), SGD(1.0, momentum=0.5, nesterov=nesterov)
-    for _ in range(10):
-        optimizer.step(theta, np.ones(1))
     v = [2 * (1 - 0.5**t) for t in range(1, 11)]
-    expected = sum(1 + 0.5 * u for u in v) if nesterov else sum(v)
-    assert -theta[0] == pytest.approx(expected, rel=1e-14)
+    for nesterov, expected in ((False, sum(v)), (True, sum(1 + 0.5 * u for u in v))):
+        theta, optimizer = np.zeros(1), SGD(1.0, momentum=0.5, nesterov=nesterov)
+        for _ in range(10):
+            optimizer.step(theta, np.ones(1))
+        assert -theta[0] == pytest.approx(expected, rel=1e-14)
 
 
 PYTORCH = {
@@ -139,6 +136,7 @@ PYTORCH = {
 }
 
 
+@pytest.mark.peer
 @pytest.mark.parametrize("name", PYTORCH)
 def test_ten_steps_down_a_quadratic_agree_with_pytorch(name):
     torch = pytest.importorskip("torch", reason="needs PyTorch to compare with")
@@ -156,6 +154,7 @@ def test_ten_steps_down_a_quadratic_agree_with_pytorch(name):
         np.testing.assert_allclose(theta, parameter.detach().numpy(), rtol=1e-12, atol=1e-14)
 
 
+@pytest.mark.peer
 def test_clipping_agrees_with_pytorch():
     torch = pytest.importorskip("torch", reason="needs PyTorch to compare with")
     gradient = np.random.default_rng(0).standard_normal(1000)
@@ -184,20 +183,19 @@ every = pytest.mark.parametrize("make", EVERY.values(), ids=EVERY)
 
 
 @every
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_the_gradient_is_unchanged_and_the_type_kept(make, dtype, device):
+def test_the_gradient_is_unchanged_and_the_type_kept(make, device):
     rng = np.random.default_rng(0)
-    start, g = rng.standard_normal((2, 40)).astype(dtype)
+    start, g = rng.standard_normal((2, 40), np.float32)
     theta, dtheta = device.asarray(start.copy()), device.asarray(g.copy())
     optimizer = make()
     for _ in range(3):
         optimizer.step(theta, dtheta)
     np.testing.assert_array_equal(to_numpy(dtheta), g)
-    assert theta.dtype == dtype
+    assert theta.dtype == np.float32
     assert (to_numpy(theta) != start).all()
     for name in optimizer.slots:
         kept = getattr(optimizer, name)
-        assert kept.dtype == dtype
+        assert kept.dtype == np.float32
         assert type(kept) is type(theta)
 
 
@@ -251,33 +249,28 @@ def test_another_size_needs_another_optimizer():
         SGD().step(np.zeros((2, 2)), np.ones((2, 2)))
 
 
-ERRORS = [
-    (lambda: SGD(0), "SGD: expected learning_rate above 0, got 0"),
-    (lambda: Adam(-1), "Adam: expected learning_rate above 0, got -1"),
-    (lambda: SGD(math.inf), "learning_rate above 0, got inf"),
-    (lambda: SGD(math.nan), "learning_rate above 0, got nan"),
-    (lambda: SGD(momentum=1), "SGD: expected momentum >= 0 and < 1, got 1"),
-    (lambda: SGD(momentum=-0.1), "momentum >= 0 and < 1, got -0.1"),
-    (lambda: SGD(nesterov=True), "momentum above 0 with nesterov=True, got 0"),
-    (lambda: SGD(l2=-1), "SGD: expected l2 of at least 0, got -1"),
-    (lambda: SGD(l2=math.nan), "l2 of at least 0, got nan"),
-    (lambda: SGD(clip_norm=0), "clip_norm above 0, got 0"),
-    (lambda: RMSprop(rho=1), "RMSprop: expected rho >= 0"),
-    (lambda: RMSprop(epsilon=0), "epsilon above 0, got 0"),
-    (lambda: Adam(beta1=1), "Adam: expected beta1 >= 0"),
-    (lambda: Adam(beta2=1.5), "beta2 >= 0 and < 1, got 1.5"),
-    (lambda: Adam(epsilon=0), "epsilon above 0, got 0"),
-    (lambda: AdamW(weight_decay=-1), "AdamW: expected weight_decay of at least 0, got -1"),
+OUT_OF_RANGE = [
+    (SGD, {"learning_rate": math.inf}, "learning_rate above 0, got inf"),
+    (Adam, {"learning_rate": -1}, "learning_rate above 0, got -1"),
+    (SGD, {"momentum": -0.1}, "momentum >= 0 and < 1, got -0.1"),
+    (SGD, {"nesterov": True}, "momentum above 0 with nesterov=True, got 0"),
+    (SGD, {"l2": math.nan}, "l2 of at least 0, got nan"),
+    (SGD, {"clip_norm": 0}, "clip_norm above 0, got 0"),
+    (RMSprop, {"rho": 1}, "rho >= 0"),
+    (RMSprop, {"epsilon": 0}, "epsilon above 0, got 0"),
+    (Adam, {"beta1": 1}, "beta1 >= 0"),
+    (Adam, {"beta2": 1.5}, "beta2 >= 0 and < 1, got 1.5"),
+    (Adam, {"epsilon": 0}, "epsilon above 0, got 0"),
+    (AdamW, {"weight_decay": -1}, "weight_decay of at least 0, got -1"),
 ]
 
 
-@pytest.mark.parametrize(("make", "message"), ERRORS, ids=[message for _, message in ERRORS])
-def test_parameters_out_of_range(make, message):
-    with pytest.raises(ValueError, match=message):
-        make()
+def test_parameters_out_of_range():
+    for rule, options, message in OUT_OF_RANGE:
+        with pytest.raises(ValueError, match=f"{rule.__name__}: expected .*{message}"):
+            rule(**options)
 
 
-def test_the_names_of_the_rules():
-    assert {"sgd": SGD, "rmsprop": RMSprop, "adam": Adam, "adamw": AdamW} == OPTIMIZERS
+def test_a_rule_without_a_formula_is_an_error():
     with pytest.raises(NotImplementedError):
         Optimizer(0.1).step(np.zeros(1), np.zeros(1))

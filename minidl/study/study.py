@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from minidl._output import dispensable_output
+from minidl._printable import printable_lines
 from minidl.backend import DeviceError
 from minidl.data import Dataset, DatasetError, load
 from minidl.data_parallel import RanksError, named, world
@@ -177,7 +178,7 @@ def user_errors(name: str) -> Iterator[None]:
         try:
             yield
         except USER_ERRORS as error:
-            sys.exit(f"{name}: {named()}{error}")
+            sys.exit(f"{name}: {named()}{printable_lines(str(error))}")
         except Interrupted as error:
             if not world().leads:
                 return  # and let rank 0 print it and end all ranks

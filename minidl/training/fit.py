@@ -58,8 +58,8 @@ def fit(
     loss : by default :class:`SoftmaxCrossEntropy`, whose targets are labels ``(N,)``
     optimizer : by default :class:`Adam`
     validation : what to evaluate after each epoch: a share of the examples, drawn by ``rng``
-        (stratified by class if there are labels) and not trained on; separate data as ``(x, y)``
-        or :class:`Examples`; or None
+        (stratified by class if there are labels, each more than once) and not trained on;
+        separate data as ``(x, y)`` or :class:`Examples`, on the scale of ``x``; or None
     patience : stop once the validation loss has not fallen for this many epochs; the network then
         gets the weights of the best epoch, see :class:`EarlyStopping`
     schedule : the learning rate as a function of the number of finished epochs, for example
@@ -131,10 +131,11 @@ def _parts(
     examples = as_examples("fit", x, y)
     if validation is None:
         return examples, None
-    if isinstance(validation, Examples):
-        return examples, validation
     if isinstance(validation, tuple) and len(validation) == 2:
-        return examples, as_examples("fit", *validation)
+        validation = as_examples("fit", *validation)
+    if isinstance(validation, Examples):
+        validation.expect_scale_of(examples)
+        return examples, validation
     share = checks.share("fit", "validation, unless it is (x, y), Examples or None,", validation)
     count = round(share * len(examples))
     if not 0 < count < len(examples):
@@ -142,8 +143,7 @@ def _parts(
             f"fit: expected a share of the {len(examples)} examples for validation that leaves "
             f"some on both sides, got {validation}; validation=None does without"
         )
-    has_labels = examples.targets.dtype.kind in "iu" and examples.targets.ndim == 1
-    return examples.split(count, rng, stratify=has_labels)
+    return examples.split(count, rng, stratify=examples.can_be_stratified())
 
 
 def as_examples(owner: str, x: Array | Examples, y: Array | None) -> Examples:
@@ -153,6 +153,11 @@ def as_examples(owner: str, x: Array | Examples, y: Array | None) -> Examples:
             raise ValueError(f"{owner}: expected y, the targets of x, got none")
         for name, given in (("x", x), ("y", y)):
             checks.array(owner, name, given)
+        if x.dtype == np.uint8 and x.size and x.max() == 1:
+            raise ValueError(
+                f"{owner}: expected bytes to be pixels from 0 to 255, which are divided by 255, "
+                "got only 0 and 1; pass x.astype('float32')"
+            )
         return Examples(x, y)
     if y is not None:
         raise ValueError(f"{owner}: expected no y beside Examples, which have their targets")

@@ -43,18 +43,18 @@ class Numbered(Ranks):
         self.rank, self.size = rank, size
 
 
-@pytest.mark.parametrize(("size", "batch"), [*itertools.product([2, 3, 7], [1, 3, 20, 21, 22])])
-def test_the_parts_of_a_batch_are_the_batch(size, batch):
-    rows, found = np.arange(batch), []
+def test_the_parts_of_a_batch_are_the_batch():
     network = Network(dense(), (2, 6, 6))
-    for rank in range(size):
-        parts = (network, DATA, SoftmaxCrossEntropy(), SGD(), 22)
-        step = ParallelStep(*parts, ranks=Numbered(rank, size))
-        mine = rows[step._part(batch).rows]
-        assert len(mine) - batch // size in (0, 1)
-        found.append([] if step._is_idle(batch) else mine)
-        assert step._is_idle(batch) == (rank >= batch)
-    np.testing.assert_array_equal(np.concatenate(found), rows)
+    for size, batch in itertools.product([2, 3, 7], [1, 3, 20, 21, 22]):
+        rows, found = np.arange(batch), []
+        for rank in range(size):
+            parts = (network, DATA, SoftmaxCrossEntropy(), SGD(), 22)
+            step = ParallelStep(*parts, ranks=Numbered(rank, size))
+            mine = rows[step._part(batch).rows]
+            assert len(mine) - batch // size in (0, 1)
+            found.append([] if step._is_idle(batch) else mine)
+            assert step._is_idle(batch) == (rank >= batch)
+        np.testing.assert_array_equal(np.concatenate(found), rows)
 
 
 def test_a_batch_has_an_example_for_each_rank():
@@ -183,20 +183,17 @@ def test_a_network_used_between_epochs_asks_nobody():
     on_ranks(2, work)
 
 
-@pytest.mark.parametrize(
-    ("words", "is_by_it"),
-    [
-        (["python", "-m", "mpi4py", "a.py"], True),
-        (["python", "-W", "error", "-m", "mpi4py.run", "a.py"], True),
-        (["python", "-mmpi4py", "a.py"], True),
-        (["python", "-Wdefault::ImportWarning", "-um", "mpi4py", "a.py"], True),
-        (["python", "a.py"], False),
-        (["python", "-m", "pytest", "mpi4py"], False),
-        (["python", "a.py", "-m", "mpi4py"], False),
-    ],
-)
-def test_how_python_was_started(words, is_by_it):
-    assert by_mpi4py(words) is is_by_it
+def test_how_python_was_started():
+    for words, is_by_it in {
+        "-m mpi4py a.py": True,
+        "-W error -m mpi4py.run a.py": True,
+        "-mmpi4py a.py": True,
+        "-Wdefault::ImportWarning -um mpi4py a.py": True,
+        "a.py": False,
+        "-m pytest mpi4py": False,
+        "a.py -m mpi4py": False,
+    }.items():
+        assert by_mpi4py(["python", *words.split()]) is is_by_it, words
 
 
 def test_without_mpiexec_a_process_is_alone():

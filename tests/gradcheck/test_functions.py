@@ -72,10 +72,10 @@ RIGHT = {
 
 
 @pytest.mark.parametrize(("f", "vjp", "x", "names"), RIGHT.values(), ids=RIGHT)
-@pytest.mark.parametrize("elementwise", [False, True])
-def test_correct_ones_pass(f, vjp, x, names, elementwise):
-    check = assert_vjp(f, vjp, *x, elementwise=elementwise)
-    assert [row.name for row in check.rows] == names
+def test_correct_ones_pass(f, vjp, x, names):
+    for elementwise in (False, True):
+        check = assert_vjp(f, vjp, *x, elementwise=elementwise)
+        assert [row.name for row in check.rows] == names
 
 
 def test_the_inputs_are_left_unchanged():
@@ -148,14 +148,12 @@ def test_a_wrong_gradient_is_found_and_no_other(vjp, name):
     assert [row.name for row in check.rows if row.error > check.tolerance] == [name]
 
 
-def test_the_entry_is_named_element_by_element():
-    check = check_vjp(dense, wrong(one_entry), (5, 3), (3, 2), (2,), elementwise=True)
-    (row,) = (row for row in check.rows if row.error > check.tolerance)
-    assert (row.name, row.where) == ("W", "[1, 1]")
-
-
 def test_zeros_for_tiny_gradients_are_found():
     assert not check_vjp(scaled, lambda x, dy: np.zeros_like(x), (4,)).passed
+
+
+def sin(x):
+    return np.sin(x)
 
 
 def changes_dy(x, dy):
@@ -186,10 +184,6 @@ def counts():
         return np.sin(x)
 
     return f, lambda x, dy: dy * np.cos(x) * (1 if len(calls) == 1 else 2)
-
-
-def sin(x):
-    return np.sin(x)
 
 
 BROKEN = {
@@ -308,6 +302,7 @@ def test_layer():
 """
 
 
+@pytest.mark.slow  # another pytest
 def test_pytest_shows_only_the_line_of_the_test_and_the_table(tmp_path):
     (tmp_path / "test_mine.py").write_text(TEST, "utf-8")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)]
@@ -315,4 +310,4 @@ def test_pytest_shows_only_the_line_of_the_test_and_the_table(tmp_path):
     assert "3 failed" in out
     assert out.count("# here") == 3
     assert len(re.findall("^E .*GradientError: gradient check of", out, re.MULTILINE)) == 3
-    assert "gradcheck/functions.py" not in out
+    assert "gradcheck/" not in out

@@ -203,34 +203,6 @@ def test_the_states_of_all_tokens_are_predicted_at_the_given_width():
     assert network.predict(TOKENS).shape == (2, 5, 6)
 
 
-ERRORS = {
-    "padding": (lambda: Embedding(4, 2, 4), "expected padding below 4, one of the tokens, got 4"),
-    "no batch": (
-        lambda: Embedding(9, 2).build()(TOKENS[0]),
-        r"expected input \(N, T\), .* got \(5,\)",
-    ),
-    "floats": (lambda: Embedding(9, 2).build()(TOKENS * 1.0), "array of integers, got float64"),
-    "unknown": (lambda: Embedding(4, 2).build()(TOKENS), "from 0 to 3, got 0 to 6; is it the"),
-    "negative": (lambda: Embedding(9, 2).build()(TOKENS - 1), "got -1 to 5"),
-    "heads": (lambda: SelfAttention(6, 4), "features to be a multiple of the heads, got 6 for 4"),
-    "mask": (lambda: SelfAttention(6, 2, tokens=3), "tokens to be the Embedding .*, got 3"),
-    "features": (lambda: attention()(np.ones((2, 3, 5))), r"input \(N, T, 6\), got \(2, 3, 5\)"),
-    "width": (lambda: LayerNorm(3).build()(np.ones((2, 4))), r"\(N, 3\) or \(N, T, 3\), got"),
-    "too long": (
-        lambda: PositionEmbedding(3, 2).output_shape((4, 2)),
-        r"T up to 3, got \(N, 4, 2\); cut longer sentences off",
-    ),
-    "vectors": (lambda: FirstToken()(np.ones((2, 3))), r"input \(N, T, D\), got \(2, 3\)"),
-    "odd gate": (lambda: EncoderBlock(6, 2, 7, "glu"), "even hidden, to be halved by glu, got 7"),
-}
-
-
-@pytest.mark.parametrize(("call", "message"), ERRORS.values(), ids=ERRORS)
-def test_each_error_says_what_was_expected(call, message):
-    with pytest.raises(ValueError, match=message):
-        call()
-
-
 def test_a_gate_halves_the_hidden_units():
     block = EncoderBlock(6, 2, 8, "glu").build()
     up, gate, down = block.feed_forward.layers

@@ -78,7 +78,7 @@ def test_bytes_are_scaled_as_they_are_in_examples_and_in_predict_labels():
     images = RNG.integers(0, 256, (60, 4), dtype=np.uint8)
     labels = (images[:, 0] > 127).astype(int)
     net = network()
-    quiet(net, images, labels, epochs=60, validation=None, optimizer=Adam(0.05))
+    quiet(net, images, labels, epochs=30, validation=None, optimizer=Adam(0.1))
     assert (predict_labels(net, images) == labels).mean() > 0.9
     judged = evaluate(net, Examples(images, labels), SoftmaxCrossEntropy())
     assert judged.accuracy == (predict_labels(net, images) == labels).mean()
@@ -190,29 +190,26 @@ def test_unknown_figures_are_left_out():
     assert str(FitHistory()) == "epoch"
 
 
-@pytest.mark.parametrize("kind", ["png", "svg", "pdf"])
-def test_it_draws_itself_to_a_file(kind, tmp_path):
+def test_it_draws_itself_to_a_file(tmp_path):
     history = quiet(network(), patience=3)
-    picture = history.plot(tmp_path / f"run.{kind}")
-    assert (tmp_path / f"run.{kind}").stat().st_size > 1000
-    titles = [ax.get_title() for ax in picture.figure.axes]
-    assert titles == ["loss", "accuracy", "mean |∂L/∂W|"]
-    (line, *_), axes = picture.figure.axes[0].lines, picture.figure.axes
-    assert list(line.get_ydata()) == history.train_loss
-    assert [line.get_label() for line in axes[2].lines] == ["dense_1", "dense_2"]
-    assert list(axes[2].lines[1].get_ydata()) == history.gradients()["dense_2"]
-
-
-def test_a_notebook_shows_the_picture(tmp_path):
-    picture = quiet(network()).plot()
-    assert picture._repr_png_().startswith(b"\x89PNG")
+    picture = history.plot(tmp_path / "run.svg")
+    assert (tmp_path / "run.svg").stat().st_size > 1000
+    loss, accuracy, gradients = picture.figure.axes
+    assert [ax.get_title() for ax in (loss, accuracy)] == ["loss", "accuracy"]
+    assert gradients.get_title() == "mean |∂L/∂W|"
+    assert list(loss.lines[0].get_ydata()) == history.train_loss
+    assert [line.get_label() for line in gradients.lines] == ["dense_1", "dense_2"]
+    assert list(gradients.lines[1].get_ydata()) == history.gradients()["dense_2"]
+    assert picture._repr_png_().startswith(b"\x89PNG")  # in a notebook
     with pytest.raises(ValueError, match=r"Picture.save: expected a name that ends in .png"):
         picture.save(tmp_path / "run.xyz")
 
 
-def test_matplotlib_is_imported_by_plot_alone():
+def test_what_is_heavy_is_imported_where_it_is_needed():
     lines = (
-        "import sys, numpy as np; from minidl import *",
+        "import sys, minidl, numpy as np; from minidl import *",
+        "heavy = 'cupy', 'matplotlib', 'numba', 'requests', 'scipy', 'torch', 'tqdm'",
+        "print({*heavy} & {*sys.modules})",
         "x = np.zeros((20, 2), np.float32); y = np.arange(20) % 2",
         "h = fit(Network([Dense(2, 2)], 2), x, y, epochs=1, progress=False)",
         "str(h), h.rows(); print('matplotlib' in sys.modules); h.plot()",
@@ -220,36 +217,27 @@ def test_matplotlib_is_imported_by_plot_alone():
     )
     command = [sys.executable, "-c", "\n".join(lines)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["False", "True", "False"]
+    assert done.stdout.split() == ["set()", "False", "True", "False"]
 
 
 # -- if nothing is learned ----------------------------------------------------------------------
 
-RATES = {
-    "far too large": (Adam(100.0), "times their own size, so try a learning rate far below 100"),
-    "far too small": (SGD(1e-8), "of their size, so try a learning rate above 1e-08"),
+FLAT = network()
+FLAT["dense_1"].b[...] = 50  # where tanh is flat; a small learning rate does not leave it
+NOTHING = {
+    "rate far too large": (network(), X, Adam(100.0), "times their own size, so .*far below 100"),
+    "rate far too small": (network(), X, SGD(1e-8), "of their size, so try .*above 1e-08"),
+    "flat units": (FLAT, X, SGD(0.001), "100% of the slopes of dense_1 are flat"),
+    "else": (network(), 1e-6 * X, SGD(0.1), "are the targets those of these inputs"),
 }
 
 
-@pytest.mark.parametrize(("optimizer", "hint"), RATES.values(), ids=RATES)
-def test_a_learning_rate_at_which_nothing_is_learned_gets_a_warning(optimizer, hint):
-    with pytest.warns(UserWarning, match="fit: nothing was learned: .* one answer") as warned:
-        quiet(network(), epochs=40, optimizer=optimizer)
-    assert hint in str(warned[0].message)
-    assert "range_test" in str(warned[0].message)
+@pytest.mark.parametrize(("net", "x", "optimizer", "hint"), NOTHING.values(), ids=NOTHING)
+def test_a_run_that_learns_nothing_gets_a_warning_with_the_likely_cause(net, x, optimizer, hint):
+    message = f"fit: nothing was learned: .* one answer.*{hint}.*range_test"
+    with pytest.warns(UserWarning, match=message) as warned:
+        quiet(net, x, epochs=40, optimizer=optimizer)
     assert warned[0].filename == __file__
-
-
-def test_flat_units_get_a_warning():
-    net = network()
-    net["dense_1"].b[...] = 50  # where tanh is flat; the learning rate is too small to leave it
-    with pytest.warns(UserWarning, match=r"100% of the slopes of dense_1 are flat"):
-        quiet(net, epochs=40, optimizer=SGD(0.001))
-
-
-def test_the_warning_asks_whether_targets_and_inputs_match():
-    with pytest.warns(UserWarning, match="are the targets those of these inputs"):
-        quiet(network(), 1e-6 * X, epochs=40, optimizer=SGD(0.1))
 
 
 def test_a_run_that_learns_or_has_hardly_begun_gets_no_warning():
@@ -259,25 +247,20 @@ def test_a_run_that_learns_or_has_hardly_begun_gets_no_warning():
         quiet(network(), epochs=2, optimizer=SGD(1e-8))
 
 
-@pytest.mark.parametrize(
-    ("loss", "targets"),
-    [
+def test_no_constant_answer_has_a_smaller_loss():
+    """The best constant, by gradient descent on the loss itself, has the loss that is reported."""
+    for loss, targets in (
         (SoftmaxCrossEntropy(), np.array([0, 2, 2, 2, 0])),
         (MeanSquaredError(), np.array([[1.0, 5.0], [2.0, 0.0], [6.0, 0.5]])),
         (BinaryCrossEntropy(), np.array([[1.0, 0.0], [0.25, 0.0], [1.0, 1.0]])),
-    ],
-    ids=lambda value: getattr(value, "name", ""),
-)
-def test_no_constant_answer_has_a_smaller_loss(loss, targets):
-    """The best constant, by gradient descent on the loss itself, has the loss that is reported."""
-    K = 3 if targets.ndim == 1 else targets.shape[1]
-    z = np.zeros(K)
-    for _ in range(20_000):
-        value, dz = loss(np.tile(z, (len(targets), 1)), targets)
-        z -= dz.sum(axis=0)
-    said = loss.of_one_answer(targets)
-    assert said <= value
-    assert said == pytest.approx(value, rel=1e-3)
+    ):
+        z = np.zeros(3 if targets.ndim == 1 else targets.shape[1])
+        for _ in range(3000):
+            value, dz = loss(np.tile(z, (len(targets), 1)), targets)
+            z -= dz.sum(axis=0)
+        said = loss.of_one_answer(targets)
+        assert said <= value
+        assert said == pytest.approx(value, rel=1e-3)
 
 
 # -- what is refused ----------------------------------------------------------------------------
@@ -286,12 +269,6 @@ def test_no_constant_answer_has_a_smaller_loss(loss, targets):
 def test_a_loss_that_is_not_finite_is_the_same_error_as_in_train():
     with pytest.raises(NonFiniteLoss, match=r"inputs\[0, 0\] is nan"):
         quiet(network(), np.where(X[0, 0] == X, np.nan, X), validation=None)
-
-
-def test_a_share_must_leave_examples_on_both_sides():
-    for share in (0.0, 0.001, 1.0):
-        with pytest.raises(ValueError, match="validation=None does without"):
-            quiet(network(), validation=share)
 
 
 def test_the_state_of_a_network_is_restored_too():

@@ -1,11 +1,14 @@
-"""How much memory there is: the machine's, or the part that a container may use."""
+"""What there is: memory, the machine's or a container's part of it, processors and threads."""
 
 from __future__ import annotations
 
-import pytest
+import os
+
+from threadpoolctl import threadpool_info
 
 from minidl.backend import memory as machine
 from minidl.backend.memory import memory_limit, physical_memory
+from minidl.backend.threads import processors, using_threads
 
 
 def test_the_limit_is_the_smallest_known_one(monkeypatch, tmp_path):
@@ -32,16 +35,25 @@ def test_a_machine_that_reports_no_memory_has_no_limit(monkeypatch):
     memory_limit.cache_clear()
 
 
-@pytest.mark.parametrize("own", ["0::/a/b\n", "9:memory:/a\n0::/a/b\n"])
-def test_enclosing_control_groups_count_too(own, tmp_path):
+def test_enclosing_control_groups_count_too(tmp_path):
+    assert not any(file.exists() for file in machine._control_groups(tmp_path))  # there are none
     (tmp_path / "proc/self").mkdir(parents=True)
-    (tmp_path / "proc/self/cgroup").write_text(own)
     groups = tmp_path / "sys/fs/cgroup"
-    assert machine._control_groups(tmp_path) == [
-        groups / "memory/memory.limit_in_bytes",
-        *(place / "memory.max" for place in (groups / "a/b", groups / "a", groups)),
-    ]
+    for own in ("0::/a/b\n", "9:memory:/a\n0::/a/b\n"):
+        (tmp_path / "proc/self/cgroup").write_text(own)
+        assert machine._control_groups(tmp_path) == [
+            groups / "memory/memory.limit_in_bytes",
+            *(place / "memory.max" for place in (groups / "a/b", groups / "a", groups)),
+        ]
 
 
-def test_without_control_groups_there_is_no_limit(tmp_path):
-    assert not any(file.exists() for file in machine._control_groups(tmp_path))
+def test_the_number_of_threads_holds_within_the_block():
+    def blas():
+        return {one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas"}
+
+    before = blas()
+    for count in (1, 2):
+        with using_threads(count):
+            assert blas() == {count}
+    assert blas() == before
+    assert 1 <= processors() <= (os.cpu_count() or 1)
