@@ -15,6 +15,7 @@ from minidl.backend import CPU
 from minidl.pages import Badge, Chart, Picture, Points, Prose, Series, Table, Typed
 from minidl.pages.markdown import code, inline, inline_markdown, markdown_table, plain
 from minidl.study import Conditions, Report, RunFolder, Section, Work
+from minidl.study.environment import Stopwatch
 
 ROOT = Path(__file__).parents[2]
 NASTY = (
@@ -86,7 +87,7 @@ def test_a_cell_cannot_break_out_of_a_markdown_table():
 
 def test_a_command_is_one_cell_of_the_set_up_table():
     for text in NASTY:
-        conditions = Conditions.now(CPU, "float32", 1, f"python x.py {text}", 0.0)
+        conditions = Conditions.now(CPU, "float32", 1, f"python x.py {text}", Stopwatch())
         row = Table("", [], conditions.rows()).markdown().split("\n")[-1]
         assert row.startswith("| command | ")
         assert [cell.strip() for cell in cells(row)] == ["command", code(f"python x.py {text}")]
