@@ -4,6 +4,7 @@ import html.parser
 import json
 import re
 import textwrap
+from dataclasses import replace
 
 import pytest
 
@@ -103,6 +104,19 @@ def test_a_script_or_a_style_that_would_end_its_element_is_refused():
             page(scripts=[text])
     with pytest.raises(ValueError, match="a style for a page: expected no '</style'"):
         page(styles=["</style>"])
+
+
+def test_two_charts_or_sections_of_the_same_name_are_refused():
+    chart = Chart("Accuracy!", "a", "b", "c", [Series("d", [1], [2])])
+    for parts in ([chart, chart], [chart, replace(chart, title="accuracy")]):
+        with pytest.raises(
+            ValueError, match=r"expected titles that .*, got 'chart-accuracy' twice"
+        ):
+            Page("T", "t", "?", ".", parts).html()
+    for titles in (["One", "one"], ["Content"]):  # the page itself has an element content
+        sections = [Section(title, []) for title in titles]
+        with pytest.raises(ValueError, match=f"got '{titles[0].lower()}' twice"):
+            Page("T", "t", "?", ".", sections=sections).html()
 
 
 def test_a_page_replaces_an_earlier_one_of_its_kind_and_nothing_else(tmp_path):
