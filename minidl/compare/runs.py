@@ -14,6 +14,7 @@ import numpy as np
 from minidl._printable import printable
 from minidl.study.conditions import Conditions
 from minidl.study.folder import study_of
+from minidl.study.options import InputError
 from minidl.study.report import MISFITS, read_rows, read_summary
 
 PARTS = {  # of the data, as the figures of a summary begin
@@ -52,21 +53,21 @@ def read_runs(folders: Sequence[Path]) -> list[Compared]:
 
     Raises
     ------
-    ValueError
+    InputError
         for fewer than two, one twice, and one whose files are not those of a run that has
         networks by epoch.
     OSError
         if a file cannot be read.
     """
     if len(folders) < 2:
-        raise ValueError(
+        raise InputError(
             f"expected the folders of two runs or more, got {len(folders)}; the report.html in a "
             "folder shows its run alone"
         )
     places = [Path(os.path.realpath(folder)) for folder in folders]
     for i, place in enumerate(places):
         if place in places[:i]:
-            raise ValueError(f"{folders[i]}: expected each run once, got it twice")
+            raise InputError(f"{folders[i]}: expected each run once, got it twice")
     names = [place.name for place in places]
     alike = len(set(names)) < len(names)
     labels = map(str, folders) if alike else names
@@ -79,19 +80,19 @@ def _read(folder: Path, label: str) -> Compared:
             f"{folder}: expected the folder of a run, with its summary.json, found none; "
             "a run writes it at its end"
         )
-    summary, study = read_summary(folder), study_of(folder)
     try:
+        summary, study = read_summary(folder), study_of(folder)
         options = _said({k: v for k, v in summary.items() if k not in CONDITIONS | OUTCOMES})
         conditions = _said({k: v for k, v in summary.items() if k in CONDITIONS - OUTCOMES})
         networks = {key: _curves(seeds) for key, seeds in _networks(folder, summary).items()}
     except MISFITS as error:
-        raise ValueError(
+        raise InputError(
             f"{folder}: expected summary.json as a run writes it, got something else "
             f"({type(error).__name__}: {printable(str(error), 200)}); make the run again"
         ) from error
     networks = {key: curves for key, curves in networks.items() if set(curves) & set(LEARNED)}
     if not networks:
-        raise ValueError(
+        raise InputError(
             f"{folder}: expected a run with accuracy or loss by epoch in its summary.json, got one "
             "without; its report.html shows what it has"
         )

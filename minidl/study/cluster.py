@@ -13,6 +13,7 @@ from typing import Any
 
 from minidl._printable import printable
 from minidl.study import worker
+from minidl.study.options import InputError
 
 LOOPBACK = "127.0.0.1"
 GUARD = 'in a script, put the call under: if __name__ == "__main__":'
@@ -48,9 +49,9 @@ def require_dask() -> None:
 
 
 def expect_address(scheduler: str) -> None:
-    """Raise ``ValueError`` unless ``scheduler`` is the address of one."""
+    """Raise ``InputError`` unless ``scheduler`` is the address of one."""
     if not re.fullmatch(r"(tcp|tls)://[^\s/]+:\d{1,5}", scheduler):
-        raise ValueError(
+        raise InputError(
             "scheduler: expected an address such as tcp://host:8786 or tls://host:8786, got "
             f"{printable(scheduler, 100)}"
         )
