@@ -154,7 +154,7 @@ def test_ratios_are_means_of_logarithms_and_shown_as_factors():
     assert not math.isfinite(ratio_over_epochs([1.0, 0.0, 2.0]).value)
     large = Estimate(math.log(2), 0.2, is_log=True)
     (claim,) = judge([Statement("", "", lambda n: Found("said", {"a / b": n}))], large, [large])
-    assert claim.measured == "said; a / b × 2 (1.35 to 2.96)"
+    assert claim.measured == "said; a / b × 2.00 (1.35 to 2.96)"
     (claim,) = judge([Statement("", "", lambda n: Found("", {"a / b": n + 7}))], large, [large])
     assert claim.measured == "; a / b × 2,190 (1,480 to 3,250)"
 
