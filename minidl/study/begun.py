@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -17,6 +16,7 @@ from minidl.study.cells import Cells
 from minidl.study.cluster import expect_address, require_dask
 from minidl.study.cluster_pool import Cluster
 from minidl.study.conditions import Conditions
+from minidl.study.environment import Stopwatch
 from minidl.study.folder import RunFolder
 from minidl.study.options import InputError
 from minidl.study.pools import Pool, Task, Threads
@@ -44,14 +44,14 @@ class Begun:
     cells: Cells
     pool: Pool
     command: str
-    start: float  # as ``time.perf_counter()`` returned it
+    since: Stopwatch
     ranks: Ranks  # that train together; all but rank 0 write to ``own``
     own: tempfile.TemporaryDirectory[str] | None
 
     @classmethod
     def begin(cls, study: TrainedStudy, chosen: argparse.Namespace, command: str) -> Begun:
         """Load the data and choose the device; impossible options fail before any download."""
-        start = time.perf_counter()
+        since = Stopwatch()
         if chosen.device != "auto":
             device_of(chosen)
         ranks = world()
@@ -78,7 +78,7 @@ class Begun:
         if not chosen.quiet:
             print(f"device: {run.device}; {pool}, {chosen.threads} thread(s) each")
         run = replace(run, cells=cells)
-        return cls(run, folder, cells, pool, command, start, ranks, own)
+        return cls(run, folder, cells, pool, command, since, ranks, own)
 
     def train(self, tasks: Mapping[str, Task[T]], kind: Any, weights: bool = False) -> dict[str, T]:
         """The results of the training runs by name, each a ``kind``; finished ones are kept.
@@ -91,7 +91,7 @@ class Begun:
         """The conditions for the summary, once all training is done."""
         now = Conditions.now(
             *(self.run.device, self.run.chosen.precision, self.pool.jobs, self.command),
-            *(self.start, self.cells.done_before, self.cells.threads, self.cells.software),
+            *(self.since, self.cells.done_before, self.cells.threads, self.cells.software),
             self.pool.cluster(),
         )
         return now.as_dict()

@@ -23,6 +23,7 @@ from minidl.storage.files import (
 )
 from minidl.study.figures import write_figure
 from minidl.study.options import InputError
+from minidl.study.order import TOKEN
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -119,6 +120,7 @@ class RunFolder:
         inside = [p for p in self.path.iterdir() if p.is_dir() and not p.is_symlink()]
         for folder in (self.path, *inside):
             remove_parts(folder)
+        (self.path / TOKEN).unlink(missing_ok=True)  # of a killed process
 
     def __truediv__(self, name: str) -> Path:
         """The path of the file ``name`` in the folder; a subfolder in it is created.

@@ -28,6 +28,9 @@ class History:
     test_accuracy: list[float] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)  # of training only
     probes: list[Probe] = field(default_factory=list)  # after the epoch
+    # Whether each test example was answered correctly after the last epoch, a bit for each; empty
+    # if an earlier version wrote the history
+    correct: bytes = b""
 
 
 def record(
@@ -83,6 +86,7 @@ def record(
         history.train_accuracy.append(epoch.train_accuracy)
         history.test_loss.append(tested.loss)
         history.test_accuracy.append(tested.accuracy)
+        history.correct = np.packbits(tested.correct).tobytes()  # type: ignore[arg-type]
         history.seconds.append(epoch.seconds)
         history.probes.append(probe(network, loss, x, targets, "sum", epoch.update))
         if recorder is not None:

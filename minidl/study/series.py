@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from minidl.study.estimates import Estimate, share
+from minidl.study.histories import correct_answers
 from minidl.study.recording import History
 
 S = TypeVar("S", bound="Series")
@@ -34,6 +35,7 @@ class Series:
     flat: float | None = None  # share of hidden slopes f'(z) below 1% of the steepest, at the end
     seconds: np.ndarray = field(default_factory=nothing)  # (epochs,)
     alone: bool = False  # nothing else was trained at the same time
+    correct: np.ndarray | None = None  # (test images,) whether each is recognised at the end
 
     @classmethod
     def of_block(cls: type[S], block: Mapping[str, Any], **more: Any) -> S:
@@ -41,7 +43,10 @@ class Series:
         by_epoch: dict[str, Any] = {k: np.array(block[k], float) for k in (*LEARNED, "seconds")}
         layers = [epoch[:-1] for epoch in block["gradients"]["weights"]]
         flat = float(np.mean(block["units"]["saturated"][-1])) if "units" in block else None
-        return cls(**by_epoch, gradients=np.array(layers, float), flat=flat, **more)
+        correct = correct_answers(block.get("correct", ""), more["test_images"])
+        return cls(
+            **by_epoch, gradients=np.array(layers, float), flat=flat, correct=correct, **more
+        )
 
     @classmethod
     def of_history(cls: type[S], history: History, **more: Any) -> S:
@@ -49,7 +54,9 @@ class Series:
         by_epoch: dict[str, Any] = {
             k: np.array(getattr(history, k), float) for k in (*LEARNED, "seconds")
         }
-        return cls(**by_epoch, **more)
+        return cls(
+            **by_epoch, correct=correct_answers(history.correct, more["test_images"]), **more
+        )
 
     @classmethod
     def of_keras(cls: type[S], log: Mapping[str, Any], **more: Any) -> S:
@@ -65,11 +72,13 @@ class Series:
         if epoch >= len(self.train_accuracy):
             return self
         by_epoch = {k: getattr(self, k)[:epoch] for k in (*LEARNED, "gradients")}
-        return replace(self, **by_epoch, **more)
+        return replace(self, **by_epoch, correct=None, **more)
 
     def accuracy(self, epoch: int = -1) -> Estimate:
         """On the test images, after that epoch."""
-        return share(float(self.test_accuracy[epoch]), self.test_images)
+        is_last = epoch in (-1, len(self.test_accuracy) - 1)
+        correct = self.correct if is_last else None
+        return share(float(self.test_accuracy[epoch]), self.test_images, correct)
 
     def train_share(self) -> Estimate:
         """Training accuracy (running), in the last epoch."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from minidl.backend import checks
+from minidl.backend import checks, to_numpy
 from minidl.data.examples import Examples
 from minidl.data.sentences import Sentences
 from minidl.inspection import expect_logits
@@ -22,6 +22,8 @@ class Evaluation:
 
     loss: float
     accuracy: float
+    # (N,) whether each example was answered correctly
+    correct: np.ndarray | None = field(default=None, repr=False, compare=False)
 
     def __str__(self) -> str:
         right = "" if math.isnan(self.accuracy) else f"  accuracy {self.accuracy:.4f}"
@@ -57,7 +59,7 @@ def evaluate(network: Network, examples: Examples, loss: Loss, batch_size: int =
     mean = float(losses.mean(dtype=np.float64))
     if not math.isfinite(mean) and (found := bad_example(examples, network.dtype)):
         raise NonFiniteLoss(f"evaluate: the loss is {mean}; {found}")
-    return Evaluation(mean, float(hits.mean(dtype=np.float64)))
+    return Evaluation(mean, float(hits.mean(dtype=np.float64)), to_numpy(hits) == 1)
 
 
 def check_parts(owner: str, network: Network, examples: Examples, loss: Loss) -> None:

@@ -30,7 +30,7 @@ def refused(capsys, *arguments):
     return ended.value.code
 
 
-def test_the_figures_equal_those_of_the_summaries():
+def test_figures_options_and_conditions_are_those_of_the_summaries():
     one, five = read_runs([ONE, FIVE])
     assert (one.label, five.label) == ("cifar100", "cifar100_five_seeds")
     for run, folder in ((one, ONE), (five, FIVE)):
@@ -41,10 +41,6 @@ def test_the_figures_equal_those_of_the_summaries():
             hidden = np.array(block["gradients"]["weights"])[:, :-1].mean(axis=1)
             np.testing.assert_allclose(curves[GRADIENT].mean(axis=0), hidden)
     assert five.networks["", "relu"]["test_accuracy"].shape == (5, 20)
-
-
-def test_options_are_separated_from_machine_and_results():
-    one, five = read_runs([ONE, FIVE])
     assert (one.options["seeds"], five.options["seeds"]) == ("0", "0, 1, 2, 3, 4")
     assert one.options["hidden"] == "512, 512, 512, 512"
     assert one.conditions["software: loops"] == "numba 0.68.1"
@@ -114,16 +110,12 @@ def test_anything_but_a_comparable_run_is_a_one_line_error(capsys, tmp_path, mon
     monkeypatch.chdir(tmp_path)
     assert refused(capsys, ONE).startswith("compare: expected the folders of two runs or more")
     assert "expected each run once" in refused(capsys, ONE, ONE / ".." / "cifar100")
-    assert "with its summary.json, found none" in refused(capsys, ONE, tmp_path)
-    assert "with its summary.json, found none" in refused(capsys, ONE, tmp_path / "nowhere")
+    for nothing in (tmp_path, tmp_path / "nowhere"):
+        assert "with its summary.json, found none" in refused(capsys, ONE, nothing)
     gallery = RESULTS / "activation_gallery"
     assert "expected a run with accuracy or loss by epoch" in refused(capsys, ONE, gallery)
     assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
+    for change in (
         {"networks": [1]},
         {"networks": {"relu": {"test_accuracy": "high"}}},
         {"networks": {"relu": {"test_accuracy": []}}},
@@ -131,15 +123,13 @@ def test_anything_but_a_comparable_run_is_a_one_line_error(capsys, tmp_path, mon
         {"hardware": "all"},
         {"runs": 7},
         {"set_ups": {"a": None}},
-    ],
-)
-def test_a_malformed_summary_is_a_one_line_error(change, capsys, tmp_path):
-    run = tmp_path / "run"
-    run.mkdir()
-    (run / "summary.json").write_text(json.dumps(summary_of(ONE) | change), "utf-8")
-    said = refused(capsys, ONE, run, "--output", tmp_path / "page.html")
-    assert said.startswith(f"compare: {run}: expected summary.json as a run writes it")
-    assert not (tmp_path / "page.html").exists()
+    ):
+        run = tmp_path / "run"
+        run.mkdir(exist_ok=True)
+        (run / "summary.json").write_text(json.dumps(summary_of(ONE) | change), "utf-8")
+        said = refused(capsys, ONE, run, "--output", tmp_path / "page.html")
+        assert said.startswith(f"compare: {run}: expected summary.json as a run writes it"), change
+        assert not (tmp_path / "page.html").exists()
 
 
 def test_a_foreign_file_is_not_overwritten(capsys, tmp_path):
@@ -150,9 +140,8 @@ def test_a_foreign_file_is_not_overwritten(capsys, tmp_path):
     main([str(FIVE), str(ONE), "--output", str(page)])  # its own page may be
     assert page.read_bytes() != first
     capsys.readouterr()
-    link = tmp_path / "link.html"
+    link, other = tmp_path / "link.html", tmp_path / "other.html"
     link.symlink_to(page)
-    other = tmp_path / "other.html"
     shutil.copy(ONE / "report.html", other)
     for path in (link, other):
         before = path.read_bytes()

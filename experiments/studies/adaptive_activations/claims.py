@@ -154,9 +154,8 @@ def order_reverses(figures: Figures) -> Evidence:
     """Minus the product of the two differences: above 0 if they have opposite signs."""
     leads = [100 * (nets["relu"] - nets["leaky_relu"]) for nets in _by_depth(figures).values()]
     a, b = leads[0], leads[-1]
-    error = math.sqrt(
-        (a.value * b.error) ** 2 + (b.value * a.error) ** 2 + (a.error * b.error) ** 2
-    )
+    da, db = a.standard_error(), b.standard_error()
+    error = math.sqrt((a.value * db) ** 2 + (b.value * da) ** 2 + (da * db) ** 2)
     said = f"ReLU − leaky: {a.value / 100:+.3f}, {b.value / 100:+.3f}"
     return Evidence(said, {"−product, points²": Estimate(-a.value * b.value, error)})
 
