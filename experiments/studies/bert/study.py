@@ -14,7 +14,6 @@ from minidl.pages import Prose, Table, Told
 from minidl.study import Claim, Report, Rows, Run, Section, Task, judge
 from minidl.study.histories import epoch_rows
 from minidl.study.options import InputError, whole
-from minidl.study.pairs import alone
 from minidl.study.report import sentence, set_up_section
 from minidl.study.sized_study import SizedStudy
 from minidl.study.tables import counted
@@ -139,7 +138,7 @@ class BertStudy(SizedStudy):
 def figures(summary: Mapping[str, Any], key: str) -> list[Figures]:
     """The figures of each seed; only the first has all functions."""
     seeds = [[b for b in summary["networks"] if b["seed"] == s] for s in summary["seeds"]]
-    return [Figures.of(blocks, key, alone(summary)) for blocks in seeds]
+    return [Figures.of(blocks, key) for blocks in seeds]
 
 
 def answer(summary: Mapping[str, Any], first: Figures, verdict: str) -> str:
