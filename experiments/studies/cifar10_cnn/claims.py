@@ -232,8 +232,7 @@ CLAIMS: list[Statement[Pair]] = [
     ),
     Statement(
         "ReLU is more efficient to compute",
-        "mean training time of an epoch: shorter than sigmoid's by more than a tenth; compared "
-        "only if nothing else was running",
+        "mean training time of an epoch",
         pairs.lighter,
         "Everything else that the machine does adds to these times.",
     ),
