@@ -65,9 +65,6 @@ class NotJudged(Exception):
         return f"{self.said}; {UNJUDGED}: {self.reason}" if self.said else self.reason
 
 
-NotReported = NotJudged  # its name until version 0.2
-
-
 def known(figure: T | None) -> T:
     """``figure``; raises :class:`NotJudged` if it is None or empty."""
     if figure is None or (isinstance(figure, Sized) and len(figure) == 0):
