@@ -34,7 +34,6 @@ class Series:
     test_images: int
     flat: float | None = None  # share of hidden slopes f'(z) below 1% of the steepest, at the end
     seconds: np.ndarray = field(default_factory=nothing)  # (epochs,)
-    alone: bool = False  # nothing else was trained at the same time
     correct: np.ndarray | None = None  # (test images,) whether each is recognised at the end
 
     @classmethod

@@ -150,7 +150,10 @@ def test_other_activations_have_no_claims(run, capsys):
     assert set(found["networks"]) == {"tanh", "elu", "gelu"}
     assert found["claims"] == []
     assert found["paired_t_test"]["statistic"] is None  # one epoch is one pair
-    assert "gelu" in (folder / "report.html").read_text(encoding="utf-8")
+    report = (folder / "report.md").read_text("utf-8")
+    assert report.startswith("# Tanh against elu against gelu: ")
+    assert "Does ReLU limit" not in report and "Sigmoid against ReLU" not in report
+    assert "; tanh, elu, gelu instead of sigmoid and relu." in report
     assert "epoch 1/1" not in capsys.readouterr().out
 
 
