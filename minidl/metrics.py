@@ -21,8 +21,8 @@ MOST_NAMED, MOST_COUNTED = 40, 10  # up to so many classes a figure shows names,
 def predict_labels(network: Network, x: Array | Examples, batch_size: int = 256) -> np.ndarray:
     """argmax_i of the network's output for each example in ``x``.  ``(N,)``, on the CPU.
 
-    ``x`` ``(N, …)`` is scaled as in ``Examples(x, …)``, with bytes divided by 255; ``Examples``
-    keep their own scaling.
+    Bytes in ``x`` ``(N, …)`` are divided by 255, as in ``network.predict``; ``Examples`` keep
+    their own scaling.
 
     Raises
     ------
@@ -41,9 +41,7 @@ def predict_labels(network: Network, x: Array | Examples, batch_size: int = 256)
         )
     if not isinstance(x, Examples):
         checks.array("predict_labels", "x", x)
-        if network.takes_integers:  # tokens, as they are
-            return network.predict(x, batch_size).argmax(axis=1)
-        x = Examples(x, np.zeros(len(x), int) if x.ndim else x)
+        return network.predict(x, batch_size).argmax(axis=1)
     examples = x.to(network.device)
     labels = np.empty(len(examples), np.int64)
     for start in range(0, len(examples), batch_size):

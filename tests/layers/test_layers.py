@@ -139,6 +139,69 @@ def test_float32_agrees_with_float64(make, shape):
         np.testing.assert_allclose(single, double, rtol=1e-4, atol=atol)
 
 
+def last_first(a):
+    """The same values with the batch last in memory, as images have it between layers."""
+    return np.moveaxis(np.ascontiguousarray(np.moveaxis(a, 0, -1)), -1, 0)
+
+
+def in_a_larger_one(a):
+    """The same values as every second one of a larger array, along the last axis and the batch."""
+    larger = np.zeros((2 * len(a), *a.shape[1:-1], 2 * a.shape[-1]), a.dtype)
+    larger[::2, ..., 1::2] = a
+    return larger[::2, ..., 1::2]
+
+
+LAYOUTS = {
+    "batch last": last_first,
+    "by columns": np.asfortranarray,
+    "backwards": lambda a: np.ascontiguousarray(np.flip(a)).view()[
+        tuple([slice(None, None, -1)] * a.ndim)
+    ],
+    "features first": lambda a: np.ascontiguousarray(a.swapaxes(0, 1)).swapaxes(0, 1),
+    "part of a larger array": in_a_larger_one,
+    "one example repeated": lambda a: np.broadcast_to(a[:1], a.shape),
+    "one number repeated": lambda a: np.broadcast_to(a.ravel()[0], a.shape),
+}
+
+
+@each
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_x_and_dy_may_have_any_memory_layout(make, shape, dtype):
+    """A reshape of another layout may be a copy, and what is written into it is lost."""
+    rng = np.random.default_rng(6)
+    x = rng.standard_normal((4, *shape)).astype(dtype)
+    tolerance = {"float32": 3e-5, "float64": 1e-12}[dtype]
+
+    def run(x, dy):
+        layer = scatter(make().build(dtype=dtype), 5)
+        y = layer(x, training=True)
+        dy = rng.standard_normal(y.shape).astype(dtype) if dy is None else dy
+        return dy, [y, layer.backward(dy), *gradients(layer)]
+
+    dy, _ = run(x, None)
+    for name, lay in LAYOUTS.items():
+        for a, b in ((lay(x), dy), (x, lay(dy)), (lay(x), lay(dy))):
+            copies = [np.ascontiguousarray(one) for one in (a, b)]
+            (_, found), (_, expected) = run(a, b), run(*copies)
+            for f, e in zip(found, expected, strict=True):
+                atol = tolerance * max(1, np.abs(e).max())
+                np.testing.assert_allclose(f, e, rtol=tolerance, atol=atol, err_msg=name)
+            for one, copy in zip((a, b), copies, strict=True):
+                np.testing.assert_array_equal(one, copy, err_msg=f"{name}: overwritten")
+
+
+def test_tokens_and_their_dy_may_have_any_memory_layout():
+    layer = Embedding(9, 4).build(rng=1, dtype="float64")
+    x = np.array([[3, 1, 4], [1, 5, 8]])
+    dy = np.random.default_rng(7).standard_normal((2, 3, 4))
+    for name, lay in LAYOUTS.items():
+        found = []
+        for a, b in ((lay(x), lay(dy)), (lay(x).copy(), lay(dy).copy())):
+            found.append([layer(a), layer.backward(b), layer.dW.copy()])
+        for mine, expected in zip(*found, strict=True):
+            np.testing.assert_array_equal(mine, expected, err_msg=name)
+
+
 def test_a_layer_called_alone_refuses_what_does_not_fit():
     for name, (make, shape) in EACH.items():
         layer, x = make(), np.ones((2, *shape), np.float32)

@@ -182,6 +182,16 @@ def test_another_activation_keeps_the_pretrained_weights_that_fit_it():
         np.testing.assert_array_equal(fresh["block_2.norm_2"].gamma, gamma, err_msg=activation)
 
 
+def test_sentence_embeddings_need_a_token():
+    network = bert(BertSizes(30, 8, 1, 2, 8, 12), classes=None)
+    vectors = sentence_embeddings(network, TOKENS)
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, rtol=1e-6)
+    np.testing.assert_allclose(sentence_embeddings(network, TOKENS[1:2, :4]), vectors[1:2], 1e-4)
+    assert sentence_embeddings(network, TOKENS[:0]).shape == (0, 8)
+    with pytest.raises(ValueError, match="got none but padding in sentence 1"):
+        sentence_embeddings(network, TOKENS * [[1], [0], [1], [1]])
+
+
 # -- learning ---------------------------------------------------------------------------------
 
 

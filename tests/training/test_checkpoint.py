@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -21,6 +23,8 @@ from minidl import (
     EarlyStopping,
     Examples,
     Flatten,
+    Layer,
+    LinearWarmUp,
     Network,
     NonFiniteLoss,
     RMSprop,
@@ -125,6 +129,69 @@ def test_with_any_numpy_generator(tmp_path):
         assert found == train_once(None, order=order()), kind
 
 
+class Noise(Layer):
+    """A user's layer that draws by itself, from a generator of its own."""
+
+    def __init__(self):
+        self.source = np.random.default_rng(3)
+
+    def forward(self, x, training=False):
+        noise = self.source.normal(size=x.shape).astype(x.dtype) if training else 0
+        self.x, self.y = x, x + noise
+        return self.y
+
+    def backward(self, dy, input_gradient=True):
+        return dy
+
+
+GLOBAL = np.random.default_rng(0)
+
+
+def brighter(images, rng):
+    return images + images.dtype.type(rng.integers(0, 50))
+
+
+def augmentations():
+    """Functions of a user's own that draw, from wherever."""
+    rng = np.random.default_rng(5)
+    GLOBAL.bit_generator.state = rng.bit_generator.state
+    yield "in a closure", lambda images: brighter(images, rng)
+    yield "global", lambda images: brighter(images, GLOBAL)
+    yield "default", lambda images, rng=rng: brighter(images, rng)
+    yield "partial", partial(brighter, rng=rng)
+    yield "method", Brightness(rng).change
+
+
+class Brightness:
+    def __init__(self, rng):
+        self.rng = rng
+
+    def change(self, images):
+        return brighter(images, self.rng)
+
+
+@pytest.mark.parametrize("name", dict(augmentations()))
+def test_with_random_numbers_of_a_users_own(name, tmp_path):
+    def run(path, die_before=None):
+        net = Network([Flatten(), Dense(72, 4), Noise()], (2, 6, 6), rng=1)
+        steps = []
+
+        def watch(epoch, step):
+            if len(steps) == die_before:
+                raise Killed
+            steps.append(step)
+
+        options = {"epochs": 2, "batch_size": 16, "progress": False, "watch": watch}
+        options["augment"] = dict(augmentations())[name]
+        for _ in train(net, IMAGES, LOSS, Adam(), checkpoint=Checkpoint(path, 1), **options):
+            pass
+        return net.theta
+
+    with pytest.raises(Killed):
+        run(tmp_path / "a", 4)
+    np.testing.assert_array_equal(run(tmp_path / "a"), run(tmp_path / "whole"))
+
+
 def test_killed_twice_and_killed_again(tmp_path):
     whole = train_once(None)
     for every in (None, 2):
@@ -176,9 +243,33 @@ def test_record_keeps_its_history(tmp_path):
     assert (found.test_loss, found.probes) == (whole.test_loss, whole.probes)
 
 
+def test_an_average_in_a_copied_network_resumes_and_is_saved(tmp_path):
+    def run(path, epochs=EPOCHS):
+        net = copy.deepcopy(network())  # a copy trains, and resumes, like the network itself
+        checkpoint, averaged = Checkpoint(path), net.copy()
+        kept = checkpoint.keep("average", np.zeros_like(net.theta))
+        options = {"epochs": epochs, "batch_size": 16, "progress": False}
+        for epoch in train(net, IMAGES, LOSS, Adam(), checkpoint=checkpoint, **options):
+            kept += (net.theta - kept) / epoch.number
+        averaged.theta[...] = kept
+        averaged.save(tmp_path / "average.npz")
+        loaded = network(rng=5)
+        loaded.load(tmp_path / "average.npz")
+        x = TEST.inputs / np.float32(255)
+        np.testing.assert_array_equal(loaded.predict(x), averaged.predict(x))
+        assert not np.array_equal(loaded.predict(x), net.predict(x))
+        return loaded.theta
+
+    whole = run(tmp_path / "whole")
+    run(tmp_path / "a", 2)
+    np.testing.assert_array_equal(run(tmp_path / "a"), whole)
+
+
 def test_several_training_runs_of_one_task_have_separate_parts(tmp_path):
     whole = Checkpoint(tmp_path / "a.checkpoint")
     first, second = whole.part("first"), whole.part("second")
+    with pytest.raises(ValueError, match="expected each name only once, got first again"):
+        whole.part("first")
     train_once(first)
     assert train_once(second) == train_once(None)
     assert {path.name for path in tmp_path.iterdir()} == {
@@ -310,6 +401,10 @@ MERSENNE = np.random.Generator(np.random.MT19937(0))
             {"optimizer": lambda: Adam(0.01)},
             r"optimizer Adam\(learning_rate=0.01, .*got optimizer Adam\(learning_rate=0.001",
         ),
+        (
+            {"optimizer": lambda: Adam(LinearWarmUp(0.001, 9))},
+            r"Adam\(learning_rate='LinearWarmUp\(peak=0.001, steps=9, .*got optimizer Adam\(lea",
+        ),
         ({"optimizer": lambda: Adam(l2=0.1)}, r"got optimizer Adam\(learning_rate=0.001, l2=0.0"),
         ({"augment": lambda: Augmentation(2, rng=8)}, r"augmentation Augmentation\(padding=2"),
         (
@@ -361,6 +456,54 @@ def test_a_return_to_the_first_software_is_reported_once(tmp_path, monkeypatch, 
     assert checkpoint.software() == [other, now]
     said = capsys.readouterr().err
     assert said.count("resumed with other software than before: NumPy") == 2
+
+
+# -- misuse -----------------------------------------------------------------------------------
+
+
+def test_a_folder_that_cannot_be_written_to_is_refused_before_training(tmp_path):
+    (tmp_path / "folder").mkdir()
+    for path in (tmp_path / "missing" / "a", tmp_path / "folder"):
+        with pytest.raises(CheckpointError, match="expected a file in a folder that exists and"):
+            Checkpoint(path)
+
+
+def test_one_checkpoint_serves_one_training_run(tmp_path):
+    checkpoint = Checkpoint(tmp_path / "a")
+    train_once(checkpoint)
+    before = (tmp_path / "a").read_bytes()
+    options = {"epochs": 3, "progress": False, "checkpoint": checkpoint}
+    with pytest.raises(
+        CheckpointError, match=r"got a second; checkpoint.part\(name\) is for anoth"
+    ):
+        next(train(network(), TEST, LOSS, Adam(), **options))
+    assert (tmp_path / "a").read_bytes() == before
+
+
+def test_what_could_not_be_kept_is_refused(tmp_path):
+    checkpoint = Checkpoint(tmp_path / "a")
+    for value in (0.0, 3, np.float32(1), "text", (1, 2)):
+        with pytest.raises(ValueError, match="expected best to be an object that changes in place"):
+            checkpoint.keep("best", value)
+    for value, told in (
+        (network(), "expected best to be a list, a dict, an array or a dataclass of these"),
+        (
+            [Software({})],
+            r"the kind of best, .* would be read as \[\{'parts': \{\}\}",
+        ),
+        (
+            {"average": np.zeros(3)},
+            r"the kind of best, such as dict\[str, numpy.ndarray\]",
+        ),
+    ):
+        with pytest.raises(ValueError, match=told):
+            checkpoint.keep("best", value)
+    with pytest.raises(ValueError, match=r"expected of to be texts by name, got {'seed': 3}"):
+        Checkpoint(tmp_path / "a", of={"seed": 3})
+    checkpoint.keep("average", {"average": np.zeros(3)}, dict[str, np.ndarray])
+    checkpoint.keep("history", [])
+    with pytest.raises(ValueError, match="expected each name only once, got history again"):
+        checkpoint.keep("history", [])
 
 
 def test_the_settings_of_an_augmentation_are_the_same_once_it_has_drawn():

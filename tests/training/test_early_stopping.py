@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 
@@ -74,6 +75,15 @@ def test_laws(losses, patience):
     assert stopping.best == min(seen)
     assert seen.index(min(seen)) == stopping.best_epoch - 1  # the first of equal values
     assert stopped is None or stopped == stopping.best_epoch + patience
+
+
+def test_a_second_network_is_refused():
+    """Its weights would be compared with, and replaced by, those of the first."""
+    stopping = EarlyStopping(2)
+    stopping.update(Network([Dense(1, 1)], 1), 1.0)
+    with pytest.raises(ValueError, match="got another; make a new EarlyStopping for each"):
+        stopping.update(Network([Dense(1, 1)], 1), 2.0)
+    assert not copy.deepcopy(stopping).update(Network([Dense(1, 1)], 1), 2.0)
 
 
 def test_nothing_to_restore():
