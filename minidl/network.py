@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import os
 from collections.abc import Iterator
@@ -10,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from minidl.backend import Array, Device, checks, get_device, to_numpy
+from minidl.backend import Array, Device, address, checks, get_device, to_numpy
 from minidl.layers import Chain, Layer
-from minidl.layers._base import name_layers
+from minidl.layers._base import expect_free, name_layers
+from minidl.layers._views import NoForeignNames, write
 from minidl.layers.chain import Layers, checked_layers
 from minidl.layers.self_attention import connect
 from minidl.storage import weights
@@ -20,8 +22,10 @@ from minidl.storage.weights import WeightsError
 
 __all__ = ["Network", "WeightsError"]
 
+VECTORS = ("theta", "dtheta", "state")
 
-class Network:
+
+class Network(NoForeignNames):
     """A stack of layers: y = f_L(… f_2(f_1(x))), and backward in reverse order.
 
     All parameters lie one after the other in ``theta`` ``(P,)`` and all their
@@ -29,8 +33,11 @@ class Network:
     are views into them.  ``network["dense_2"].dW`` is the gradient of one
     layer after the last backward pass; its ``x``, ``z``, ``y`` are those of the last
     forward pass.  What layers keep without learning it, such as the running mean of BatchNorm,
-    lies in ``state`` ``(S,)`` in the same way: to copy a network, copy ``theta`` and
-    ``state``.
+    lies in ``state`` ``(S,)`` in the same way.  What is assigned to any of these is written into
+    the vectors.
+
+    A network is a value: :meth:`copy`, ``copy.deepcopy`` and ``pickle`` give one of its own, which
+    computes and learns the same.  A layer belongs to one network.
 
     Parameters
     ----------
@@ -49,6 +56,10 @@ class Network:
     DeviceError
         if the device is not available, or has too little memory for θ and ∇θ.
     """
+
+    theta: Array  # (P,)
+    dtheta: Array  # (P,)
+    state: Array  # (S,)
 
     def __init__(
         self,
@@ -70,6 +81,7 @@ class Network:
         ids = [id(layer) for layer in self._chain.walk()]
         if len(set(ids)) < len(ids):
             raise ValueError("Network: a layer is in it twice; make a new one for each place")
+        expect_free("Network", self._chain)
         name_layers(self.layers)
         try:
             self._chain.output_shape(self.input_shape)
@@ -81,11 +93,64 @@ class Network:
         P, S, xp = self._chain.size, self._chain.state_size, self.device.xp
         self.device.require_memory(2 * P * self.dtype.itemsize, f"a network of {P:,} parameters")
         with self.device.enough_memory():
-            self.theta: Array = xp.zeros(P, self.dtype)  # (P,)
-            self.dtheta: Array = xp.zeros(P, self.dtype)  # (P,)
-            self.state: Array = xp.zeros(S, self.dtype)  # (S,)
-        self._chain.bind(self.theta, self.dtheta, self.state)
+            self._bind(xp.zeros(P, self.dtype), xp.zeros(P, self.dtype), xp.zeros(S, self.dtype))
         self._chain.initialize(generator)
+        self._take_layers()
+
+    def _bind(self, theta: Array, dtheta: Array, state: Array) -> None:
+        """Let these be the three vectors, of which each layer's arrays are views."""
+        for name, vector in zip(VECTORS, (theta, dtheta, state), strict=True):
+            super().__setattr__(name, vector)
+        self._chain.bind(theta, dtheta, state)
+
+    def _take_layers(self) -> None:
+        for layer in self._chain.walk():
+            layer._in_network = True
+
+    # -- a network is a value -----------------------------------------------------
+
+    def copy(self) -> Network:
+        """A network of its own with the same layers, parameters, state and random generators."""
+        return copy.deepcopy(self)
+
+    __copy__ = copy
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the vectors: the layers' arrays are their parts."""
+        return {k: v for k, v in vars(self).items() if k not in VECTORS}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        arrays: dict[str, list[Array]] = {name: [] for name in VECTORS}
+        for layer in self._chain.walk():
+            for name, some in zip(VECTORS, _parts(layer), strict=True):
+                arrays[name] += [array.reshape(-1) for array in some.values()]
+        xp = self.device.xp
+        self._bind(*(xp.concatenate([xp.zeros(0, self.dtype), *a]) for a in arrays.values()))
+        self._take_layers()
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in VECTORS and name in vars(self):
+            write("Network", name, getattr(self, name), value)
+        else:
+            super().__setattr__(name, value)
+
+    def expect_views(self, owner: str) -> None:
+        """Raise ``RuntimeError`` unless all arrays of the layers are parts of the vectors.
+
+        This is so unless somebody has replaced layers or arrays behind the network's back; what
+        is not part of θ would not learn.
+        """
+        starts = [address(getattr(self, name)) for name in VECTORS]
+        for layer in self._chain.walk():
+            for i, arrays in enumerate(_parts(layer)):
+                for name, array in arrays.items():
+                    if array.size and address(array) != starts[i]:
+                        raise RuntimeError(
+                            f"{owner}: {layer.name}.{name} is no longer part of the network's "
+                            f"{VECTORS[i]}; make a new network of these layers' copies"
+                        )
+                    starts[i] += array.nbytes
 
     # -- forward, backward --------------------------------------------------------
 
@@ -103,8 +168,7 @@ class Network:
 
     def move_gradient(self, dtheta: Array) -> None:
         """Store ∇θ, and each layer's view of it, in ``dtheta`` ``(P,)`` from now on."""
-        self.dtheta = dtheta
-        self._chain.bind(self.theta, self.dtheta, self.state)
+        self._bind(self.theta, dtheta, self.state)
 
     @property
     def takes_integers(self) -> bool:
@@ -271,3 +335,8 @@ class Network:
             fitting = [(array, self.device.asarray(v, self.dtype)) for array, v in found]
         for array, values in fitting:
             array[...] = values
+
+
+def _parts(layer: Layer) -> tuple[dict[str, Array], dict[str, Array], dict[str, Array]]:
+    """The layer's own arrays in each of the vectors."""
+    return layer.parameters(), layer.gradients(), layer.state()

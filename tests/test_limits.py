@@ -62,9 +62,9 @@ INTERNAL = {
     *("Examples.draw", "Activation.f", "Activation.slope", "Activation.backward", "SGD.update"),
     *("Layer.bind", "Layer.initialize", "Layer.expect_shape"),
     *("Layer.forward", "Layer.backward"),
-    *("Optimizer.coefficients", "Optimizer.resume"),
+    *("Optimizer.coefficients", "Optimizer.rate", "Optimizer.resume"),
     *("Layer.expect_values", "Network.expect_values", "Network.takes", "Network.move_gradient"),
-    "Network.as_input",
+    *("Network.as_input", "Network.expect_views"),
     *("Examples.check_inputs", "Examples.order"),
     *("Random.drawn", "Augmentation.sample", "Random.sample"),
 }

@@ -194,8 +194,9 @@ def test_layers_may_be_given_by_name():
     assert network["head"] is head
     names = [layer.name for layer in network.walk()]
     assert names == ["body.first", "body.second", "body", "relu", "head"]
-    moved = Network({"last": head}, 3)
-    assert moved["last"] is head
+    with pytest.raises(ValueError, match=r"Network: head, Dense\(3 -> 2\), is part of a network"):
+        Network({"last": head}, 3)
+    assert head.name == "head"
 
 
 def test_the_summary_goes_as_deep_as_asked():

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from contextlib import nullcontext
 
 import numpy as np
 import pytest
 
-from minidl import SGD, Adam, AdamW, RMSprop
+from minidl import SGD, Adam, AdamW, BatchNorm, Dense, Layer, MatrixDecay, Network, RMSprop
 from minidl.backend import to_numpy
 from minidl.backend.pool import one_pool
+from minidl.backend.threads import using_threads
 from minidl.loops import PIECE
 from minidl.optimizers import Optimizer
 
@@ -217,7 +219,7 @@ def test_several_threads_give_the_same_bits_as_one(make):
     results = []
     for within in (nullcontext, one_pool):
         theta, optimizer = start.copy(), make()
-        with within():
+        with using_threads(2), within():
             for g in gradients:
                 optimizer.step(theta, g)
         results.append(theta)
@@ -230,6 +232,9 @@ def test_the_learning_rate_may_change_between_steps():
     optimizer.learning_rate = 0.25
     optimizer.step(theta, np.ones(1))
     assert theta[0] == -1.25
+    optimizer.learning_rate = lambda done: done  # 2 steps done before the third
+    optimizer.step(theta, np.ones(1))
+    assert theta[0] == -3.25
 
 
 def test_a_gradient_of_zeros_is_not_clipped_and_changes_nothing():
@@ -247,6 +252,67 @@ def test_another_size_needs_another_optimizer():
         SGD().step(np.zeros(3), np.ones(4))
     with pytest.raises(ValueError, match=r"got \(2, 2\) and \(2, 2\)"):
         SGD().step(np.zeros((2, 2)), np.ones((2, 2)))
+
+
+def test_moments_are_not_carried_over_to_another_network():
+    """Unless it is a copy of the rule that goes on with a copy of θ, or with another view of θ."""
+    for make in EVERY.values():
+        optimizer, theta = make(), np.ones(3)
+        optimizer.step(theta, np.ones(3))
+        optimizer.step(theta[:], np.ones(3))
+        with pytest.raises(ValueError, match="has done 2 steps on the parameters of another netw"):
+            optimizer.step(np.ones(3), np.ones(3))
+        twin = copy.deepcopy(optimizer)
+        other = theta.copy()
+        for rule, vector in ((optimizer, theta), (twin, other)):
+            rule.step(vector, np.ones(3))
+        np.testing.assert_array_equal(theta, other)
+        with pytest.raises(ValueError, match="has done 3 steps"):
+            twin.step(theta, np.ones(3))
+
+
+def test_an_attribute_that_nothing_reads_is_refused():
+    for name, hint in (
+        ("lr", "learning_rate"),
+        ("learning_rte", "learning_rate"),
+        ("betta1", "beta1"),
+    ):
+        with pytest.raises(AttributeError, match=f"Adam: has no {name}, .* do you mean {hint}"):
+            setattr(Adam(), name, 0.1)
+    with pytest.raises(AttributeError, match="Adam: has no weight_decay"):
+        Adam().weight_decay = 0.1
+
+    class Signs(Optimizer):
+        slots = ("kept",)
+
+        def __init__(self):
+            super().__init__(0.5)
+            self.scale = 2
+
+        def update(self, theta, g, *now):
+            self.kept[...] = np.sign(g)
+            self._calls = 1
+            theta -= now[0] * self.scale * self.kept
+
+    rule, theta = Signs(), np.zeros(2)
+    rule.scale = 4
+    rule.step(theta, G)
+    assert theta.tolist() == [-2, -2]
+
+
+def test_every_matrix_decays_whatever_it_is_called():
+    class Recurrent(Layer):
+        def parameter_shapes(self):
+            return {"W_x": (2, 3), "W_h": (3, 3), "b": (3,)}
+
+    network = Network([Dense(2, 2), BatchNorm(2), Recurrent()], 2, dtype="float64")
+    network.theta[...] = 1
+    MatrixDecay(network, 0.5, weight_decay=0.2).step(network.theta, 0 * network.theta)
+    decayed = {f"{la.name}.{name}": set(v.ravel()) for la, name, v, _ in network.parameters()}
+    assert {name for name, values in decayed.items() if values == {0.9}} == {
+        *("dense_1.W", "recurrent_1.W_x", "recurrent_1.W_h")
+    }
+    assert {v for values in decayed.values() for v in values} == {0.9, 1}
 
 
 OUT_OF_RANGE = [

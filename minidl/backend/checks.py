@@ -8,6 +8,7 @@ what is refused.
 
 from __future__ import annotations
 
+import inspect
 import math
 import reprlib
 import sys
@@ -92,6 +93,21 @@ def instance(owner: object, name: str, value: Any, kind: type) -> None:
         raise ValueError(
             f"{owner}: expected {name} of the class {kind.__name__}, got {shown(value)}{way_out}"
         )
+
+
+def function(owner: object, name: str, value: Any, *of: str) -> None:
+    """Raise unless ``value`` is a function that takes as many arguments as ``of`` has names."""
+    try:
+        if not isinstance(value, type):
+            inspect.signature(value).bind(*of)
+            return
+    except TypeError:  # not callable, or with other arguments
+        pass
+    except ValueError:  # of no known arguments: written in C
+        return
+    raise ValueError(
+        f"{owner}: expected {name} to be a function of {' and '.join(of)}, got {shown(value)}"
+    )
 
 
 def array(owner: object, name: str, value: Any) -> None:

@@ -85,9 +85,11 @@ class ParallelStep(TrainingStep):
         """Raise ``RanksError`` if this rank would train something different from the others."""
         network, optimizer = self.network, self.optimizer
         options = {"local statistics": self.local_statistics, "steps": optimizer.t, **place}
+        software = Software.now().parts
         slots = [getattr(optimizer, name).tobytes() for name in optimizer.slots if optimizer.t]
         found = {
-            "minidl": Software.now().parts["minidl"],
+            "minidl": software["minidl"],
+            "BLAS threads": software["BLAS threads"],
             "network": repr(network),
             **start_of(self, list(generators_of(self, rng))),
             "optimizer's vectors": digest(*slots),

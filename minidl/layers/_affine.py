@@ -8,6 +8,7 @@ from minidl.activations import Activation, get_activation
 from minidl.backend import Array, namespace
 from minidl.initializers import Initializer, get_initializer
 from minidl.layers._base import Layer
+from minidl.layers._views import Foreign
 
 
 class Affine(Layer):
@@ -21,6 +22,7 @@ class Affine(Layer):
     b: Array
     dW: Array
     db: Array
+    weight, bias, kernel = (Foreign("its parameters are W and b") for _ in range(3))
     z: Array  # pre-activation of the last forward
     dz: Array  # its gradient in the last backward
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import weakref
 from dataclasses import dataclass, field
 from numbers import Real
 
@@ -44,6 +45,8 @@ class EarlyStopping:
     epoch: int = 0  # how many values there have been
     kept: list[np.ndarray] = field(default_factory=list)  # θ and the layers' state at the best
 
+    _network = None  # of the last update, as a weak reference; no checkpoint keeps it
+
     def __post_init__(self) -> None:
         self.patience = checks.whole("EarlyStopping", "patience", self.patience)
         self.min_delta = checks.not_negative("EarlyStopping", "min_delta", self.min_delta)
@@ -55,6 +58,12 @@ class EarlyStopping:
             raise ValueError(
                 f"EarlyStopping.update: expected value to be a number, got {checks.shown(value)}"
             )
+        if self._network is not None and self._network() is not network:
+            raise ValueError(
+                "EarlyStopping.update: expected the network of the earlier updates, got another; "
+                "make a new EarlyStopping for each training run"
+            )
+        self._network = weakref.ref(network)
         self.epoch += 1
         if value + self.min_delta < self.best:  # false for NaN
             self.best = float(value)

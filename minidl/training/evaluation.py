@@ -45,9 +45,7 @@ def evaluate(network: Network, examples: Examples, loss: Loss, batch_size: int =
     batch_size = checks.whole("evaluate", "batch_size", batch_size)
     check_parts("evaluate", network, examples, loss)
     examples = examples.to(network.device)
-    shape = (len(examples), *network.shapes[-1])
-    loss.check_shapes(shape, examples.targets)
-    loss.check_values(shape, examples.targets)
+    check_targets(network, examples, loss)
     losses = network.device.xp.empty(len(examples), network.dtype)
     hits = network.device.xp.empty(len(examples), network.dtype)
     with np.errstate(over="ignore", invalid="ignore"):  # it shows in the loss
@@ -66,6 +64,7 @@ def evaluate(network: Network, examples: Examples, loss: Loss, batch_size: int =
 def check_parts(owner: str, network: Network, examples: Examples, loss: Loss) -> None:
     """Raise ``ValueError`` unless the arguments have the right types, and the examples match."""
     checks.instance(owner, "network", network, Network)
+    network.expect_views(owner)
     if not isinstance(examples, Examples):
         raise ValueError(
             f"{owner}: expected examples of the class Examples, got {checks.shown(examples)}; "
@@ -73,6 +72,18 @@ def check_parts(owner: str, network: Network, examples: Examples, loss: Loss) ->
         )
     checks.instance(owner, "loss", loss, Loss)
     expect_logits(owner, network, loss)
+    check_inputs(owner, network, examples)
+
+
+def check_targets(network: Network, examples: Examples, loss: Loss) -> None:
+    """Raise ``ValueError`` unless the loss can compare the targets with the network's outputs."""
+    shape = (len(examples), *network.shapes[-1])
+    loss.check_shapes(shape, examples.targets)
+    loss.check_values(shape, examples.targets)
+
+
+def check_inputs(owner: str, network: Network, examples: Examples) -> None:
+    """Raise ``ValueError`` unless the network can take the inputs."""
     if network.takes_integers != isinstance(examples, Sentences):
         kind = "Sentences" if network.takes_integers else "Examples of numbers"
         raise ValueError(

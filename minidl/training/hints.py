@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from minidl.data.examples import Examples
 from minidl.losses import Loss
 from minidl.training.history import FitHistory
@@ -20,7 +22,8 @@ def nothing_learned(
     """Say that the network is no better than a constant answer, and why that may be; or None."""
     steps = len(history) * math.ceil(len(examples) / batch_size)
     constant = loss.of_one_answer(examples.targets)
-    if steps < STEPS or not history.train_loss[-1] > BETTER * constant:  # NaN: not known
+    last = history.train_loss[-1], history.validation_loss[-1]  # with dropout, without
+    if steps < STEPS or not np.nanmin(last) > BETTER * constant:  # NaN: not known
         return None
     return (
         f"nothing was learned: the loss of the last epoch is {history.train_loss[-1]:.4g}, and one "

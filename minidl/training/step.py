@@ -177,6 +177,16 @@ def bad_example(examples: Examples, dtype: np.dtype, rows: np.ndarray | None = N
     return found and f"{found}: put a finite number there, or leave that example out"
 
 
+def expect_finite(owner: str, examples: Examples, dtype: np.dtype) -> None:
+    """Raise ``ValueError`` for a number in the examples that is not finite as ``dtype``."""
+    largest = float(np.finfo(dtype).max)
+    for array in (examples.inputs, examples.targets):
+        if array.dtype.kind == "f" and array.size:
+            least, most = float(array.min()), float(array.max())  # NaN if any of them is
+            if not (-largest <= least and most <= largest):
+                raise ValueError(f"{owner}: {bad_example(examples, dtype)}")
+
+
 def _memory(network: Network, examples: Examples, optimizer: Optimizer, batch_size: int) -> int:
     """The bytes of the arrays of a training run, roughly: too few rather than too many.
 

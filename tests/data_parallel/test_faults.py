@@ -82,6 +82,7 @@ def test_another_number_of_ranks_is_reported(tmp_path):
     [
         ("other weights", "expected first parameters"),
         ("other data", "expected examples"),
+        ("other threads", "expected BLAS threads 1"),
         ("other options", r"expected optimizer Adam\(learning_rate=0.01"),
     ],
 )

@@ -90,6 +90,19 @@ def test_ranks_that_would_train_something_else_are_refused(what):
         assert told.endswith("; start all of them with the same command, files and data")
 
 
+class BesideAnother(Numbered):
+    """Rank 0, and a rank 1 that has another number of threads."""
+
+    def gather(self, value):
+        return [value, value | {"BLAS threads": "7"}]
+
+
+def test_ranks_with_another_number_of_threads_are_refused():
+    parts = (Network(dense(), (2, 6, 6)), DATA, SoftmaxCrossEntropy(), SGD())
+    with pytest.raises(RanksError, match="rank 1 of 2: expected BLAS threads 1, as on rank 0, got"):
+        next(train(*parts, epochs=1, ranks=BesideAnother(0, 2), progress=False))
+
+
 @pytest.mark.parametrize("layers", [dense, normalized])
 @pytest.mark.parametrize("bad", ["input", "loss"])  # of one example: of one rank
 def test_a_loss_that_is_not_finite_is_reported_as_by_one_process(layers, bad):
@@ -111,6 +124,7 @@ def test_a_loss_that_is_not_finite_is_reported_as_by_one_process(layers, bad):
                 rng=2,
                 ranks=ranks,
                 progress=False,
+                augment=lambda x: x,  # which might make the input finite
             ):
                 pass
         finally:

@@ -132,6 +132,8 @@ def test_means_ends_and_starts_of_a_series():
 
 def test_noise_is_decided_about_in_at_most_one_case_of_twenty():
     """5,000 draws each: an estimate of 5% has a standard error of 0.3 points."""
+    from scipy import stats
+
     rng = np.random.default_rng(1)
     for epochs in (4, 6, 10, 20):
         noise = rng.normal(size=(5000, epochs)) + np.linspace(0, 9, epochs)  # a line is no noise
@@ -161,6 +163,8 @@ def test_ratios_are_means_of_logarithms_and_shown_as_factors():
 
 
 def test_rank_trends_have_the_exact_distribution_and_stay_within_1():
+    from scipy import stats
+
     for n in range(3, 21):  # SciPy's p-value of the next larger τ is at most 5%, and this one's not
         largest, pairs = largest_by_chance(n, 0.025), n * (n - 1) // 2
         for tau, significant in ((largest, False), (largest + 2 / pairs, True)):

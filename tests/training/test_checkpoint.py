@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 from dataclasses import replace
 
@@ -21,6 +22,7 @@ from minidl import (
     EarlyStopping,
     Examples,
     Flatten,
+    LinearWarmUp,
     Network,
     NonFiniteLoss,
     RMSprop,
@@ -176,6 +178,28 @@ def test_record_keeps_its_history(tmp_path):
     assert (found.test_loss, found.probes) == (whole.test_loss, whole.probes)
 
 
+def test_an_average_in_a_copied_network_resumes_and_is_saved(tmp_path):
+    def run(path, epochs=EPOCHS):
+        net = copy.deepcopy(network())  # a copy trains, and resumes, like the network itself
+        checkpoint, averaged = Checkpoint(path), net.copy()
+        kept = checkpoint.keep("average", np.zeros_like(net.theta))
+        options = {"epochs": epochs, "batch_size": 16, "progress": False}
+        for epoch in train(net, IMAGES, LOSS, Adam(), checkpoint=checkpoint, **options):
+            kept += (net.theta - kept) / epoch.number
+        averaged.theta[...] = kept
+        averaged.save(tmp_path / "average.npz")
+        loaded = network(rng=5)
+        loaded.load(tmp_path / "average.npz")
+        x = TEST.inputs / np.float32(255)
+        np.testing.assert_array_equal(loaded.predict(x), averaged.predict(x))
+        assert not np.array_equal(loaded.predict(x), net.predict(x))
+        return loaded.theta
+
+    whole = run(tmp_path / "whole")
+    run(tmp_path / "a", 2)
+    np.testing.assert_array_equal(run(tmp_path / "a"), whole)
+
+
 def test_several_training_runs_of_one_task_have_separate_parts(tmp_path):
     whole = Checkpoint(tmp_path / "a.checkpoint")
     first, second = whole.part("first"), whole.part("second")
@@ -310,6 +334,10 @@ MERSENNE = np.random.Generator(np.random.MT19937(0))
             {"optimizer": lambda: Adam(0.01)},
             r"optimizer Adam\(learning_rate=0.01, .*got optimizer Adam\(learning_rate=0.001",
         ),
+        (
+            {"optimizer": lambda: Adam(LinearWarmUp(0.001, 9))},
+            r"Adam\(learning_rate='LinearWarmUp\(peak=0.001, steps=9, .*got optimizer Adam\(lea",
+        ),
         ({"optimizer": lambda: Adam(l2=0.1)}, r"got optimizer Adam\(learning_rate=0.001, l2=0.0"),
         ({"augment": lambda: Augmentation(2, rng=8)}, r"augmentation Augmentation\(padding=2"),
         (
@@ -361,6 +389,38 @@ def test_a_return_to_the_first_software_is_reported_once(tmp_path, monkeypatch, 
     assert checkpoint.software() == [other, now]
     said = capsys.readouterr().err
     assert said.count("resumed with other software than before: NumPy") == 2
+
+
+# -- misuse -----------------------------------------------------------------------------------
+
+
+def test_a_folder_that_cannot_be_written_to_is_refused_before_training(tmp_path):
+    (tmp_path / "folder").mkdir()
+    for path in (tmp_path / "missing" / "a", tmp_path / "folder"):
+        with pytest.raises(CheckpointError, match="expected a file in a folder that exists and"):
+            Checkpoint(path)
+
+
+def test_one_checkpoint_serves_one_training_run(tmp_path):
+    checkpoint = Checkpoint(tmp_path / "a")
+    train_once(checkpoint)
+    before = (tmp_path / "a").read_bytes()
+    options = {"epochs": 3, "progress": False, "checkpoint": checkpoint}
+    with pytest.raises(
+        CheckpointError, match=r"got a second; checkpoint.part\(name\) is for anoth"
+    ):
+        next(train(network(), TEST, LOSS, Adam(), **options))
+    assert (tmp_path / "a").read_bytes() == before
+
+
+def test_what_could_not_be_kept_is_refused(tmp_path):
+    checkpoint = Checkpoint(tmp_path / "a")
+    for value in (0.0, 3, np.float32(1), "text", (1, 2)):
+        with pytest.raises(ValueError, match="expected best to be an object that changes in place"):
+            checkpoint.keep("best", value)
+    checkpoint.keep("history", [])
+    with pytest.raises(ValueError, match="expected each name only once, got history again"):
+        checkpoint.keep("history", [])
 
 
 def test_the_settings_of_an_augmentation_are_the_same_once_it_has_drawn():

@@ -76,6 +76,14 @@ def test_laws(losses, patience):
     assert stopped is None or stopped == stopping.best_epoch + patience
 
 
+def test_a_second_network_is_refused():
+    """Its weights would be compared with, and replaced by, those of the first."""
+    stopping = EarlyStopping(2)
+    stopping.update(Network([Dense(1, 1)], 1), 1.0)
+    with pytest.raises(ValueError, match="got another; make a new EarlyStopping for each"):
+        stopping.update(Network([Dense(1, 1)], 1), 2.0)
+
+
 def test_nothing_to_restore():
     network, stopping = Network([Dense(1, 1)], 1), EarlyStopping(1)
     message = r"expected a finite value before restore, got none; call update\(network, value\)"

@@ -22,9 +22,9 @@ from minidl import (
     Dropout,
     EarlyStopping,
     Examples,
+    Flatten,
     MeanSquaredError,
     Network,
-    NonFiniteLoss,
     SoftmaxCrossEntropy,
     evaluate,
     fit,
@@ -33,6 +33,7 @@ from minidl import (
     train,
 )
 from minidl.training import FitHistory
+from minidl.training.checkpoint import CheckpointError
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(200, 4)).astype("float32")
@@ -137,6 +138,51 @@ def test_a_run_that_is_interrupted_resumes_with_its_history(tmp_path):
     assert history.probes[0] == expected.probes[0]
     assert history.best_epoch == expected.best_epoch
     assert (resumed.theta == whole.theta).all()
+
+
+def test_a_run_with_another_schedule_patience_or_validation_is_not_resumed(tmp_path):
+    rates = [0.02, 0.02, 0.01, 0.005, 0.002]
+    for name, options, others in (
+        (
+            "schedule",
+            {"schedule": CosineAnnealing(0.02, 6)},
+            {
+                r"expected schedule CosineAnnealing\(start=0.02, epochs=9, .*got schedule Cos": {
+                    "schedule": CosineAnnealing(0.02, 9)
+                },
+                "expected schedule None, got schedule CosineAnnealing": {"schedule": None},
+            },
+        ),
+        (
+            "function",
+            {"schedule": lambda done: rates[done]},
+            {
+                r"expected schedule\(2\) to be 0.01, the learning rate that epoch 3 of": {
+                    "schedule": lambda done: [0.02, 0.02, 0.02, 0.01, 0.01][done]
+                },
+            },
+        ),
+        (
+            "validation",
+            {"validation": (X[:20], Y[:20]), "patience": 3},
+            {
+                "expected validation [0-9a-f]+, got": {"validation": (X[:21], Y[:21])},
+                "expected patience 5, got patience 3": {"patience": 5},
+            },
+        ),
+    ):
+
+        def start(epochs, name=name, **options):
+            checkpoint, net = Checkpoint(tmp_path / name), network()
+            quiet(net, optimizer=Adam(0.02), epochs=epochs, checkpoint=checkpoint, **options)
+            return net.theta
+
+        start(3, **options)
+        for told, other in others.items():
+            with pytest.raises(CheckpointError, match=f"{told}.*--fresh"):
+                start(5, **options | other)
+        resumed = start(5, **options)
+        np.testing.assert_array_equal(resumed, start(5, f"whole {name}", **options))
 
 
 def test_progress_shows_training_and_validation(capsys):
@@ -247,6 +293,15 @@ def test_a_run_that_learns_or_has_hardly_begun_gets_no_warning():
         quiet(network(), epochs=2, optimizer=SGD(1e-8))
 
 
+def test_a_network_that_has_learned_in_spite_of_much_dropout_gets_no_warning():
+    """Its training loss, with dropout on, is that of guessing and worse."""
+    layers = [Dropout(0.65), Dense(4, 32, "relu"), Dropout(0.95), Dense(32, 2)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        history = quiet(Network(layers, 4, rng=0), y=(X[:, 0] + X[:, 1] > 0).astype(int), epochs=40)
+    assert history.train_loss[-1] > 0.7 > 0.67 > history.validation_loss[-1]
+
+
 def test_no_constant_answer_has_a_smaller_loss():
     """The best constant, by gradient descent on the loss itself, has the loss that is reported."""
     for loss, targets in (
@@ -266,9 +321,46 @@ def test_no_constant_answer_has_a_smaller_loss():
 # -- what is refused ----------------------------------------------------------------------------
 
 
-def test_a_loss_that_is_not_finite_is_the_same_error_as_in_train():
-    with pytest.raises(NonFiniteLoss, match=r"inputs\[0, 0\] is nan"):
-        quiet(network(), np.where(X[0, 0] == X, np.nan, X), validation=None)
+def test_validation_data_are_refused_before_the_first_step():
+    images = RNG.integers(0, 256, (200, 4), dtype=np.uint8)
+    scaled = Examples(images, Y, mean=None)
+    pictures = RNG.integers(0, 256, (9, 3, 2, 2), dtype=np.uint8), np.arange(9) % 3
+    normal = {"mean": (0.5,) * 3, "std": (0.2,) * 3}
+    for x, validation, told in (
+        (X, (X[:, :3], Y), r"expected examples of shape \(4,\) like the network's input, got \(3,"),
+        (X, (X, Y + 1), "expected labels from 0 to 2, got 1 to 3"),
+        (X, (X, X), "fit, validation: softmax cross-entropy: expected logits"),
+        (images, (images.astype("float32"), Y), "on the scale of the bytes beside them"),
+        (X, scaled, "validation: Examples: expected floats on the scale of the bytes beside them"),
+        (
+            Examples(*pictures, **normal),
+            pictures,
+            r"mean and std \(255.0, \(0.5, .* got \(255.0, None, None\)",
+        ),
+    ):
+        net = network() if x is X or x is images else Network([Flatten(), Dense(12, 3)], (3, 2, 2))
+        before = net.theta.copy()
+        with pytest.raises(ValueError, match=told):
+            quiet(net, x, None if isinstance(x, Examples) else Y, validation=validation)
+        np.testing.assert_array_equal(net.theta, before)
+    for x, other in ((images, (images / 255).astype("float32")), (X, X / 1000)):
+        quiet(network(), x, validation=(other, Y), epochs=1)
+        if other.min() >= 0:
+            quiet(network(), other, validation=(x, Y), epochs=1)
+
+
+def test_every_rate_of_a_schedule_is_known_before_the_first_step():
+    net = network()
+    before = net.theta.copy()
+    for schedule, told in (
+        (lambda done: 0.1 - 0.05 * done, r"fit: expected schedule\(3\) of at least 0, got -0.05"),
+        (lambda done: 0.1 if done < 4 else None, r"expected schedule\(4\) of at least 0, got None"),
+        (lambda: 0.1, "expected schedule to be a function of the number of epochs done, got <fun"),
+        (CosineAnnealing, "of the number of epochs done, got the class CosineAnnealing"),
+    ):
+        with pytest.raises(ValueError, match=told):
+            quiet(net, schedule=schedule, epochs=6)
+    np.testing.assert_array_equal(net.theta, before)
 
 
 def test_the_state_of_a_network_is_restored_too():

@@ -33,7 +33,9 @@ from minidl import (
     Residual,
     SoftmaxCrossEntropy,
     evaluate,
+    fit,
     probe,
+    range_test,
     train,
 )
 from minidl.backend import to_numpy
@@ -242,58 +244,50 @@ def test_a_loss_that_is_not_finite_names_epoch_step_and_layer(weights, value, pl
     np.testing.assert_array_equal(net.theta, before)
 
 
-@pytest.mark.parametrize("value", [math.inf, math.nan])
-def test_an_input_that_is_not_finite_is_named_with_its_example(value):
+@pytest.mark.parametrize("where", ["inputs", "targets"])
+def test_examples_that_are_not_finite_are_refused_before_the_first_step(where):
+    parts = {"inputs": IMAGES / 255.0, "targets": np.zeros((N, 3))}
+    index = (7, 0, 2) if where == "inputs" else (7, 2)
+    net = network(dtype="float32")
+    before = net.theta.copy()
+    for value, beyond in ((math.inf, ""), (math.nan, ""), (1e200, ", which float32 cannot hold")):
+        parts[where][index] = value
+        message = re.escape(f"{where}{[*index]} is {value}{beyond}: put a finite number there, or")
+        data, loss = Examples(**parts), MeanSquaredError()
+        with pytest.raises(ValueError, match=f"^train: {message}"):
+            run(net, data=data, loss=loss)
+        with pytest.raises(ValueError, match=f"^range_test: {message}"):
+            range_test(net, data, loss=loss)
+        with pytest.raises(ValueError, match=f"^fit, validation: {message}"):
+            fit(net, Examples(IMAGES, np.zeros((N, 3))), loss=loss, validation=data)
+    np.testing.assert_array_equal(net.theta, before)
+
+
+def test_where_augment_makes_the_examples_finite_they_may_be_anything():
     inputs = IMAGES / 255.0
-    inputs[nth(3), 0, 3] = value
-    net, after = network("relu"), []
+    inputs[nth(3), 0, 3] = math.nan
+    data, net, after = Examples(inputs, LABELS), network("relu"), []
+    assert len([*run(network(), data=data, augment=np.nan_to_num)]) == 3
 
     class Watching(SGD):
         def step(self, theta, *arguments):
             super().step(theta, *arguments)
             after.append(theta.copy())
 
-    assert failure(net, Watching(0.5), Examples(inputs, LABELS)) == (
+    assert failure(net, Watching(0.5), data, augment=lambda x: x) == (
         "epoch 1, step 3: the loss is nan, which first appears in the input of the network; "
-        f"inputs[{nth(3)}, 0, 3] is {value}: put a finite number there, or leave that example out"
+        f"inputs[{nth(3)}, 0, 3] is nan: put a finite number there, or leave that example out"
     )
     assert len(after) == 2
     np.testing.assert_array_equal(net.theta, after[-1])
-
-
-def test_a_target_that_is_not_finite_is_named_with_its_example():
-    targets = np.zeros((N, 3))
-    targets[nth(2), 2] = math.nan
-    assert failure(network(), data=Examples(IMAGES, targets), loss=MeanSquaredError()) == (
-        "epoch 1, step 2: the loss is nan, which first appears in the loss itself, all layers are "
-        f"finite; targets[{nth(2)}, 2] is nan: put a finite number there, or leave that example out"
-    )
-
-
-def test_so_is_a_number_that_the_network_cannot_hold():
-    targets = np.zeros((N, 3))
-    targets[4, 1] = 1e200
-    data, loss = Examples(IMAGES, targets), MeanSquaredError()
-    told = "targets[4, 1] is 1e+200, which float32 cannot hold: put a finite number there"
-    assert told in failure(network(dtype="float32"), data=data, loss=loss)
-    assert re.search(
-        r"loss is inf, .* all layers are finite", failure(network(), data=data, loss=loss)
-    )
-
-
-def test_an_infinity_whose_own_loss_is_finite_is_named_a_step_later():
-    """σ(±∞) is 0 or 1, but the gradient 0 · ∞ makes the weights NaN for the next batch."""
-    inputs = IMAGES / 255.0
-    inputs[nth(1), 1, 0] = math.inf
-    with np.errstate(invalid="ignore"):
-        told = failure(network("sigmoid"), data=Examples(inputs, LABELS))
-    assert told.startswith("epoch 1, step 2: ")
-    assert f"appears in dense_1.W; inputs[{nth(1)}, 1, 0] is inf: put a finite" in told
-
-
-def test_examples_that_are_finite_are_not_blamed_for_what_augment_makes_of_them():
-    told = failure(network(), data=Examples(IMAGES / 255.0, LABELS), augment=lambda x: x * math.inf)
+    told = failure(network(), augment=lambda x: x * math.inf)
     assert "the input of the network; the examples are finite, so augment or their scaling" in told
+
+
+def test_the_first_that_is_not_finite_may_be_the_loss_itself():
+    data = Examples(IMAGES, np.full((N, 3), 1e200))
+    told = failure(network(), data=data, loss=MeanSquaredError())
+    assert re.search(r"loss is inf, .* all layers are finite; try a smaller learning_rate", told)
 
 
 def test_a_learning_rate_that_is_too_large_fails_in_a_later_step():
@@ -320,16 +314,14 @@ def test_a_network_that_is_not_finite_gives_a_loss_that_is_not():
 
 def test_after_a_nonfinite_loss_running_values_are_those_before_the_step():
     net = Network([Flatten(), BatchNorm(8), Dense(8, 3)], (2, 4), rng=1)
-    inputs = IMAGES / 255.0
-    inputs[nth(3), 0, 0] = math.inf
-    seen = []
+    factors, seen = iter([1, 1, math.inf]), []
 
     class Seeing(SGD):
         def step(self, *arguments):
             super().step(*arguments)
             seen.append(net.state.copy())
 
-    assert "step 3" in failure(net, Seeing(0.1), Examples(inputs, LABELS))
+    assert "step 3" in failure(net, Seeing(0.1), augment=lambda x: x * next(factors))
     assert not np.array_equal(*seen)  # two steps, each with the statistics of its batch
     np.testing.assert_array_equal(net.state, seen[-1])
 

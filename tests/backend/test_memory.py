@@ -1,14 +1,9 @@
-"""What there is: memory, the machine's or a container's part of it, processors and threads."""
+"""How much memory there is: the machine's, or the part that a container may use."""
 
 from __future__ import annotations
 
-import os
-
-from threadpoolctl import threadpool_info
-
 from minidl.backend import memory as machine
 from minidl.backend.memory import memory_limit, physical_memory
-from minidl.backend.threads import processors, using_threads
 
 
 def test_the_limit_is_the_smallest_known_one(monkeypatch, tmp_path):
@@ -45,15 +40,3 @@ def test_enclosing_control_groups_count_too(tmp_path):
             groups / "memory/memory.limit_in_bytes",
             *(place / "memory.max" for place in (groups / "a/b", groups / "a", groups)),
         ]
-
-
-def test_the_number_of_threads_holds_within_the_block():
-    def blas():
-        return {one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas"}
-
-    before = blas()
-    for count in (1, 2):
-        with using_threads(count):
-            assert blas() == {count}
-    assert blas() == before
-    assert 1 <= processors() <= (os.cpu_count() or 1)
