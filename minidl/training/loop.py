@@ -123,9 +123,9 @@ def train(
     ------
     ValueError
         if arguments have the wrong type or value, examples do not match the
-        network, targets do not match the loss, or BatchNorm would get a batch of one; if
-        examples that are not augmented contain NaN or infinity, with the index of the first.
-        Nothing has been trained then.
+        network, targets do not match the loss, BatchNorm would get a batch of one, or examples
+        that are not augmented contain NaN or infinity, with the index of the first.  Nothing has
+        been trained then.
     NonFiniteLoss
         if the loss of a step is NaN or infinite, with epoch, step and the
         first layer in which this appears.  Parameters and state stay as they were
