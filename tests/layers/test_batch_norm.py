@@ -45,7 +45,7 @@ def test_by_hand(device):
     assert float(layer.running_mean[0]) == 1
 
 
-@pytest.mark.parametrize("shape", [(50, 3), (6, 3, 4, 5), (6, 3, 7)])
+@pytest.mark.parametrize("shape", [(50, 3), (6, 3, 4, 5)])
 def test_each_channel_has_mean_0_and_variance_1(shape):
     layer = BatchNorm(3).build(dtype="float64")
     y = layer.forward(maps(*shape), training=True)
