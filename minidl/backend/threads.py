@@ -35,8 +35,11 @@ def using_threads(count: int) -> Iterator[None]:
     Raises
     ------
     ValueError
-        if a computation in another Python thread uses another number.
+        if a computation in another Python thread uses another number, or for fewer than one.
     """
+    from minidl.backend import checks
+
+    count = checks.whole("using_threads", "count", count)  # BLAS takes 0 for all
     this, entry = threading.get_ident(), object()
     with _lock:
         for thread, other in _in_use.values():
@@ -76,6 +79,6 @@ def _take_control() -> None:
     """
     import threadpoolctl
 
-    kind = getattr(threadpoolctl, "OpenBLASController", None)
+    kind: Any = getattr(threadpoolctl, "OpenBLASController", None)
     if hasattr(kind, "clear_controlling_thread"):
         kind.clear_controlling_thread(force=True)

@@ -105,11 +105,13 @@ class CudaStep(TrainingStep):
             self.optimizer.t += 1
         for owner in self._random:
             owner.draw_ahead()
-        if graph.launches is None:
-            graph.record(self._one_of_graph)
-        graph.replay()
-        for owner in self._random:
-            owner.is_ahead = False
+        try:
+            if graph.launches is None:
+                graph.record(self._one_of_graph)
+            graph.replay()
+        finally:
+            for owner in self._random:
+                owner.is_ahead = False
 
     def _one_of_graph(self) -> None:
         kernels.fetch(self._order, self._place, 1, 1, self._rows)

@@ -12,14 +12,17 @@ computed: that of another run is refused, different software is reported.
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 import os
 import sys
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from numbers import Number
 from pathlib import Path
+from types import FunctionType, MethodType
 from typing import Any, TypeVar
 
 import msgspec
@@ -124,6 +127,8 @@ class Checkpoint:
         self.every = every
         self.stop = threading.Event() if stop is None else stop
         self.of = dict(of or {})
+        if not all(isinstance(text, str) for item in self.of.items() for text in item):
+            raise ValueError(f"Checkpoint: expected of to be texts by name, got {self.of!r}")
         self._start: dict[str, str] = {}
         self._software: list[Software] = []
         self._kept: dict[str, Any] = {}
@@ -135,6 +140,8 @@ class Checkpoint:
     def part(self, name: str) -> Checkpoint:
         """The checkpoint of another training run of the same task, which ends or fails with it."""
         path = self.path.with_name(f"{self.path.stem}.{name}{self.path.suffix}")
+        if path in (part.path for part in self._parts):
+            raise ValueError(f"Checkpoint.part: expected each name only once, got {name} again")
         self._parts.append(Checkpoint(path, self.every, self.stop, self.of | {"part": name}))
         return self._parts[-1]
 
@@ -171,6 +178,8 @@ class Checkpoint:
             if name not in self._saved.kept:
                 raise CheckpointError(f"{self.path}: expected {name} in it; {WAY_OUT}")
             value = decoded(bytes(self._saved.kept[name]), kind or type(value), self.path)
+        else:
+            _expect_to_come_back(name, value, kind or type(value), self.path)
         self._kept[name] = value
         return value
 
@@ -349,6 +358,31 @@ class Checkpoint:
         return of_another(path or self.path, expected, got)
 
 
+def _expect_to_come_back(name: str, value: Any, kind: Any, path: Path) -> None:
+    """Raise ``ValueError`` for what could not be written, or would be read as something else."""
+    try:
+        back = decoded(encoded(value), kind, path)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"Checkpoint.keep: expected {name} to be a list, a dict, an array or a dataclass of "
+            f"these, of numbers and of text, got {checks.shown(value)}: {error}"
+        ) from error
+    if not _alike(back, value):
+        raise ValueError(
+            f"Checkpoint.keep: expected the kind of {name}, such as dict[str, numpy.ndarray], got "
+            f"none; without it, {checks.shown(value)} would be read as {checks.shown(back)}"
+        )
+
+
+def _alike(back: Any, value: Any) -> bool:
+    """Whether what was read is of the same types as what was written; any number is a number."""
+    if isinstance(value, dict):
+        return isinstance(back, dict) and all(_alike(back.get(k), v) for k, v in value.items())
+    if isinstance(value, list | tuple):
+        return isinstance(back, list | tuple) and all(map(_alike, back, value))
+    return isinstance(value, Number) or type(back) is type(value)
+
+
 def of_another(path: Path, expected: str, got: str) -> CheckpointError:
     """The error for a file of another training run, or of another part of one, than expected."""
     expected, got = printable(expected, 2000), printable(got, 2000)
@@ -424,11 +458,28 @@ COUNTS = ("t", "is_ahead")  # attributes that change while an optimizer or augme
 
 
 def generators_of(step: TrainingStep, rng: np.random.Generator) -> Iterator[np.random.Generator]:
-    """Every source of randomness of a training run: order, dropout, augmentation."""
+    """Every source of randomness of a training run: order, layers, loss, augmentation."""
     yield rng
-    for owner in step.drawing():
-        assert owner.rng is not None
-        yield owner.rng
+    for owner in (*step.network.walk(), step.loss, step.augment):
+        yield from _generators_in(owner)
+
+
+def _generators_in(owner: Any) -> Iterator[np.random.Generator]:
+    """Those in the attributes of an object, or in the variables that a function uses."""
+    if isinstance(owner, np.random.Generator):
+        yield owner
+    elif isinstance(owner, FunctionType):
+        used = inspect.getclosurevars(owner)
+        values = (*used.nonlocals.values(), *used.globals.values(), *(owner.__defaults__ or ()))
+        yield from (value for value in values if isinstance(value, np.random.Generator))
+    elif isinstance(owner, MethodType):
+        yield from _generators_in(owner.__self__)
+    elif isinstance(owner, partial):
+        for part in (owner.func, *owner.args, *owner.keywords.values()):
+            yield from _generators_in(part)
+    else:
+        values = tuple(getattr(owner, "__dict__", {}).values())
+        yield from (value for value in values if isinstance(value, np.random.Generator))
 
 
 def _state_of(generator: np.random.Generator) -> str:

@@ -6,6 +6,7 @@ import math
 import weakref
 from dataclasses import dataclass, field
 from numbers import Real
+from typing import Any
 
 import numpy as np
 
@@ -70,6 +71,10 @@ class EarlyStopping:
             self.best_epoch = self.epoch
             self.kept = [to_numpy(array).copy() for array in (network.theta, network.state)]
         return self.epoch - self.best_epoch >= self.patience
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy goes on with the first network that it gets, perhaps a copy, too."""
+        return {name: value for name, value in vars(self).items() if name != "_network"}
 
     def restore(self, network: Network) -> None:
         """Restore the weights of the best epoch in ``network``.

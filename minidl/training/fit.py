@@ -209,12 +209,12 @@ def _check_held_out(network: Network, examples: Examples, held_out: Examples, lo
     """Raise ``ValueError`` for what :func:`evaluate` would refuse after the first epoch."""
     owner = "fit, validation"
     check_inputs(owner, network, held_out)
+    expect_finite(owner, held_out, network.dtype)
     try:
         held_out.expect_scale_of(examples)
         check_targets(network, held_out, loss)
     except ValueError as error:
         raise ValueError(f"{owner}: {error}") from error
-    expect_finite(owner, held_out, network.dtype)
 
 
 def _stopping(patience: int, held_out: Examples | None) -> EarlyStopping:

@@ -303,10 +303,14 @@ class Copying(Fetching):
 @pytest.mark.parametrize("layer", [Fetching, Copying])
 def test_a_layer_that_no_graph_can_hold_is_an_error_that_says_what_to_do(layer, gpu):
     def run(graph):
-        net = Network([Flatten(), Dense(18, 4), layer()], (2, 3, 3), dtype="float64", device=gpu)
+        layers = [Flatten(), Dense(18, 4), layer(), Dropout(0.5)]
+        net = Network(layers, (2, 3, 3), dtype="float64", device=gpu)
+        nets.append(net)
         options = {"epochs": 1, "batch_size": BATCH, "progress": False, "graph": graph}
         return list(train(net, Examples(IMAGES, LABELS), SoftmaxCrossEntropy(), Adam(), **options))
 
+    nets = []
     with pytest.raises(GraphError, match=r"cuda:0: .* CUDA graph .*graph=False launches step by"):
         run(graph=True)
+    assert not nets[0]["dropout_1"].is_ahead  # the next step draws anew
     assert len(run(graph=False)) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 
@@ -82,6 +83,7 @@ def test_a_second_network_is_refused():
     stopping.update(Network([Dense(1, 1)], 1), 1.0)
     with pytest.raises(ValueError, match="got another; make a new EarlyStopping for each"):
         stopping.update(Network([Dense(1, 1)], 1), 2.0)
+    assert not copy.deepcopy(stopping).update(Network([Dense(1, 1)], 1), 2.0)
 
 
 def test_nothing_to_restore():

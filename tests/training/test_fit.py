@@ -205,6 +205,9 @@ def test_the_history_is_a_table_rows_and_a_file(tmp_path):
     assert len(lines) == 5
     assert sum(line.endswith("<-- kept") for line in lines) == 1
     assert repr(history) == str(history)
+    assert history.gradients("b").keys() == {"dense_1", "dense_2"}
+    with pytest.raises(ValueError, match="expected one of the parameters W, b, got 'w'"):
+        history.gradients("w")
 
     rows = history.rows()
     assert [row["epoch"] for row in rows] == [1, 2, 3, 4]
@@ -291,6 +294,11 @@ def test_a_run_that_learns_or_has_hardly_begun_gets_no_warning():
         warnings.simplefilter("error")
         quiet(network(), epochs=40)
         quiet(network(), epochs=2, optimizer=SGD(1e-8))
+
+
+def test_the_warning_names_the_highest_rate_that_was_too_small():
+    with pytest.warns(UserWarning, match="try a learning rate above 1e-08"):
+        quiet(network(), epochs=40, optimizer=SGD(1.0), schedule=lambda done: 1e-9 * min(10, done))
 
 
 def test_a_network_that_has_learned_in_spite_of_much_dropout_gets_no_warning():
