@@ -52,6 +52,8 @@ def nearly(
     ``place`` gives the folder with all files; ``pickled`` is that of the same data as pickles.
     """
     for folder in folders:
+        if os.path.isfile(folder):
+            return f"; {folder} is a file: name its folder"
         there = sorted(folder.iterdir()) if _readable(folder) else []
         for path in (folder, *there):
             if pickled and path.name.startswith(pickled):
@@ -87,10 +89,8 @@ def places(data_dir: str | os.PathLike[str] | None, download: bool, progress: bo
     folders = [cache()]
     if environment := os.environ.get("MINIDL_DATA"):
         if not environment.isprintable():  # a terminal would take it for commands
-            raise DatasetError(
-                "MINIDL_DATA: expected a name of printable characters, got "
-                f"{printable(environment, limit=200)!r}"
-            )
+            got = printable(repr(environment), limit=200)
+            raise DatasetError(f"MINIDL_DATA: expected a name of printable characters, got {got}")
         folders.insert(0, _folder(environment))
     target = next(filter(writable, folders), folders[0])
     return Places(tuple(folders), target if download else None, False, progress)
@@ -114,9 +114,9 @@ def own_mirror(path: str) -> tuple[str, ...]:
     except ValueError:
         good = False
     if not good or parts.query or parts.fragment or not mirror.isprintable():
-        shown = printable(mirror.rpartition("@")[2], limit=200)
+        got = printable(repr(mirror.rpartition("@")[2]), limit=200)
         raise DatasetError(
-            f"MINIDL_MIRROR: expected an address such as https://host/folder, got {shown!r}; a "
+            f"MINIDL_MIRROR: expected an address such as https://host/folder, got {got}; a "
             "password belongs in ~/.netrc, a folder of this machine in MINIDL_DATA"
         )
     return (f"{mirror.rstrip('/')}/{quote(path)}",)

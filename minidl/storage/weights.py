@@ -32,6 +32,7 @@ _OTHERS = {
         "copy each array, as in network['dense_1'].W[...] = weight.T.numpy()"
     ),
     "safetensors": "minidl.models.load_torchvision and minidl.models.pretrained read those",
+    "minidl": "Network.load reads those",
 }
 
 
@@ -63,11 +64,8 @@ def load(path: str | os.PathLike[str], layers: Sequence[Any]) -> list[tuple[Arra
     path = Path(path)
     try:
         with open_to_read(path) as file:
-            if other := _other_format(file.read(BEGINNING)):
-                raise WeightsError(
-                    f"expected a weights file, as Network.save writes it, got one of {other}; "
-                    f"{_OTHERS[other]}"
-                )
+            what = "a weights file, as Network.save writes it"
+            expect_own_format(file.read(BEGINNING), "minidl", what)
             file.seek(0)
             values = _read(NpzReader(file), layers)
     except NotAPlainFile as error:
@@ -82,13 +80,18 @@ def load(path: str | os.PathLike[str], layers: Sequence[Any]) -> list[tuple[Arra
     return [(array, value) for (_, array), value in zip(_saved(layers), values, strict=True)]
 
 
-def _other_format(beginning: bytes) -> str | None:
-    """Whose file begins like this, if it is a known one."""
+def expect_own_format(beginning: bytes, own: str, what: str) -> None:
+    """Raise if a file that begins like this has a known format, but not its ``own`` one."""
     if (beginning[:4] == b"PK\3\4" and b"data.pkl" in beginning) or beginning[:2] == b"\x80\2":
-        return "PyTorch"  # which has pickles in a zip archive or, before version 1.6, alone
-    if beginning[8:9] == b"{" and 0 < int.from_bytes(beginning[:8], "little") < 1 << 32:
-        return "safetensors"
-    return None
+        found = "PyTorch"  # which has pickles in a zip archive or, before version 1.6, alone
+    elif beginning[:4] == b"PK\3\4" and b".npy" in beginning:
+        found = "minidl"
+    elif beginning[8:9] == b"{" and int.from_bytes(beginning[:8], "little") < 1 << 32:
+        found = "safetensors"
+    else:
+        return
+    if found != own:
+        raise WeightsError(f"expected {what}, got one of {found}; {_OTHERS[found]}")
 
 
 def _saved(layers: Sequence[Any]) -> Iterator[tuple[str, Array]]:

@@ -258,8 +258,8 @@ def _shown(ours: Sequence[Evidence]) -> str:
 
 
 def _significant(value: float) -> str:
-    """Three significant digits, in which the zeros of a large number are none."""
-    return f"{value:.3g}" if value < 100 else f"{float(f'{value:.3g}'):,.0f}"
+    """Three significant digits, and zeros in place of the others of a large number."""
+    return f"{value:#.3g}" if value < 100 else f"{float(f'{value:.3g}'):,.0f}"
 
 
 def _distance(number: Estimate) -> float:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -17,62 +16,40 @@ Interval = tuple[float, float]
 UNBOUNDED: Interval = (-math.inf, math.inf)
 
 
-class Bounded(Protocol):
-    """An observed number that cannot leave an interval, so that chance is not symmetric about it.
+@dataclass(frozen=True)
+class Bounded:
+    """An observed share, or Kendall's τ: it has limits, so that chance is not symmetric about it.
 
     It is part of an estimate ``factor`` times.
     """
 
-    @property
-    def value(self) -> float: ...
-    @property
-    def count(self) -> int: ...
-    @property
-    def factor(self) -> float: ...
+    value: float
+    count: int  # independent cases of a share; epochs of a trend
+    is_trend: bool = False
+    correct: np.ndarray | None = None  # (count,) of each case: 0 or 1, or the mean over seeds
+    factor: float = 1.0
 
     def interval(self, tail: float) -> Interval:
         """The interval that leaves out ``tail`` on each side."""
-        ...
+        low, high = self._fisher(tail) if self.is_trend else self._wilson(tail)
+        return min(self.value, low), max(self.value, high)
 
-    def __mul__(self, factor: float) -> Bounded: ...
+    def _wilson(self, tail: float) -> Interval:
+        """The shares p that the observed one does not contradict.
 
-
-@dataclass(frozen=True)
-class Share:
-    """A share of ``count`` independent cases, with Wilson's interval.
-
-    Wilson, J. Am. Stat. Assoc. 22, 1927: the shares p that the observed one does not contradict,
-    |share − p| ≤ z √(p (1 − p) / count).
-    """
-
-    value: float
-    count: int
-    correct: np.ndarray | None = None  # (count,) in each case: 0 or 1, or the mean over seeds
-    factor: float = 1.0
-
-    def interval(self, tail: float) -> Interval:
+        |share − p| ≤ z √(p (1 − p) / count) (Wilson, J. Am. Stat. Assoc. 22, 1927).
+        """
         z2 = _normal(tail) ** 2 / self.count
         centre = (self.value + z2 / 2) / (1 + z2)
         half = math.sqrt(z2 * max(0.0, self.value * (1 - self.value)) + z2**2 / 4) / (1 + z2)
-        return min(self.value, centre - half), max(self.value, centre + half)
+        return centre - half, centre + half
 
-    def __mul__(self, factor: float) -> Share:
-        return replace(self, factor=factor * self.factor)
+    def _fisher(self, tail: float) -> Interval:
+        """An interval on the scale of Fisher's z = artanh τ.
 
-
-@dataclass(frozen=True)
-class Tau:
-    """Kendall's τ of ``count`` pairs, with an interval on the scale of Fisher's z = artanh τ.
-
-    The interval has the same width on that scale whatever τ is (Fieller, Hartley and Pearson,
-    Biometrika 44, 1957), and leaves out 0 exactly if the exact test rejects τ = 0.
-    """
-
-    value: float
-    count: int
-    factor: float = 1.0
-
-    def interval(self, tail: float) -> Interval:
+        It has the same width on that scale whatever τ is (Fieller, Hartley and Pearson, Biometrika
+        44, 1957), and leaves out 0 exactly if the exact test rejects τ = 0.
+        """
         largest = largest_by_chance(self.count, tail)
         if largest >= 1:
             return -1.0, 1.0
@@ -80,11 +57,7 @@ class Tau:
         nearly = 1 - step / 2  # as much of a correlation of 1 as so few pairs can show
         z = math.atanh(min(max(self.value, -nearly), nearly))
         half = math.atanh(largest + step)
-        low, high = math.tanh(z - half), math.tanh(z + half)
-        return min(self.value, low), max(self.value, high)
-
-    def __mul__(self, factor: float) -> Tau:
-        return replace(self, factor=factor * self.factor)
+        return math.tanh(z - half), math.tanh(z + half)
 
 
 @functools.lru_cache(maxsize=1024)
@@ -154,9 +127,9 @@ class Estimate:
             above.append(max(ends))
         return math.hypot(*below), math.hypot(*above)
 
-    def _paired(self) -> tuple[list[Share], list[Bounded]]:
+    def _paired(self) -> tuple[list[Bounded], list[Bounded]]:
         """The shares of the same cases, if there are several, and all other bounded numbers."""
-        known = [b for b in self.bounded if isinstance(b, Share) and b.correct is not None]
+        known = [b for b in self.bounded if b.correct is not None]
         if len(known) < 2 or len({one.count for one in known}) > 1:
             known = []
         return known, [b for b in self.bounded if not any(b is one for one in known)]
@@ -182,7 +155,7 @@ class Estimate:
             factor * self.value,
             abs(factor) * self.error,
             self.freedom,
-            tuple(one * factor for one in self.bounded),
+            tuple(replace(one, factor=factor * one.factor) for one in self.bounded),
             (low, high),
             self.is_log,
         )
@@ -220,7 +193,7 @@ def _student(tail: float, freedom: float) -> float:
     return float(stats.t.isf(tail, freedom))
 
 
-def _paired_error(shares: Sequence[Share]) -> float:
+def _paired_error(shares: Sequence[Bounded]) -> float:
     """The standard error of a sum of shares of the same cases (McNemar), and never 0.
 
     One case of each kind of disagreement is added, by halves (Agresti and Min, Statistics in
@@ -252,7 +225,7 @@ def share(part: float, count: int, correct: np.ndarray | None = None) -> Estimat
     If ``correct`` (count,) says which cases they are, the difference to another share of the same
     cases has the uncertainty of the cases in which they differ.
     """
-    return Estimate(part, 0.0, bounded=(Share(part, count, correct),), limits=(0.0, 1.0))
+    return Estimate(part, 0.0, bounded=(Bounded(part, count, correct=correct),), limits=(0.0, 1.0))
 
 
 def over_seeds(estimates: Sequence[Estimate], together: int = 1) -> Estimate:
@@ -279,22 +252,34 @@ def over_seeds(estimates: Sequence[Estimate], together: int = 1) -> Estimate:
         between,
         error=math.sqrt(sum(e.error**2 for e in estimates)) / n,
         freedom=sum(e.freedom for e in estimates),
-        bounded=tuple(map(_pooled, zip(*(e.bounded for e in estimates), strict=True))),
+        bounded=_pooled(estimates),
     )
     if not math.isfinite(inner.error):
         return between
-    return max(between, inner, key=lambda e: float(np.diff(e.interval(together))[0]))
+    return max(between, inner, key=_width(together))
 
 
-def _pooled(found: Sequence[Bounded]) -> Bounded:
-    """The mean over seeds of a bounded number, as uncertain as that of one seed."""
-    mean = float(np.mean([one.value for one in found]))
-    first = found[0]
-    if not isinstance(first, Share):
-        return replace(first, value=mean)  # type: ignore[type-var]
-    rights = [one.correct for one in found if isinstance(one, Share) and one.correct is not None]
-    correct = np.mean(rights, axis=0) if len(rights) == len(found) else None
-    return replace(first, value=mean, correct=correct)
+def _pooled(estimates: Sequence[Estimate]) -> tuple[Bounded, ...]:
+    """The means over seeds of the bounded numbers, each as uncertain as that of one seed."""
+    if len({len(e.bounded) for e in estimates}) > 1:  # of other numbers in each seed
+        return max(estimates, key=_width(1)).bounded
+    found = []
+    for parts in zip(*(e.bounded for e in estimates), strict=True):
+        each = [one.correct for one in parts if one.correct is not None]
+        count = min(one.count for one in parts)
+        is_known = len(each) == len(parts) and {len(one) for one in each} == {count}
+        correct = np.mean(each, axis=0) if is_known else None
+        mean = float(np.mean([one.value for one in parts]))
+        found.append(replace(parts[0], value=mean, count=count, correct=correct))
+    return tuple(found)
+
+
+def _width(together: int) -> Callable[[Estimate], float]:
+    def width(estimate: Estimate) -> float:
+        low, high = estimate.interval(together)
+        return high - low
+
+    return width
 
 
 # -- epochs of a training run ---------------------------------------------------------------------
@@ -363,4 +348,4 @@ def rank_trend(series: ArrayLike) -> Estimate:
         return NOT_KNOWN
     found = trend(y)
     tau = 0.0 if found is None else found.tau
-    return Estimate(tau, 0.0, bounded=(Tau(tau, len(y)),), limits=(-1.0, 1.0))
+    return Estimate(tau, 0.0, bounded=(Bounded(tau, len(y), is_trend=True),), limits=(-1.0, 1.0))

@@ -22,6 +22,7 @@ from minidl.storage.files import (
     whole_file,
 )
 from minidl.study.figures import write_figure
+from minidl.study.order import TOKEN
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -116,6 +117,7 @@ class RunFolder:
         inside = [p for p in self.path.iterdir() if p.is_dir() and not p.is_symlink()]
         for folder in (self.path, *inside):
             remove_parts(folder)
+        (self.path / TOKEN).unlink(missing_ok=True)  # of a killed process
 
     def __truediv__(self, name: str) -> Path:
         """The path of the file ``name`` in the folder; a subfolder in it is created.

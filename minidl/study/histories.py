@@ -27,6 +27,11 @@ def by_epoch(history: History) -> dict[str, Any]:
     }
 
 
+def packed(correct: np.ndarray) -> str:
+    """A bit for each example, as Base64, for a summary; see :func:`correct_answers`."""
+    return base64.b64encode(np.packbits(correct).tobytes()).decode()
+
+
 def correct_answers(packed: bytes | str, count: int) -> np.ndarray | None:
     """(count,) whether each test example was answered correctly, from the bits of a history.
 

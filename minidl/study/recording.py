@@ -86,7 +86,7 @@ def record(
         history.train_accuracy.append(epoch.train_accuracy)
         history.test_loss.append(tested.loss)
         history.test_accuracy.append(tested.accuracy)
-        history.correct = np.packbits(tested.correct).tobytes()  # type: ignore[arg-type]
+        history.correct = np.packbits(tested.correct).tobytes()
         history.seconds.append(epoch.seconds)
         history.probes.append(probe(network, loss, x, targets, "sum", epoch.update))
         if recorder is not None:

@@ -23,8 +23,10 @@ class Evaluation:
 
     loss: float
     accuracy: float
-    # (N,) whether each example was answered correctly
-    correct: np.ndarray | None = field(default=None, repr=False, compare=False)
+    # (N,) whether each example was answered correctly; False for a regression
+    correct: np.ndarray = field(
+        default_factory=lambda: np.empty(0, bool), repr=False, compare=False
+    )
 
     def __str__(self) -> str:
         right = "" if math.isnan(self.accuracy) else f"  accuracy {self.accuracy:.4f}"

@@ -66,6 +66,12 @@ def test_bytes_for_a_layer_become_what_fit_makes_of_them():
         np.testing.assert_array_equal(followed(told, x=x), x / np.float32(255))
 
 
+def test_bytes_that_are_no_pixels_are_not_made_almost_zero():
+    features = (BYTES > 9).astype(np.uint8)  # as pandas made of categories for years
+    told = advice(lambda: fit(network(), features, LABELS, progress=False))
+    np.testing.assert_array_equal(followed(told, x=features), features)
+
+
 def test_other_types_are_converted_as_they_are():
     assert "convert it with inputs.astype('float32')" in advice(lambda: Examples(BYTES > 9, LABELS))
     x = SCALED.astype(">f4")
@@ -139,6 +145,9 @@ def test_soft_labels_are_not_reduced_to_one_class():
         fit(network(), BYTES, soft, loss=loss, epochs=1, progress=False)
     told = advice(lambda: fit(network(), BYTES, np.eye(3)[LABELS], progress=False))
     assert "targets.argmax(axis=1)" in told
+    assert "astype" not in advice(lambda: fit(network(), BYTES, LABELS + 0.7, progress=False))
+    told = advice(lambda: fit(network(), BYTES, LABELS + 0.0, progress=False))
+    assert "for labels use targets.astype('int64')" in told
 
 
 # -- data folders -----------------------------------------------------------------------------
@@ -158,6 +167,13 @@ def test_a_folder_one_level_too_high(make_cifar, make_idx, tmp_path):
         told = missing(name, tmp_path)
         assert f"; {tmp_path / 'data' / inside} has them: name {tmp_path / 'data'}." in told
         load(name, tmp_path / "data")
+
+
+def test_a_file_in_place_of_a_folder(tmp_path):
+    (tmp_path / "train.bin").touch()
+    assert f"; {tmp_path / 'train.bin'} is a file: name its" in missing(
+        "cifar-100", tmp_path / "train.bin"
+    )
 
 
 def test_the_pickles_of_cifar(tmp_path):

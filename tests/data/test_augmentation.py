@@ -86,5 +86,7 @@ def test_the_same_seed_gives_the_same_views_on_each_device(device):
 def test_errors():
     with pytest.raises(ValueError, match="expected padding to be an integer >= 0, got -1"):
         Augmentation(-1)
-    with pytest.raises(ValueError, match=r"expected images \(N, C, H, W\), got \(3, 4, 5\)"):
+    with pytest.raises(
+        ValueError, match=r"expected images \(N, C, H, W\), got \(3, 4, 5\); images\[:, None\]"
+    ):
         Augmentation()(IMAGES[0])

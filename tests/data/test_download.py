@@ -7,9 +7,10 @@ import hashlib
 import os
 import re
 import socket
-import subprocess
 import sys
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -377,64 +378,31 @@ def test_a_proxy_is_used_for_other_hosts(server, tmp_path, monkeypatch):
 
 # -- several processes, and killed ones --------------------------------------------------------
 
-SECOND_PROCESS = """
-import sys
-from dataclasses import replace
-from pathlib import Path
-from minidl.data.cifar import CIFAR_100
-from minidl.data.download import Published
-from minidl.data.places import Places
 
-folder, url, size, md5 = sys.argv[1:]
-archive = Published("cifar-100-binary.tar.gz", int(size), md5, (url,))
-small = replace(CIFAR_100, train={"train.bin": 60}, test={"test.bin": 10}, archive=archive)
-folder = Path(folder)
-places = Places((folder,), folder, named=False, progress=True)
-print(small.load(places).train.targets.sum())
-"""
-
-
-@pytest.mark.slow
-def test_two_processes_at_once(server, archive, leftovers, tmp_path):
+def test_of_two_at_once_one_downloads_and_the_other_waits(
+    server, archive, leftovers, tmp_path, monkeypatch, capsys
+):
+    """Two threads, between which the lock is as between processes."""
     published, made = archive
     server.behaviour["archive"] = "held"
-    folder = tmp_path / "shared"
-    arguments = [str(folder), published.urls[0], str(published.size), published.md5]
-    running = [
-        subprocess.Popen(
-            [sys.executable, "-W", "error", "-c", SECOND_PROCESS, *arguments],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(2)
-    ]
-    assert server.started.wait(60)
-    said = []
-    readers = [
-        threading.Thread(target=lambda p=p: said.append(p.stderr.readline())) for p in running
-    ]
-    for reader in readers:
-        reader.start()
-    for reader in readers:  # one reports that it downloads, the other that it waits
-        reader.join(60)
-    server.go_on.set()
-    for process in running:
-        out, err = process.communicate(timeout=60)
-        assert process.returncode == 0, err
-        assert all(line.startswith("waiting for another process") for line in err.splitlines())
-        assert int(out) == made.train[1].sum(dtype=int)
-    assert sorted(said) == [
-        f"downloading {published.urls[0]} ({published.size / 1e6:.1f} MB)\n",
-        f"waiting for another process that writes {folder / published.name}\n",
+    folder, said = tmp_path / "shared", ""
+    monkeypatch.setenv("MINIDL_DATA", str(folder))
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(load, "cifar-100")
+        assert server.started.wait(20)
+        second = pool.submit(load, "cifar-100")
+        end = time.monotonic() + 20
+        while "waiting" not in said and time.monotonic() < end:
+            said += capsys.readouterr().err
+        server.go_on.set()
+        for each in (first, second):
+            made.check(each.result(20))
+    assert (said + capsys.readouterr().err).splitlines()[:2] == [
+        f"downloading {published.urls[0]} ({published.size / 1e6:.1f} MB)",
+        f"waiting for another process that writes {folder / published.name}",
     ]
     assert server.asked == ["archive"]
-    assert leftovers(folder) == [
-        "cifar-100-binary.tar.gz",
-        "cifar-100-binary/test.bin",
-        "cifar-100-binary/train.bin",
-    ]
-    made.check(load("cifar-100", folder))
+    assert leftovers(folder) == [ARCHIVE, *(f"cifar-100-binary/{n}.bin" for n in ("test", "train"))]
 
 
 @pytest.mark.slow

@@ -99,5 +99,8 @@ def test_an_error_for_a_missing_file_says_what_to_do(tmp_path):
         load_texts("cola", tmp_path)
     assert "https://nyu-mll.github.io/CoLA" in str(e.value)
     assert "--data-dir" in str(e.value)
+    write(tmp_path / "mine" / "CoLA", "cola", COLA)
+    with pytest.raises(DatasetNotFound, match=f"CoLA has them: name {tmp_path / 'mine'}; get it"):
+        load_texts("cola", tmp_path)
     with pytest.raises(DatasetError, match="unknown data set 'mrpc'; expected one of cola, sst-2"):
         load_texts("mrpc")

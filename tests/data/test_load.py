@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,14 +25,18 @@ from minidl.data import (
 )
 
 REAL = os.environ.get("MINIDL_DATA", "")
-GENERATE = standin.generate
+
+
+@pytest.fixture(scope="module")
+def few():
+    return standin.generate(0, 10, 5)
 
 
 @pytest.fixture(autouse=True)
-def few_generated(monkeypatch):
-    monkeypatch.setattr(standin, "BACKGROUNDS", 4)
-    monkeypatch.setattr(standin, "LOOKS", 1)
-    monkeypatch.setattr(standin, "generate", lambda seed: GENERATE(seed, 10, 5))
+def few_generated(monkeypatch, few):
+    monkeypatch.setattr(
+        standin, "generate", lambda seed: replace(few, source=f"generated, seed {seed}")
+    )
 
 
 def test_an_unknown_name_gets_the_list(tmp_path):

@@ -88,7 +88,9 @@ def test_sums_stay_within_int16(monkeypatch, small):
     """The same images with every sum in 64 bits."""
     as_int16 = standin._as_int16
     monkeypatch.setattr(standin, "_as_int16", lambda patterns: as_int16(patterns).astype(np.int64))
+    standin._looks_and_backgrounds.cache_clear()
     wide = generate(seed=0, train=500, test=1)
+    standin._looks_and_backgrounds.cache_clear()
     np.testing.assert_array_equal(wide.train.inputs, small.train.inputs[:500])
 
 

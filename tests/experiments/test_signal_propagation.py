@@ -133,7 +133,7 @@ def test_the_share_of_dead_networks_lies_between_them(width):
     values = [estimate.value for estimate in found]
     assert values == sorted(values)
     third = dead.bounds(width, 3)[0]  # which is the probability itself
-    assert abs(found[1].value - third) < 4 * found[1].error
+    assert abs(found[1].value - third) < 4 * found[1].standard_error()
 
 
 def test_dead_networks_are_dead_to_the_engine():

@@ -35,6 +35,16 @@ def test_the_way_from_pytorch_is_named(tmp_path):
         network.load(path)
 
 
+def test_the_way_to_a_safetensors_file_is_named(tmp_path):
+    path = tmp_path / "w"
+    path.write_bytes(of_pytorch())
+    with pytest.raises(WeightsError, match=r"safetensors file, got one of PyTorch; in PyTorch, s"):
+        tensors.load(path, {}, np.dtype("float32"))
+    Network([Dense(2, 3)], 2).save(path)
+    with pytest.raises(WeightsError, match=r"got one of minidl; Network.load reads those"):
+        tensors.load(path, {}, np.dtype("float32"))
+
+
 @pytest.mark.peer
 def test_what_torch_saves_is_told_as_such(tmp_path):
     torch = pytest.importorskip("torch", reason="needs PyTorch, whose files it saves")

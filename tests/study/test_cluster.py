@@ -11,6 +11,7 @@ import os
 import pickle
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -242,6 +243,28 @@ def test_a_scheduler_that_is_not_there_or_without_certificates_is_said(monkeypat
         study(tmp_path, "--scheduler", "tcp://127.0.0.1:9")
     with pytest.raises(ClusterError, match="expected certificates for tls://, got none"):
         study(tmp_path, "--scheduler", "tls://127.0.0.1:9")
+
+
+def test_a_port_that_accepts_and_stays_silent_ends_in_one_line_and_at_ctrl_c(tmp_path, monkeypatch):
+    here = ("127.0.0.1", 0)
+    with socket.create_server(here) as first, socket.create_server(here) as second:
+        one, two = (f"tcp://127.0.0.1:{port.getsockname()[1]}" for port in (first, second))
+        process = start(tmp_path / "run", "--scheduler", two)
+        second.settimeout(60)
+        connection, _ = second.accept()
+        monkeypatch.setattr("minidl.study.cluster.PATIENCE", 1)
+        with pytest.raises(ClusterError) as error:
+            study(tmp_path / "here", "--scheduler", one)
+        assert str(error.value) == (
+            f"--scheduler {one}: expected a Dask cluster, got no answer within 1 seconds; "
+            "start one with: dask scheduler"
+        )
+        process.send_signal(signal.SIGINT)
+        out, said = process.communicate(timeout=20)
+        connection.close()
+    assert (process.returncode, said.count("\n")) == (128 + signal.SIGINT, 1), out + said
+    assert said.startswith("small: stopped by SIGINT with 0 of 4 networks done;")
+    assert not (tmp_path / "run/.cluster").exists()
 
 
 def test_what_travels_is_small(tmp_path):

@@ -72,7 +72,7 @@ def test_parts_that_killed_processes_left_are_removed_and_nothing_else(tmp_path)
     (tmp_path / "run/weights/deeper").mkdir(parents=True)
     (tmp_path / "run/link").symlink_to("../theirs")
     part = ".b.npz.minidl-1-2.part"
-    parts = [tmp_path / "run" / part, tmp_path / "run/weights" / part]
+    parts = [tmp_path / "run" / name for name in (part, f"weights/{part}", ".cluster")]
     others = [tmp_path / "run" / name for name in ("a.part", ".a.json.1-2.part", ".rsync.x-y.part")]
     others += [tmp_path / "run/weights/deeper" / part, tmp_path / "theirs" / part]
     others += [tmp_path / "run/weights/.b.npz.3-4.part"]

@@ -87,7 +87,17 @@ def test_impossible_places_are_refused_before_anything_is_loaded(tmp_path, capsy
         assert not (tmp_path / "log").exists(), place
         assert capsys.readouterr().out == "", place
 
-    for address in ("localhost", "localhost:8786", "http://a:1", "tcp://a", ""):
+    for address in (
+        "localhost",
+        "localhost:8786",
+        "http://a:1",
+        "tcp://a",
+        "tcp://[::1",
+        "tcp://::1:8",
+        "tcp://a:0",
+        "tcp://a:99999",
+        "",
+    ):
         refused("scheduler: expected an address such as tcp://host:", "--scheduler", address)
     for one, other in (("--jobs", "--workers"), ("--workers", "--scheduler")):
         refused(f"--scheduler, got {one} and {other}", one, "2", other, "1")

@@ -12,6 +12,7 @@ import numpy as np
 from minidl.study import NotReported
 from minidl.study.claims import known, read_published
 from minidl.study.estimates import NOT_KNOWN, Estimate, share
+from minidl.study.histories import correct_answers
 from studies.bert.training import DATA_SETS, FUNCTIONS, PRETRAINED, TESTED, class_report_of
 
 # The share of the test sentences in the more frequent class, which is label 1 in both sets.
@@ -32,6 +33,7 @@ class Network:
     seconds: float | None = None  # of an epoch
     times: Sequence[float] = ()  # of each epoch
     tested: int = TESTED
+    correct: np.ndarray | None = None  # (tested,) which sentences got the right answer
 
     @classmethod
     def of(cls, block: Mapping[str, Any]) -> Network:
@@ -48,6 +50,7 @@ class Network:
             float(np.mean(block["seconds"])),
             block["seconds"],
             int(confusion.sum()),
+            correct_answers(block.get("correct", ""), int(confusion.sum())),
         )
 
     @property
@@ -55,7 +58,7 @@ class Network:
         return self.rarer_answer is not None and self.rarer_answer < FEW
 
     def score(self) -> Estimate:
-        return share(self.accuracy, self.tested)
+        return share(self.accuracy, self.tested, self.correct)
 
     def arrives(self) -> np.ndarray:
         """log₁₀ of the first block's gradient over the classifier's.  (batches,)"""

@@ -12,6 +12,7 @@ import numpy as np
 from minidl.study import Evidence, NotReported, Statement
 from minidl.study.claims import known
 from minidl.study.estimates import Estimate, over_epochs, over_seeds, share
+from minidl.study.histories import correct_answers
 from studies.activation_study.claims import EPOCHS_ERROR, judged_in
 from studies.activation_study.series import Setting, published_cells, title
 from studies.resnet50.training import COLLAPSES
@@ -68,7 +69,9 @@ def ahead(names: Sequence[str], settings: Sequence[Setting]) -> Callable[[Figure
 
     def judged(figures: Figures) -> Evidence:
         def points(block: Block) -> Estimate:
-            return 100 * share(block["test"][figures.weights]["accuracy"], block["images"][2])
+            tested, images = block["test"][figures.weights], block["images"][2]
+            right = correct_answers(tested.get("correct", ""), images)
+            return 100 * share(tested["accuracy"], images, right)
 
         def test(networks: Networks) -> Evidence:
             found = {f: 100 * _tested(blocks[0], figures) for f, blocks in networks.items()}
