@@ -80,8 +80,5 @@ def mean_of(blocks: Sequence[Any]) -> Any:
 
 
 def _is_text(value: Any) -> bool:
-    return (
-        all(isinstance(one, str) for one in value)
-        if isinstance(value, list)
-        else isinstance(value, str)
-    )
+    several = value if isinstance(value, list) else [value]
+    return all(isinstance(one, str) for one in several)
