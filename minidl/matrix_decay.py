@@ -38,6 +38,7 @@ class MatrixDecay(AdamW):
     ) -> None:
         checks.instance("MatrixDecay", "network", network, Network)
         super().__init__(learning_rate, beta1, beta2, epsilon, weight_decay, clip_norm, epsilon_hat)
+        self._theta = network.theta
         self.matrices = []  # their slices of θ
         start = 0
         for _, _, value, _ in network.parameters():

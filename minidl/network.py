@@ -136,21 +136,27 @@ class Network(NoForeignNames):
             super().__setattr__(name, value)
 
     def expect_views(self, owner: str) -> None:
-        """Raise ``RuntimeError`` unless all arrays of the layers are parts of the vectors.
+        """Raise ``RuntimeError`` unless the arrays of the layers are all that the vectors have.
 
         This is so unless somebody has replaced layers or arrays behind the network's back; what
         is not part of θ would not learn.
         """
-        starts = [address(getattr(self, name)) for name in VECTORS]
+        vectors = [getattr(self, name) for name in VECTORS]
+        ends = [address(vector) for vector in vectors]
         for layer in self._chain.walk():
             for i, arrays in enumerate(_parts(layer)):
                 for name, array in arrays.items():
-                    if array.size and address(array) != starts[i]:
+                    if array.size and address(array) != ends[i]:
                         raise RuntimeError(
-                            f"{owner}: {layer.name}.{name} is no longer part of the network's "
-                            f"{VECTORS[i]}; make a new network of these layers' copies"
+                            f"{owner}: {layer.name or layer}.{name} is no longer part of the "
+                            f"network's {VECTORS[i]}; make a new network of copies of its layers"
                         )
-                    starts[i] += array.nbytes
+                    ends[i] += array.nbytes
+        if ends != [address(vector) + vector.nbytes for vector in vectors]:
+            raise RuntimeError(
+                f"{owner}: the network has lost a layer, whose parameters are still in theta; make "
+                "a new network of copies of its layers"
+            )
 
     # -- forward, backward --------------------------------------------------------
 

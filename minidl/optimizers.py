@@ -6,6 +6,7 @@ holds its hyperparameters.
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -15,7 +16,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy import sqrt
 
-from minidl.backend import Array, address, checks, namespace
+from minidl.backend import Array, address, checks, is_array, namespace
 from minidl.loops import loop, pieces
 
 Rate: TypeAlias = float | Callable[[int], float]  # a number, or a function of the steps done
@@ -66,7 +67,7 @@ class Optimizer(metaclass=_Complete):
 
     slots: tuple[str, ...] = ()  # names of the vectors that a rule keeps, like θ in size
     _is_complete: bool = False  # whether the constructor is done
-    _theta: Array | None = None  # that of the first step; a copy of the rule has none yet
+    _theta: Array | None = None  # that of its network; a copy of the rule has none yet
 
     def __init__(
         self, learning_rate: Rate, l2: float = 0.0, clip_norm: float | None = None
@@ -120,22 +121,30 @@ class Optimizer(metaclass=_Complete):
         """A copy goes on with the first θ that it gets, perhaps a copy, too."""
         return vars(self) | {"_theta": None}
 
+    def __copy__(self) -> Optimizer:
+        return copy.deepcopy(self)  # two rules never share a vector
+
     def step(self, theta: Array, dtheta: Array, coefficients: Sequence[Any] | None = None) -> None:
         """Update ``theta`` ``(P,)`` in place from the gradient ``dtheta`` ``(P,)``.
 
         ``coefficients`` are those of this step if they are on the GPU already.
         """
-        if self.t == 0:
-            for what, vector in (("theta", theta), ("dtheta", dtheta)):
-                checks.floats(type(self).__name__, what, vector)
-            self.resume(theta, 0, {})
+        name, is_first = type(self).__name__, self.t == 0
         if theta is not self._theta:
-            self._expect_own(theta)
-        if not theta.shape == dtheta.shape == (self._size,):
+            self.expect_own(theta)
+        if is_first:
+            checks.floats(name, "theta", theta)
+            checks.floats(name, "dtheta", dtheta)
+        size = theta.size if is_first else self._size
+        if not theta.shape == dtheta.shape == (size,):
             raise ValueError(
-                f"{type(self).__name__}: expected theta and dtheta ({self._size},) as in the first "
-                f"step, got {theta.shape} and {dtheta.shape}; make a new optimizer for each network"
+                f"{name}: expected theta and dtheta ({size},) as in the first step, "
+                f"got {theta.shape} and {dtheta.shape}; make a new optimizer for each network"
             )
+        if is_first:
+            self.resume(theta, 0, {})
+        elif self._theta is None:  # a copy
+            self._theta = theta
         self.t += 1
         now = self.coefficients(self.t) if coefficients is None else coefficients
         self.update(theta, self._gradient(theta, dtheta), *now)
@@ -151,14 +160,12 @@ class Optimizer(metaclass=_Complete):
                 vector[...] = namespace(theta).asarray(slots[name])
             setattr(self, name, vector)
 
-    def _expect_own(self, theta: Array) -> None:
-        """Raise ``ValueError`` if the steps so far were on another θ."""
-        if self._theta is None:
-            self._theta = theta
-        elif theta.size == self._size and address(theta) != address(self._theta):
+    def expect_own(self, theta: Array) -> None:
+        """Raise ``ValueError`` if the rule belongs to another θ."""
+        if self._theta is not None and not _is_same(theta, self._theta):
             raise ValueError(
-                f"{type(self).__name__}: has done {self.t} steps on the parameters of another "
-                "network, whose moments it would carry over; make a new optimizer for each network"
+                f"{type(self).__name__}: belongs to the network of its first step, whose moments "
+                "another one would get; make a new optimizer for each network, or copy.deepcopy it"
             )
 
     def coefficients(self, t: int) -> tuple[float, ...]:
@@ -176,6 +183,10 @@ class Optimizer(metaclass=_Complete):
             with np.errstate(divide="ignore"):  # a gradient of zeros is not clipped
                 g = g * np.minimum(1, self.clip_norm / np.sqrt(dtheta @ dtheta))
         return g if self.l2 == 0.0 else g + self.l2 * theta
+
+
+def _is_same(a: Any, b: Array) -> bool:
+    return a is b or (is_array(a) and a.size == b.size and address(a) == address(b))
 
 
 @loop

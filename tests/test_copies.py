@@ -10,6 +10,7 @@ from multiprocessing import get_context
 
 import numpy as np
 import pytest
+from make_layers import LAYERS, build, cut, steps
 
 from minidl import (
     Adam,
@@ -50,7 +51,8 @@ class Scale(Layer):
         return {"steps": (1,)}
 
     def initialize(self, rng):
-        self.s = 0 * self.s + 1
+        for value in self.parameters().values():
+            value[...] = 1
 
     def forward(self, x, training=False):
         self.seen.append(len(x))
@@ -160,6 +162,21 @@ def _trained(x, network):
     return network
 
 
+def test_a_class_that_is_pickled_by_value_may_have_been_built():
+    """As a sweep sends the layers of a script."""
+    cloudpickle = pytest.importorskip("cloudpickle")
+
+    class Local(Scale):
+        def parameter_shapes(self):
+            return {"local": (4,)}
+
+    network = Network([Local(1)], 4)
+    network["local_1"].local = np.arange(4, dtype=np.float32)
+    twin = pickle.loads(cloudpickle.dumps(network))
+    twin["local_1"].local += 1
+    assert twin.theta.tolist() == [1, 2, 3, 4]
+
+
 def test_the_pickle_holds_each_parameter_once():
     network = Network([Dense(300, 300)], 300)
     assert len(pickle.dumps(network)) < 2.1 * network.theta.nbytes  # with its gradient
@@ -179,6 +196,24 @@ def test_a_copied_layer_is_its_own_and_may_go_into_another_network():
         other = Network([duplicate(network["dense_1"]), duplicate(network["dense_2"])], 5)
         assert [layer.name for layer in other.layers] == ["dense_1", "dense_2"]
     network.expect_views("network")
+
+
+def test_a_copy_between_forward_and_backward_has_the_gradients_of_the_layer():
+    for name in LAYERS:
+        layer = build(name)
+        x, drawn, _ = steps(name)[0]
+        dy = np.ascontiguousarray(cut(drawn, layer.forward(x, training=True)))
+        twin = copy.deepcopy(layer)
+        results = []
+        for one in (layer, twin):
+            dx = one.backward(dy)
+            gradients = [g.copy() for part in one.walk() for g in part.gradients().values()]
+            results.append(gradients if dx is None else [dx, *gradients])
+            for part in one.walk():  # does not change the other
+                for array in (*part.parameters().values(), *part.gradients().values()):
+                    array += 1
+        for a, b in zip(*results, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-14, err_msg=name)
 
 
 def test_a_layer_does_not_leave_its_network():
@@ -246,9 +281,10 @@ def test_a_layer_that_is_not_built_has_the_attributes_of_its_author():
     assert not hasattr(Dense(2, 3), "W")
 
     class Maybe(Layer):
+        offset = None
+
         def __init__(self, has_offset):
             self.has_offset = has_offset
-            self.offset = None
 
         def parameter_shapes(self):
             return {"offset": (2,)} if self.has_offset else {}
@@ -263,6 +299,7 @@ def test_a_layer_that_is_not_built_has_the_attributes_of_its_author():
     for size in (3, 5):
         without.forward(np.ones((size, 2), np.float32))
     assert with_one["maybe_1"].offset.tolist() == [0, 0]
+    assert Maybe(True).offset is None
     assert built.W.shape == (2, 3)
 
 
@@ -298,6 +335,18 @@ def loose():
     network = Network([Dense(5, 4), Dense(4, 3)], 5, dtype="float64")
     vars(network["dense_2"])["view of W"] = np.zeros((4, 3))
     return network
+
+
+def test_layers_that_were_replaced_are_noticed():
+    for change, message in (
+        (lambda la: la.append(Dense(3, 3)), "has no W yet"),
+        (lambda la: la.__setitem__(1, Dense(4, 3).build()), r"Dense\(4 -> 3\)\.W is no longer"),
+        (list.pop, "the network has lost a layer"),
+    ):
+        network = Network([Dense(5, 4), Dense(4, 3)], 5)
+        change(network.layers)
+        with pytest.raises(RuntimeError, match=message):
+            network.expect_views("train")
 
 
 X = RNG.standard_normal((12, 5))

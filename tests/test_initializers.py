@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+import pickle
 
 import numpy as np
 import pytest
 
-from minidl import Conv2D, Dense
+from minidl import Conv2D, Dense, Embedding, PositionEmbedding
 from minidl.backend import to_numpy
-from minidl.initializers import INITIALIZERS, constant
+from minidl.initializers import INITIALIZERS, constant, critical
 
 N_IN, N_OUT = 300, 200
 VARIANCES = {  # of the papers named in the docstrings, with their limits
@@ -63,3 +64,14 @@ def test_fan_in_uniform_has_the_bounds_of_pytorch():
     bound = math.sqrt(2 / 6) * math.sqrt(3 / 75)
     for array in (conv.W, conv.b, dense.W, dense.b):
         assert 0.95 * bound < np.abs(array).max() <= bound
+
+
+def test_an_initializer_can_be_pickled_and_is_no_array():
+    """A network is sent to another process with those of its layers."""
+    for weights in (*INITIALIZERS, constant(0.5), *critical("gelu")):
+        layer = Dense(3, 2, weights=weights)
+        twin = pickle.loads(pickle.dumps(layer)).build()
+        np.testing.assert_array_equal(twin.W, layer.build().W)
+    for layer in (Dense(3, 2), Embedding(3, 2), PositionEmbedding(3, 2)):
+        with pytest.raises(ValueError, match=r"initializer: expected one of .* got an array float"):
+            layer.build().weights = np.zeros((3, 2))

@@ -62,7 +62,7 @@ INTERNAL = {
     *("Examples.draw", "Activation.f", "Activation.slope", "Activation.backward", "SGD.update"),
     *("Layer.bind", "Layer.initialize", "Layer.expect_shape"),
     *("Layer.forward", "Layer.backward"),
-    *("Optimizer.coefficients", "Optimizer.rate", "Optimizer.resume"),
+    *("Optimizer.coefficients", "Optimizer.expect_own", "Optimizer.rate", "Optimizer.resume"),
     *("Layer.expect_values", "Network.expect_values", "Network.takes", "Network.move_gradient"),
     *("Network.as_input", "Network.expect_views"),
     *("Examples.check_inputs", "Examples.order"),

@@ -181,13 +181,15 @@ both_types = pytest.mark.parametrize("dtype", DIGITS)
 
 @both_types
 def test_softmax_cross_entropy_at_extreme_logits(dtype):
-    for z in EXTREME:
-        for target in range(3):
-            logits = np.array([z], dtype)
-            value, dlogits = SoftmaxCrossEntropy()(logits, np.array([target]))
-            exact_value, exact = exact_cross_entropy(logits[0], target)
-            assert_close(value, exact_value, dtype, f"{z} {target}")
-            assert_close(dlogits[0], exact, dtype, f"{z} {target}")
+    """All in one batch: the rows are of very different size."""
+    logits = np.array(EXTREME, dtype)
+    for target in range(3):
+        t = np.full(len(logits), target)
+        losses, dlogits = SoftmaxCrossEntropy().terms(logits, t)
+        for z, found, dz in zip(logits, losses, dlogits, strict=True):
+            exact_value, exact = exact_cross_entropy(z, target)
+            assert_close(found, exact_value, dtype, f"{z} {target}")
+            assert_close(dz, exact, dtype, f"{z} {target}")
 
 
 def assert_close(found, exact, dtype, where):
@@ -241,12 +243,29 @@ def test_hits(device):
     hits = SoftmaxCrossEntropy().hits(z, device.asarray(np.array([1, 1, 2])))
     assert (type(hits), hits.dtype) == (type(z), z.dtype)
     np.testing.assert_array_equal(to_numpy(hits), [1, 0, 1])
-    t = device.asarray(np.array([[0.0, 1, 1], [1, 1, 0], [0, 0, 1]]))
+    t = device.asarray(np.array([[0.25, 1, 0.75], [1, 1, 0], [0, 0, 1]]))
     shares = BinaryCrossEntropy().hits(z, t)  # z > 0 predicts 1
     np.testing.assert_allclose(to_numpy(shares), [2 / 3, 2 / 3, 1])
     none = to_numpy(MeanSquaredError().hits(z, t))
     assert none.shape == (3,)
     assert np.isnan(none).all()
+
+
+def test_no_constant_answer_has_a_lower_loss_than_of_one_answer():
+    """The frequencies of labels and bits, the mean of numbers."""
+    labels, bits = np.array([0, 0, 0, 1, 1, 2]), np.array([[0.0, 1], [1, 1], [0, 1], [0.5, 0]])
+    share, p, mean = np.array([3, 2, 1]) / 6, bits.mean(axis=0), bits.mean(axis=0)
+    rng = np.random.default_rng(0)
+    for loss, targets, best in (
+        (SoftmaxCrossEntropy(), labels, np.log(share)),
+        (BinaryCrossEntropy(), bits, np.log(p / (1 - p))),
+        (MeanSquaredError(), bits, mean),
+    ):
+        lowest = loss.of_one_answer(targets)
+        for move in (0, *(0.1 * rng.standard_normal((9, *best.shape)))):
+            answers = np.tile(best + move, (len(targets), 1))
+            found = float(loss(answers, targets)[0])
+            assert found > lowest if np.any(move) else found == pytest.approx(lowest, rel=1e-12)
 
 
 # -- errors -----------------------------------------------------------------------------------
@@ -255,6 +274,7 @@ Z = np.zeros((4, 3))
 T = np.zeros(4, int)
 CE, SQUARES, BINARY = SoftmaxCrossEntropy, MeanSquaredError, BinaryCrossEntropy
 ERRORS = [  # what was expected and what came, where docs/limits.md and refusals.md do not show it
+    (CE, Z, T + 3, "labels from 0 to 2, got 3 to 3"),
     (CE, Z, T - 1, "labels from 0 to 2, got -1 to -1"),
     (CE, Z, T[:3], "integer labels (N,), got "),
     (CE, Z[:, 0], T, "logits (N, C)"),

@@ -4,12 +4,26 @@ from __future__ import annotations
 
 import copy
 import math
+import pickle
 from contextlib import nullcontext
 
 import numpy as np
 import pytest
 
-from minidl import SGD, Adam, AdamW, BatchNorm, Dense, Layer, MatrixDecay, Network, RMSprop
+from minidl import (
+    SGD,
+    Adam,
+    AdamW,
+    BatchNorm,
+    Dense,
+    Examples,
+    Layer,
+    MatrixDecay,
+    MeanSquaredError,
+    Network,
+    RMSprop,
+    train,
+)
 from minidl.backend import to_numpy
 from minidl.backend.pool import one_pool
 from minidl.backend.threads import using_threads
@@ -246,7 +260,7 @@ def test_a_gradient_of_zeros_is_not_clipped_and_changes_nothing():
 def test_another_size_needs_another_optimizer():
     optimizer = Adam()
     optimizer.step(np.zeros(3), np.ones(3))
-    with pytest.raises(ValueError, match=r"dtheta \(3,\) as in the first step, got \(4,\) and"):
+    with pytest.raises(ValueError, match="Adam: belongs to the network of its first step"):
         optimizer.step(np.zeros(4), np.ones(4))
     with pytest.raises(ValueError, match="make a new optimizer for each network"):
         SGD().step(np.zeros(3), np.ones(4))
@@ -260,15 +274,30 @@ def test_moments_are_not_carried_over_to_another_network():
         optimizer, theta = make(), np.ones(3)
         optimizer.step(theta, np.ones(3))
         optimizer.step(theta[:], np.ones(3))
-        with pytest.raises(ValueError, match="has done 2 steps on the parameters of another netw"):
+        with pytest.raises(ValueError, match="belongs to the network of its first step, whose mo"):
             optimizer.step(np.ones(3), np.ones(3))
-        twin = copy.deepcopy(optimizer)
-        other = theta.copy()
-        for rule, vector in ((optimizer, theta), (twin, other)):
+        twins = (
+            copy.copy(optimizer),
+            copy.deepcopy(optimizer),
+            pickle.loads(pickle.dumps(optimizer)),
+        )
+        vectors = [theta, *(theta.copy() for _ in twins)]
+        for rule, vector in zip((optimizer, *twins), vectors, strict=True):
             rule.step(vector, np.ones(3))
-        np.testing.assert_array_equal(theta, other)
-        with pytest.raises(ValueError, match="has done 3 steps"):
-            twin.step(theta, np.ones(3))
+            np.testing.assert_array_equal(vector, theta)
+        with pytest.raises(ValueError, match="belongs to the network"):
+            twins[0].step(theta, np.ones(3))
+
+
+def test_train_refuses_the_optimizer_of_another_network_at_the_door():
+    """Before a step has moved the running mean; MatrixDecay has the matrices of its network."""
+    one, other = (Network([Dense(2, 2), BatchNorm(2)], 2) for _ in range(2))
+    used = Adam()
+    used.step(one.theta, one.dtheta)
+    examples = Examples(np.ones((4, 2), np.float32), np.zeros((4, 2), np.float32))
+    for optimizer in (used, MatrixDecay(one)):
+        with pytest.raises(ValueError, match="belongs to the network of its first step"):
+            train(other, examples, MeanSquaredError(), optimizer, epochs=1)
 
 
 def test_an_attribute_that_nothing_reads_is_refused():

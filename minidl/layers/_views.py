@@ -6,6 +6,7 @@ from operator import attrgetter
 from typing import Any
 
 from minidl.backend import Array, checks
+from minidl.initializers import Initializer, get_initializer
 
 
 class View(property):
@@ -26,6 +27,11 @@ class View(property):
                 setattr(layer, key, value)
 
         super().__init__(attrgetter(key), put)
+        self.name = name
+
+    def __reduce__(self) -> tuple[type[View], tuple[str]]:
+        """A class that is pickled by value, such as one in a script, may have some."""
+        return View, (self.name,)
 
 
 class Foreign:
@@ -51,6 +57,19 @@ class Foreign:
                 f"{owner!r}: has no {self.name}, so nothing would read it; {self.hint}"
             )
         vars(owner)[self.name] = value
+
+
+class Initial:
+    """An initializer of a layer, by name or as a function: an array is refused, it goes into W."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.key = f"_{name}"
+
+    def __get__(self, layer: Any, kind: type | None = None) -> Any:
+        return self if layer is None else getattr(layer, self.key)
+
+    def __set__(self, layer: Any, value: str | Initializer) -> None:
+        setattr(layer, self.key, get_initializer(value))
 
 
 ALL_LEARN = "all parameters of a network learn"
@@ -79,8 +98,11 @@ def set_view(layer: Any, name: str, view: Array) -> None:
 
 
 def expect_view(kind: type, name: str) -> None:
-    """Let ``kind`` have the attribute ``name`` as a :class:`View`."""
-    if not isinstance(getattr(kind, name, None), property):
+    """Let ``kind`` have ``name`` as a :class:`View`; a default that it has stays one."""
+    default = getattr(kind, name, None)
+    if not isinstance(default, property):
+        if hasattr(kind, name):
+            setattr(kind, _key(name), default)
         setattr(kind, name, View(name))
 
 
