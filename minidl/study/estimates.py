@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -62,7 +62,7 @@ class Bounded:
 
 @functools.lru_cache(maxsize=1024)
 def largest_by_chance(count: int, tail: float) -> float:
-    """The largest τ of ``count`` pairs that chance exceeds or equals with more than ``tail``."""
+    """The largest τ of ``count`` epochs that chance alone reaches with more than ``tail``."""
     chances = np.ones(1)  # of each number of discordant pairs: 0, 1, …
     for n in range(2, count + 1):
         chances = np.convolve(chances, np.full(n, 1 / n))
@@ -223,7 +223,7 @@ def share(part: float, count: int, correct: np.ndarray | None = None) -> Estimat
     """A share of ``count`` independent cases, such as an accuracy on that many images.
 
     If ``correct`` (count,) says which cases they are, the difference to another share of the same
-    cases has the uncertainty of the cases in which they differ.
+    cases has the uncertainty of the cases in which they differ; as many cases count as the same.
     """
     return Estimate(part, 0.0, bounded=(Bounded(part, count, correct=correct),), limits=(0.0, 1.0))
 
@@ -252,18 +252,34 @@ def over_seeds(estimates: Sequence[Estimate], together: int = 1) -> Estimate:
         between,
         error=math.sqrt(sum(e.error**2 for e in estimates)) / n,
         freedom=sum(e.freedom for e in estimates),
-        bounded=tuple(map(_pooled, zip(*(e.bounded for e in estimates), strict=True))),
+        bounded=_pooled(estimates),
     )
     if not math.isfinite(inner.error):
         return between
-    return max(between, inner, key=lambda e: float(np.diff(e.interval(together))[0]))
+    return max(between, inner, key=_width(together))
 
 
-def _pooled(found: Sequence[Bounded]) -> Bounded:
-    """The mean over seeds of a bounded number, as uncertain as that of one seed."""
-    each = [one.correct for one in found if one.correct is not None]
-    correct = np.mean(each, axis=0) if len(each) == len(found) else None
-    return replace(found[0], value=float(np.mean([one.value for one in found])), correct=correct)
+def _pooled(estimates: Sequence[Estimate]) -> tuple[Bounded, ...]:
+    """The means over seeds of the bounded numbers, each as uncertain as that of one seed."""
+    if len({len(e.bounded) for e in estimates}) > 1:  # of other numbers in each seed
+        return max(estimates, key=_width(1)).bounded
+    found = []
+    for parts in zip(*(e.bounded for e in estimates), strict=True):
+        each = [one.correct for one in parts if one.correct is not None]
+        count = min(one.count for one in parts)
+        is_known = len(each) == len(parts) and {len(one) for one in each} == {count}
+        correct = np.mean(each, axis=0) if is_known else None
+        mean = float(np.mean([one.value for one in parts]))
+        found.append(replace(parts[0], value=mean, count=count, correct=correct))
+    return tuple(found)
+
+
+def _width(together: int) -> Callable[[Estimate], float]:
+    def width(estimate: Estimate) -> float:
+        low, high = estimate.interval(together)
+        return high - low
+
+    return width
 
 
 # -- epochs of a training run ---------------------------------------------------------------------

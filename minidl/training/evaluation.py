@@ -22,7 +22,7 @@ class Evaluation:
 
     loss: float
     accuracy: float
-    # (N,) whether each example was answered correctly
+    # (N,) whether each example was answered correctly; False for a regression
     correct: np.ndarray = field(
         default_factory=lambda: np.empty(0, bool), repr=False, compare=False
     )

@@ -136,7 +136,7 @@ TRAIN = Examples(np.random.default_rng(0).normal(size=(40, 300)).astype("f4"), n
 
 def train_small(name, weights, checkpoint, units=20):
     network = Network([Dense(300, units, "relu"), Dense(units, 4)], 300, rng=len(name))
-    options = {"epochs": 3, "batch_size": 20, "progress": False, "checkpoint": checkpoint}
+    options = {"epochs": 2, "batch_size": 20, "progress": False, "checkpoint": checkpoint}
     history = record(network, TRAIN, TRAIN, SoftmaxCrossEntropy(), Adam(), **options)
     network.save(weights)
     return history

@@ -99,6 +99,10 @@ def test_seeds_that_agree_have_the_error_within_them():
     alike = share(0.8, 100)  # all have the same images
     assert over_seeds([alike] * 4).interval() == alike.interval()
     assert over_seeds([rank_trend([1, 2, 3, 5, 4])] * 4).interval()[0] < 0
+    fewer = over_seeds([share(0.8, 100), share(0.8, 50)])  # of other numbers of epochs
+    assert fewer.interval() == share(0.8, 50).interval()
+    other = [share(0.8, 100) - share(0.7, 100), share(0.8, 100) - 0.7]
+    assert over_seeds(other).interval() == pytest.approx(other[0].interval())
     # which are known one by one: of networks that err on other images, the mean is more certain
     rng = np.random.default_rng(1)
     a, b = rng.random((2, 4, 1000)) < 0.8
@@ -157,6 +161,8 @@ def test_ratios_are_means_of_logarithms_and_shown_as_factors():
     assert claim.measured == "said; a / b × 2.00 (1.35 to 2.96)"
     (claim,) = judge([Statement("", "", lambda n: Found("", {"a / b": n + 7}))], large, [large])
     assert claim.measured == "; a / b × 2,190 (1,480 to 3,250)"
+    (claim,) = judge([Statement("", "", lambda n: Found("", {"a / b": 999 * n}))], large, [large])
+    assert claim.measured == "; a / b × 5.36e+300 (4.56e+130 to 1.01e+304)"
 
 
 def test_rank_trends_have_the_exact_distribution_and_stay_within_1():

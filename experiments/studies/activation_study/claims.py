@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from minidl.study import Evidence, NotJudged, NotReported, Statement
+from minidl.study import Evidence, NotJudged, Statement
 from minidl.study.claims import all_of, known
 from minidl.study.estimates import Estimate, exactly, over_epochs, ratio_over_epochs
 from studies.activation_study.series import TABLES, Grid, Networks, Setting, title
@@ -174,7 +174,7 @@ def lowest_loss(names: Sequence[str], settings: Sequence[Setting]) -> Callable[[
 def none_is_best(grid: Grid) -> Evidence:
     """How far the function that comes closest to being best everywhere is behind somewhere."""
     if len(grid) < 2:
-        raise NotReported
+        raise NotJudged
     points = {setting: _points(networks) for setting, networks in grid.items()}
     best = {s: max(each, key=lambda name: each[name].value) for s, each in points.items()}
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from minidl.study import Evidence, NotJudged, NotReported, Statement
+from minidl.study import Evidence, NotJudged, Statement
 from minidl.study.claims import known
 from minidl.study.estimates import Estimate, at_the_start, share
 from minidl.study.pairs import MACHINE
@@ -41,7 +41,7 @@ def no_linear_relation(figures: Figures) -> Evidence:
 
     accuracy = [last(series) for series in figures.hinges.values()]
     if len(accuracy) < 4 or np.ptp(accuracy) == 0:
-        raise NotReported
+        raise NotJudged
     found = pearsonr(list(figures.hinges), accuracy)
     z = math.atanh(min(max(float(found.statistic), -1 + 1e-12), 1 - 1e-12))
     said = f"r = {found.statistic:+.2f}, p = {p_figure(float(found.pvalue))}"

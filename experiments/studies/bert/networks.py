@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from minidl.study import NotReported
+from minidl.study import NotJudged
 from minidl.study.claims import known, read_published
 from minidl.study.estimates import NOT_KNOWN, Estimate, share
 from minidl.study.histories import correct_answers
@@ -94,7 +94,7 @@ class Figures:
     def on(self, data: str) -> dict[str, Network]:
         """All functions on a data set, by row; a seed that has only a few is not judged."""
         if len(self.networks) < len(DATA_SETS) * len(FUNCTIONS):
-            raise NotReported
+            raise NotJudged
         return {row: self.networks[data, row] for row in FUNCTIONS}
 
     @property

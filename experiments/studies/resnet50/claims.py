@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from minidl.study import Evidence, NotReported, Statement
+from minidl.study import Evidence, NotJudged, Statement
 from minidl.study.claims import known
 from minidl.study.estimates import Estimate, over_epochs, over_seeds, share
 from minidl.study.histories import correct_answers
@@ -200,7 +200,7 @@ def spread(figures: Figures) -> Evidence:
     networks = figures.grid.get(COLLAPSES, {})
     seeds = min(map(len, networks.values()), default=0)
     if seeds < 2:
-        raise NotReported
+        raise NotJudged
     found = Spread.of(np.array([[_tested(b, figures) for b in s] for s in networks.values()]))
     k = len(networks)
     error = math.sqrt(2 / (k - 1) + 2 / (k * (seeds - 1)))  # of ln F, where nothing differs
