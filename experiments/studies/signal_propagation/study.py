@@ -93,7 +93,7 @@ class SignalPropagation(TrainedStudy):
         add("--epochs", type=whole, default=5, help="epochs to compare a prediction over")
 
     def check(self, chosen: argparse.Namespace) -> None:
-        # A factor needs layers, a share of the gradient units, and a network an image of each class.
+        # A factor needs layers, a variance units, and a network an image of each class.
         for name, least in (("depth", 4), ("width", 2), ("map_images", 50)):
             if (got := getattr(chosen, name)) < least:
                 option = f"--{name.replace('_', '-')}"
