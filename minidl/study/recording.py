@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from minidl.backend import Array
+from minidl.backend.pool import one_pool
 from minidl.data.examples import Examples
 from minidl.inspection import Probe, probe
 from minidl.losses import Loss
@@ -89,7 +90,8 @@ def record(
         before = len(history.seconds) - len(history.correct)  # of an earlier version's checkpoint
         history.correct += [""] * before + [packed(tested.correct)]
         history.seconds.append(epoch.seconds)
-        history.probes.append(probe(network, loss, x, targets, "sum", epoch.update))
+        with one_pool():  # the same sums whether another network is in a step or not
+            history.probes.append(probe(network, loss, x, targets, "sum", epoch.update))
         if recorder is not None:
             recorder.record(network, loss, x, targets, epoch.number)
         del epoch  # which holds Δθ, as large as θ

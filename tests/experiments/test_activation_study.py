@@ -108,19 +108,6 @@ def test_a_part_of_the_grid_and_then_more_of_it(tmp_path, trained):
     assert not (folder / "cells/mnist-sgd-relu.cell").exists()
 
 
-def test_cells_done_before_a_failure_stay(monkeypatch, tmp_path):
-    def fails(run, cell, *arguments):
-        if cell.activation == "leaky_relu":
-            raise OSError("no space left")
-        return {"epochs": 1}
-
-    monkeypatch.setattr(study, "train_cell", fails)
-    with pytest.raises(OSError, match="no space left"):
-        small_studies.run("activation_study", tmp_path, "--quiet", "--jobs", "1")
-    kept = {path.name for path in (tmp_path / "cells").iterdir()}
-    assert kept == {"mnist-adam-sigmoid.cell", "mnist-adam-relu.cell"}
-
-
 # -- the network and its training -------------------------------------------------------------
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import errno
 import os
 import sys
+from pathlib import Path
 
 import pytest
 import small_studies
 import studies
 import study_runs
+from mpi import mpiexec, needs_mpi
 from studies.cifar100 import STUDY
 from threads_as_ranks import on_ranks
 
@@ -89,3 +91,16 @@ def test_ranks_that_were_started_with_other_options_are_told_which(option):
     said = rf"rank 1 of 2: expected {option} 1, as on rank 0, got {option} 2; start all ranks"
     with pytest.raises(RanksError, match=said):
         on_ranks(2, start)
+
+
+@pytest.mark.mpi
+@needs_mpi
+def test_ranks_with_another_seed_end_before_the_first_step(tmp_path):
+    path = [str(Path(studies.__file__).parents[1])]
+    code = f"import sys; sys.path[:0] = {path}; from mpi4py import MPI; from studies import main\n"
+    code += f"sys.argv = ['x', *{ARGUMENTS}, '--output-dir', {str(tmp_path)!r}]\n"
+    code += "sys.argv += ['--seed', str(MPI.COMM_WORLD.rank)]; main('cifar100')"
+    done = mpiexec(2, "-c", code)
+    assert done.returncode != 0
+    assert "rank 1 of 2: expected --seed 0, as on rank 0, got --seed 1; start all" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -280,6 +280,8 @@ def test_the_map_is_drawn():
     ("options", "message"),
     [
         (["--depth", "2"], "--depth: expected an integer >= 4, got 2"),
+        (["--width", "1"], "--width: expected an integer >= 2, got 1"),
+        (["--map-images", "9"], "--map-images: expected an integer >= 50, got 9"),
         (["--widths", "64", "64"], "--widths: expected two or more different widths"),
     ],
 )
