@@ -41,7 +41,7 @@ from minidl.study.run import Run
 from minidl.training.checkpoint import Checkpoint
 
 SHAPES = {"mnist": (1, 28, 28), "cifar-10": (3, 32, 32)}
-DATA = small_studies.DATA["activation_study"]()
+DATA = small_studies.DATA["activation_study"]
 
 
 @pytest.fixture

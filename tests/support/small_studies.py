@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -42,32 +41,26 @@ def dataset(
     return Dataset(name, name, train, test, classes, "generated here")
 
 
-@functools.cache
-def stand_in() -> Dataset:
-    return standin.generate(seed=0, train=300, test=100)
-
-
+STAND_IN = standin.generate(seed=0, train=300, test=100)
 # By study; of a study with several data sets, by their names.
-DATA: dict[str, Callable[[], Dataset | Mapping[str, Dataset]]] = {
-    "activation_study": lambda: {
+DATA: dict[str, Dataset | Mapping[str, Dataset]] = {
+    "activation_study": {
         "mnist": dataset("mnist", (1, 28, 28), (160, 40)),
         "cifar-10": dataset("cifar-10", (3, 32, 32), (160, 40)),
     },
-    "adaptive_activations": lambda: replace(
-        stand_in(), train=stand_in().train.first(40), test=stand_in().test.first(20)
+    "adaptive_activations": replace(
+        STAND_IN, train=STAND_IN.train.first(40), test=STAND_IN.test.first(20)
     ),
     # Images of 8x8 pixels make the network a twentieth of its size.
-    "cifar10_cnn": lambda: dataset("cifar-10", (3, 8, 8), (200, 300), CIFAR_10.classes),
-    "cifar100": stand_in,
-    "fashion_mnist": lambda: dataset(
-        "fashion-mnist", (1, 28, 28), (300, 100), FASHION_MNIST.classes
-    ),
-    "mnist_depth": lambda: dataset("mnist", (1, 28, 28), (80, 40)),
-    "resnet50": lambda: {
+    "cifar10_cnn": dataset("cifar-10", (3, 8, 8), (200, 300), CIFAR_10.classes),
+    "cifar100": STAND_IN,
+    "fashion_mnist": dataset("fashion-mnist", (1, 28, 28), (300, 100), FASHION_MNIST.classes),
+    "mnist_depth": dataset("mnist", (1, 28, 28), (80, 40)),
+    "resnet50": {
         "mnist": dataset("mnist", (1, 28, 28), (60, 30)),
         "cifar-10": dataset("cifar-10", (3, 8, 8), (60, 30)),
     },
-    "signal_propagation": lambda: dataset("mnist", (1, 8, 8), (96, 40)),
+    "signal_propagation": dataset("mnist", (1, 8, 8), (96, 40)),
 }
 # Epochs and seeds are two and one where the study has these options.
 OPTIONS = {
@@ -118,7 +111,7 @@ def bert_texts(name: str, *_: object) -> TextDataset:
 def shrink(patch: pytest.MonkeyPatch, name: str) -> None:
     """Give a study its small data and, where options cannot say it, its small size."""
     if name in DATA:
-        study_runs.give(patch, DATA[name]())
+        study_runs.give(patch, DATA[name])
     if name in SIZES:
         patch.setattr(type(study(name)), "reduced", SIZES[name])
     if name == "bert":
