@@ -97,8 +97,9 @@ def test_the_note_of_a_stand_in_is_shown_as_it_is():
     """It may contain the name of a folder from $MINIDL_DATA, and a server's message."""
     from studies.cifar100.study import AS_PUBLISHED, _warning
 
+    summary = AS_PUBLISHED | {"dataset": "stand-in", "networks": {"sigmoid": {}, "relu": {}}}
     for text in NASTY:
-        warning = _warning(AS_PUBLISHED | {"dataset": "stand-in", "dataset_note": text})
+        warning = _warning(summary | {"dataset_note": text})
         assert plain(text) in warning.markdown()
         assert "\n" not in warning.markdown()
         assert html.escape(Typed(text).text) in warning.html() or not text.isprintable()
