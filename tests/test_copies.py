@@ -162,6 +162,7 @@ def _trained(x, network):
     return network
 
 
+@pytest.mark.cluster
 def test_a_class_that_is_pickled_by_value_may_have_been_built():
     """As a sweep sends the layers of a script."""
     cloudpickle = pytest.importorskip("cloudpickle")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -36,7 +37,7 @@ HEAVY = {
 MODULES = {
     ".".join(
         part for part in path.relative_to(PACKAGE).with_suffix("").parts if part != "__init__"
-    ): (path)
+    ): path
     for path in sorted(PACKAGE.rglob("*.py"))
 }
 NAMES = {f"minidl.{name}" for name in MODULES}
@@ -61,7 +62,9 @@ def imports(text: str) -> tuple[set[str], set[str]]:
     return imported(iter(tree.body)), imported(ast.walk(tree))
 
 
-IMPORTS = {name: imports(path.read_text("utf-8")) for name, path in MODULES.items()}
+@functools.cache
+def all_imports() -> dict[str, tuple[set[str], set[str]]]:
+    return {name: imports(path.read_text("utf-8")) for name, path in MODULES.items()}
 
 
 def within(names: set[str]) -> set[str]:
@@ -73,7 +76,7 @@ def roots(names: set[str]) -> set[str]:
 
 
 def test_imports_run_downwards_only():
-    for module, (at_the_top, everywhere) in IMPORTS.items():
+    for module, (at_the_top, everywhere) in all_imports().items():
         if module:
             (unit,) = roots({module})
             below = set(ORDER[: ORDER.index(unit) + 1])
@@ -82,14 +85,14 @@ def test_imports_run_downwards_only():
 
 
 def test_nothing_imports_experiments_benchmarks_or_tests():
-    for module, (_, everywhere) in IMPORTS.items():
+    for module, (_, everywhere) in all_imports().items():
         assert not roots(everywhere) & {"experiments", "benchmarks", "tests"}, module
 
 
 def test_heavy_modules_are_imported_where_they_are_used():
     """data.answer is left out: it is itself imported only when a download starts."""
     engine = ORDER[: ORDER.index("microscope")]
-    for module, (at_the_top, _) in IMPORTS.items():
+    for module, (at_the_top, _) in all_imports().items():
         if roots({module}) & set(engine) and module not in {"data.answer", *LATE}:
             assert not roots(at_the_top) & HEAVY, module
 

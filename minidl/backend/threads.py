@@ -35,8 +35,11 @@ def using_threads(count: int) -> Iterator[None]:
     Raises
     ------
     ValueError
-        if a computation in another Python thread uses another number.
+        if a computation in another Python thread uses another number, or for fewer than one.
     """
+    from minidl.backend import checks
+
+    count = checks.whole("using_threads", "count", count)  # BLAS takes 0 for all
     this, entry = threading.get_ident(), object()
     with _lock:
         for thread, other in _in_use.values():

@@ -64,7 +64,7 @@ class ParallelStep(TrainingStep):
                 "several GPUs are not supported"
             )
         if self.batch_size < ranks.size:
-            raise ValueError(
+            raise RanksError(
                 f"train: expected batch_size >= {ranks.size}, an example for each rank, "
                 f"got {self.batch_size}"
             )

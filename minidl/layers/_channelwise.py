@@ -26,7 +26,7 @@ class Channelwise(Layer):
         self.channels = checks.whole(type(self).__name__, "channels", channels)
 
     def expect_shape(self, shape: tuple[int | str, ...]) -> None:
-        if len(shape) >= 2 and shape[1] == self.channels:
+        if len(shape) in (2, 4) and shape[1] == self.channels:  # in sentences, axis 1 are tokens
             return
         got = ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "")
         raise ValueError(

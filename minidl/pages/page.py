@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -26,6 +28,7 @@ SCRIPTS = (
 
 
 HEAD = 1 << 20  # bytes in which a page has its kind
+ID = re.compile(r' id="([^"]*)"')
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,14 @@ class Page:
     scripts: Sequence[str] = ()
 
     def html(self) -> str:
-        """The page as one HTML document; its own policy forbids every request and other script."""
+        """The page as one HTML document; its own policy forbids every request and other script.
+
+        Raises
+        ------
+        ValueError
+            if two sections or two charts have the same name: links would lead to the first alone,
+            and the file of one chart replace that of the other.
+        """
         scripts = [_closed("script", text) for text in [*map(asset, SCRIPTS), *self.scripts]]
         styles = [colours.style(), asset("assets/page.css"), *self.styles]
         style = _closed("style", "\n".join(styles))
@@ -76,11 +86,7 @@ class Page:
             f'<p class="warning" role="note">{markup(self.warning)}</p>' if self.warning else ""
         )
         contents = f'<nav aria-label="Contents"><ol>{links}</ol></nav>' if links else ""
-        return (
-            '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-            f'<meta http-equiv="Content-Security-Policy" content="{_policy(scripts)}">\n'
-            '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-            f"<title>{escape(self.title)}</title>\n<style>{style}</style>\n</head>\n<body>\n"
+        body = (
             '<a class="skip" href="#content">Skip to the content</a>\n'
             f'{self._bar}<button type="button" id="theme">Dark</button></header>\n'
             f'<main id="content"><div class="opening"><h1>{escape(self.title)}</h1>'
@@ -92,6 +98,19 @@ class Page:
             + f"</div>\n{contents}\n"
             + "\n".join(section.html() for section in self.sections)
             + f"\n</main>\n<footer><p>{escape(self.footer)}</p></footer>\n"
+        )
+        (name, count), *_ = Counter(ID.findall(body)).most_common(1)
+        if count > 1:
+            raise ValueError(
+                f"page: expected titles that make different names, got {name!r} twice; give one of "
+                "the sections or charts another title"
+            )
+        return (
+            '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+            f'<meta http-equiv="Content-Security-Policy" content="{_policy(scripts)}">\n'
+            '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+            f"<title>{escape(self.title)}</title>\n<style>{style}</style>\n</head>\n<body>\n"
+            + body
             + "\n".join(f"<script>{script}</script>" for script in scripts)
             + "\n</body>\n</html>\n"
         )

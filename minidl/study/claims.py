@@ -65,9 +65,6 @@ class NotJudged(Exception):
         return f"{self.said}; {UNJUDGED}: {self.reason}" if self.said else self.reason
 
 
-NotReported = NotJudged  # its name until version 0.2
-
-
 def known(figure: T | None) -> T:
     """``figure``; raises :class:`NotJudged` if it is None or empty."""
     if figure is None or (isinstance(figure, Sized) and len(figure) == 0):
@@ -250,16 +247,17 @@ def _shown(ours: Sequence[Evidence]) -> str:
     if not math.isfinite(high - low):
         return f"; {name}: uncertain by an unknown amount"
     if number.is_log:
-        value, *ends = (_significant(math.exp(one)) for one in (number.value, low, high))
+        value, *ends = (_factor(one) for one in (number.value, low, high))
     else:
         value, *ends = _rounded(number.value, (low, high))
     paired = ", image by image" if number.is_paired else ""
     return f"; {name} {'× ' if number.is_log else ''}{value} ({' to '.join(ends)}{paired})"
 
 
-def _significant(value: float) -> str:
-    """Three significant digits, and zeros in place of the others of a large number."""
-    return f"{value:#.3g}" if value < 100 else f"{float(f'{value:.3g}'):,.0f}"
+def _factor(logarithm: float) -> str:
+    """Three significant digits of a ratio, and zeros in place of the others of a large one."""
+    value = math.exp(min(logarithm, 700.0))  # as much as a float can hold
+    return f"{float(f'{value:.3g}'):,.0f}" if 100 <= value < 1e6 else f"{value:#.3g}"
 
 
 def _distance(number: Estimate) -> float:

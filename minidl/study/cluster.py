@@ -16,6 +16,7 @@ from typing import Any
 
 from minidl._printable import printable
 from minidl.study import worker
+from minidl.study.options import InputError
 from minidl.training.checkpoint import Stopped
 
 LOOPBACK = "127.0.0.1"
@@ -53,10 +54,10 @@ def require_dask() -> None:
 
 
 def expect_address(scheduler: str) -> None:
-    """Raise ``ValueError`` unless ``scheduler`` is the address of one."""
+    """Raise ``InputError`` unless ``scheduler`` is the address of one."""
     found = re.fullmatch(r"(tcp|tls)://([^\s/:\[\]]+|\[[\da-fA-F:.]+\]):(\d{1,5})", scheduler)
     if found is None or not 0 < int(found[3]) < 1 << 16:
-        raise ValueError(
+        raise InputError(
             "scheduler: expected an address such as tcp://host:8786 or tls://host:8786, got "
             f"{printable(scheduler, 100)}"
         )

@@ -62,7 +62,7 @@ class Bounded:
 
 @functools.lru_cache(maxsize=1024)
 def largest_by_chance(count: int, tail: float) -> float:
-    """The largest τ of ``count`` pairs that chance exceeds or equals with more than ``tail``."""
+    """The largest τ of ``count`` epochs that chance alone reaches with more than ``tail``."""
     chances = np.ones(1)  # of each number of discordant pairs: 0, 1, …
     for n in range(2, count + 1):
         chances = np.convolve(chances, np.full(n, 1 / n))
@@ -223,7 +223,7 @@ def share(part: float, count: int, correct: np.ndarray | None = None) -> Estimat
     """A share of ``count`` independent cases, such as an accuracy on that many images.
 
     If ``correct`` (count,) says which cases they are, the difference to another share of the same
-    cases has the uncertainty of the cases in which they differ.
+    cases has the uncertainty of the cases in which they differ; as many cases count as the same.
     """
     return Estimate(part, 0.0, bounded=(Bounded(part, count, correct=correct),), limits=(0.0, 1.0))
 

@@ -14,18 +14,9 @@ from minidl.study.tables import figure
 
 ACTIVATIONS = ("sigmoid", "relu")
 AHEAD = "ReLU − sigmoid"
-IDLE = 0.2  # processors that other programs may keep busy if times are to be compared
 MACHINE = "another machine can give another order of times"
 GAP = 0.02  # a network overfits if its training accuracy exceeds test accuracy by this much
 Pair = tuple[S, S]  # sigmoid, ReLU
-
-
-def alone(summary: Mapping[str, Any]) -> bool:
-    """Whether the networks of a run were trained one by one, and nothing else ran meanwhile."""
-    others = summary.get("load_of_others")
-    is_idle = others is not None and others < IDLE
-    is_here = not summary.get("cluster") and not summary.get("done_before", 0)
-    return summary["jobs"] == 1 and is_here and is_idle
 
 
 def judged(
@@ -43,7 +34,7 @@ def judged(
     sizes = {name: {**summary, **set_up}[name] for name in ("train_images", "test_images")}
 
     def pair(networks: Mapping[str, Any]) -> Pair[S]:
-        sigmoid, relu = (series(networks[f], **sizes, alone=alone(summary)) for f in ACTIVATIONS)
+        sigmoid, relu = (series(networks[f], **sizes) for f in ACTIVATIONS)
         return sigmoid, relu
 
     runs = [pair(run["networks"]) for run in set_up.get("runs", [set_up])]

@@ -19,7 +19,7 @@ from minidl.data_parallel import RanksError, named, world
 from minidl.study.begun import Begun
 from minidl.study.cluster import ClusterError, FailedRuns
 from minidl.study.folder import FolderInUse, RunFolder
-from minidl.study.options import add_output, add_place, add_seeds, new_parser
+from minidl.study.options import InputError, add_output, add_place, add_seeds, new_parser
 from minidl.study.pools import Task
 from minidl.study.report import Report, Work, read_summary
 from minidl.study.run import Run
@@ -36,7 +36,7 @@ Rows = list[dict[str, Any]]  # of a CSV file
 # Errors that a user can fix.
 USER_ERRORS = (
     *(DatasetError, DeviceError, NonFiniteLoss, CheckpointError, FolderInUse, RanksError),
-    *(ClusterError, FailedRuns, OSError, ValueError),
+    *(ClusterError, FailedRuns, InputError, OSError),
 )
 
 
@@ -86,7 +86,7 @@ class Study(ABC):
         ranks = world().size
         launcher = ["mpiexec", "-n", str(ranks)] if ranks > 1 else []
         python = ["python", *(["-m", "mpi4py"] if ranks > 1 else []), f"experiments/{self.name}.py"]
-        return shlex.join([*launcher, *python, *(arguments or sys.argv[1:])])
+        return shlex.join([*launcher, *python, *(sys.argv[1:] if arguments is None else arguments)])
 
     def report_of(self, folder: Path) -> Report:
         """The report of the run in ``folder``."""
@@ -179,6 +179,12 @@ def user_errors(name: str) -> Iterator[None]:
             yield
         except USER_ERRORS as error:
             sys.exit(f"{name}: {named()}{printable_lines(str(error))}")
+        except MemoryError as error:
+            why = f" ({error})" if str(error) else ""
+            sys.exit(
+                f"{name}: {named()}not enough memory{why}; train fewer networks at a time with "
+                "--jobs 1, or smaller ones, or on fewer examples"
+            )
         except Interrupted as error:
             if not world().leads:
                 return  # and let rank 0 print it and end all ranks

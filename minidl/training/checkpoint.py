@@ -12,14 +12,17 @@ computed: that of another run is refused, different software is reported.
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 import os
 import sys
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from numbers import Number
 from pathlib import Path
+from types import FunctionType, MethodType
 from typing import Any, TypeVar
 
 import msgspec
@@ -137,6 +140,8 @@ class Checkpoint:
     def part(self, name: str) -> Checkpoint:
         """The checkpoint of another training run of the same task, which ends or fails with it."""
         path = self.path.with_name(f"{self.path.stem}.{name}{self.path.suffix}")
+        if path in (part.path for part in self._parts):
+            raise ValueError(f"Checkpoint.part: expected each name only once, got {name} again")
         self._parts.append(Checkpoint(path, self.every, self.stop, self.of | {"part": name}))
         return self._parts[-1]
 
@@ -453,11 +458,28 @@ COUNTS = ("t", "is_ahead")  # attributes that change while an optimizer or augme
 
 
 def generators_of(step: TrainingStep, rng: np.random.Generator) -> Iterator[np.random.Generator]:
-    """Every source of randomness of a training run: order, dropout, augmentation."""
+    """Every source of randomness of a training run: order, layers, loss, augmentation."""
     yield rng
-    for owner in step.drawing():
-        assert owner.rng is not None
-        yield owner.rng
+    for owner in (*step.network.walk(), step.loss, step.augment):
+        yield from _generators_in(owner)
+
+
+def _generators_in(owner: Any) -> Iterator[np.random.Generator]:
+    """Those in the attributes of an object, or in the variables that a function uses."""
+    if isinstance(owner, np.random.Generator):
+        yield owner
+    elif isinstance(owner, FunctionType):
+        used = inspect.getclosurevars(owner)
+        values = (*used.nonlocals.values(), *used.globals.values(), *(owner.__defaults__ or ()))
+        yield from (value for value in values if isinstance(value, np.random.Generator))
+    elif isinstance(owner, MethodType):
+        yield from _generators_in(owner.__self__)
+    elif isinstance(owner, partial):
+        for part in (owner.func, *owner.args, *owner.keywords.values()):
+            yield from _generators_in(part)
+    else:
+        values = tuple(getattr(owner, "__dict__", {}).values())
+        yield from (value for value in values if isinstance(value, np.random.Generator))
 
 
 def _state_of(generator: np.random.Generator) -> str:

@@ -28,6 +28,14 @@ def test_the_number_of_threads_holds_within_the_block():
     assert blas() == before
 
 
+def test_there_is_at_least_one_thread():
+    before = blas()
+    for count in (0, -1, 1.5, True):
+        with pytest.raises(ValueError, match="using_threads: expected count to be an integer >= 1"):
+            using_threads(count).__enter__()
+    assert blas() == before
+
+
 def test_what_overlaps_in_other_threads_leaves_the_number_from_before():
     before = blas()
     entered, leave = threading.Event(), threading.Event()

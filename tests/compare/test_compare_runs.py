@@ -65,6 +65,41 @@ def test_set_ups_training_runs_and_a_file_of_rows_are_read_too():
     assert study.networks["mnist, sgd", "elu"]["validation_loss"][0].tolist() == expected
 
 
+def test_training_runs_that_differ_in_anything_but_their_seed_are_networks_of_their_own():
+    resnet, bert = read_runs([RESULTS / "resnet50", RESULTS / "bert"])
+    every = "as_run, mnist, adam, momentum 0.9, batch_size 64"
+    assert resnet.networks[every, "relu"]["train_loss"].shape == (3, 6)
+    assert resnet.networks[every.replace("0.9", "0.5"), "relu"]["train_loss"].shape == (1, 6)
+    epochs = {curves["train_loss"].shape[1] for curves in resnet.networks.values()}
+    assert epochs == {6}
+    blocks = summary_of(RESULTS / "bert")["networks"]
+    tested = [b["test_loss"] for b in blocks if (b["data"], b["row"], b["way"]) == GELU]
+    np.testing.assert_allclose(bert.networks["cola, as_run", "GELU"]["test_loss"], tested)
+
+
+GELU = "cola", "GELU", "as_run"
+COLUMNS = "way,seed,momentum,epoch,network,train_loss"
+
+
+def run_of(folder, *rows):
+    """A run of a study whose summary has nothing by epoch."""
+    folder.mkdir()
+    (folder / "summary.json").write_text("{}")
+    (folder / "epochs.csv").write_text("\n".join([COLUMNS, *rows]) + "\n")
+    return folder
+
+
+def test_a_file_of_rows_says_whose_they_are(capsys, tmp_path):
+    """A seed that early stopping ended has no figures later."""
+    rows = "a,0,0.5,1,relu,1.0", "a,0,0.5,2,relu,0.5", "a,1,0.5,1,relu,2.0", "b,0,0.9,1,relu,3.0"
+    found, _ = read_runs([run_of(tmp_path / "one", *rows), ONE])
+    curves = {key: network["train_loss"] for key, network in found.networks.items()}
+    assert list(curves) == [("a, momentum 0.5", "relu"), ("b, momentum 0.9", "relu")]
+    np.testing.assert_array_equal(curves["a, momentum 0.5", "relu"], [[1.0, 0.5], [2.0, np.nan]])
+    twice = run_of(tmp_path / "two", "a,0,0.5,1,relu,1.0", "a,0,0.5,1,relu,1.0")
+    assert "epochs.csv: expected epoch 2, got 1" in refused(capsys, ONE, twice)
+
+
 def test_folders_of_the_same_name_are_distinguished_by_their_paths(tmp_path):
     shutil.copytree(ONE, tmp_path / "cifar100")
     runs = read_runs([ONE, tmp_path / "cifar100"])

@@ -59,7 +59,7 @@ def test_the_parts_of_a_batch_are_the_batch():
 
 def test_a_batch_has_an_example_for_each_rank():
     (told, _, _) = on_ranks(3, outcome(lambda r: trained(dense(), SGD(), r, batch_size=2)))
-    assert told == ("ValueError: train: expected batch_size >= 3, an example for each rank, got 2")
+    assert told == ("RanksError: train: expected batch_size >= 3, an example for each rank, got 2")
 
 
 def test_gpus_are_not_shared(gpu):

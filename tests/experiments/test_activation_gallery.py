@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import re
 
 import numpy as np
 import pytest
@@ -109,8 +110,10 @@ def test_statements():
     *judged, cheaper = behaviour_claims()
     assert [claim.holds for claim in judged] == [True, True, True, False, True, True, False]
     assert "0.5" in judged[0].measured
-    assert cheaper.verdict != "not judged"  # which one it is, is a matter of the machine
-    assert "tanh − relu, µs" in cheaper.measured or "sigmoid − relu, µs" in cheaper.measured
+    assert cheaper.verdict == "not judged"
+    assert re.fullmatch(
+        r"relu .* µs, tanh .* µs, .*; not judged: another machine.*", cheaper.measured
+    )
 
 
 def test_what_is_kept_and_reported_of_a_function(monkeypatch, tmp_path):

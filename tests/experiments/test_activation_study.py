@@ -108,19 +108,6 @@ def test_a_part_of_the_grid_and_then_more_of_it(tmp_path, trained):
     assert not (folder / "cells/mnist-sgd-relu.cell").exists()
 
 
-def test_cells_done_before_a_failure_stay(monkeypatch, tmp_path):
-    def fails(run, cell, *arguments):
-        if cell.activation == "leaky_relu":
-            raise OSError("no space left")
-        return {"epochs": 1}
-
-    monkeypatch.setattr(study, "train_cell", fails)
-    with pytest.raises(OSError, match="no space left"):
-        small_studies.run("activation_study", tmp_path, "--quiet", "--jobs", "1")
-    kept = {path.name for path in (tmp_path / "cells").iterdir()}
-    assert kept == {"mnist-adam-sigmoid.cell", "mnist-adam-relu.cell"}
-
-
 # -- the network and its training -------------------------------------------------------------
 
 
@@ -358,3 +345,19 @@ def test_criteria_survive_any_numbers(number, epochs):
     )
     grid = {setting: dict.fromkeys(found, cell) for setting, found in published().items()}
     assert "holds" not in verdicts(grid)
+
+
+def test_which_of_two_networks_that_reach_the_last_epoch_needs_more_is_not_judged():
+    grid = published()  # whose sigmoid network trains for all 50 epochs in one setting
+    setting = ("mnist", "sgd")
+    assert grid[setting]["sigmoid"].stopped is False
+    assert verdicts(grid)[2] == "not decided"
+    elu = replace(grid[setting]["elu"], train_loss=np.ones(50), validation_loss=np.ones(50))
+    assert elu.stopped is True  # its last better epoch was the first
+    grid[setting]["elu"] = elu
+    assert verdicts(grid)[2] != "not judged"
+    grid[setting]["elu"] = replace(elu, validation_loss=np.arange(50, 0, -1))
+    slowest = judged(grid)[2]
+    assert slowest.verdict == "not judged"
+    assert slowest.measured.startswith("MNIST + SGD: sigmoid 50, others 25–50; ")
+    assert "not judged: the largest number of epochs ended two" in slowest.measured

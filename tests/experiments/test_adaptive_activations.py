@@ -213,11 +213,11 @@ def test_with_fewer_epochs_the_study_is_that_of_the_same_epoch():
     assert [claim.published for claim in found[:3]] == ["not reported"] * 3
 
 
-def flat(accuracy, seconds=1.0, alone=False):
+def flat(accuracy, seconds=1.0):
     """Three epochs that hardly differ."""
     near = np.array([1.0, 1.001, 1.0])
     learned = {"train_loss": near, "test_loss": near, "test_accuracy": np.full(3, accuracy)}
-    return Series(**learned, seconds=seconds * near, alone=alone, **IMAGES_OF)
+    return Series(**learned, seconds=seconds * near, **IMAGES_OF)
 
 
 def figures(**changed) -> Figures:
@@ -237,9 +237,9 @@ SHRINKING = depths([0.5, 0.55, 0.4], [0.4, 0.5, 0.4], [0.4, 0.7, 0.3])
 CLOSE = depths([0.5, 0.5, 0.505], [0.505, 0.5, 0.5], [0.5, 0.505, 0.5])
 
 
-def times(apl, alone=True):
+def times(apl):
     seconds = {"apl": apl, "relu": 1.0, "leaky_relu": 1.2}
-    return {name: flat(0.5, s, alone) for name, s in seconds.items()}
+    return {name: flat(0.5, s) for name, s in seconds.items()}
 
 
 def hinges(*accuracies):
@@ -270,10 +270,7 @@ def learned(before, after):
         (4, {"functions": last_accuracies(0.505, 0.4, 0.5)}, "not decided"),
         (5, {"functions": last_accuracies(0.5, 0.4, 0.3)}, "does not hold"),
         (5, {"functions": last_accuracies(0.5, 0.4, 0.6)}, "does not hold"),
-        (7, {"functions": times(2.0)}, "holds"),
-        (7, {"functions": times(1.4)}, "does not hold"),
-        (7, {"functions": times(2.6)}, "does not hold"),
-        (7, {"functions": times(2.0, alone=False)}, "not decided"),
+        (7, {"functions": times(2.0)}, "not judged"),  # another machine may say another ratio
         (8, {"shapes": learned([0.5, -0.5], [0.1, -0.1])}, "holds"),
         (8, {"shapes": learned([0.5, -0.5], [0.1, 0.1])}, "does not hold"),
         (9, {"shapes": learned([0.5, -0.5], [0.05, -0.01])}, "holds"),
@@ -305,13 +302,13 @@ def test_shape_is_what_the_layer_computes():
 @pytest.mark.parametrize("number", [0.0, math.nan, math.inf])
 @pytest.mark.parametrize("epochs", [1, 3])
 def test_criteria_survive_any_numbers(number, epochs):
-    def same(alone):
+    def same():
         learned = {"train_loss": values, "test_loss": values, "test_accuracy": np.zeros(epochs)}
-        one = Series(**learned, seconds=np.ones(epochs), alone=alone, **IMAGES_OF)
+        one = Series(**learned, seconds=np.ones(epochs), **IMAGES_OF)
         names = ("apl", "relu", "leaky_relu")
         by_depth = {depth: dict.fromkeys(names, one) for depth in (3, 5, 7)}
         return Figures(dict.fromkeys((1, 2, 3, 4, 5, 10), one), dict.fromkeys(names, one), by_depth)
 
     values = np.full(epochs, number)
-    for claim in judge(CLAIMS, same(alone=True), [same(alone=False)]):
+    for claim in judge(CLAIMS, same(), [same()]):
         assert claim.verdict in ("not decided", "not judged")

@@ -103,7 +103,6 @@ MALFORMED = {
     "epochs text": NETWORK,
     "claims text": {"claims": ["it holds"]},
     "claim without verdict": {"claims": [{"claim": "it holds"}]},
-    "half a character": {"optimizer": "\ud800"},
     "hidden none": {"hidden": None},
     "versions text": {"versions": "all"},
 }

@@ -236,3 +236,18 @@ def test_the_answer_has_the_figures_of_the_run():
         "validation images with the batch's statistics and 11.4% with BatchNorm's running "
         "statistics (momentum 0.99)."
     )
+
+
+def test_networks_that_all_train_for_the_few_epochs_there_are_do_not_converge_slowly():
+    def of(epochs, losses):
+        return {
+            f: [b | {"epochs": epochs, "validation_loss": losses}] for f, (b,) in grid().items()
+        }
+
+    def judged(blocks):
+        return judge([CLAIMS[2]], published(), [Figures(dict.fromkeys(TABLES, blocks), "last")])[0]
+
+    capped = judged(of(6, [3, 2, 1, 0.9, 0.8, 0.7]))
+    assert capped.verdict == "not judged" and "elu 6" in capped.measured
+    stopped = of(6, [0.7, 1, 2, 3, 3, 3])
+    assert judged(stopped).verdict == "not decided"

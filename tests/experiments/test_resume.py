@@ -62,7 +62,8 @@ def refusal(folder: Path, *more: str) -> str:
 def test_interrupted_and_resumed_it_gives_the_same_results(number, whole, tmp_path):
     process = start(tmp_path)
     wait_for_checkpoints(process, tmp_path)
-    if number == signal.SIGKILL:  # meanwhile, nobody else writes here
+    if number == signal.SIGKILL:
+        process.send_signal(signal.SIGSTOP)  # as long as it exists, nobody else writes here
         assert "another process is using this folder" in refusal(tmp_path)
         assert "another process is using this folder" in refusal(tmp_path, "--fresh")
     process.send_signal(number)
@@ -91,3 +92,13 @@ def test_a_reader_of_the_output_that_goes_after_the_first_line_costs_nothing(tmp
     assert "cifar100: not all was shown on standard output: " in error
     assert error.count("\n") == 1
     assert (tmp_path / "report.md").exists()
+
+
+def test_ctrl_c_is_quiet_from_the_first_moment(tmp_path):
+    for seconds in (0.2, 0.5, 1.0):
+        process = start(tmp_path / str(seconds))
+        time.sleep(seconds)
+        process.send_signal(signal.SIGINT)
+        _, error = process.communicate(timeout=120)
+        assert process.returncode == 130, error
+        assert "Traceback" not in error

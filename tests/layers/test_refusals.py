@@ -137,6 +137,11 @@ IN_A_NETWORK = [
         r"layer batchnorm_1 does not fit: BatchNorm\(4\): .* got \(N, 5\)",
     ),
     (
+        [Embedding(9, 5), BatchNorm(5)],  # it would take the tokens for channels
+        (5,),
+        r"BatchNorm\(5\): expected input \(N, 5\) or \(N, 5, H, W\), got \(N, 5, 5\)",
+    ),
+    (
         [Flatten(), Conv2D(3, 8, 3)],
         (3, 32, 32),
         r"layer conv2d_1 does not fit: Conv2D\(3 -> 8, 3x3\): expected input "

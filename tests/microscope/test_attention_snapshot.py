@@ -63,6 +63,14 @@ def test_a_long_sentence_is_cut_and_tokens_without_words_are_numbers():
     assert snapshot.attention[0].P.shape == (2, TOKENS, TOKENS)
 
 
+def test_a_sentence_of_nothing_but_padding_is_shown_as_one_token(tmp_path):
+    with np.errstate(all="ignore"):
+        Recorder(tmp_path / "microscope" / "bert", WORDS).record(bert(), LOSS, 0 * X, LABELS, 0)
+    snapshot = snapshot_of(tmp_path)
+    assert snapshot.tokens == ["[PAD]"]
+    assert snapshot.attention[0].P.shape == (2, 1, 1)
+
+
 def test_units_of_a_layer_on_sentences_are_its_features(run):
     snapshot, network = snapshot_of(run), bert()
     network.forward(X)

@@ -21,7 +21,7 @@ from minidl import (
     Residual,
     SoftmaxCrossEntropy,
 )
-from minidl.microscope.backward_signal import Stop, backward_signal, factors
+from minidl.microscope.backward_signal import SignalNorm, backward_signal, factors
 
 ARRAYS = make_microscope.arrays()
 GOLDEN = json.loads(make_microscope.PLACE.read_text("utf-8"))
@@ -47,7 +47,7 @@ def convolution() -> Network:
 NETWORKS = {"dense": (dense, "x"), "convolution": (convolution, "images")}
 
 
-def signal_of(network: Network, x: np.ndarray) -> list[Stop]:
+def signal_of(network: Network, x: np.ndarray) -> list[SignalNorm]:
     labels = ARRAYS["labels"] % network.shapes[-1][0]
     _, dlogits = SoftmaxCrossEntropy()(network.forward(x), labels, "sum")
     return backward_signal(network, dlogits)

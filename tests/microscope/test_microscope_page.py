@@ -111,11 +111,14 @@ def test_snapshots_that_do_not_fit_are_left_out_the_last_ones_stay(small_run):
     assert "0 of the 6 snapshots" in microscope_page(small_run, 10).html()
 
 
-def test_names_from_the_disk_are_text(small_run):
-    page = microscope_page(small_run).html()
-    assert "<b>run" not in page
-    title = "The gradients of relu and sigmoid in the run a &lt;b&gt;run &amp; more"
+def test_names_from_the_disk_are_text(small_run, tmp_path):
+    run = tmp_path / "a <b>run & more"
+    shutil.copytree(small_run / "microscope/relu", run / "microscope/[x](#y) **b**")
+    page = microscope_page(run).html()
+    name = "[x](#y) **b**"
+    title = f"The gradients of {name} in the run a &lt;b&gt;run &amp; more"
     assert f"<h1>{title}</h1>" in page
+    assert f'<p class="answer">{name}, epoch 2: ' in page
 
 
 def test_many_networks_are_counted_in_the_title(small_run):

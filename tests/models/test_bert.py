@@ -207,6 +207,7 @@ def task(n=96):
     return Sentences.of(rows, np.arange(n) % 2)
 
 
+@pytest.mark.slow
 def test_it_learns_a_task_of_sentences_of_different_lengths():
     network = bert(BertSizes(30, 16, 1, 2, 32, 16), dropout=0.1, rng=1)
     network["tokens"].W[...] *= 10  # so that a few steps are enough

@@ -164,6 +164,8 @@ def test_ratios_are_means_of_logarithms_and_shown_as_factors():
     assert claim.measured == "said; a / b × 2.00 (1.35 to 2.96)"
     (claim,) = judge([Statement("", "", lambda n: Found("", {"a / b": n + 7}))], large, [large])
     assert claim.measured == "; a / b × 2,190 (1,480 to 3,250)"
+    (claim,) = judge([Statement("", "", lambda n: Found("", {"a / b": 999 * n}))], large, [large])
+    assert claim.measured == "; a / b × 5.36e+300 (4.56e+130 to 1.01e+304)"
 
 
 def test_rank_trends_have_the_exact_distribution_and_stay_within_1():

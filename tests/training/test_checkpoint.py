@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import threading
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ from minidl import (
     EarlyStopping,
     Examples,
     Flatten,
+    Layer,
     LinearWarmUp,
     Network,
     NonFiniteLoss,
@@ -127,6 +129,69 @@ def test_with_any_numpy_generator(tmp_path):
         assert found == train_once(None, order=order()), kind
 
 
+class Noise(Layer):
+    """A user's layer that draws by itself, from a generator of its own."""
+
+    def __init__(self):
+        self.source = np.random.default_rng(3)
+
+    def forward(self, x, training=False):
+        noise = self.source.normal(size=x.shape).astype(x.dtype) if training else 0
+        self.x, self.y = x, x + noise
+        return self.y
+
+    def backward(self, dy, input_gradient=True):
+        return dy
+
+
+GLOBAL = np.random.default_rng(0)
+
+
+def brighter(images, rng):
+    return images + images.dtype.type(rng.integers(0, 50))
+
+
+def augmentations():
+    """Functions of a user's own that draw, from wherever."""
+    rng = np.random.default_rng(5)
+    GLOBAL.bit_generator.state = rng.bit_generator.state
+    yield "in a closure", lambda images: brighter(images, rng)
+    yield "global", lambda images: brighter(images, GLOBAL)
+    yield "default", lambda images, rng=rng: brighter(images, rng)
+    yield "partial", partial(brighter, rng=rng)
+    yield "method", Brightness(rng).change
+
+
+class Brightness:
+    def __init__(self, rng):
+        self.rng = rng
+
+    def change(self, images):
+        return brighter(images, self.rng)
+
+
+@pytest.mark.parametrize("name", dict(augmentations()))
+def test_with_random_numbers_of_a_users_own(name, tmp_path):
+    def run(path, die_before=None):
+        net = Network([Flatten(), Dense(72, 4), Noise()], (2, 6, 6), rng=1)
+        steps = []
+
+        def watch(epoch, step):
+            if len(steps) == die_before:
+                raise Killed
+            steps.append(step)
+
+        options = {"epochs": 2, "batch_size": 16, "progress": False, "watch": watch}
+        options["augment"] = dict(augmentations())[name]
+        for _ in train(net, IMAGES, LOSS, Adam(), checkpoint=Checkpoint(path, 1), **options):
+            pass
+        return net.theta
+
+    with pytest.raises(Killed):
+        run(tmp_path / "a", 4)
+    np.testing.assert_array_equal(run(tmp_path / "a"), run(tmp_path / "whole"))
+
+
 def test_killed_twice_and_killed_again(tmp_path):
     whole = train_once(None)
     for every in (None, 2):
@@ -203,6 +268,8 @@ def test_an_average_in_a_copied_network_resumes_and_is_saved(tmp_path):
 def test_several_training_runs_of_one_task_have_separate_parts(tmp_path):
     whole = Checkpoint(tmp_path / "a.checkpoint")
     first, second = whole.part("first"), whole.part("second")
+    with pytest.raises(ValueError, match="expected each name only once, got first again"):
+        whole.part("first")
     train_once(first)
     assert train_once(second) == train_once(None)
     assert {path.name for path in tmp_path.iterdir()} == {

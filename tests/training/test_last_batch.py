@@ -7,6 +7,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+from threads_as_ranks import on_ranks
 
 from minidl import (
     SGD,
@@ -132,3 +133,17 @@ def test_sentences_drop_the_ones_that_are_left_over():
     sentences = Sentences.of(rows, np.arange(9) % 2)
     network = Network([Embedding(3, 4, padding=0), FirstToken(), Dense(4, 2)], (5,))
     assert [epoch.steps for epoch in epochs(network, sentences, drop_last=True)] == [2, 2]
+
+
+def test_on_ranks_the_last_batch_is_judged_by_what_each_rank_sees():
+    def run(ranks, **options):
+        network = Network([BatchNorm(4), Dense(4, 3)], 4, rng=1)
+        epochs(network, ranks=ranks, **options)
+        return network.theta.copy()
+
+    alone = run(None, batch_size=4, drop_last=True)
+    for theta in on_ranks(2, partial(run, batch_size=4, drop_last=True)):
+        np.testing.assert_allclose(theta, alone, rtol=1e-5, atol=1e-7)
+    on_ranks(2, partial(run, batch_size=6))  # the last batch has two examples here, one there
+    with pytest.raises(ValueError, match="9 examples in batches of 6: BatchNorm"):
+        on_ranks(2, partial(run, batch_size=6, local_statistics=True))

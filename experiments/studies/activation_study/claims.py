@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 import numpy as np
 
-from minidl.study import Evidence, NotReported, Statement
+from minidl.study import Evidence, NotJudged, Statement
 from minidl.study.claims import all_of, known
 from minidl.study.estimates import Estimate, exactly, over_epochs, ratio_over_epochs
 from studies.activation_study.series import TABLES, Grid, Networks, Setting, title
@@ -17,6 +17,7 @@ from studies.activation_study.training import ACTIVATIONS, PATIENCE
 NONE_IS_BEST = "No activation function is the best everywhere"
 # Of the number of epochs until early stopping: one training run does not show it.
 EPOCHS_ERROR = PATIENCE / 2
+CAP = "the largest number of epochs ended two training runs that early stopping would compare"
 SGD_SETTINGS = [setting for setting in TABLES if setting[1] == "sgd"]
 ADAM_SETTINGS = [setting for setting in TABLES if setting[1] == "adam"]
 N = TypeVar("N")  # the networks of a setting
@@ -78,10 +79,31 @@ def vanishing(networks: Networks) -> Evidence:
     return extreme("sigmoid", ratios, 3, shown, sign="/")
 
 
-@in_settings(list(TABLES))
-def slowest(networks: Networks) -> Evidence:
-    epochs = {name: Estimate(series.epochs, EPOCHS_ERROR) for name, series in networks.items()}
-    return extreme("sigmoid", epochs, 0, highest=True)
+def unless_capped(found: Evidence, stopped: Iterable[tuple[bool, bool]]) -> Evidence:
+    """``found``, if of each two networks that are compared, early stopping has stopped one.
+
+    Raises
+    ------
+    NotJudged
+        if both of two trained for as many epochs as they could: which of them needs more?
+    """
+    if not all(one or other for one, other in stopped):
+        raise NotJudged(CAP, found.said)
+    return found
+
+
+def slowest(grid: Grid) -> Evidence:
+    def test(networks: Networks) -> Evidence:
+        epochs = {name: Estimate(series.epochs, EPOCHS_ERROR) for name, series in networks.items()}
+        return extreme("sigmoid", epochs, 0, highest=True)
+
+    stopped = [
+        (networks["sigmoid"].stopped, series.stopped)
+        for networks in grid.values()
+        for name, series in networks.items()
+        if name != "sigmoid"
+    ]
+    return unless_capped(judged_in(grid, list(TABLES), test), stopped)
 
 
 @in_settings(ADAM_SETTINGS)
@@ -152,7 +174,7 @@ def lowest_loss(names: Sequence[str], settings: Sequence[Setting]) -> Callable[[
 def none_is_best(grid: Grid) -> Evidence:
     """How far the function that comes closest to being best everywhere is behind somewhere."""
     if len(grid) < 2:
-        raise NotReported
+        raise NotJudged
     points = {setting: _points(networks) for setting, networks in grid.items()}
     best = {s: max(each, key=lambda name: each[name].value) for s, each in points.items()}
 
