@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,35 +10,16 @@ import numpy as np
 from minidl.study.recording import History
 
 
-def by_epoch(history: History) -> dict[str, Any]:
-    """For each quantity of a training run, a list over the epochs; and ``correct``, if it is known.
-
-    That is a bit for each test example, as Base64: whether it was answered correctly at the end.
-    """
-    correct = {"correct": base64.b64encode(history.correct).decode()} if history.correct else {}
+def by_epoch(history: History) -> dict[str, list[Any]]:
+    """For each quantity of a training run, a list over the epochs."""
     return {
         "train_accuracy": history.train_accuracy,
         "train_loss": history.train_loss,
         "test_accuracy": history.test_accuracy,
         "test_loss": history.test_loss,
         "seconds": history.seconds,
-        **correct,
+        "correct": history.correct,
     }
-
-
-def packed(correct: np.ndarray) -> str:
-    """A bit for each example, as Base64, for a summary; see :func:`correct_answers`."""
-    return base64.b64encode(np.packbits(correct).tobytes()).decode()
-
-
-def correct_answers(packed: bytes | str, count: int) -> np.ndarray | None:
-    """(count,) whether each test example was answered correctly, from the bits of a history.
-
-    None if there are not as many.
-    """
-    contents = base64.b64decode(packed) if isinstance(packed, str) else packed
-    bits = np.unpackbits(np.frombuffer(contents, np.uint8))
-    return bits[:count] if contents and len(contents) == (count + 7) // 8 else None
 
 
 def by_layer(history: History) -> dict[str, Any]:
@@ -94,6 +74,11 @@ def mean_of(blocks: Sequence[Any]) -> Any:
     """
     if isinstance(blocks[0], dict):
         common = [key for key in blocks[0] if all(key in block for block in blocks)]
-        numbers = [key for key in common if not isinstance(blocks[0][key], str)]
+        numbers = [key for key in common if not _is_text(blocks[0][key])]
         return {key: mean_of([block[key] for block in blocks]) for key in numbers}
     return np.mean(blocks, axis=0).tolist()
+
+
+def _is_text(value: Any) -> bool:
+    several = value if isinstance(value, list) else [value]
+    return all(isinstance(one, str) for one in several)

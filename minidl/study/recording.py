@@ -15,6 +15,7 @@ from minidl.losses import Loss
 from minidl.microscope.snapshot_file import Recorder
 from minidl.network import Network
 from minidl.optimizers import Optimizer
+from minidl.study.correct import packed
 from minidl.training import evaluate, train
 from minidl.training.checkpoint import Checkpoint
 
@@ -29,9 +30,8 @@ class History:
     test_accuracy: list[float] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)  # of training only
     probes: list[Probe] = field(default_factory=list)  # after the epoch
-    # Whether each test example was answered correctly after the last epoch, a bit for each; empty
-    # if an earlier version wrote the history
-    correct: bytes = b""
+    # Which test examples were answered correctly (see minidl.study.correct); empty: not stored
+    correct: list[str] = field(default_factory=list)
 
 
 def record(
@@ -87,7 +87,8 @@ def record(
         history.train_accuracy.append(epoch.train_accuracy)
         history.test_loss.append(tested.loss)
         history.test_accuracy.append(tested.accuracy)
-        history.correct = np.packbits(tested.correct).tobytes()
+        before = len(history.seconds) - len(history.correct)  # of an earlier version's checkpoint
+        history.correct += [""] * before + [packed(tested.correct)]
         history.seconds.append(epoch.seconds)
         with one_pool():  # the same sums whether another network is in a step or not
             history.probes.append(probe(network, loss, x, targets, "sum", epoch.update))

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import numpy as np
 
+from minidl.study.correct import unpacked
 from minidl.study.estimates import Estimate, share
-from minidl.study.histories import correct_answers
 from minidl.study.recording import History
 
 S = TypeVar("S", bound="Series")
@@ -34,7 +34,7 @@ class Series:
     test_images: int
     flat: float | None = None  # share of hidden slopes f'(z) below 1% of the steepest, at the end
     seconds: np.ndarray = field(default_factory=nothing)  # (epochs,)
-    correct: np.ndarray | None = None  # (test images,) whether each is recognised at the end
+    correct: Sequence[str] = ()  # (epochs,) which test images are recognised; empty: not stored
 
     @classmethod
     def of_block(cls: type[S], block: Mapping[str, Any], **more: Any) -> S:
@@ -42,7 +42,7 @@ class Series:
         by_epoch: dict[str, Any] = {k: np.array(block[k], float) for k in (*LEARNED, "seconds")}
         layers = [epoch[:-1] for epoch in block["gradients"]["weights"]]
         flat = float(np.mean(block["units"]["saturated"][-1])) if "units" in block else None
-        correct = correct_answers(block.get("correct", ""), more["test_images"])
+        correct = block.get("correct", ())
         return cls(
             **by_epoch, gradients=np.array(layers, float), flat=flat, correct=correct, **more
         )
@@ -53,9 +53,7 @@ class Series:
         by_epoch: dict[str, Any] = {
             k: np.array(getattr(history, k), float) for k in (*LEARNED, "seconds")
         }
-        return cls(
-            **by_epoch, correct=correct_answers(history.correct, more["test_images"]), **more
-        )
+        return cls(**by_epoch, correct=history.correct, **more)
 
     @classmethod
     def of_keras(cls: type[S], log: Mapping[str, Any], **more: Any) -> S:
@@ -71,13 +69,12 @@ class Series:
         if epoch >= len(self.train_accuracy):
             return self
         by_epoch = {k: getattr(self, k)[:epoch] for k in (*LEARNED, "gradients")}
-        return replace(self, **by_epoch, correct=None, **more)
+        return replace(self, **by_epoch, correct=self.correct[:epoch], **more)
 
     def accuracy(self, epoch: int = -1) -> Estimate:
         """On the test images, after that epoch."""
-        is_last = epoch in (-1, len(self.test_accuracy) - 1)
-        correct = self.correct if is_last else None
-        return share(float(self.test_accuracy[epoch]), self.test_images, correct)
+        right = unpacked(self.correct[epoch], self.test_images) if self.correct else None
+        return share(float(self.test_accuracy[epoch]), self.test_images, right)
 
     def train_share(self) -> Estimate:
         """Training accuracy (running), in the last epoch."""

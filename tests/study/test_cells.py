@@ -98,20 +98,14 @@ def test_checkpoints_go_when_the_result_is_kept_and_stay_after_a_failure(tmp_pat
 # -- bound to what they are -----------------------------------------------------------------------
 
 
-def test_swapped_results_are_refused_by_name(tmp_path):
-    trained(tmp_path)
-    relu, sigmoid = (tmp_path / f"cells/{name}.cell" for name in ("relu", "sigmoid"))
-    relu.write_bytes(sigmoid.read_bytes())
-    words = r"relu\.cell: is of another training run: expected name relu, got name sigmoid; remove"
-    with pytest.raises(CheckpointError, match=words):
-        trained(tmp_path)
-
-
-def test_a_result_of_other_options_is_refused_also_without_the_configuration(tmp_path):
+def test_results_of_others_are_refused_by_name_also_without_the_configuration(tmp_path):
     for name in ("adam", "sgd"):
         (tmp_path / name).mkdir()
         trained(tmp_path / name, {"optimizer": name})
-    adam, sgd = (tmp_path / name / "cells/relu.cell" for name in ("adam", "sgd"))
+    adam, sgd, other = (
+        tmp_path / f"{name}.cell"
+        for name in ("adam/cells/relu", "sgd/cells/relu", "adam/cells/sigmoid")
+    )
     adam.write_bytes(sgd.read_bytes())
     (tmp_path / "sgd/configuration.json").unlink()
     words = r'relu\.cell: .* expected optimizer "adam", got optimizer "sgd"; remove it'
@@ -119,6 +113,10 @@ def test_a_result_of_other_options_is_refused_also_without_the_configuration(tmp
         with pytest.raises(CheckpointError, match=words):
             trained(tmp_path / folder, {"optimizer": "adam"})
     assert trained(tmp_path / "sgd", {"optimizer": "sgd"})[0].done_before == 2  # left as it was
+    adam.write_bytes(other.read_bytes())
+    words = r"relu\.cell: is of another training run: expected name relu, got name sigmoid; remove"
+    with pytest.raises(CheckpointError, match=words):
+        trained(tmp_path / "adam", {"optimizer": "adam"})
 
 
 def test_other_data_are_refused_and_other_data_sets_are_not(tmp_path):

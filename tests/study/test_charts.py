@@ -16,7 +16,8 @@ from minidl.study.charts import (
     published_series,
     runs_series,
 )
-from minidl.study.histories import by_epoch, by_layer, correct_answers, epoch_rows, mean_of
+from minidl.study.correct import unpacked
+from minidl.study.histories import by_epoch, by_layer, epoch_rows, mean_of
 from minidl.study.recording import record
 from minidl.study.series import Series
 
@@ -46,8 +47,7 @@ def test_the_last_entries_describe_the_network_as_it_is_left(trained):
     x, labels = data.train.batch(0, 64, network.dtype)
     assert history.probes[-1].loss == probe(network, LOSS, x, labels, "sum").loss
     assert history.probes[-1].gradients[0].update_ratio > 0
-    by_epoch = set(history.__dataclass_fields__) - {"correct"}
-    assert {len(getattr(history, name)) for name in by_epoch} == {2}
+    assert {len(getattr(history, name)) for name in history.__dataclass_fields__} == {2}
 
 
 def test_a_run_knows_which_test_images_it_recognizes_and_an_earlier_one_does_not(trained, block):
@@ -55,18 +55,20 @@ def test_a_run_knows_which_test_images_it_recognizes_and_an_earlier_one_does_not
     x, labels = data.test.batch(0, 32, network.dtype)
     right = network.forward(x).argmax(axis=1) == labels
     assert 0 < right.sum() < 32
-    np.testing.assert_array_equal(correct_answers(history.correct, 32), right)
+    np.testing.assert_array_equal(unpacked(history.correct[-1], 32), right)
     sizes = {"train_images": 128, "test_images": 32}
     networks = [Series.of_history(history, **sizes), Series.of_block(block, **sizes)]
     for one, other in (networks, networks[::-1]):
         assert (one.accuracy() - other.accuracy()).is_paired
-        assert (one.accuracy(1) - other.accuracy()).is_paired
-        assert not (one.accuracy(0) - other.accuracy()).is_paired  # known at the end only
-        assert not (one.until(1).accuracy() - other.accuracy()).is_paired
+        assert (one.accuracy(0) - other.accuracy()).is_paired
+        assert (
+            one.until(1).accuracy().bounded[0].correct.tolist()
+            == unpacked(history.correct[0], 32).tolist()
+        )
     del block["correct"]
     earlier = Series.of_block(block, **sizes)
     assert not (earlier.accuracy() - networks[0].accuracy()).is_paired
-    assert correct_answers(history.correct, 33) is None  # of other images
+    assert unpacked(history.correct[0], 33) is None  # of other images
 
 
 def test_the_figures_by_epoch_and_by_layer_are_those_of_the_history(trained, block):
@@ -83,9 +85,9 @@ def test_the_figures_by_epoch_and_by_layer_are_those_of_the_history(trained, blo
         (7, "relu", 1),
         (7, "relu", 2),
     ]
-    lists = {k: v for k, v in by_epoch(history).items() if k != "correct"}
+    lists = {k: v for k, v in by_epoch(history).items() if k != "correct"}  # which is no number
     assert {k: [row[k] for row in rows] for k in lists} == lists
-    blocks = [{"a": [1, 2], "b": {"c": 3}, "d": "x"}, {"a": [3, 6], "b": {"c": 4}, "d": "y"}]
+    blocks = [{"a": [1, 2], "b": {"c": 3}, "d": ["x"]}, {"a": [3, 6], "b": {"c": 4}, "d": ["y"]}]
     assert mean_of(blocks) == {"a": [2, 4], "b": {"c": 3.5}}
 
 

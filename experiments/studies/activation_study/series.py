@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from minidl.study.claims import read_published
+from minidl.study.correct import unpacked
 from minidl.study.estimates import Estimate, share
-from minidl.study.histories import correct_answers
 from studies.activation_study.training import ACTIVATIONS, EPOCHS, PATIENCE
 
 Setting = tuple[str, str]  # data set, optimizer
@@ -42,7 +42,7 @@ class Series:
     tested: int  # the epoch whose weights are tested, from 0
     train_images: int
     test_images: int
-    correct: str = ""  # which of these are recognised (see minidl.study.histories); empty: unknown
+    correct: str = ""  # which of these are recognised (see minidl.study.correct); empty: unknown
 
     @property
     def epochs(self) -> int:
@@ -56,7 +56,7 @@ class Series:
 
     def share(self) -> Estimate:
         """The test accuracy."""
-        right = correct_answers(self.correct, self.test_images)
+        right = unpacked(self.correct, self.test_images)
         return share(self.accuracy, self.test_images, right)
 
     def gap(self) -> Estimate:

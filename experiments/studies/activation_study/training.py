@@ -29,7 +29,7 @@ from minidl.inspection import gradient_figures
 from minidl.layers import Layer
 from minidl.optimizers import Optimizer
 from minidl.study import Run, validated
-from minidl.study.histories import packed
+from minidl.study.correct import packed
 from minidl.study.seeds import batches_rng, split_rng, weights_rng
 from minidl.training.checkpoint import Checkpoint
 

@@ -11,8 +11,8 @@ import numpy as np
 
 from minidl.study import NotJudged
 from minidl.study.claims import known, read_published
+from minidl.study.correct import unpacked
 from minidl.study.estimates import NOT_KNOWN, Estimate, share
-from minidl.study.histories import correct_answers
 from studies.bert.training import DATA_SETS, FUNCTIONS, PRETRAINED, TESTED, class_report_of
 
 # The share of the test sentences in the more frequent class, which is label 1 in both sets.
@@ -50,7 +50,7 @@ class Network:
             float(np.mean(block["seconds"])),
             block["seconds"],
             int(confusion.sum()),
-            correct_answers(block.get("correct", ""), int(confusion.sum())),
+            unpacked((block.get("correct") or [""])[-1], int(confusion.sum())),
         )
 
     @property

@@ -12,8 +12,8 @@ import numpy as np
 
 from minidl.study import Evidence, NotJudged, Statement
 from minidl.study.claims import known
+from minidl.study.correct import unpacked
 from minidl.study.estimates import Estimate, over_epochs, over_seeds, share
-from minidl.study.histories import correct_answers
 from studies.activation_study.claims import EPOCHS_ERROR, judged_in, unless_capped
 from studies.activation_study.series import Setting, published_cells, title
 from studies.activation_study.training import PATIENCE
@@ -72,7 +72,7 @@ def ahead(names: Sequence[str], settings: Sequence[Setting]) -> Callable[[Figure
     def judged(figures: Figures) -> Evidence:
         def points(block: Block) -> Estimate:
             tested, images = block["test"][figures.weights], block["images"][2]
-            right = correct_answers(tested.get("correct", ""), images)
+            right = unpacked(tested.get("correct", ""), images)
             return 100 * share(tested["accuracy"], images, right)
 
         def test(networks: Networks) -> Evidence:

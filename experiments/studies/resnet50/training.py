@@ -17,7 +17,7 @@ from minidl.inspection import gradient_figures
 from minidl.layers import BatchNorm
 from minidl.models import resnet50
 from minidl.study import Run
-from minidl.study.histories import packed
+from minidl.study.correct import packed
 from minidl.study.seeds import batches_rng, weights_rng
 from minidl.study.sized_study import SET_UPS
 from minidl.study.validated import ValidatedTraining
