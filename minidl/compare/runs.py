@@ -175,7 +175,7 @@ def _by_key(blocks: Sequence[Block]) -> dict[Key, list[Block]]:
     for block, identity in zip(blocks, identities, strict=True):
         name = next(identity.pop(n) for n in FUNCTION if n in identity)
         differing = [
-            str(value) if str(value)[:1].isalpha() else f"{what} {value}"
+            str(value) if str(value)[:1].isalpha() else f"{what.replace('_', ' ')} {value}"
             for what, value in identity.items()
             if what != "seed" and any(one.get(what) != value for one in identities)
         ]

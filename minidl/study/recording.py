@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -16,7 +17,7 @@ from minidl.microscope.snapshot_file import Recorder
 from minidl.network import Network
 from minidl.optimizers import Optimizer
 from minidl.study.correct import packed
-from minidl.training import evaluate, train
+from minidl.training import NonFiniteLoss, evaluate, train
 from minidl.training.checkpoint import Checkpoint
 
 
@@ -62,6 +63,11 @@ def record(
     history as well.  A ``recorder`` takes a snapshot on the probed examples, before the first
     epoch and after each one.  ``after`` is called with the history after each epoch and returns
     whether that was the last one.
+
+    Raises
+    ------
+    NonFiniteLoss
+        as in :func:`expect_number`, and if the loss of a step is NaN or infinite.
     """
     history = History() if checkpoint is None else checkpoint.keep("history", History())
     probed = train_examples.first(probe_size).to(network.device)
@@ -82,6 +88,7 @@ def record(
         watch=watch,
     ):
         tested = evaluate(network, test_examples, loss, test_batch_size)
+        expect_number("test", tested.loss, epoch.number)
         x, targets = probed.batch(0, probe_size, network.dtype)
         history.train_loss.append(epoch.train_loss)
         history.train_accuracy.append(epoch.train_accuracy)
@@ -98,3 +105,15 @@ def record(
         if after is not None and after(history):
             break
     return history
+
+
+def expect_number(part: str, loss: float, epoch: int) -> None:
+    """Raise ``NonFiniteLoss`` if the weights after an epoch's last step make the loss NaN.
+
+    The next step would find it, if there were one.
+    """
+    if math.isnan(loss):
+        raise NonFiniteLoss(
+            f"epoch {epoch}: the {part} loss is {loss} after its last step; "
+            "try a smaller learning_rate, or clip_norm=1.0"
+        )

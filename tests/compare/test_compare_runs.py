@@ -67,7 +67,7 @@ def test_set_ups_training_runs_and_a_file_of_rows_are_read_too():
 
 def test_training_runs_that_differ_in_anything_but_their_seed_are_networks_of_their_own():
     resnet, bert = read_runs([RESULTS / "resnet50", RESULTS / "bert"])
-    every = "as_run, mnist, adam, momentum 0.9, batch_size 64"
+    every = "as_run, mnist, adam, momentum 0.9, batch size 64"
     assert resnet.networks[every, "relu"]["train_loss"].shape == (3, 6)
     assert resnet.networks[every.replace("0.9", "0.5"), "relu"]["train_loss"].shape == (1, 6)
     epochs = {curves["train_loss"].shape[1] for curves in resnet.networks.values()}

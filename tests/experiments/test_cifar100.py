@@ -274,6 +274,10 @@ def test_wrong_options(arguments, message, capsys):
     [
         (["--device", "tpu"], "expected 'auto', 'cpu', 'cuda' or 'cuda:<number>', got 'tpu'"),
         (["--device", "cpu", "--learning-rate", "1e30", *HIDDEN], "the loss is"),
+        (
+            ["--device", "cpu", "--learning-rate", "1e300", *HIDDEN, "--limit", "64"],
+            "epoch 1: the test loss is nan after its last step; try a smaller learning_rate",
+        ),
     ],
 )
 def test_errors_are_one_line(arguments, message, monkeypatch, tmp_path):

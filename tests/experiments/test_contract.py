@@ -193,7 +193,7 @@ def test_the_same_seed_gives_the_same_bits_however_it_is_run(run, tmp_path):
     """With two networks at a time, and snapshots of every epoch for the microscope."""
     name, folder, _ = run
     if name not in TRAINED:
-        pytest.skip("it trains nothing")
+        return  # it trains nothing
     again = small_studies.run(name, tmp_path / "run", "--jobs", "2", "--record", "--quiet")
     assert results(again) == results(folder)
     if (again / "microscope").exists():
@@ -206,7 +206,7 @@ def test_the_same_seed_gives_the_same_bits_however_it_is_run(run, tmp_path):
 def test_the_same_command_resumes_to_the_same_bits(run, tmp_path):
     name, folder, _ = run
     if name not in TRAINED:
-        pytest.skip("it trains nothing")
+        return  # it trains nothing
     shutil.copytree(folder, tmp_path / "run")
     first, *others = sorted((tmp_path / "run" / "cells").iterdir())
     kept = {path: path.read_bytes() for path in others}
