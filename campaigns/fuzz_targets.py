@@ -21,6 +21,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -50,13 +51,17 @@ class Target:
     """A reader, and a way to tell whether it is right."""
 
     name: str  # of the file
-    parts: tuple[bytes, ...]  # of a valid file
+    make: Callable[[], tuple[bytes, ...]]  # the parts of a valid file
     wrap: Callable[[Sequence[bytes]], bytes]  # the file from its parts, checksums right
     read: Callable[[Path], Any]
     refusal: type[Exception]  # its documented exception
     is_right: Callable[[bytes, Any], bool]  # compares bytes and result by another reader
 
-    @property
+    @cached_property
+    def parts(self) -> tuple[bytes, ...]:
+        return self.make()
+
+    @cached_property
     def valid(self) -> bytes:
         return self.wrap(self.parts)
 
@@ -414,22 +419,17 @@ def _joined(parts: Sequence[bytes]) -> bytes:
 
 TARGETS: dict[str, Target] = {
     "cifar": Target(
-        *("train.bin", tuple(map(bytes, np.hstack([LABELS, PIXELS])))),
+        *("train.bin", lambda: tuple(map(bytes, np.hstack([LABELS, PIXELS])))),
         *(_joined, _read_cifar, CorruptDataset, _is_cifar),
     ),
-    "idx": Target("x", (IDX,), _joined, _read_idx, CorruptDataset, _is_idx),
-    "idx.gz": Target("x.gz", (IDX,), _gzipped, _read_idx, CorruptDataset, _is_zipped_idx),
-    "tar.gz": Target("x.tar.gz", _tar(), _tar_gz, _extract, CorruptDataset, _is_extracted),
-    "checkpoint": Target(
-        *("a", _checkpoint(), _sealed),
-        *(_resume, CheckpointError, _is_resumed),
-    ),
+    "idx": Target("x", lambda: (IDX,), _joined, _read_idx, CorruptDataset, _is_idx),
+    "idx.gz": Target("x.gz", lambda: (IDX,), _gzipped, _read_idx, CorruptDataset, _is_zipped_idx),
+    "tar.gz": Target("x.tar.gz", _tar, _tar_gz, _extract, CorruptDataset, _is_extracted),
+    "checkpoint": Target("a", _checkpoint, _sealed, _resume, CheckpointError, _is_resumed),
     "configuration": Target(
-        *("configuration.json", (json.dumps(CONFIGURATION).encode(),), _joined),
+        *("configuration.json", lambda: (json.dumps(CONFIGURATION).encode(),), _joined),
         *(_configured, CheckpointError, _is_configured),
     ),
-    "weights": Target("w.npz", _weights(), _zip, _load, WeightsError, _is_loaded),
-    "snapshot": Target(
-        "snapshot.npz", _snapshot(), _zip, read_snapshot, SnapshotError, _is_snapshot
-    ),
+    "weights": Target("w.npz", _weights, _zip, _load, WeightsError, _is_loaded),
+    "snapshot": Target("snapshot.npz", _snapshot, _zip, read_snapshot, SnapshotError, _is_snapshot),
 }

@@ -5,7 +5,7 @@ a table of values; each published value is recomputed.  ``report.html`` in the o
 the overview.
 """
 
-from studies.activation_gallery import STUDY
+from studies import main
 
 if __name__ == "__main__":
-    STUDY.main()
+    main("activation_gallery")

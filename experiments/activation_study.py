@@ -4,7 +4,7 @@ Each finished training run is saved at once and not repeated when the command is
 ``report.html`` in the output folder gives the verdict on each published claim.
 """
 
-from studies.activation_study import STUDY
+from studies import main
 
 if __name__ == "__main__":
-    STUDY.main()
+    main("activation_study")

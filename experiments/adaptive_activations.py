@@ -5,7 +5,7 @@ with fewer images and smaller networks, for a CPU, unless ``--full`` asks for th
 ``report.html`` in the output folder gives the verdict on each published claim.
 """
 
-from studies.adaptive_activations import STUDY
+from studies import main
 
 if __name__ == "__main__":
-    STUDY.main()
+    main("adaptive_activations")

@@ -6,7 +6,7 @@ MiniLM encoder, for a CPU; ``--weights FILE`` loads another BERT, ``--full`` is 
 ``report.html`` in the output folder gives the verdict on each claim.
 """
 
-from studies.bert import STUDY
+from studies import main
 
 if __name__ == "__main__":
-    STUDY.main()
+    main("bert")

@@ -7,7 +7,7 @@ The results and the verdict on each published claim are written to the output
 folder; start with ``report.html``.
 """
 
-from studies.cifar100 import STUDY
+from studies import main
 
 if __name__ == "__main__":
-    STUDY.main()
+    main("cifar100")

@@ -6,7 +6,7 @@ it leaves chance, and once with a smaller learning rate.  ``report.html`` in the
 the verdict on each published claim and shows what the plateau is.
 """
 
-from studies.cifar10_cnn import STUDY
+from studies import main
 
 if __name__ == "__main__":
-    STUDY.main()
+    main("cifar10_cnn")

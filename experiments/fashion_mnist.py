@@ -6,7 +6,7 @@ in one respect each: Adam instead of plain SGD, and dropout, which the study's c
 ``report.html`` in the output folder gives the verdict on each published claim.
 """
 
-from studies.fashion_mnist import STUDY
+from studies import main
 
 if __name__ == "__main__":
-    STUDY.main()
+    main("fashion_mnist")

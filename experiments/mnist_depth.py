@@ -6,7 +6,7 @@ gradients to vanish in a network with four hidden layers, so that network is tra
 ``report.html`` in the output folder says under which conditions each claim holds.
 """
 
-from studies.mnist_depth import STUDY
+from studies import main
 
 if __name__ == "__main__":
-    STUDY.main()
+    main("mnist_depth")

@@ -14,6 +14,7 @@ from pathlib import Path
 from minidl._printable import printable
 from minidl.study import Report, Study
 from minidl.study.folder import study_of
+from minidl.study.options import InputError
 from minidl.study.report import MISFITS
 from minidl.study.study import user_errors
 
@@ -31,20 +32,20 @@ def report_of(name: str, folder: Path) -> Report:
 
     Raises
     ------
-    ValueError
+    InputError
         if its files are not those that a run of the study writes.
     OSError
         if one of them cannot be read.
     """
     found = study_of(folder)
     if found not in (None, name):
-        raise ValueError(f"{folder}: expected a run of {name}, got one of {found}")
+        raise InputError(f"{folder}: expected a run of {name}, got one of {found}")
     try:
         report = study(name).report_of(folder)
         for text in (report.markdown(), report.html()):
             text.encode()  # half a surrogate pair cannot be written
     except MISFITS as error:
-        raise ValueError(
+        raise InputError(
             f"{folder}: expected summary.json and the files beside it as a run of {name} writes "
             f"them, got something else ({type(error).__name__}: {printable(str(error), 200)}); "
             f"run experiments/{name}.py again"

@@ -4,7 +4,7 @@ A quarter of the study's width and few of its images, unless ``--full`` asks for
 Each finished training run is saved at once and not repeated when the command is run again.
 """
 
-from studies.resnet50 import STUDY
+from studies import main
 
 if __name__ == "__main__":
-    STUDY.main()
+    main("resnet50")

@@ -5,7 +5,7 @@ which networks are born dead, and when the predictions stop holding.  ``report.h
 folder gives the verdict on each published claim.
 """
 
-from studies.signal_propagation import STUDY
+from studies import main
 
 if __name__ == "__main__":
-    STUDY.main()
+    main("signal_propagation")

@@ -12,3 +12,8 @@ def printable(text: str, limit: int | None = None) -> str:
     """
     shown = text if limit is None or len(text) <= limit else text[:limit] + "…"
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in shown)
+
+
+def printable_lines(text: str) -> str:
+    """The same of each line of ``text``, which stay lines."""
+    return "\n".join(map(printable, text.split("\n")))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -96,12 +97,28 @@ INITIALIZERS: dict[str, Initializer] = {
 
 def constant(value: float) -> Initializer:
     """The initializer that returns ``value`` everywhere, for biases: ``biases=constant(0.01)``."""
-    value = checks.finite("constant", "value", value)
+    return partial(_fill, checks.finite("constant", "value", value))
 
-    def fill(rng: np.random.Generator, shape: tuple[int, ...], n_in: int, n_out: int) -> np.ndarray:
-        return np.full(shape, value)
 
-    return fill
+# Functions of the module: those inside another function cannot be sent to another process.
+
+
+def _fill(
+    value: float, rng: np.random.Generator, shape: tuple[int, ...], n_in: int, n_out: int
+) -> np.ndarray:
+    return np.full(shape, value)
+
+
+def _normal(
+    sigma2: float, rng: np.random.Generator, shape: tuple[int, ...], n_in: int, n_out: int
+) -> np.ndarray:
+    return rng.normal(0, math.sqrt(sigma2), shape)
+
+
+def _normal_in(
+    sigma2: float, rng: np.random.Generator, shape: tuple[int, ...], n_in: int, n_out: int
+) -> np.ndarray:
+    return rng.normal(0, math.sqrt(sigma2 / n_in), shape)
 
 
 def critical(activation: Any) -> tuple[Initializer, Initializer]:
@@ -123,18 +140,7 @@ def critical(activation: Any) -> tuple[Initializer, Initializer]:
     from minidl.propagation import critical_point
 
     point = critical_point(activation)
-
-    def weights(
-        rng: np.random.Generator, shape: tuple[int, ...], n_in: int, n_out: int
-    ) -> np.ndarray:
-        return rng.normal(0, math.sqrt(point.sigma_w2 / n_in), shape)
-
-    def biases(
-        rng: np.random.Generator, shape: tuple[int, ...], n_in: int, n_out: int
-    ) -> np.ndarray:
-        return rng.normal(0, math.sqrt(point.sigma_b2), shape)
-
-    return weights, biases
+    return partial(_normal_in, point.sigma_w2), partial(_normal, point.sigma_b2)
 
 
 def get_initializer(initializer: str | Initializer) -> Initializer:

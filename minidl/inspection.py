@@ -92,8 +92,10 @@ def probe(
     :class:`minidl.training.Epoch`, for the update-to-weight ratio.
     """
     checks.instance("probe", "network", network, Network)
+    network.expect_views("probe")
     checks.instance("probe", "loss", loss, Loss)
     expect_logits("probe", network, loss)
+    x = network.as_input("probe", x)
     value, dlogits = loss(network.forward(x), targets, reduction)
     network.backward(dlogits)
     return Probe(float(value), gradient_figures(network, update), unit_figures(network))

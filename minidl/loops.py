@@ -54,7 +54,7 @@ def loop(text: Callable[..., None]) -> Callable[..., None]:
         else:
             number = arguments[0].dtype.type  # with Python's floats, Numba would compute in float64
             numbers = [a if isinstance(a, np.ndarray) else number(a) for a in arguments]
-            _compiled(text, pool.threads() > 1)(*numbers)
+            _compiled(text, pool.shares(arguments[0].size))(*numbers)
 
     everywhere: Any = fused(run)
     everywhere.__wrapped__ = text
@@ -137,7 +137,7 @@ def in_pieces(
                 if marked and numba() is not None:
                     text = {1: _of_one, 2: _of_two, 3: _product}[len(rows)]
                     entry = (slope or formula).__func__  # type: ignore[attr-defined]
-                    _by_entry(text, entry, pool.threads() > 1)(row, *rows)
+                    _by_entry(text, entry, pool.shares(first.size))(row, *rows)
                     return out
                 for start in range(0, first.size, step):
                     part = slice(start, start + step)

@@ -217,10 +217,16 @@ def _as_labels(shape: tuple[int, ...], targets: Array) -> str:
     if C == 1:
         return "; for a single output use BinaryCrossEntropy"
     if targets.shape == shape:
-        return "; for one-hot rows use targets.argmax(axis=1)"
+        if ((targets == 0) | (targets == 1)).all() and (targets.sum(axis=1) == 1).all():
+            return "; for one-hot rows use targets.argmax(axis=1)"
+        return (
+            "; BinaryCrossEntropy takes a probability for each output, MeanSquaredError any numbers"
+        )
     if targets.shape not in ((N,), (N, 1)):
         return ""
     flat = "" if targets.ndim == 1 else ".ravel()"
     if targets.dtype.kind in "iu":
         return f"; use targets{flat}"
+    if (targets % 1 != 0).any():  # as integers they would be other numbers
+        return "; for numbers that are no labels use MeanSquaredError"
     return f"; for labels use targets{flat}.astype('int64'), for other numbers MeanSquaredError"

@@ -6,11 +6,11 @@ from typing import Any
 
 from minidl.backend import Array, checks
 from minidl.network import Network
-from minidl.optimizers import Adam, AdamW
+from minidl.optimizers import Adam, AdamW, Rate
 
 
 class MatrixDecay(AdamW):
-    """:class:`~minidl.AdamW` with θ ← θ − η λ θ only for the matrices W of a network.
+    """:class:`~minidl.AdamW` with θ ← θ − η λ θ only for the matrices of a network.
 
     A penalty on large weights keeps a function smooth.  A bias shifts the function without making
     it steeper, and the next layer can undo γ and β of a normalization, so decay
@@ -20,14 +20,15 @@ class MatrixDecay(AdamW):
 
     Parameters
     ----------
-    network : the network to update; all its parameters called W decay
+    network : the network to update; all its parameters with two axes or more decay, such as W of
+        Dense, Conv2D and Embedding, whatever a layer calls them
     learning_rate, beta1, beta2, epsilon, weight_decay, clip_norm, epsilon_hat : as in AdamW
     """
 
     def __init__(
         self,
         network: Network,
-        learning_rate: float = 0.001,
+        learning_rate: Rate = 0.001,
         beta1: float = 0.9,
         beta2: float = 0.999,
         epsilon: float = 1e-8,
@@ -37,10 +38,11 @@ class MatrixDecay(AdamW):
     ) -> None:
         checks.instance("MatrixDecay", "network", network, Network)
         super().__init__(learning_rate, beta1, beta2, epsilon, weight_decay, clip_norm, epsilon_hat)
+        self._theta = network.theta
         self.matrices = []  # their slices of θ
         start = 0
-        for _, name, value, _ in network.parameters():
-            if name == "W":
+        for _, _, value, _ in network.parameters():
+            if value.ndim >= 2:
                 self.matrices.append(slice(start, start + value.size))
             start += value.size
 

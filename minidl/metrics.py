@@ -21,8 +21,8 @@ MOST_NAMED, MOST_COUNTED = 40, 10  # up to so many classes a figure shows names,
 def predict_labels(network: Network, x: Array | Examples, batch_size: int = 256) -> np.ndarray:
     """argmax_i of the network's output for each example in ``x``.  ``(N,)``, on the CPU.
 
-    ``x`` ``(N, …)`` is scaled as in ``Examples(x, …)``, with bytes divided by 255; ``Examples``
-    keep their own scaling.
+    Bytes in ``x`` ``(N, …)`` are divided by 255, as in ``network.predict``; ``Examples`` keep
+    their own scaling.
 
     Raises
     ------
@@ -41,9 +41,7 @@ def predict_labels(network: Network, x: Array | Examples, batch_size: int = 256)
         )
     if not isinstance(x, Examples):
         checks.array("predict_labels", "x", x)
-        if network.takes_integers:  # tokens, as they are
-            return network.predict(x, batch_size).argmax(axis=1)
-        x = Examples(x, np.zeros(len(x), int) if x.ndim else x)
+        return network.predict(x, batch_size).argmax(axis=1)
     examples = x.to(network.device)
     labels = np.empty(len(examples), np.int64)
     for start in range(0, len(examples), batch_size):
@@ -117,6 +115,9 @@ class ClassReport:
     confusion: np.ndarray  # M
 
     def __post_init__(self) -> None:
+        if len(set(self.names)) < len(self.names):
+            (twice, *_) = [name for name in self.names if self.names.count(name) > 1]
+            raise ValueError(f"ClassReport: expected each name once, got {twice!r} more often")
         checks.array("ClassReport", "confusion", self.confusion)
         M, C = self.confusion, len(self.names)
         if M.shape != (C, C) or M.dtype.kind not in "iu" or M.min() < 0 or not M.any():

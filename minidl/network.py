@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import os
 from collections.abc import Iterator
@@ -10,17 +11,21 @@ from typing import Any
 
 import numpy as np
 
-from minidl.backend import Array, Device, checks, get_device, to_numpy
+from minidl.backend import Array, Device, address, checks, get_device, to_numpy
 from minidl.layers import Chain, Layer
-from minidl.layers._base import name_layers
+from minidl.layers._base import expect_free, name_layers
+from minidl.layers._views import NoForeignNames, write
 from minidl.layers.chain import Layers, checked_layers
+from minidl.layers.self_attention import connect
 from minidl.storage import weights
 from minidl.storage.weights import WeightsError
 
 __all__ = ["Network", "WeightsError"]
 
+VECTORS = ("theta", "dtheta", "state")
 
-class Network:
+
+class Network(NoForeignNames):
     """A stack of layers: y = f_L(… f_2(f_1(x))), and backward in reverse order.
 
     All parameters lie one after the other in ``theta`` ``(P,)`` and all their
@@ -28,8 +33,11 @@ class Network:
     are views into them.  ``network["dense_2"].dW`` is the gradient of one
     layer after the last backward pass; its ``x``, ``z``, ``y`` are those of the last
     forward pass.  What layers keep without learning it, such as the running mean of BatchNorm,
-    lies in ``state`` ``(S,)`` in the same way: to copy a network, copy ``theta`` and
-    ``state``.
+    lies in ``state`` ``(S,)`` in the same way.  What is assigned to any of these is written into
+    the vectors.
+
+    A network is a value: :meth:`copy`, ``copy.deepcopy`` and ``pickle`` give one of its own, which
+    computes and learns the same.  A layer belongs to one network.
 
     Parameters
     ----------
@@ -48,6 +56,10 @@ class Network:
     DeviceError
         if the device is not available, or has too little memory for θ and ∇θ.
     """
+
+    theta: Array  # (P,)
+    dtheta: Array  # (P,)
+    state: Array  # (S,)
 
     def __init__(
         self,
@@ -69,9 +81,11 @@ class Network:
         ids = [id(layer) for layer in self._chain.walk()]
         if len(set(ids)) < len(ids):
             raise ValueError("Network: a layer is in it twice; make a new one for each place")
+        expect_free("Network", self._chain)
         name_layers(self.layers)
         try:
             self._chain.output_shape(self.input_shape)
+            connect(self._chain.walk())
         except ValueError as error:
             raise ValueError(f"Network: {error}") from error
         self.shapes = self._chain.shapes  # output shape of each layer, without the batch axis
@@ -79,34 +93,88 @@ class Network:
         P, S, xp = self._chain.size, self._chain.state_size, self.device.xp
         self.device.require_memory(2 * P * self.dtype.itemsize, f"a network of {P:,} parameters")
         with self.device.enough_memory():
-            self.theta: Array = xp.zeros(P, self.dtype)  # (P,)
-            self.dtheta: Array = xp.zeros(P, self.dtype)  # (P,)
-            self.state: Array = xp.zeros(S, self.dtype)  # (S,)
-        self._chain.bind(self.theta, self.dtheta, self.state)
+            self._bind(xp.zeros(P, self.dtype), xp.zeros(P, self.dtype), xp.zeros(S, self.dtype))
         self._chain.initialize(generator)
+        self._take_layers()
+
+    def _bind(self, theta: Array, dtheta: Array, state: Array) -> None:
+        """Let these be the three vectors, of which each layer's arrays are views."""
+        for name, vector in zip(VECTORS, (theta, dtheta, state), strict=True):
+            super().__setattr__(name, vector)
+        self._chain.bind(theta, dtheta, state)
+
+    def _take_layers(self) -> None:
+        for layer in self._chain.walk():
+            layer._in_network = True
+
+    # -- a network is a value -----------------------------------------------------
+
+    def copy(self) -> Network:
+        """A network of its own with the same layers, parameters, state and random generators."""
+        return copy.deepcopy(self)
+
+    __copy__ = copy
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the vectors: the layers' arrays are their parts."""
+        return {k: v for k, v in vars(self).items() if k not in VECTORS}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        arrays: dict[str, list[Array]] = {name: [] for name in VECTORS}
+        for layer in self._chain.walk():
+            for name, some in zip(VECTORS, _parts(layer), strict=True):
+                arrays[name] += [array.reshape(-1) for array in some.values()]
+        xp = self.device.xp
+        self._bind(*(xp.concatenate([xp.zeros(0, self.dtype), *a]) for a in arrays.values()))
+        self._take_layers()
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in VECTORS and name in vars(self):
+            write("Network", name, getattr(self, name), value)
+        else:
+            super().__setattr__(name, value)
+
+    def expect_views(self, owner: str) -> None:
+        """Raise ``RuntimeError`` unless the arrays of the layers are all that the vectors have.
+
+        This is so unless somebody has replaced layers or arrays behind the network's back; what
+        is not part of θ would not learn.
+        """
+        vectors = [getattr(self, name) for name in VECTORS]
+        ends = [address(vector) for vector in vectors]
+        for layer in self._chain.walk():
+            for i, arrays in enumerate(_parts(layer)):
+                for name, array in arrays.items():
+                    if array.size and address(array) != ends[i]:
+                        raise RuntimeError(
+                            f"{owner}: {layer.name or layer}.{name} is no longer part of the "
+                            f"network's {VECTORS[i]}; make a new network of copies of its layers"
+                        )
+                    ends[i] += array.nbytes
+        if ends != [address(vector) + vector.nbytes for vector in vectors]:
+            raise RuntimeError(
+                f"{owner}: the network has lost a layer, whose parameters are still in theta; make "
+                "a new network of copies of its layers"
+            )
 
     # -- forward, backward --------------------------------------------------------
 
     def forward(self, x: Array, training: bool = False) -> Array:
         """The output of the last layer for the batch ``x`` ``(N, *input_shape)``."""
-        checks.array("Network", "x", x)
-        if not self.takes(x.shape[1:]) or not len(x):
-            shape = ", ".join(map(str, self.input_shape))
-            shorter = ", or shorter," if self.takes_integers else ""
-            raise ValueError(
-                f"Network: expected input (N, {shape}){shorter} with N of at least 1, got {x.shape}"
-            )
+        self._expect_shape(x, least=1)
         if self.takes_integers:
             checks.integers("Network", "x", x)
             checks.beside("Network", "x", x, self.theta)
+            if not (training and self.device.is_cuda):  # a recorded step cannot look at numbers
+                self._chain.expect_values(x)
         else:
             checks.like("Network", "x", x, self.theta)
         return self._chain.forward(x, training)
 
     def move_gradient(self, dtheta: Array) -> None:
         """Store ∇θ, and each layer's view of it, in ``dtheta`` ``(P,)`` from now on."""
-        self.dtheta = dtheta
-        self._chain.bind(self.theta, self.dtheta, self.state)
+        self._bind(self.theta, dtheta, self.state)
 
     @property
     def takes_integers(self) -> bool:
@@ -118,6 +186,17 @@ class Network:
         if not self.takes_integers:
             return shape == self.input_shape
         return len(shape) == len(self.input_shape) and 0 < shape[0] <= self.input_shape[0]
+
+    def _expect_shape(self, x: Array, least: int) -> None:
+        checks.array("Network", "x", x)
+        if not self.takes(x.shape[1:]) or len(x) < least:
+            shape = ", ".join(map(str, self.input_shape))
+            shorter = ", or shorter," if self.takes_integers else ""
+            way_out = checks.way_to_shape("x", x.shape, self.input_shape)
+            raise ValueError(
+                f"Network: expected input (N, {shape}){shorter} with N of at least {least}, got "
+                f"{x.shape}{way_out}"
+            )
 
     def expect_values(self, x: Array) -> None:
         """Raise ``ValueError`` if ``x`` has tokens that the first layer does not know."""
@@ -135,21 +214,36 @@ class Network:
     def predict(self, x: Array, batch_size: int = 256) -> np.ndarray:
         """The output for all of ``x`` ``(N, *input_shape)``, batch by batch, as a NumPy array.
 
-        Numbers are converted to the network's type; tokens stay integers.
+        Bytes are divided by 255, as in :class:`minidl.data.Examples`; floating-point numbers are
+        converted to the network's type; tokens stay integers.  N may be 0.
         """
         batch_size = checks.whole("predict", "batch_size", batch_size)
         checks.array("predict", "x", x)
-        if x.dtype.kind not in "iuf":
-            raise ValueError(f"predict: expected x to be an array of numbers, got {x.dtype}")
+        self._expect_shape(x, least=0)
         self.expect_values(x)
         shorter = x.shape[1:] if self.takes_integers else None
         *_, (_, shape) = self.with_shapes(1, shorter)
         y = np.empty((len(x), *shape), self.dtype)
-        dtype = None if self.takes_integers else self.dtype
         for start in range(0, len(x), batch_size):
-            batch = self.device.asarray(x[start : start + batch_size], dtype)
+            batch = self.as_input("predict", x[start : start + batch_size])
             y[start : start + batch_size] = to_numpy(self.forward(batch))
         return y
+
+    def as_input(self, owner: str, x: Array) -> Array:
+        """``x`` on the network's device: bytes as numbers from 0 to 1, other numbers in its type.
+
+        Tokens stay integers.  This is how every function sees arrays, :class:`minidl.data.Examples`
+        included; only :meth:`forward` converts nothing.
+        """
+        checks.array(owner, "x", x)
+        if self.takes_integers:
+            return self.device.asarray(x)
+        if x.dtype != np.uint8:
+            checks.floats(owner, "x", x)
+            return self.device.asarray(x, self.dtype)
+        scaled = self.device.asarray(x, self.dtype)
+        scaled /= 255
+        return scaled
 
     # -- inspection -------------------------------------------------------------------
 
@@ -247,3 +341,8 @@ class Network:
             fitting = [(array, self.device.asarray(v, self.dtype)) for array, v in found]
         for array, values in fitting:
             array[...] = values
+
+
+def _parts(layer: Layer) -> tuple[dict[str, Array], dict[str, Array], dict[str, Array]]:
+    """The layer's own arrays in each of the vectors."""
+    return layer.parameters(), layer.gradients(), layer.state()

@@ -6,38 +6,76 @@ holds its hyperparameters.
 
 from __future__ import annotations
 
+import copy
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from difflib import get_close_matches
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy import sqrt
 
-from minidl.backend import Array, checks, namespace
+from minidl.backend import Array, address, checks, is_array, namespace
 from minidl.loops import loop, pieces
 
+Rate: TypeAlias = float | Callable[[int], float]  # a number, or a function of the steps done
 
-class Optimizer:
+
+def rate_identity(rate: Rate) -> str:
+    """What tells one learning rate from another, for the record of a training run.
+
+    That is the number, or the ``repr`` of a schedule of minidl; of any other function, its name
+    and its values after 0, 1, 2, 4, 8, … steps.
+    """
+    if not callable(rate) or hasattr(rate, "counts"):
+        return repr(rate)
+    values: list[float] = []
+    with suppress(Exception):  # it may be a table that ends
+        values += (float(rate(t)) for t in (0, *(2**k for k in range(21))))
+    return f"{getattr(rate, '__qualname__', type(rate).__qualname__)}{values}"
+
+
+class _Complete(type):
+    """The class of the classes of rules: what its constructor did not set, a rule does not have."""
+
+    def __call__(cls, *arguments: Any, **options: Any) -> Any:
+        made = super().__call__(*arguments, **options)
+        made._is_complete = True
+        return made
+
+
+class Optimizer(metaclass=_Complete):
     """Base class of all rules: L2 penalty and clipping of the gradient's global norm.
 
     Parameters
     ----------
-    learning_rate : η; may be set between steps
+    learning_rate : η, a number, or a function of the number of steps done: step t = 1, 2, … uses
+        ``learning_rate(t − 1)``, for example :class:`~minidl.LinearWarmUp`.  It may be set
+        between steps
     l2 : λ of a penalty ½ λ ‖θ‖² on all parameters, biases included: the rule
         sees g = ∇θ + λ θ.  The reported loss does not contain it.
     clip_norm : where given, ∇θ is scaled down to this L2 norm if it is longer,
         before the penalty is added
 
     ``dtheta`` itself is never changed: after a step it still holds ∇θ.
+
+    A rule belongs to the θ of its first step.  Attributes that its class does not have cannot be
+    set: a rule of your own names the vectors that it keeps in ``slots``, so that a checkpoint has
+    them, and sets everything else in ``__init__``.
     """
 
     slots: tuple[str, ...] = ()  # names of the vectors that a rule keeps, like θ in size
+    _is_complete: bool = False  # whether the constructor is done
+    _theta: Array | None = None  # that of its network; a copy of the rule has none yet
 
     def __init__(
-        self, learning_rate: float, l2: float = 0.0, clip_norm: float | None = None
+        self, learning_rate: Rate, l2: float = 0.0, clip_norm: float | None = None
     ) -> None:
         name = type(self).__name__
-        self.learning_rate = checks.positive(name, "learning_rate", learning_rate)
+        if not callable(learning_rate):
+            checks.positive(name, "learning_rate", learning_rate)
+        self.learning_rate = learning_rate
         self.l2 = checks.not_negative(name, "l2", l2)
         self.clip_norm = (
             None if clip_norm is None else checks.positive(name, "clip_norm", clip_norm)
@@ -45,27 +83,68 @@ class Optimizer:
         self.t = 0  # steps done
 
     @property
-    def learning_rate(self) -> float:
+    def learning_rate(self) -> Rate:
         return self._learning_rate
 
     @learning_rate.setter
-    def learning_rate(self, value: float) -> None:  # a schedule may end at 0
-        self._learning_rate = checks.not_negative(type(self).__name__, "learning_rate", value)
+    def learning_rate(self, value: Rate) -> None:  # a schedule may end at 0
+        name = type(self).__name__
+        if not callable(value):
+            self._learning_rate: Rate = checks.not_negative(name, "learning_rate", value)
+            return
+        if getattr(value, "counts", "steps") != "steps":
+            raise ValueError(
+                f"{name}: expected learning_rate to be a function of the steps done, "
+                f"got {value!r}, which counts epochs; fit(…, schedule=…) takes it"
+            )
+        checks.not_negative(name, "learning_rate(0)", value(0))
+        self._learning_rate = value
+
+    def rate(self, t: int) -> float:
+        """η of step ``t``, counting from 1."""
+        rate = self._learning_rate
+        if not callable(rate):
+            return rate
+        return checks.not_negative(type(self).__name__, f"learning_rate({t - 1})", rate(t - 1))
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if self._is_complete and not (name in self.slots or hasattr(self, name) or name[0] == "_"):
+            public = [known for known in (*vars(self), "learning_rate") if known[0] != "_"]
+            close = ["learning_rate"] if name == "lr" else get_close_matches(name, public, n=1)
+            hint = f"; do you mean {close[0]}?" if close else ""
+            raise AttributeError(
+                f"{type(self).__name__}: has no {name}, which nothing would read{hint}"
+            )
+        super().__setattr__(name, value)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy goes on with the first θ that it gets, perhaps a copy, too."""
+        return vars(self) | {"_theta": None}
+
+    def __copy__(self) -> Optimizer:
+        return copy.deepcopy(self)  # two rules never share a vector
 
     def step(self, theta: Array, dtheta: Array, coefficients: Sequence[Any] | None = None) -> None:
         """Update ``theta`` ``(P,)`` in place from the gradient ``dtheta`` ``(P,)``.
 
         ``coefficients`` are those of this step if they are on the GPU already.
         """
-        if self.t == 0:
-            for what, vector in (("theta", theta), ("dtheta", dtheta)):
-                checks.floats(type(self).__name__, what, vector)
-            self.resume(theta, 0, {})
-        if not theta.shape == dtheta.shape == (self._size,):
+        name, is_first = type(self).__name__, self.t == 0
+        if theta is not self._theta:
+            self.expect_own(theta)
+        if is_first:
+            checks.floats(name, "theta", theta)
+            checks.floats(name, "dtheta", dtheta)
+        size = theta.size if is_first else self._size
+        if not theta.shape == dtheta.shape == (size,):
             raise ValueError(
-                f"{type(self).__name__}: expected theta and dtheta ({self._size},) as in the first "
-                f"step, got {theta.shape} and {dtheta.shape}; make a new optimizer for each network"
+                f"{name}: expected theta and dtheta ({size},) as in the first step, "
+                f"got {theta.shape} and {dtheta.shape}; make a new optimizer for each network"
             )
+        if is_first:
+            self.resume(theta, 0, {})
+        elif self._theta is None:  # a copy
+            self._theta = theta
         self.t += 1
         now = self.coefficients(self.t) if coefficients is None else coefficients
         self.update(theta, self._gradient(theta, dtheta), *now)
@@ -73,6 +152,7 @@ class Optimizer:
     def resume(self, theta: Array, t: int, slots: Mapping[str, Array]) -> None:
         """Continue after ``t`` steps on ``theta`` ``(P,)``; vectors not in ``slots`` are zeros."""
         self._size = theta.size
+        self._theta = theta
         self.t = t
         for name in self.slots:
             vector = namespace(theta).zeros_like(theta)
@@ -80,9 +160,17 @@ class Optimizer:
                 vector[...] = namespace(theta).asarray(slots[name])
             setattr(self, name, vector)
 
+    def expect_own(self, theta: Array) -> None:
+        """Raise ``ValueError`` if the rule belongs to another θ."""
+        if self._theta is not None and not _is_same(theta, self._theta):
+            raise ValueError(
+                f"{type(self).__name__}: belongs to the network of its first step, whose moments "
+                "another one would get; make a new optimizer for each network, or copy.deepcopy it"
+            )
+
     def coefficients(self, t: int) -> tuple[float, ...]:
         """The coefficients of the rule in step ``t``, counting from 1."""
-        return (self.learning_rate,)
+        return (self.rate(t),)
 
     def update(self, theta: Array, g: Array, *now: Any) -> None:
         """Update ``theta`` and the slots, not ``g``; ``now`` are the step's coefficients."""
@@ -95,6 +183,10 @@ class Optimizer:
             with np.errstate(divide="ignore"):  # a gradient of zeros is not clipped
                 g = g * np.minimum(1, self.clip_norm / np.sqrt(dtheta @ dtheta))
         return g if self.l2 == 0.0 else g + self.l2 * theta
+
+
+def _is_same(a: Any, b: Array) -> bool:
+    return a is b or (is_array(a) and a.size == b.size and address(a) == address(b))
 
 
 @loop
@@ -128,7 +220,7 @@ class SGD(Optimizer):
 
     def __init__(
         self,
-        learning_rate: float = 0.01,
+        learning_rate: Rate = 0.01,
         momentum: float = 0.0,
         nesterov: bool = False,
         l2: float = 0.0,
@@ -169,7 +261,7 @@ class RMSprop(Optimizer):
 
     def __init__(
         self,
-        learning_rate: float = 0.01,
+        learning_rate: Rate = 0.01,
         rho: float = 0.99,
         epsilon: float = 1e-8,
         l2: float = 0.0,
@@ -215,7 +307,7 @@ class Adam(Optimizer):
 
     def __init__(
         self,
-        learning_rate: float = 0.001,
+        learning_rate: Rate = 0.001,
         beta1: float = 0.9,
         beta2: float = 0.999,
         epsilon: float = 1e-8,
@@ -232,7 +324,7 @@ class Adam(Optimizer):
 
     def coefficients(self, t: int) -> tuple[float, ...]:
         c = math.sqrt((1 - self.beta2**t) / (1 - self.beta2))
-        eta_t = self.learning_rate * c * (1 - self.beta1) / (1 - self.beta1**t)
+        eta_t = self.rate(t) * c * (1 - self.beta1) / (1 - self.beta1**t)
         epsilon_t = self.epsilon * (1 / math.sqrt(1 - self.beta2) if self.epsilon_hat else c)
         return eta_t, epsilon_t
 
@@ -249,7 +341,7 @@ class AdamW(Adam):
 
     def __init__(
         self,
-        learning_rate: float = 0.001,
+        learning_rate: Rate = 0.001,
         beta1: float = 0.9,
         beta2: float = 0.999,
         epsilon: float = 1e-8,
@@ -263,7 +355,7 @@ class AdamW(Adam):
         self.weight_decay = checks.not_negative("AdamW", "weight_decay", weight_decay)
 
     def coefficients(self, t: int) -> tuple[float, ...]:
-        return *super().coefficients(t), 1 - self.learning_rate * self.weight_decay
+        return *super().coefficients(t), 1 - self.rate(t) * self.weight_decay
 
     def update(self, theta: Array, g: Array, *now: Any) -> None:
         *adam, decay = now

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import shutil
+import signal
 from collections.abc import Iterator
 from typing import Any
+
+# Small products on several threads wait for each other, long on a busy machine; tests of threads
+# set their own number.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import hypothesis
 import pytest
@@ -59,6 +65,30 @@ def place(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> De
 def gpu(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Device:
     """The devices whose kernels and graphs are compared with the CPU."""
     return _device(request.param, monkeypatch)
+
+
+class FullDisk:
+    """A context in which the kernel lets no file grow beyond 4 KiB."""
+
+    def __enter__(self) -> None:
+        import resource
+
+        self.kept = resource.getrlimit(resource.RLIMIT_FSIZE)
+        # an error instead of being killed
+        self.handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, self.kept[1]))
+
+    def __exit__(self, *error: object) -> None:
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_FSIZE, self.kept)
+        signal.signal(signal.SIGXFSZ, self.handler)
+
+
+@pytest.fixture
+def full_disk() -> FullDisk:
+    pytest.importorskip("resource", reason="limits the size of files, which Windows cannot")
+    return FullDisk()
 
 
 @pytest.fixture(scope="session")

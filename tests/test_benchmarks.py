@@ -11,7 +11,6 @@ import math
 import sys
 from argparse import Namespace
 from dataclasses import asdict
-from pathlib import Path
 
 import bert_training
 import floor
@@ -26,7 +25,7 @@ import whole_epoch
 from peers import FIRST_STEPS, Problem, bert_minidl_peer
 from processes import Worker, check_losses, dense, start_all, write_problem
 from studies.cifar100 import STUDY
-from whole_epoch import STEPS, Failed, check_work, measure_experiment, work_in
+from whole_epoch import STEPS, Failed, check_work, work_in
 
 from minidl import Dense, Flatten, Network
 from minidl.data import Sentences, standin
@@ -44,6 +43,7 @@ def work(**changed) -> dict[str, dict[str, float]]:
     return found
 
 
+@pytest.mark.slow
 def test_only_the_work_of_this_start_counts(monkeypatch, tmp_path, capsys):
     study_runs.give(monkeypatch, SMALL)
     study_runs.without_figures(monkeypatch)
@@ -58,38 +58,15 @@ def test_only_the_work_of_this_start_counts(monkeypatch, tmp_path, capsys):
         work_in(tmp_path)
 
 
-def test_every_round_has_an_empty_folder_of_its_own(monkeypatch):
-    folders = []
-
-    def measure(command):
-        folders.append(Path(command[command.index("--output-dir") + 1]))
-        assert not list(folders[-1].iterdir())
-        networks = {"relu": {"train_loss": [4.0]}}
-        summary = {"done_before": 0, "train_images": 65, "batch_size": 64, "networks": networks}
-        (folders[-1] / "summary.json").write_text(json.dumps(summary))
-        return {"wall_s": 1.0}, ""
-
-    monkeypatch.setattr(whole_epoch, "measure", measure)
-    for _ in range(2):
-        assert measure_experiment("--jobs", "2")[1] == {"relu": {"steps": 2, "loss": 4.0}}
-    assert folders[0] != folders[1]
-
-
-@pytest.mark.parametrize(
-    "theirs",
-    [
-        work(steps=0),
-        work(steps=STEPS - 1),
-        work(loss=math.log(100)),  # nothing learned
-        work(loss=math.nan),
-        {"relu": work()["relu"]},
-    ],
-    ids=["no step", "a step too few", "nothing learned", "NaN", "one network only"],
-)
-def test_different_work_is_not_compared(theirs):
+def test_different_work_is_not_compared():
     check_work("a peer", work(loss=4.1), work())
-    with pytest.raises(RuntimeError, match=r"a peer.*: expected"):
-        check_work("a peer", theirs, work())
+    for theirs in (
+        *(work(steps=0), work(steps=STEPS - 1)),
+        *(work(loss=math.log(100)), work(loss=math.nan)),  # nothing learned
+        {"relu": work()["relu"]},
+    ):
+        with pytest.raises(RuntimeError, match=r"a peer.*: expected"):
+            check_work("a peer", theirs, work())
 
 
 def test_a_process_that_fails_is_not_timed():
@@ -110,14 +87,14 @@ def problem(tmp_path):
     return path
 
 
+@pytest.mark.slow
 def test_the_steps_of_each_timing_are_counted_by_the_optimizer(problem, monkeypatch):
     (worker,), missing = start_all(["minidl"], [sys.executable], problem, 1)
     try:
         assert not missing
         check_losses([worker], 0, 0)
-        other = Namespace(
-            name="other", told=worker.told | {"loss": 0.0}, check_steps=lambda _: None
-        )
+        told = worker.told | {"loss": 0.0}
+        other = Namespace(name="other", told=told, check_steps=lambda _: None)
         check_losses([worker, other], 0, after=None)
         with pytest.raises(RuntimeError, match="other does different work"):
             check_losses([worker, other], 0, 0.08)
@@ -129,24 +106,21 @@ def test_the_steps_of_each_timing_are_counted_by_the_optimizer(problem, monkeypa
         assert worker.steps == FIRST_STEPS + 5
         answer = worker._answer
         monkeypatch.setattr(worker, "_answer", lambda: answer() | {"steps": worker.steps})
-        with pytest.raises(
-            RuntimeError, match="minidl: expected 16 steps of the optimizer, got 15"
-        ):
+        counted = "minidl: expected 16 steps of the optimizer, got 15"
+        with pytest.raises(RuntimeError, match=counted):
             worker.time(1)
     finally:
         worker.close()
 
 
+@pytest.mark.slow
 def test_without_minidl_there_is_nothing_to_compare(problem, monkeypatch):
-    monkeypatch.setattr(Worker, "_answer", lambda _: {"missing": "No module named 'minidl'"})
-    with pytest.raises(RuntimeError, match="minidl: No module named 'minidl'"):
-        start_all(["minidl", "JAX jit"], [sys.executable], problem, 1)
-
-
-def test_scaling_compares_and_counts(capsys):
     case = {"width": 8, "depth": 1, "batch size": 64, "threads": 1}
     chosen = Namespace(interpreter=[sys.executable], rounds=1)
     assert scaling.measure(case, SMALL, chosen)["minidl"]["ms"] > 0
+    monkeypatch.setattr(Worker, "_answer", lambda _: {"missing": "No module named 'minidl'"})
+    with pytest.raises(RuntimeError, match="minidl: No module named 'minidl'"):
+        start_all(["minidl", "JAX jit"], [sys.executable], problem, 1)
 
 
 # -- what is timed or compared within the benchmark -------------------------------------------
@@ -168,6 +142,7 @@ def test_the_products_in_a_network_are_counted_layer_by_layer():
     assert sum(2 * m * k * n for m, k, n in products) == 3 * 123_303_936
 
 
+@pytest.mark.slow
 def test_float64_doubles_the_memory_of_an_image():
     small = {"width": 1 / 64, "size": 64}
     kept, peak = resnet_training.memory_per_image(resnet18(10, **small))
@@ -184,6 +159,7 @@ def test_tf32_that_rounds_nothing_is_an_error(monkeypatch):
         tf32_gradients.compare(network, SMALL.train)
 
 
+@pytest.mark.slow
 def test_a_new_fuzzing_campaign_does_not_reuse_the_inputs_of_another(monkeypatch, tmp_path, capsys):
     (tmp_path / "idx").mkdir()
     command = ["fuzz.py", "--targets", "idx", "--corpora", str(tmp_path)]

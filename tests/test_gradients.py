@@ -60,148 +60,71 @@ def tolerance(name: str) -> float:
 # -- the table --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("shape", [(1,), (7,), (4, 3), (2, 3, 4)])
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_activation(name, shape, place):
-    assert_gradients(FUNCTIONS[name](), shape, rng=1, tolerance=tolerance(name), device=place)
+def test_activation(name, place):
+    for shape in [(1,), (4, 3), (2, 3, 4)]:
+        assert_gradients(FUNCTIONS[name](), shape, rng=1, tolerance=tolerance(name), device=place)
 
 
-@pytest.mark.parametrize(("N", "n_in", "n_out"), [(1, 1, 1), (1, 4, 3), (5, 1, 3), (6, 4, 4)])
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_dense(name, N, n_in, n_out, place):
-    layer = Dense(n_in, n_out, FUNCTIONS[name](), biases="glorot_normal")
-    check = assert_gradients(
-        layer, (N, n_in), rng=2, directions=2, tolerance=tolerance(name), device=place
-    )
-    assert [row.name for row in check.rows] == ["x", "W", "b"]
-
-
-@pytest.mark.parametrize(
-    ("layer", "shape"),
-    [
-        (Dense(30, 20, "tanh"), (16, 30)),
-        (Flatten(), (3, 4)),
-        (Flatten(), (2, 3, 4, 5)),
-        (Dropout(0.0), (3, 4)),
-        (Dropout(0.5), (6, 5)),
-        (Dropout(0.9), (2, 3, 4)),
-        (RReLU(), (6, 5)),
-        (RReLU(0, 1), (2, 3, 4, 2)),
-        (RReLU(0.25, 0.25), (3, 4)),
-        (Activate("tanh"), (3, 4)),
-        (Activate("swish"), (2, 3, 2, 2)),
-        (Activate("softmax"), (4, 5)),
-        (GLU(), (1, 2)),
-        (GLU(), (5, 6)),
-        (GLU(), (2, 4, 3, 2)),
-        (SwiGLU(), (1, 2)),
-        (SwiGLU(), (5, 6)),
-        (SwiGLU(), (2, 4, 3, 2)),
-        (Dense(4, 3, "swish"), (2, 5, 4)),
-        (Dense(1, 1), (1, 1, 1)),
-        (Activate("mish"), (2, 3, 4)),
-        (GLU(), (2, 3, 4)),
-        (SwiGLU(), (1, 1, 2)),
-        (LayerNorm(2), (1, 2)),
-        (LayerNorm(5), (3, 5)),
-        (LayerNorm(4, epsilon=0.1), (2, 3, 4)),
-        (PositionEmbedding(6, 4), (3, 5, 4)),
-        (PositionEmbedding(1, 2), (2, 1, 2)),
-        (FirstToken(), (3, 4, 2)),
-        (FirstToken(), (2, 1, 3)),
-        (BatchNorm(1), (2, 1)),
-        (BatchNorm(4), (7, 4)),
-        (BatchNorm(3, epsilon=0.1), (1, 3, 2, 2)),
-        (BatchNorm(3), (4, 3, 2, 5)),
-        (Residual([Dense(4, 4, "tanh")]), (3, 4)),
-        (Residual([Dense(4, 3), BatchNorm(3), Dense(3, 4)]), (5, 4)),
-        (Residual([Dense(4, 3, "swish")], [Dense(4, 3)]), (5, 4)),
-        (Residual([Dropout(0.5), Residual([Dense(4, 4)])], [Dropout(0.5)]), (5, 4)),
-        (Residual([Dense(4, 3), Dense(3, 4)], activation="tanh"), (5, 4)),
-        (Residual([Dense(4, 3, "swish")], [Dense(4, 3)], "swish"), (5, 4)),
-        (MaxPool2D(1), (2, 3, 4, 5)),
-        (MaxPool2D(2), (3, 2, 4, 6)),
-        (MaxPool2D(2), (2, 2, 5, 7)),
-        (MaxPool2D(3, 2), (2, 3, 7, 6)),
-        (MaxPool2D(3, 2, 1), (2, 3, 6, 7)),
-        (MaxPool2D((2, 3), (1, 2)), (2, 1, 4, 7)),
-        (MaxPool2D(2, 3), (1, 2, 8, 5)),
-        (AveragePool2D(2), (3, 2, 4, 6)),
-        (AveragePool2D(3, 2), (2, 3, 8, 7)),
-        (AveragePool2D((1, 4), 1), (2, 1, 2, 6)),
-        (GlobalAveragePool2D(), (3, 4, 5, 2)),
-        (GlobalAveragePool2D(), (1, 1, 1, 1)),
-    ],
-    ids=repr,
-)
-@pytest.mark.parametrize("training", [True, False])
-def test_layer(layer, shape, training, place):
-    scatter(layer, place)
-    assert_gradients(layer, shape, rng=3, training=training, tolerance=SMOOTH, device=place)
-
-
-TOKENS = np.array([[3, 1, 4, 1, 5], [2, 6, 0, 0, 0], [5, 3, 5, 0, 6]])  # 0 is padding
-
-
-class Mask:
-    """Which of five keys are tokens, the same in every sentence."""
-
-    def __init__(self, place):
-        self.mask = place.asarray(np.array([[True, True, False, True, False]]))
-
-
-@pytest.mark.parametrize("dropout", [0.0, 0.4])
-@pytest.mark.parametrize(
-    ("T", "heads", "masked"),
-    [(5, 1, True), (5, 3, True), (5, 6, True), (5, 2, False), (1, 2, False)],
-)
-def test_self_attention(T, heads, masked, dropout, place):
-    layer = SelfAttention(6, heads, dropout, Mask(place) if masked else None)
-    scatter(layer, place)
-    check = assert_gradients(layer, (3, T, 6), rng=17, tolerance=SMOOTH, device=place)
-    maps = ("query", "key", "value", "output")
-    assert [row.name for row in check.rows] == ["x", *(f"{m}.{p}" for m in maps for p in "Wb")]
-
-
-@pytest.mark.parametrize("activation", ["gelu", "square", "glu", "swiglu"])
-@pytest.mark.parametrize("pre_norm", [False, True], ids=["post-norm", "pre-norm"])
-def test_encoder_block(pre_norm, activation, place):
-    layer = EncoderBlock(6, 2, 8, activation, 0.3, Mask(place), pre_norm=pre_norm)
-    scatter(layer, place)
-    assert_gradients(layer, (3, 5, 6), rng=18, tolerance=SMOOTH, device=place)
-
-
-@pytest.mark.parametrize("padding", [None, 0, 5])
-def test_embedding(padding, place):
-    layer = Embedding(8, 4, padding).build(rng=1, dtype="float64", device=place)
-    tokens = place.asarray(TOKENS)
-    check = assert_gradients(layer, tokens, rng=19, tolerance=SMOOTH, elementwise=True)
-    assert [row.name for row in check.rows] == ["W"]
-
-
-def encoder(place="cpu", **options):
-    """From tokens to logits through two blocks, small enough for the table."""
-    tokens = Embedding(7, 6, padding=0)
-    layers = [
-        *[tokens, PositionEmbedding(5, 6), LayerNorm(6), Dropout(0.2)],
-        *[EncoderBlock(6, heads, 8, dropout=0.2, tokens=tokens, **options) for heads in (2, 3)],
-        *[FirstToken(), Dense(6, 6, "tanh"), Dense(6, 3)],
-    ]
-    return Network(layers, (5,), rng=20, dtype="float64", device=place)
-
-
-@pytest.mark.parametrize("training", [True, False])
-@pytest.mark.parametrize("pre_norm", [False, True], ids=["post-norm", "pre-norm"])
-def test_encoder(pre_norm, training, device):
-    network = encoder(device, pre_norm=pre_norm)
-    tokens = device.asarray(TOKENS)
-    for loss in (None, SoftmaxCrossEntropy()):
-        targets = None if loss is None else device.asarray(np.arange(3))
+def test_dense(name, place):
+    """From one neuron to a square W, where a missing transpose keeps the shape."""
+    for N, n_in, n_out in [(1, 1, 1), (6, 4, 4), (5, 1, 3)]:
+        layer = Dense(n_in, n_out, FUNCTIONS[name](), biases="glorot_normal")
         check = assert_gradients(
-            network, tokens, targets, loss=loss, training=training, rng=21, directions=1
+            layer, (N, n_in), rng=2, directions=1, tolerance=tolerance(name), device=place
         )
-        assert "x" not in {row.name for row in check.rows}
-        assert "encoderblock_2.attention.key.b" in {row.name for row in check.rows}
+        assert [row.name for row in check.rows] == ["x", "W", "b"]
+
+
+LAYERS = [
+    (Flatten(), (3, 4)),
+    (Flatten(), (2, 3, 4, 5)),
+    (Dropout(0.5), (6, 5)),
+    (Dropout(0.9), (2, 3, 4)),
+    (RReLU(0, 1), (2, 3, 4, 2)),
+    (RReLU(0.25, 0.25), (3, 4)),
+    (Activate("swish"), (2, 3, 2, 2)),
+    (Activate("softmax"), (4, 5)),
+    (GLU(), (1, 2)),
+    (GLU(), (2, 4, 3, 2)),
+    (SwiGLU(), (1, 2)),
+    (SwiGLU(), (2, 4, 3, 2)),
+    (Dense(4, 3, "swish"), (2, 5, 4)),
+    (Dense(1, 1), (1, 1, 1)),
+    (GLU(), (2, 3, 4)),
+    (SwiGLU(), (1, 1, 2)),
+    (LayerNorm(2), (1, 2)),
+    (LayerNorm(5), (3, 5)),
+    (LayerNorm(4, epsilon=0.1), (2, 3, 4)),
+    (PositionEmbedding(6, 4), (3, 5, 4)),
+    (PositionEmbedding(1, 2), (2, 1, 2)),
+    (FirstToken(), (3, 4, 2)),
+    (BatchNorm(1), (2, 1)),
+    (BatchNorm(4), (7, 4)),
+    (BatchNorm(3, epsilon=0.1), (1, 3, 2, 2)),
+    (BatchNorm(3), (4, 3, 2, 5)),
+    (Residual([Dense(4, 4, "tanh")]), (3, 4)),
+    (Residual([Dense(4, 3), BatchNorm(3), Dense(3, 4)]), (5, 4)),
+    (Residual([Dense(4, 3, "swish")], [Dense(4, 3)]), (5, 4)),
+    (Residual([Dropout(0.5), Residual([Dense(4, 4)])], [Dropout(0.5)]), (5, 4)),
+    (Residual([Dense(4, 3, "swish")], [Dense(4, 3)], "swish"), (5, 4)),
+    (MaxPool2D(1), (2, 3, 4, 5)),
+    (MaxPool2D(2), (2, 2, 5, 7)),
+    (MaxPool2D(3, 2, 1), (2, 3, 6, 7)),
+    (MaxPool2D((2, 3), (1, 2)), (2, 1, 4, 7)),
+    (MaxPool2D(2, 3), (1, 2, 8, 5)),
+    (AveragePool2D(2), (3, 2, 4, 6)),
+    (AveragePool2D(3, 2), (2, 3, 8, 7)),
+    (AveragePool2D((1, 4), 1), (2, 1, 2, 6)),
+    (GlobalAveragePool2D(), (3, 4, 5, 2)),
+]
+
+
+@pytest.mark.parametrize(("layer", "shape"), LAYERS, ids=repr)
+def test_layer(layer, shape, place):
+    scatter(layer, place)
+    assert_gradients(layer, shape, rng=3, tolerance=SMOOTH, device=place)
 
 
 def scatter(layer, place):
@@ -215,35 +138,53 @@ def scatter(layer, place):
             value += place.asarray(rng.random(value.shape))
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (6, 1), (1, 4), (5, 4), (2, 4, 3, 2)])
+@pytest.mark.parametrize("hinges", [0, 1, 5], ids=["prelu", "apl 1", "apl 5"])
+def test_learned_activation(hinges, place):
+    for shape in [(1, 1), (5, 4), (2, 4, 3, 2)]:
+        layer = APL(shape[1], hinges) if hinges else PReLU(shape[1])
+        scatter(layer, place)
+        check = assert_gradients(layer, shape, rng=13, tolerance=KINKED, device=place)
+        assert [row.name for row in check.rows] == ["x", *layer.parameter_shapes()]
+
+
+TOKENS = np.array([[3, 1, 4, 1, 5], [2, 6, 0, 0, 0], [5, 3, 5, 0, 6]])  # 0 is padding
+
+
+class Mask:
+    """Which of five keys are tokens, the same in every sentence."""
+
+    def __init__(self, place):
+        self.mask = place.asarray(np.array([[True, True, False, True, False]]))
+
+
 @pytest.mark.parametrize(
-    "make", [PReLU, lambda c: APL(c, 1), lambda c: APL(c, 5)], ids=["prelu", "apl 1", "apl 5"]
+    ("T", "heads", "masked", "dropout"),
+    [(5, 1, True, 0.4), (5, 3, True, 0.0), (5, 2, False, 0.4), (1, 2, False, 0.0)],
 )
-def test_learned_activation(make, shape, place):
-    layer = make(shape[1])
+def test_self_attention(T, heads, masked, dropout, place):
+    layer = SelfAttention(6, heads, dropout, Mask(place) if masked else None)
     scatter(layer, place)
-    check = assert_gradients(layer, shape, rng=13, tolerance=KINKED, device=place)
-    assert [row.name for row in check.rows] == ["x", *layer.parameter_shapes()]
+    check = assert_gradients(layer, (3, T, 6), rng=17, tolerance=SMOOTH, device=place)
+    maps = ("query", "key", "value", "output")
+    assert [row.name for row in check.rows] == ["x", *(f"{m}.{p}" for m in maps for p in "Wb")]
 
 
-@pytest.mark.parametrize("training", [True, False])
-def test_network_of_blocks(training):
-    blocks = [
-        Residual([BatchNorm(6), Activate("tanh"), Dense(6, 6)]),
-        Residual([Dense(6, 8), SwiGLU(), BatchNorm(4)], [Dense(6, 4)]),
-        Activate("gelu"),
-    ]
-    network = Network([Dense(5, 6), *blocks, Dense(4, 3)], 5, rng=6, dtype="float64")
-    x = np.random.default_rng(14).standard_normal((7, 5))
-    for loss in (None, SoftmaxCrossEntropy()):
-        targets = None if loss is None else np.arange(7) % 3
-        check = assert_gradients(network, x, targets, loss=loss, training=training)
-        names = [row.name for row in check.rows]
-        assert names[3:7] == [
-            *("residual_1.branch.batchnorm_1.gamma", "residual_1.branch.batchnorm_1.beta"),
-            *("residual_1.branch.dense_1.W", "residual_1.branch.dense_1.b"),
-        ]
-        assert "residual_2.shortcut.dense_1.W" in names
+@pytest.mark.parametrize(
+    ("activation", "pre_norm"),
+    [("gelu", False), ("square", True), ("glu", False), ("swiglu", True)],
+)
+def test_encoder_block(activation, pre_norm, place):
+    layer = EncoderBlock(6, 2, 8, activation, 0.3, Mask(place), pre_norm=pre_norm)
+    scatter(layer, place)
+    assert_gradients(layer, (3, 5, 6), rng=18, directions=1, tolerance=SMOOTH, device=place)
+
+
+@pytest.mark.parametrize("padding", [None, 0, 5])
+def test_embedding(padding, place):
+    layer = Embedding(8, 4, padding).build(rng=1, dtype="float64", device=place)
+    tokens = place.asarray(TOKENS)
+    check = assert_gradients(layer, tokens, rng=19, tolerance=SMOOTH, elementwise=True)
+    assert [row.name for row in check.rows] == ["W"]
 
 
 CONVOLUTIONS = {  # kernel_size, stride, padding, shape of x, channels_out
@@ -263,34 +204,24 @@ CONVOLUTIONS = {  # kernel_size, stride, padding, shape of x, channels_out
 
 
 @pytest.mark.parametrize("case", CONVOLUTIONS.values(), ids=CONVOLUTIONS)
-@pytest.mark.parametrize("training", [True, False])
-def test_convolution(case, training, place):
+def test_convolution(case, place):
     size, stride, padding, shape, channels_out = case
-    layer = Conv2D(shape[1], channels_out, size, stride, padding, "tanh", biases="glorot_normal")
-    check = assert_gradients(
-        layer, shape, rng=12, training=training, tolerance=SMOOTH, device=place
-    )
-    assert [row.name for row in check.rows] == ["x", "W", "b"]
+    for biases in ("glorot_normal", None):
+        layer = Conv2D(shape[1], channels_out, size, stride, padding, "tanh", biases=biases)
+        check = assert_gradients(layer, shape, rng=12, tolerance=SMOOTH, device=place)
+        assert [row.name for row in check.rows] == ["x", "W", "b"][: 3 if biases else 2]
 
 
-def test_convolution_without_bias(place):
-    layer = Conv2D(2, 3, 3, 2, 1, "tanh", biases=None)
-    check = assert_gradients(layer, (3, 2, 5, 5), rng=12, tolerance=SMOOTH, device=place)
-    assert [row.name for row in check.rows] == ["x", "W"]
-
-
-@pytest.mark.parametrize("name", [n for n, f in FUNCTIONS.items() if f().elementwise])
+@pytest.mark.parametrize("name", ["relu", "swish", "randomized_leaky_relu"])
 def test_convolution_with(name, place):
-    layer = Conv2D(2, 3, 3, padding=1, activation=FUNCTIONS[name](), biases="glorot_normal")
-    assert_gradients(
-        layer, (2, 2, 4, 3), rng=13, directions=2, tolerance=tolerance(name), device=place
-    )
+    layer = Conv2D(2, 3, 3, padding=1, activation=name, biases="glorot_normal")
+    assert_gradients(layer, (2, 2, 4, 3), rng=13, tolerance=tolerance(name), device=place)
 
 
 LOSSES = {
     SoftmaxCrossEntropy(): [(1, 2), (5, 7), (3, 100)],
-    MeanSquaredError(): [(1, 1), (5,), (4, 3), (2, 3, 4)],
-    BinaryCrossEntropy(): [(1, 1), (5,), (4, 3), (2, 3, 4)],
+    MeanSquaredError(): [(1, 1), (5,), (2, 3, 4)],
+    BinaryCrossEntropy(): [(1, 1), (5,), (2, 3, 4)],
 }
 
 
@@ -302,22 +233,35 @@ def test_loss(loss, shape, place):
     labels = isinstance(loss, SoftmaxCrossEntropy)
     targets = rng.integers(0, shape[1], shape[0]) if labels else rng.random(shape)
     targets = place.asarray(targets)
-    assert_gradients(loss, shape, targets, rng=5, tolerance=SMOOTH, device=place)
 
     def total(logits, targets):
         return loss(logits, targets, "sum")
 
-    assert_gradients(total, shape, targets, rng=5, tolerance=SMOOTH, device=place)
+    for reduced in (loss, total):
+        assert_gradients(reduced, shape, targets, rng=5, tolerance=SMOOTH, device=place)
 
 
-def deep(name: str, dropout: bool = False, last: str = "linear") -> Network:
+def test_at_every_entry():
+    conv = Conv2D(2, 2, 2, activation="swish", biases="he_normal")
+    assert_gradients(conv, (2, 2, 3, 3), elementwise=True, tolerance=SMOOTH)
+    layer = Dense(3, 2, "swish", biases="he_normal")
+    assert_gradients(layer, (4, 3), elementwise=True, tolerance=SMOOTH)
+    assert_gradients(SoftmaxCrossEntropy(), (3, 4), np.array([0, 0, 2]), elementwise=True)
+
+
+# -- networks ---------------------------------------------------------------------------------
+
+
+def deep(name: str, dropout: bool = False) -> Network:
     """Images in, four Dense layers, with dropout between them if asked for."""
-    noise = [Dropout(0.3)] if dropout else []
     layers = [
-        *[Flatten(), Dense(12, 9, FUNCTIONS[name]()), *noise],
-        *[Dense(9, 8, FUNCTIONS[name]()), Dense(8, 7, FUNCTIONS[name]())],
-        *[Dropout(0.5)] * dropout,
-        Dense(7, 5, last, biases="glorot_normal"),
+        *[Flatten(), Dense(12, 9, FUNCTIONS[name]()), *[Dropout(0.3)] * dropout],
+        *[
+            Dense(9, 8, FUNCTIONS[name]()),
+            Dense(8, 7, FUNCTIONS[name]()),
+            *[Dropout(0.5)] * dropout,
+        ],
+        Dense(7, 5, biases="glorot_normal"),
     ]
     return Network(layers, (3, 2, 2), rng=6, dtype="float64")
 
@@ -326,90 +270,81 @@ X = np.random.default_rng(7).standard_normal((4, 3, 2, 2))
 LABELS = np.array([0, 4, 2, 2])
 
 
-@pytest.mark.parametrize("dropout", [False, True], ids=["", "dropout"])
-@pytest.mark.parametrize("name", FUNCTIONS)
-def test_network_of_depth_4(name, dropout):
-    network = deep(name, dropout)
-    check = assert_gradients(network, X, rng=8, directions=2, tolerance=tolerance(name))
-    assert [row.name for row in check.rows] == [
-        "x",
-        *(f"dense_{i}.{p}" for i in (1, 2, 3, 4) for p in "Wb"),
-    ]
-
-
-@pytest.mark.parametrize(
-    ("loss", "targets"),
-    [
-        (SoftmaxCrossEntropy(), LABELS),
-        (MeanSquaredError(), np.ones((4, 5))),
-        (BinaryCrossEntropy(), np.full((4, 5), 0.75)),
-    ],
-    ids=["cross-entropy", "squares", "binary"],
-)
-def test_network_with_its_loss(loss, targets):
+@pytest.mark.parametrize("name", ["sigmoid", "relu", "gelu", "softmax"])
+def test_network_of_depth_4(name):
     for dropout in (False, True):
-        network = deep("tanh", dropout)
-        assert_gradients(network, X, targets, loss=loss, rng=9, directions=2, tolerance=SMOOTH)
+        network = deep(name, dropout)
+        check = assert_gradients(network, X, rng=8, directions=2, tolerance=tolerance(name))
+        names = [f"dense_{i}.{p}" for i in (1, 2, 3, 4) for p in "Wb"]
+        assert [row.name for row in check.rows] == ["x", *names]
 
 
-def test_network_with_softmax_as_its_last_layer():
-    network = deep("sigmoid", last="softmax")
-    t = np.full((4, 5), 0.2)
-    assert_gradients(network, X, t, loss=MeanSquaredError(), tolerance=SMOOTH)
+def test_network_with_its_loss():
+    targets = {
+        SoftmaxCrossEntropy(): LABELS,
+        MeanSquaredError(): np.ones((4, 5)),
+        BinaryCrossEntropy(): np.full((4, 5), 0.75),
+    }
+    for loss, t in targets.items():
+        assert_gradients(deep("tanh", True), X, t, loss=loss, rng=9, tolerance=SMOOTH)
 
 
-@pytest.mark.parametrize("name", ["relu", "sigmoid", "selu"])
-def test_convolutional_network(name):
-    layers = [
-        *[Conv2D(2, 3, 3, padding=1, activation=FUNCTIONS[name]()), MaxPool2D(2), Dropout(0.3)],
-        *[Conv2D(3, 4, 2, stride=2, activation=FUNCTIONS[name]()), AveragePool2D(2, 1)],
-        *[Flatten(), Dense(4, 4, FUNCTIONS[name]()), Dense(4, 5)],
+def test_network_of_blocks():
+    """The names of their gradients, too, which lead into the blocks."""
+    blocks = [
+        Residual([BatchNorm(6), Activate("tanh"), Dense(6, 6)]),
+        Residual([Dense(6, 8), SwiGLU(), BatchNorm(4)], [Dense(6, 4)]),
+        Activate("gelu"),
     ]
-    network = Network(layers, (2, 8, 8), rng=14, dtype="float64")
-    x = np.random.default_rng(15).standard_normal((4, 2, 8, 8))
-    # max pooling has kinks of its own
-    check = assert_gradients(
-        network, x, LABELS, loss=SoftmaxCrossEntropy(), rng=16, directions=1, tolerance=KINKED
-    )
-    names = [
-        f"{layer}.{p}" for layer in ("conv2d_1", "conv2d_2", "dense_1", "dense_2") for p in "Wb"
+    network = Network([Dense(5, 6), *blocks, Dense(4, 3)], 5, rng=6, dtype="float64")
+    x = np.random.default_rng(14).standard_normal((7, 5))
+    check = assert_gradients(network, x, np.arange(7) % 3, loss=SoftmaxCrossEntropy())
+    names = [row.name for row in check.rows]
+    assert names[3:7] == [
+        *("residual_1.branch.batchnorm_1.gamma", "residual_1.branch.batchnorm_1.beta"),
+        *("residual_1.branch.dense_1.W", "residual_1.branch.dense_1.b"),
     ]
-    assert [row.name for row in check.rows] == ["x", *names]
+    assert "residual_2.shortcut.dense_1.W" in names
 
 
-def test_at_every_entry():
-    conv = Conv2D(2, 2, 2, activation="swish", biases="he_normal")
-    assert_gradients(conv, (2, 2, 3, 3), elementwise=True, tolerance=SMOOTH)
-    layer = Dense(3, 2, "swish", biases="he_normal")
-    assert_gradients(layer, (4, 3), elementwise=True, tolerance=SMOOTH)
-    assert_gradients(SoftmaxCrossEntropy(), (3, 4), LABELS[:3] % 4, elementwise=True)
-
-
-def test_on_every_device(device):
-    network = Network([Dense(4, 3, "gelu"), Dropout(0.5), Dense(3, 3)], 4, 0, "float64", device)
-    x = device.asarray(np.random.default_rng(0).standard_normal((5, 4)))
+def test_convolutional_network(device):
+    """Overlapping windows with padding, Dropout, and both ends that such a network may have."""
+    x = device.asarray(np.random.default_rng(1).standard_normal((5, 2, 5, 5)))
     t = device.asarray(np.arange(5) % 3)
-    assert_gradients(network, x, t, loss=SoftmaxCrossEntropy(), directions=1, tolerance=SMOOTH)
-
-    images = [Conv2D(2, 3, 3, 1, 1, "tanh"), MaxPool2D(3, 2, 1), AveragePool2D(2, 1)]
     for end in ([Flatten(), Dense(12, 3)], [Conv2D(3, 3, 1), GlobalAveragePool2D()]):
-        for layer in images:
-            layer.name = ""
-        network = Network([*images, *end], (2, 5, 5), 0, "float64", device)
-        x = device.asarray(np.random.default_rng(1).standard_normal((5, 2, 5, 5)))
-        assert_gradients(network, x, t, loss=SoftmaxCrossEntropy(), directions=1, tolerance=SMOOTH)
+        images = [Conv2D(2, 3, 3, 1, 1, "selu"), MaxPool2D(3, 2, 1), Dropout(0.3)]
+        layers = [*images, AveragePool2D(2, 1), *end]
+        network = Network(layers, (2, 5, 5), 0, "float64", device)
+        assert_gradients(network, x, t, loss=SoftmaxCrossEntropy(), directions=1, tolerance=KINKED)
 
 
 @pytest.mark.parametrize("shape", [(5, 4), (3, 4, 2, 2)])
-@pytest.mark.parametrize("training", [True, False])
-def test_blocks_on_every_device(device, shape, training):
+def test_learned_and_gated_network(shape, device):
     layers = [
         Residual([BatchNorm(4), PReLU(4)], [APL(4, 2)]),
         *[Activate("selu"), GLU(), BatchNorm(2), SwiGLU()],
     ]
     network = Network(layers, shape[1:], 0, "float64", device)
     x = device.asarray(np.random.default_rng(0).standard_normal(shape))
-    assert_gradients(network, x, directions=1, training=training, tolerance=KINKED)
+    assert_gradients(network, x, directions=1, tolerance=KINKED)
+
+
+@pytest.mark.parametrize("pre_norm", [False, True], ids=["post-norm", "pre-norm"])
+def test_encoder(pre_norm, device):
+    """From tokens to logits, through two blocks that share the padding of one Embedding."""
+    tokens = Embedding(7, 6, padding=0)
+    layers = [
+        *[tokens, PositionEmbedding(5, 6), LayerNorm(6), Dropout(0.2)],
+        *[EncoderBlock(6, n, 8, dropout=0.2, tokens=tokens, pre_norm=pre_norm) for n in (2, 3)],
+        *[FirstToken(), Dense(6, 6, "tanh"), Dense(6, 3)],
+    ]
+    network = Network(layers, (5,), rng=20, dtype="float64", device=device)
+    x, targets = device.asarray(TOKENS), device.asarray(np.arange(3))
+    check = assert_gradients(
+        network, x, targets, loss=SoftmaxCrossEntropy(), training=pre_norm, rng=21, directions=1
+    )
+    assert "x" not in {row.name for row in check.rows}
+    assert "encoderblock_2.attention.key.b" in {row.name for row in check.rows}
 
 
 # -- independent checks -----------------------------------------------------------------------
@@ -480,6 +415,7 @@ def in_torch(torch, name):
     }[name]
 
 
+@pytest.mark.peer
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_network_agrees_with_autograd(name):
     torch = pytest.importorskip("torch", reason="needs PyTorch to compare with")
@@ -508,6 +444,7 @@ def test_network_agrees_with_autograd(name):
         )
 
 
+@pytest.mark.peer
 @pytest.mark.parametrize("name", [name for name in FUNCTIONS if name != "softmax"])
 def test_derivative_agrees_with_autograd_at_and_around_the_kink(name):
     torch = pytest.importorskip("torch", reason="needs PyTorch to compare with")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import ast
+import functools
+from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 import minidl
 
@@ -29,85 +29,78 @@ LAZILY = {
 }
 LATE = {"backend.machine"}  # itself imported only where its heavy module is needed
 HEAVY = {
-    "cupy",
-    "cupyx",
-    "dask",
-    "distributed",
-    "matplotlib",
-    "mpi4py",
-    "numba",
-    "requests",
-    "safetensors",
-    "tqdm",
-    "scipy",
-    "torch",
+    *("cupy", "cupyx", "dask", "distributed", "matplotlib", "mpi4py", "numba", "requests"),
+    *("safetensors", "tqdm", "scipy", "torch"),
 }
 
 
-def modules() -> dict[str, Path]:
-    found = {}
-    for path in sorted(PACKAGE.rglob("*.py")):
-        parts = path.relative_to(PACKAGE).with_suffix("").parts
-        found[".".join(part for part in parts if part != "__init__")] = path
-    return found
+MODULES = {
+    ".".join(
+        part for part in path.relative_to(PACKAGE).with_suffix("").parts if part != "__init__"
+    ): path
+    for path in sorted(PACKAGE.rglob("*.py"))
+}
+NAMES = {f"minidl.{name}" for name in MODULES}
 
 
-def imports(path: Path, everywhere: bool = True) -> set[str]:
-    """The modules that a file imports; only those at its top if not ``everywhere``."""
-    tree = ast.parse(path.read_text("utf-8"))
+def imported(nodes: Iterator[ast.AST]) -> set[str]:
+    """The modules that these statements import."""
     names = set()
-    for node in ast.walk(tree) if everywhere else tree.body:
+    for node in nodes:
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path.name}: relative import"
-            known = modules()
-            for alias in node.names:
-                full = f"{node.module}.{alias.name}"
-                is_module = full.removeprefix("minidl.") in known and full.startswith("minidl.")
-                names.add(full if is_module else str(node.module))
+            assert node.level == 0, "a relative import"
+            full = {f"{node.module}.{alias.name}" for alias in node.names}
+            names |= {name if name in NAMES else str(node.module) for name in full}
     return names
+
+
+def imports(text: str) -> tuple[set[str], set[str]]:
+    """What a file imports at its top, and everywhere."""
+    tree = ast.parse(text)
+    return imported(iter(tree.body)), imported(ast.walk(tree))
+
+
+@functools.cache
+def all_imports() -> dict[str, tuple[set[str], set[str]]]:
+    return {name: imports(path.read_text("utf-8")) for name, path in MODULES.items()}
 
 
 def within(names: set[str]) -> set[str]:
     return {name.removeprefix("minidl.") for name in names if name.startswith("minidl.")}
 
 
-def unit(module: str) -> str:
-    """The module itself, or the package that it belongs to."""
-    return module.partition(".")[0]
+def roots(names: set[str]) -> set[str]:
+    return {name.partition(".")[0] for name in names}
 
 
-@pytest.mark.parametrize("module", [name for name in modules() if name])
-def test_imports_run_downwards_only(module):
-    below = set(ORDER[: ORDER.index(unit(module)) + 1])
-    path = modules()[module]
-    assert {unit(name) for name in within(imports(path, everywhere=False))} <= below
-    assert {unit(name) for name in within(imports(path))} <= below | LAZILY.get(module, set())
+def test_imports_run_downwards_only():
+    for module, (at_the_top, everywhere) in all_imports().items():
+        if module:
+            (unit,) = roots({module})
+            below = set(ORDER[: ORDER.index(unit) + 1])
+            assert roots(within(at_the_top)) <= below, module
+            assert roots(within(everywhere)) <= below | LAZILY.get(module, set()), module
 
 
 def test_nothing_imports_experiments_benchmarks_or_tests():
-    for path in modules().values():
-        roots = {name.partition(".")[0] for name in imports(path)}
-        assert not roots & {"experiments", "benchmarks", "tests"}, path.name
+    for module, (_, everywhere) in all_imports().items():
+        assert not roots(everywhere) & {"experiments", "benchmarks", "tests"}, module
 
 
-# data.answer is left out: it is itself imported only when a download starts.
-ENGINE = [m for m in modules() if unit(m) in ORDER[: ORDER.index("microscope")]]
+def test_heavy_modules_are_imported_where_they_are_used():
+    """data.answer is left out: it is itself imported only when a download starts."""
+    engine = ORDER[: ORDER.index("microscope")]
+    for module, (at_the_top, _) in all_imports().items():
+        if roots({module}) & set(engine) and module not in {"data.answer", *LATE}:
+            assert not roots(at_the_top) & HEAVY, module
 
 
-@pytest.mark.parametrize("module", [m for m in ENGINE if m not in {"data.answer", *LATE}])
-def test_heavy_modules_are_imported_where_they_are_used(module):
-    roots = {name.partition(".")[0] for name in imports(modules()[module], everywhere=False)}
-    assert not roots & HEAVY
-
-
-def test_this_test_sees_imports(tmp_path):
-    path = tmp_path / "a.py"
-    path.write_text(
+def test_this_test_sees_imports():
+    at_the_top, everywhere = imports(
         "import cupy.cuda\nfrom minidl import training\nfrom minidl.layers import Dense\n"
         "def f():\n    from minidl.layers import dense\n"
     )
-    inside = {"training", "layers", "layers.dense"}
-    assert within(imports(path)) == inside
-    assert imports(path, everywhere=False) == {"cupy.cuda", "minidl.training", "minidl.layers"}
+    assert at_the_top == {"cupy.cuda", "minidl.training", "minidl.layers"}
+    assert within(everywhere) == {"training", "layers", "layers.dense"}

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+import pickle
 
 import numpy as np
 import pytest
 
-from minidl import Conv2D, Dense
+from minidl import Conv2D, Dense, Embedding, PositionEmbedding
 from minidl.backend import to_numpy
-from minidl.initializers import INITIALIZERS, constant, get_initializer
+from minidl.initializers import INITIALIZERS, constant, critical
 
 N_IN, N_OUT = 300, 200
 VARIANCES = {  # of the papers named in the docstrings, with their limits
@@ -28,8 +29,7 @@ VARIANCES = {  # of the papers named in the docstrings, with their limits
 def test_mean_variance_and_limit(name):
     variance, limit = VARIANCES[name]
     W = INITIALIZERS[name](np.random.default_rng(0), (N_IN, N_OUT), N_IN, N_OUT)
-    assert W.shape == (N_IN, N_OUT)
-    assert W.dtype == np.float64
+    assert (W.shape, W.dtype) == ((N_IN, N_OUT), np.float64)
     # 60 000 draws: four standard deviations of their mean and of their variance
     assert abs(W.mean()) <= 4 * math.sqrt(variance / W.size)
     assert W.var() == pytest.approx(variance, rel=4 * math.sqrt(2 / W.size))
@@ -51,9 +51,10 @@ def test_float32_is_the_float64_draw_rounded(device):
     assert not to_numpy(single.b).any()
 
 
-def test_a_custom_function():
+def test_a_custom_function_and_a_constant():
     layer = Dense(2, 3, biases=lambda rng, shape, n_in, n_out: np.full(shape, n_in + 10 * n_out))
     np.testing.assert_array_equal(layer.build().b, [32, 32, 32])
+    np.testing.assert_array_equal(Dense(2, 1, biases=constant(0.01)).build().b, np.float32([0.01]))
 
 
 def test_fan_in_uniform_has_the_bounds_of_pytorch():
@@ -65,11 +66,12 @@ def test_fan_in_uniform_has_the_bounds_of_pytorch():
         assert 0.95 * bound < np.abs(array).max() <= bound
 
 
-def test_constant():
-    layer = Dense(2, 3, biases=constant(0.01)).build()
-    np.testing.assert_array_equal(layer.b, np.float32([0.01] * 3))
-
-
-def test_a_wrong_name_lists_the_right_ones():
-    with pytest.raises(ValueError, match=r"expected one of glorot_uniform, .*, got 'xavier'"):
-        get_initializer("xavier")
+def test_an_initializer_can_be_pickled_and_is_no_array():
+    """A network is sent to another process with those of its layers."""
+    for weights in (*INITIALIZERS, constant(0.5), *critical("gelu")):
+        layer = Dense(3, 2, weights=weights)
+        twin = pickle.loads(pickle.dumps(layer)).build()
+        np.testing.assert_array_equal(twin.W, layer.build().W)
+    for layer in (Dense(3, 2), Embedding(3, 2), PositionEmbedding(3, 2)):
+        with pytest.raises(ValueError, match=r"initializer: expected one of .* got an array float"):
+            layer.build().weights = np.zeros((3, 2))

@@ -13,7 +13,6 @@ from minidl import (
     Dropout,
     Examples,
     Flatten,
-    GlobalAveragePool2D,
     MaxPool2D,
     MeanSquaredError,
     Network,
@@ -132,17 +131,6 @@ def test_a_unit_of_a_convolution_is_a_channel(device):
     assert found.saturated == pytest.approx((6 + 0 + 8) / 24)
 
 
-def test_gradient_figures_of_a_convolution():
-    net = Network([Conv2D(2, 3, 3, activation="relu"), GlobalAveragePool2D()], (2, 6, 6))
-    x = np.random.default_rng(0).standard_normal((5, 2, 6, 6)).astype(np.float32)
-    found = probe(net, SoftmaxCrossEntropy(), x, np.arange(5) % 3, update=net.theta)
-    W, b = found.gradients
-    assert [(g.layer, g.parameter) for g in (W, b)] == [("conv2d_1", "W"), ("conv2d_1", "b")]
-    assert W.l2_norm == pytest.approx(np.linalg.norm(net["conv2d_1"].dW), rel=1e-6)
-    assert W.mean_abs == pytest.approx(np.abs(net["conv2d_1"].dW).mean(), rel=1e-6)
-    assert W.update_ratio == 1
-
-
 def test_flat_is_below_one_percent_of_the_steepest_slope():
     """σ'(z) = 0.0025 at ln((1 + √0.99) / (1 − √0.99)) = 5.9814; leaky_relu's 0.01 is not flat."""
     turn = math.log((1 + math.sqrt(0.99)) / (1 - math.sqrt(0.99)))
@@ -179,13 +167,6 @@ def test_the_table():
     assert lines[5].split() == ["units", "dead", "saturated"]
     assert lines[6].split() == ["dense_1", "0.5", "0.5"]
     assert len(lines) == 8
-
-
-def test_the_first_nonfinite_value_in_images_is_located():
-    net = Network([Conv2D(1, 1, 1), MaxPool2D(2)], (1, 2, 2))
-    net["conv2d_1"].b[...] = math.inf
-    net.forward(np.ones((1, 1, 2, 2), np.float32))
-    assert first_nonfinite(net) == "conv2d_1.b"
 
 
 def test_the_first_nonfinite_value_is_located(device):

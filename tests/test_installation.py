@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+import minidl.run
+
 ROOT = Path(__file__).parents[1]
 EXTRA = re.compile(r"'minidl\[(\w+)\]'")
 BUILD = "import setuptools.build_meta as b, sys; getattr(b, sys.argv[2])(sys.argv[1])"
@@ -58,6 +60,7 @@ def installed(clone, tmp_path_factory):
     return unpacked(clone, tmp_path_factory.mktemp("installed"), "build_editable")
 
 
+@pytest.mark.slow
 def test_the_clones_own_name_does_not_hide_it(clone, installed):
     """As in a notebook, where the first entry of sys.path is the folder it was started in."""
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
@@ -76,10 +79,11 @@ def built(folder):
     return metadata.name.split("-")[1].removesuffix(".dist")
 
 
+@pytest.mark.slow
 def test_the_version_is_that_of_the_tag(clone, tmp_path):
     """Without git, it is that of the latest release in the changelog."""
     changes = (ROOT / "CHANGELOG.md").read_text("utf-8")
-    release = re.findall(r"^## (\S+)", changes, re.MULTILINE)[0]
+    release = re.findall(r"^## (\S+)$", changes, re.MULTILINE)[0]  # "(unreleased)" is none
     (tmp_path / "without").mkdir()
     assert built(unpacked(clone, tmp_path / "without", "build_wheel")) == release
     tagged = shutil.copytree(clone, tmp_path / "tagged")
@@ -98,6 +102,7 @@ def test_each_extra_that_is_named_exists():
     assert {"fast", "weights"} <= named <= set(settings["options.extras_require"])
 
 
+@pytest.mark.slow
 def test_the_package_alone_is_complete_and_says_where_the_experiments_are(clone, tmp_path):
     """As after ``pip install "minidl @ git+…"``."""
     folder = unpacked(clone, tmp_path, "build_wheel")
@@ -123,19 +128,14 @@ def run(*arguments, cwd):
 
 
 def test_a_study_runs_by_its_name_from_any_folder(tmp_path):
-    options = ("--data-dir", "nowhere", "--output-dir", "out")
-    done = run("fashion_mnist", *options, cwd=tmp_path)
+    done = run("fashion_mnist", "--data-dir", "nowhere", "--output-dir", "out", cwd=tmp_path)
     assert done.stderr.startswith("fashion_mnist: ")  # printed by the study itself
     assert "nowhere" in done.stderr
-    assert "usage: cifar100.py" in run("cifar100", "--help", cwd=tmp_path).stdout
 
 
-def test_an_unknown_name_gets_a_list_of_the_studies(tmp_path):
-    done = run("cifar", cwd=tmp_path)
-    assert done.returncode == 1
-    assert "NAME is one of activation_gallery, " in done.stderr
-    assert done.stderr.rstrip().endswith("got 'cifar'")
-    for arguments in ((), ("--help",)):
-        done = run(*arguments, cwd=tmp_path)
-        assert done.returncode == 0
-        assert "cifar100" in done.stdout
+def test_an_unknown_name_gets_a_list_of_the_studies(capsys):
+    with pytest.raises(SystemExit, match=r"NAME is one of activation_gallery, .*, got 'cifar'$"):
+        minidl.run.main(["cifar"])
+    for arguments in ([], ["--help"]):
+        minidl.run.main(arguments)
+        assert "cifar100" in capsys.readouterr().out

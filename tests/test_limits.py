@@ -62,8 +62,9 @@ INTERNAL = {
     *("Examples.draw", "Activation.f", "Activation.slope", "Activation.backward", "SGD.update"),
     *("Layer.bind", "Layer.initialize", "Layer.expect_shape"),
     *("Layer.forward", "Layer.backward"),
-    *("Optimizer.coefficients", "Optimizer.resume"),
+    *("Optimizer.coefficients", "Optimizer.expect_own", "Optimizer.rate", "Optimizer.resume"),
     *("Layer.expect_values", "Network.expect_values", "Network.takes", "Network.move_gradient"),
+    *("Network.as_input", "Network.expect_views"),
     *("Examples.check_inputs", "Examples.order"),
     *("Random.drawn", "Augmentation.sample", "Random.sample"),
 }
@@ -82,13 +83,23 @@ def _sixteen_gigabytes(monkeypatch):
     monkeypatch.chdir(ROOT)
 
 
-@pytest.mark.parametrize(("call", "error"), ROWS, ids=[call for call, _ in ROWS])
-def test_each_listed_call_raises_the_listed_error(call, error):
-    with pytest.raises(Exception) as refused:  # noqa: PT011  # the type is in the table
+def raised(call):
+    """The error of a call, as the tables show it."""
+    try:
         eval(call, names())
-    said = refused.value.args[0] if isinstance(refused.value, KeyError) else refused.value
-    pattern = ".*".join(map(re.escape, error.split("…")))
-    assert re.fullmatch(pattern, f"{type(refused.value).__name__}: {said}")
+    except Exception as error:  # noqa: BLE001  # the type is in the table
+        said = error.args[0] if isinstance(error, KeyError) else error
+        return f"{type(error).__name__}: {said}"
+    return "nothing"
+
+
+def test_each_listed_call_raises_the_listed_error():
+    wrong = {
+        call: found
+        for call, error in ROWS
+        if not re.fullmatch(".*".join(map(re.escape, error.split("…"))), found := raised(call))
+    }
+    assert wrong == {}
 
 
 def test_the_tables_were_found():
@@ -189,28 +200,14 @@ def test_arrays_may_be_read_only_and_in_any_memory_layout():
 # -- the estimate of memory -----------------------------------------------------------------------
 
 MEASURED = {
-    "dense": [Flatten(), Dense(1536, 200, "relu"), Dense(200, 200, "tanh"), Dense(200, 10)],
-    "dropout": [Flatten(), Dense(1536, 300), Dropout(0.5), Dense(300, 10)],
-    "glu": [Flatten(), Dense(1536, 400), GLU(), PReLU(200), APL(200, 2), Dense(200, 10)],
-    "convolution": [Conv2D(6, 8, 3, padding=1), Conv2D(8, 8, 3, 2), Flatten(), Dense(392, 10)],
+    "dense": [Flatten(), Dense(1536, 300, "relu"), Dropout(0.5), Dense(300, 10)],
+    "gates": [Flatten(), Dense(1536, 400), GLU(), PReLU(200), APL(200, 2), Dense(200, 10)],
     "pools": [Conv2D(6, 8, 3), MaxPool2D(2), AveragePool2D(2), Flatten(), Dense(72, 10)],
-    "residual": [
-        Conv2D(6, 8, 3, padding=1),
-        Residual([Conv2D(8, 8, 3, padding=1), BatchNorm(8)]),
-        Activate("relu"),
+    "blocks": [
+        Chain([Conv2D(6, 8, 3, padding=1, biases=None), BatchNorm(8), Activate("relu")]),
         Residual([Conv2D(8, 16, 3, 2, 1), BatchNorm(16)], [Conv2D(8, 16, 1, 2)]),
         GlobalAveragePool2D(),
         Dense(16, 10),
-    ],
-    "chain": [
-        Chain(
-            [
-                *(Conv2D(6, 8, 3, padding=1, biases=None), BatchNorm(8), Activate("relu")),
-                *(Conv2D(8, 8, 3, padding=1, biases=None), BatchNorm(8), Activate("relu")),
-                GlobalAveragePool2D(),
-            ]
-        ),
-        Dense(8, 10),
     ],
 }
 
@@ -218,16 +215,13 @@ MEASURED = {
 @pytest.mark.parametrize("layers", MEASURED.values(), ids=MEASURED)
 def test_the_estimate_is_below_what_a_training_run_takes(layers):
     rng = np.random.default_rng(0)
-    images = rng.integers(0, 256, (256, 6, 16, 16), dtype=np.uint8)
-    examples = Examples(images, np.arange(256) % 10)
+    images = rng.integers(0, 256, (128, 6, 16, 16), dtype=np.uint8)
+    examples = Examples(images, np.arange(128) % 10)
     tracemalloc.start()
     try:
         network, optimizer = Network(layers, (6, 16, 16)), Adam()
         loss = SoftmaxCrossEntropy()
-        for _ in train(
-            network, examples, loss, optimizer, epochs=2, batch_size=128, progress=False
-        ):
-            pass
+        list(train(network, examples, loss, optimizer, epochs=1, batch_size=128, progress=False))
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()

@@ -56,18 +56,16 @@ def test_by_hand():
     assert list(report.as_dict())[-2:] == ["macro avg", "weighted avg"]
 
 
-@pytest.mark.parametrize("name", REPORTS)
-def test_matthews_equals_scikit_learns(name):
-    report = class_report(*answers(name), [f"class {i}" for i in range(REPORTS[name][0])])
-    assert report.matthews == pytest.approx(GOLDEN[name]["matthews"], rel=1e-12, abs=1e-15)
+def test_two_classes_of_one_name_would_share_a_row():
+    with pytest.raises(ValueError, match="ClassReport: expected each name once, got 'cat' more"):
+        class_report(np.array([0, 1]), np.array([0, 1]), ["cat", "cat"])
 
 
-@pytest.mark.parametrize(("share", "f1"), [(0.708, 0.5870), (0.558, 0.3997)])
-def test_one_answer_for_all_has_no_correlation_however_large_its_class(share, f1):
-    labels = np.arange(1000) < 1000 * share
+def test_one_answer_for_all_has_no_correlation_however_large_its_class():
+    labels = np.arange(1000) < 708
     report = class_report(labels.astype(int), np.ones(1000, int), ["no", "yes"])
-    assert report.accuracy == share
-    assert report.weighted.f1 == pytest.approx(f1, abs=5e-5)
+    assert report.accuracy == 0.708
+    assert report.weighted.f1 == pytest.approx(0.5870, abs=5e-5)
     assert report.matthews == 0
     turned = class_report(labels.astype(int), (~labels).astype(int), ["no", "yes"])
     assert turned.matthews == pytest.approx(-1)
@@ -88,6 +86,7 @@ def test_scores_equal_scikit_learns(name):
     np.testing.assert_allclose(report.macro, golden["macro"], rtol=1e-14)
     np.testing.assert_allclose(report.weighted, golden["weighted"], rtol=1e-14)
     assert report.accuracy == golden["accuracy"]
+    assert report.matthews == pytest.approx(golden["matthews"], rel=1e-12, abs=1e-15)
 
 
 def test_labels_in_bytes_do_not_overflow():
@@ -95,6 +94,7 @@ def test_labels_in_bytes_do_not_overflow():
     assert (confusion_matrix(labels, labels, 100) == np.eye(100)).all()
 
 
+@pytest.mark.peer
 def test_scores_equal_those_of_the_installed_scikit_learn():
     pytest.importorskip("sklearn", reason="needs scikit-learn to compare with")
     for name in REPORTS:
@@ -122,31 +122,22 @@ def test_laws(drawn):
     assert (again == report.confusion).all()
 
 
-@given(pairs)
-def test_right_answers_score_1_in_every_class_that_occurs(drawn):
-    labels = np.array(drawn)[:, 0]
-    report = class_report(labels, labels, "abcd")
-    there = np.isin(np.arange(4), labels)
-    assert all((score == there).all() for score in report.by_class)
-    assert report.weighted == pytest.approx((1, 1, 1))
-
-
-@pytest.mark.parametrize("batch_size", [1, 4, 23, 99])
-def test_predict_labels_are_the_largest_outputs_without_dropout(batch_size, device):
+def test_predict_labels_are_the_largest_outputs_without_dropout(device):
     rng = np.random.default_rng(0)
     images, labels = rng.integers(0, 256, (23, 2, 4), dtype=np.uint8), rng.integers(0, 3, 23)
     layers = [Flatten(), Dense(8, 6, "tanh"), Dropout(0.5), Dense(6, 3)]
     network = Network(layers, (2, 4), rng=1, dtype="float64", device=device)
     examples = Examples(images, labels)
-    found = predict_labels(network, examples, batch_size)
-    assert type(found) is np.ndarray
-    assert (found == network.predict(images / 255).argmax(axis=1)).all()
-    assert (predict_labels(network, images, batch_size) == found).all()  # or plain bytes
+    for batch_size in (1, 4, 23, 99):
+        found = predict_labels(network, examples, batch_size)
+        assert type(found) is np.ndarray
+        assert (found == network.predict(images / 255).argmax(axis=1)).all()
+        assert (predict_labels(network, images, batch_size) == found).all()  # or plain bytes
     accuracy = class_report(labels, found, "abc").accuracy
     assert accuracy == evaluate(network, examples, SoftmaxCrossEntropy()).accuracy
 
 
-@pytest.mark.parametrize("classes", [2, 10, 11, 60])
+@pytest.mark.parametrize("classes", [2, 11, 60])
 def test_the_confusion_matrix_draws_itself(classes, tmp_path):
     labels = np.arange(3 * classes) % classes
     labels[labels == 1] = 0  # one class has no example
@@ -175,25 +166,17 @@ def test_the_old_name_works_with_a_warning():
     assert predicted_labels is predict_labels
 
 
-ERRORS = {
-    "lengths": (([0, 1], [0], 2), "as many predictions as labels, got 1 for 2"),
-    "none": (([], [], 2), r"labels to be integers \(N,\) with N of at least 1, got float64 \(0,\)"),
-    "floats": (([0, 1], [0.0, 1.0], 2), r"predictions to be integers \(N,\).*got float64 \(2,\)"),
-    "logits": (([0, 1], [[0, 1], [1, 0]], 2), r"predictions to be integers .*got int64 \(2, 2\)"),
-    "too large": (([0, 2], [0, 1], 2), "labels from 0 to 1, got 0 to 2"),
-    "negative": (([0, 1], [0, -1], 2), "predictions from 0 to 1, got -1 to 0"),
-}
+ERRORS = [
+    (([0, 1], [0], 2), "as many predictions as labels, got 1 for 2"),
+    (([], [], 2), r"labels to be integers \(N,\) with N of at least 1, got float64 \(0,\)"),
+    (([0, 1], [0.0, 1.0], 2), r"predictions to be integers \(N,\).*got float64 \(2,\)"),
+    (([0, 1], [[0, 1], [1, 0]], 2), r"predictions to be integers .*got int64 \(2, 2\)"),
+    (([0, 2], [0, 1], 2), "labels from 0 to 1, got 0 to 2"),
+    (([0, 1], [0, -1], 2), "predictions from 0 to 1, got -1 to 0"),
+]
 
 
-@pytest.mark.parametrize(("arguments", "message"), ERRORS.values(), ids=ERRORS)
-def test_errors(arguments, message):
-    labels, predictions, classes = arguments
-    with pytest.raises(ValueError, match=f"confusion_matrix: expected {message}"):
-        confusion_matrix(np.array(labels), np.array(predictions), classes)
-
-
-def test_batch_size_from_1():
-    network = Network([Dense(2, 2)], 2)
-    examples = Examples(np.zeros((1, 2)), np.zeros(1, int))
-    with pytest.raises(ValueError, match="predict_labels: expected batch_size"):
-        predict_labels(network, examples, 0)
+def test_errors():
+    for (labels, predictions, classes), message in ERRORS:
+        with pytest.raises(ValueError, match=f"confusion_matrix: expected {message}"):
+            confusion_matrix(np.array(labels), np.array(predictions), classes)

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from minidl._output import dispensable_output
+from minidl import _output
 
 PROGRAM = """
 import sys
 from pathlib import Path
-from minidl._output import dispensable_output
+sys.path.append(sys.argv[2])  # the module alone: the package takes longer to import
+from _output import dispensable_output
 
 with dispensable_output("program"):
     print("σ" * 10_000, flush=True)
@@ -30,20 +31,18 @@ posix = pytest.mark.skipif(os.name != "posix", reason="needs POSIX file descript
 def run(folder: Path, before: tuple[str, ...] = (), **options) -> subprocess.CompletedProcess:
     """Run the program with its streams set by the options; it must succeed and write its result."""
     result = folder / "result"
-    command = [*before, sys.executable, "-c", PROGRAM, str(result)]
+    arguments = (str(result), str(Path(_output.__file__).parent))
+    command = [*before, sys.executable, "-c", PROGRAM, *arguments]
     done = subprocess.run(command, check=False, timeout=60, **options)
     assert done.returncode == 0, done.stderr
     assert result.read_text() == "the result"
     return done
 
 
-def test_output_that_can_be_shown_is_shown(tmp_path):
+def test_what_can_be_shown_is_shown_and_what_the_encoding_lacks_is_escaped(tmp_path):
     done = run(tmp_path, capture_output=True, env=os.environ | {"PYTHONIOENCODING": "utf-8"})
     assert done.stdout.decode().split() == ["σ" * 10_000, "buffered", "to", "the", "end"]
     assert done.stderr.decode().split() == ["σ"]
-
-
-def test_characters_that_the_encoding_lacks_are_escaped(tmp_path):
     done = run(tmp_path, capture_output=True, env=os.environ | {"PYTHONIOENCODING": "ascii"})
     assert done.stdout.startswith(rb"\u03c3\u03c3")
     assert done.stderr.strip() == rb"\u03c3"
@@ -82,7 +81,7 @@ def test_the_streams_are_restored_afterwards(monkeypatch):
     monkeypatch.setattr(sys, "stdout", out)
 
     def fail() -> None:
-        with dispensable_output("a test"):
+        with _output.dispensable_output("a test"):
             print("one line")
             raise ZeroDivisionError
 
@@ -90,3 +89,11 @@ def test_the_streams_are_restored_afterwards(monkeypatch):
         fail()
     assert sys.stdout is out
     assert out.getvalue() == "one line\n"
+
+
+def test_an_error_of_a_command_cannot_control_the_terminal(capsys):
+    from minidl.study.study import user_errors
+
+    with pytest.raises(SystemExit) as e, user_errors("a study"):
+        raise OSError("a\x1b]0;x\x07b: no such file\n  \u202eb")
+    assert str(e.value) == "a study: a\\x1b]0;x\\x07b: no such file\n  \\u202eb"

@@ -1,6 +1,15 @@
 """Devices, arrays, threads: with ``gpu/``, the only place that asks where something runs."""
 
-from minidl.backend.arrays import IN_CACHE, Array, is_array, namespace, piece, special, to_numpy
+from minidl.backend.arrays import (
+    IN_CACHE,
+    Array,
+    address,
+    is_array,
+    namespace,
+    piece,
+    special,
+    to_numpy,
+)
 from minidl.backend.device import CPU, PRECISIONS, Device, DeviceError, get_device, set_precision
 from minidl.backend.fused import fused
 from minidl.backend.part import Part
@@ -15,6 +24,7 @@ __all__ = [
     "DeviceError",
     "Part",
     "Random",
+    "address",
     "fused",
     "get_device",
     "is_array",

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 Array: TypeAlias = NDArray[Any]
 
 IN_CACHE = 32 * 1024  # entries of an array, where a formula has several of that size
+BLOCK = 4096  # entries to sum at a time: a sum of many is off by the rounding of each addition
 
 
 def namespace(array: Any) -> ModuleType:
@@ -44,6 +45,12 @@ def to_numpy(array: Any) -> np.ndarray:
 def is_array(value: Any) -> bool:
     """Whether it is an array of NumPy or of CuPy."""
     return isinstance(value, np.ndarray) or namespace(value) is not np
+
+
+def address(array: Array) -> int:
+    """Where the first entry of ``array`` is in its device's memory."""
+    interface: Any = getattr(array, "__cuda_array_interface__", None) or array.__array_interface__
+    return interface["data"][0]
 
 
 def piece(array: Array) -> int:

@@ -8,6 +8,8 @@ what is refused.
 
 from __future__ import annotations
 
+import inspect
+import math
 import reprlib
 import sys
 import warnings
@@ -93,6 +95,21 @@ def instance(owner: object, name: str, value: Any, kind: type) -> None:
         )
 
 
+def function(owner: object, name: str, value: Any, *of: str) -> None:
+    """Raise unless ``value`` is a function that takes as many arguments as ``of`` has names."""
+    try:
+        if not isinstance(value, type):
+            inspect.signature(value).bind(*of)
+            return
+    except TypeError:  # not callable, or with other arguments
+        pass
+    except ValueError:  # of no known arguments: written in C
+        return
+    raise ValueError(
+        f"{owner}: expected {name} to be a function of {' and '.join(of)}, got {shown(value)}"
+    )
+
+
 def array(owner: object, name: str, value: Any) -> None:
     """Raise unless ``value`` is an array of NumPy or CuPy."""
     if not is_array(value):
@@ -130,8 +147,32 @@ def floats(owner: object, name: str, value: Any) -> None:
     if value.dtype.kind != "f":
         raise ValueError(
             f"{owner}: expected {name} to be an array of floating-point numbers, "
-            f"got {value.dtype}; convert it with {name}.astype('float32')"
+            f"got {value.dtype}; {way_to_floats(name, value)}"
         )
+
+
+def way_to_floats(name: str, value: Any, dtype: str = "float32") -> str:
+    """How to make floats of the array ``value``: bytes that are used as they are train badly."""
+    as_it_is = f"{name}.astype({dtype!r})"
+    if value.dtype.kind not in "iu" or name not in ("x", "inputs") or not value.size:
+        return f"convert it with {as_it_is}"  # logits and gradients are no pixels
+    unsigned = name if value.dtype != np.int8 else f"{name}.view('uint8')"
+    brightest = 255 if value.itemsize == 1 or value.max() <= 255 else 65535
+    scaled = f"({unsigned} / {brightest}).astype({dtype!r})"
+    return f"convert pixels with {scaled}, other numbers with {as_it_is}"
+
+
+def way_to_shape(name: str, got: tuple[int, ...], expected: tuple[int, ...]) -> str:
+    """How to make an array (N, …) of ``expected`` from one of shape ``got`` that seems to be it."""
+    if got == expected:
+        return f"; {name}[None] makes a batch of one"
+    if expected[:1] == (1,) and got[1:] == expected[1:]:
+        return f"; {name}[:, None] adds the axis of the channel"
+    if len(expected) == 3 and got[1:] == (*expected[1:], expected[0]):
+        return f"; the channels come first: {name}.transpose(0, 3, 1, 2)"
+    if len(expected) == 1 and math.prod(got[1:]) == expected[0] and len(got) > 2:
+        return f"; {name}.reshape(len({name}), -1) makes rows, and a Flatten layer does, too"
+    return ""
 
 
 def integers(owner: object, name: str, value: Any) -> None:
@@ -158,11 +199,13 @@ def like(owner: object, name: str, value: Any, other: Any) -> None:
     """Raise ``TypeError`` unless the array is of the type of ``other`` and on the same device."""
     beside(owner, name, value, other)
     if value.dtype != other.dtype:
-        got = value.dtype.name
+        got, wanted = value.dtype.name, other.dtype.name
         build = f", or build with dtype={got!r}" if got in ("float32", "float64") else ""
+        if got == wanted:
+            got, build = f"one of the other byte order ({value.dtype.str})", ""
         raise TypeError(
-            f"{owner}: expected {name} of type {other.dtype}, got {got}; convert it "
-            f"with {name}.astype({other.dtype.name!r}){build}"
+            f"{owner}: expected {name} of type {wanted}, got {got}; "
+            f"{way_to_floats(name, value, wanted)}{build}"
         )
 
 

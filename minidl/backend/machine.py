@@ -18,6 +18,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from minidl.backend.arrays import BLOCK
 from minidl.backend.blas import ROW_MAJOR
 from minidl.backend.compiler import OPTIONS, kept
 
@@ -128,8 +129,7 @@ _reordered = numba.njit(fastmath={"reassoc", "nsz"}, **OPTIONS)
 
 
 @_reordered
-def total(a):
-    """Σ a for a row of numbers."""
+def _total(a):
     s = a.dtype.type(0)
     for i in range(len(a)):
         s += a[i]
@@ -137,9 +137,26 @@ def total(a):
 
 
 @_reordered
-def dot(a, b):
-    """Σ a ∘ b for two rows."""
+def _dot(a, b):
     s = a.dtype.type(0)
     for i in range(len(a)):
         s += a[i] * b[i]
     return s
+
+
+@_reordered
+def total(a):
+    """Σ a for a row of numbers, block by block: in one go, 3 million equal ones lose 3 digits."""
+    s = 0.0
+    for i in range(0, len(a), BLOCK):
+        s += _total(a[i : i + BLOCK])
+    return a.dtype.type(s)
+
+
+@_reordered
+def dot(a, b):
+    """Σ a ∘ b for two rows, block by block."""
+    s = 0.0
+    for i in range(0, len(a), BLOCK):
+        s += _dot(a[i : i + BLOCK], b[i : i + BLOCK])
+    return a.dtype.type(s)

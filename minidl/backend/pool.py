@@ -31,6 +31,8 @@ SET_CALLBACK = "scipy_openblas_set_threads_callback_function64_"
 PRODUCT = "scipy_cblas_{}gemm"
 SET_THREADS = "scipy_openblas_set_num_threads"
 
+SHARED = 32 * 1024  # entries of a loop that several threads share, at least
+
 _lock = threading.Lock()
 _inside = 0  # how many blocks of one_pool are open
 _lost = False  # in the child of a fork
@@ -40,6 +42,14 @@ def threads() -> int:
     """How many threads a loop may use: 1 outside of :func:`one_pool`."""
     pool = _pool() if _inside else None
     return 1 if pool is None else pool.threads
+
+
+def shares(entries: int) -> bool:
+    """Whether the threads share a loop over so many entries; a shorter one ends before they begin.
+
+    On a busy machine, a thread may wait milliseconds for its turn, and the loop for the thread.
+    """
+    return entries >= SHARED and threads() > 1
 
 
 def product(char: str) -> int | None:

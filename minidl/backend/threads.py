@@ -6,8 +6,10 @@ The number of threads is part of a training run, see :func:`using_threads`.
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 
 def processors() -> int:
@@ -17,14 +19,66 @@ def processors() -> int:
     return os.cpu_count() or 1
 
 
+_lock = threading.Lock()
+_in_use: dict[object, tuple[int, int]] = {}  # thread and count of each context, in their order
+_first: list[Any] = []  # the limits that the first one has set, with those from before
+
+
 @contextmanager
 def using_threads(count: int) -> Iterator[None]:
     """A context in which one computation uses ``count`` threads, in BLAS and in loops.
 
     BLAS may sum in a different order with a different number of threads.  It has one number
-    for the whole process, so everything that runs side by side shares it.
+    for the whole process, so everything that runs side by side shares it; the last context that
+    ends restores the number from before the first.
+
+    Raises
+    ------
+    ValueError
+        if a computation in another Python thread uses another number, or for fewer than one.
     """
+    from minidl.backend import checks
+
+    count = checks.whole("using_threads", "count", count)  # BLAS takes 0 for all
+    this, entry = threading.get_ident(), object()
+    with _lock:
+        for thread, other in _in_use.values():
+            if thread != this and other != count:
+                raise ValueError(
+                    f"expected {other} thread(s) of BLAS, as a computation uses that runs in this "
+                    f"process, got {count}; BLAS has one number for a process: use the same, or "
+                    "run one after the other"
+                )
+        limits = _limit(count)
+        if not _in_use:
+            _first.append(limits)
+        _in_use[entry] = this, count
+    try:
+        yield
+    finally:
+        with _lock:
+            del _in_use[entry]
+            if _in_use:
+                _limit([count for _, count in _in_use.values()][-1])
+            else:
+                _take_control()
+                _first.pop().restore_original_limits()
+
+
+def _limit(count: int) -> Any:
     from threadpoolctl import threadpool_limits
 
-    with threadpool_limits(count, user_api="blas"):
-        yield
+    _take_control()
+    return threadpool_limits(count, user_api="blas")
+
+
+def _take_control() -> None:
+    """Let this Python thread set the number: threadpoolctl (3.8) obeys only the first that did.
+
+    It ignores the others in silence; here, they take turns under a lock.
+    """
+    import threadpoolctl
+
+    kind: Any = getattr(threadpoolctl, "OpenBLASController", None)
+    if hasattr(kind, "clear_controlling_thread"):
+        kind.clear_controlling_thread(force=True)

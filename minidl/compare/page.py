@@ -11,6 +11,7 @@ from minidl.pages import Chart, Page, Part, Prose, Section, Series, Table, Told,
 from minidl.pages.chart import VARIANTS
 from minidl.pages.colours import distinct_colours, function_colour
 from minidl.study import charts
+from minidl.study.options import InputError
 from minidl.study.report import percent
 from minidl.study.tables import figure
 
@@ -30,7 +31,7 @@ def comparison(runs: Sequence[Compared]) -> Page:
 
     Raises
     ------
-    ValueError
+    InputError
         for more runs, or set-ups of different studies, than can be told apart.
     """
     labels = [run.label for run in runs]
@@ -87,7 +88,7 @@ def _over(runs: Sequence[Compared], figure: str, unit: float = 1, panel: str = "
         for set_up, _ in run.networks:
             variants.setdefault((run.label, "" if shared else set_up), len(variants))
     if len(variants) > VARIANTS:
-        raise ValueError(
+        raise InputError(
             f"expected up to {VARIANTS} runs (or set-ups, of different studies), as many as can be "
             f"told apart, got {len(variants)}"
         )

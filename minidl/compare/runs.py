@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 from minidl._printable import printable
 from minidl.study.conditions import Conditions
 from minidl.study.folder import study_of
+from minidl.study.options import InputError
 from minidl.study.report import MISFITS, read_rows, read_summary
 
 PARTS = {  # of the data, as the figures of a summary begin
@@ -23,6 +25,7 @@ PARTS = {  # of the data, as the figures of a summary begin
 LEARNED = tuple(f"{part}_{what}" for part in PARTS for what in ("accuracy", "loss"))
 FIGURES = (*LEARNED, "seconds")
 GRADIENT = "gradient"  # mean |∂L/∂W| of the hidden layers
+FUNCTION = ("network", "activation", "row", "name")  # what a network is called, in this order
 ONE_SET_UP = ""  # the set-up of a run that has no others
 
 CONDITIONS = {field.name for field in fields(Conditions)}
@@ -50,21 +53,21 @@ def read_runs(folders: Sequence[Path]) -> list[Compared]:
 
     Raises
     ------
-    ValueError
+    InputError
         for fewer than two, one twice, and one whose files are not those of a run that has
         networks by epoch.
     OSError
         if a file cannot be read.
     """
     if len(folders) < 2:
-        raise ValueError(
+        raise InputError(
             f"expected the folders of two runs or more, got {len(folders)}; the report.html in a "
             "folder shows its run alone"
         )
     places = [Path(os.path.realpath(folder)) for folder in folders]
     for i, place in enumerate(places):
         if place in places[:i]:
-            raise ValueError(f"{folders[i]}: expected each run once, got it twice")
+            raise InputError(f"{folders[i]}: expected each run once, got it twice")
     names = [place.name for place in places]
     alike = len(set(names)) < len(names)
     labels = map(str, folders) if alike else names
@@ -77,19 +80,19 @@ def _read(folder: Path, label: str) -> Compared:
             f"{folder}: expected the folder of a run, with its summary.json, found none; "
             "a run writes it at its end"
         )
-    summary, study = read_summary(folder), study_of(folder)
     try:
+        summary, study = read_summary(folder), study_of(folder)
         options = _said({k: v for k, v in summary.items() if k not in CONDITIONS | OUTCOMES})
         conditions = _said({k: v for k, v in summary.items() if k in CONDITIONS - OUTCOMES})
         networks = {key: _curves(seeds) for key, seeds in _networks(folder, summary).items()}
     except MISFITS as error:
-        raise ValueError(
+        raise InputError(
             f"{folder}: expected summary.json as a run writes it, got something else "
             f"({type(error).__name__}: {printable(str(error), 200)}); make the run again"
         ) from error
     networks = {key: curves for key, curves in networks.items() if set(curves) & set(LEARNED)}
     if not networks:
-        raise ValueError(
+        raise InputError(
             f"{folder}: expected a run with accuracy or loss by epoch in its summary.json, got one "
             "without; its report.html shows what it has"
         )
@@ -128,39 +131,83 @@ def _text(value: Any) -> str:
 # -- networks ---------------------------------------------------------------------------------
 
 
-def _networks(folder: Path, summary: Mapping[str, Any]) -> dict[Key, list[Mapping[str, Any]]]:
+Block = Mapping[str, Any]  # of one training run: what it is, then its figures by epoch
+
+
+def _networks(folder: Path, summary: Mapping[str, Any]) -> dict[Key, list[Block]]:
     """The networks by set-up and name, each with a block of figures for each seed."""
-    found: dict[Key, list[Mapping[str, Any]]] = {}
+    found: dict[Key, list[Block]] = {}
+    blocks: list[Block] = []
     for set_up, block in {ONE_SET_UP: summary, **summary.get("set_ups", {})}.items():
         for run in block.get("runs", [block]):
-            for name, network in run.get("networks", {}).items():
-                found.setdefault((printable(set_up), printable(name)), []).append(network)
-            for one in run.get("trainings", []):
-                key = (printable(one["group"]), printable(one["name"]))
-                found.setdefault(key, []).append(one)
-    return found or {key: [block] for key, block in _rows(folder).items()}
+            networks = run.get("networks", {})
+            if isinstance(networks, dict):
+                for name, network in networks.items():
+                    found.setdefault((printable(set_up), printable(name)), []).append(network)
+    if not found:
+        for run in summary.get("runs", [summary]):
+            seed = {"seed": run["seed"]} if "seed" in run else {}
+            lists = (run.get(name, []) for name in ("networks", "trainings", "cells"))
+            blocks += [seed | block for some in lists for block in some]
+    return found or _by_key(blocks) or _by_key(_rows(folder))
 
 
-def _rows(folder: Path) -> dict[Key, dict[str, list[float]]]:
-    """The same from ``epochs.csv``, of a study whose summary has nothing by epoch."""
-    found: dict[Key, dict[str, list[float]]] = {}
-    for row in read_rows(folder, "epochs.csv"):
-        key = (f"{row['data_set']}, {row['optimizer']}", row["activation"])
-        block = found.setdefault(key, {})
-        for figure in FIGURES:
-            if figure in row:
-                block.setdefault(figure, []).append(float(row[figure] or "nan"))
+def _identity(block: Block) -> dict[str, Any]:
+    """What a block says before its figures: which training run of the study it is."""
+    return dict(takewhile(lambda entry: not isinstance(entry[1], list | dict), block.items()))
+
+
+def _by_key(blocks: Sequence[Block]) -> dict[Key, list[Block]]:
+    """Training runs that differ in their seed alone are those of one network.
+
+    Its set-up is all that tells it from the others, apart from the function.
+
+    Raises
+    ------
+    ValueError
+        for two that do not even differ in their seed.
+    """
+    blocks = [block for block in blocks if any(isinstance(block.get(f), list) for f in LEARNED)]
+    identities = [_identity(block) for block in blocks]
+    if len({str(identity) for identity in identities}) < len(blocks):
+        raise ValueError("two training runs that are told apart by nothing")
+    found: dict[Key, list[Block]] = {}
+    for block, identity in zip(blocks, identities, strict=True):
+        name = next(identity.pop(n) for n in FUNCTION if n in identity)
+        differing = [
+            str(value) if str(value)[:1].isalpha() else f"{what.replace('_', ' ')} {value}"
+            for what, value in identity.items()
+            if what != "seed" and any(one.get(what) != value for one in identities)
+        ]
+        key = printable(", ".join(differing)), printable(str(name))
+        found.setdefault(key, []).append(block)
     return found
 
 
-def _curves(seeds: Sequence[Mapping[str, Any]]) -> Curves:
-    """The figures that are there, over seeds and epochs."""
+def _rows(folder: Path) -> list[Block]:
+    """The training runs in ``epochs.csv``, of a study whose summary has nothing by epoch."""
+    found: dict[str, dict[str, Any]] = {}
+    for row in read_rows(folder, "epochs.csv"):
+        figures = {name: float(row[name] or "nan") for name in FIGURES if name in row}
+        before = takewhile(lambda column: column != "epoch", row)
+        what: dict[str, Any] = {n: row[n] for n in (*before, *FUNCTION) if n in row}
+        epoch, block = int(row["epoch"]), found.setdefault(str(what), {**what})
+        for name, value in figures.items():
+            values = block.setdefault(name, [])
+            values.append(value)
+            if len(values) != epoch:
+                raise ValueError(f"epochs.csv: expected epoch {len(values)}, got {epoch}")
+    return list(found.values())
+
+
+def _curves(seeds: Sequence[Block]) -> Curves:
+    """The figures that are there, over seeds and epochs; NaN where a seed was stopped early."""
     found = {
-        figure: np.array([block[figure] for block in seeds], float)
+        figure: _array([block[figure] for block in seeds])
         for figure in FIGURES
         if figure in seeds[0]
     }
-    if "gradients" in seeds[0]:
+    if not isinstance(seeds[0].get("gradients", []), list):  # other studies have other ones
         layers = np.array([block["gradients"]["weights"] for block in seeds], float)
         if layers.shape[-1] > 1:  # the last one is the output layer
             found[GRADIENT] = layers[..., :-1].mean(axis=-1)
@@ -168,3 +215,9 @@ def _curves(seeds: Sequence[Mapping[str, Any]]) -> Curves:
         if values.ndim != 2 or not values.size:
             raise ValueError(f"{figure}: expected a number for each epoch, got {values.shape}")
     return found
+
+
+def _array(series: Sequence[Sequence[float]]) -> np.ndarray:
+    """(seeds, epochs)"""
+    most = max(map(len, series))
+    return np.array([[*one, *[np.nan] * (most - len(one))] for one in series], float)

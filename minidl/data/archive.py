@@ -52,7 +52,7 @@ def extract(archive: Path, members: Mapping[str, int], folder: Path, say: bool =
     try:
         with (
             sole_writer([folder / name for name in members], say),
-            open_to_read(archive) as packed,
+            _packed(archive, limit) as packed,
             gzip.GzipFile(fileobj=packed, mode="rb") as unpacked,
             _open(archive, unpacked, limit) as tar,
         ):
@@ -80,6 +80,13 @@ def extract(archive: Path, members: Mapping[str, int], folder: Path, say: bool =
     except OSError as error:
         raise DatasetError(f"{archive}: cannot be unpacked into {folder}: {error}") from error
     raise CorruptDataset(f"{archive}: expected {', '.join(missing)} in it, found none such")
+
+
+def _packed(archive: Path, limit: int) -> IO[bytes]:
+    """The archive as it is: gzip would skip zeros after its end one by one, for hours."""
+    if (size := archive.stat().st_size) > limit:
+        raise CorruptDataset(f"{archive}: {size:,} bytes gzipped, for {limit:,} unpacked at most")
+    return open_to_read(archive)
 
 
 def _open(archive: Path, unpacked: gzip.GzipFile, limit: int) -> tarfile.TarFile:

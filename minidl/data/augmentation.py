@@ -67,7 +67,10 @@ class Augmentation(Random):
     def _check(self, images: Array) -> None:
         checks.array("Augmentation", "images", images)
         if images.ndim != 4:
-            raise ValueError(f"Augmentation: expected images (N, C, H, W), got {images.shape}")
+            channel = "; images[:, None] adds the axis of the channel" if images.ndim == 3 else ""
+            raise ValueError(
+                f"Augmentation: expected images (N, C, H, W), got {images.shape}{channel}"
+            )
 
     def _views(self, images: Array, i: Array, j: Array, m: Array) -> Array:
         xp, (N, C, H, W), p = namespace(images), images.shape, self.padding

@@ -72,19 +72,22 @@ class Examples:
     def check_inputs(self, inputs: Array) -> None:
         """Raise ``ValueError`` unless arrays like ``inputs`` can be made into a batch."""
         if inputs.dtype != np.uint8 and inputs.dtype.kind != "f":
+            way_out = checks.way_to_floats("inputs", inputs)
             tokens = "; tokens are for Sentences" if inputs.dtype.kind in "iu" else ""
             raise ValueError(
                 f"Examples: expected uint8 or floating-point inputs, got {inputs.dtype}; "
-                f"convert them with inputs.astype('float32'){tokens}"
+                f"{way_out}{tokens}"
             )
 
     def _check_normalisation(self) -> None:
         channels = self.inputs.shape[1] if self.inputs.ndim == 4 else 0
         mean, std = self.mean or (), self.std or ()
         if not len(mean) == len(std) == channels:
+            shape = (len(mean), *self.inputs.shape[1:3])  # if the channels came last
             raise ValueError(
                 "Examples: expected images (N, C, H, W) and a mean and a std for each of the C "
                 f"channels, got inputs {self.inputs.shape}, mean {self.mean}, std {self.std}"
+                + checks.way_to_shape("inputs", self.inputs.shape, shape)
             )
         if not all(map(math.isfinite, mean)) or not all(0 < s < math.inf for s in std):
             raise ValueError(
@@ -130,13 +133,14 @@ class Examples:
         """All but ``n`` examples, and ``n`` drawn by ``rng``; both in their original order.
 
         With ``stratify``, each class contributes the same share of its examples: of N_c,
-        ⌊n N_c / N⌋, and one more in the classes with the largest remainders (the
-        lower label if they are equal) until there are ``n``.
+        ⌊n N_c / N⌋, and one more in the classes with the largest remainders (``rng`` decides
+        between equal ones) until there are ``n``.
 
         Raises
         ------
         ValueError
-            unless both parts get an example, or if there are no labels to stratify by.
+            unless both parts get an example; with ``stratify``, if there are no labels, or one
+            that occurs once, whose class would be in one part alone.
         """
         if checks.whole("Examples.split", "n", n) >= len(self):
             raise ValueError(f"Examples.split: expected n from 1 to {len(self) - 1}, got {n}")
@@ -146,6 +150,11 @@ class Examples:
         if stratify:
             self._check_integers()
             labels = to_numpy(self.targets)[order]
+            if (single := _single(labels)) is not None:
+                raise ValueError(
+                    "Examples.split: expected at least two examples of each class to stratify, "
+                    f"got one with label {single}"
+                )
             drawn = np.zeros(len(self), bool)
             for label, count in _shares(labels, n):
                 drawn[np.flatnonzero(labels == label)[:count]] = True
@@ -175,6 +184,43 @@ class Examples:
         return self._with(
             concatenate([self.inputs, other.inputs]), concatenate([self.targets, other.targets])
         )
+
+    def can_be_stratified(self) -> bool:
+        """Whether there are labels (N,), and none occurs just once."""
+        has_labels = self.targets.dtype.kind in "iu" and self.targets.ndim == 1
+        return has_labels and _single(to_numpy(self.targets)) is None
+
+    def expect_scale_of(self, other: Examples) -> None:
+        """Raise ``ValueError`` if one has bytes, which are scaled, and the other has other numbers.
+
+        Bytes need the same divisor, mean and std; floats beside bytes may leave the range of
+        scaled bytes by its width, on either side.
+        """
+        kinds = self.inputs.dtype.kind, other.inputs.dtype.kind
+        ours, theirs = ((e.divisor, e.mean, e.std) for e in (self, other))
+        if kinds == ("u", "u") and ours != theirs:
+            raise ValueError(
+                f"Examples: expected bytes with divisor, mean and std {theirs}, as those beside "
+                f"them, got {ours}"
+            )
+        if set(kinds) == {"u", "f"}:
+            of_bytes, floats = (self, other) if kinds[0] == "u" else (other, self)
+            darkest, brightest = of_bytes._range(0, 255)
+            least, most = floats._range(floats.inputs.min(), floats.inputs.max())
+            width = brightest - darkest
+            if least < darkest - width or most > brightest + width:
+                raise ValueError(
+                    "Examples: expected floats on the scale of the bytes beside them, which are "
+                    f"{darkest:g} to {brightest:g} in a batch, got {least:g} to {most:g}; pass "
+                    "bytes, or floats, both to train on and to validate"
+                )
+
+    def _range(self, least: float, most: float) -> tuple[float, float]:
+        """What these numbers become in a batch, in the channels that go furthest."""
+        ends = np.array([least, most], float)[:, None] / self.divisor
+        if self.mean is not None and self.std is not None:
+            ends = (ends - self.mean) / self.std
+        return float(ends.min()), float(ends.max())
 
     def _with(self, inputs: Array, targets: Array) -> Examples:
         """Other arrays with the same scaling."""
@@ -270,10 +316,19 @@ def _numbers(name: str, values: Sequence[float]) -> tuple[float, ...]:
     return tuple(map(float, values))
 
 
-def _shares(labels: np.ndarray, n: int) -> list[tuple[int, int]]:
-    """``(label, count)``: how many of ``n`` examples come from each class, by largest remainder."""
+def _single(labels: np.ndarray) -> int | None:
+    """A label that occurs once; None if each occurs more often."""
     present, sizes = np.unique(labels, return_counts=True)
+    return int(present[sizes.argmin()]) if sizes.min() == 1 else None
+
+
+def _shares(labels: np.ndarray, n: int) -> list[tuple[int, int]]:
+    """``(label, count)``: how many of ``n`` examples come from each class, by largest remainder.
+
+    Of equal remainders, that of the class that comes first in ``labels``, whose order is random.
+    """
+    present, first, sizes = np.unique(labels, return_index=True, return_counts=True)
     counts, remainders = np.divmod(n * sizes, len(labels))
-    more = np.argsort(-remainders, kind="stable")[: n - counts.sum()]
+    more = np.lexsort((first, -remainders))[: n - counts.sum()]
     counts[more] += 1
     return list(zip(present.tolist(), counts.tolist(), strict=True))

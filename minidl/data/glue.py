@@ -17,10 +17,10 @@ import numpy as np
 from minidl._printable import printable
 from minidl.backend import checks
 from minidl.data.dataset import CorruptDataset, DatasetError, DatasetNotFound
-from minidl.data.places import places
+from minidl.data.places import nearly, places
 from minidl.data.sentences import Sentences
 from minidl.data.wordpiece import WordPiece
-from minidl.storage.files import NotAPlainFile, open_to_read
+from minidl.storage.files import read_bytes
 
 LARGEST = 16 << 20  # bytes of a file at most; SST-2 has 3.8 million
 HEAD = "sentence\tlabel"  # the first line of a file of SST-2
@@ -177,30 +177,35 @@ def load_texts(name: str, data_dir: str | os.PathLike[str] | None = None) -> Tex
         raise DatasetError(f"unknown data set {name!r}; expected one of {', '.join(TASKS)}")
     task, where = TASKS[name], places(data_dir, download=False, progress=False)
     files = (task.train.name, task.dev.name)
-    for folder in (folder / inside for folder in where.folders for inside in task.folders):
-        if all((folder / file).is_file() for file in files):
-            return task.read(folder)
+
+    def place(folder: Path) -> Path | None:
+        """The first of the folders in ``folder`` that has both files."""
+        for found in (folder / inside for inside in task.folders):
+            if all((found / file).is_file() for file in files):
+                return found
+        return None
+
+    for folder in where.folders:
+        if (found := place(folder)) is not None:
+            return task.read(found)
     searched = " or ".join(map(str, where.folders))
     raise DatasetNotFound(
         f"{task.title} is not in {searched}: expected {' and '.join(files)}, there or in "
-        f"{task.folders[0]}/; get it from {task.url} and put it there, or name the folder that "
-        "holds it (--data-dir, or MINIDL_DATA)",
+        f"{task.folders[0]}/{nearly(where.folders, files, place)}; get it from {task.url} and put "
+        "it there, or name the folder that holds it (--data-dir, or MINIDL_DATA)",
         f"{task.title} is not in {searched}",
     )
 
 
 def _lines(path: Path) -> list[str]:
     try:
-        with open_to_read(path) as file:
-            raw = file.read(LARGEST + 1)
-    except (OSError, NotAPlainFile) as error:
+        text = read_bytes(path, LARGEST).decode("utf-8")
+    except OSError as error:
         raise DatasetError(f"{path}: cannot be read: {error}") from error
-    if len(raw) > LARGEST:
-        raise CorruptDataset(f"{path}: expected at most {LARGEST:,} bytes, got more")
-    try:
-        text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
         raise CorruptDataset(f"{path}: expected text in UTF-8 ({error})") from error
+    except ValueError as error:
+        raise CorruptDataset(str(error)) from error
     return text.replace("\r\n", "\n").removesuffix("\n").split("\n")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, urlsplit
@@ -40,12 +41,56 @@ class Places:
         )
 
 
+def nearly(
+    folders: Iterable[Path],
+    names: Iterable[str],
+    place: Callable[[Path], Path | None],
+    pickled: str = "",
+) -> str:
+    """What to do if the files are there under other names, in a folder below, or as pickles.
+
+    ``place`` gives the folder with all files; ``pickled`` is that of the same data as pickles.
+    """
+    for folder in folders:
+        if os.path.isfile(folder):
+            return f"; {folder} is a file: name its folder"
+        there = sorted(folder.iterdir()) if _readable(folder) else []
+        for path in (folder, *there):
+            if pickled and path.name.startswith(pickled):
+                return (
+                    f"; {path} has the version for Python, whose pickles could run code, and "
+                    "which is not read"
+                )
+        for path in filter(os.path.isdir, there):
+            if (found := place(path)) is not None:
+                return f"; {found} has them: name {path}"
+        alike = {name.replace("-", "."): name for name in names}
+        for path in there:  # 7-Zip unpacks "train-images.idx3-ubyte"
+            name = alike.get(path.name.replace("-", "."), path.name)
+            if path.name != name:
+                return f"; rename {path.name} to {name}, and others like it"
+    return ""
+
+
+def _readable(folder: Path) -> bool:
+    return os.path.isdir(folder) and os.access(folder, os.R_OK | os.X_OK)
+
+
 def places(data_dir: str | os.PathLike[str] | None, download: bool, progress: bool) -> Places:
-    """Only ``data_dir`` if given, otherwise ``$MINIDL_DATA`` and the user's cache."""
+    """Only ``data_dir`` if given, otherwise ``$MINIDL_DATA`` and the user's cache.
+
+    Raises
+    ------
+    DatasetError
+        if ``$MINIDL_DATA`` has characters that do not print.
+    """
     if data_dir is not None:
         return Places((_folder(data_dir),), None, True, progress)
     folders = [cache()]
     if environment := os.environ.get("MINIDL_DATA"):
+        if not environment.isprintable():  # a terminal would take it for commands
+            got = printable(repr(environment), limit=200)
+            raise DatasetError(f"MINIDL_DATA: expected a name of printable characters, got {got}")
         folders.insert(0, _folder(environment))
     target = next(filter(writable, folders), folders[0])
     return Places(tuple(folders), target if download else None, False, progress)
@@ -68,10 +113,10 @@ def own_mirror(path: str) -> tuple[str, ...]:
         good = parts.scheme in ("http", "https") and parts.hostname and "@" not in parts.netloc
     except ValueError:
         good = False
-    if not good or parts.query or parts.fragment:
-        shown = printable(mirror.rpartition("@")[2], limit=200)
+    if not good or parts.query or parts.fragment or not mirror.isprintable():
+        got = printable(repr(mirror.rpartition("@")[2]), limit=200)
         raise DatasetError(
-            f"MINIDL_MIRROR: expected an address such as https://host/folder, got {shown!r}; a "
+            f"MINIDL_MIRROR: expected an address such as https://host/folder, got {got}; a "
             "password belongs in ~/.netrc, a folder of this machine in MINIDL_DATA"
         )
     return (f"{mirror.rstrip('/')}/{quote(path)}",)

@@ -22,6 +22,8 @@ Each image is, in integers so that every machine draws the same bytes,
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.random import Generator, SeedSequence, default_rng
@@ -53,9 +55,7 @@ def generate(seed: int = 0, train: int = 50_000, test: int = 10_000) -> Dataset:
     checks.whole("stand-in", "seed", seed, least=0)
     checks.whole("stand-in", "train", train)
     checks.whole("stand-in", "test", test)
-    rng = _stream(seed, 0)
-    looks = _windows(_looks(rng), 2 * SHIFT)
-    backgrounds = _windows(_as_int16(_patterns(rng, BACKGROUNDS)), SIDE - 1)
+    looks, backgrounds = _looks_and_backgrounds(int(seed))
     return Dataset(
         name="stand-in",
         title="stand-in (generated images, not CIFAR-100)",
@@ -94,6 +94,14 @@ def _patterns(rng: Generator, count: int) -> np.ndarray:
     shared = _fields(rng, count)[:, None]
     own = _fields(rng, 3 * count).reshape(count, 3, SIDE, SIDE)
     return shared + own // 2
+
+
+@lru_cache(maxsize=1)  # a run with other sizes, or another test, has the same
+def _looks_and_backgrounds(seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """What the images of this seed consist of, however many they are."""
+    rng = _stream(seed, 0)
+    looks = _windows(_looks(rng), 2 * SHIFT)
+    return looks, _windows(_as_int16(_patterns(rng, BACKGROUNDS)), SIDE - 1)
 
 
 def _looks(rng: Generator) -> np.ndarray:

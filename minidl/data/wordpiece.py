@@ -6,12 +6,12 @@ import os
 import unicodedata
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from pathlib import Path
 
 from minidl.backend import checks
-from minidl.storage.files import open_to_read
+from minidl.storage.files import read_bytes
 
 UNKNOWN, FIRST, LAST, PADDING = "[UNK]", "[CLS]", "[SEP]", "[PAD]"
+LARGEST = 16 << 20  # bytes of a vocabulary at most; BERT's have 0.2 to 1 million
 LONGEST_WORD = 100  # characters; longer ones are unknown
 
 # Blocks of Chinese characters, each of which is a word by itself.
@@ -65,9 +65,8 @@ class WordPiece:
 
     @classmethod
     def of_file(cls, path: str | os.PathLike[str]) -> WordPiece:
-        """Read the vocabulary from the file ``path``, with one token per line."""
-        with open_to_read(Path(path)) as file:
-            raw = file.read()
+        """Read the vocabulary from the file ``path``, of 16 MiB at most, with a token per line."""
+        raw = read_bytes(path, LARGEST)
         try:
             return cls(raw.decode("utf-8").removesuffix("\n").split("\n"))
         except UnicodeDecodeError as error:

@@ -40,6 +40,7 @@ def training_step(
     graph: bool = True,
     ranks: Ranks | None = None,
     local_statistics: bool = False,
+    drop_last: bool = False,
 ) -> TrainingStep:
     """The step on ``ranks``, by default all; on a single one, that of the network's device."""
     if ranks is None:
@@ -47,8 +48,8 @@ def training_step(
     checks.instance("train", "ranks", ranks, Ranks)
     parts = (network, examples, loss, optimizer, batch_size, augment)
     if ranks.size == 1:
-        return on_one_device.training_step(*parts, graph=graph)
-    return ParallelStep(*parts, ranks=ranks, local_statistics=local_statistics)
+        return on_one_device.training_step(*parts, graph=graph, drop_last=drop_last)
+    return ParallelStep(*parts, drop_last, ranks=ranks, local_statistics=local_statistics)
 
 
 class ParallelStep(TrainingStep):
@@ -63,13 +64,15 @@ class ParallelStep(TrainingStep):
                 "several GPUs are not supported"
             )
         if self.batch_size < ranks.size:
-            raise ValueError(
+            raise RanksError(
                 f"train: expected batch_size >= {ranks.size}, an example for each rank, "
                 f"got {self.batch_size}"
             )
         self.ranks = ranks
         self.leads = ranks.leads
         self.local_statistics = local_statistics
+        if local_statistics:
+            self._expect_batches(max(1, self.last // ranks.size))
         # One message per step: ∇θ, then the number of ranks whose loss is not finite, and the
         # number of ranks that want to stop.
         P = network.theta.size
@@ -82,9 +85,11 @@ class ParallelStep(TrainingStep):
         """Raise ``RanksError`` if this rank would train something different from the others."""
         network, optimizer = self.network, self.optimizer
         options = {"local statistics": self.local_statistics, "steps": optimizer.t, **place}
+        software = Software.now().parts
         slots = [getattr(optimizer, name).tobytes() for name in optimizer.slots if optimizer.t]
         found = {
-            "minidl": Software.now().parts["minidl"],
+            "minidl": software["minidl"],
+            "BLAS threads": software["BLAS threads"],
             "network": repr(network),
             **start_of(self, list(generators_of(self, rng))),
             "optimizer's vectors": digest(*slots),

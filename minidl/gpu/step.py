@@ -32,9 +32,10 @@ def training_step(
     batch_size: int,
     augment: Callable[[Array], Array] | None = None,
     graph: bool = True,
+    drop_last: bool = False,
 ) -> TrainingStep:
     """The step on the network's device; ``graph=False`` launches kernel by kernel on a GPU, too."""
-    parts = (network, examples, loss, optimizer, batch_size, augment)
+    parts = (network, examples, loss, optimizer, batch_size, augment, drop_last)
     return CudaStep(*parts, graph=graph) if network.device.is_cuda else TrainingStep(*parts)
 
 
@@ -104,11 +105,13 @@ class CudaStep(TrainingStep):
             self.optimizer.t += 1
         for owner in self._random:
             owner.draw_ahead()
-        if graph.launches is None:
-            graph.record(self._one_of_graph)
-        graph.replay()
-        for owner in self._random:
-            owner.is_ahead = False
+        try:
+            if graph.launches is None:
+                graph.record(self._one_of_graph)
+            graph.replay()
+        finally:
+            for owner in self._random:
+                owner.is_ahead = False
 
     def _one_of_graph(self) -> None:
         kernels.fetch(self._order, self._place, 1, 1, self._rows)

@@ -30,6 +30,7 @@ from minidl.gradcheck.subjects import (
     restored,
 )
 from minidl.layers import Activate, Layer
+from minidl.network import Network
 
 
 def assert_gradients(*arguments: Any, **options: Any) -> GradientCheck:
@@ -114,6 +115,8 @@ def check_gradients(
     if targets is None and (loss is not None or not is_layer):
         name = "the loss" if is_layer else repr(subject)
         raise ValueError(f"check_gradients: expected targets for {name}, got none")
+    if isinstance(subject, Network):
+        subject.expect_views("check_gradients")
     modes = (True, False) if training is None else (training,)
 
     def subjects(x: Array) -> list[Subject]:

@@ -6,8 +6,9 @@ import numpy as np
 
 from minidl.activations import Activation, get_activation
 from minidl.backend import Array, namespace
-from minidl.initializers import Initializer, get_initializer
+from minidl.initializers import Initializer
 from minidl.layers._base import Layer
+from minidl.layers._views import Foreign, Initial
 
 
 class Affine(Layer):
@@ -21,6 +22,8 @@ class Affine(Layer):
     b: Array
     dW: Array
     db: Array
+    weights, biases = Initial(), Initial()
+    weight, bias, kernel = (Foreign("its parameters are W and b") for _ in range(3))
     z: Array  # pre-activation of the last forward
     dz: Array  # its gradient in the last backward
 
@@ -33,8 +36,7 @@ class Affine(Layer):
     ) -> None:
         self.connections = connections
         self.f = get_activation(activation)
-        self.weights = get_initializer(weights)
-        self.biases = get_initializer(biases)
+        self.weights, self.biases = weights, biases
 
     def initialize(self, rng: np.random.Generator) -> None:
         drawn_by = {"W": ("weights", self.weights), "b": ("biases", self.biases)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -10,11 +11,12 @@ from typing import Any, TypeVar
 import numpy as np
 
 from minidl.backend import Array, Device, Random, checks, get_device
+from minidl.layers._views import NoForeignNames, expect_view, set_view
 
 LayerT = TypeVar("LayerT", bound="Layer")
 
 
-class Layer(Random):
+class Layer(Random, NoForeignNames):
     """One step of a network: y = forward(x), dx = backward(dy).
 
     To write your own layer:
@@ -27,7 +29,8 @@ class Layer(Random):
       With ``input_gradient=False``, only the gradients of the parameters are needed.
     - ``parameter_shapes()`` names the parameters, for example ``{"W": (3, 2)}``; the
       layer then has the arrays ``W`` and ``dW``, views into the two flat
-      vectors of its network.  ``initialize(rng)`` fills them.
+      vectors of its network.  ``initialize(rng)`` fills them.  What is assigned to them is
+      written into these vectors.
     - ``output_shape(input_shape)`` returns the output shape, without the batch axis.
     - ``state_shapes()`` names the arrays that are saved with the network although they are
       not learned (the running mean of BatchNorm): views into
@@ -41,10 +44,16 @@ class Layer(Random):
 
         layer = Dense(3, 2, "tanh").build(rng=0, dtype="float64")
         y = layer(x)
+
+    A layer belongs to one network.  A copy of it (``copy.deepcopy``, ``pickle``) belongs to none,
+    and has parameters of its own.
     """
 
     is_built: bool = False  # whether the parameters exist
+    _in_network: bool = False  # whether they are part of a network's vectors
+    _views: frozenset[str] = frozenset()  # the attributes that are part of these vectors
     name: str = ""  # set by the network: dense_1, dense_2, …
+    _numbered: str = ""  # the name, if it is such a number, which is another in another network
     layers: Sequence[Layer] = ()  # the inner layers, if it is made of layers
     transparent: bool = False  # whether inner layers are named as if they were outside
     takes_integers: bool = False  # whether x are integers, not of the type of the parameters
@@ -138,14 +147,19 @@ class Layer(Random):
         for layer in self.walk():
             for name, shape in layer.parameter_shapes().items():
                 end = p + math.prod(shape)
-                setattr(layer, name, theta[p:end].reshape(shape))
-                setattr(layer, "d" + name, dtheta[p:end].reshape(shape))
+                set_view(layer, name, theta[p:end].reshape(shape))
+                set_view(layer, "d" + name, dtheta[p:end].reshape(shape))
                 p = end
             for name, shape in layer.state_shapes().items():
                 end = s + math.prod(shape)
-                setattr(layer, name, state[s:end].reshape(shape))
+                set_view(layer, name, state[s:end].reshape(shape))
                 s = end
+            layer._views = layer._names_of_views()
             layer.is_built = True
+
+    def _names_of_views(self) -> frozenset[str]:
+        parameters = self.parameter_shapes()
+        return frozenset([*parameters, *("d" + name for name in parameters), *self.state_shapes()])
 
     def build(
         self: LayerT,
@@ -154,6 +168,7 @@ class Layer(Random):
         device: str | Device = "cpu",
     ) -> LayerT:
         """Give the layer its own flat vectors and draw its parameters, to use it by itself."""
+        expect_free(repr(self), self)
         xp = get_device(device).xp
         dtype = checks.float_type(self, dtype)
         generator = checks.generator(self, rng)
@@ -175,6 +190,18 @@ class Layer(Random):
     def state(self) -> dict[str, Array]:
         """The layer's own state by name: ``{"running_mean": …}``."""
         return {name: self._bound(name) for name in self.state_shapes()}
+
+    # -- copies ---------------------------------------------------------------
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """The end of a copy and of unpickling: a layer of its own, until its network binds it."""
+        vars(self).update(state)
+        self._in_network = False
+        for name in self._views:
+            expect_view(type(self), name)
+
+    def __copy__(self: LayerT) -> LayerT:
+        return copy.deepcopy(self)  # two layers never share a parameter
 
     # -- errors ---------------------------------------------------------------
 
@@ -205,8 +232,18 @@ def _count(shapes: dict[str, tuple[int, ...]]) -> int:
     return sum(math.prod(shape) for shape in shapes.values())
 
 
+def expect_free(owner: str, layer: Layer) -> None:
+    """Raise ``ValueError`` if the layer, or one inside it, is part of a network."""
+    for part in layer.walk():
+        if part._in_network:
+            raise ValueError(
+                f"{owner}: {part.name}, {part!r}, is part of a network, which it would leave; "
+                "make a new layer, or copy it with copy.deepcopy"
+            )
+
+
 def name_layers(layers: Sequence[Layer], within: str = "") -> None:
-    """Name the layers without a name dense_1, dense_2, … by class and position in their class.
+    """Name the layers without a given name dense_1, dense_2, … by class and position in it.
 
     ``within`` is a prefix: ``residual_1.branch.`` for the layers in there, or only
     ``residual_1.`` if the branch is transparent.
@@ -215,8 +252,10 @@ def name_layers(layers: Sequence[Layer], within: str = "") -> None:
     for layer in layers:
         kind = type(layer).__name__.lower()
         count[kind] += 1
-        given = layer.name.rpartition(".")[2] if within else layer.name
+        given = "" if layer.name == layer._numbered else layer.name
+        given = given.rpartition(".")[2] if within else given
         layer.name = within + (given or f"{kind}_{count[kind]}")
+        layer._numbered = "" if given else layer.name
         name_layers(layer.layers, within if layer.transparent else layer.name + ".")
     names = Counter(inside.name for layer in layers for inside in layer.walk())
     if twice := [name for name, number in names.items() if number > 1]:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from minidl.backend import Array, checks, namespace, piece, pool
+from minidl.backend.arrays import BLOCK
 from minidl.backend.compiler import compiled, numba
 from minidl.layers._base import Layer
 
@@ -25,7 +26,7 @@ class Channelwise(Layer):
         self.channels = checks.whole(type(self).__name__, "channels", channels)
 
     def expect_shape(self, shape: tuple[int | str, ...]) -> None:
-        if len(shape) >= 2 and shape[1] == self.channels:
+        if len(shape) in (2, 4) and shape[1] == self.channels:  # in sentences, axis 1 are tokens
             return
         got = ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "")
         raise ValueError(
@@ -76,7 +77,7 @@ def by_channel(text: Callable[..., None]) -> Callable[..., None]:
         number = rows[0].dtype.type
         if numba() is not None and all(_is_in_rows(a) for a in rows):
             given = [_entries(a) if isinstance(a, np.ndarray) else number(a) for a in arguments]
-            _compiled(text, pool.threads() > 1)(*given)
+            _compiled(text, pool.shares(rows[0].size))(*given)
         else:
             in_numpy = {"channels": lambda C: blocks(rows[0]), "places": lambda m: [slice(None)]}
             given = [a[:, None] if getattr(a, "ndim", 0) == 1 else a for a in arguments]
@@ -99,8 +100,22 @@ def total(a: Array) -> Array:
 
 
 def dot(a: Array, b: Array) -> Array:
-    """Σ a ∘ b of each channel, in one pass: (c, 1) for two arrays (c, m)."""
-    return (a[:, None, :] @ b[:, :, None])[:, 0]
+    """Σ a ∘ b of each channel, in one pass: (c, 1) for two arrays (c, m).
+
+    BLAS adds up in few accumulators, so it gets blocks; NumPy's ``sum`` goes pairwise by itself.
+    """
+    c, m = a.shape
+    n = m // BLOCK if namespace(a) is np else 0
+    if n == 0:
+        return _dot(a, b)[:, None]
+    whole = (x[:, : n * BLOCK].reshape(c, n, BLOCK) for x in (a, b))
+    rest = (x[:, n * BLOCK :] for x in (a, b))
+    return (_dot(*whole).sum(axis=1) + _dot(*rest))[:, None]
+
+
+def _dot(a: Array, b: Array) -> Array:
+    """Σ a ∘ b along the last axis."""
+    return (a[..., None, :] @ b[..., :, None])[..., 0, 0]
 
 
 def channels(C: int) -> Any:

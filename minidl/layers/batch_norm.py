@@ -130,7 +130,7 @@ class BatchNorm(Channelwise):
         x = rows(x)  # (C, m), all values unless the batch is shared
         self.s, mu, v = namespace(x).empty((3, self.channels), x.dtype)
         if training:
-            self._expect_several(m)
+            self.expect_several(m)
         else:
             mu, v = self.running_mean, self.running_variance
         if shared is not None:
@@ -159,11 +159,12 @@ class BatchNorm(Channelwise):
         examples = len(x) if self.part is None else self.part.size
         return examples * math.prod(x.shape[2:])
 
-    def _expect_several(self, m: int) -> None:
+    def expect_several(self, m: int) -> None:
+        """Raise ``ValueError`` if m values per channel have no variance."""
         if m < 2:
             raise ValueError(
                 f"{self!r}: expected more than one value per channel in training, got {m}; "
-                "choose a batch size that leaves no batch of one"
+                "choose a batch size that leaves no batch of one, or drop it with drop_last=True"
             )
 
     def _follow(self, running: Array, batch: Array) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from minidl.backend import Array, checks
-from minidl.layers._base import Layer
+from minidl.layers._base import Layer, expect_free
 
 Layers: TypeAlias = Sequence[Layer] | Mapping[str, Layer]  # first to last
 
@@ -92,6 +92,7 @@ def checked_layers(owner: str, layers: Any) -> list[Layer]:
         raise ValueError(f"{owner}: expected at least one layer, got none")
     for place, layer in enumerate(layers):
         checks.instance(owner, f"layers[{place}]", layer, Layer)
+        expect_free(owner, layer)
     return list(layers)
 
 

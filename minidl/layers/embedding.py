@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from minidl.backend import Array, checks, namespace
-from minidl.initializers import Initializer, get_initializer
+from minidl.initializers import Initializer
 from minidl.layers._base import Layer
+from minidl.layers._views import Initial
 
 
 class Embedding(Layer):
@@ -33,6 +34,7 @@ class Embedding(Layer):
     """
 
     takes_integers = True
+    weights = Initial()
     W: Array  # (tokens, D)
     dW: Array
     mask: Array  # (N, T) of the last forward: True for a token, False for padding
@@ -54,7 +56,7 @@ class Embedding(Layer):
                     f"Embedding: expected padding below {self.tokens}, one of the tokens, "
                     f"got {padding}"
                 )
-        self.weights = get_initializer(weights)
+        self.weights = weights
 
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
         return {"W": (self.tokens, self.features)}
@@ -89,6 +91,8 @@ class Embedding(Layer):
             )
 
     def expect_values(self, x: Array) -> None:
+        if not x.size:
+            return
         low, high = int(x.min()), int(x.max())
         if low < 0 or high >= self.tokens:
             raise ValueError(

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from minidl.backend import Array, checks, namespace
-from minidl.initializers import Initializer, get_initializer
+from minidl.initializers import Initializer
 from minidl.layers._base import Layer
+from minidl.layers._views import Initial
 
 
 class PositionEmbedding(Layer):
@@ -27,6 +28,7 @@ class PositionEmbedding(Layer):
     weights : initializer of W, see :mod:`minidl.initializers`; n_in is ``positions``, n_out is D
     """
 
+    weights = Initial()
     W: Array  # (positions, D)
     dW: Array
 
@@ -35,7 +37,7 @@ class PositionEmbedding(Layer):
     ) -> None:
         self.positions = checks.whole("PositionEmbedding", "positions", positions)
         self.features = checks.whole("PositionEmbedding", "features", features)
-        self.weights = get_initializer(weights)
+        self.weights = weights
 
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
         return {"W": (self.positions, self.features)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any, Protocol
 
 import numpy as np
@@ -33,6 +34,7 @@ class SelfAttention(Layer):
     Row i of S says how well the query of token i matches the key of each token j.  The D features
     are split into heads of k = D / heads, each with its own probabilities; O is joined to
     (N, T, D) again.  If ``tokens.mask`` says that j is padding, S_ij is −∞ and P_ij exactly 0.
+    In a sentence of nothing but padding all of P is 0, and so is every gradient through it.
 
     Backward.  The four maps are Dense layers (``query``, ``key``, ``value``, ``output``) with
     the backward pass of Dense.  Between them::
@@ -57,8 +59,8 @@ class SelfAttention(Layer):
     features : D of the input (N, T, D)
     heads : number of heads, which must divide D
     dropout : the share of probabilities that are dropped in training
-    tokens : the Embedding that runs before on the same batch, for its ``mask``; without it,
-        nothing is padding
+    tokens : the Embedding that runs before on the same batch, for its ``mask``; by default the one
+        of the network, if it has a padding token.  Outside a network, nothing is padding by default
     weights : initializer of the four matrices, see :mod:`minidl.initializers`
     """
 
@@ -86,6 +88,7 @@ class SelfAttention(Layer):
                 f"got {checks.shown(tokens)}"
             )
         self.tokens = tokens
+        self.takes_any_tokens = tokens is None  # whether the network chooses them
         D = self.features
         self.query, self.key, self.value, self.output = (
             Dense(D, D, weights=weights) for _ in range(4)
@@ -103,9 +106,12 @@ class SelfAttention(Layer):
         )  # (N, heads, T, k)
         k = self.Q.shape[-1]
         S = self.Q @ _T(self.K) / math.sqrt(k)  # (N, heads, T, T)
-        if self.tokens is not None:
-            S = np.where(self.tokens.mask[:, None, None, :], S, -math.inf)
-        self.P = self.softmax(S)
+        if self.tokens is None:
+            self.P = self.softmax(S)
+        else:
+            is_token = self.tokens.mask[:, None, None, :]  # (N, 1, 1, T)
+            S = np.where(is_token, S, float(np.finfo(S.dtype).min))  # −∞, but a row of it is no NaN
+            self.P = self.softmax(S) * is_token
         self.A = self.dropout.forward(self.P, training)  # P ∘ m in training, else P
         self.y = self.output.forward(_joined(self.A @ self.V), training)
         return self.y
@@ -142,6 +148,30 @@ class SelfAttention(Layer):
         dropout = f", {self.dropout!r}" if self.dropout.rate else ""
         masked = "" if self.tokens is None else ", masked"
         return f"SelfAttention({self.features}, {self.heads} heads{dropout}{masked})"
+
+
+def connect(layers: Iterable[Layer]) -> None:
+    """Give every attention the Embedding whose padding it must not see; in the order of forward.
+
+    Raises ``ValueError`` if an attention was made with the Embedding of another network.
+    """
+    before: list[Layer] = []
+    for layer in layers:
+        if isinstance(layer, SelfAttention):
+            if layer.takes_any_tokens:
+                padded = (
+                    e
+                    for e in reversed(before)
+                    if isinstance(e, Embedding) and e.padding is not None
+                )
+                layer.tokens = next(padded, None)
+            elif isinstance(layer.tokens, Layer) and layer.tokens not in before:
+                raise ValueError(
+                    f"layer {layer.name}: expected tokens to be an Embedding that runs before it "
+                    f"in the network, got another {layer.tokens!r}; without tokens=, the network "
+                    "connects its own"
+                )
+        before.append(layer)
 
 
 def _T(a: Array) -> Array:

@@ -42,7 +42,7 @@ def attention_of(network: Network) -> Iterator[AttentionSnapshot]:
 
 
 def _length(layer: SelfAttention) -> int:
-    """How many tokens of the first sentence are kept; padding is not."""
+    """How many tokens of the first sentence are kept: no padding, but one in any case."""
     width = layer.P.shape[-1]
     length = width if layer.tokens is None else int(layer.tokens.mask[0].sum())
-    return min(length, TOKENS)
+    return min(max(length, 1), TOKENS)

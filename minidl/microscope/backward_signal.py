@@ -19,7 +19,7 @@ THROUGH = ("loss", "slope", "weights", "layer")
 
 
 @dataclass(frozen=True)
-class Stop:
+class SignalNorm:
     """A stop on the way back, and the norm of the signal there."""
 
     array: str  # the signal is the gradient of this: "dense_2.z", "dense_1.y"
@@ -29,7 +29,7 @@ class Stop:
     predicted: float | None = None  # the factor that theory predicts, if any
 
 
-def backward_signal(network: Network, dlogits: Array) -> list[Stop]:
+def backward_signal(network: Network, dlogits: Array) -> list[SignalNorm]:
     """Run backward from ``dlogits`` = ∂L/∂y of the last layer, recording the norm at every stop.
 
     ``dtheta`` is computed as by :meth:`minidl.network.Network.backward`.  In a dense layer or a
@@ -42,22 +42,22 @@ def backward_signal(network: Network, dlogits: Array) -> list[Stop]:
     """
     layers = network.layers
     first = next((i for i, layer in enumerate(layers) if layer.size), 0)
-    stops = [Stop(f"{layers[-1].name}.y", "loss", "", norm(dlogits))]
+    stops = [SignalNorm(f"{layers[-1].name}.y", "loss", "", norm(dlogits))]
     dy: Array | None = dlogits
     for i in range(len(layers) - 1, first - 1, -1):
         layer = layers[i]
         assert dy is not None  # only the first layer returns None
         dy = layer.backward(dy, input_gradient=i > first)
         if isinstance(layer, Affine):
-            stops.append(Stop(f"{layer.name}.z", "slope", layer.name, norm(layer.dz)))
+            stops.append(SignalNorm(f"{layer.name}.z", "slope", layer.name, norm(layer.dz)))
         if dy is not None:
             through = "weights" if isinstance(layer, Affine) else "layer"
             through = "slope" if isinstance(layer, Activate) else through
-            stops.append(Stop(f"{layers[i - 1].name}.y", through, layer.name, norm(dy)))
+            stops.append(SignalNorm(f"{layers[i - 1].name}.y", through, layer.name, norm(dy)))
     return stops
 
 
-def factors(stops: list[Stop]) -> list[float]:
+def factors(stops: list[SignalNorm]) -> list[float]:
     """The factor of the signal from each stop to the next; NaN once it is zero.
 
     Their product is the norm at the last stop over that at the first.

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from minidl._printable import printable
-from minidl.microscope.backward_signal import Stop, factors
+from minidl.microscope.backward_signal import SignalNorm, factors
 from minidl.microscope.parts import SnapshotsPart, StepsPart
 from minidl.microscope.run import NetworkSnapshots, snapshots_of
 from minidl.microscope.snapshot import Snapshot
-from minidl.pages import Chart, Page, Prose, Section, Series, in_order
+from minidl.pages import Chart, Page, Prose, Section, Series, Typed, in_order
 from minidl.pages.colours import BLACK, distinct_colours, function_colour
 
 ASSETS = Path(__file__).parent / "assets"
@@ -74,7 +74,7 @@ def microscope_page(folder: str | os.PathLike[str] | None, room: float = math.in
     return Page(
         title_of(Path(folder).resolve().name, networks),
         *(KIND, QUESTION),
-        " ".join(map(answer, networks)),
+        Typed(" ".join(map(answer, networks))),
         opening=[signal_chart(networks)],
         sections=[
             Section("Layer by layer", [Prose([LAYERS, *snapshots.left_out()]), snapshots]),
@@ -96,7 +96,7 @@ def title_of(run: str, networks: Sequence[NetworkSnapshots]) -> str:
     return f"The gradients of {whose} in the run {printable(run)}"
 
 
-def left(stops: Sequence[Stop]) -> float:
+def left(stops: Sequence[SignalNorm]) -> float:
     """The norm at the last stop over that at the first; NaN if there is no signal at all."""
     return stops[-1].norm / stops[0].norm if stops[0].norm > 0 else math.nan
 

@@ -33,7 +33,7 @@ def snapshots_of(folder: str | os.PathLike[str]) -> list[NetworkSnapshots]:
     for place in sorted(path for path in (Path(folder) / FOLDER).glob("*") if path.is_dir()):
         snapshots = {path: read_snapshot(path) for path in snapshots_in(place)}
         for path, snapshot in snapshots.items():
-            if _anatomy(snapshot) != _anatomy(next(iter(snapshots.values()))):
+            if _structure(snapshot) != _structure(next(iter(snapshots.values()))):
                 raise SnapshotError(
                     f"{path}: expected a snapshot of the same network as the first one in its "
                     "folder, got one of another; delete those that do not belong there"
@@ -49,7 +49,7 @@ def snapshots_of(folder: str | os.PathLike[str]) -> list[NetworkSnapshots]:
     return found
 
 
-def _anatomy(snapshot: Snapshot) -> list[tuple[object, ...]]:
+def _structure(snapshot: Snapshot) -> list[tuple[object, ...]]:
     """What is the same in all snapshots of one network."""
     stops = [(stop.array, stop.through, stop.layer) for stop in snapshot.signal]
     attention = [(layer.name, layer.P.shape) for layer in snapshot.attention]

@@ -18,7 +18,7 @@ from minidl.layers._affine import Affine
 from minidl.layers._features import features_axis
 from minidl.losses import Loss
 from minidl.microscope.attention_snapshot import AttentionSnapshot, attention_of, tokens_of
-from minidl.microscope.backward_signal import Stop, backward_signal
+from minidl.microscope.backward_signal import SignalNorm, backward_signal
 from minidl.network import Network
 from minidl.propagation import layer_factors
 
@@ -88,7 +88,7 @@ class Snapshot:
     epoch: int  # how many epochs it has been trained for
     examples: int
     loss: float  # summed over the examples
-    signal: list[Stop]
+    signal: list[SignalNorm]
     layers: list[LayerSnapshot]
     tokens: list[str] = field(default_factory=list)  # of the sentence whose attention is shown
     attention: list[AttentionSnapshot] = field(default_factory=list)
@@ -120,7 +120,7 @@ def take_snapshot(
     return Snapshot(epoch, len(x), float(value), signal, layers, tokens, attention)
 
 
-def _with_theory(network: Network, x: Array, stops: list[Stop]) -> list[Stop]:
+def _with_theory(network: Network, x: Array, stops: list[SignalNorm]) -> list[SignalNorm]:
     """The stops, each with the factor that random weights of the same size would have."""
     known = layer_factors(network, x)
     return [

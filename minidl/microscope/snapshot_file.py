@@ -15,7 +15,7 @@ import numpy as np
 from minidl.backend import Array
 from minidl.losses import Loss
 from minidl.microscope.attention_snapshot import TOKENS, AttentionSnapshot
-from minidl.microscope.backward_signal import THROUGH, Stop
+from minidl.microscope.backward_signal import THROUGH, SignalNorm
 from minidl.microscope.snapshot import (
     BINS,
     CURVE,
@@ -205,14 +205,14 @@ def _attention(
     raise NpzError(f"expected tokens and attention layers, got {manifest!r:.100}")
 
 
-def _stop(entry: Any, norm: float, predicted: float, number: int) -> Stop:
+def _stop(entry: Any, norm: float, predicted: float, number: int) -> SignalNorm:
     begins = number == 0  # at the loss; no other stop is there
     match entry:
         case [str(array), str(through), str(layer)] if (
             through in THROUGH and (through == THROUGH[0]) == begins
         ):
             known = predicted if math.isfinite(predicted) else None
-            return Stop(array, through, layer, norm, known)
+            return SignalNorm(array, through, layer, norm, known)
     raise NpzError(f"expected a stop of the signal, got {entry!r:.100}")
 
 

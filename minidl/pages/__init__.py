@@ -27,8 +27,7 @@ is anything with a method ``html()``::
         sections=[Section("How it was done", [Prose(["Two networks, one seed."])])],
         footer="minidl",
     )
-    with whole_file("report.html") as file:
-        file.write(page.html())
+    page.write("report.html")
 
 Each chart has a legend that hides and shows its series, a choice for every key
 of ``Series.where``, a table with the same numbers, and buttons that save it as

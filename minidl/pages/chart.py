@@ -9,7 +9,8 @@ from html import escape
 from typing import Any
 
 from minidl.pages.colours import PALETTE, SHADES, tone
-from minidl.pages.parts import json_block, markup, slug
+from minidl.pages.markdown import picture_markdown
+from minidl.pages.parts import json_block, markup, slug, told
 
 TICKS = 6  # along x, approximately
 # The markers of a line, as Plot names them; with three shades, this makes 21 variants of a line.
@@ -159,7 +160,7 @@ class Chart:
         return found
 
     def markdown(self) -> str:
-        return f"![{self.title}](figures/{self.file}.png)\n\n{self.legend}"
+        return f"{picture_markdown(self.title, self.file)}\n\n{told(self.legend)}"
 
     def html(self) -> str:
         name = slug(self.title)

@@ -18,24 +18,52 @@ MARKUP = re.compile(r"[][`*_{}<>#!|\\~&$^\"']")
 BOLD = re.compile(r"\*\*(?=\S)(.+?)\*\*")
 CODE = re.compile(r"`([^`]+)`")
 LINK = re.compile(r"\[([^][]+)\]\(((?:https?://|#)[^\s()<>]+)\)")
+# What else would begin HTML, a link, an image, code or a block of it, or escape what follows.
+RAW = re.compile(r"<(?=[A-Za-z/!?])|\](?=[(\[:])|!(?=\[)|`|~(?=~)|\\(?=[^\w\s])")
+INLINE = re.compile("|".join(known.pattern for known in (CODE, LINK, RAW)))
 
 
 def plain(text: str) -> str:
     """``text`` within a line: ``a_b`` becomes ``a&#95;b``, a new line is shown as ``&#92;n``."""
-    return MARKUP.sub(lambda found: f"&#{ord(found[0])};", printable(text))
+    return MARKUP.sub(_entity, printable(text))
 
 
 def code(text: str) -> str:
     """``text`` as code: between backticks, or as an HTML element where they would not hold it."""
-    if text.isprintable() and not set("`|\\<&") & set(text):
+    if text.isprintable() and not set("`|\\<&") & set(text) and not RAW.search(text):
         return f"`{text}`"
     return f"<code>{plain(text)}</code>"
 
 
 def inline(text: str) -> str:
     """A line of our own text as HTML: escaped, then with bold, code and links rendered."""
-    html = CODE.sub(r"<code>\1</code>", BOLD.sub(r"<b>\1</b>", escape(text)))
+    html = CODE.sub(r"<code>\1</code>", BOLD.sub(r"<b>\1</b>", escape(printable(text))))
     return LINK.sub(r'<a href="\2">\1</a>', html)
+
+
+def inline_markdown(text: str) -> str:
+    """A line of our own text as Markdown: HTML, images and other links are shown as text.
+
+    That holds within backticks, too: whether these enclose code depends on all that is around them.
+    """
+    return INLINE.sub(_own, printable(text))
+
+
+def picture_markdown(alternative: str, name: str) -> str:
+    """The picture ``figures/name.png``; a bracket in what it shows would end that."""
+    shown = inline_markdown(alternative).replace("[", "&#91;").replace("]", "&#93;")
+    return f"![{shown}](figures/{name}.png)"
+
+
+def _own(found: re.Match[str]) -> str:
+    shown_as_code, label, address = found.groups()
+    if shown_as_code:
+        return code(shown_as_code)
+    return f"[{inline_markdown(label)}]({address})" if label else _entity(found)
+
+
+def _entity(found: re.Match[str]) -> str:
+    return f"&#{ord(found[0])};"
 
 
 def markdown_table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:

@@ -14,7 +14,14 @@ from html import escape
 from typing import Any, Protocol
 
 from minidl._printable import printable
-from minidl.pages.markdown import code, inline, markdown_table, plain
+from minidl.pages.markdown import (
+    code,
+    inline,
+    inline_markdown,
+    markdown_table,
+    picture_markdown,
+    plain,
+)
 
 
 class Part(Protocol):
@@ -39,8 +46,8 @@ def markup(content: str | Part) -> str:
 
 
 def told(content: str | Told) -> str:
-    """The Markdown of a part; our own text unchanged."""
-    return content if isinstance(content, str) else content.markdown()
+    """The Markdown of a part, or of our own text, with its bold words, code and links."""
+    return inline_markdown(content) if isinstance(content, str) else content.markdown()
 
 
 def slug(text: str) -> str:
@@ -104,7 +111,7 @@ class Points:
         return f'<ul class="points">{"".join(items)}</ul>'
 
     def markdown(self) -> str:
-        return "\n".join(f"- **{head}** {text}" for head, text in self.points)
+        return "\n".join(f"- **{told(head)}** {told(text)}" for head, text in self.points)
 
 
 @dataclass(frozen=True)
@@ -118,7 +125,7 @@ class Badge:
         return f'<span class="badge {escape(self.kind)}">{escape(self.text)}</span>'
 
     def markdown(self) -> str:
-        return f"**{self.text}**"
+        return f"**{told(self.text)}**"
 
 
 @dataclass(frozen=True)
@@ -146,9 +153,9 @@ class Table:
         )
 
     def markdown(self) -> str:
-        head = self.head or [""] * len(self.rows[0])
-        table = markdown_table(head, [[told(cell) for cell in row] for row in self.rows])
-        return f"{self.caption}:\n\n{table}" if self.caption else table
+        head, *rows = ([told(cell) for cell in row] for row in (self.head, *self.rows))
+        table = markdown_table(head or [""] * len(rows[0]), rows)
+        return f"{told(self.caption)}:\n\n{table}" if self.caption else table
 
 
 @dataclass(frozen=True)
@@ -169,4 +176,5 @@ class Picture:
         )
 
     def markdown(self) -> str:
-        return f"![{self.alternative}](figures/{self.name}.png)\n\n{self.caption}".rstrip()
+        picture = picture_markdown(self.alternative, self.name)
+        return f"{picture}\n\n{told(self.caption)}".rstrip()

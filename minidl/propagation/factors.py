@@ -44,7 +44,7 @@ def layer_factors(network: Network, x: Array) -> dict[str, LayerFactors]:
         shape = ", ".join(map(str, network.input_shape))
         raise ValueError(f"layer_factors: expected x (N, {shape}), got {x.shape}")
     found: dict[str, LayerFactors] = {}
-    x2: np.ndarray | None = _mean_square(x)  # (N,)
+    x2: np.ndarray | None = _mean_square(network.as_input("layer_factors", x))  # (N,)
     for layer in network.layers:
         if isinstance(layer, Dense):
             gain = layer.n_in * float(_mean_square(layer.W).mean())

@@ -61,9 +61,12 @@ def _not_plain(path: str | os.PathLike[str], mode: int) -> NotAPlainFile:
 def read_bytes(path: str | os.PathLike[str], largest: int) -> bytes:
     """The contents of a regular file of at most ``largest`` bytes; a larger one is a ValueError."""
     with open_to_read(path) as file:
-        contents = file.read(largest + 1)
-    if len(contents) > largest:
-        raise ValueError(f"{path}: expected at most {largest:,} bytes, got more")
+        size = os.fstat(file.fileno()).st_size
+        if size > largest:
+            raise ValueError(f"{path}: expected at most {largest:,} bytes, got more")
+        contents = file.read(size + 1)  # takes as much memory, where largest + 1 may be too much
+    if len(contents) > size:
+        raise ValueError(f"{path}: expected {size:,} bytes, got more: it is being written")
     return contents
 
 
@@ -133,9 +136,11 @@ def whole_file(path: str | os.PathLike[str], mode: str = "w") -> Iterator[IO[Any
             os.fsync(file.fileno())
         os.replace(beside, path)
         _flush_folder(path.parent)
-    except BaseException:
+    except BaseException as error:
         with suppress(FileNotFoundError):
             beside.unlink()
+        if isinstance(error, OSError) and error.errno and error.filename in (None, str(beside)):
+            error.filename = str(path)  # "No space left on device" alone does not say where
         raise
 
 

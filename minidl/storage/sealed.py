@@ -19,6 +19,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from minidl._printable import printable
 from minidl.backend import is_array, to_numpy
 from minidl.storage.files import NotAPlainFile, open_to_read, whole_file
 
@@ -73,7 +74,7 @@ def read_sealed(path: str | os.PathLike[str], kind: Any, limit: int = LIMIT) -> 
         if size > limit:
             raise DamagedFile(f"{path}: expected at most {limit:,} bytes, got {size:,}")
         head, digest = file.read(len(HEAD)), file.read(DIGEST)
-        contents = file.read(limit)
+        contents = file.read(size)
     if head != HEAD:
         is_other = head.startswith(MAGIC)
         what = (
@@ -91,7 +92,9 @@ def decoded(contents: bytes, kind: Any, path: Path) -> Any:
         with _decoding:
             return msgspec.msgpack.decode(contents, type=kind, dec_hook=_decoded)
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
-        raise DamagedFile(f"{path}: expected {_name(kind)}, got something else: {error}") from error
+        raise DamagedFile(
+            f"{path}: expected {_name(kind)}, got something else: {printable(str(error), 200)}"
+        ) from error
 
 
 def encoded(value: Any) -> bytes:

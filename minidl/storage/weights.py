@@ -23,6 +23,19 @@ FORMAT, FORMAT_VERSION = "minidl-network", 1
 MANIFEST = 1_000_000  # characters at most; a layer takes about a hundred
 
 
+BEGINNING = 300  # bytes, which tell the formats of others apart
+# The way from there to here.
+_OTHERS = {
+    "PyTorch": (
+        "in PyTorch, safetensors.torch.save_file(model.state_dict(), path) writes a file that "
+        "minidl.models.load_torchvision or minidl.models.pretrained reads; for other networks "
+        "copy each array, as in network['dense_1'].W[...] = weight.T.numpy()"
+    ),
+    "safetensors": "minidl.models.load_torchvision and minidl.models.pretrained read those",
+    "minidl": "Network.load reads those",
+}
+
+
 class WeightsError(ValueError):
     """A weights file cannot be read or does not match the network."""
 
@@ -44,9 +57,16 @@ def load(path: str | os.PathLike[str], layers: Sequence[Any]) -> list[tuple[Arra
     OSError, WeightsError
         as in :meth:`minidl.Network.load`.
     """
+    if not isinstance(path, str | os.PathLike):
+        raise WeightsError(
+            f"expected the path of a weights file, got {type(path).__name__}; {_OTHERS['PyTorch']}"
+        )
     path = Path(path)
     try:
         with open_to_read(path) as file:
+            what = "a weights file, as Network.save writes it"
+            expect_own_format(file.read(BEGINNING), "minidl", what)
+            file.seek(0)
             values = _read(NpzReader(file), layers)
     except NotAPlainFile as error:
         raise WeightsError(str(error)) from error
@@ -58,6 +78,20 @@ def load(path: str | os.PathLike[str], layers: Sequence[Any]) -> list[tuple[Arra
     except WeightsError as error:
         raise WeightsError(f"{path}: {error}") from None
     return [(array, value) for (_, array), value in zip(_saved(layers), values, strict=True)]
+
+
+def expect_own_format(beginning: bytes, own: str, what: str) -> None:
+    """Raise if a file that begins like this has a known format, but not its ``own`` one."""
+    if (beginning[:4] == b"PK\3\4" and b"data.pkl" in beginning) or beginning[:2] == b"\x80\2":
+        found = "PyTorch"  # which has pickles in a zip archive or, before version 1.6, alone
+    elif beginning[:4] == b"PK\3\4" and b".npy" in beginning:
+        found = "minidl"
+    elif beginning[8:9] == b"{" and int.from_bytes(beginning[:8], "little") < 1 << 32:
+        found = "safetensors"
+    else:
+        return
+    if found != own:
+        raise WeightsError(f"expected {what}, got one of {found}; {_OTHERS[found]}")
 
 
 def _saved(layers: Sequence[Any]) -> Iterator[tuple[str, Array]]:

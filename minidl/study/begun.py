@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from minidl.backend import Device
 from minidl.data_parallel import Ranks, world
+from minidl.data_parallel.same import expect_same
 from minidl.microscope.snapshot_file import remove_snapshots
 from minidl.study.cells import Cells
 from minidl.study.cluster import expect_address, require_dask
 from minidl.study.cluster_pool import Cluster
 from minidl.study.conditions import Conditions
+from minidl.study.environment import Stopwatch
 from minidl.study.folder import RunFolder
+from minidl.study.options import InputError
 from minidl.study.pools import Pool, Task, Threads
 from minidl.study.run import Run, device_of
 from minidl.study.source import OfStudy
@@ -42,17 +44,18 @@ class Begun:
     cells: Cells
     pool: Pool
     command: str
-    start: float  # as ``time.perf_counter()`` returned it
+    since: Stopwatch
     ranks: Ranks  # that train together; all but rank 0 write to ``own``
     own: tempfile.TemporaryDirectory[str] | None
 
     @classmethod
     def begin(cls, study: TrainedStudy, chosen: argparse.Namespace, command: str) -> Begun:
         """Load the data and choose the device; impossible options fail before any download."""
-        start = time.perf_counter()
+        since = Stopwatch()
         if chosen.device != "auto":
             device_of(chosen)
         ranks = world()
+        expect_same_options(chosen, ranks)
         _check_place(chosen, ranks)
         own = None if ranks.leads else tempfile.TemporaryDirectory(prefix="minidl-rank-")
         chosen.quiet = chosen.quiet or not ranks.leads
@@ -75,7 +78,7 @@ class Begun:
         if not chosen.quiet:
             print(f"device: {run.device}; {pool}, {chosen.threads} thread(s) each")
         run = replace(run, cells=cells)
-        return cls(run, folder, cells, pool, command, start, ranks, own)
+        return cls(run, folder, cells, pool, command, since, ranks, own)
 
     def train(self, tasks: Mapping[str, Task[T]], kind: Any, weights: bool = False) -> dict[str, T]:
         """The results of the training runs by name, each a ``kind``; finished ones are kept.
@@ -88,14 +91,25 @@ class Begun:
         """The conditions for the summary, once all training is done."""
         now = Conditions.now(
             *(self.run.device, self.run.chosen.precision, self.pool.jobs, self.command),
-            *(self.start, self.cells.done_before, self.cells.threads, self.cells.software),
+            *(self.since, self.cells.done_before, self.cells.threads, self.cells.software),
             self.pool.cluster(),
         )
         return now.as_dict()
 
 
+def expect_same_options(chosen: argparse.Namespace, ranks: Ranks) -> None:
+    """Raise ``RanksError`` on every rank if one was started with other options than rank 0."""
+    own = "data_dir", "output_dir", "quiet"  # of each machine
+    options = {
+        f"--{name.replace('_', '-')}": str(value)
+        for name, value in vars(chosen).items()
+        if name not in own
+    }
+    expect_same(ranks, options, "start all ranks with the same options")
+
+
 def _check_place(chosen: argparse.Namespace, ranks: Ranks) -> None:
-    """Raise ``ValueError`` for contradictory choices of where to execute the training runs.
+    """Raise ``InputError`` for contradictory choices of where to execute the training runs.
 
     And ``ClusterError`` if they need Dask and it is not installed.
     """
@@ -106,13 +120,13 @@ def _check_place(chosen: argparse.Namespace, ranks: Ranks) -> None:
     }
     if len(asked) > 1:
         got = " and ".join(asked)
-        raise ValueError(f"expected at most one of --jobs, --workers, --scheduler, got {got}")
+        raise InputError(f"expected at most one of --jobs, --workers, --scheduler, got {got}")
     if chosen.scheduler is not None:
         expect_address(chosen.scheduler)
     for name, value in asked.items():
         if ranks.size > 1 and (name, value) != ("--jobs", 1):
             expected = "1" if name == "--jobs" else "no such option"
-            raise ValueError(
+            raise InputError(
                 f"{name}: expected {expected} on {ranks.size} ranks, got {value}; "
                 "leave the option out, or start the command without mpiexec"
             )

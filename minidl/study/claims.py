@@ -4,7 +4,8 @@ A criterion turns a run into a text and into numbers that are positive if the cl
 number has a 95% interval.  The claim holds if all intervals lie above 0, and does not hold if one
 lies below 0; otherwise it is not decided, since chance could explain either result.  With one seed,
 an interval covers the uncertainty within a training run (the number of test images, the scatter of
-the epochs); with several, it is Student's t interval over the seeds.
+the epochs); with several, it is Student's t interval over the seeds.  What the run cannot show,
+however large it is, is not judged: a criterion then raises :class:`NotJudged`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence, Sized
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -29,6 +29,7 @@ HOLDS = "holds"
 FAILS = "does not hold"
 OPEN = "not decided"
 UNJUDGED = "not judged"
+MISSING = "a figure is missing in this set-up"
 VERDICTS = (HOLDS, FAILS, OPEN, UNJUDGED)
 
 R = TypeVar("R")  # a run, as the claims see it
@@ -49,14 +50,25 @@ class Evidence:
         return self.together or len(self.numbers)
 
 
-class NotReported(Exception):
-    """A figure that a criterion needs is not available: the claim cannot be judged."""
+class NotJudged(Exception):
+    """The claim cannot be judged on a run, for a ``reason`` that the report shows.
+
+    A figure is missing, a cap was reached, or the machine decides.  ``said`` is what the criterion
+    found all the same, for the reader.
+    """
+
+    def __init__(self, reason: str = MISSING, said: str = "") -> None:
+        super().__init__(reason)
+        self.reason, self.said = reason, said
+
+    def __str__(self) -> str:
+        return f"{self.said}; {UNJUDGED}: {self.reason}" if self.said else self.reason
 
 
 def known(figure: T | None) -> T:
-    """``figure``; raises :class:`NotReported` if it is None or empty."""
+    """``figure``; raises :class:`NotJudged` if it is None or empty."""
     if figure is None or (isinstance(figure, Sized) and len(figure) == 0):
-        raise NotReported
+        raise NotJudged
     return figure
 
 
@@ -73,7 +85,8 @@ def all_of(found: Mapping[str, Evidence], between: str = ": ") -> Evidence:
     )
 
 
-Criterion = Callable[[R], Evidence]  # may raise NotReported
+Criterion = Callable[[R], Evidence]  # may raise NotJudged
+Found = Sequence[Evidence] | NotJudged  # in each run
 
 
 @dataclass(frozen=True)
@@ -98,7 +111,7 @@ class Claim:
 
     @property
     def holds(self) -> bool | None:
-        """None if it is not decided or cannot be judged."""
+        """None if it is not decided or not judged."""
         return {HOLDS: True, FAILS: False}.get(self.verdict)
 
     def as_dict(self) -> dict[str, Any]:
@@ -122,26 +135,33 @@ def judge(
     for one in claims:
         with np.errstate(all="ignore"):
             theirs = _found(one, [study])
-            later = [] if theirs or whole_study is None else _found(one, [whole_study])
+            whole = theirs if whole_study is None else _found(one, [whole_study])
             ours = _found(one, runs)
-        published = TOO_EARLY if later else _published(theirs)
+        is_early = isinstance(theirs, NotJudged) and not isinstance(whole, NotJudged)
+        published = TOO_EARLY if is_early else _published(theirs)
         claim = Claim(one.claim, one.criterion, published, measured(ours), verdict(ours))
         judged.append(claim)
     return judged
 
 
-def _found(claim: Statement[R], runs: Sequence[R]) -> list[Evidence]:
-    """What the criterion of a claim finds in each run on which the claim can be judged."""
-    found = []
+def _found(claim: Statement[R], runs: Sequence[R]) -> Found:
+    """What the criterion of a claim finds in each run that has the figures.
+
+    Or why it cannot judge: without the runs that a cap has cut off, the rest say something else.
+    """
+    found, missing = [], NotJudged()
     for run in runs:
-        with suppress(NotReported):
+        try:
             found.append(claim.test(run))
-    return found
+        except NotJudged as why:
+            if why.reason != MISSING:
+                return why
+    return found or missing
 
 
-def verdict(found: Sequence[Evidence]) -> str:
+def verdict(found: Found) -> str:
     """The verdict on the evidence of all seeds."""
-    if not found:
+    if isinstance(found, NotJudged):
         return UNJUDGED
     first, numbers = found[0], _over_seeds(found)
     intervals = [number.interval(first.comparisons) for number in numbers.values()]
@@ -157,7 +177,7 @@ def verdict(found: Sequence[Evidence]) -> str:
 
 
 def count(claims: Sequence[Mapping[str, Any]]) -> str:
-    """``4 hold, 1 does not, 3 are not decided``, for the claims of a summary."""
+    """``4 hold, 1 does not, 3 are not decided, 1 is not judged``, for the claims of a summary."""
     given = [claim["verdict"] for claim in claims]
     hold, fail, open_, unjudged = (given.count(verdict) for verdict in VERDICTS)
     said = [
@@ -165,7 +185,8 @@ def count(claims: Sequence[Mapping[str, Any]]) -> str:
         f"{fail} " + ("does not" if fail == 1 else "do not"),
         f"{open_} {'is' if open_ == 1 else 'are'} not decided",
     ]
-    return ", ".join([*said, f"{unjudged} cannot be judged"] if unjudged else said)
+    unknown = f"{unjudged} {'is' if unjudged == 1 else 'are'} not judged"
+    return ", ".join([*said, unknown] if unjudged else said)
 
 
 def published_title(epochs: int, theirs: int) -> str:
@@ -192,9 +213,9 @@ def _over_seeds(found: Sequence[Evidence]) -> dict[str, Estimate]:
     return {name: over_seeds([one.numbers[name] for one in found], together) for name in names}
 
 
-def _published(found: Sequence[Evidence]) -> str:
-    if not found:
-        return NOT_REPORTED
+def _published(found: Found) -> str:
+    if isinstance(found, NotJudged):
+        return found.said or NOT_REPORTED
     notes = {
         HOLDS: "",
         FAILS: " (does not meet the criterion)",
@@ -203,10 +224,10 @@ def _published(found: Sequence[Evidence]) -> str:
     return found[0].said + notes[verdict(found)]
 
 
-def measured(ours: Sequence[Evidence]) -> str:
+def measured(ours: Found) -> str:
     """The figures of the first seed, and the number over all seeds that decides the verdict."""
-    if not ours:
-        return "cannot be judged in this set-up"
+    if isinstance(ours, NotJudged):
+        return str(ours)
     several = f" (first of {len(ours)} seeds)" if len(ours) > 1 else ""
     return ours[0].said + several + _shown(ours)
 
@@ -214,24 +235,35 @@ def measured(ours: Sequence[Evidence]) -> str:
 def _shown(ours: Sequence[Evidence]) -> str:
     """The number that decides the verdict, with its interval; empty if no chance is involved."""
     first = ours[0]
-    numbers = {name: number for name, number in _over_seeds(ours).items() if number.error != 0}
+    numbers = {name: number for name, number in _over_seeds(ours).items() if not number.is_exact}
     if not numbers:
         return ""
     if first.within is None:
         name = min(numbers, key=lambda name: _distance(numbers[name]))
     else:
         name = max(numbers, key=lambda name: abs(_distance(numbers[name])))
-    low, high = numbers[name].interval(first.comparisons)
+    number = numbers[name]
+    low, high = number.interval(first.comparisons)
     if not math.isfinite(high - low):
         return f"; {name}: uncertain by an unknown amount"
-    value, *ends = _rounded(numbers[name].value, (low, high))
-    return f"; {name} {value} ({' to '.join(ends)})"
+    if number.is_log:
+        value, *ends = (_factor(one) for one in (number.value, low, high))
+    else:
+        value, *ends = _rounded(number.value, (low, high))
+    paired = ", image by image" if number.is_paired else ""
+    return f"; {name} {'× ' if number.is_log else ''}{value} ({' to '.join(ends)}{paired})"
+
+
+def _factor(logarithm: float) -> str:
+    """Three significant digits of a ratio, and zeros in place of the others of a large one."""
+    value = math.exp(min(logarithm, 700.0))  # as much as a float can hold
+    return f"{float(f'{value:.3g}'):,.0f}" if 100 <= value < 1e6 else f"{value:#.3g}"
 
 
 def _distance(number: Estimate) -> float:
     """The distance from 0, in standard errors."""
-    known = math.isfinite(number.value) and math.isfinite(number.error)
-    return number.value / number.error if known else 0.0
+    is_known = math.isfinite(number.value) and math.isfinite(number.error)
+    return number.value / number.standard_error() if is_known else 0.0
 
 
 def _rounded(value: float, interval: Interval) -> tuple[str, str, str]:

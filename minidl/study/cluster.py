@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+import queue
 import re
 import sys
+import threading
+import time
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 from minidl._printable import printable
 from minidl.study import worker
+from minidl.study.options import InputError
+from minidl.training.checkpoint import Stopped
 
 LOOPBACK = "127.0.0.1"
 GUARD = 'in a script, put the call under: if __name__ == "__main__":'
 PATIENCE = 30  # seconds for a scheduler to answer
+TICK = 0.5  # seconds between two checks for signals
 SLOW_START = 120  # seconds for a process to start on a busy machine
 
 
@@ -48,25 +54,28 @@ def require_dask() -> None:
 
 
 def expect_address(scheduler: str) -> None:
-    """Raise ``ValueError`` unless ``scheduler`` is the address of one."""
-    if not re.fullmatch(r"(tcp|tls)://[^\s/]+:\d{1,5}", scheduler):
-        raise ValueError(
+    """Raise ``InputError`` unless ``scheduler`` is the address of one."""
+    found = re.fullmatch(r"(tcp|tls)://([^\s/:\[\]]+|\[[\da-fA-F:.]+\]):(\d{1,5})", scheduler)
+    if found is None or not 0 < int(found[3]) < 1 << 16:
+        raise InputError(
             "scheduler: expected an address such as tcp://host:8786 or tls://host:8786, got "
             f"{printable(scheduler, 100)}"
         )
 
 
 @contextmanager
-def connected(scheduler: str | None, workers: int | None) -> Iterator[Any]:
+def connected(
+    scheduler: str | None, workers: int | None, stop: threading.Event | None = None
+) -> Iterator[Any]:
     """A client of the cluster at the address ``scheduler``, or of a new one with ``workers`` here.
 
     Raises
     ------
     ClusterError
         if there is no scheduler at that address, or no process can be started.
+    Stopped
+        if ``stop`` is set before the scheduler has answered.
     """
-    from distributed import Client
-
     if scheduler is None:
         expect_first_process()
     else:
@@ -77,7 +86,7 @@ def connected(scheduler: str | None, workers: int | None) -> Iterator[Any]:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # about different versions: see refused()
                 place = scheduler or stack.enter_context(_local(workers or 1))
-                client = stack.enter_context(Client(place, timeout=PATIENCE, set_as_default=False))
+                client = stack.enter_context(_client(place, stop or threading.Event()))
         except (OSError, TimeoutError, RuntimeError, ValueError) as error:
             where = f"--scheduler {scheduler}" if scheduler else f"--workers {workers}"
             way_out = "start one with: dask scheduler" if scheduler else GUARD
@@ -85,6 +94,35 @@ def connected(scheduler: str | None, workers: int | None) -> Iterator[Any]:
                 f"{where}: expected a Dask cluster, got {printable(str(error), 300)}; {way_out}"
             ) from error
         yield client
+
+
+def _client(place: Any, stop: threading.Event) -> Any:
+    """A client, or ``TimeoutError`` after PATIENCE, or ``Stopped`` when ``stop`` is set.
+
+    Dask connects in another thread: where a port accepts and stays silent, its own timeout is not
+    kept, and a signal would not end it.
+    """
+    from distributed import Client
+
+    answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
+
+    def connect() -> None:
+        try:
+            answers.put(Client(place, timeout=PATIENCE, set_as_default=False))
+        except Exception as error:  # noqa: BLE001 - it is raised below
+            answers.put(error)
+
+    threading.Thread(target=connect, daemon=True).start()
+    end = time.monotonic() + PATIENCE + 1
+    while not stop.is_set():
+        with suppress(queue.Empty):
+            answer = answers.get(timeout=TICK)
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+        if time.monotonic() > end:
+            raise TimeoutError(f"no answer within {PATIENCE} seconds")
+    raise Stopped
 
 
 def _expect_certificates(scheduler: str) -> None:

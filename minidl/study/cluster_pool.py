@@ -65,7 +65,7 @@ class Cluster:
             return
         folder = folder.resolve()
         with (
-            connected(self.scheduler, self.workers) as client,
+            connected(self.scheduler, self.workers, stop) as client,
             _token(folder) as token,
             Display(len(orders), self.quiet) as display,
         ):

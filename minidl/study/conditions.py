@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -14,8 +13,8 @@ from minidl.backend import Device
 from minidl.data import Dataset, Sentences
 from minidl.pages import Told, Typed
 from minidl.study.environment import (
+    Stopwatch,
     hardware,
-    load_of_others,
     peak_memory_mb,
     today,
     versions,
@@ -85,28 +84,27 @@ class Conditions:
         precision: str,
         jobs: int,
         command: str,
-        start: float,
+        since: Stopwatch,
         done_before: int = 0,
         threads: int | None = None,
         software: Sequence[Software] = (),
         cluster: Mapping[str, Any] | None = None,
     ) -> Conditions:
-        """Those of this process when it has finished; ``start`` is when it began (perf_counter)."""
+        """Those of this process when it has finished; the stopwatch has run since its start."""
         computed = device.describe(precision)
-        seconds = time.perf_counter() - start
         return cls(
             computed,
             jobs,
             hardware(),
             versions(),
             today(),
-            seconds,
+            since.seconds(),
             peak_memory_mb(),
             command,
             done_before,
             threads,
             [one.parts for one in software],
-            None if cluster else load_of_others(seconds),  # workers would count as other programs
+            None if cluster else since.load_of_others(),  # workers would count as other programs
             cluster,
         )
 

@@ -60,16 +60,35 @@ def peak_memory_mb() -> float | None:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
 
 
-def load_of_others(seconds: float) -> float | None:
-    """How many processors other programs kept busy during the last ``seconds``; None: unknown.
+class Stopwatch:
+    """Measures, from its creation on, the time and what other programs use of the processors."""
 
-    This is the system's load average over one, five or fifteen minutes, the longest of them that
-    fits into that time, less what this process used.
-    """
-    if not hasattr(os, "getloadavg") or seconds < 60:
+    def __init__(self) -> None:
+        self._start = time.perf_counter()
+        self._all, self._own = _processor_seconds(), time.process_time()
+
+    def seconds(self) -> float:
+        return time.perf_counter() - self._start
+
+    def load_of_others(self) -> float | None:
+        """How many processors other programs have kept busy on average; None: unknown.
+
+        All three times are of the same period, that of this stopwatch.
+        """
+        now, own = _processor_seconds(), time.process_time()
+        if now is None or self._all is None:
+            return None
+        return max(0.0, (now - self._all - (own - self._own)) / self.seconds())
+
+
+def _processor_seconds() -> float | None:
+    """The processor time that all programs have used since the start of the system, on Linux."""
+    try:
+        ticks = Path("/proc/stat").read_text().partition("\n")[0].split()[1:9]
+        user, nice, system, _idle, _waiting, *interrupts = map(int, ticks)
+        return (user + nice + system + sum(interrupts)) / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError, AttributeError):
         return None
-    window = 0 if seconds < 300 else 1 if seconds < 900 else 2
-    return max(0.0, os.getloadavg()[window] - time.process_time() / seconds)
 
 
 def today() -> str:

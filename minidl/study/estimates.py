@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -12,39 +13,157 @@ from numpy.typing import ArrayLike
 LEVEL = 0.95
 ROUNDING = 1e-12  # relative rounding error of a computed number
 Interval = tuple[float, float]
+UNBOUNDED: Interval = (-math.inf, math.inf)
+
+
+@dataclass(frozen=True)
+class Bounded:
+    """An observed share, or Kendall's τ: it has limits, so that chance is not symmetric about it.
+
+    It is part of an estimate ``factor`` times.
+    """
+
+    value: float
+    count: int  # independent cases of a share; epochs of a trend
+    is_trend: bool = False
+    correct: np.ndarray | None = None  # (count,) of each case: 0 or 1, or the mean over seeds
+    factor: float = 1.0
+
+    def interval(self, tail: float) -> Interval:
+        """The interval that leaves out ``tail`` on each side."""
+        low, high = self._fisher(tail) if self.is_trend else self._wilson(tail)
+        return min(self.value, low), max(self.value, high)
+
+    def _wilson(self, tail: float) -> Interval:
+        """The shares p that the observed one does not contradict.
+
+        |share − p| ≤ z √(p (1 − p) / count) (Wilson, J. Am. Stat. Assoc. 22, 1927).
+        """
+        z2 = _normal(tail) ** 2 / self.count
+        centre = (self.value + z2 / 2) / (1 + z2)
+        half = math.sqrt(z2 * max(0.0, self.value * (1 - self.value)) + z2**2 / 4) / (1 + z2)
+        return centre - half, centre + half
+
+    def _fisher(self, tail: float) -> Interval:
+        """An interval on the scale of Fisher's z = artanh τ.
+
+        It has the same width on that scale whatever τ is (Fieller, Hartley and Pearson, Biometrika
+        44, 1957), and leaves out 0 exactly if the exact test rejects τ = 0.
+        """
+        largest = largest_by_chance(self.count, tail)
+        if largest >= 1:
+            return -1.0, 1.0
+        step = 2 / (self.count * (self.count - 1))  # half the distance between two values of τ
+        nearly = 1 - step / 2  # as much of a correlation of 1 as so few pairs can show
+        z = math.atanh(min(max(self.value, -nearly), nearly))
+        half = math.atanh(largest + step)
+        return math.tanh(z - half), math.tanh(z + half)
+
+
+@functools.lru_cache(maxsize=1024)
+def largest_by_chance(count: int, tail: float) -> float:
+    """The largest τ of ``count`` epochs that chance alone reaches with more than ``tail``."""
+    chances = np.ones(1)  # of each number of discordant pairs: 0, 1, …
+    for n in range(2, count + 1):
+        chances = np.convolve(chances, np.full(n, 1 / n))
+    discordant = int(np.argmax(np.cumsum(chances) > tail))  # the fewest of them
+    return 1 - 2 * discordant / (len(chances) - 1)
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number with its standard error; independent ones can be added and subtracted.
+    """A number with its uncertainty; independent ones can be added and subtracted.
 
-    An error of 0 means that chance is not involved, an infinite error that the uncertainty is
-    unknown, and a value of NaN that the number itself is unknown.
+    An error of 0 means that chance is not involved (beyond that of the ``bounded`` numbers in it),
+    an infinite error that the uncertainty is unknown, and a value of NaN that the number itself is
+    unknown.
     """
 
     value: float
-    error: float = math.inf
+    error: float = math.inf  # standard error of what is measured on a straight scale
     freedom: float = math.inf  # degrees of freedom of the error
+    bounded: tuple[Bounded, ...] = ()
+    limits: Interval = UNBOUNDED  # which the number cannot leave
+    is_log: bool = False  # it is the natural logarithm of a ratio
 
     def interval(self, together: int = 1) -> Interval:
-        """The 95% interval, or for ``together`` intervals that hold simultaneously (Bonferroni)."""
-        if self.error == 0:
+        """The 95% interval, or for ``together`` intervals that hold simultaneously (Bonferroni).
+
+        The ends of independent numbers' intervals are added in quadrature, seen from the value
+        (Newcombe, Statistics in Medicine 17, 1998, method 10).
+        """
+        if self.is_exact:
             return self.value, self.value
         if not math.isfinite(self.value) or not math.isfinite(self.error):
-            return -math.inf, math.inf
-        from scipy import stats
+            return UNBOUNDED
+        tail = (1 - LEVEL) / 2 / together
+        below, above = self._reach(tail, _student(tail, self.freedom) if self.error else 0.0)
+        return max(self.value - below, self.limits[0]), min(self.value + above, self.limits[1])
 
-        half = float(stats.t.isf((1 - LEVEL) / 2 / together, self.freedom)) * self.error
-        return self.value - half, self.value + half
+    @property
+    def is_exact(self) -> bool:
+        """Whether chance is not involved."""
+        return self.error == 0 and not self.bounded
+
+    @property
+    def is_paired(self) -> bool:
+        """Whether shares of the same cases are compared, case by case."""
+        return bool(self._paired()[0])
+
+    def standard_error(self) -> float:
+        """Of everything in it; about half of the interval of 68%."""
+        return sum(self._reach(_tail(1.0), 1.0)) / 2
+
+    def _reach(self, tail: float, errors: float) -> Interval:
+        """How far chance reaches below and above: so many standard errors, or until ``tail``."""
+        paired, others = self._paired()
+        straight = [errors * self.error]
+        if paired:
+            straight.append(_normal(tail) * _paired_error(paired))
+        below, above = list(straight), list(straight)
+        for one in others:
+            ends = [one.factor * (end - one.value) for end in one.interval(tail)]
+            below.append(-min(ends))
+            above.append(max(ends))
+        return math.hypot(*below), math.hypot(*above)
+
+    def _paired(self) -> tuple[list[Bounded], list[Bounded]]:
+        """The shares of the same cases, if there are several, and all other bounded numbers."""
+        known = [b for b in self.bounded if b.correct is not None]
+        if len(known) < 2 or len({one.count for one in known}) > 1:
+            known = []
+        return known, [b for b in self.bounded if not any(b is one for one in known)]
 
     def __add__(self, other: Estimate | float) -> Estimate:
         if not isinstance(other, Estimate):
-            return Estimate(self.value + other, self.error, self.freedom)
-        error = math.hypot(self.error, other.error)
-        return Estimate(self.value + other.value, error, _welch(self, other))
+            limits = self.limits[0] + other, self.limits[1] + other
+            return replace(self, value=self.value + other, limits=limits)
+        return Estimate(
+            self.value + other.value,
+            math.hypot(self.error, other.error),
+            _welch(self, other),
+            (*self.bounded, *other.bounded),
+            (self.limits[0] + other.limits[0], self.limits[1] + other.limits[1]),
+            self.is_log or other.is_log,
+        )
+
+    def __mul__(self, factor: float) -> Estimate:
+        if factor == 0:
+            return Estimate(0.0, 0.0)
+        low, high = sorted(factor * end for end in self.limits)
+        return Estimate(
+            factor * self.value,
+            abs(factor) * self.error,
+            self.freedom,
+            tuple(replace(one, factor=factor * one.factor) for one in self.bounded),
+            (low, high),
+            self.is_log,
+        )
+
+    __rmul__ = __mul__
 
     def __neg__(self) -> Estimate:
-        return Estimate(-self.value, self.error, self.freedom)
+        return self * -1.0
 
     def __sub__(self, other: Estimate | float) -> Estimate:
         return self + -other
@@ -52,14 +171,38 @@ class Estimate:
     def __rsub__(self, other: float) -> Estimate:
         return -self + other
 
-    def __mul__(self, factor: float) -> Estimate:
-        error = abs(factor) * self.error if factor else 0.0
-        return Estimate(factor * self.value, error, self.freedom)
-
-    __rmul__ = __mul__
-
 
 NOT_KNOWN = Estimate(math.nan)
+
+
+def _normal(tail: float) -> float:
+    from scipy import stats
+
+    return float(stats.norm.isf(tail))
+
+
+def _tail(errors: float) -> float:
+    from scipy import stats
+
+    return float(stats.norm.sf(errors))
+
+
+def _student(tail: float, freedom: float) -> float:
+    from scipy import stats
+
+    return float(stats.t.isf(tail, freedom))
+
+
+def _paired_error(shares: Sequence[Bounded]) -> float:
+    """The standard error of a sum of shares of the same cases (McNemar), and never 0.
+
+    One case of each kind of disagreement is added, by halves (Agresti and Min, Statistics in
+    Medicine 24, 2005).
+    """
+    each = sum(one.factor * np.asarray(one.correct, float) for one in shares)
+    squares = float(np.square(each - np.mean(each)).sum())
+    largest = max(abs(one.factor) for one in shares)
+    return math.sqrt(squares + largest**2) / (shares[0].count + 2)
 
 
 def _welch(a: Estimate, b: Estimate) -> float:
@@ -76,35 +219,70 @@ def exactly(holds: bool) -> Estimate:
     return Estimate(1.0 if holds else -1.0, 0.0)
 
 
-def share(part: float, count: int) -> Estimate:
+def share(part: float, count: int, correct: np.ndarray | None = None) -> Estimate:
     """A share of ``count`` independent cases, such as an accuracy on that many images.
 
-    Two cases of each kind are added, so that 0% or 100% of a few cases does not count as certain
-    (Agresti and Coull, The American Statistician 52, 1998).
+    If ``correct`` (count,) says which cases they are, the difference to another share of the same
+    cases has the uncertainty of the cases in which they differ; as many cases count as the same.
     """
-    moved = (part * count + 2) / (count + 4)
-    return Estimate(moved, math.sqrt(max(0.0, moved * (1 - moved)) / (count + 4)))
+    return Estimate(part, 0.0, bounded=(Bounded(part, count, correct=correct),), limits=(0.0, 1.0))
 
 
 def over_seeds(estimates: Sequence[Estimate], together: int = 1) -> Estimate:
     """The mean over several seeds with Student's t; a single estimate as it is.
 
     Seeds may agree by chance, but the uncertainty within each of them remains: if it gives the
-    wider interval (for ``together`` comparisons), that one is used.
+    wider interval (for ``together`` comparisons), that one is used.  More seeds reduce the scatter
+    of epochs in it, but not what the choice of test images does: all seeds are tested on the same.
     """
     if len(estimates) == 1:
         return estimates[0]
-    n = len(estimates)
+    n, first = len(estimates), estimates[0]
     values = np.array([e.value for e in estimates])
     if not np.isfinite(values).all():
         return NOT_KNOWN
-    mean = float(values.mean())
-    between = Estimate(mean, float(values.std(ddof=1)) / math.sqrt(n), n - 1)
-    within = math.sqrt(sum(e.error**2 for e in estimates)) / n
-    if not math.isfinite(within):
+    between = replace(
+        first,
+        value=float(values.mean()),
+        error=float(values.std(ddof=1)) / math.sqrt(n),
+        freedom=n - 1,
+        bounded=(),
+    )
+    inner = replace(
+        between,
+        error=math.sqrt(sum(e.error**2 for e in estimates)) / n,
+        freedom=sum(e.freedom for e in estimates),
+        bounded=_pooled(estimates),
+    )
+    if not math.isfinite(inner.error):
         return between
-    inner = Estimate(mean, within, sum(e.freedom for e in estimates))
-    return max(between, inner, key=lambda e: e.interval(together)[1])
+    return max(between, inner, key=_width(together))
+
+
+def _pooled(estimates: Sequence[Estimate]) -> tuple[Bounded, ...]:
+    """The means over seeds of the bounded numbers, each as uncertain as that of one seed."""
+    if len({len(e.bounded) for e in estimates}) > 1:  # of other numbers in each seed
+        return max(estimates, key=_width(1)).bounded
+    found = []
+    for parts in zip(*(e.bounded for e in estimates), strict=True):
+        each = [one.correct for one in parts if one.correct is not None]
+        count = min(one.count for one in parts)
+        is_known = len(each) == len(parts) and {len(one) for one in each} == {count}
+        correct = np.mean(each, axis=0) if is_known else None
+        mean = float(np.mean([one.value for one in parts]))
+        found.append(replace(parts[0], value=mean, count=count, correct=correct))
+    return tuple(found)
+
+
+def _width(together: int) -> Callable[[Estimate], float]:
+    def width(estimate: Estimate) -> float:
+        low, high = estimate.interval(together)
+        return high - low
+
+    return width
+
+
+# -- epochs of a training run ---------------------------------------------------------------------
 
 
 def scatter(series: ArrayLike) -> float:
@@ -120,12 +298,32 @@ def scatter(series: ArrayLike) -> float:
     return max(sigma, ROUNDING * float(np.abs(y).max()))
 
 
-def over_epochs(series: ArrayLike) -> Estimate:
+def scatter_freedom(n: int) -> float:
+    """The degrees of freedom of the scatter of ``n`` epochs: ν = tr(A)² / tr(A²), A = DᵀD.
+
+    D takes second differences, y_{i−1} − 2 y_i + y_{i+1}.  Neighbouring ones have two of three
+    epochs in common, so that ν is about half of n − 2 (Satterthwaite's approximation).
+    """
+    if n < 3:
+        return 1.0
+    squares = 36 * (n - 2) + 2 * (16 * (n - 3) + max(0, n - 4))  # 6, −4 and 1 in D Dᵀ
+    return (6 * (n - 2)) ** 2 / squares
+
+
+def over_epochs(series: ArrayLike, limits: Interval = UNBOUNDED) -> Estimate:
     """The mean over the epochs of a training run; its error comes from their scatter."""
     y = np.asarray(series, float)
     if not len(y) or not np.isfinite(y).all():
         return NOT_KNOWN
-    return Estimate(float(y.mean()), scatter(y) / math.sqrt(len(y)), max(1, len(y) - 2))
+    error = scatter(y) / math.sqrt(len(y))
+    return Estimate(float(y.mean()), error, scatter_freedom(len(y)), limits=limits)
+
+
+def ratio_over_epochs(series: ArrayLike) -> Estimate:
+    """The logarithm of the geometric mean of a ratio over the epochs of a training run."""
+    y = np.asarray(series, float)
+    with np.errstate(all="ignore"):  # 0 and less are not known
+        return replace(over_epochs(np.log(y)), is_log=True)
 
 
 def at_the_end(series: ArrayLike) -> Estimate:
@@ -133,7 +331,7 @@ def at_the_end(series: ArrayLike) -> Estimate:
     y = np.asarray(series, float)
     if not len(y) or not np.isfinite(y).all():
         return NOT_KNOWN
-    return Estimate(float(y[-1]), scatter(y), max(1, len(y) - 2))
+    return Estimate(float(y[-1]), scatter(y), scatter_freedom(len(y)))
 
 
 def at_the_start(series: ArrayLike) -> Estimate:
@@ -142,16 +340,12 @@ def at_the_start(series: ArrayLike) -> Estimate:
 
 
 def rank_trend(series: ArrayLike) -> Estimate:
-    """Kendall's τ between a series and its epochs; 0 if constant, unknown for fewer than three.
-
-    Its standard error is that of a series without a trend, √(2 (2n + 5) / (9n (n − 1))).
-    """
+    """Kendall's τ between a series and its epochs; 0 if constant, unknown for fewer than three."""
     from minidl.study.statistics import trend
 
     y = np.asarray(series, float)
-    n = len(y)
-    if n < 3 or not np.isfinite(y).all():
+    if len(y) < 3 or not np.isfinite(y).all():
         return NOT_KNOWN
     found = trend(y)
-    error = math.sqrt(2 * (2 * n + 5) / (9 * n * (n - 1)))
-    return Estimate(0.0 if found is None else found.tau, error)
+    tau = 0.0 if found is None else found.tau
+    return Estimate(tau, 0.0, bounded=(Bounded(tau, len(y), is_trend=True),), limits=(-1.0, 1.0))

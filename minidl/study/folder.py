@@ -22,6 +22,8 @@ from minidl.storage.files import (
     whole_file,
 )
 from minidl.study.figures import write_figure
+from minidl.study.options import InputError
+from minidl.study.order import TOKEN
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -47,7 +49,7 @@ def study_of(path: Path) -> str | None:
 
     Raises
     ------
-    ValueError, OSError
+    InputError, OSError
         if the marker does not name a study, or cannot be read.
     """
     marker = path / MARKER
@@ -55,9 +57,11 @@ def study_of(path: Path) -> str | None:
         found = read_json(marker, "what kind of run it is", LARGEST)
     except FileNotFoundError:
         return None
+    except ValueError as error:
+        raise InputError(f"{error}; choose another folder") from error
     study = found.get("study")
     if not isinstance(study, str):
-        raise ValueError(
+        raise InputError(
             f"{marker}: expected the name of a study in it, got none; choose another folder"
         )
     return printable(study, 40)
@@ -116,6 +120,7 @@ class RunFolder:
         inside = [p for p in self.path.iterdir() if p.is_dir() and not p.is_symlink()]
         for folder in (self.path, *inside):
             remove_parts(folder)
+        (self.path / TOKEN).unlink(missing_ok=True)  # of a killed process
 
     def __truediv__(self, name: str) -> Path:
         """The path of the file ``name`` in the folder; a subfolder in it is created.

@@ -10,7 +10,7 @@ import numpy as np
 from minidl.study.recording import History
 
 
-def by_epoch(history: History) -> dict[str, list[float]]:
+def by_epoch(history: History) -> dict[str, list[Any]]:
     """For each quantity of a training run, a list over the epochs."""
     return {
         "train_accuracy": history.train_accuracy,
@@ -18,6 +18,7 @@ def by_epoch(history: History) -> dict[str, list[float]]:
         "test_accuracy": history.test_accuracy,
         "test_loss": history.test_loss,
         "seconds": history.seconds,
+        "correct": history.correct,
     }
 
 
@@ -67,7 +68,17 @@ def epoch_rows(seed: int, network: str, history: History) -> list[dict[str, Any]
 
 
 def mean_of(blocks: Sequence[Any]) -> Any:
-    """The mean, for example over seeds, of numbers, lists or dictionaries of the same form."""
+    """The mean, for example over seeds, of numbers, lists or dictionaries of the same form.
+
+    Without text, and without what one of them lacks.
+    """
     if isinstance(blocks[0], dict):
-        return {key: mean_of([block[key] for block in blocks]) for key in blocks[0]}
+        common = [key for key in blocks[0] if all(key in block for block in blocks)]
+        numbers = [key for key in common if not _is_text(blocks[0][key])]
+        return {key: mean_of([block[key] for block in blocks]) for key in numbers}
     return np.mean(blocks, axis=0).tolist()
+
+
+def _is_text(value: Any) -> bool:
+    several = value if isinstance(value, list) else [value]
+    return all(isinstance(one, str) for one in several)

@@ -10,6 +10,14 @@ from minidl._printable import printable
 from minidl.backend import PRECISIONS
 
 
+class InputError(ValueError):
+    """What was typed on a command line, or a file that it names, is not what was expected.
+
+    The command ends with its message in one line.  Any other ``ValueError`` is a mistake in a
+    program, and keeps its traceback.
+    """
+
+
 class Help(argparse.ArgumentDefaultsHelpFormatter):
     """Show the default of each option that takes a value and has one, as it would be typed."""
 

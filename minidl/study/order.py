@@ -16,6 +16,7 @@ from minidl.training.checkpoint import Checkpoint
 from minidl.training.software import Software
 
 CELLS, WEIGHTS = "cells", "weights"  # in the folder of a run
+TOKEN = ".cluster"  # a file in it by which a worker recognizes the folder, while a cluster trains
 
 
 @dataclass(frozen=True)

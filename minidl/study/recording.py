@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from minidl.backend import Array
+from minidl.backend.pool import one_pool
 from minidl.data.examples import Examples
 from minidl.inspection import Probe, probe
 from minidl.losses import Loss
 from minidl.microscope.snapshot_file import Recorder
 from minidl.network import Network
 from minidl.optimizers import Optimizer
-from minidl.training import evaluate, train
+from minidl.study.correct import packed
+from minidl.training import NonFiniteLoss, evaluate, train
 from minidl.training.checkpoint import Checkpoint
 
 
@@ -28,6 +31,8 @@ class History:
     test_accuracy: list[float] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)  # of training only
     probes: list[Probe] = field(default_factory=list)  # after the epoch
+    # Which test examples were answered correctly (see minidl.study.correct); empty: not stored
+    correct: list[str] = field(default_factory=list)
 
 
 def record(
@@ -58,6 +63,11 @@ def record(
     history as well.  A ``recorder`` takes a snapshot on the probed examples, before the first
     epoch and after each one.  ``after`` is called with the history after each epoch and returns
     whether that was the last one.
+
+    Raises
+    ------
+    NonFiniteLoss
+        as in :func:`expect_number`, and if the loss of a step is NaN or infinite.
     """
     history = History() if checkpoint is None else checkpoint.keep("history", History())
     probed = train_examples.first(probe_size).to(network.device)
@@ -78,16 +88,32 @@ def record(
         watch=watch,
     ):
         tested = evaluate(network, test_examples, loss, test_batch_size)
+        expect_number("test", tested.loss, epoch.number)
         x, targets = probed.batch(0, probe_size, network.dtype)
         history.train_loss.append(epoch.train_loss)
         history.train_accuracy.append(epoch.train_accuracy)
         history.test_loss.append(tested.loss)
         history.test_accuracy.append(tested.accuracy)
+        before = len(history.seconds) - len(history.correct)  # of an earlier version's checkpoint
+        history.correct += [""] * before + [packed(tested.correct)]
         history.seconds.append(epoch.seconds)
-        history.probes.append(probe(network, loss, x, targets, "sum", epoch.update))
+        with one_pool():  # the same sums whether another network is in a step or not
+            history.probes.append(probe(network, loss, x, targets, "sum", epoch.update))
         if recorder is not None:
             recorder.record(network, loss, x, targets, epoch.number)
         del epoch  # which holds Δθ, as large as θ
         if after is not None and after(history):
             break
     return history
+
+
+def expect_number(part: str, loss: float, epoch: int) -> None:
+    """Raise ``NonFiniteLoss`` if the weights after an epoch's last step make the loss NaN.
+
+    The next step would find it, if there were one.
+    """
+    if math.isnan(loss):
+        raise NonFiniteLoss(
+            f"epoch {epoch}: the {part} loss is {loss} after its last step; "
+            "try a smaller learning_rate, or clip_norm=1.0"
+        )

@@ -100,10 +100,11 @@ class Report:
 
     def markdown(self) -> str:
         """``report.md``."""
-        parts = [f"# {self.title}", told(self.warning), self.question, f"**{self.answer}**"]
+        parts = [f"# {told(self.title)}", told(self.warning)]
+        parts += [told(self.question), f"**{told(self.answer)}**"]
         parts += [part.markdown() for part in self._opening()]
         for section in self.sections:
-            parts += [f"## {section.title}", *(part.markdown() for part in section.parts)]
+            parts += [f"## {told(section.title)}", *(part.markdown() for part in section.parts)]
         return "\n\n".join(filter(None, parts)) + "\n"
 
     def html(self) -> str:

@@ -21,6 +21,7 @@ from minidl.optimizers import Optimizer
 from minidl.storage.files import own_folder
 from minidl.study.cells import Cells
 from minidl.study.conditions import DataUsed
+from minidl.study.options import InputError
 from minidl.study.order import weights_file
 from minidl.study.recording import History, record
 from minidl.training.checkpoint import Checkpoint
@@ -109,6 +110,9 @@ class Run:
 
 def device_of(chosen: argparse.Namespace) -> Device:
     """The chosen device, set to the chosen precision."""
-    device = get_device(chosen.device)
+    try:
+        device = get_device(chosen.device)
+    except ValueError as error:
+        raise InputError(f"--{error}") from error
     set_precision(chosen.precision, device)
     return device

@@ -14,13 +14,12 @@ from typing import Any
 
 from minidl._printable import printable
 from minidl.study import worker
-from minidl.study.cluster import ClusterError, FailedRuns, refused
+from minidl.study.cluster import TICK, ClusterError, FailedRuns, refused
 from minidl.study.display import Display
 from minidl.study.worker import Job, Made, RunFailed
 from minidl.training.checkpoint import Stopped
 
 ATTEMPTS = 3  # at a training run
-TICK = 0.5  # seconds between two checks for signals
 FETCH = 60  # seconds for a result to arrive
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import numpy as np
 
+from minidl.study.correct import unpacked
 from minidl.study.estimates import Estimate, share
 from minidl.study.recording import History
 
@@ -33,7 +34,7 @@ class Series:
     test_images: int
     flat: float | None = None  # share of hidden slopes f'(z) below 1% of the steepest, at the end
     seconds: np.ndarray = field(default_factory=nothing)  # (epochs,)
-    alone: bool = False  # nothing else was trained at the same time
+    correct: Sequence[str] = ()  # (epochs,) which test images are recognised; empty: not stored
 
     @classmethod
     def of_block(cls: type[S], block: Mapping[str, Any], **more: Any) -> S:
@@ -41,7 +42,10 @@ class Series:
         by_epoch: dict[str, Any] = {k: np.array(block[k], float) for k in (*LEARNED, "seconds")}
         layers = [epoch[:-1] for epoch in block["gradients"]["weights"]]
         flat = float(np.mean(block["units"]["saturated"][-1])) if "units" in block else None
-        return cls(**by_epoch, gradients=np.array(layers, float), flat=flat, **more)
+        correct = block.get("correct", ())
+        return cls(
+            **by_epoch, gradients=np.array(layers, float), flat=flat, correct=correct, **more
+        )
 
     @classmethod
     def of_history(cls: type[S], history: History, **more: Any) -> S:
@@ -49,7 +53,7 @@ class Series:
         by_epoch: dict[str, Any] = {
             k: np.array(getattr(history, k), float) for k in (*LEARNED, "seconds")
         }
-        return cls(**by_epoch, **more)
+        return cls(**by_epoch, correct=history.correct, **more)
 
     @classmethod
     def of_keras(cls: type[S], log: Mapping[str, Any], **more: Any) -> S:
@@ -65,11 +69,12 @@ class Series:
         if epoch >= len(self.train_accuracy):
             return self
         by_epoch = {k: getattr(self, k)[:epoch] for k in (*LEARNED, "gradients")}
-        return replace(self, **by_epoch, **more)
+        return replace(self, **by_epoch, correct=self.correct[:epoch], **more)
 
     def accuracy(self, epoch: int = -1) -> Estimate:
         """On the test images, after that epoch."""
-        return share(float(self.test_accuracy[epoch]), self.test_images)
+        right = unpacked(self.correct[epoch], self.test_images) if self.correct else None
+        return share(float(self.test_accuracy[epoch]), self.test_images, right)
 
     def train_share(self) -> Estimate:
         """Training accuracy (running), in the last epoch."""

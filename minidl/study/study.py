@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from minidl._output import dispensable_output
+from minidl._printable import printable_lines
 from minidl.backend import DeviceError
 from minidl.data import Dataset, DatasetError, load
 from minidl.data_parallel import RanksError, named, world
 from minidl.study.begun import Begun
 from minidl.study.cluster import ClusterError, FailedRuns
 from minidl.study.folder import FolderInUse, RunFolder
-from minidl.study.options import add_output, add_place, add_seeds, new_parser
+from minidl.study.options import InputError, add_output, add_place, add_seeds, new_parser
 from minidl.study.pools import Task
 from minidl.study.report import Report, Work, read_summary
 from minidl.study.run import Run
@@ -35,7 +36,7 @@ Rows = list[dict[str, Any]]  # of a CSV file
 # Errors that a user can fix.
 USER_ERRORS = (
     *(DatasetError, DeviceError, NonFiniteLoss, CheckpointError, FolderInUse, RanksError),
-    *(ClusterError, FailedRuns, OSError, ValueError),
+    *(ClusterError, FailedRuns, InputError, OSError),
 )
 
 
@@ -85,7 +86,7 @@ class Study(ABC):
         ranks = world().size
         launcher = ["mpiexec", "-n", str(ranks)] if ranks > 1 else []
         python = ["python", *(["-m", "mpi4py"] if ranks > 1 else []), f"experiments/{self.name}.py"]
-        return shlex.join([*launcher, *python, *(arguments or sys.argv[1:])])
+        return shlex.join([*launcher, *python, *(sys.argv[1:] if arguments is None else arguments)])
 
     def report_of(self, folder: Path) -> Report:
         """The report of the run in ``folder``."""
@@ -177,7 +178,13 @@ def user_errors(name: str) -> Iterator[None]:
         try:
             yield
         except USER_ERRORS as error:
-            sys.exit(f"{name}: {named()}{error}")
+            sys.exit(f"{name}: {named()}{printable_lines(str(error))}")
+        except MemoryError as error:
+            why = f" ({error})" if str(error) else ""
+            sys.exit(
+                f"{name}: {named()}not enough memory{why}; train fewer networks at a time with "
+                "--jobs 1, or smaller ones, or on fewer examples"
+            )
         except Interrupted as error:
             if not world().leads:
                 return  # and let rank 0 print it and end all ranks

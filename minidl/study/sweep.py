@@ -85,7 +85,8 @@ def sweep(
     Raises
     ------
     ValueError
-        if the function or the grid is not as described.
+        if the function or the grid is not as described, or a computation with another number of
+        BLAS threads runs in this process.
     CheckpointError
         if the folder has the results of another function, or of an earlier version of this one.
     FileExistsError, FolderInUse

@@ -12,6 +12,7 @@ from minidl.data.examples import Examples
 from minidl.losses import SoftmaxCrossEntropy
 from minidl.network import Network
 from minidl.optimizers import Optimizer
+from minidl.study.recording import expect_number
 from minidl.study.run import Run
 from minidl.study.series import PROBED
 from minidl.training import EarlyStopping, evaluate, train
@@ -74,6 +75,7 @@ class ValidatedTraining:
             checkpoint=self.checkpoint,
         ):
             seen = evaluate(self.network, self.images.validation, self.loss, at_once)
+            expect_number("validation", seen.loss, epoch.number)
             learned = epoch.train_loss, epoch.train_accuracy
             values = *learned, seen.loss, seen.accuracy, epoch.seconds
             for name, value in zip(SEEN, values, strict=True):

@@ -8,12 +8,12 @@ from html import escape
 from typing import Any
 
 from minidl.pages import Badge, Points, Prose, Table
-from minidl.study.claims import FAILS, HOLDS, NOT_REPORTED, OPEN, Statement, count, made
+from minidl.study.claims import FAILS, HOLDS, NOT_REPORTED, UNJUDGED, Statement, count, made
 from minidl.study.report import Section
 from minidl.study.tables import text_list
 
 BADGES = {HOLDS: "good", FAILS: "bad"}
-WORDS = {HOLDS: "yes", FAILS: "no", OPEN: "not decided"}
+WORDS = {HOLDS: "yes", FAILS: "no"}
 
 # How verdicts are reached; printed under the claims of every report.
 RULE = (
@@ -22,7 +22,14 @@ RULE = (
     "several numbers). The claim holds if the interval lies above 0, does not hold if it lies "
     "below 0, and is not decided if it contains 0. With one seed, the interval covers the "
     "uncertainty from the number of images and the scatter of the epochs, but not from the choice "
-    "of seed; with several seeds, it is Student's t interval over the seeds. "
+    "of seed; with several seeds, it is Student's t interval over the seeds, or that within a seed "
+    "if it is wider. Shares have Wilson's interval, their differences Newcombe's, ratios (×) an "
+    "interval on a logarithmic scale, and Kendall's τ one on the scale of Fisher's z, which leaves "
+    'out 0 exactly if the exact test does. "Image by image" means that two networks were compared '
+    "on the same images, of which each run has stored those that were recognised; without that, as "
+    "in runs of earlier versions, the interval is that of different images, which is wider. "
+    "It is not judged if the run cannot show it at all: a figure is missing, training was cut off, "
+    "or the machine decides. "
     f'"{NOT_REPORTED.capitalize()}": the study makes the claim without a figure.'
 )
 
@@ -74,9 +81,9 @@ class Verdicts:
 
 
 def word(claims: Claims, claim: str) -> str:
-    """The verdict on that claim of a summary: ``yes``, ``no`` or ``not decided``."""
+    """The verdict on that claim of a summary: ``yes``, ``no``, ``not decided``, ``not judged``."""
     found = [c["verdict"] for c in claims if c["claim"] == claim]
-    return WORDS.get(found[0], "cannot be judged") if found else "cannot be judged"
+    return WORDS.get(found[0], found[0]) if found else UNJUDGED
 
 
 def both(first: str, second: str) -> str:

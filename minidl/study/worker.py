@@ -28,6 +28,7 @@ from minidl.storage.files import own_folder, read_bytes
 from minidl.storage.sealed import LIMIT, encoded
 from minidl.study.environment import hardware
 from minidl.study.order import CELLS, Order, weights_file
+from minidl.study.order import TOKEN as TOKEN
 from minidl.study.source import Source
 from minidl.training import NonFiniteLoss
 from minidl.training.checkpoint import CheckpointError, Stopped
@@ -35,7 +36,6 @@ from minidl.training.progress import bar_elsewhere
 from minidl.training.software import source_of
 
 EXPERIMENTS = Path(minidl.__file__).parents[1] / "experiments"  # in a clone of the repository
-TOKEN = ".cluster"  # file in the run folder, by which a worker recognizes the folder
 
 # Errors of a training run that would be the same on every worker.
 SAME_EVERYWHERE = (NonFiniteLoss, CheckpointError, ValueError)

@@ -12,20 +12,25 @@ computed: that of another run is refused, different software is reported.
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 import os
 import sys
 import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
+from numbers import Number
 from pathlib import Path
+from types import FunctionType, MethodType
 from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
 
 from minidl._printable import printable
-from minidl.backend import to_numpy
+from minidl.backend import checks, to_numpy
+from minidl.optimizers import rate_identity
 from minidl.storage.files import remove_parts
 from minidl.storage.sealed import DamagedFile, decoded, encoded, read_sealed, write_sealed
 from minidl.training.software import Software, distinct
@@ -92,7 +97,8 @@ class Checkpoint:
 
     Parameters
     ----------
-    path : path of the file; its folder must exist
+    path : path of the file; its folder must exist.  Each start of the run makes a new checkpoint
+        of the same path
     every : also write after this many steps; with ``None``, only after epochs
     stop : once this is set, training writes the checkpoint after the current step and raises
         :class:`Stopped`
@@ -109,39 +115,78 @@ class Checkpoint:
         stop: threading.Event | None = None,
         of: Mapping[str, str] | None = None,
     ) -> None:
-        if every is not None and every < 1:
-            raise ValueError(f"Checkpoint: expected every of at least 1 step, got {every}")
+        if every is not None:
+            every = checks.whole("Checkpoint", "every", every)
         self.path = Path(path)
+        if not os.access(self.path.parent, os.W_OK) or self.path.is_dir():
+            raise CheckpointError(
+                f"{self.path}: expected a file in a folder that exists and can be written to; "
+                "create that folder, or choose another"
+            )
         self.previous = self.path.with_name(self.path.name + ".previous")
         self.every = every
         self.stop = threading.Event() if stop is None else stop
         self.of = dict(of or {})
+        if not all(isinstance(text, str) for item in self.of.items() for text in item):
+            raise ValueError(f"Checkpoint: expected of to be texts by name, got {self.of!r}")
         self._start: dict[str, str] = {}
         self._software: list[Software] = []
         self._kept: dict[str, Any] = {}
         self._parts: list[Checkpoint] = []
         self._is_whole = False  # whether the file at ``path`` is complete
+        self._is_used = False  # by a training run
         self._saved: Saved | None = self._newest()
 
     def part(self, name: str) -> Checkpoint:
         """The checkpoint of another training run of the same task, which ends or fails with it."""
         path = self.path.with_name(f"{self.path.stem}.{name}{self.path.suffix}")
+        if path in (part.path for part in self._parts):
+            raise ValueError(f"Checkpoint.part: expected each name only once, got {name} again")
         self._parts.append(Checkpoint(path, self.every, self.stop, self.of | {"part": name}))
         return self._parts[-1]
 
     def keep(self, name: str, value: T, kind: Any = None) -> T:
         """``value`` as it was when the checkpoint was written, or as given if there is none.
 
-        From now on, the returned object is written with each checkpoint.  It
-        consists of numbers, text, lists, dicts, arrays and dataclasses of these; ``kind``,
-        for example ``list[Probe]``, is its type if ``type(value)`` does not say enough.
+        From now on, the returned object is written with each checkpoint, as it is then: a list,
+        a dict, an array or a dataclass of these, of numbers and of text, which changes in place.
+        ``kind``, for example ``list[Probe]``, is its type if ``type(value)`` does not say enough.
         """
+        if isinstance(value, Number | str | bytes | tuple):
+            raise ValueError(
+                f"Checkpoint.keep: expected {name} to be an object that changes in place, such as "
+                f"a list or a dict, got {checks.shown(value)}; a number or text that replaces it "
+                "would not be written"
+            )
+        return self._keep(name, value, kind)
+
+    def expect(self, name: str, value: str) -> None:
+        """Refuse a checkpoint that was written with another ``value`` of that name.
+
+        Raises
+        ------
+        CheckpointError
+            with both values.
+        """
+        if (found := self._keep(name, value)) != value:
+            raise self._of_another(f"{name} {value}", f"{name} {found}")
+
+    def _keep(self, name: str, value: T, kind: Any = None) -> T:
+        if name in self._kept:
+            raise ValueError(f"Checkpoint: expected each name only once, got {name} again")
         if self._saved is not None:
             if name not in self._saved.kept:
                 raise CheckpointError(f"{self.path}: expected {name} in it; {WAY_OUT}")
             value = decoded(bytes(self._saved.kept[name]), kind or type(value), self.path)
+        else:
+            _expect_to_come_back(name, value, kind or type(value), self.path)
         self._kept[name] = value
         return value
+
+    def resume_with(self, learning_rate: float) -> None:
+        """Resume with this rate: a run of fewer epochs did not know that of the next one."""
+        if self._saved is not None:
+            self._saved = replace(self._saved, learning_rate=learning_rate)
 
     def restore(self, step: TrainingStep, rng: np.random.Generator) -> Position:
         """Restore the state at which the checkpoint was written, and return its position.
@@ -149,8 +194,15 @@ class Checkpoint:
         Raises
         ------
         CheckpointError
-            if the checkpoint belongs to another network, optimizer or data set.
+            if the checkpoint belongs to another network, optimizer or data set, or was used
+            for a training run before.
         """
+        if self._is_used:
+            raise CheckpointError(
+                f"{self.path}: expected one training run for each Checkpoint, got a second; "
+                "checkpoint.part(name) is for another run, Checkpoint(path) for another start"
+            )
+        self._is_used = True
         saved, now = self._saved, Software.now()
         step.stop = self.stop
         generators = list(generators_of(step, rng))
@@ -163,7 +215,8 @@ class Checkpoint:
         self._check(saved, step, len(generators))
         self._check_start(saved, now)
         try:
-            optimizer.learning_rate = saved.learning_rate
+            if not callable(optimizer.learning_rate):
+                optimizer.learning_rate = saved.learning_rate
             for generator, state in zip(generators, saved.generators, strict=True):
                 generator.bit_generator.state = json.loads(state)
         except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
@@ -215,7 +268,7 @@ class Checkpoint:
             theta=network.theta,
             state=network.state,
             t=optimizer.t,
-            learning_rate=optimizer.learning_rate,
+            learning_rate=optimizer.rate(max(optimizer.t, 1)),
             slots={name: getattr(optimizer, name) for name in optimizer.slots if optimizer.t},
             generators=[_state_of(generator) for generator in generators_of(step, rng)],
             kept={name: msgspec.Raw(encoded(value)) for name, value in self._kept.items()},
@@ -305,6 +358,31 @@ class Checkpoint:
         return of_another(path or self.path, expected, got)
 
 
+def _expect_to_come_back(name: str, value: Any, kind: Any, path: Path) -> None:
+    """Raise ``ValueError`` for what could not be written, or would be read as something else."""
+    try:
+        back = decoded(encoded(value), kind, path)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"Checkpoint.keep: expected {name} to be a list, a dict, an array or a dataclass of "
+            f"these, of numbers and of text, got {checks.shown(value)}: {error}"
+        ) from error
+    if not _alike(back, value):
+        raise ValueError(
+            f"Checkpoint.keep: expected the kind of {name}, such as dict[str, numpy.ndarray], got "
+            f"none; without it, {checks.shown(value)} would be read as {checks.shown(back)}"
+        )
+
+
+def _alike(back: Any, value: Any) -> bool:
+    """Whether what was read is of the same types as what was written; any number is a number."""
+    if isinstance(value, dict):
+        return isinstance(back, dict) and all(_alike(back.get(k), v) for k, v in value.items())
+    if isinstance(value, list | tuple):
+        return isinstance(back, list | tuple) and all(map(_alike, back, value))
+    return isinstance(value, Number) or type(back) is type(value)
+
+
 def of_another(path: Path, expected: str, got: str) -> CheckpointError:
     """The error for a file of another training run, or of another part of one, than expected."""
     expected, got = printable(expected, 2000), printable(got, 2000)
@@ -347,7 +425,7 @@ def start_of(step: TrainingStep, generators: list[np.random.Generator]) -> dict[
         DRAWN: digest(*(to_numpy(array).tobytes() for array in (network.theta, network.state))),
         "random generators": digest(*states),
         "examples": step.examples.digest()[:SHORT],
-        "batch size": str(step.batch_size),
+        "batch size": f"{step.batch_size}{', the last one dropped' if step.drop_last else ''}",
         "loss": _settings(step.loss),
         "optimizer": _settings(step.optimizer),
         "augmentation": "none" if step.augment is None else _settings(step.augment),
@@ -366,7 +444,8 @@ def _settings(owner: Any) -> str:
     """The class of an optimizer, loss or augmentation, with its options."""
     found = {n: v for n, v in getattr(owner, "__dict__", {}).items() if not n.startswith("_")}
     if hasattr(owner, "learning_rate"):  # a property
-        found = {"learning_rate": owner.learning_rate} | found
+        rate = owner.learning_rate
+        found = {"learning_rate": rate_identity(rate) if callable(rate) else rate} | found
     options = ", ".join(
         f"{name}={value.item() if isinstance(value, np.generic) else value!r}"
         for name, value in found.items()
@@ -379,11 +458,28 @@ COUNTS = ("t", "is_ahead")  # attributes that change while an optimizer or augme
 
 
 def generators_of(step: TrainingStep, rng: np.random.Generator) -> Iterator[np.random.Generator]:
-    """Every source of randomness of a training run: order, dropout, augmentation."""
+    """Every source of randomness of a training run: order, layers, loss, augmentation."""
     yield rng
-    for owner in step.drawing():
-        assert owner.rng is not None
-        yield owner.rng
+    for owner in (*step.network.walk(), step.loss, step.augment):
+        yield from _generators_in(owner)
+
+
+def _generators_in(owner: Any) -> Iterator[np.random.Generator]:
+    """Those in the attributes of an object, or in the variables that a function uses."""
+    if isinstance(owner, np.random.Generator):
+        yield owner
+    elif isinstance(owner, FunctionType):
+        used = inspect.getclosurevars(owner)
+        values = (*used.nonlocals.values(), *used.globals.values(), *(owner.__defaults__ or ()))
+        yield from (value for value in values if isinstance(value, np.random.Generator))
+    elif isinstance(owner, MethodType):
+        yield from _generators_in(owner.__self__)
+    elif isinstance(owner, partial):
+        for part in (owner.func, *owner.args, *owner.keywords.values()):
+            yield from _generators_in(part)
+    else:
+        values = tuple(getattr(owner, "__dict__", {}).values())
+        yield from (value for value in values if isinstance(value, np.random.Generator))
 
 
 def _state_of(generator: np.random.Generator) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import weakref
 from dataclasses import dataclass, field
 from numbers import Real
+from typing import Any
 
 import numpy as np
 
@@ -44,6 +46,8 @@ class EarlyStopping:
     epoch: int = 0  # how many values there have been
     kept: list[np.ndarray] = field(default_factory=list)  # θ and the layers' state at the best
 
+    _network = None  # of the last update, as a weak reference; no checkpoint keeps it
+
     def __post_init__(self) -> None:
         self.patience = checks.whole("EarlyStopping", "patience", self.patience)
         self.min_delta = checks.not_negative("EarlyStopping", "min_delta", self.min_delta)
@@ -55,12 +59,22 @@ class EarlyStopping:
             raise ValueError(
                 f"EarlyStopping.update: expected value to be a number, got {checks.shown(value)}"
             )
+        if self._network is not None and self._network() is not network:
+            raise ValueError(
+                "EarlyStopping.update: expected the network of the earlier updates, got another; "
+                "make a new EarlyStopping for each training run"
+            )
+        self._network = weakref.ref(network)
         self.epoch += 1
         if value + self.min_delta < self.best:  # false for NaN
             self.best = float(value)
             self.best_epoch = self.epoch
             self.kept = [to_numpy(array).copy() for array in (network.theta, network.state)]
         return self.epoch - self.best_epoch >= self.patience
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy goes on with the first network that it gets, perhaps a copy, too."""
+        return {name: value for name, value in vars(self).items() if name != "_network"}
 
     def restore(self, network: Network) -> None:
         """Restore the weights of the best epoch in ``network``.

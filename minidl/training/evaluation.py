@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from minidl.backend import checks
+from minidl.backend import checks, to_numpy
 from minidl.data.examples import Examples
 from minidl.data.sentences import Sentences
 from minidl.inspection import expect_logits
+from minidl.layers import Embedding, SelfAttention
 from minidl.losses import Loss
 from minidl.network import Network
 from minidl.training.step import NonFiniteLoss, bad_example
@@ -22,6 +23,10 @@ class Evaluation:
 
     loss: float
     accuracy: float
+    # (N,) whether each example was answered correctly; False for a regression
+    correct: np.ndarray = field(
+        default_factory=lambda: np.empty(0, bool), repr=False, compare=False
+    )
 
     def __str__(self) -> str:
         right = "" if math.isnan(self.accuracy) else f"  accuracy {self.accuracy:.4f}"
@@ -42,9 +47,7 @@ def evaluate(network: Network, examples: Examples, loss: Loss, batch_size: int =
     batch_size = checks.whole("evaluate", "batch_size", batch_size)
     check_parts("evaluate", network, examples, loss)
     examples = examples.to(network.device)
-    shape = (len(examples), *network.shapes[-1])
-    loss.check_shapes(shape, examples.targets)
-    loss.check_values(shape, examples.targets)
+    check_targets(network, examples, loss)
     losses = network.device.xp.empty(len(examples), network.dtype)
     hits = network.device.xp.empty(len(examples), network.dtype)
     with np.errstate(over="ignore", invalid="ignore"):  # it shows in the loss
@@ -57,12 +60,13 @@ def evaluate(network: Network, examples: Examples, loss: Loss, batch_size: int =
     mean = float(losses.mean(dtype=np.float64))
     if not math.isfinite(mean) and (found := bad_example(examples, network.dtype)):
         raise NonFiniteLoss(f"evaluate: the loss is {mean}; {found}")
-    return Evaluation(mean, float(hits.mean(dtype=np.float64)))
+    return Evaluation(mean, float(hits.mean(dtype=np.float64)), to_numpy(hits) == 1)
 
 
 def check_parts(owner: str, network: Network, examples: Examples, loss: Loss) -> None:
     """Raise ``ValueError`` unless the arguments have the right types, and the examples match."""
     checks.instance(owner, "network", network, Network)
+    network.expect_views(owner)
     if not isinstance(examples, Examples):
         raise ValueError(
             f"{owner}: expected examples of the class Examples, got {checks.shown(examples)}; "
@@ -70,6 +74,18 @@ def check_parts(owner: str, network: Network, examples: Examples, loss: Loss) ->
         )
     checks.instance(owner, "loss", loss, Loss)
     expect_logits(owner, network, loss)
+    check_inputs(owner, network, examples)
+
+
+def check_targets(network: Network, examples: Examples, loss: Loss) -> None:
+    """Raise ``ValueError`` unless the loss can compare the targets with the network's outputs."""
+    shape = (len(examples), *network.shapes[-1])
+    loss.check_shapes(shape, examples.targets)
+    loss.check_values(shape, examples.targets)
+
+
+def check_inputs(owner: str, network: Network, examples: Examples) -> None:
+    """Raise ``ValueError`` unless the network can take the inputs."""
     if network.takes_integers != isinstance(examples, Sentences):
         kind = "Sentences" if network.takes_integers else "Examples of numbers"
         raise ValueError(
@@ -78,8 +94,25 @@ def check_parts(owner: str, network: Network, examples: Examples, loss: Loss) ->
         )
     if not network.takes(examples.input_shape):
         shorter = ", or shorter" if network.takes_integers else ""
+        way_out = checks.way_to_shape("inputs", examples.inputs.shape, network.input_shape)
         raise ValueError(
             f"{owner}: expected examples of shape {network.input_shape} like the network's "
-            f"input{shorter}, got {examples.input_shape}"
+            f"input{shorter}, got {examples.input_shape}{way_out}"
         )
     network.expect_values(examples.inputs)
+    if isinstance(examples, Sentences):
+        _expect_padding(owner, network, examples)
+
+
+def _expect_padding(owner: str, network: Network, sentences: Sentences) -> None:
+    """Raise ``ValueError`` if padding would be taken for a token, and answers change with it."""
+    embedding = next((la for la in network.walk() if isinstance(la, Embedding)), None)
+    if embedding is None or embedding.padding == sentences.padding:
+        return
+    attends = any(isinstance(layer, SelfAttention) and not layer.tokens for layer in network.walk())
+    is_padded = int(sentences.lengths.min()) < sentences.input_shape[0]
+    if embedding.padding is not None or (attends and is_padded):
+        raise ValueError(
+            f"{owner}: expected an Embedding whose padding is that of the sentences, "
+            f"{sentences.padding}, got {embedding!r}"
+        )

@@ -69,6 +69,11 @@ class FitHistory:
         """mean |∂L/∂W| after each epoch, by layer: ``{"dense_1": [0.01, …], …}``."""
         if not self.probes:
             return {}
+        names = {g.parameter: None for g in self.probes[0].gradients}
+        if parameter not in {**names, "W": None}:
+            raise ValueError(
+                f"FitHistory: expected one of the parameters {', '.join(names)}, got {parameter!r}"
+            )
         rows = [i for i, g in enumerate(self.probes[0].gradients) if g.parameter == parameter]
         return {
             self.probes[0].gradients[i].layer: [p.gradients[i].mean_abs for p in self.probes]

@@ -19,7 +19,7 @@ from minidl.optimizers import Optimizer
 from minidl.training.checkpoint import Checkpoint, Position
 from minidl.training.evaluation import check_parts
 from minidl.training.progress import Progress
-from minidl.training.step import NonFiniteLoss, TrainingStep
+from minidl.training.step import NonFiniteLoss, TrainingStep, expect_finite
 
 if TYPE_CHECKING:
     from minidl.data_parallel import Ranks
@@ -92,6 +92,7 @@ def train(
     watch: Callable[[int, int], None] | None = None,
     ranks: Ranks | None = None,
     local_statistics: bool = False,
+    drop_last: bool = False,
 ) -> Training:
     """Train, and yield one :class:`Epoch` after each pass over ``examples``.
 
@@ -101,7 +102,8 @@ def train(
             print(probe(network, loss, x, labels, update=epoch.update))
 
     Every epoch takes the examples in a new order drawn from ``rng``; the last
-    batch is smaller if ``batch_size`` does not divide their number.  Batches of
+    batch is smaller if ``batch_size`` does not divide their number, and left out with
+    ``drop_last``.  Batches of
     :class:`minidl.data.Sentences` have sentences of similar length.
     ``augment``, for example a :class:`minidl.data.augmentation.Augmentation`, changes the
     images of each batch before they are scaled.
@@ -121,11 +123,12 @@ def train(
     ------
     ValueError
         if arguments have the wrong type or value, examples do not match the
-        network, or targets do not match the loss.
+        network, targets do not match the loss, BatchNorm would get a batch of one, or examples
+        that are not augmented contain NaN or infinity, with the index of the first.  Nothing has
+        been trained then.
     NonFiniteLoss
         if the loss of a step is NaN or infinite, with epoch, step and the
-        first layer in which this appears; if the examples contain NaN or infinity,
-        with the index of the first.  Parameters and state stay as they were
+        first layer in which this appears.  Parameters and state stay as they were
         before that step.  On a GPU, this is only found at the end of the epoch.
     DeviceError
         if the GPU, or this machine, has too little memory.
@@ -146,13 +149,32 @@ def train(
     rng = checks.generator("train", rng)
     check_parts("train", network, examples, loss)
     checks.instance("train", "optimizer", optimizer, Optimizer)
-    if isinstance(augment, type) or not (augment is None or callable(augment)):
-        raise ValueError(f"train: expected augment to be a function, got {checks.shown(augment)}")
+    optimizer.expect_own(network.theta)
+    if augment is not None:
+        checks.function("train", "augment", augment, "images")
+    if watch is not None:
+        checks.function("train", "watch", watch, "epoch", "step")
+    if checkpoint is not None:
+        checks.instance("train", "checkpoint", checkpoint, Checkpoint)
+    if not isinstance(progress, str):
+        checks.flag("train", "progress, unless it is a label,", progress)
+    checks.flag("train", "graph", graph)
     checks.flag("train", "local_statistics", local_statistics)
+    checks.flag("train", "drop_last", drop_last)
     parts = (network, examples, loss, optimizer, batch_size, augment)
     with network.device.enough_memory():
-        step = training_step(*parts, graph, ranks, local_statistics)
+        step = training_step(*parts, graph, ranks, local_statistics, drop_last)
+        if augment is None:  # which may put numbers in place of NaN
+            expect_finite("train", step.examples, network.dtype)
+    if callable(optimizer.learning_rate):
+        _expect_rates(optimizer, optimizer.t + epochs * step.steps)
     return Training(_train(step, epochs, rng, progress, checkpoint, watch))
+
+
+def _expect_rates(optimizer: Optimizer, end: int) -> None:
+    """Raise ``ValueError`` unless the learning rates up to step ``end`` are some; try 10,000."""
+    for t in (*range(optimizer.t, end, 1 + (end - optimizer.t) // 10_000), end - 1):
+        optimizer.rate(t + 1)
 
 
 def _train(
@@ -163,7 +185,7 @@ def _train(
     checkpoint: Checkpoint | None,
     watch: Callable[[int, int], None] | None,
 ) -> Generator[Epoch, None, None]:
-    theta, n = step.network.theta, len(step.examples)
+    theta, n = step.network.theta, step.seen
     device = step.network.device
     at = Position() if checkpoint is None else checkpoint.restore(step, rng)
     done = (at.epochs, at.steps)

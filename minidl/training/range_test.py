@@ -19,11 +19,13 @@ from minidl.pages.colours import ink
 from minidl.pages.picture import Picture, new_grid
 from minidl.training.evaluation import check_parts
 from minidl.training.fit import as_examples
-from minidl.training.step import NonFiniteLoss, TrainingStep
+from minidl.training.step import NonFiniteLoss, TrainingStep, expect_finite
 
 SMOOTHING = 0.9  # of the running mean over the steps
 SETTLED = 10  # steps, 1 / (1 - SMOOTHING): before that, the mean averages only a few batches
 DIVERGED = 4.0  # times the lowest loss: the rest of the test would show nothing
+SCATTER = 1.5  # of losses that only scatter, one mean in 200 falls by this times their deviation
+FALLEN = 0.005  # share of the first mean: a smaller fall is of no use, however regular it is
 
 
 @dataclass(repr=False)
@@ -35,10 +37,46 @@ class RangeTest:
     smooth: list[float] = field(default_factory=list)  # their running mean
 
     @property
-    def suggestion(self) -> float:
-        """A tenth of the rate at which the smoothed loss is lowest, from the tenth step on."""
-        first = SETTLED - 1 if len(self.smooth) >= SETTLED else 0
-        return self.rates[first + int(np.argmin(self.smooth[first:]))] / 10
+    def suggestion(self) -> float | None:
+        """A tenth of the rate at which the smoothed loss is lowest, from the tenth step on.
+
+        None if the loss has not fallen; then :attr:`reason` says more.
+        """
+        return None if self.reason else self.rates[self._lowest] / 10
+
+    @property
+    def _lowest(self) -> int:
+        return SETTLED - 1 + int(np.argmin(self.smooth[SETTLED - 1 :]))
+
+    @property
+    def reason(self) -> str:
+        """Why there is no suggestion, and what to try; empty if there is one."""
+        first = SETTLED - 1
+        if len(self.smooth) <= first:
+            return (
+                f"{len(self.smooth)} losses are too few to tell a fall from chance: take more "
+                "steps, or, if the loss rises at once, a lower start"
+            )
+        lowest, before = self._lowest, self.losses[: max(self._lowest, SETTLED) + 1]
+        fall = self.smooth[first] - self.smooth[lowest]
+        deviation = math.sqrt(np.mean(np.diff(before) ** 2) / 2)  # from one batch to the next
+        least = max(SCATTER * deviation, FALLEN * abs(self.smooth[first]))
+        if fall > least:
+            return ""
+        rise = [
+            r
+            for r, m in zip(self.rates, self.smooth, strict=True)
+            if m > self.smooth[first] + least
+        ]
+        if rise and rise[0] < 10 * self.rates[first]:
+            return (
+                f"the loss rises from {self.smooth[first]:.4g} almost at once: take a lower start"
+            )
+        return (
+            f"the loss stays at {self.smooth[first]:.4g}, but for {fall:.2g}, which may be chance, "
+            "and falls at no rate: look at the inputs, the initial weights and the gradients "
+            "(probe), or take larger batches"
+        )
 
     def add(self, rate: float, loss: float) -> None:
         """m_t = β m_{t−1} + (1 − β) L_t; ``smooth`` is m_t / (1 − β^t), as in Adam."""
@@ -53,7 +91,13 @@ class RangeTest:
         lines = ["learning rate        loss"]
         for i in range(0, len(self.rates), max(1, len(self.rates) // 12)):
             lines.append(f"{self.rates[i]:>13.2e}  {self.smooth[i]:>10.4g}")
-        return "\n".join([*lines, f"suggested learning rate: {self.suggestion:.1e}"])
+        return "\n".join([*lines, self._told()])
+
+    def _told(self) -> str:
+        suggestion = self.suggestion
+        if suggestion is None:
+            return f"no learning rate is suggested: {self.reason}"
+        return f"suggested learning rate: {suggestion:.1e}"
 
     __repr__ = __str__
 
@@ -62,7 +106,10 @@ class RangeTest:
         figure, ((ax,),) = new_grid("", 1, 1, (5.2, 3.4))
         ax.plot(self.rates, self.losses, color="#cccccc", linewidth=0.8, label="of the batch")
         ax.plot(self.rates, self.smooth, color=ink(4), label="smoothed")
-        ax.axvline(self.suggestion, color=ink(1), label=f"suggested: {self.suggestion:.1e}")
+        if self.suggestion is None:
+            ax.set_title("no learning rate is suggested", fontsize=9.5)
+        else:
+            ax.axvline(self.suggestion, color=ink(1), label=f"suggested: {self.suggestion:.1e}")
         ax.set_xscale("log")
         ax.set_xlabel("learning rate", fontsize=9)
         ax.set_ylabel("loss", fontsize=9)
@@ -93,7 +140,8 @@ def range_test(
     The rate is multiplied by the same factor from step to step.  The test ends early if the
     smoothed loss is four times the lowest so far, or no longer finite.  Good learning rates are
     those at which the loss falls fast; a common choice is a tenth of the one with the lowest loss,
-    the ``suggestion``.  The network, and the optimizer with its rate, are left unchanged.
+    the ``suggestion``.  There is none if the loss has not fallen by more than its scatter.
+    The network, and the optimizer with its rate, are left unchanged.
 
     Source: Smith, Cyclical Learning Rates for Training Neural Networks, WACV 2017, section 3.3,
     where the rate rises by the same amount from step to step.  The other parameters are those of
@@ -123,9 +171,11 @@ def range_test(
     rates = np.geomspace(start, end, steps).tolist()
     found, rising = RangeTest(), copy.copy(optimizer)
     rising.t = 0  # with vectors of its own from the first step on
-    vars(rising).pop("coefficients", None)  # a schedule by steps
     with restored(network), network.device.enough_memory():
-        step = training_step(network, examples, loss, rising, batch_size, graph=False)
+        single = len(examples) % batch_size == 1 < len(examples)  # too few for BatchNorm
+        parts = (network, examples, loss, rising, batch_size)
+        step = training_step(*parts, graph=False, drop_last=single)
+        expect_finite("range_test", step.examples, network.dtype)
         try:
             _rise(step, rising, rates, generator, found)
         except NonFiniteLoss:
@@ -146,11 +196,11 @@ def _rise(
     while rates:
         with step.epoch(step.examples.order(rng, B)):
             for i in range(min(step.steps, len(rates))):
-                optimizer.learning_rate = rates.pop(0)
+                optimizer.learning_rate = rate = rates.pop(0)
                 step()
                 loss = float(step.losses[i * B : (i + 1) * B].mean(dtype=np.float64))
                 if not math.isfinite(loss):
                     return
-                found.add(optimizer.learning_rate, loss)
+                found.add(rate, loss)
                 if found.smooth[-1] > DIVERGED * min(found.smooth):
                     return

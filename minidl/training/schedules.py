@@ -1,22 +1,25 @@
 """Learning rates that change from epoch to epoch, and one that changes from step to step.
 
 A schedule returns the rate for a number of finished epochs: the first epoch runs
-with ``schedule(0)``.  Use it in the loop::
+with ``schedule(0)``.  Pass it to :func:`~minidl.fit`, or use it in the loop::
 
     schedule = CosineAnnealing(0.1, epochs=20)
     optimizer = SGD(schedule(0))
     for epoch in train(network, examples, loss, optimizer, epochs=20):
         optimizer.learning_rate = schedule(epoch.number)  # of the next epoch
 
-:class:`LinearWarmUp` counts steps, and is attached to the optimizer once, with :func:`by_step`.
+:class:`LinearWarmUp` counts steps: it is the learning rate of an optimizer itself,
+``Adam(LinearWarmUp(5e-5, steps=100))``.  Each has ``counts``, its unit, so that neither is taken
+for the other.
 """
 
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 from minidl.backend import checks
 from minidl.optimizers import Optimizer
@@ -31,6 +34,7 @@ class StepDecay:
     Like PyTorch's ``StepLR``.
     """
 
+    counts: ClassVar[str] = "epochs"
     start: float  # η₀
     every: int  # s
     factor: float = 0.1  # γ
@@ -54,6 +58,7 @@ class CosineAnnealing:
     PyTorch's ``CosineAnnealingLR``.
     """
 
+    counts: ClassVar[str] = "epochs"
     start: float  # η_max
     epochs: int  # T
     end: float = 0.0  # η_min
@@ -81,10 +86,11 @@ class LinearWarmUp:
     ``get_linear_schedule_with_warmup`` of transformers; Devlin et al., 2019, appendix A.2.  An
     epoch has ⌈N / batch size⌉ steps::
 
-        optimizer = by_step(AdamW(), LinearWarmUp(5e-5, steps=3 * each, warm_up=each // 2))
+        optimizer = AdamW(LinearWarmUp(5e-5, steps=3 * each, warm_up=each // 2))
         for epoch in train(network, examples, loss, optimizer, epochs=3): ...
     """
 
+    counts: ClassVar[str] = "steps"
     peak: float  # η_max
     steps: int  # T
     warm_up: int = 0  # w
@@ -105,23 +111,18 @@ class LinearWarmUp:
 
 
 def by_step(optimizer: OptimizerT, schedule: Callable[[int], float]) -> OptimizerT:
-    """The same ``optimizer``, with the learning rate ``schedule(t − 1)`` in its step t = 1, 2, ….
-
-    The rate is one of the coefficients of a step, so it is right in a step replayed on a GPU,
-    and in a resumed training run, whose optimizer knows how many steps are done.
-    """
+    """The same ``optimizer`` with this ``learning_rate``: the name of version 0.2."""
     checks.instance("by_step", "optimizer", optimizer, Optimizer)
     if not callable(schedule):
         raise ValueError(
             f"by_step: expected schedule to be a function of the steps done, got "
             f"{checks.shown(schedule)}"
         )
-    coefficients = optimizer.coefficients
-
-    def scheduled(t: int) -> tuple[float, ...]:
-        optimizer.learning_rate = schedule(t - 1)
-        return coefficients(t)
-
-    optimizer.coefficients = scheduled  # type: ignore[method-assign]
-    optimizer.learning_rate = schedule(0)
+    warnings.warn(
+        "by_step(optimizer, schedule) is optimizer.learning_rate = schedule now; the old name goes "
+        "with version 0.4",
+        DeprecationWarning,
+        stacklevel=2,
+    )
+    optimizer.learning_rate = schedule
     return optimizer

@@ -19,6 +19,7 @@ from minidl.backend.denormals import denormals_as_zero
 from minidl.backend.pool import one_pool
 from minidl.data.examples import Examples
 from minidl.inspection import INPUT, first_nonfinite
+from minidl.layers import BatchNorm
 from minidl.losses import Loss
 from minidl.network import Network
 from minidl.optimizers import Optimizer
@@ -42,6 +43,7 @@ class TrainingStep:
         optimizer: Optimizer,
         batch_size: int,
         augment: Callable[[Array], Array] | None = None,
+        drop_last: bool = False,
     ) -> None:
         self.network = network
         network.device.require_memory(
@@ -52,7 +54,11 @@ class TrainingStep:
         self.optimizer = optimizer
         self.batch_size = batch_size
         self.augment = augment
-        self.steps = math.ceil(len(examples) / batch_size)  # of an epoch
+        self.drop_last = drop_last
+        self.seen = len(examples) - len(examples) % batch_size * drop_last  # examples of an epoch
+        self.steps = math.ceil(self.seen / batch_size)  # of an epoch
+        self.last = self.seen - (self.steps - 1) * batch_size  # examples of the last one
+        self._expect_batches(self.last)
         outputs = network.shapes[-1]
         loss.check_shapes((len(examples), *outputs), self.examples.targets)
         loss.check_values((len(examples), *outputs), self.examples.targets)
@@ -124,6 +130,20 @@ class TrainingStep:
             network.backward(dlogits)
             self.optimizer.step(network.theta, network.dtheta, now)
 
+    def _expect_batches(self, smallest: int) -> None:
+        """Raise ``ValueError`` if there is no step, or BatchNorm cannot measure the last batch."""
+        n, B = len(self.examples), self.batch_size
+        if not self.steps:
+            raise ValueError(
+                f"train: expected at least {B} examples, a batch, with drop_last, got {n}"
+            )
+        for layer, shape in self.network.with_shapes(input_shape=self.examples.input_shape):
+            if isinstance(layer, BatchNorm):
+                try:
+                    layer.expect_several(smallest * math.prod(shape[1:]))
+                except ValueError as error:
+                    raise ValueError(f"train: {n} examples in batches of {B}: {error}") from None
+
     # -- a loss that is not finite --------------------------------------------------
 
     def _check(self, rows: Array, losses: Array, state: Array) -> None:
@@ -155,6 +175,16 @@ def bad_example(examples: Examples, dtype: np.dtype, rows: np.ndarray | None = N
     """What is not finite in these rows, or in all, and what to do; None if nothing is."""
     found = examples.first_nonfinite(np.arange(len(examples)) if rows is None else rows, dtype)
     return found and f"{found}: put a finite number there, or leave that example out"
+
+
+def expect_finite(owner: str, examples: Examples, dtype: np.dtype) -> None:
+    """Raise ``ValueError`` for a number in the examples that is not finite as ``dtype``."""
+    largest = float(np.finfo(dtype).max)
+    for array in (examples.inputs, examples.targets):
+        if array.dtype.kind == "f" and array.size:
+            least, most = float(array.min()), float(array.max())  # NaN if any of them is
+            if not (-largest <= least and most <= largest):
+                raise ValueError(f"{owner}: {bad_example(examples, dtype)}")
 
 
 def _memory(network: Network, examples: Examples, optimizer: Optimizer, batch_size: int) -> int:

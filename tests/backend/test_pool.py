@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import os
 import subprocess
@@ -24,10 +25,9 @@ from minidl import (
     Flatten,
     Network,
     SoftmaxCrossEntropy,
-    check_gradients,
     train,
 )
-from minidl.backend import pool
+from minidl.backend import blas, pool
 from minidl.backend.pool import one_pool
 from minidl.backend.threads import using_threads
 
@@ -36,9 +36,11 @@ RNG = np.random.default_rng(0)
 
 
 def run(code, environment):
+    """In a process of its own, with two threads."""
+    environment = {"OPENBLAS_NUM_THREADS": "2", "PYTHONPATH": str(ROOT)} | environment
     return subprocess.run(
         [sys.executable, "-c", code],
-        env=os.environ | environment | {"PYTHONPATH": str(ROOT)},
+        env=os.environ | environment,
         capture_output=True,
         text=True,
         check=False,
@@ -110,28 +112,22 @@ def test_scipys_blas_has_one_thread_whichever_thread_opens_the_pool():
     assert seen == [1]
 
 
-def test_with_one_blas_thread_there_is_one_thread():
-    with using_threads(1), one_pool():
-        assert pool.threads() == 1
-        A = RNG.standard_normal((300, 300))
-        np.testing.assert_allclose(A @ np.eye(300), A)
-
-
-def test_blas_may_have_more_threads_than_numba():
+def test_there_is_one_thread_with_one_of_blas_and_never_more_than_numba_has():
     most = pool._pool().most
-    with using_threads(most + 3), one_pool():
-        assert pool.threads() == most
-        A = RNG.standard_normal((300, 300))
-        np.testing.assert_allclose(A @ np.eye(300), A)
+    A = RNG.standard_normal((300, 300))
+    for of_blas, threads in ((1, 1), (most + 3, most)):
+        with using_threads(of_blas), one_pool():
+            assert pool.threads() == threads
+            np.testing.assert_allclose(A @ np.eye(300), A)
 
 
 def test_products_on_several_threads_at_once():
     """Inside and outside the pool, including products so thin that OpenBLAS does not queue them."""
-    A, x = RNG.standard_normal((700, 700)), RNG.standard_normal(700)
+    A, x = RNG.standard_normal((400, 400)), RNG.standard_normal(400)
     expected, found = (A @ A, A @ x), []
 
     def multiply(within):
-        for _ in range(30):
+        for _ in range(10):
             with within():
                 found.append((A @ A, A @ x))
 
@@ -140,13 +136,14 @@ def test_products_on_several_threads_at_once():
         thread.start()
     for thread in others:
         thread.join()
-    assert len(found) == 120
+    assert len(found) == 40
     for product in found:
         for a, b in zip(product, expected, strict=True):
             np.testing.assert_array_equal(a, b)
     assert pool.threads() == 1
 
 
+@pytest.mark.slow
 def test_small_products_on_several_threads_at_once():
     """NumPy holds the GIL during these, yet BLAS splits them."""
     code = """
@@ -171,6 +168,7 @@ print("done")
     assert run(code, {}).stdout == "done\n"
 
 
+@pytest.mark.slow
 def test_several_threads_may_be_the_first():
     """In a separate process, since there is one pool per process."""
     code = (
@@ -216,30 +214,36 @@ LAYERS = {
     "batch norm of images": (lambda: BatchNorm(3), (4, 3, 5, 6)),
     "batch norm of units": (lambda: BatchNorm(3), (8, 3)),
 }
-each = pytest.mark.parametrize(("make", "shape"), LAYERS.values(), ids=LAYERS)
 
 
-@each
-@pytest.mark.parametrize("training", [True, False])
-def test_the_gradients_of_a_layer(make, shape, training):
+@pytest.mark.parametrize(("make", "shape"), LAYERS.values(), ids=LAYERS)
+def test_a_layer_gives_the_same_as_without_the_pool(make, shape):
+    for dtype, rtol in (("float32", 1e-4), ("float64", 1e-11)):
+        x = RNG.standard_normal(shape).astype(dtype)
+        for training in (True, False):
+            found = []
+            for within in (nullcontext, one_pool):
+                with within():
+                    layer = make().build(1, dtype)
+                    y = layer.forward(x, training=training)
+                    dx = layer.backward(np.cos(y))
+                    found.append([y, dx, *layer.gradients().values()])
+            for a, b in zip(*found, strict=True):
+                assert a.dtype == b.dtype == dtype
+                np.testing.assert_allclose(a, b, rtol=rtol, atol=rtol * np.abs(b).max())
+
+
+def test_rows_whose_results_overlap_are_not_added_at_the_same_time():
     with one_pool():
-        check_gradients(make().build(1, "float64"), RNG.standard_normal(shape), training=training)
-
-
-@each
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_a_layer_gives_the_same_as_without_the_pool(make, shape, dtype):
-    x, found = RNG.standard_normal(shape).astype(dtype), []
-    for within in (nullcontext, one_pool):
-        with within():
-            layer = make().build(1, dtype)
-            y = layer.forward(x, training=True)
-            dx = layer.backward(np.cos(y))
-            found.append([y, dx, *layer.gradients().values()])
-    for a, b in zip(*found, strict=True):
-        assert a.dtype == b.dtype == dtype
-        rtol = {"float32": 1e-4, "float64": 1e-11}[dtype]
-        np.testing.assert_allclose(a, b, rtol=rtol, atol=rtol * np.abs(b).max())
+        for rows, apart in ((1, 1), (5, 2), (9, 2), (40, 5)):
+            taken = []
+            for turn in blas._blocks(rows, apart):
+                firsts = [turn.first + i * turn.step for i in range(turn.blocks)]
+                blocks = [range(first, min(first + turn.rows, rows)) for first in firsts]
+                taken += [row for block in blocks for row in block]
+                for one, other in itertools.pairwise(blocks):
+                    assert other.start - one.stop >= apart
+            assert sorted(taken) == [*range(rows)]
 
 
 # -- forks ------------------------------------------------------------------------------------
@@ -279,6 +283,7 @@ def test_the_child_of_a_fork_trains_and_multiplies(within):
         child.kill()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "environment", [{"NUMBA_THREADING_LAYER": "workqueue"}, {"OMP_THREAD_LIMIT": "1"}]
 )

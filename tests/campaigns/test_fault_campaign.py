@@ -16,6 +16,7 @@ needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="the campaign ne
 CAMPAIGN = Path(__file__).parents[2] / "campaigns" / "fault_campaign.py"
 
 
+@pytest.mark.slow
 @needs_fork
 def test_nothing_is_lost_in_a_short_campaign(tmp_path):
     output = tmp_path / "counts.json"
@@ -33,14 +34,15 @@ def test_nothing_is_lost_in_a_short_campaign(tmp_path):
     assert damage["accepted"] == 0
 
 
-@pytest.mark.parametrize(("again", "wrong"), [(-1, 1), (0, 0), (6, 0), (7, 1), (STEPS, 1)])
-def test_a_training_run_that_starts_over_or_does_too_little_is_counted(again, wrong, tmp_path):
-    steps, counted = tmp_path / "steps", Counter()
-    steps.write_bytes(b"." * (STEPS + again))
-    count_repeated(steps, 6 // RUNS, counted)
-    assert counted == {"steps done again": again, "runs that started over": wrong}
+def test_a_training_run_that_starts_over_or_does_too_little_is_counted(tmp_path):
+    for again, wrong in ((-1, 1), (0, 0), (6, 0), (7, 1), (STEPS, 1)):
+        steps, counted = tmp_path / "steps", Counter()
+        steps.write_bytes(b"." * (STEPS + again))
+        count_repeated(steps, 6 // RUNS, counted)
+        assert counted == {"steps done again": again, "runs that started over": wrong}
 
 
+@pytest.mark.slow
 @needs_fork
 def test_a_run_that_finds_its_work_done_cannot_be_the_reference(tmp_path):
     """Two runs in one folder: the second one trains nothing."""

@@ -20,11 +20,11 @@ import numpy as np
 import platformdirs
 import pytest
 
-from minidl.data import PUBLISHED, download
+from minidl.data import PUBLISHED, cifar, download
 from minidl.data.download import Published
 
 # How many images the small files hold; otherwise they are like the published ones.
-TRAIN, TEST = 1200, 100
+TRAIN, TEST = 60, 10
 NOWHERE = "http://127.0.0.1:9/"  # the discard port: refused
 
 
@@ -36,6 +36,7 @@ def small_and_offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setattr(platformdirs, "user_cache_dir", lambda _: str(tmp_path / "cache"))
     monkeypatch.setattr(download, "PAUSES", (0.0, 0.0))
+    monkeypatch.setattr(cifar, "BLOCK", 25)  # a file takes several
     for name, known in list(PUBLISHED.items()):
         if name.startswith("cifar"):
             files = [*known.train]

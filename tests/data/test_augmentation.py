@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from minidl import Augmentation
 from minidl.backend import to_numpy
@@ -37,41 +35,22 @@ def test_by_hand(device):
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "float32", "float64"])
-def test_every_window_equals_that_of_a_loop_over_the_images(dtype, device):
+@pytest.mark.parametrize(("shape", "padding"), [((3, 6, 4), 2), ((1, 1, 1), 3), ((2, 5, 3), 0)])
+def test_every_window_equals_that_of_a_loop_over_the_images(shape, padding, dtype, device):
     rng = np.random.default_rng(0)
-    images = rng.integers(1, 256, (200, 3, 6, 4)).astype(dtype)
-    augmentation = Augmentation(padding=2)
-    i, j = rng.integers(0, 5, (2, 200))
-    m = rng.integers(0, 2, 200)
+    images = rng.integers(1, 256, (100, *shape)).astype(dtype)
+    augmentation = Augmentation(padding)
+    i, j = rng.integers(0, 2 * padding + 1, (2, 100))
+    m = rng.integers(0, 2, 100)
+    before = images.copy()
     y = augmentation.apply(device.asarray(images), i, j, m)
     assert y.dtype == dtype
-    np.testing.assert_array_equal(to_numpy(y), one_by_one(images, 2, i, j, m))
-    # a larger batch leaves no trace in a smaller one after it
-    y = augmentation.apply(device.asarray(images[:7]), i[7:14], j[7:14], m[7:14])
-    np.testing.assert_array_equal(to_numpy(y), one_by_one(images[:7], 2, i[7:14], j[7:14], m[7:14]))
-
-
-shapes = st.tuples(*(st.integers(1, 5) for _ in range(4)))
-
-
-@given(shapes, st.integers(0, 3), st.integers(0, 99))
-def test_laws(shape, padding, seed):
-    rng = np.random.default_rng(seed)
-    images = rng.integers(0, 256, shape, dtype=np.uint8)
-    N = shape[0]
-    none, all_of_them = np.zeros(N, int), np.ones(N, int)
-    middle = np.full(N, padding)
-    augmentation = Augmentation(padding)
-    same = augmentation.apply(images, middle, middle, none)
-    np.testing.assert_array_equal(same, images)
-    mirrored = augmentation.apply(images, middle, middle, all_of_them).copy()
-    np.testing.assert_array_equal(mirrored, images[:, :, :, ::-1])
-    twice = augmentation.apply(mirrored, middle, middle, all_of_them)
-    np.testing.assert_array_equal(twice, images)
-    before = images.copy()
-    y = augmentation(images)
+    np.testing.assert_array_equal(to_numpy(y), one_by_one(images, padding, i, j, m))
     np.testing.assert_array_equal(images, before)
-    assert set(np.unique(y)) <= {0, *np.unique(images).tolist()}
+    # a larger batch leaves no trace in a smaller one after it
+    few = images[:7], padding, i[7:14], j[7:14], m[7:14]
+    y = augmentation.apply(device.asarray(images[:7]), *few[2:])
+    np.testing.assert_array_equal(to_numpy(y), one_by_one(*few))
 
 
 def test_without_padding_and_flip_nothing_changes():
@@ -93,31 +72,21 @@ def test_every_window_is_equally_likely_and_half_of_the_images_are_mirrored():
 
 def test_the_same_seed_gives_the_same_views_on_each_device(device):
     images = np.random.default_rng(1).integers(1, 256, (50, 1, 8, 8), dtype=np.uint8)
+    before = images.copy()
     one, other = Augmentation(rng=5), Augmentation(rng=np.random.default_rng(5))
-    first = to_numpy(one(device.asarray(images))).copy()
-    np.testing.assert_array_equal(first, other(images))
-    assert (to_numpy(one(device.asarray(images))) != first).any()  # a new draw
-    assert (Augmentation(rng=6)(images) != first).any()
+    first = one(device.asarray(images))
+    kept = to_numpy(first).copy()
+    np.testing.assert_array_equal(kept, other(images))
+    assert (to_numpy(one(device.asarray(images))) != kept).any()  # a new draw
+    assert (Augmentation(rng=6)(images) != kept).any()
+    np.testing.assert_array_equal(to_numpy(first), kept)  # the next batch did not change it
+    np.testing.assert_array_equal(images, before)
 
 
-def test_the_views_are_not_changed_by_the_next_batch():
-    augmentation = Augmentation()
-    first = augmentation(IMAGES)
-    kept = first.copy()
-    augmentation(IMAGES)
-    np.testing.assert_array_equal(first, kept)
-
-
-@pytest.mark.parametrize(
-    ("call", "message"),
-    [
-        (
-            lambda: Augmentation(-1),
-            "expected padding to be an integer >= 0, got -1",
-        ),
-        (lambda: Augmentation()(IMAGES[0]), r"expected images \(N, C, H, W\), got \(3, 4, 5\)"),
-    ],
-)
-def test_errors(call, message):
-    with pytest.raises(ValueError, match=message):
-        call()
+def test_errors():
+    with pytest.raises(ValueError, match="expected padding to be an integer >= 0, got -1"):
+        Augmentation(-1)
+    with pytest.raises(
+        ValueError, match=r"expected images \(N, C, H, W\), got \(3, 4, 5\); images\[:, None\]"
+    ):
+        Augmentation()(IMAGES[0])

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import tracemalloc
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,20 +11,20 @@ import pytest
 from minidl.data import PUBLISHED, CorruptDataset, DatasetError, DatasetNotFound, load
 
 FOLDERS = {"cifar-100": "cifar-100-binary", "cifar-10": "cifar-10-batches-bin"}
+each_name = pytest.mark.parametrize("name", FOLDERS)
 
 
-@pytest.mark.parametrize("name", FOLDERS)
-@pytest.mark.parametrize("direct", [False, True])
-def test_reads_what_was_written(name, direct, make_cifar, tmp_path):
-    place = tmp_path if direct else tmp_path / FOLDERS[name]
-    made = make_cifar(name, place)
-    dataset = load(name, tmp_path)
-    made.check(dataset)
-    assert dataset.name == name
-    assert dataset.title == name.upper()
-    assert dataset.source == str(place)
-    assert dataset.note == ""
-    assert not dataset.is_stand_in
+@each_name
+def test_reads_what_was_written(name, make_cifar, tmp_path):
+    for place in (tmp_path / "a" / FOLDERS[name], tmp_path / "b"):
+        made = make_cifar(name, place)
+        dataset = load(name, tmp_path / place.relative_to(tmp_path).parts[0])
+        made.check(dataset)
+        assert dataset.name == name
+        assert dataset.title == name.upper()
+        assert dataset.source == str(place)
+        assert dataset.note == ""
+        assert not dataset.is_stand_in
 
 
 def test_the_class_is_the_fine_label_and_channels_come_one_after_the_other(make_cifar, tmp_path):
@@ -58,88 +56,63 @@ def test_takes_a_string_and_a_home_folder(make_cifar, tmp_path, monkeypatch):
     made.check(load("cifar-100", "~/data"))
 
 
-@pytest.mark.parametrize("name", FOLDERS)
-@pytest.mark.parametrize("change", [-1, 1, -3073, -3074])
-def test_wrong_size(name, change, make_cifar, tmp_path):
+@each_name
+def test_a_file_of_another_size_is_refused(name, make_cifar, tmp_path):
     make_cifar(name, tmp_path)
     path = tmp_path / [*PUBLISHED[name].train][-1]
-    size = path.stat().st_size
     content = path.read_bytes()
-    path.write_bytes(content + b"\0" if change > 0 else content[:change])
-    with pytest.raises(
-        CorruptDataset, match=rf"expected {size:,} bytes.*got {size + change:,}"
-    ) as e:
-        load(name, tmp_path)
-    assert str(path) in str(e.value)
-    assert "delete it" in str(e.value)
+    record = PUBLISHED[name].record
+    for other in (b"", content[:-1], content + b"\0", content[:-record], content + bytes(record)):
+        path.write_bytes(other)
+        expected = rf"{path}: expected {len(content):,} bytes.*got {len(other):,}; delete it"
+        with pytest.raises(CorruptDataset, match=expected):
+            load(name, tmp_path)
 
 
-def test_empty_file(make_cifar, tmp_path):
-    make_cifar("cifar-100", tmp_path)
-    (tmp_path / "test.bin").write_bytes(b"")
-    with pytest.raises(CorruptDataset, match="got 0"):
-        load("cifar-100", tmp_path)
-
-
-def test_file_that_shrinks_while_it_is_read(make_cifar, tmp_path):
+def test_a_file_that_shrinks_while_it_is_read(make_cifar, tmp_path):
     make_cifar("cifar-100", tmp_path)
     known = PUBLISHED["cifar-100"]
-    images, labels = np.empty((1300, 3072), np.uint8), np.empty(1300, np.int64)
-    with pytest.raises(CorruptDataset, match="truncated at record 1,000"):
+    images, labels = np.empty((80, 3072), np.uint8), np.empty(80, np.int64)
+    with pytest.raises(CorruptDataset, match="truncated at record 50"):
         known._read_file(tmp_path / "train.bin", images, labels)
 
 
-@pytest.mark.parametrize(
-    ("name", "column", "value", "message"),
-    [
+def test_a_label_out_of_range_is_refused_with_its_record(make_cifar, tmp_path):
+    for name, column, value, message in (
         ("cifar-100", 0, 20, "a coarse label from 0 to 19, got 20"),
         ("cifar-100", 1, 100, "a fine label from 0 to 99, got 100"),
-        ("cifar-100", 1, 255, "a fine label from 0 to 99, got 255"),
         ("cifar-10", 0, 10, "a class label from 0 to 9, got 10"),
-    ],
-)
-@pytest.mark.parametrize("record", [0, 99])
-def test_label_out_of_range(name, column, value, message, record, make_cifar, tmp_path):
-    make_cifar(name, tmp_path)
-    known = PUBLISHED[name]
-    (path,) = (tmp_path / file for file in known.test)
-    content = bytearray(path.read_bytes())
-    content[record * known.record + column] = value
-    path.write_bytes(content)
-    with pytest.raises(CorruptDataset, match=message) as e:
-        load(name, tmp_path)
-    assert f"{path}: record {record}" in str(e.value)
+    ):
+        make_cifar(name, tmp_path / name)
+        known = PUBLISHED[name]
+        path = tmp_path / name / max(known.train)
+        good = path.read_bytes()
+        for record in (0, len(good) // known.record - 1):
+            content = bytearray(good)
+            content[record * known.record + column] = value
+            path.write_bytes(content)
+            with pytest.raises(CorruptDataset, match=f"{path}: record {record}: .* {message}"):
+                load(name, tmp_path / name)
 
 
-@pytest.mark.parametrize("name", FOLDERS)
-@pytest.mark.parametrize("missing", ["all", "one", "folder"])
-def test_folder_without_the_files(name, missing, make_cifar, tmp_path):
-    folder = tmp_path / "here"
-    if missing != "folder":
-        make_cifar(name, folder)
-        for file in [*PUBLISHED[name].train, *PUBLISHED[name].test][
-            0 if missing == "all" else -1 :
-        ]:
+@each_name
+def test_a_folder_without_the_files(name, make_cifar, tmp_path):
+    known, folder = PUBLISHED[name], tmp_path / "here"
+    for missing in ("folder", "one", "all"):
+        if missing == "one":
+            make_cifar(name, folder)
+        for file in {"one": [*known.test], "all": [*known.train]}.get(missing, []):
             (folder / file).unlink()
-    with pytest.raises(DatasetNotFound) as e:
-        load(name, folder)
-    message = str(e.value)
-    assert f"{name.upper()} is not in {folder}" in message
-    for word in (FOLDERS[name], *PUBLISHED[name].test, ".tar.gz", "MD5", "Leave out the folder"):
-        assert word in message
-    assert ("no such folder" in message) == (missing == "folder")
+        with pytest.raises(DatasetNotFound) as e:
+            load(name, folder)
+        message = str(e.value)
+        assert f"{name.upper()} is not in {folder}" in message
+        for word in (FOLDERS[name], *known.test, ".tar.gz", "MD5", "Leave out the folder"):
+            assert word in message
+        assert ("no such folder" in message) == (missing == "folder")
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
-def test_pipe_in_place_of_a_file_is_refused_without_waiting(make_cifar, tmp_path):
-    make_cifar("cifar-100", tmp_path)
-    (tmp_path / "train.bin").unlink()
-    os.mkfifo(tmp_path / "train.bin")
-    with pytest.raises(DatasetNotFound):
-        load("cifar-100", tmp_path)
-
-
-def test_unreadable_file(make_cifar, tmp_path, monkeypatch):
+def test_an_unreadable_file(make_cifar, tmp_path, monkeypatch):
     make_cifar("cifar-100", tmp_path)
 
     def refuse(*args, **kwargs):
@@ -152,17 +125,11 @@ def test_unreadable_file(make_cifar, tmp_path, monkeypatch):
 
 def test_no_data_are_held_twice(make_cifar, tmp_path, monkeypatch):
     known = PUBLISHED["cifar-10"]
-    monkeypatch.setitem(
-        PUBLISHED, "cifar-10", replace(known, train=dict.fromkeys(known.train, 3000))
-    )
+    more = replace(known, train=dict.fromkeys(known.train, 300))
+    monkeypatch.setitem(PUBLISHED, "cifar-10", more)
     make_cifar("cifar-10", tmp_path)
     tracemalloc.start()
     dataset = load("cifar-10", tmp_path)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 1.2 * dataset.train.inputs.nbytes
-
-
-def test_no_pickle():
-    sources = Path(load.__code__.co_filename).parent.glob("*.py")
-    assert not [s for s in sources if "import pickle" in s.read_text(encoding="utf-8")]

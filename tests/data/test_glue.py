@@ -37,14 +37,15 @@ def write(folder, name, lines, newline="\n"):
         (folder / file).write_bytes((newline.join(lines) + newline).encode())
 
 
-@pytest.mark.parametrize("folder", ["glue/CoLA", "CoLA", "cola_public/raw", "."])
-def test_cola(folder, tmp_path):
-    write(tmp_path / folder, "cola", COLA)
-    found = load_texts("cola", tmp_path)
-    assert found.train.sentences == ("The sailors rode the breeze.", "Them sailors “rode”.")
-    assert found.dev.labels.tolist() == [1, 0]
-    assert found.classes == ("unacceptable", "acceptable")
-    assert found.source == str(tmp_path / folder)
+def test_cola(tmp_path):
+    for number, folder in enumerate(("glue/CoLA", "CoLA", "cola_public/raw", ".")):
+        data = tmp_path / str(number)
+        write(data / folder, "cola", COLA)
+        found = load_texts("cola", data)
+        assert found.train.sentences == ("The sailors rode the breeze.", "Them sailors “rode”.")
+        assert found.dev.labels.tolist() == [1, 0]
+        assert found.classes == ("unacceptable", "acceptable")
+        assert found.source == str(data / folder)
 
 
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
@@ -61,24 +62,24 @@ def test_sst_2(newline, tmp_path):
     np.testing.assert_array_equal(tokens.inputs, [[2, 4, 1, 1, 3], [2, 6, 5, 1, 3]])
 
 
-@pytest.mark.parametrize(
-    ("lines", "message"),
-    [
-        ([*SST_2[:2], "no label"], "line 3: expected 2 columns, got 1"),
-        ([*SST_2[:2], "two\t1\t0"], "line 3: expected 2 columns, got 3"),
-        ([*SST_2[:2], "three\t2"], r"line 3: expected a sentence and a label 0 or 1, got 'three"),
-        ([*SST_2[:2], " \t0"], "line 3: expected a sentence"),
-        ([*SST_2[:2], "praise\t1"], "expected 1 sentences of label 1, got 2; get it again"),
-        (SST_2[:2], "expected 2 sentences, got 1; get it again from https"),
-        ([*SST_2, ""], "expected 2 sentences, got 3"),
-        (SST_2[1:], r"line 1: expected 'sentence\\tlabel', got 'a charming"),
-        ([""], r"line 1: expected 'sentence\\tlabel', got ''"),
-    ],
-)
-def test_other_files_are_refused(lines, message, tmp_path):
-    write(tmp_path, "sst-2", lines)
-    with pytest.raises(CorruptDataset, match=message):
-        load_texts("sst-2", tmp_path)
+OTHERS = [
+    ([*SST_2[:2], "no label"], "line 3: expected 2 columns, got 1"),
+    ([*SST_2[:2], "two\t1\t0"], "line 3: expected 2 columns, got 3"),
+    ([*SST_2[:2], "three\t2"], r"line 3: expected a sentence and a label 0 or 1, got 'three"),
+    ([*SST_2[:2], " \t0"], "line 3: expected a sentence"),
+    ([*SST_2[:2], "praise\t1"], "expected 1 sentences of label 1, got 2; get it again"),
+    (SST_2[:2], "expected 2 sentences, got 1; get it again from https"),
+    ([*SST_2, ""], "expected 2 sentences, got 3"),
+    (SST_2[1:], r"line 1: expected 'sentence\\tlabel', got 'a charming"),
+    ([""], r"line 1: expected 'sentence\\tlabel', got ''"),
+]
+
+
+def test_other_files_are_refused(tmp_path):
+    for lines, message in OTHERS:
+        write(tmp_path, "sst-2", lines)
+        with pytest.raises(CorruptDataset, match=message):
+            load_texts("sst-2", tmp_path)
 
 
 def test_anything_but_text_is_refused(tmp_path, monkeypatch):
@@ -98,5 +99,8 @@ def test_an_error_for_a_missing_file_says_what_to_do(tmp_path):
         load_texts("cola", tmp_path)
     assert "https://nyu-mll.github.io/CoLA" in str(e.value)
     assert "--data-dir" in str(e.value)
+    write(tmp_path / "mine" / "CoLA", "cola", COLA)
+    with pytest.raises(DatasetNotFound, match=f"CoLA has them: name {tmp_path / 'mine'}; get it"):
+        load_texts("cola", tmp_path)
     with pytest.raises(DatasetError, match="unknown data set 'mrpc'; expected one of cola, sst-2"):
         load_texts("mrpc")

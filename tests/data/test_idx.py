@@ -4,44 +4,35 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import os
-import shutil
 import struct
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from minidl.data import PUBLISHED, CorruptDataset, DatasetError, DatasetNotFound, idx, load
 from minidl.data.idx import read_idx
 
 TRAIN_IMAGES = "train-images-idx3-ubyte"
 TEST_LABELS = "t10k-labels-idx1-ubyte"
+FOLDERS = {
+    "mnist": ("MNIST/raw", "mnist", "."),
+    "fashion-mnist": ("FashionMNIST/raw", "fashion-mnist", "."),
+}
 
 
-@pytest.mark.parametrize(
-    ("name", "folder"),
-    [
-        ("mnist", "MNIST/raw"),
-        ("mnist", "mnist"),
-        ("mnist", "."),
-        ("fashion-mnist", "FashionMNIST/raw"),
-        ("fashion-mnist", "fashion-mnist"),
-        ("fashion-mnist", "."),
-    ],
-)
 @pytest.mark.parametrize("suffix", ["", ".gz"])
-def test_reads_what_was_written(name, folder, suffix, make_idx, tmp_path):
-    made = make_idx(tmp_path / folder, suffix)
-    dataset = load(name, tmp_path)
-    made.check(dataset)
-    assert dataset.train.inputs.shape[1:] == (1, 28, 28)
-    assert dataset.name == name
-    assert len(dataset.classes) == 10
-    assert Path(dataset.source) == tmp_path / folder
+@pytest.mark.parametrize("name", FOLDERS)
+def test_reads_what_was_written_wherever_it_may_be(name, suffix, make_idx, tmp_path):
+    for number, folder in enumerate(FOLDERS[name]):
+        made = make_idx(tmp_path / str(number) / folder, suffix)
+        dataset = load(name, str(tmp_path / str(number)))
+        made.check(dataset)
+        assert dataset.train.inputs.shape[1:] == (1, 28, 28)
+        assert dataset.name == name
+        assert len(dataset.classes) == 10
+        assert Path(dataset.source) == tmp_path / str(number) / folder
 
 
 def test_plain_and_gzipped_side_by_side(make_idx, tmp_path):
@@ -83,7 +74,7 @@ def test_files_of_the_other_data_set(split, make_idx, tmp_path, monkeypatch):
     made.check(load("fashion-mnist", tmp_path))
 
 
-def test_folder_without_the_files(make_idx, tmp_path):
+def test_a_folder_without_the_files(make_idx, tmp_path):
     make_idx(tmp_path)
     (tmp_path / TEST_LABELS).unlink()
     with pytest.raises(DatasetNotFound) as e:
@@ -97,83 +88,64 @@ def header(*sizes, magic=b"\0\0", kind=8, dimensions=None):
     return magic + bytes([kind, dimensions]) + struct.pack(f">{len(sizes)}I", *sizes)
 
 
-GOOD = bytes(range(10)) * 10
+GOOD = bytes(range(10))
 BROKEN = {
     "empty": (b"", "first two bytes are zero, got b''"),
-    "magic": (header(100, magic=b"\0\1") + GOOD, "first two bytes are zero"),
+    "magic": (header(10, magic=b"\0\1") + GOOD, "first two bytes are zero"),
     "text": (b"<html>not found</html>", "first two bytes are zero, got b'<htm'"),
-    "type": (header(100, kind=13) + GOOD, "type 0x08 .unsigned byte., got 0x0d"),
-    "dimensions": (header(100, 1, 1) + GOOD, "expected 1 dimensions, got 3"),
-    "many dimensions": (header(100, dimensions=255) + GOOD, "expected 1 dimensions, got 255"),
-    "header": (header(100)[:6], "truncated in its header, after 6 bytes"),
-    "count": (header(99) + GOOD[1:], "expected 100 values, got 99"),
-    "huge count": (header(2**32 - 1) + GOOD, "expected 100 values, got 4,294,967,295"),
-    "truncated": (header(100) + GOOD[1:], "expected 108 bytes.*got 107"),
-    "surplus": (header(100) + GOOD + b"\0", "expected 108 bytes.*got (109|more)"),
-    "label": (header(100) + GOOD[1:] + b"\12", "label 99: expected 0 to 9, got 10"),
+    "type": (header(10, kind=13) + GOOD, "type 0x08 .unsigned byte., got 0x0d"),
+    "dimensions": (header(10, 1, 1) + GOOD, "expected 1 dimensions, got 3"),
+    "many dimensions": (header(10, dimensions=255) + GOOD, "expected 1 dimensions, got 255"),
+    "header": (header(10)[:6], "truncated in its header, after 6 bytes"),
+    "count": (header(9) + GOOD[1:], "expected 10 values, got 9"),
+    "huge count": (header(2**32 - 1) + GOOD, "expected 10 values, got 4,294,967,295"),
+    "truncated": (header(10) + GOOD[1:], "expected 18 bytes.*got 17"),
+    "surplus": (header(10) + GOOD + b"\0", "expected 18 bytes.*got (19|more)"),
+    "label": (header(10) + GOOD[1:] + b"\12", "label 9: expected 0 to 9, got 10"),
 }
 
 
-@pytest.mark.parametrize("case", BROKEN)
 @pytest.mark.parametrize("zipped", [False, True])
-def test_broken_label_file(case, zipped, make_idx, tmp_path):
-    content, message = BROKEN[case]
+def test_broken_label_files(zipped, make_idx, tmp_path):
     make_idx(tmp_path)
     path = tmp_path / TEST_LABELS
     path.unlink()
-    if zipped:
-        path, content = path.with_name(path.name + ".gz"), gzip.compress(content)
-    path.write_bytes(content)
-    with pytest.raises(CorruptDataset, match=message) as e:
-        load("mnist", tmp_path)
-    assert str(path) in str(e.value)
+    path = path.with_name(path.name + ".gz") if zipped else path
+    for content, message in BROKEN.values():
+        path.write_bytes(gzip.compress(content) if zipped else content)
+        with pytest.raises(CorruptDataset, match=f"{path}: .*{message}"):
+            load("mnist", tmp_path)
 
 
-def test_images_of_another_size(make_idx, idx_bytes, tmp_path):
+@pytest.mark.parametrize("shape", [(60, 32, 32), (59, 28, 28)])
+def test_images_of_another_size_or_number(shape, make_idx, idx_bytes, tmp_path):
     make_idx(tmp_path)
-    (tmp_path / TRAIN_IMAGES).write_bytes(idx_bytes(np.zeros((1200, 32, 32), np.uint8)))
-    with pytest.raises(
-        CorruptDataset, match="expected 1,200 × 28 × 28 values, got 1,200 × 32 × 32"
-    ):
+    (tmp_path / TRAIN_IMAGES).write_bytes(idx_bytes(np.zeros(shape, np.uint8)))
+    got = " × ".join(map(str, shape))
+    with pytest.raises(CorruptDataset, match=f"expected 60 × 28 × 28 values, got {got}"):
         load("mnist", tmp_path)
 
 
-def test_fewer_images_than_labels(make_idx, idx_bytes, tmp_path):
-    make_idx(tmp_path)
-    (tmp_path / TRAIN_IMAGES).write_bytes(idx_bytes(np.zeros((1199, 28, 28), np.uint8)))
-    with pytest.raises(CorruptDataset, match="expected 1,200 × 28 × 28 values, got 1,199 × "):
-        load("mnist", tmp_path)
-
-
-def test_gzipped_without_its_suffix(make_idx, tmp_path):
+def test_gzipped_without_its_suffix_and_the_suffix_without_gzip(make_idx, idx_bytes, tmp_path):
     make_idx(tmp_path)
     path = tmp_path / TRAIN_IMAGES
     path.write_bytes(gzip.compress(path.read_bytes()))
     with pytest.raises(CorruptDataset, match=r"is gzipped; rename it to .*ubyte\.gz"):
         load("mnist", tmp_path)
-
-
-def test_suffix_without_gzip(tmp_path, idx_bytes):
     path = tmp_path / "labels.gz"
     path.write_bytes(idx_bytes(np.zeros(100, np.uint8)))
     with pytest.raises(CorruptDataset, match=r"expected a complete gzip file.*[Nn]ot a gzip"):
         read_idx(path, (100,))
 
 
-@pytest.mark.parametrize("kept", [0, 5, 12, 50, -9, -1])
-def test_truncated_gzip(kept, tmp_path, idx_bytes):
+def test_truncated_gzip_and_its_checksum(tmp_path, idx_bytes):
     content = gzip.compress(idx_bytes(np.arange(100, dtype=np.uint8)))
     path = tmp_path / "labels.gz"
-    path.write_bytes(content[:kept])
-    with pytest.raises(CorruptDataset, match=r"labels\.gz"):
-        read_idx(path, (100,))
-
-
-def test_checksum_inside_gzip(tmp_path, idx_bytes):
-    content = bytearray(gzip.compress(idx_bytes(np.arange(100, dtype=np.uint8))))
-    content[-8] ^= 1
-    path = tmp_path / "labels.gz"
-    path.write_bytes(content)
+    for kept in (0, 5, 12, 50, -9, -1):
+        path.write_bytes(content[:kept])
+        with pytest.raises(CorruptDataset, match=r"labels\.gz"):
+            read_idx(path, (100,))
+    path.write_bytes(content[:-8] + bytes([content[-8] ^ 1]) + content[-7:])
     with pytest.raises(CorruptDataset, match="CRC"):
         read_idx(path, (100,))
 
@@ -202,35 +174,3 @@ def test_unreadable_file(tmp_path):
         read_idx(tmp_path / "absent", (100,))
     with pytest.raises(DatasetError, match="cannot be read"):
         read_idx(tmp_path, (100,))
-
-
-@settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=80
-)
-@given(data=st.data(), zipped=st.booleans())
-def test_any_damage_is_refused_or_harmless(data, zipped, tmp_path, idx_bytes):
-    """Whatever happens to the bytes, the shape is right or CorruptDataset is raised."""
-    good = idx_bytes(np.arange(60, dtype=np.uint8).reshape(3, 4, 5))
-    content = bytearray(gzip.compress(good, mtime=0) if zipped else good)
-    for at in data.draw(st.lists(st.integers(0, len(content) - 1), max_size=3)):
-        content[at] = data.draw(st.integers(0, 255))
-    content = (
-        content[: data.draw(st.integers(0, len(content)))] if data.draw(st.booleans()) else content
-    )
-    content += data.draw(st.binary(max_size=4))
-    path = tmp_path / ("x.gz" if zipped else "x")
-    path.write_bytes(content)
-    try:
-        values = read_idx(path, (3, 4, 5))
-    except CorruptDataset:
-        return
-    if zipped:  # its checksum was right
-        assert idx_bytes(values) == good
-    else:
-        assert idx_bytes(values) == bytes(content)
-
-
-def test_the_files_may_be_moved(make_idx, tmp_path):
-    made = make_idx(tmp_path / "a")
-    shutil.move(tmp_path / "a", tmp_path / "b")
-    made.check(load("mnist", os.fspath(tmp_path / "b")))

@@ -2,102 +2,71 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pytest
 import shared_training
 from mpi import mpiexec, needs_mpi
-from shared_training import CASES, DATA, IMAGES, LABELS, dense, normalized, trained
+from shared_training import CASES, DATA, LABELS, dense, normalized, trained
 from threads_as_ranks import on_ranks
 
-from minidl import SGD, Adam, Dense, Flatten, Network, SoftmaxCrossEntropy
+from minidl import SGD, Adam, Dense, Flatten, Network
 
-ALONE = {name: case() for name, case in CASES.items()}
+
+@cache
+def alone(name):
+    return CASES[name]()
 
 
 def expect_close(name, found):
-    for what, expected in ALONE[name].items():
+    for what, expected in alone(name).items():
         np.testing.assert_allclose(found[what], expected, rtol=0, atol=1e-10, err_msg=what)
 
 
-@pytest.mark.parametrize("size", [2, 3])
 @pytest.mark.parametrize("name", CASES)
-def test_ranks_end_where_one_process_ends(name, size):
-    found = on_ranks(size, lambda ranks: CASES[name](ranks=ranks))
-    expect_close(name, found[0])
-    for other in found[1:]:
-        for what, array in other.items():
-            np.testing.assert_array_equal(array, found[0][what])
+def test_ranks_end_where_one_process_ends(name):
+    for size in (2, 3):
+        found = on_ranks(size, lambda ranks: CASES[name](ranks=ranks))
+        expect_close(name, found[0])
+        for other in found[1:]:
+            for what, array in other.items():
+                np.testing.assert_array_equal(array, found[0][what])
 
 
 def test_the_cases_see_what_they_are_about():
     """Each option changes θ, early stopping stops, and a last batch has fewer examples."""
-    of = {name: found["theta"] for name, found in ALONE.items()}
+    theta = {name: alone(name)["theta"] for name in CASES}
     for name in ("dropout", "augmentation", "own augmentation"):
-        assert abs(of[name] - of["adam"]).max() > 1e-3
-    assert abs(of["clipping"] - of["sgd"]).max() > 1e-2
-    assert len(ALONE["early stopping"]["losses"]) < 9
+        assert abs(theta[name] - theta["adam"]).max() > 1e-3
+    assert abs(theta["clipping"] - theta["sgd"]).max() > 1e-2
+    assert len(alone("early stopping")["losses"]) < 9
     assert len(DATA) % 16 == 1
 
 
-@pytest.fixture(scope="module")
-def by_mpi(tmp_path_factory):
-    """All cases, once for each number of ranks; the second time under another name."""
-    folder = tmp_path_factory.mktemp("mpi")
-
-    def results(size, name):
-        path = folder / f"{size}-{name}.npz"
-        if not path.exists():
-            done = mpiexec(size, shared_training.__file__, path, *CASES)
-            assert done.returncode == 0, done.stdout + done.stderr
+@needs_mpi
+def test_processes_of_mpi_do_so_too_with_the_same_bits_each_time(tmp_path):
+    def results(size):
+        path = tmp_path / "results.npz"
+        done = mpiexec(size, shared_training.__file__, path, *CASES)
+        assert done.returncode == 0, done.stdout + done.stderr
         with np.load(path) as file:
             return dict(file)
 
-    return results
+    for size in (1, 2, 3):
+        found = results(size)
+        for name in CASES:
+            expect_close(name, {what: found[f"{name}/{what}"] for what in alone(name)})
+    for what, array in results(3).items():
+        np.testing.assert_array_equal(array, found[what], err_msg=what)
 
 
-@needs_mpi
-@pytest.mark.parametrize("size", [1, 2, 3])
-def test_processes_of_mpi_do_so_too(size, by_mpi):
-    found = by_mpi(size, "first")
-    for name in CASES:
-        expect_close(name, {what: found[f"{name}/{what}"] for what in ALONE[name]})
-
-
-@needs_mpi
-def test_the_same_number_of_ranks_gives_the_same_bits(by_mpi):
-    first, second = by_mpi(3, "first"), by_mpi(3, "second")
-    for what, array in first.items():
-        np.testing.assert_array_equal(array, second[what], err_msg=what)
-
-
-@pytest.mark.parametrize("size", [2, 3])
-def test_a_mean_of_means_would_be_another_gradient(size):
-    """What data-parallel training often does is wrong where ranks have unequal numbers."""
-    rows = np.random.default_rng(2).permutation(len(LABELS))[:13]
-
-    def gradient(rows):
-        network = Network(dense(), (2, 6, 6), rng=1, dtype="float64")
-        logits = network.forward(IMAGES[rows] / 255, training=True)
-        network.backward(SoftmaxCrossEntropy()(logits, LABELS[rows])[1])
-        return network.dtheta
-
-    data = DATA.take(rows)
-    (ours, *_) = on_ranks(
-        size, lambda ranks: trained(dense(), SGD(), ranks, data=data, epochs=1)["gradient"]
-    )
-    order = rows[np.random.default_rng(2).permutation(13)]
-    of_means = np.mean([gradient(part) for part in np.array_split(order, size)], axis=0)
-    np.testing.assert_allclose(ours, gradient(order), rtol=0, atol=1e-15)
-    assert abs(of_means - ours).max() > 1e-3 * abs(ours).max()
-
-
-@pytest.mark.parametrize("size", [2, 3])
-def test_statistics_of_each_rank_alone_are_another_network(size):
+def test_statistics_of_each_rank_alone_are_another_network():
     found = on_ranks(
-        size, lambda ranks: trained(normalized(), Adam(0.01), ranks, local_statistics=True)
+        3, lambda ranks: trained(normalized(), Adam(0.01), ranks, local_statistics=True)
     )
-    alone = trained(normalized(), Adam(0.01))
-    assert abs(found[0]["theta"] - alone["theta"]).max() > 1e-3
+    whole = trained(normalized(), Adam(0.01))
+    assert abs(found[0]["theta"] - whole["theta"]).max() > 1e-3
     for other in found[1:]:  # those of rank 0 count in inference
         for what in ("theta", "state"):
             np.testing.assert_array_equal(other[what], found[0][what])

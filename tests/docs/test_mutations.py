@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from docs_text import DOCS, GUIDE, ROOT, blocks, name
+from docs_text import GUIDE, ROOT, blocks, name
 
 CHAPTERS = [page for page in GUIDE if page.name != "index.md"]
 
@@ -24,27 +24,8 @@ class Mutation(NamedTuple):
     path: str
     old: str
     new: str
-    command: list[str]
+    test: str
     promised: str
-
-    def apply(self, root: Path) -> None:
-        file = root / self.path
-        text = file.read_text("utf-8")
-        assert text.count(self.old) == 1, f"{self.path}: expected exactly one of:\n{self.old}"
-        file.write_text(text.replace(self.old, self.new), "utf-8")
-
-    def run(self, root: Path) -> subprocess.CompletedProcess[str]:
-        """Run the command in ``root``; its copy of the package precedes any installed one."""
-        assert self.command[0] == "python"
-        environment = os.environ | {"PYTHONPATH": str(root), "PYTHONDONTWRITEBYTECODE": "1"}
-        return subprocess.run(
-            [sys.executable, *self.command[1:], "-p", "no:cacheprovider"],
-            cwd=root,
-            env=environment,
-            text=True,
-            encoding="utf-8",
-            capture_output=True,
-        )
 
     def lacks(self, output: str) -> list[str]:
         """The promised lines that are not in the output, in order; "…" matches anything."""
@@ -68,54 +49,68 @@ def mutations(page: Path) -> list[Mutation]:
             head, *lines = block.text.splitlines()
             command, promised = all_blocks[place + 1 : place + 3]
             assert (command.kind, promised.kind) == ("sh", "text"), f"{page}, line {block.line}"
-            found.append(
-                Mutation(
-                    page,
-                    head.removeprefix("--- "),
-                    "".join(f"{line[1:]}\n" for line in lines if line[:1] != "+"),
-                    "".join(f"{line[1:]}\n" for line in lines if line[:1] != "-"),
-                    shlex.split(command.text),
-                    promised.text,
-                )
+            old, new = (
+                "".join(f"{line[1:]}\n" for line in lines if line[:1] != sign) for sign in "+-"
             )
+            pytest_, test = shlex.split(command.text)[:-1], shlex.split(command.text)[-1]
+            assert pytest_ == ["python", "-m", "pytest", "-q"], f"{page}, line {command.line}"
+            path = head.removeprefix("--- ")
+            found.append(Mutation(page, path, old, new, test, promised.text))
     return found
 
 
 ALL = [mutation for page in CHAPTERS for mutation in mutations(page)]
 
 
-@pytest.fixture
-def copy(tmp_path):
+def test_every_chapter_has_a_fault_to_plant_in_lines_that_are_there():
+    assert CHAPTERS
+    assert {mutation.page for mutation in ALL} == set(CHAPTERS)
+    for mutation in ALL:
+        text = (ROOT / mutation.path).read_text("utf-8")
+        assert text.count(mutation.old) == 1, f"{mutation.path}: expected once:\n{mutation.old}"
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory):
     """A copy of the package with its tests, to plant faults in."""
+    root = tmp_path_factory.mktemp("copy")
+    # Not what the tests that run beside this one have written half.
+    half_written = shutil.ignore_patterns("*.pyc.*", "*.tmp.*")
     for folder in ("minidl", "tests", "tools", "experiments"):
-        half_written = shutil.ignore_patterns(
-            "*.pyc.*", "*.tmp.*"
-        )  # by the tests that run beside this one
-        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=half_written)
-    shutil.copy(ROOT / "setup.cfg", tmp_path)
-    return tmp_path
+        shutil.copytree(ROOT / folder, root / folder, ignore=half_written)
+    shutil.copy(ROOT / "setup.cfg", root)
+    return root
 
 
+def run(root: Path, *tests: str) -> subprocess.CompletedProcess[str]:
+    """Run the tests in ``root``, whose package precedes any installed one."""
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests],
+        cwd=root,
+        env=os.environ | {"PYTHONPATH": str(root), "PYTHONDONTWRITEBYTECODE": "1"},
+        text=True,
+        encoding="utf-8",
+        capture_output=True,
+    )
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("mutation", ALL, ids=lambda m: f"{name(m.page)}: {m.path}")
 def test_the_named_test_fails_as_promised(mutation, copy):
-    mutation.apply(copy)
-    result = mutation.run(copy)
+    file = copy / mutation.path
+    text = file.read_text("utf-8")
+    file.write_text(text.replace(mutation.old, mutation.new), "utf-8")
+    try:
+        result = run(copy, mutation.test)
+    finally:
+        file.write_text(text, "utf-8")
     assert result.returncode == 1, result.stdout + result.stderr
     assert mutation.lacks(result.stdout) == [], result.stdout
 
 
-def test_every_chapter_has_one():
-    assert CHAPTERS
-    assert {mutation.page for mutation in ALL} == set(CHAPTERS)
-
-
-def test_without_the_change_nothing_fails_and_the_promised_lines_are_missing(copy):
-    result = ALL[0].run(copy)
+@pytest.mark.slow
+def test_without_the_changes_nothing_fails_and_the_promised_lines_are_missing(copy):
+    result = run(copy, *dict.fromkeys(mutation.test for mutation in ALL))
     assert result.returncode == 0, result.stdout + result.stderr
-    assert ALL[0].lacks(result.stdout) == ALL[0].promised.splitlines()
-
-
-def test_the_commands_are_pytest_and_the_files_exist():
     for mutation in ALL:
-        assert mutation.command[:3] == ["python", "-m", "pytest"]
-        assert (DOCS.parent / mutation.path).is_file()
+        assert mutation.lacks(result.stdout) == mutation.promised.splitlines()

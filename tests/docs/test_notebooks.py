@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 import os
 import re
-from pathlib import Path
 from typing import Any
 
-import nbclient
-import nbformat
 import pytest
 from docs_text import DOCS, ROOT
 
 NOTEBOOKS = sorted((DOCS / "notebooks").glob("*.ipynb"))
 RUNS = {path.parent.name for path in (DOCS / "results").glob("*/report.md")}
 STUDIES = {path.stem for path in (ROOT / "experiments").glob("*.py")} & RUNS
-ALWAYS = {"PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1"}
 DATA = re.compile(
     r"^(?:MNIST|Fashion-MNIST|CIFAR-10|CIFAR-100|stand-in|MiniLM|a network of two blocks).*$",
     re.MULTILINE,
@@ -23,35 +21,21 @@ DATA = re.compile(
 NUMBER = re.compile(r"-?\d+\.?\d*(?:e[+-]?\d+)?")
 
 
-def execute(path: Path, environment: dict[str, str]) -> Any:
-    """The notebook after its cells ran, in a separate kernel."""
-    notebook = nbformat.read(path, as_version=4)
-    client = nbclient.NotebookClient(notebook, timeout=300, kernel_name="python3")
-    client.execute(env=os.environ | environment, cwd=str(path.parent))
-    return notebook
+def outputs(cells: list[Any]) -> list[list[Any]]:
+    return [cell["outputs"] for cell in cells if cell["cell_type"] == "code"]
 
 
-def printed(notebook: Any) -> list[str]:
+def printed(cells: list[Any]) -> list[str]:
     """What each code cell printed."""
     return [
-        "".join(output.text for output in cell.outputs if output.output_type == "stream")
-        for cell in notebook.cells
-        if cell.cell_type == "code"
+        "".join("".join(each["text"]) for each in cell if each["output_type"] == "stream")
+        for cell in outputs(cells)
     ]
 
 
-def figures(notebook: Any) -> list[int]:
+def figures(cells: list[Any]) -> list[int]:
     """How many figures each code cell drew."""
-    return [
-        sum("image/png" in output.get("data", {}) for output in cell.outputs)
-        for cell in notebook.cells
-        if cell.cell_type == "code"
-    ]
-
-
-def said(notebook: Any) -> str:
-    """The data and weights that the notebook says it used; empty if it uses none."""
-    return ", ".join(DATA.findall("".join(printed(notebook))))
+    return [sum("image/png" in each.get("data", {}) for each in cell) for cell in outputs(cells)]
 
 
 def differences(stored: list[str], now: list[str]) -> list[str]:
@@ -65,45 +49,32 @@ def differences(stored: list[str], now: list[str]) -> list[str]:
     return found
 
 
-def complaints(notebook: Any) -> bool:
-    return any(
-        o.get("name") == "stderr" for cell in notebook.cells for o in cell.get("outputs", [])
-    )
+@pytest.mark.notebook
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_each_notebook_runs_and_reproduces_its_stored_outputs(path, tmp_path):
+    """The numbers only where it finds the data that its first lines name; else it uses others."""
+    import nbclient
+    import nbformat
+
+    notebook = nbformat.read(path, as_version=4)
+    stored = json.loads(path.read_text("utf-8"))["cells"]
+    settings = {"PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1", "IPYTHONDIR": str(tmp_path)}
+    client = nbclient.NotebookClient(notebook, timeout=300, kernel_name="python3")
+    client.execute(env=os.environ | settings, cwd=str(path.parent))
+    old, new = printed(stored), printed(notebook.cells)
+    assert [bool(text) for text in old] == [bool(text) for text in new]
+    assert figures(stored) == figures(notebook.cells)
+    all_outputs = itertools.chain(*outputs(notebook.cells))
+    assert [each["text"] for each in all_outputs if each.get("name") == "stderr"] == []
+    if DATA.findall("".join(old)) == DATA.findall("".join(new)):
+        assert differences(old, new) == []
 
 
-each = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-
-
-@each
-def test_each_notebook_runs_without_any_data(path, tmp_path):
-    places = ("MINIDL_DATA", "XDG_CACHE_HOME", "IPYTHONDIR")
-    nowhere = dict.fromkeys(places, str(tmp_path))  # so it uses the stand-in
-    now, stored = execute(path, nowhere | ALWAYS), nbformat.read(path, as_version=4)
-    assert [bool(text) for text in printed(stored)] == [bool(text) for text in printed(now)]
-    assert figures(stored) == figures(now)
-    assert not complaints(now)
-
-
-@each
-def test_each_notebook_reproduces_its_stored_outputs(path, tmp_path):
-    """The stored outputs come from the real data, which their first lines name."""
-    now = execute(path, ALWAYS | {"IPYTHONDIR": str(tmp_path)})
-    stored = nbformat.read(path, as_version=4)
-    if said(now) != said(stored):
-        pytest.skip(f"no data set in MINIDL_DATA or the user's cache: {said(stored)}")
-    assert differences(printed(stored), printed(now)) == []
-    assert not complaints(now)
-
-
-@each
-def test_stored_outputs_do_not_come_from_the_stand_in(path):
-    text = "".join(printed(nbformat.read(path, as_version=4)))
-    assert "stand-in" not in text
-    assert "from nothing" not in text
-
-
-def test_each_belongs_to_a_study():
+def test_stored_outputs_belong_to_a_study_and_do_not_come_from_the_stand_in():
     assert {path.stem for path in NOTEBOOKS} <= STUDIES
+    for path in NOTEBOOKS:
+        text = "".join(printed(json.loads(path.read_text("utf-8"))["cells"]))
+        assert text and "stand-in" not in text and "from nothing" not in text, path.name
 
 
 def test_a_changed_word_and_a_changed_number_are_differences():

@@ -38,7 +38,11 @@ def run_examples(page: Path) -> tuple[int, str]:
     return runner.tries, "".join(complaints)
 
 
-@pytest.mark.parametrize("page", EXAMPLES, ids=name)
+LONG = {"6_small_gradients", "propagation", "fit"}  # more than a second each
+EACH = [pytest.param(p, marks=[pytest.mark.slow] * (p.stem in LONG)) for p in EXAMPLES]
+
+
+@pytest.mark.parametrize("page", EACH, ids=name)
 def test_the_numbers_in_the_guide_are_those_of_the_engine(page, monkeypatch):
     monkeypatch.chdir(ROOT)
     ran, complaints = run_examples(page)
@@ -66,9 +70,8 @@ def commands(page: Path) -> list[list[str]]:
     return [shlex.split(line) for line in lines if line.startswith("python ")]
 
 
-@pytest.mark.parametrize("page", GUIDE, ids=name)
-def test_the_commands_name_files_and_tests_that_exist(page):
-    for words in commands(page):
+def test_the_commands_name_files_and_tests_that_exist():
+    for words in (words for page in GUIDE for words in commands(page)):
         (file,) = (ROOT / word.partition("::")[0] for word in words if ".py" in word)
         text = file.read_text("utf-8")
         tests = re.findall(r"::(\w+)", " ".join(words))
@@ -87,14 +90,16 @@ def test_the_short_run_in_the_guide_is_accepted_by_the_experiment():
 # -- lines of source --------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("page", [p for p in PAGES if "#L" in p.read_text("utf-8")], ids=name)
-def test_the_linked_lines_are_the_lines_shown(page):
-    found = quotes.quotes_of(page)
-    linked = LINK.findall(page.read_text("utf-8"))
-    assert len(found) == sum("#L" in link for link in linked), "a link to lines that are not shown"
-    for quote in found:
-        now = ", ".join(map(str, quote.now())) or "nowhere"
-        assert quote.is_right(), f"{quote}: that text is now at {now}; run python website/quotes.py"
+def test_the_linked_lines_are_the_lines_shown():
+    for page in PAGES:
+        found = quotes.quotes_of(page)
+        linked = LINK.findall(page.read_text("utf-8"))
+        more = f"{page.name}: a link to lines that are not shown"
+        assert len(found) == sum("#L" in link for link in linked), more
+        for quote in found:
+            now = ", ".join(map(str, quote.now())) or "nowhere"
+            moved = f"{quote}: that text is now at {now}; run python website/quotes.py"
+            assert quote.is_right(), moved
 
 
 def test_every_step_of_the_guide_shows_lines_of_the_source():
@@ -143,9 +148,9 @@ def broken_links(page: Path) -> list[str]:
     return broken
 
 
-@pytest.mark.parametrize("page", [*PAGES, *sorted(DOCS.rglob("*.ipynb"))], ids=name)
-def test_every_link_leads_somewhere(page):
-    assert broken_links(page) == []
+def test_every_link_leads_somewhere():
+    broken = {name(page): broken_links(page) for page in [*PAGES, *DOCS.rglob("*.ipynb")]}
+    assert {page: links for page, links in broken.items() if links} == {}
 
 
 def test_a_link_that_leads_nowhere_is_found(tmp_path):

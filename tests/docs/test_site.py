@@ -74,51 +74,37 @@ def test_every_package_is_in_the_reference():
     assert public == set(re.findall(r"^::: minidl\.(\w+)$", API, re.MULTILINE))
 
 
-def test_a_method_has_the_name_of_its_class():
-    html = HEADING.format(name="Network.save", last="save")
-    shown = reference.on_page_content(html, page("api/network.md"))
-    assert "Network.<span" in shown
-    assert reference.on_page_content(shown, page("api/network.md")) == shown
+def test_a_method_has_the_name_of_its_class_and_a_function_its_own():
+    def shown(html):
+        return reference.on_page_content(html, page("api/network.md"))
 
-
-def test_a_function_has_its_own_name():
-    html = HEADING.format(name="name_layers", last="name_layers")
-    assert reference.on_page_content(html, page("api/network.md")) == html
+    method = shown(HEADING.format(name="Network.save", last="save"))
+    assert "Network.<span" in method and shown(method) == method
+    function = HEADING.format(name="name_layers", last="name_layers")
+    assert shown(function) == function
 
 
 def test_the_reference_is_found_before_other_pages():
-    boost = []
-    for name in ("api/network.md", "api/data.md", "data.md"):
-        there = page(name)
-        reference.on_page_content("", there)
-        boost.append(there.meta.get("search", {}).get("boost", 1))
-    assert boost[0] > boost[1] > boost[2]
+    pages = [page(name) for name in ("api/network.md", "api/data.md", "data.md")]
+    for each in pages:
+        reference.on_page_content("", each)
+    network, data, other = (p.meta.get("search", {}).get("boost", 1) for p in pages)
+    assert network > data > other
 
 
 # -- formulas ---------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def mathematics():
+def test_every_formula_can_be_typeset_and_an_unknown_command_is_an_error():
     pytest.importorskip("latex2mathml", reason="needs latex2mathml, from the extra docs")
-    import mathematics
+    from mathematics import typeset
 
-    return mathematics
-
-
-def test_every_formula_can_be_typeset(mathematics):
-    formulas = [
-        block.text for path in DOCS.rglob("*.md") for block in blocks(path) if block.kind == "math"
-    ]
-    assert formulas
-    for formula in formulas:
-        assert "<math" in mathematics.typeset(formula)
-
-
-@pytest.mark.parametrize("wrong", [r"\alhpa + 1", r"\begin{aligned} a &= b \end{aligned}"])
-def test_an_unknown_command_is_an_error(mathematics, wrong):
-    with pytest.raises(ValueError, match="cannot be typeset"):
-        mathematics.typeset(wrong)
+    kinds = [block for path in DOCS.rglob("*.md") for block in blocks(path)]
+    formulas = [block.text for block in kinds if block.kind == "math"]
+    assert formulas and all("<math" in typeset(formula) for formula in formulas)
+    for wrong in (r"\alhpa + 1", r"\begin{aligned} a &= b \end{aligned}"):
+        with pytest.raises(ValueError, match="cannot be typeset"):
+            typeset(wrong)
 
 
 def test_no_line_of_the_guide_has_a_formula_as_plain_code():

@@ -1,21 +1,21 @@
-"""The study of adaptive activation functions from its command line to its report, made tiny."""
+"""The study of adaptive activation functions made tiny."""
 
-import csv
+import collections
+import math
 import tempfile
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import small_studies
 import study_runs
 from studies.adaptive_activations import STUDY, training
 from studies.adaptive_activations.claims import CLAIMS
 from studies.adaptive_activations.series import Figures, last, published, shape
 from studies.adaptive_activations.training import (
     FULL,
-    REDUCED,
     Outcome,
-    Size,
     Training,
     build_network,
     carry_over,
@@ -27,15 +27,14 @@ from studies.adaptive_activations.training import (
 
 from minidl import APL, Activate, Dense, Examples, SoftmaxCrossEntropy
 from minidl.backend import CPU
-from minidl.data import standin
-from minidl.microscope.run import snapshots_of
 from minidl.study import judge
 from minidl.study.recording import History, record
+from minidl.study.report import read_rows
 from minidl.study.series import Series
 from minidl.training.checkpoint import Checkpoint
 
-TINY = Size(20, 10, 1, 10, (2, 3, 2), 4, 2, 16)
-DATA = standin.generate(seed=0, train=40, test=20)
+TINY = small_studies.SIZES["adaptive_activations"]
+DATA = small_studies.DATA["adaptive_activations"]
 IMAGES = prepared(DATA.train, 20), prepared(DATA.test, 10)
 IMAGES_OF = {"train_images": 50_000, "test_images": 10_000}
 
@@ -55,28 +54,15 @@ def tiny(size=TINY, seed=0):
 # -- from the command line to the report ----------------------------------------------------
 
 
-@pytest.fixture
-def run(monkeypatch, tmp_path):
-    """Run the study in this process and return its folder; figures only where asked for."""
-
-    def run(*arguments, figures=False):
-        if not figures:
-            study_runs.without_figures(monkeypatch)
-        monkeypatch.setattr(type(STUDY), "reduced", TINY)
-        study_runs.give(monkeypatch, DATA)
-        return study_runs.run(STUDY, tmp_path / "run", "--quiet", *arguments)
-
-    return run
-
-
-def test_every_file_and_key(run, capsys):
-    folder = run(figures=True)
+@pytest.mark.slow
+def test_what_is_trained_and_reported(tmp_path, capsys):
+    folder = small_studies.run("adaptive_activations", tmp_path, "--epochs", "1", "--seeds", "2")
     found = study_runs.summary(folder)
     assert found["size"]["train_images"] == 20
     assert found["is_full_size"] is False
     assert [len(claims) for claims in found["claims"].values()] == [len(CLAIMS)] * 2
-    groups = [t["group"] for t in found["runs"][0]["trainings"]]
-    count = {group: groups.count(group) for group in groups}
+    one, other = found["runs"]
+    count = collections.Counter(t["group"] for t in one["trainings"])
     assert count == {
         "hinges_as_run": 6,
         "hinges_as_described": 6,
@@ -84,44 +70,16 @@ def test_every_file_and_key(run, capsys):
         "functions_as_run": 1,
         **{f"depth_{depth}": 3 for depth in (3, 5, 7)},
     }
-    with open(folder / "epochs.csv", encoding="utf-8", newline="") as file:
-        assert len(list(csv.DictReader(file))) == 25
+    losses = [[t["test_loss"] for t in block["trainings"]] for block in (one, other)]
+    assert losses[0] != losses[1]
+    assert len(read_rows(folder, "epochs.csv")) == 2 * 25
     names = {chart.file for chart in STUDY.report_of(folder).charts()}
     assert {"hinges", "shapes", "depth"} <= names
-    figures = {path.name for path in (folder / "figures").iterdir()}
-    assert figures == {f"{name}.{kind}" for name in names for kind in ("png", "svg")}
-    report = (folder / "report.md").read_text(encoding="utf-8")
+    report = (folder / "report.md").read_text("utf-8")
     assert "Update-to-weight ratio by layer" in (folder / "report.html").read_text("utf-8")
     assert "Smaller than the study: 20 of its 50,000 training images" in report
     assert "| 10 | 81.3% |" in report
-    for name in names:
-        assert f"(figures/{name}.png)" in report
     assert "as run" in capsys.readouterr().out
-
-
-def test_same_seed_same_figures_whatever_the_jobs(run):
-    def losses(*arguments):
-        trainings = study_runs.summary(run("--seeds", "2", *arguments))["runs"]
-        return [[t["test_loss"] for t in block["trainings"]] for block in trainings]
-
-    one = losses("--jobs", "1")
-    assert one == losses("--jobs", "2", "--fresh")
-    assert one[0] != one[1]
-
-
-def test_size_of_the_command_line():
-    def size(*arguments):
-        return STUDY.size(STUDY.options(list(arguments)))
-
-    assert size() == REDUCED
-    assert size("--full") == FULL
-    assert size("--epochs", "3", "--images", "7") == replace(REDUCED, epochs=3, train_images=7)
-
-
-def test_wrong_options(capsys):
-    with pytest.raises(SystemExit):
-        STUDY.run(["--images", "0"])
-    assert "--images: expected an integer >= 1, got '0'" in capsys.readouterr().err
 
 
 # -- the networks -----------------------------------------------------------------------------
@@ -215,6 +173,7 @@ def test_which_networks_are_shown_as_run():
     assert (run.shapes, described.shapes) == ({0: [5]}, {0: ["apl"]})
 
 
+@pytest.mark.slow
 def test_shapes_are_kept_after_the_epochs_of_the_study():
     outcome = tiny(replace(TINY, epochs=4)).hinges_as_described(2)["hinges_as_described", "2"]
     assert list(outcome.shapes) == [0, 1, 3]
@@ -239,12 +198,8 @@ def test_halved_images_are_means_of_blocks():
 # -- the claims ---------------------------------------------------------------------------------
 
 
-def test_criteria_on_the_published_figures():
+def test_what_is_said_of_the_published_figures():
     found = judge(CLAIMS, published(), [published()])
-    assert [claim.verdict for claim in found] == [
-        *("holds", "holds", "not decided", "holds", "holds", "holds", "holds"),
-        *["not judged"] * 7,
-    ]
     # 1.96 · √(0.7598 · 0.2402 / 10000 + 0.6075 · 0.3925 / 10000)
     assert found[3].measured == "0.7598 against 0.6075; difference +0.152 (+0.140 to +0.165)"
     assert found[2].published.startswith("r = +0.70, p = 0.12; ")
@@ -258,20 +213,11 @@ def test_with_fewer_epochs_the_study_is_that_of_the_same_epoch():
     assert [claim.published for claim in found[:3]] == ["not reported"] * 3
 
 
-def test_claims_turned_around_do_not_hold():
-    study = published()
-    apl, relu = study.functions["apl"], study.functions["relu"]
-    turned = {**study.functions, "apl": relu, "relu": apl}
-    hinges = dict(zip(study.hinges, reversed(study.hinges.values()), strict=True))
-    found = judge(CLAIMS, study, [replace(study, functions=turned, hinges=hinges)])
-    assert "holds" not in [claim.verdict for claim in found[:2] + found[3:7]]
-
-
-def flat(accuracy, seconds=1.0, alone=False):
+def flat(accuracy, seconds=1.0):
     """Three epochs that hardly differ."""
     near = np.array([1.0, 1.001, 1.0])
     learned = {"train_loss": near, "test_loss": near, "test_accuracy": np.full(3, accuracy)}
-    return Series(**learned, seconds=seconds * near, alone=alone, **IMAGES_OF)
+    return Series(**learned, seconds=seconds * near, **IMAGES_OF)
 
 
 def figures(**changed) -> Figures:
@@ -291,9 +237,9 @@ SHRINKING = depths([0.5, 0.55, 0.4], [0.4, 0.5, 0.4], [0.4, 0.7, 0.3])
 CLOSE = depths([0.5, 0.5, 0.505], [0.505, 0.5, 0.5], [0.5, 0.505, 0.5])
 
 
-def times(apl, alone=True):
+def times(apl):
     seconds = {"apl": apl, "relu": 1.0, "leaky_relu": 1.2}
-    return {name: flat(0.5, s, alone) for name, s in seconds.items()}
+    return {name: flat(0.5, s) for name, s in seconds.items()}
 
 
 def hinges(*accuracies):
@@ -324,10 +270,7 @@ def learned(before, after):
         (4, {"functions": last_accuracies(0.505, 0.4, 0.5)}, "not decided"),
         (5, {"functions": last_accuracies(0.5, 0.4, 0.3)}, "does not hold"),
         (5, {"functions": last_accuracies(0.5, 0.4, 0.6)}, "does not hold"),
-        (7, {"functions": times(2.0)}, "holds"),
-        (7, {"functions": times(1.4)}, "does not hold"),
-        (7, {"functions": times(2.6)}, "does not hold"),
-        (7, {"functions": times(2.0, alone=False)}, "not decided"),
+        (7, {"functions": times(2.0)}, "not judged"),  # another machine may say another ratio
         (8, {"shapes": learned([0.5, -0.5], [0.1, -0.1])}, "holds"),
         (8, {"shapes": learned([0.5, -0.5], [0.1, 0.1])}, "does not hold"),
         (9, {"shapes": learned([0.5, -0.5], [0.05, -0.01])}, "holds"),
@@ -356,8 +299,16 @@ def test_shape_is_what_the_layer_computes():
     np.testing.assert_allclose(shape(layer.a, layer.b, x), expected, atol=1e-15)
 
 
-def test_snapshots_for_the_microscope(run):
-    folder = run("--record")
-    snapshots = {network.name: network.snapshots for network in snapshots_of(folder)}
-    assert [snapshot.epoch for snapshot in snapshots["relu-seed0"]] == [0, 1]
-    assert not any(np.isnan(snapshot.loss) for some in snapshots.values() for snapshot in some)
+@pytest.mark.parametrize("number", [0.0, math.nan, math.inf])
+@pytest.mark.parametrize("epochs", [1, 3])
+def test_criteria_survive_any_numbers(number, epochs):
+    def same():
+        learned = {"train_loss": values, "test_loss": values, "test_accuracy": np.zeros(epochs)}
+        one = Series(**learned, seconds=np.ones(epochs), **IMAGES_OF)
+        names = ("apl", "relu", "leaky_relu")
+        by_depth = {depth: dict.fromkeys(names, one) for depth in (3, 5, 7)}
+        return Figures(dict.fromkeys((1, 2, 3, 4, 5, 10), one), dict.fromkeys(names, one), by_depth)
+
+    values = np.full(epochs, number)
+    for claim in judge(CLAIMS, same(), [same()]):
+        assert claim.verdict in ("not decided", "not judged")

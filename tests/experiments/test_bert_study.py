@@ -1,22 +1,22 @@
-"""The BERT study from its command line to its report, with a network of two narrow blocks."""
+"""The BERT study with a network of two narrow blocks."""
 
 from __future__ import annotations
 
-import csv
-import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import small_studies
 import study_runs
+from small_studies import WORDS
+from small_studies import bert_source as source
+from small_studies import bert_texts as texts
 from studies.bert import STUDY, parts, training
 from studies.bert import study as bert
 from studies.bert.claims import BEST, CLAIMS, IS_DESTROYED, LEARN, ONE_ANSWER, VANISHES
 from studies.bert.networks import MAJORITY, Figures, Network, majority_f1, published
 from studies.bert.training import (
-    FULL,
     FUNCTIONS,
-    REDUCED,
     Cell,
     before,
     build_network,
@@ -27,73 +27,41 @@ from studies.bert.training import (
 )
 
 from minidl.backend import CPU
-from minidl.data.glue import TextDataset, Texts, load_texts
+from minidl.data.glue import load_texts
 from minidl.data.places import cache
 from minidl.microscope.run import snapshots_of
-from minidl.models import BertSizes, Pretrained, load_bert
-from minidl.models.bert_tensors import shapes_of
+from minidl.models import load_bert
 from minidl.study import judge
-from minidl.study.report import read_summary
-from minidl.study.sized_study import SET_UPS
-
-WORDS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", *(f"t{i}" for i in range(26)))
-SIZES = BertSizes(len(WORDS), features=8, blocks=2, heads=2, hidden=12, positions=16)
-SMALL = replace(REDUCED, sentences=64, cola_epochs=1, batch_size=32)
+from minidl.study.report import read_rows, read_summary
 
 
-def source() -> Pretrained:
-    rng = np.random.default_rng(5)
-    tensors = {
-        name: rng.normal(1 if "LayerNorm.weight" in name else 0, 0.4, shape).astype(np.float32)
-        for name, shape in shapes_of(SIZES).items()
-    }
-    return Pretrained(SIZES, tensors, WORDS, "drawn")
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Of two seeds, with snapshots."""
+    folder = tmp_path_factory.mktemp("bert")
+    return small_studies.run("bert", folder, "--seeds", "2", "--record", "--quiet")
 
 
-def texts(name: str, *_: object) -> TextDataset:
-    rng = np.random.default_rng(0)
-    sentences = tuple(
-        " ".join(f"t{i}" for i in rng.integers(0, 26, n)) for n in rng.integers(2, 9, 1100)
-    )
-    some = Texts(sentences, np.array([" t1" in f" {s}" for s in sentences], np.int64))
-    return TextDataset(name, name.upper(), some, some, ("no", "yes"), "generated here")
+@pytest.fixture(scope="module")
+def networks(folder):
+    return read_summary(folder)["networks"]
 
 
-@pytest.fixture
-def run(monkeypatch, tmp_path):
-    """Run the study in this process; its folder."""
-    monkeypatch.setattr(bert, "pretrained", lambda *_, **__: source())
-    monkeypatch.setattr(training, "load_texts", texts)
-    monkeypatch.setattr(type(STUDY), "reduced", SMALL)
-
-    def run(*arguments, figures=False):
-        if not figures:
-            study_runs.without_figures(monkeypatch)
-        return study_runs.run(STUDY, tmp_path / "run", "--quiet", *arguments)
-
-    return run
-
-
-def test_every_file_and_key(run, capsys):
-    folder = run("--seeds", "2", figures=True)
-    said = capsys.readouterr().out
-    assert "data: COLA, 64 training and 1,000 test sentences" in said
+@pytest.mark.slow
+def test_what_is_trained_and_reported(folder, networks):
     found = read_summary(folder)
     assert [len(claims) for claims in found["claims"].values()] == [len(CLAIMS)] * 2
     expected = list(cells(range(2)))
     assert [cell.seed for cell in expected].count(1) == 2 * len(training.REPEATED)
-    assert [(b["data"], b["row"], b["way"], b["seed"]) for b in found["networks"]] == expected
-    for block in found["networks"]:
+    assert [(b["data"], b["row"], b["way"], b["seed"]) for b in networks] == expected
+    for block in networks:
         assert np.sum(block["confusion"]) == 1000
         assert np.shape(block["before"]["change"]) == (4, 2)
         assert np.shape(block["before"]["gradients"]) == (4, 3)
         assert np.shape(block["gradients"]) == (1, 3)
-    with open(folder / "epochs.csv", encoding="utf-8", newline="") as file:
-        assert len(list(csv.DictReader(file))) == len(expected)
+    assert len(read_rows(folder, "epochs.csv")) == len(expected)
     names = {chart.file for chart in STUDY.report_of(folder).charts()}
     assert names == {"scores", "change", "likeness", "gradients"}
-    figures = {path.name for path in (folder / "figures").iterdir()}
-    assert figures == {f"{name}.{kind}" for name in names for kind in ("png", "svg")}
     report = (folder / "report.md").read_text("utf-8")
     assert "Not the study's size: a network" not in report
     assert "MiniLM encoder of 2 blocks × 8" in report and "64 of 7,551 training" in report
@@ -101,44 +69,35 @@ def test_every_file_and_key(run, capsys):
     assert "| Tanh | 0.708 | 0.5870 | one class |" in report
 
 
-def test_the_network_with_its_own_function_is_unchanged_before_the_first_step(run):
-    networks = read_summary(run("--seeds", "1"))["networks"]
+@pytest.mark.slow
+def test_the_network_with_its_own_function_is_unchanged_before_the_first_step(networks):
     for block in networks:
         change = np.array(block["before"]["change"])
         is_own = block["row"] == "GELU" and block["way"] != "fresh"
         assert (change == 0).all() if is_own else (change > 0).all()
 
 
-def test_a_recorded_run_keeps_the_attention_with_its_words(run):
-    first, *_ = snapshots_of(run("--seeds", "1", "--record"))
+@pytest.mark.slow
+def test_a_recorded_run_keeps_the_attention_with_its_words(folder):
+    first, *_ = snapshots_of(folder)
     assert first.name == "cola-ELU-as_run-seed0"
     assert [snapshot.epoch for snapshot in first.snapshots] == [0, 1]
-    tokens = training.tokens("cola", None, source(), 64)
+    with pytest.MonkeyPatch.context() as patch:
+        small_studies.shrink(patch, "bert")
+        tokens = training.tokens("cola", None, source(), 64)
     assert first.snapshots[0].tokens == [WORDS[i] for i in tokens.train.inputs[0] if i]
     assert [seen.P.shape[0] for seen in first.snapshots[1].attention] == [2, 2]
 
 
-def test_another_seed_and_other_weights_are_distinguished(run):
-    def losses(*arguments):
-        blocks = study_runs.summary(run("--seeds", "1", *arguments))["networks"]
-        return [block["train_loss"] for block in blocks]
-
-    assert losses() == losses("--jobs", "2", "--fresh") != losses("--seed", "3")
+def test_other_weights_are_other_data(monkeypatch):
+    small_studies.shrink(monkeypatch, "bert")
     one = training.tokens("cola", None, source(), 64)
     other = source()
     other.tensors["pooler.dense.bias"][0] += 1
     assert training.tokens("cola", None, other, 64).digest() != one.digest()
 
 
-def test_size_of_the_command_line(capsys):
-    def size(*arguments):
-        return STUDY.size(STUDY.options(list(arguments)))
-
-    assert size() == REDUCED
-    assert size("--full") == FULL
-    assert size("--epochs", "2", "--sentences", "70") == replace(
-        REDUCED, sentences=70, cola_epochs=2, sst_2_epochs=2
-    )
+def test_too_few_sentences_are_refused(capsys):
     with pytest.raises(SystemExit):
         STUDY.options(["--sentences", "63"])
     assert "--sentences: expected 64 or more" in capsys.readouterr().err
@@ -162,7 +121,8 @@ def test_without_safetensors_the_error_names_the_way_out(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("row", "way"), sorted({(row, way) for _, row, way, _ in cells([0]) if way != "slow"})
+    ("row", "way"),
+    [("ELU", "as_run"), ("GELU", "fresh"), ("SwiGLU", "as_run"), ("SwiGLU", "as_described")],
 )
 def test_what_of_the_pretrained_network_each_one_keeps(row, way):
     own, network = load_bert(source()), build_network(source(), Cell("cola", row, way, 0), CPU)
@@ -317,23 +277,6 @@ def test_seeds_with_a_few_networks_count_where_they_can():
         "Beyond the study: GELU itself loses accuracy with new output matrices", *runs
     )
     assert control.verdict == "holds" and "first of 3 seeds" in control.measured
-
-
-@pytest.mark.parametrize("number", [0.0, None])
-def test_claims_and_pages_survive_any_numbers(run, number, tmp_path):
-    folder = run("--seeds", "1")
-    summary = json.loads((folder / "summary.json").read_text("utf-8"))
-    for block in summary["networks"]:
-        for key, values in block["before"].items():
-            block["before"][key] = [[number] * len(row) for row in values]
-        block["gradients"] = [[number] * len(row) for row in block["gradients"]]
-        block["seconds"] = [number] * len(block["seconds"])
-    (tmp_path / "summary.json").write_text(json.dumps(summary), "utf-8")
-    found = read_summary(tmp_path)
-    for key in SET_UPS:
-        claims = {claim.claim: claim.verdict for claim in STUDY.judged(found, {}, key)}
-        assert claims[VANISHES] in ("not decided", "not judged")
-    assert "<main" in STUDY.report(tmp_path, found).html()
 
 
 @pytest.mark.parametrize(("told", "said"), [("yes", "Yes: "), ("no", "No: ")])

@@ -1,4 +1,4 @@
-"""The study of two claims on MNIST, from its command line to its report, on a few images."""
+"""The study of two claims on MNIST on a few images."""
 
 from __future__ import annotations
 
@@ -6,35 +6,20 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import study_runs
+import small_studies
 from studies.mnist_depth import STUDY
 from studies.mnist_depth.claims import COMES_OUT, FOUR_LAYERS, RULES, published
 from studies.mnist_depth.study import ALL, FOUR, SET_UPS, _answer
 from study_runs import summary
 
-from minidl import Examples
 from minidl.backend import CPU
-from minidl.data import Dataset
 from minidl.study import judge
 from minidl.study.series import Series
 
 
-def images(n: int) -> Examples:
-    pixels = np.random.default_rng(0).integers(0, 256, (n, 1, 28, 28)).astype(np.uint8)
-    return Examples(pixels, np.arange(n) % 10)
-
-
-DATA = Dataset("mnist", "MNIST", images(40), images(20), tuple("0123456789"), "generated here")
-
-
-@pytest.fixture
-def folder(monkeypatch, tmp_path):
-    study_runs.give(monkeypatch, DATA)
-    study_runs.without_figures(monkeypatch)
-    return study_runs.run(STUDY, tmp_path / "run", "--epochs", "2", "--seeds", "2", "--quiet")
-
-
-def test_every_file_and_key(folder):
+@pytest.mark.slow
+def test_what_is_trained_and_reported(tmp_path):
+    folder = small_studies.run("mnist_depth", tmp_path, "--seeds", "2", "--quiet")
     found = summary(folder)
     assert list(found["set_ups"]) == list(ALL)
     for key, block in found["set_ups"].items():

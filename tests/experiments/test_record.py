@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
+import small_studies
 import study_runs
-from studies import cifar10_cnn, cifar100
+from studies import cifar100
 
-from minidl.data import standin
-from minidl.microscope.__main__ import main
 from minidl.microscope.run import snapshots_of
 from minidl.study import recording
 from minidl.training.checkpoint import CheckpointError
 
-SMALL = standin.generate(seed=0, train=100, test=50)
+DATA = small_studies.DATA["cifar100"]
+SMALL = dataclasses.replace(DATA, train=DATA.train.first(100), test=DATA.test.first(50))
 DENSE = ["--hidden", "16", "16", "16", "16", "--epochs", "2", "--quiet", "--device", "cpu"]
 
 
@@ -82,33 +84,11 @@ def test_a_run_that_was_stopped_resumes_with_its_snapshots(run, monkeypatch):
         assert other.read_bytes() == path.read_bytes()
 
 
-def test_a_run_without_snapshots_is_not_taken_for_one_with(run):
-    run("run")
-    with pytest.raises(CheckpointError, match="record false, as in the run stored there, got"):
-        run("run", "--record")
-
-
 def test_snapshots_do_not_outlive_what_fresh_throws_away(run):
     folder, _ = run("run", "--record")
+    with pytest.raises(CheckpointError, match="record true, as in the run stored there, got"):
+        run("run")
     (folder / "microscope/relu-seed0/notes.txt").write_text("mine")
     run("run", "--fresh")
     left = [path.name for path in (folder / "microscope").rglob("*") if path.is_file()]
     assert left == ["notes.txt"]
-
-
-def test_the_microscope_opens_what_the_convolution_study_records(monkeypatch, tmp_path):
-    study_runs.give(monkeypatch, SMALL)
-    study_runs.without_figures(monkeypatch)
-    for name in ("finish", "figures"):
-        monkeypatch.setattr(type(cifar10_cnn.STUDY), name, lambda *_: ())
-    arguments = ["--epochs", "1", "--plateau-seeds", "0", "--quiet", "--device", "cpu", "--record"]
-    folder = tmp_path / "run"
-    cifar10_cnn.STUDY.run([*arguments, "--output-dir", str(folder)])
-    found = snapshots_of(folder)
-    names = ["relu-seed-0", "sigmoid-gentle", "sigmoid-seed-0"]
-    assert [network.name for network in found] == names
-    snapshots = found[0].snapshots
-    assert [snapshot.epoch for snapshot in snapshots] == [0, 1]
-    assert [layer.shape for layer in snapshots[0].layers] == [(3, 3, 3), (32, 15, 15), (128,)]
-    main([str(folder), "--export", str(tmp_path / "page.html")])
-    assert "relu-seed-0" in (tmp_path / "page.html").read_text("utf-8")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -11,13 +10,17 @@ import time
 from pathlib import Path
 
 import pytest
+from test_contract import results
 
 SCRIPT = Path(__file__).parents[2] / "experiments" / "cifar100.py"
 SMALL = (
     *("--dataset", "stand-in", "--limit", "400", "--hidden", "16", "--epochs", "3"),
     *("--batch-size", "20", "--jobs", "2", "--device", "cpu", "--checkpoint-every", "5"),
 )
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them"),
+]
 
 
 def start(folder: Path, *more: str) -> subprocess.Popen:
@@ -26,26 +29,16 @@ def start(folder: Path, *more: str) -> subprocess.Popen:
     return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True)
 
 
-def results(folder: Path) -> dict:
-    """All of ``summary.json`` that does not tell the time, and the weights."""
-    summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
-
-    def timeless(value):
-        if isinstance(value, dict):
-            return {k: timeless(v) for k, v in value.items() if "second" not in k}
-        return [timeless(v) for v in value] if isinstance(value, list) else value
-
-    weights = {path.name: path.read_bytes() for path in (folder / "weights").iterdir()}
-    kept = {name: timeless(summary[name]) for name in ("networks", "paired_t_tests", "claims")}
-    return kept | weights
+def finish(process: subprocess.Popen) -> str:
+    out, error = process.communicate(timeout=300)
+    assert process.returncode == 0, out + error
+    return out
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory) -> dict:
+def whole(tmp_path_factory) -> tuple:
     folder = tmp_path_factory.mktemp("whole")
-    process = start(folder)
-    out, error = process.communicate(timeout=300)
-    assert process.returncode == 0, out + error
+    finish(start(folder))
     return results(folder)
 
 
@@ -69,6 +62,10 @@ def refusal(folder: Path, *more: str) -> str:
 def test_interrupted_and_resumed_it_gives_the_same_results(number, whole, tmp_path):
     process = start(tmp_path)
     wait_for_checkpoints(process, tmp_path)
+    if number == signal.SIGKILL:
+        process.send_signal(signal.SIGSTOP)  # as long as it exists, nobody else writes here
+        assert "another process is using this folder" in refusal(tmp_path)
+        assert "another process is using this folder" in refusal(tmp_path, "--fresh")
     process.send_signal(number)
     _, error = process.communicate(timeout=120)
     if number == signal.SIGKILL:
@@ -80,19 +77,28 @@ def test_interrupted_and_resumed_it_gives_the_same_results(number, whole, tmp_pa
     said = refusal(tmp_path, "--epochs", "4")
     assert "expected epochs 3, as in the run stored there, got epochs 4" in said
 
-    process = start(tmp_path)
-    out, error = process.communicate(timeout=300)
-    assert process.returncode == 0, out + error
-    assert out.count("resumes at epoch") == 2
+    assert finish(start(tmp_path)).count("resumes at epoch") == 2
     assert results(tmp_path) == whole
     assert not list(tmp_path.rglob("*.part"))
     assert {path.suffix for path in (tmp_path / "cells").iterdir()} == {".cell"}
 
 
-def test_a_second_process_in_the_same_folder_is_refused(tmp_path):
-    first = start(tmp_path)
-    wait_for_checkpoints(first, tmp_path)
-    assert "another process is using this folder" in refusal(tmp_path)
-    assert "another process is using this folder" in refusal(tmp_path, "--fresh")
-    first.kill()
-    first.communicate()
+def test_a_reader_of_the_output_that_goes_after_the_first_line_costs_nothing(tmp_path):
+    with start(tmp_path, "--epochs", "1") as process:
+        assert process.stdout.readline().startswith("data:")
+        process.stdout.close()
+        error = process.stderr.read()
+        assert process.wait(120) == 0, error
+    assert "cifar100: not all was shown on standard output: " in error
+    assert error.count("\n") == 1
+    assert (tmp_path / "report.md").exists()
+
+
+def test_ctrl_c_is_quiet_from_the_first_moment(tmp_path):
+    for seconds in (0.2, 0.5, 1.0):
+        process = start(tmp_path / str(seconds))
+        time.sleep(seconds)
+        process.send_signal(signal.SIGINT)
+        _, error = process.communicate(timeout=120)
+        assert process.returncode == 130, error
+        assert "Traceback" not in error

@@ -186,7 +186,7 @@ def counts():
     return f, lambda x, dy: dy * np.cos(x) * (1 if len(calls) == 1 else 2)
 
 
-BROKEN = [  # a pair, its inputs, and the problem reported; more in test_contract.py
+BROKEN = [  # a pair, its inputs, and the problem reported; more in test_layer_contract.py
     (sin, changes_dy, [(3,)], "the backward pass changed dy, which belongs to the caller"),
     (sin, changes_x, [(3,)], "the backward pass changed x, which belongs to the caller"),
     (sin, adds, [(3,)], "a second call gave another gradient of x"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 
 import numpy as np
@@ -18,9 +19,14 @@ from minidl import (
     LayerNorm,
     Network,
     PositionEmbedding,
+    Residual,
     SelfAttention,
+    SoftmaxCrossEntropy,
+    assert_gradients,
+    evaluate,
 )
 from minidl.backend import to_numpy
+from minidl.data import Sentences
 from minidl.inspection import unit_figures
 
 RNG = np.random.default_rng(0)
@@ -139,6 +145,94 @@ def test_padding_has_probability_0_and_changes_nothing(make, device):
     assert np.abs(again[1, 2:] - y[1, 2:]).max() > 0.01
 
 
+SENTENCES = {
+    "encoder block": lambda **o: [EncoderBlock(6, 2, 8, **o), FirstToken()],
+    "in a branch": lambda **o: [Residual([LayerNorm(6), SelfAttention(6, 2, **o)]), FirstToken()],
+    "in chains": lambda **o: [Chain([Chain([EncoderBlock(6, 2, 8, pre_norm=True, **o)])])],
+}
+
+
+@pytest.mark.parametrize("make", SENTENCES.values(), ids=SENTENCES)
+def test_a_network_connects_every_attention_with_the_padding_of_its_embedding(make):
+    def logits(network, tokens):
+        y = network.forward(tokens)
+        return y[:, 0] if y.ndim == 3 else y
+
+    alone = Network([Embedding(9, 6, padding=0), *make()], (9,), 1, "float64")
+    tokens = Embedding(9, 6, padding=0)
+    given = Network([tokens, *make(tokens=tokens)], (9,), 1, "float64")
+    short, longer = TOKENS[1:, :2], np.pad(TOKENS, ((0, 0), (0, 4)))
+    y = logits(alone, TOKENS)
+    np.testing.assert_array_equal(y, logits(given, TOKENS))
+    np.testing.assert_allclose(logits(alone, longer), y, rtol=0, atol=1e-13)
+    np.testing.assert_allclose(logits(alone, short), y[1:], rtol=0, atol=1e-13)
+    without = Network([Embedding(9, 6), *make()], (9,), 1, "float64")
+    assert np.abs(logits(without, longer) - logits(without, TOKENS))[1].max() > 1e-3
+
+    copied = copy.deepcopy(alone)
+    copied.forward(short)
+    np.testing.assert_array_equal(logits(alone, TOKENS), y)
+    np.testing.assert_allclose(logits(copied, longer), y, rtol=0, atol=1e-13)
+    assert "masked" in alone.summary() + repr(alone)
+
+
+def test_an_attention_whose_embedding_is_outside_the_network_is_refused_by_name():
+    outside = Embedding(9, 6, padding=0)
+    for layers in (
+        [Embedding(9, 6, padding=0), Residual([SelfAttention(6, 2, tokens=outside)])],
+        [Dense(6, 6), EncoderBlock(6, 2, 8, tokens=outside)],
+    ):
+        shape = (5,) if isinstance(layers[0], Embedding) else (5, 6)
+        with pytest.raises(
+            ValueError, match=r"Network: layer \w+_1\.(branch\.self)?attention.* got"
+        ):
+            Network(layers, shape)
+
+
+def test_a_sentence_of_nothing_but_padding_gets_zeros_forward_and_backward(device):
+    """As torch.nn.functional.scaled_dot_product_attention gives for a row without any key."""
+    network = Network(
+        [Embedding(9, 6, padding=0), EncoderBlock(6, 2, 8), FirstToken(), Dense(6, 2)],
+        *((5,), 1, "float64", device),
+    )
+    tokens = device.asarray(np.concatenate([TOKENS, 0 * TOKENS[:1]]))
+    dy = device.asarray(np.array([[1.0, -2], [3, 0.5], [0, 0]]))
+    y = to_numpy(network.forward(tokens))
+    assert (to_numpy(network["encoderblock_1.attention"].P)[2] == 0).all()
+    network.backward(dy)
+    gradient = to_numpy(network.dtheta).copy()
+    np.testing.assert_allclose(to_numpy(network.forward(tokens[:2])), y[:2], rtol=1e-12)
+    network.backward(dy[:2])
+    np.testing.assert_allclose(gradient, to_numpy(network.dtheta), rtol=1e-10, atol=1e-13)
+    dy[2] = 1  # even if it counts
+    network.forward(tokens)
+    network.backward(dy)
+    assert np.isfinite(to_numpy(network.dtheta)).all()
+    assert np.isfinite(y).all()
+    targets = device.asarray(np.array([0, 1, 1]))
+    assert_gradients(network, tokens, targets, loss=SoftmaxCrossEntropy(), directions=1)
+
+
+@pytest.mark.peer
+def test_attention_over_nothing_equals_pytorchs():
+    torch = pytest.importorskip("torch", reason="needs PyTorch to compare with")
+    tokens = Embedding(9, 6, padding=0)
+    layer = bare(6, 2, tokens=tokens)
+    tokens.build(dtype="float64")(np.concatenate([TOKENS, 0 * TOKENS[:1]]))
+    x, dy = RNG.standard_normal((2, 3, 5, 6))
+    ours = [layer(x), layer.backward(dy)]
+    theirs = torch.tensor(x, requires_grad=True)
+    heads = theirs.reshape(3, 5, 2, 3).transpose(1, 2)
+    mask = torch.tensor(tokens.mask)[:, None, None, :].expand(3, 2, 5, 5)
+    o = torch.nn.functional.scaled_dot_product_attention(heads, heads, heads, mask)
+    y = o.transpose(1, 2).reshape(3, 5, 6)
+    y.backward(torch.tensor(dy))
+    for a, b in zip(ours, (y, theirs.grad), strict=True):
+        np.testing.assert_allclose(a, b.detach().numpy(), rtol=1e-10, atol=1e-12)
+    assert (ours[0][2] == 0).all()
+    assert (ours[1][2] == 0).all()
+
+
 def test_no_gradient_comes_from_padding():
     tokens = Embedding(9, 6, padding=0)
     chain = Chain([tokens, EncoderBlock(6, 2, 8, tokens=tokens), FirstToken()])
@@ -203,35 +297,20 @@ def test_the_states_of_all_tokens_are_predicted_at_the_given_width():
     assert network.predict(TOKENS).shape == (2, 5, 6)
 
 
-ERRORS = {
-    "padding": (lambda: Embedding(4, 2, 4), "expected padding below 4, one of the tokens, got 4"),
-    "no batch": (
-        lambda: Embedding(9, 2).build()(TOKENS[0]),
-        r"expected input \(N, T\), .* got \(5,\)",
-    ),
-    "floats": (lambda: Embedding(9, 2).build()(TOKENS * 1.0), "array of integers, got float64"),
-    "unknown": (lambda: Embedding(4, 2).build()(TOKENS), "from 0 to 3, got 0 to 6; is it the"),
-    "negative": (lambda: Embedding(9, 2).build()(TOKENS - 1), "got -1 to 5"),
-    "heads": (lambda: SelfAttention(6, 4), "features to be a multiple of the heads, got 6 for 4"),
-    "mask": (lambda: SelfAttention(6, 2, tokens=3), "tokens to be the Embedding .*, got 3"),
-    "features": (lambda: attention()(np.ones((2, 3, 5))), r"input \(N, T, 6\), got \(2, 3, 5\)"),
-    "width": (lambda: LayerNorm(3).build()(np.ones((2, 4))), r"\(N, 3\) or \(N, T, 3\), got"),
-    "too long": (
-        lambda: PositionEmbedding(3, 2).output_shape((4, 2)),
-        r"T up to 3, got \(N, 4, 2\); cut longer sentences off",
-    ),
-    "vectors": (lambda: FirstToken()(np.ones((2, 3))), r"input \(N, T, D\), got \(2, 3\)"),
-    "odd gate": (lambda: EncoderBlock(6, 2, 7, "glu"), "even hidden, to be halved by glu, got 7"),
-}
-
-
-@pytest.mark.parametrize(("call", "message"), ERRORS.values(), ids=ERRORS)
-def test_each_error_says_what_was_expected(call, message):
-    with pytest.raises(ValueError, match=message):
-        call()
-
-
 def test_a_gate_halves_the_hidden_units():
     block = EncoderBlock(6, 2, 8, "glu").build()
     up, gate, down = block.feed_forward.layers
     assert (up.n_out, type(gate), down.n_in) == (8, GLU, 4)
+
+
+def test_sentences_must_have_the_padding_of_the_embedding():
+    def network(padding):
+        layers = [Embedding(9, 6, padding), SelfAttention(6, 2), FirstToken(), Dense(6, 2)]
+        return Network(layers, (5,))
+
+    labels, loss = np.arange(2), SoftmaxCrossEntropy()
+    evaluate(network(0), Sentences(TOKENS, labels), loss)
+    evaluate(network(None), Sentences(TOKENS[:1], labels[:1]), loss)  # nothing is padded
+    for padding in (None, 1):
+        with pytest.raises(ValueError, match="whose padding is that of the sentences, 0, got Emb"):
+            evaluate(network(padding), Sentences(TOKENS, labels), loss)

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import math
 import re
-import threading
 
 import numpy as np
 import pytest
-from browser import Watch, serious_faults
+from browser import Watch, serious_faults, sticks_out
 
 from minidl import Dense, Network, SoftmaxCrossEntropy
-from minidl.microscope.__main__ import main
 from minidl.microscope.backward_signal import factors
 from minidl.microscope.page import microscope_page
-from minidl.microscope.server import PageServer
 from minidl.microscope.snapshot import spread_out
 from minidl.microscope.snapshot_file import Recorder, read_snapshot
 from minidl.microscope.walkthrough import walks
+
+pytestmark = pytest.mark.browser
 
 RESET = """() => {
   const click = (selector) => document.querySelector(selector).click();
@@ -35,18 +34,14 @@ RESET = """() => {
 
 
 @pytest.fixture(scope="module")
-def path(small_run, tmp_path_factory):
-    path = tmp_path_factory.mktemp("page") / "microscope.html"
-    main([str(small_run), "--export", str(path)])
-    return path
-
-
-@pytest.fixture(scope="module")
-def opened(chromium, path):
+def opened(chromium, small_run, tmp_path_factory):
     """One window for all tests, which complains of nothing and asks for nothing."""
+    path = tmp_path_factory.mktemp("page") / "microscope.html"
+    microscope_page(small_run).write(path)
     watch = Watch(chromium)
     page = watch.open(path)
     page.wait_for_selector("#snapshots .histograms svg")
+    assert page.locator(".attention figure").count() == 0  # this network has none
     yield page
     watch.close()
     assert watch.complaints == []
@@ -56,6 +51,8 @@ def opened(chromium, path):
 @pytest.fixture
 def page(opened):
     """The window as it was at first: relu, epoch 2, the first layer and unit, the whole step."""
+    opened.set_viewport_size({"width": 1280, "height": 900})
+    opened.emulate_media(color_scheme="light", media="screen")
     opened.evaluate(RESET)
     opened.locator(".signal h3", has_text="epoch 2").wait_for()
     opened.mouse.move(0, 0)
@@ -76,6 +73,13 @@ def shown_as(value):
     return pytest.approx(value, rel=6e-4, abs=1e-12)
 
 
+def colours_in(said):
+    """The place in a reading, and its values of red, green and blue."""
+    place, _, values = said.partition("w = ")
+    assert values.startswith("red ")
+    return place, [read(text.split()[-1]) for text in values.split(", ")]
+
+
 def signal_rows(page):
     rows = page.locator("#snapshots .signal tbody tr").all()
     return [row.locator("th, td").all_inner_texts() for row in rows]
@@ -93,7 +97,7 @@ def test_it_opens_on_a_unit_with_a_large_gradient_where_others_are_dead(chromium
     second.b[:3] = -100
     x, labels = rng.normal(size=(16, 30)).astype(np.float32), rng.integers(0, 4, 16)
     Recorder(tmp_path / "microscope" / "relu").record(network, SoftmaxCrossEntropy(), x, labels, 0)
-    main([str(tmp_path), "--export", str(tmp_path / "page.html")])
+    microscope_page(tmp_path).write(tmp_path / "page.html")
     layer = snapshot_of(tmp_path, epoch=0).layers[1]
     assert layer.gradient[0] == 0 < layer.gradient[liveliest(layer)]
     watch = Watch(chromium)
@@ -102,24 +106,6 @@ def test_it_opens_on_a_unit_with_a_large_gradient_where_others_are_dead(chromium
     assert page.locator(".facts h3").inner_text() == f"Unit {liveliest(layer)} of dense_2"
     assert page.locator("#snapshots .layers input:checked").get_attribute("value") == "1"
     watch.close()
-
-
-def test_another_epoch_keeps_the_unit_another_network_opens_on_its_liveliest(page, small_run):
-    slider = page.locator("#snapshots input[type=range]")
-    slider.focus()
-    page.keyboard.press("Home")
-    page.locator(".signal h3", has_text="epoch 0").wait_for()
-    assert page.locator(".facts h3").inner_text() == "Unit 0 of dense_1"
-    page.locator("#snapshots .which").get_by_text("sigmoid").click()
-    page.locator(".signal h3", has_text="sigmoid").wait_for()
-    unit = liveliest(snapshot_of(small_run, "sigmoid", 0).layers[0])
-    assert page.locator(".facts h3").inner_text() == f"Unit {unit} of dense_1"
-
-
-def test_the_stops_of_the_signal_are_joined_by_a_line(page):
-    chart = page.locator("figure.chart").first
-    assert chart.locator("g.line path").count() == 2
-    assert chart.locator("g.dots circle").count() == 12
 
 
 def test_the_table_of_the_signal_has_the_recorded_norms_and_factors(page, small_run):
@@ -137,7 +123,10 @@ def test_the_table_of_the_signal_has_the_recorded_norms_and_factors(page, small_
     assert rows[2][1] == "the weights of dense_3"
 
 
-def test_the_predicted_factors_are_drawn_beside_the_measured_ones(page, small_run):
+def test_the_signal_is_a_line_and_predicted_factors_lie_beside_the_measured_ones(page, small_run):
+    signal = page.locator("figure.chart").first
+    assert signal.locator("g.line path").count() == 2  # the stops are joined
+    assert signal.locator("g.dots circle").count() == 12
     chart = page.locator("#predicted-and-measured figure.chart")
     assert chart.locator("h4").all_inner_texts() == ["relu", "sigmoid"]
     assert chart.locator("g.line path").count() == 4
@@ -148,15 +137,20 @@ def test_the_predicted_factors_are_drawn_beside_the_measured_ones(page, small_ru
 
 
 def test_network_and_epoch_are_chosen_by_mouse_and_keyboard(page, small_run):
-    page.locator("#snapshots .which").get_by_text("sigmoid").click()
     slider = page.locator("#snapshots input[type=range]")
     slider.focus()
     page.keyboard.press("Home")
     page.locator(".signal h3", has_text="epoch 0").wait_for()
     assert slider.get_attribute("aria-valuetext") == "epoch 0"
-    norms = [read(row[4]) for row in signal_rows(page)]
+    assert page.locator(".facts h3").inner_text() == "Unit 0 of dense_1"  # the same unit
+    page.locator("#snapshots .which").get_by_text("sigmoid").click()
+    page.locator(".signal h3", has_text="sigmoid").wait_for()
     snapshot = snapshot_of(small_run, "sigmoid", 0)
+    unit = liveliest(snapshot.layers[0])
+    assert page.locator(".facts h3").inner_text() == f"Unit {unit} of dense_1"
+    norms = [read(row[4]) for row in signal_rows(page)]
     assert norms == [shown_as(stop.norm) for stop in snapshot.signal]
+    slider.focus()
     page.keyboard.press("ArrowRight")
     page.locator(".signal h3", has_text="epoch 1").wait_for()
     assert page.evaluate("document.activeElement.type") == "range"
@@ -175,9 +169,9 @@ def test_a_picture_is_drawn_from_the_recorded_levels_and_read_off_by_arrow_keys(
     page.keyboard.press("End")
     page.keyboard.press("ArrowUp")
     said = picture.get_attribute("aria-valuetext")
-    assert said.startswith("row 5, column 6: w = red ")
-    weights = [read(text.split()[-1]) for text in said.partition("w = ")[2].split(", ")]
-    assert weights == [shown_as(w) for w in (levels[:, 4, 5] * layer.W_scale[0]).tolist()]
+    place, weights = colours_in(said)
+    assert place == "row 5, column 6: "
+    assert weights == list(map(shown_as, (levels[:, 4, 5] * layer.W_scale[0]).tolist()))
     assert page.locator(".pictures .reading").first.inner_text() == said
 
 
@@ -187,11 +181,9 @@ def test_the_pointer_reads_a_gradient_off_and_a_frame_shows_where(page, small_ru
     picture.scroll_into_view_if_needed()
     box = picture.bounding_box()
     page.mouse.move(box["x"] + box["width"] * 2.5 / 6, box["y"] + box["height"] * 3.5 / 6)
-    said = page.locator(".pictures .reading").nth(1).inner_text()
-    assert said.startswith("row 4, column 3: ∂L/∂w = red ")
-    expected = layer.dW[0, :, 3, 2] * layer.dW_scale[0]
-    found = [read(text.split()[-1]) for text in said.partition("w = ")[2].split(", ")]
-    assert found == [shown_as(v) for v in expected.tolist()]
+    place, found = colours_in(page.locator(".pictures .reading").nth(1).inner_text())
+    assert place == "row 4, column 3: ∂L/∂"
+    assert found == list(map(shown_as, (layer.dW[0, :, 3, 2] * layer.dW_scale[0]).tolist()))
     frame = picture.locator(".frame").bounding_box()
     assert frame["x"] == pytest.approx(box["x"] + box["width"] * 2 / 6, abs=2)
 
@@ -209,13 +201,10 @@ def test_layer_and_unit_are_chosen_by_keyboard_and_their_figures_shown(page, sma
     assert page.evaluate("document.activeElement.value") == "3"
     facts = page.locator(".facts dd").all_inner_texts()
     assert facts[:2] == ["max(0, z)", "1 for z > 0, else 0"]
-    assert [read(half) for half in facts[2].split(";")] == [
-        *(shown_as(layer.slope[unit]), shown_as(layer.slope.mean()))
-    ]
-    assert read(facts[3].split(";")[0]) == shown_as(layer.gradient[unit])
-    assert [read(half) for half in facts[4].split(" and ")] == [
-        *(shown_as(layer.b[3]), shown_as(layer.db[3]))
-    ]
+    found = [read(half) for fact in facts[2:5] for half in re.split(";| and ", fact)]
+    slopes, gradient, b = (layer.slope[unit], layer.slope.mean()), layer.gradient[unit], layer.b[3]
+    assert found[:3] == list(map(shown_as, [*slopes, gradient]))
+    assert found[-2:] == list(map(shown_as, [b, layer.db[3]]))
 
 
 @pytest.mark.parametrize("row", [0, 1])
@@ -224,13 +213,12 @@ def test_histograms_have_the_recorded_counts(page, small_run, row):
     if row == 0:
         page.get_by_text("all units of the layer").click()
     figures = page.locator(".histograms figure").all()
-    for figure, counts in zip(
-        figures, (layer.z_counts, layer.dW_counts, layer.y_counts), strict=True
-    ):
+    recorded = layer.z_counts[row], layer.dW_counts[row], layer.y_counts[row]
+    for figure, counts in zip(figures, recorded, strict=True):
         figure.get_by_role("button", name="Table").click()
         cells = [tr.locator("th, td").all_inner_texts() for tr in figure.locator("tbody tr").all()]
-        assert [int(cell[1].replace(",", "")) for cell in cells] == counts[row].tolist()
-        shares = counts[row] / counts[row].sum() * 100
+        assert [int(cell[1].replace(",", "")) for cell in cells] == counts.tolist()
+        shares = counts / counts.sum() * 100
         assert [read(cell[2]) for cell in cells] == [shown_as(share) for share in shares]
     assert cells[0][0] == "below 0"
     assert cells[1][0] == "0 to 0.25"
@@ -325,29 +313,21 @@ def test_axe_finds_no_serious_fault_in_the_microscope(page, scheme):
     page.locator(".pictures .pixels").first.focus()
     page.keyboard.press("End")
     cell_of(page, "dz⁽¹⁾₂").hover()
-    faults = serious_faults(page)
-    page.emulate_media(color_scheme="light")
-    assert faults == []
+    assert serious_faults(page) == []
 
 
-@pytest.mark.parametrize("width", [320, 768])
-def test_on_small_screens_nothing_sticks_out(page, width):
-    page.set_viewport_size({"width": width, "height": 740})
-    drawn = page.locator(".histograms svg").first
-    while int(drawn.get_attribute("width")) > width:  # drawn anew once it is noticed
-        page.wait_for_timeout(20)
-    wide = page.evaluate("document.documentElement.scrollWidth")
-    page.set_viewport_size({"width": 1280, "height": 900})
-    assert wide == width
-
-
-def test_on_a_phone_no_table_is_cut(page):
-    page.set_viewport_size({"width": 390, "height": 844})
-    for box in page.locator(".signal .scroll, .histogram .scroll").all():
-        assert box.evaluate("box => box.scrollWidth - box.clientWidth") == 0
-    row = page.locator(".signal tbody tr").nth(2)
-    assert row.locator("td").last.locator(".strength").bounding_box()["width"] > 20
-    page.set_viewport_size({"width": 1280, "height": 900})
+def test_on_small_screens_nothing_sticks_out_and_no_table_is_cut(page):
+    for width in (768, 390, 320):
+        page.set_viewport_size({"width": width, "height": 844})
+        drawn = page.locator(".histograms svg").first
+        while int(drawn.get_attribute("width")) > width:  # drawn anew once it is noticed
+            page.wait_for_timeout(20)
+        assert sticks_out(page) == 0
+        if width == 390:  # a phone
+            for box in page.locator(".signal .scroll, .histogram .scroll").all():
+                assert box.evaluate("box => box.scrollWidth - box.clientWidth") == 0
+            row = page.locator(".signal tbody tr").nth(2)
+            assert row.locator("td").last.locator(".strength").bounding_box()["width"] > 20
 
 
 TEXTS = "p, h2, h3, h4, th, td, button, caption"
@@ -363,7 +343,6 @@ COVERED = """(texts) => [...document.querySelectorAll(`main :is(${texts})`)]
 
 
 def test_nothing_covers_anything_else(page):
-    page.set_viewport_size({"width": 1280, "height": 800})
     cell_of(page, "dz⁽¹⁾₂").hover()
     for top in range(0, page.evaluate("document.body.scrollHeight"), 400):
         page.evaluate(f"scrollTo(0, {top})")
@@ -372,7 +351,6 @@ def test_nothing_covers_anything_else(page):
         choice.click()
         assert page.locator(".sheet").evaluate("node => node.scrollWidth - node.clientWidth") == 0
         assert page.evaluate(COVERED, TEXTS) == []
-    page.set_viewport_size({"width": 1280, "height": 900})
 
 
 def test_on_paper_there_are_pictures_histograms_and_the_step_without_buttons(page):
@@ -380,21 +358,3 @@ def test_on_paper_there_are_pictures_histograms_and_the_step_without_buttons(pag
     for seen in (".pictures canvas", ".histograms svg", ".array"):
         assert page.locator(seen).first.is_visible()
     assert not page.get_by_role("button", name="Next").is_visible()
-    page.emulate_media(media="screen")
-
-
-def test_the_served_page_works_and_asks_for_nothing_else(chromium, small_run):
-    with PageServer(lambda: microscope_page(small_run).html()) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        page = chromium.new_page()
-        asked, complaints = [], []
-        page.on("request", lambda request: asked.append(request.url))
-        page.on("console", lambda message: complaints.append(message.text))
-        page.goto(server.address)
-        page.wait_for_selector("#snapshots .histograms svg")
-        page.close()
-        server.shutdown()
-        thread.join()
-    assert asked == [server.address]
-    assert complaints == []

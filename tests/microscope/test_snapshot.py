@@ -21,6 +21,7 @@ from minidl import (
     probe,
     train,
 )
+from minidl.layers import Layer
 from minidl.microscope.snapshot import (
     CURVE,
     GRADIENT_EDGES,
@@ -42,14 +43,18 @@ X = RNG.random((10, 3, 6, 6))
 LABELS = RNG.integers(0, 4, 10)
 
 
+def images(*layers: Layer, device="cpu", dtype="float64") -> Network:
+    return Network([*layers], (3, 6, 6), dtype=dtype, device=device)
+
+
 def dense(device="cpu", activation="sigmoid", dtype="float64") -> Network:
-    layers = [Flatten(), Dense(108, 20, activation), Dense(20, 4)]
-    return Network(layers, (3, 6, 6), dtype=dtype, device=device)
+    hidden = Dense(108, 20, activation)
+    return images(Flatten(), hidden, Dense(20, 4), device=device, dtype=dtype)
 
 
 def convolution(device="cpu") -> Network:
-    layers = [Conv2D(3, 5, 3, activation="relu"), MaxPool2D(2), Flatten(), Dense(20, 4)]
-    return Network(layers, (3, 6, 6), dtype="float64", device=device)
+    conv = Conv2D(3, 5, 3, activation="relu")
+    return images(conv, MaxPool2D(2), Flatten(), Dense(20, 4), device=device)
 
 
 def seen(network: Network) -> Snapshot:
@@ -146,41 +151,33 @@ def test_slopes_and_curves_are_those_of_the_function():
 
 
 def test_softmax_inside_the_network_has_neither_slopes_nor_a_curve():
-    network = Network([Dense(108, 4, "softmax")], 108, dtype="float64")
-    loss = SoftmaxCrossEntropy()
-    layer = take_snapshot(network, loss, X.reshape(10, -1), LABELS, 0).layers[0]
+    layer = seen(images(Flatten(), Dense(108, 4, "softmax"))).layers[0]
     assert np.isnan(layer.slope).all()
     assert np.isnan(layer.curve).all()
     assert layer.z_counts[0].sum() == 40
 
 
 def test_layers_inside_of_layers_are_seen():
-    layers = [Dense(108, 6), Residual([Dense(6, 6, "tanh")]), Dense(6, 4)]
-    network = Network(layers, 108, dtype="float64")
-    snapshot = take_snapshot(network, SoftmaxCrossEntropy(), X.reshape(10, -1), LABELS, 0)
-    names = [layer.name for layer in snapshot.layers]
+    layers = [Flatten(), Dense(108, 6), Residual([Dense(6, 6, "tanh")]), Dense(6, 4)]
+    names = [layer.name for layer in seen(images(*layers)).layers]
     assert names == ["dense_1", "residual_1.branch.dense_1", "dense_2"]
 
 
 def test_a_convolution_without_bias_is_seen_with_a_bias_of_zero():
-    layers = [Conv2D(3, 5, 3, biases=None), Flatten(), Dense(80, 4)]
-    network = Network(layers, (3, 6, 6), dtype="float64")
-    layer = take_snapshot(network, SoftmaxCrossEntropy(), X, LABELS, 0).layers[0]
+    layer = seen(images(Conv2D(3, 5, 3, biases=None), Flatten(), Dense(80, 4))).layers[0]
     assert layer.W.any()
     assert layer.b.tolist() == layer.db.tolist() == [0] * 5
 
 
-@pytest.mark.parametrize(
-    ("units", "weights", "shown"),
-    [(512, 3072, 8), (512, 512, 16), (32, 27, 16), (5, 27, 5), (128, 7200, 3), (2, 10**6, 1)],
-)
-def test_pictures_are_bounded(units, weights, shown):
-    found = spread_out(units, weights)
-    assert len(found) == shown == len(set(found))
-    assert found[0] == 0
-    assert found[-1] == (units - 1 if shown > 1 else 0)
-    assert shown <= UNITS
-    assert shown * weights <= max(WEIGHTS, weights)
+def test_pictures_are_bounded():
+    for units, weights, shown in (
+        *((512, 3072, 8), (512, 512, 16), (32, 27, 16)),
+        *((5, 27, 5), (128, 7200, 3), (2, 10**6, 1)),
+    ):
+        found = spread_out(units, weights)
+        assert len(found) == shown == len(set(found))
+        assert (found[0], found[-1]) == (0, units - 1 if shown > 1 else 0)
+        assert shown <= UNITS and shown * weights <= max(WEIGHTS, weights)
 
 
 def test_pictures_of_zeros_and_of_what_is_not_finite():
@@ -218,13 +215,13 @@ def test_a_training_run_that_is_recorded_gives_the_same_bits():
     assert np.array_equal(weights(recorded=True), weights(recorded=False))
 
 
-@pytest.mark.parametrize("build", [dense, convolution])
-def test_on_every_device_the_same(build, device):
-    ours, theirs = seen(build(device)), seen(build())
-    for a, b in zip(ours.layers, theirs.layers, strict=True):
-        for name in LayerSnapshot.__dataclass_fields__:
-            one, other = getattr(a, name), getattr(b, name)
-            if isinstance(one, np.ndarray):
-                np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-12, err_msg=name)
-            else:
-                assert one == other
+def test_on_every_device_the_same(device):
+    for build in (dense, convolution):
+        ours, theirs = seen(build(device)), seen(build())
+        for a, b in zip(ours.layers, theirs.layers, strict=True):
+            for name in LayerSnapshot.__dataclass_fields__:
+                one, other = getattr(a, name), getattr(b, name)
+                if isinstance(one, np.ndarray):
+                    np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-12, err_msg=name)
+                else:
+                    assert one == other

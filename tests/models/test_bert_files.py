@@ -99,44 +99,40 @@ def test_the_pooler_may_be_missing_unless_it_is_needed(tmp_path):
 
 
 F = np.float32
-REFUSED = {
-    "missing": ({QUERY: None}, f"expected a tensor {QUERY}, found none"),
-    "shape": (
+TENSORS = [
+    ({QUERY: None}, f"expected a tensor {QUERY}, found none"),
+    (
         {QUERY: np.zeros((12, 13), F)},
         rf"expected {QUERY} as floats \(12, 12\), got float32 \(12, 13\)",
     ),
-    "type": ({QUERY: np.zeros((12, 12), np.int32)}, rf"expected {QUERY} as floats .*got int32"),
-    "NaN": ({QUERY: np.full((12, 12), np.nan, F)}, f"NaN or infinity in {QUERY}"),
-    "surplus": (
+    ({QUERY: np.zeros((12, 12), np.int32)}, rf"expected {QUERY} as floats .*got int32"),
+    ({QUERY: np.full((12, 12), np.nan, F)}, f"NaN or infinity in {QUERY}"),
+    (
         {"encoder.layer.3.output.dense.bias": np.zeros(12, F)},
         "expected the tensors of a BERT of 3 blocks, got 'encoder.layer.3.output.dense.bias'",
     ),
-}
+]
+CONFIGS = [
+    ({"model_type": "roberta"}, "config.json of a bert, got 'roberta'"),
+    ({"hidden_size": 12.0}, "hidden_size in config.json to be an integer from 1 to .*got 12.0"),
+    ({"num_hidden_layers": 10**9}, "integer from 1 to 1,000, got 1000000000"),
+    ({"hidden_size": None}, "hidden_size .* got None"),
+    ({"num_attention_heads": 5}, "hidden_size 12 to be a multiple of num_attention_heads 5"),
+    ({"hidden_act": "quick_gelu"}, "one of gelu, gelu_new, relu, silu, got 'quick_gelu'"),
+    ({"layer_norm_eps": 0}, "layer_norm_eps from 0 to 1, got 0"),
+    ({"pad_token_id": 30}, "pad_token_id to be a token, got 30"),
+    ({"position_embedding_type": "relative_key"}, "absolute position .*got 'relative_key'"),
+    ({"vocab_size": 31}, r"expected 31 tokens in vocab.txt, a line each, got 30"),
+]
 
 
-@pytest.mark.parametrize(("changed", "message"), REFUSED.values(), ids=REFUSED)
-def test_tensors_that_do_not_fit_are_refused_by_name(changed, message, tmp_path):
-    with pytest.raises(PretrainedError, match=message):
-        pretrained(write(tmp_path, **changed))
-
-
-@pytest.mark.parametrize(
-    ("changed", "message"),
-    [
-        ({"model_type": "roberta"}, "config.json of a bert, got 'roberta'"),
-        ({"hidden_size": 12.0}, "hidden_size in config.json to be an integer >= 1, got 12.0"),
-        ({"hidden_size": None}, "hidden_size .* got None"),
-        ({"num_attention_heads": 5}, "hidden_size 12 to be a multiple of num_attention_heads 5"),
-        ({"hidden_act": "quick_gelu"}, "one of gelu, gelu_new, relu, silu, got 'quick_gelu'"),
-        ({"layer_norm_eps": 0}, "layer_norm_eps from 0 to 1, got 0"),
-        ({"pad_token_id": 30}, "pad_token_id to be a token, got 30"),
-        ({"position_embedding_type": "relative_key"}, "absolute position .*got 'relative_key'"),
-        ({"vocab_size": 31}, r"expected 31 tokens in vocab.txt, a line each, got 30"),
-    ],
-)
-def test_other_sizes_are_refused(changed, message, tmp_path):
-    with pytest.raises(PretrainedError, match=message):
-        pretrained(write(tmp_path, CONFIG | changed))
+def test_tensors_and_sizes_that_do_not_fit_are_refused_by_name(tmp_path):
+    for changed, message in TENSORS:
+        with pytest.raises(PretrainedError, match=message):
+            pretrained(write(tmp_path, **changed))
+    for changed, message in CONFIGS:
+        with pytest.raises(PretrainedError, match=message):
+            pretrained(write(tmp_path, CONFIG | changed))
 
 
 def test_missing_and_malformed_files(tmp_path):

@@ -13,6 +13,7 @@ from make_wordpiece import FULL, PLACE, digest, library, sentences_of
 from minidl.data import DatasetNotFound, WordPiece, load_texts
 
 GOLDEN = json.loads(PLACE.read_text("utf-8"))
+pytestmark = pytest.mark.slow
 each = pytest.mark.parametrize("name", ["cola", "sst-2"])
 
 
@@ -37,6 +38,7 @@ def test_tokens_of_every_sentence_equal_the_golden_ones(name):
     assert digest(map(tokenizer.encode, sentences_of(dataset))) == GOLDEN[name]
 
 
+@pytest.mark.peer
 @each
 def test_they_equal_those_of_the_installed_library(name):
     pytest.importorskip("tokenizers", reason="needs the library tokenizers to compare with")

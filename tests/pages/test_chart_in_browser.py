@@ -7,6 +7,8 @@ from browser import serious_faults, sticks_out
 
 from minidl.pages import Chart, Page, Prose, Section, Series
 
+pytestmark = pytest.mark.browser
+
 EPOCHS = [1, 2, 3, 4]
 TITLE = "Gradient by layer </script> & epoch"
 LINES = {  # by parameter, panel and name
@@ -43,7 +45,13 @@ def path(tmp_path_factory):
     )
     page = Page("A page", "test", "Why?", "So.", [gradients], [Section("More", [functions])])
     path = tmp_path_factory.mktemp("page") / "page.html"
-    path.write_text(page.html(), "utf-8")
+    page.write(path)
+    return path
+
+
+def chart_page(path, *series):
+    """A page with one chart of these series."""
+    Page("P", "test", "?", ".", [Chart("C", "Said.", "epoch", "y", series)]).write(path)
     return path
 
 
@@ -66,6 +74,7 @@ def ticks(chart):
 
 
 def test_every_series_is_a_line_in_its_panel_and_named_positions_are_dots(page):
+    assert page.title() == "A page"
     first, second = page.locator("figure.chart").all()
     assert first.locator("h3").inner_text() == TITLE
     assert first.locator("h4").all_inner_texts() == ["sigmoid", "relu"]
@@ -74,27 +83,20 @@ def test_every_series_is_a_line_in_its_panel_and_named_positions_are_dots(page):
         assert len(lines) == 2
         assert all(line.bounding_box()["width"] > 50 for line in lines)
     assert second.locator("g.dots circle").count() == 3
-    assert page.title() == "A page"
 
 
-def test_a_choice_and_the_scale_change_what_is_drawn(chart):
-    assert ticks(chart)[0] == "0"
-    chart.get_by_text("biases").click()
-    assert [p.locator("g.line path").count() for p in chart.locator(".panel").all()] == [1, 1]
-    chart.get_by_text("weights").click()
-    chart.get_by_text("logarithmic").click()
-    assert ticks(chart)[0] == "1.000e−7"
-
-
-def test_choices_are_made_by_keyboard(page, chart):
-    page.keyboard.press("Tab")  # the skip link
-    for _ in range(4):  # the theme, the contents, the parameter
+def test_a_choice_and_the_scale_change_what_is_drawn_also_by_keyboard(page, chart):
+    for _ in range(5):  # the skip link, the theme, the contents, the parameter
+        page.keyboard.press("Tab")
         if page.evaluate("document.activeElement.value") == "weights":
             break
-        page.keyboard.press("Tab")
     page.keyboard.press("ArrowRight")
     assert page.evaluate("document.activeElement.value") == "biases"
     assert [p.locator("g.line path").count() for p in chart.locator(".panel").all()] == [1, 1]
+    chart.get_by_text("weights").click()
+    assert ticks(chart)[0] == "0"
+    chart.get_by_text("logarithmic").click()
+    assert ticks(chart)[0] == "1.000e−7"
 
 
 def test_the_pointer_shows_the_figures_of_its_epoch_in_every_panel(page, chart):
@@ -113,9 +115,8 @@ def test_the_pointer_shows_the_figures_of_its_epoch_in_every_panel(page, chart):
 def test_a_band_can_be_read_and_published_lines_are_drawn_over_ours(watch, tmp_path):
     band = {"low": [1, 2], "high": [3, 5], "band": "the range of 2 seeds"}
     theirs = Series("theirs", [1, 2], [2, 3], 1, published=True)
-    given = Chart("T", "S.", "epoch", "y", [theirs, Series("ours", [1, 2], [2, 4], 2, **band)])
-    (tmp_path / "page.html").write_text(Page("P", "t", "Why?", "So.", [given]).html(), "utf-8")
-    page = watch.open(tmp_path / "page.html")
+    ours = Series("ours", [1, 2], [2, 4], 2, **band)
+    page = watch.open(chart_page(tmp_path / "page.html", theirs, ours))
     dashes = page.locator("g.line").evaluate_all(
         "all => all.map((line) => getComputedStyle(line.querySelector('path')).strokeDasharray)"
     )
@@ -250,7 +251,7 @@ def test_the_watch_notices_a_foreign_script_and_a_request(watch, tmp_path):
             return "<script>document.title = 'bad'</script><img src='https://example.org/x.png'>"
 
     path = tmp_path / "bad.html"
-    path.write_text(Page("good", "", "", "", [Bad([])]).html(), "utf-8")
+    Page("good", "", "", "", [Bad([])]).write(path)
     assert watch.open(path).title() == "good"
     assert len(watch.complaints) == 2  # the page's own policy stopped both
     watch.complaints.clear()
@@ -259,9 +260,7 @@ def test_the_watch_notices_a_foreign_script_and_a_request(watch, tmp_path):
 
 def test_lines_of_one_colour_differ_in_shade_and_marker(watch, tmp_path):
     lines = [Series(f"run {i}", EPOCHS, [1, 2, 3, 4], 1, variant=i) for i in range(3)]
-    page = Page("T", "test", "?", ".", [Chart("C", "Said.", "epoch", "y", lines)])
-    (tmp_path / "page.html").write_text(page.html(), "utf-8")
-    drawn = watch.open(tmp_path / "page.html").locator("figure.chart")
+    drawn = watch.open(chart_page(tmp_path / "page.html", *lines)).locator("figure.chart")
     style = "nodes => nodes.map(node => getComputedStyle(node)"
     strokes = drawn.locator("g.line").evaluate_all(f"{style}.stroke)")
     widths = drawn.locator("g.line").evaluate_all(f"{style}.strokeWidth)")

@@ -24,13 +24,12 @@ WITHOUT = ["sigmoid", "softplus", "squared_relu", "square", "binary_step", "hard
 FUNCTIONS = [name for name, cls in ACTIVATIONS.items() if cls.elementwise]
 
 
-@pytest.mark.parametrize("name", PUBLISHED)
-def test_published_values(name):
-    sigma_b2, sigma_w2, q = PUBLISHED[name]
-    point = critical_point(name)
-    assert point.sigma_b2 == pytest.approx(sigma_b2, abs=1e-8)
-    assert point.sigma_w2 == pytest.approx(sigma_w2, abs=1e-8)
-    assert q is None or point.q == pytest.approx(q, abs=1e-6)
+def test_published_values():
+    for name, (sigma_b2, sigma_w2, q) in PUBLISHED.items():
+        point = critical_point(name)
+        assert point.sigma_b2 == pytest.approx(sigma_b2, abs=1e-8), name
+        assert point.sigma_w2 == pytest.approx(sigma_w2, abs=1e-8), name
+        assert q is None or point.q == pytest.approx(q, abs=1e-6), name
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
@@ -80,12 +79,12 @@ def test_custom_functions():
     assert critical_points(shifted) == []
 
 
-@pytest.mark.parametrize("name", WITHOUT)
-def test_a_function_without_a_critical_point_is_an_error(name):
-    with pytest.raises(ValueError, match=f"got {name}, which has none: no σ_w² > 0"):
-        critical_point(name)
+def test_a_function_without_a_critical_point_is_an_error():
+    for name in WITHOUT:
+        with pytest.raises(ValueError, match=f"got {name}, which has none: no σ_w² > 0"):
+            critical_point(name)
     with pytest.raises(ValueError, match="critical_point: expected a function with a critical"):
-        critical(name)
+        critical("sigmoid")
 
 
 def test_the_line_between_order_and_chaos():
@@ -111,7 +110,7 @@ def test_the_initializer_draws_with_the_critical_variances():
     assert not Dense(3, 4, "relu", *critical("relu")).build().b.any()
 
 
-@pytest.mark.parametrize("name", ["relu", "gelu", "mish", "leaky_relu"])
+@pytest.mark.parametrize("name", ["gelu", pytest.param("relu", marks=pytest.mark.slow)])
 def test_a_deep_network_that_starts_there_keeps_signal_and_gradient(name):
     """Thirty layers; with Glorot weights GELU's signal falls by 1e-9 and more."""
     point = critical_point(name)

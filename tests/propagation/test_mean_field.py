@@ -8,6 +8,7 @@ from itertools import pairwise
 import mpmath
 import numpy as np
 import pytest
+from exact_activations import EXACTLY
 from mpmath import mpf
 from scipy import special
 
@@ -28,43 +29,10 @@ def erf():
 # -- integrals --------------------------------------------------------------------------------
 
 
-def _sigma(z):
-    return 1 / (1 + mpmath.exp(-z))
-
-
-def _mish(z):
-    return mpmath.tanh(mpmath.log1p(mpmath.exp(z)))
-
-
-EXACTLY = {  # f, f'
-    "sigmoid": (_sigma, lambda z: _sigma(z) * _sigma(-z)),
-    "tanh": (mpmath.tanh, lambda z: mpmath.sech(z) ** 2),
-    "relu": (lambda z: max(z, mpf(0)), lambda z: mpf(z > 0)),
-    "gelu": (lambda z: z * mpmath.ncdf(z), lambda z: mpmath.ncdf(z) + z * mpmath.npdf(z)),
-    "mish": (
-        lambda z: z * _mish(z),
-        lambda z: _mish(z) + z * _sigma(z) * (1 - _mish(z) ** 2),
-    ),
-    "elu": (
-        lambda z: z if z > 0 else mpmath.expm1(z),
-        lambda z: mpf(1) if z > 0 else mpmath.exp(z),
-    ),
-    "penalized_tanh": (
-        lambda z: mpmath.tanh(z) * (1 if z > 0 else mpf(1) / 4),
-        lambda z: mpmath.sech(z) ** 2 * (1 if z > 0 else mpf(1) / 4),
-    ),
-    "relu6": (lambda z: min(max(z, mpf(0)), mpf(6)), lambda z: mpf(0 < z <= 6)),
-    "hard_swish": (
-        lambda z: z * min(max(z / 6 + mpf(1) / 2, mpf(0)), mpf(1)),
-        lambda z: mpf(1) if z > 3 else z / 3 + mpf(1) / 2 if z > -3 else mpf(0),
-    ),
-    "softsign": (lambda z: z / (1 + abs(z)), lambda z: 1 / (1 + abs(z)) ** 2),
-    "binary_step": (lambda z: mpf(z > 0), lambda z: mpf(0)),
-}
-
-
 @pytest.mark.parametrize("q", [0.3, 25.0])
-@pytest.mark.parametrize("name", EXACTLY)
+@pytest.mark.parametrize(
+    "name", ["tanh", "relu", "gelu", "mish", "elu", "relu6", "hard_swish", "binary_step"]
+)
 def test_the_integrals_have_ten_digits(name, q):
     field, (f, slope) = MeanField(name), EXACTLY[name]
     with mpmath.workdps(30):
@@ -97,7 +65,7 @@ def test_relu_has_the_arc_cosine_kernels(c):
 
 
 @pytest.mark.parametrize("q", [1e-3, 1.0, 1e4])
-@pytest.mark.parametrize("c", CORRELATIONS)
+@pytest.mark.parametrize("c", [-1, -0.5, 0.3, 0.999999, 1])
 def test_a_custom_function_agrees_with_its_closed_form(c, q):
     """Williams: E erf(z₁) erf(z₂) = (2/π) asin(2 q c / (1 + 2 q))."""
     field = MeanField(erf())
@@ -114,7 +82,7 @@ def test_a_custom_function_agrees_with_its_closed_form(c, q):
     )
 
 
-@pytest.mark.parametrize("c", [-0.7, 0.2, 0.99])
+@pytest.mark.parametrize("c", [-0.7, 0.99])
 def test_two_kinks_in_two_variables(c):
     """E f' f' of relu6 is the probability of a rectangle, here with 30 digits along one side."""
     q = 16.0
@@ -280,44 +248,42 @@ def test_depth_scale_by_hand():
 # -- what is refused --------------------------------------------------------------------------
 
 
+SHIFTED = (lambda z: np.maximum(z - 1.1, 0), lambda z: (z > 1.1) * 1.0)
+
+
 def nothing(z):
     return np.where(z > 2, np.nan, z)
 
 
-@pytest.mark.parametrize(
-    ("make", "message"),
-    [
-        (lambda: MeanField("rleu"), "activation: expected one of linear, .*, got 'rleu'"),
-        (lambda: MeanField("softmax"), "expected a function of one number, got softmax"),
-        (lambda: MeanField((np.sin, np.sin)), "f' of sin to be the derivative of f, got .* slope"),
-        (lambda: MeanField((nothing, np.ones_like)), "finite f of nothing, got nan at z = 2.0"),
-        (lambda: MeanField((np.sin, nothing)), "finite f' of sin, got nan"),
-        (lambda: MeanField((np.sin,)), "or an instance, got"),
-        (lambda: MeanField("tanh", 0), "MeanField: expected sigma_w2 above 0, got 0"),
-        (lambda: MeanField("tanh", 1, -1), "MeanField: expected sigma_b2 of at least 0, got -1"),
-        (lambda: MeanField("tanh").variance(-1), "MeanField.variance: expected q of at least 0"),
-        (lambda: MeanField("tanh").correlation(1.1, 1.0), "expected c from -1 to 1, got 1.1"),
-        (lambda: MeanField((np.exp, np.exp)).variance(99.0), "q = 99, got one that grows beyond"),
-        (
-            lambda: MeanField((lambda z: np.maximum(z - 1.1, 0), lambda z: (z > 1.1) * 1.0)).chi(
-                1.0
-            ),
-            "name the kinks of f",
-        ),
-    ],
-)
-def test_what_is_refused(make, message):
-    with pytest.raises(ValueError, match=message):
-        make()
+REFUSED = [
+    (lambda: MeanField("rleu"), "activation: expected one of linear, .*, got 'rleu'"),
+    (lambda: MeanField("softmax"), "expected a function of one number, got softmax"),
+    (lambda: MeanField((np.sin, np.sin)), "f' of sin to be the derivative of f, got .* slope"),
+    (lambda: MeanField((nothing, np.ones_like)), "finite f of nothing, got nan at z = 2.0"),
+    (lambda: MeanField((np.sin, nothing)), "finite f' of sin, got nan"),
+    (lambda: MeanField((np.sin,)), "or an instance, got"),
+    (lambda: MeanField("tanh", 0), "MeanField: expected sigma_w2 above 0, got 0"),
+    (lambda: MeanField("tanh", 1, -1), "MeanField: expected sigma_b2 of at least 0, got -1"),
+    (lambda: MeanField("tanh").variance(-1), "MeanField.variance: expected q of at least 0"),
+    (lambda: MeanField("tanh").correlation(1.1, 1.0), "expected c from -1 to 1, got 1.1"),
+    (lambda: MeanField((np.exp, np.exp)).variance(99.0), "q = 99, got one that grows beyond"),
+    (lambda: MeanField(SHIFTED).chi(1.0), "name the kinks of f"),
+]
 
 
-@pytest.mark.parametrize("name", FUNCTIONS)
-def test_a_slightly_wrong_derivative_is_noticed(name):
-    f = get_activation(name)
-    wrong = (f, lambda z: f.derivative(z) + 1e-3 * (z > 1))
-    with pytest.raises(ValueError, match="to be the derivative of f"):
-        MeanField(wrong)
-    assert MeanField((f, f.derivative)).chi(1.0) == pytest.approx(MeanField(f).chi(1.0), rel=1e-3)
+def test_what_is_refused():
+    for make, message in REFUSED:
+        with pytest.raises(ValueError, match=message):
+            make()
+
+
+def test_a_slightly_wrong_derivative_is_noticed():
+    for f in map(get_activation, FUNCTIONS):
+        wrong = (f, lambda z, f=f: f.derivative(z) + 1e-3 * (z > 1))
+        with pytest.raises(ValueError, match="to be the derivative of f"):
+            MeanField(wrong)
+        right = MeanField((f, f.derivative)).chi(1.0)
+        assert right == pytest.approx(MeanField(f).chi(1.0), rel=1e-3), f
 
 
 def test_repr_and_a_function_with_a_parameter():

@@ -34,7 +34,7 @@ X = np.random.default_rng(0).random((N, 1, 8, 8)).astype(np.float32)
 LABELS = np.arange(N) % 10
 
 
-def network(f, width=512, depth=5, weights="glorot_uniform", biases="zeros", rng=0, C=10):
+def network(f, width=256, depth=4, weights="glorot_uniform", biases="zeros", rng=0, C=10):
     hidden = [Dense(width, width, f, weights, biases) for _ in range(depth - 1)]
     first, last = Dense(64, width, f, weights, biases), Dense(width, C)
     return Network([Flatten(), first, *hidden, last], (1, 8, 8), rng)
@@ -44,33 +44,34 @@ def network(f, width=512, depth=5, weights="glorot_uniform", biases="zeros", rng
 
 
 @pytest.mark.parametrize(
-    ("f", "start"),
+    ("f", "start", "sigma_w2"),
     [
-        (f, start)
-        for f in ("sigmoid", "relu", "tanh", "gelu")
-        for start in ("glorot_uniform", "he_normal", "lecun_normal", "critical")
-        if (f, start) != ("sigmoid", "critical")  # it has none
+        ("sigmoid", "glorot_uniform", 1),
+        ("relu", "he_normal", 2),
+        ("tanh", "lecun_normal", 1),
+        ("gelu", "critical", None),
     ],
 )
-def test_the_measured_factor_is_chi_within_3_percent_at_width_512(f, start):
+def test_the_measured_factor_is_chi(f, start, sigma_w2):
     """E dz² of a layer over that of the next one, and χ from theory at the measured E z²."""
     both = critical(f) if start == "critical" else (start, "zeros")
-    sigma_w2 = {"glorot_uniform": 1, "he_normal": 2, "lecun_normal": 1}.get(start)
     logs = []
     for seed in range(4):
-        net = network(f, 512, 6, *both, rng=seed)
+        net = network(f, 256, 6, *both, rng=seed)
         net.forward(X)
         layers = net.layers[1:-1]
         dy = np.random.default_rng(seed).standard_normal((N, 10)).astype(np.float32)
         net.backward(dy)
         for one, behind in pairwise(layers):
-            field = MeanField(f, sigma_w2 or 512 * float((behind.W**2).mean()))
+            field = MeanField(f, sigma_w2 or 256 * float((behind.W**2).mean()))
             expected = field.chis((one.z.astype(float) ** 2).mean(axis=1)).mean()
             logs.append(math.log((one.dz**2).mean() / (behind.dz**2).mean() / expected))
     assert abs(np.mean(logs)) < 0.03
 
 
-@pytest.mark.parametrize("sigma_w2", [1.0, 1.76, 2.5, 4.0])
+@pytest.mark.parametrize(
+    "sigma_w2", [1.76, *(pytest.param(s, marks=pytest.mark.slow) for s in (1.0, 4.0))]
+)
 def test_the_gradient_by_depth_is_that_of_the_paper(sigma_w2):
     """Schoenholz et al., figure 4: tanh, 300 units, σ_b² = 0.05; a straight line on a log scale.
 
@@ -99,12 +100,6 @@ def test_the_numbers_of_the_published_study():
 # -- layer by layer ---------------------------------------------------------------------------
 
 CASES = {
-    "sigmoid": (lambda seed: network("sigmoid", rng=seed), SoftmaxCrossEntropy(), LABELS),
-    "relu": (
-        lambda seed: network("relu", weights="he_normal", rng=seed),
-        SoftmaxCrossEntropy(),
-        LABELS,
-    ),
     "tanh with biases": (
         lambda seed: network("tanh", weights="lecun_normal", biases="glorot_normal", rng=seed),
         SoftmaxCrossEntropy(),
@@ -129,11 +124,11 @@ CASES = {
 
 @pytest.mark.parametrize("name", CASES)
 def test_every_layer_is_as_predicted(name):
-    """The mean over eight networks is within what their scatter and 5% allow."""
+    """The mean over six networks is within what their scatter and 5% allow."""
     make, loss, targets = CASES[name]
-    reduction = "sum" if name == "sigmoid" else "mean"
+    reduction = "sum" if name == "tanh with biases" else "mean"
     ratios = []
-    for seed in range(8):
+    for seed in range(6):
         net = make(seed)
         theory = predicted(net, loss, X, targets, reduction, rng=seed)
         found = measured(net, loss, X, targets, reduction)
@@ -145,7 +140,7 @@ def test_every_layer_is_as_predicted(name):
             ]
         )
     mean = np.mean(ratios, axis=0)
-    error = np.std(ratios, axis=0, ddof=1) / math.sqrt(8)
+    error = np.std(ratios, axis=0, ddof=1) / math.sqrt(6)
     assert (np.abs(mean - 1) < 0.05 + 3.5 * error).all()
     assert np.median(np.abs(mean - 1)) < 0.06
 
@@ -171,34 +166,13 @@ def test_no_gradient_passes_a_binary_step():
     assert min(theory[2].dz2, found[2].dz2) > 0
 
 
-def test_predictions_improve_with_the_width():
-    """E z² of one network is off by about 1/√n: the scatter over seeds halves from 64 to 256."""
-
-    def scatter(width):
-        return np.std(
-            [
-                measured(network("tanh", width, 3, rng=s), SoftmaxCrossEntropy(), X, LABELS)[1].z2
-                for s in range(40)
-            ]
-        )
-
-    assert 1.4 < scatter(64) / scatter(256) < 2.9
-
-
-@pytest.mark.parametrize(
-    ("layers", "message"),
-    [
+def test_what_is_refused():
+    for layers, message in (
         ([Flatten(), BatchNorm(64), Dense(64, 10)], "of Flatten and Dense layers, got BatchNorm"),
         ([Flatten(), Dense(64, 64, "softmax"), Dense(64, 10)], "a function of one number"),
-    ],
-)
-def test_other_networks_are_refused(layers, message):
-    net = Network(layers, (1, 8, 8))
-    with pytest.raises(ValueError, match=message):
-        predicted(net, SoftmaxCrossEntropy(), X, LABELS)
-
-
-def test_anything_but_a_network_and_other_targets_are_refused():
+    ):
+        with pytest.raises(ValueError, match=message):
+            predicted(Network(layers, (1, 8, 8)), SoftmaxCrossEntropy(), X, LABELS)
     with pytest.raises(ValueError, match="measured: expected network of the class Network"):
         measured(Dense(3, 2), SoftmaxCrossEntropy(), X, LABELS)
     with pytest.raises(ValueError, match="labels from 0 to 9, got 0 to 10"):
@@ -234,24 +208,23 @@ def test_a_convolution_is_a_layer_with_the_fan_in_of_its_kernel():
 # -- BatchNorm --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("f", ["linear", "relu", "tanh", "sigmoid", "gelu", "hard_swish"])
-def test_batch_norm_makes_every_gradient_grow_except_for_linear(f):
+def test_batch_norm_makes_every_gradient_grow_except_for_linear():
     """Poincaré's inequality."""
-    factor = batch_norm_factor(f)
-    assert factor == pytest.approx(1, rel=1e-12) if f == "linear" else factor > 1.001
-    if f == "relu":
-        assert factor == pytest.approx(math.pi / (math.pi - 1), rel=1e-12)
+    assert batch_norm_factor("linear") == pytest.approx(1, rel=1e-12)
+    assert batch_norm_factor("relu") == pytest.approx(math.pi / (math.pi - 1), rel=1e-12)
+    for f in ("tanh", "sigmoid", "gelu", "hard_swish"):
+        assert batch_norm_factor(f) > 1.001, f
 
 
-@pytest.mark.parametrize("f", ["relu", "tanh"])
-@pytest.mark.parametrize("weights", ["glorot_normal", "he_normal"])
+@pytest.mark.parametrize(("f", "weights"), [("relu", "he_normal"), ("tanh", "glorot_normal")])
 def test_the_measured_growth_with_batch_norm_does_not_depend_on_the_weights(f, weights):
     width, batch, depth = 256, 256, 8
-    rows = [
-        [Dense(width, width, weights=weights), BatchNorm(width), Activate(f)] for _ in range(depth)
-    ]
     growth = []
     for seed in range(2):
+        rows = [
+            [Dense(width, width, weights=weights), BatchNorm(width), Activate(f)]
+            for _ in range(depth)
+        ]
         net = Network(list(chain(*rows)), width, seed)
         rng = np.random.default_rng(seed)
         net.forward(rng.standard_normal((batch, width)).astype(np.float32), training=True)
@@ -286,15 +259,12 @@ def test_with_shortcuts_the_growth_is_a_power_of_the_depth():
     assert theory[0] < 200 < batch_norm_factor("relu") ** blocks
 
 
-@pytest.mark.parametrize(
-    ("call", "message"),
-    [
+def test_what_the_batch_norm_functions_refuse():
+    for call, message in (
         (lambda: batch_norm_factor("softmax"), "batch_norm_factor: expected a function of one"),
         (lambda: residual_growth("relu", 0), "residual_growth: expected blocks"),
         (lambda: residual_growth("relu", 3, start=0), "expected start above 0, got 0"),
         (lambda: batch_norm_factor((np.ones_like, np.zeros_like)), "got ones_like, a constant"),
-    ],
-)
-def test_what_the_batch_norm_functions_refuse(call, message):
-    with pytest.raises(ValueError, match=message):
-        call()
+    ):
+        with pytest.raises(ValueError, match=message):
+            call()

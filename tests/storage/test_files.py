@@ -1,21 +1,26 @@
-"""Files that are complete or absent."""
+"""Files that are complete or absent; a full disk; folders and locks that are not ours."""
 
 from __future__ import annotations
 
 import os
 import socket
+import sys
+from pathlib import Path
 
 import pytest
 
+from minidl import Dense, Network
 from minidl.storage.files import (
     NotAPlainFile,
     open_to_read,
     own_folder,
     read_bytes,
     read_json,
+    remove_parts,
     try_lock,
     whole_file,
 )
+from minidl.study import RunFolder
 
 
 @pytest.mark.parametrize(("mode", "text"), [("w", "σ′\n"), ("wb", "σ′\n".encode())])
@@ -54,10 +59,75 @@ def test_a_file_is_flushed_to_the_disk_before_it_takes_its_place(tmp_path, monke
     assert done == ["fsync", "replace", *["fsync"] * (os.name == "posix")]
 
 
-def test_a_missing_folder(tmp_path):
+def test_a_missing_folder_and_a_folder_in_the_place_of_the_file(tmp_path):
     with pytest.raises(FileNotFoundError), whole_file(tmp_path / "none" / "a.txt"):
         pass
     assert os.listdir(tmp_path) == []
+    (tmp_path / "a").mkdir()
+    message = r"a: expected a file .*got a folder; move it away"
+    with pytest.raises(NotAPlainFile, match=message), whole_file(tmp_path / "a"):
+        pass
+
+
+# -- a full disk ------------------------------------------------------------------------------
+
+
+def figure(folder):
+    from minidl.study.figures import new_figure
+
+    drawn, (ax,) = new_figure("title")
+    ax.plot([3.0, 1.0, 2.0])
+    RunFolder(folder, "test").write_figure("x", drawn)
+
+
+WRITERS = {
+    "text": ("x", lambda folder: RunFolder(folder, "test").write_text("x", "σ" * 10_000)),
+    "figure": ("x.png", figure),
+    "weights": ("x", lambda folder: Network([Dense(100, 100)], 100).save(folder / "x")),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "write"),
+    [pytest.param(*WRITERS[n], marks=[pytest.mark.slow] * (n == "figure"), id=n) for n in WRITERS],
+)
+def test_a_full_disk_leaves_the_earlier_file_and_nothing_else(name, write, tmp_path, full_disk):
+    RunFolder(tmp_path, "test")
+    for before in (None, b"before"):
+        if before:
+            (tmp_path / name).write_bytes(before)
+        with full_disk, pytest.raises(OSError, match=f"File too large: '{tmp_path / name}'$"):
+            write(tmp_path)
+        left = [one for one in os.listdir(tmp_path) if one not in (".lock", "minidl-run.json")]
+        assert left == ([name] if before else [])
+        assert not before or (tmp_path / name).read_bytes() == before
+    write(tmp_path)  # without the limit, it works
+    assert (tmp_path / name).stat().st_size > 4096
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
+def test_a_disk_that_turns_out_full_when_the_file_is_flushed(tmp_path, monkeypatch):
+    """The data fit into the buffer, so only the flush at the end shows that the disk is full."""
+    opened = open
+    monkeypatch.setattr(
+        "builtins.open", lambda path, *how, **more: opened("/dev/full", *how, **more)
+    )
+    with (
+        pytest.raises(OSError, match=f"No space left on device: '{tmp_path / 'a'}'$"),
+        whole_file(tmp_path / "a", "wb") as file,
+    ):
+        file.write(b"x")
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc, which Linux has")
+def test_a_folder_that_not_even_root_can_write_to():
+    folder = Path("/proc/self")
+    with pytest.raises(OSError, match="/proc/self"):
+        RunFolder(folder, "test")
+    with pytest.raises(OSError, match="/proc/self"):
+        Network([Dense(2, 2)], 2).save(folder / "w.npz")
+    assert not (folder / "w.npz").exists()
 
 
 # -- only regular files are read, and only our own are removed ----------------------------------
@@ -107,3 +177,17 @@ def test_a_link_in_place_of_a_lock_is_refused(tmp_path):
     with pytest.raises(NotAPlainFile, match=r"\.lock: expected a plain file, got a symbolic link"):
         try_lock(tmp_path / ".lock")
     assert (tmp_path / "theirs").read_text() == "mine"
+
+
+def test_only_parts_of_the_same_file_are_removed(tmp_path):
+    theirs = (".b.gz.minidl-12-34.part", ".a.gz.part", "a.gz", "a.gz.minidl-12-34.part")
+    theirs += (".aXgz.minidl-12-34.part", ".a.gz.12-34.part")
+    for name in (*theirs, ".a.gz.minidl-12-34.part", ".a.gz.minidl-7-8.part"):
+        (tmp_path / name).touch()
+    remove_parts(tmp_path, "a.gz")
+    assert sorted(os.listdir(tmp_path)) == sorted(theirs)
+    with whole_file(tmp_path / "[x]"):  # it removes what whole_file leaves behind
+        (part,) = tmp_path.glob(".?x?.*")
+        remove_parts(tmp_path, "[x]")
+        assert not part.exists()
+        part.touch()

@@ -46,18 +46,18 @@ def floats(content, name="a", shape=SHAPE):
 
 
 @pytest.mark.parametrize("dtype", ["<f4", ">f4", "<f8", ">f8"])
-@pytest.mark.parametrize("shape", [(8, 5), (40,), (), (0,), (2, 0, 3), (1, 1)])
-def test_arrays_saved_by_numpy_are_read_bit_for_bit(dtype, shape):
-    values = np.random.default_rng(0).standard_normal(shape).astype(dtype)
-    got = floats(npz(b=VALUES, a=values), shape=shape)
-    assert got.dtype == dtype
-    assert got.shape == shape
-    assert got.tobytes() == values.tobytes()
+def test_arrays_saved_by_numpy_are_read_bit_for_bit(dtype):
+    for shape in ((8, 5), (40,), (), (0,), (2, 0, 3), (1, 1)):
+        values = np.random.default_rng(0).standard_normal(shape).astype(dtype)
+        got = floats(npz(b=VALUES, a=values), shape=shape)
+        assert got.dtype == dtype
+        assert got.shape == shape
+        assert got.tobytes() == values.tobytes()
 
 
-@pytest.mark.parametrize("text", ["", "minidl", "σ′ 🙂"])
-def test_text_is_read_unchanged(text):
-    assert NpzReader(io.BytesIO(npz(a=np.array(text)))).text("a", 10) == text
+def test_text_is_read_unchanged():
+    for text in ("", "minidl", "σ′ 🙂"):
+        assert NpzReader(io.BytesIO(npz(a=np.array(text)))).text("a", 10) == text
 
 
 def claims(field, value):
@@ -123,30 +123,23 @@ def test_anything_else_is_refused(content, message):
         floats(content)
 
 
-@pytest.mark.parametrize(
-    ("array", "message"),
-    [
-        (np.array("x" * 11), "expected a as text of up to 10, got 11 characters"),
-        (np.array(["x"]), "expected a as text"),
-        (VALUES, "expected a as text"),
-    ],
-)
-def test_text_is_one_string_of_limited_length(array, message):
-    with pytest.raises(NpzError, match=message):
-        NpzReader(io.BytesIO(npz(a=array))).text("a", 10)
-
-
-def test_text_that_is_not_unicode_is_refused():
+def test_text_is_one_string_of_limited_length_in_unicode():
     content = bytearray(npy(np.array("xy")))
     content[-8:] = b"\xff" * 8
-    with pytest.raises(NpzError, match="utf-32-le"):
-        NpzReader(io.BytesIO(zipped(("a.npy", bytes(content))))).text("a", 10)
+    for file, message in (
+        (npz(a=np.array("x" * 11)), "expected a as text of up to 10, got 11 characters"),
+        (npz(a=np.array(["x"])), "expected a as text"),
+        (npz(a=VALUES), "expected a as text"),
+        (zipped(("a.npy", bytes(content))), "utf-32-le"),
+    ):
+        with pytest.raises(NpzError, match=message):
+            NpzReader(io.BytesIO(file)).text("a", 10)
 
 
 def test_one_wrong_bit_anywhere_in_the_values_is_noticed():
     content = npz(a=VALUES)
     start = content.index(VALUES.tobytes())
-    for bit in range(8 * VALUES.nbytes):
+    for bit in range(0, 8 * VALUES.nbytes, 7):  # every bit of a byte, and every byte
         flipped = bytearray(content)
         flipped[start + bit // 8] ^= 1 << bit % 8
         with pytest.raises(NpzError, match="Bad CRC-32"):
@@ -169,14 +162,14 @@ def test_a_directory_that_claims_to_be_huge_is_not_read(tmp_path):
 
 
 def test_reading_takes_the_memory_of_the_array_and_little_more():
-    values = np.zeros((1000, 4000), np.float32)
+    values = np.zeros((1000, 1000), np.float32)
     content = io.BytesIO(npz(a=values))
     tracemalloc.start()
     got = NpzReader(content).floats("a", values.shape)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert got.shape == values.shape
-    assert peak < values.nbytes + (4 << 20)
+    assert peak < 1.3 * values.nbytes
 
 
 def test_an_offset_out_of_the_file_is_refused():

@@ -1,7 +1,9 @@
-"""Claims judged on published figures and on ours, and the figures of training runs as data."""
+"""Claims judged on published figures and on ours, and the conditions of a run."""
 
 import json
-import time
+import os
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,16 +15,14 @@ from minidl.study.claims import (
     HOLDS,
     OPEN,
     UNJUDGED,
-    NotReported,
+    NotJudged,
     all_of,
     known,
     published_title,
     verdict,
 )
+from minidl.study.environment import Stopwatch
 from minidl.study.estimates import NOT_KNOWN, Estimate, exactly, share
-from minidl.study.figures import image_rows
-from minidl.study.histories import by_epoch, epoch_rows, mean_of
-from minidl.study.recording import History
 
 
 def large(run):
@@ -49,7 +49,22 @@ def test_claims_are_judged_on_the_studys_figures_and_on_ours():
     assert (found.verdict, found.holds) == (HOLDS, True)
     assert found.as_dict()["verdict"] == "holds"
     assert (never.published, never.verdict, never.holds) == ("not reported", UNJUDGED, None)
-    assert never.measured == "cannot be judged in this set-up"
+    assert never.measured == "a figure is missing in this set-up"
+
+
+def test_what_a_cap_or_a_machine_decides_is_not_judged_with_the_reason():
+    def test(run):
+        if run > 5:
+            raise NotJudged("training was cut off after 6 epochs", f"{run} epochs")
+        return large(run)
+
+    for runs in ([6], [5, 6, 5]):  # what is left of the seeds would be another question
+        (found,) = judge([Statement("slow", "", test)], 7, runs)
+        assert (found.verdict, found.holds, found.published) == (UNJUDGED, None, "7 epochs")
+        assert found.measured == "6 epochs; not judged: training was cut off after 6 epochs"
+    assert judge([CLAIMS[1]], 5, [20, None])[0].verdict == UNJUDGED
+    some = Statement("some", "", lambda run: large(known(run)))
+    assert judge([some], 5, [None, 20])[0].verdict == HOLDS  # of the runs that have the figure
 
 
 def test_what_the_study_has_for_later_epochs_only_is_not_called_unreported():
@@ -58,24 +73,24 @@ def test_what_the_study_has_for_later_epochs_only_is_not_called_unreported():
     assert judge(later, 5, [20], 5)[0].published == "not reported"
     assert judge(later, 5, [20], 30)[0].published == "no figure after so few epochs"
     assert judge(later, 20, [20], 30)[0].published == "20"
+    titles = [published_title(epochs, 10) for epochs in (10, 3, 30)]
+    assert titles == ["published", "published, epoch 3", "published, epoch 10"]
 
 
 def test_what_is_none_or_empty_is_not_reported():
     assert known(0.0) == 0.0 and known([0]) == [0]
     for nothing in (None, {}, (), np.empty(0)):
-        with pytest.raises(NotReported):
+        with pytest.raises(NotJudged):
             known(nothing)
 
 
 def test_what_is_found_in_several_places_is_one():
     found = all_of({"here": large(20), "there": large(9)})
     assert found.said == "here: 20; there: 9"
-    assert [(name, n.value) for name, n in found.numbers.items()] == [
-        ("here, above 10", 10),
-        ("there, above 10", -1),
-    ]
+    numbers = [(name, n.value) for name, n in found.numbers.items()]
+    assert numbers == [("here, above 10", 10), ("there, above 10", -1)]
     assert verdict([found]) == OPEN
-    with pytest.raises(NotReported):
+    with pytest.raises(NotJudged):
         all_of({})
 
 
@@ -94,35 +109,30 @@ def test_several_seeds_are_judged_by_their_t_interval():
     assert judge(CLAIMS, 20, [12, 20, 40])[0].verdict == OPEN
     assert judge(CLAIMS, 20, [20, 1])[0].verdict == OPEN  # one for, one against
     assert judge(CLAIMS, 20, [1, 2])[0].verdict == FAILS
-
-
-def test_seeds_that_agree_by_chance_are_as_uncertain_as_each_of_them():
+    # seeds that agree by chance are as uncertain as each of them
     assert judge(CLAIMS, 20, [11, 11])[0].verdict == OPEN
     assert judge(CLAIMS, 20, [12, 12])[0].verdict == HOLDS  # 2 ± 1.96 / √2
 
 
-def test_all_numbers_must_lie_above_0_and_one_below_is_enough_to_refute():
-    above, below, open_ = Estimate(5, 1), Estimate(-5, 1), Estimate(0.1, 1)
-    assert weighed(above, above) == HOLDS
-    assert weighed(above, open_) == OPEN
-    assert weighed(above, open_, below) == FAILS
-
-
-def test_more_comparisons_ask_for_more():
-    number = Estimate(2.1, 1)
-    assert weighed(number) == HOLDS
-    assert weighed(number, Estimate(9, 1)) == OPEN  # Bonferroni: 2.24
-    assert weighed(number, together=2) == OPEN
-
-
-def test_what_is_not_known_decides_nothing():
-    assert weighed(NOT_KNOWN) == weighed(Estimate(5)) == OPEN
-    assert weighed(Estimate(0.0, 0.0)) == OPEN  # 0 to 0
-    assert (weighed(exactly(True)), weighed(exactly(False))) == (HOLDS, FAILS)
-    assert weighed(share(1, 2) - 0.5) == OPEN  # two of two
+def test_the_verdict_on_several_numbers():
+    above, below, near = Estimate(5, 1), Estimate(-5, 1), Estimate(0.1, 1)
+    for numbers, expected in (
+        ((above, above), HOLDS),  # all must lie above 0
+        ((above, near), OPEN),
+        ((above, near, below), FAILS),  # and one below is enough to refute
+        ((Estimate(2.1, 1),), HOLDS),
+        ((Estimate(2.1, 1), Estimate(9, 1)), OPEN),  # Bonferroni: 2.24
+        ((NOT_KNOWN,), OPEN),  # what is not known decides nothing
+        ((Estimate(5),), OPEN),
+        ((Estimate(0.0, 0.0),), OPEN),  # 0 to 0
+        ((exactly(True),), HOLDS),
+        ((exactly(False),), FAILS),
+        ((share(1, 2) - 0.5,), OPEN),  # two of two
+    ):
+        assert weighed(*numbers) == expected, numbers
+    assert weighed(Estimate(2.1, 1), together=2) == OPEN
     unknown = Statement("time", "less", lambda run: Evidence("2 s", {"time": NOT_KNOWN}))
-    found = judge([unknown], 0, [0])
-    assert found[0].measured == "2 s; time: uncertain by an unknown amount"
+    assert judge([unknown], 0, [0])[0].measured == "2 s; time: uncertain by an unknown amount"
 
 
 def test_that_there_is_nothing_must_be_shown_and_is_refuted_by_something():
@@ -132,75 +142,55 @@ def test_that_there_is_nothing_must_be_shown_and_is_refuted_by_something():
     assert weighed(Estimate(-0.3, 0.1), within=0.5) == FAILS
 
 
-def test_the_count_has_three_kinds_and_what_cannot_be_judged():
+def test_the_count_has_three_kinds_and_what_is_not_judged():
     def some(*verdicts):
         return [{"verdict": given} for given in verdicts]
 
     assert count(some(HOLDS, FAILS, OPEN, OPEN)) == "1 holds, 1 does not, 2 are not decided"
     assert count(some(HOLDS, HOLDS)) == "2 hold, 0 do not, 0 are not decided"
-    assert count(some(OPEN, UNJUDGED)).endswith("1 is not decided, 1 cannot be judged")
+    assert count(some(OPEN, UNJUDGED)).endswith("1 is not decided, 1 is not judged")
 
 
-def test_published_figures_are_those_of_the_same_epoch():
-    assert published_title(10, 10) == "published"
-    assert published_title(3, 10) == "published, epoch 3"
-    assert published_title(30, 10) == "published, epoch 10"
-
-
-def test_means_of_blocks():
-    blocks = [{"a": [1, 2], "b": {"c": 3}}, {"a": [3, 6], "b": {"c": 4}}]
-    assert mean_of(blocks) == {"a": [2, 4], "b": {"c": 3.5}}
-
-
-def test_histories_as_data():
-    history = History([3.0, 2.0], [0.1, 0.2], [3.5, 2.5], [0.3, 0.4], [1.0, 1.5])
-    assert by_epoch(history)["test_accuracy"] == [0.3, 0.4]
-    rows = epoch_rows(7, "relu", history)
-    assert rows[1] == {
-        "seed": 7,
-        "epoch": 2,
-        "network": "relu",
-        "train_loss": 2.0,
-        "train_accuracy": 0.2,
-        "test_loss": 2.5,
-        "test_accuracy": 0.4,
-        "seconds": 1.5,
-    }
-    assert {k: [row[k] for row in rows] for k in by_epoch(history)} == by_epoch(history)
+# -- conditions -----------------------------------------------------------------------------------
 
 
 def test_conditions():
-    start = time.perf_counter() - 12.3
-    found = Conditions.now(get_device("cpu"), "float32", 2, "python x.py", start)
+    found = Conditions.now(get_device("cpu"), "float32", 2, "python x.py", Stopwatch())
+    assert found.as_dict()["seconds"] < 60
+    assert Conditions.of(json.loads(json.dumps(found.as_dict()))) == found
+    found = replace(found, seconds=12.4, load_of_others=1.02)
     rows = dict(found.rows())
     assert rows["device"] == "cpu, 2 network(s) at a time"
     assert rows["command"].markdown() == "`python x.py`"
     assert ", 12 s, " in rows["date, time, peak memory"]
-    assert 12.3 <= found.as_dict()["seconds"] < 12.49
-    assert Conditions.of(json.loads(json.dumps(found.as_dict()))) == found
+    assert rows["date, time, peak memory"].endswith(", load of other work 1.0")
     without = {k: v for k, v in found.as_dict().items() if k != "command"}  # as of version 0.1
     assert "command" not in dict(Conditions.of(without).rows())
-    assert found.load_of_others is None  # too short for a load average
-    assert "load of other work" not in rows["date, time, peak memory"]
+    unknown = dict(replace(found, load_of_others=None).rows())
+    assert "load of other work" not in unknown["date, time, peak memory"]
 
 
-def test_load_of_other_work_is_what_this_process_did_not_use(monkeypatch):
-    monkeypatch.setattr(environment.os, "getloadavg", lambda: (9.0, 3.0, 2.5), raising=False)
-    monkeypatch.setattr(environment.time, "process_time", lambda: 1200.0)
-    assert environment.load_of_others(59) is None
-    assert environment.load_of_others(600) == pytest.approx(3 - 2)  # over five minutes
-    assert environment.load_of_others(1000) == pytest.approx(2.5 - 1.2)  # over fifteen
-    assert environment.load_of_others(100) == 0
-    conditions = Conditions("cpu", 1, {}, {}, "", 600.0, None, "x", load_of_others=1.0)
-    assert dict(conditions.rows())["date, time, peak memory"].endswith("load of other work 1.0")
+@pytest.mark.skipif(not Path("/proc/stat").exists(), reason="only Linux says what others use")
+def test_load_of_other_work_is_what_this_process_did_not_use_since_the_start(monkeypatch):
+    clock = {"all": 70_000.0, "own": 0.0, "now": 1000.0}  # a day of work of others before
+    monkeypatch.setattr(environment.time, "perf_counter", lambda: clock["now"])
+    monkeypatch.setattr(environment.time, "process_time", lambda: clock["own"])
+    ticks = os.sysconf("SC_CLK_TCK")
 
+    def read_text(path):
+        user, system = (int(share * clock["all"] * ticks) for share in (0.75, 0.25))
+        return f"cpu  {user} 0 {system} 999999 77777 0 0 0 0 0\ncpu0 1 2 3"
 
-@pytest.mark.parametrize("shape", [(4, 4), (4, 4, 3)])
-def test_images_in_rows(shape):
-    image = np.zeros(shape, np.uint8)
-    figure = image_rows("title", {"one": [(image, "a → b")] * 3, "other": [(image, "c")]})
-    assert len(figure.axes) == 6
-    assert [ax.get_title() for ax in figure.axes] == ["a → b"] * 3 + ["c", "", ""]
+    monkeypatch.setattr(environment.Path, "read_text", read_text)
+    clock["own"] = 50.0  # imports, before the start
+    since = Stopwatch()
+    clock |= {"all": 70_000 + 1500, "own": 50 + 1200, "now": 1000 + 600}
+    assert since.seconds() == 600
+    assert since.load_of_others() == pytest.approx((1500 - 1200) / 600)
+    clock["own"] += 400  # rounding
+    assert since.load_of_others() == 0
+    monkeypatch.setattr(environment.Path, "read_text", lambda path: "")
+    assert since.load_of_others() is None
 
 
 def test_a_report_says_which_machines_have_trained():

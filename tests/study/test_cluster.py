@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import dataclasses
 import json
@@ -10,6 +11,7 @@ import os
 import pickle
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -20,35 +22,45 @@ import pytest
 import small_study
 from small_study import Small, noted
 
+from minidl import get_device
 from minidl.storage.sealed import decoded, read_sealed
-from minidl.study import cluster_pool, sending, worker
+from minidl.study import cluster_pool, worker
 from minidl.study.cluster import ClusterError, FailedRuns, connected
-from minidl.study.order import Cell
+from minidl.study.order import Cell, Order
+from minidl.study.source import OfStudy
 from minidl.training import NonFiniteLoss
 
-pytest.importorskip("distributed")
 SUPPORT = Path(small_study.__file__).parent
 COMMAND = SUPPORT / "run_small_study.py"
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
+pytestmark = [
+    pytest.mark.cluster,
+    pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them"),
+]
 
 
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory):
-    """Two workers, which all tests share; one that was killed is started again."""
+@contextlib.contextmanager
+def local_cluster(workers, folder):
     import dask
     from distributed import LocalCluster
 
     dask.config.set({"distributed.comm.timeouts.connect": 120})  # for machines with much to do
     with LocalCluster(
-        n_workers=2,
+        n_workers=workers,
         threads_per_worker=1,
         host="127.0.0.1",
         dashboard_address="127.0.0.1:0",
         scheduler_kwargs={"dashboard": False},
         memory_limit=0,
         silence_logs=logging.CRITICAL,
-        local_directory=str(tmp_path_factory.mktemp("workers")),
+        local_directory=str(folder),
     ) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    """Two workers, which all tests share; one that was killed is started again."""
+    with local_cluster(2, tmp_path_factory.mktemp("workers")) as found:
         yield found
 
 
@@ -57,10 +69,7 @@ def on(cluster, tmp_path):
     """Run the study on the cluster; its folder."""
 
     def run(*arguments, name="run"):
-        deadline = time.monotonic() + 120
-        while len(cluster.scheduler.workers) < 2:  # one was killed by the test before
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+        wait_for(lambda: len(cluster.scheduler.workers) == 2)  # the test before may have killed one
         return study(tmp_path / name, "--scheduler", cluster.scheduler_address, *arguments)
 
     return run
@@ -68,15 +77,8 @@ def on(cluster, tmp_path):
 
 @pytest.fixture
 def unseen(monkeypatch):
-    """The workers do not see the folder of the run, but one that has another word in its file."""
-
-    @contextlib.contextmanager
-    def token(folder):
-        (folder / worker.TOKEN).write_text("another", encoding="utf-8")
-        yield "unseen"
-        (folder / worker.TOKEN).unlink()
-
-    monkeypatch.setattr(cluster_pool, "_token", token)
+    """The workers do not find the file by which they recognize the folder of the run."""
+    monkeypatch.setattr(worker, "TOKEN", ".elsewhere")
 
 
 def study(folder, *arguments):
@@ -105,6 +107,14 @@ def results(folder):
     return found
 
 
+def wait_for(what, process=None):
+    deadline = time.monotonic() + 120
+    while not what():
+        assert process is None or process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 # -- the same results -----------------------------------------------------------------------------
 
 
@@ -124,6 +134,8 @@ def test_results_are_those_of_threads_file_by_file_and_bit_by_bit(on, whole, tmp
     assert on() == folder  # which is done
     again = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
     assert (again["done_before"], again["cluster"]) == (4, None)
+    on("--log", tmp_path / "log", name="two")
+    assert len(noted(tmp_path / "log", "load")) == 3 + 1  # workers keep their data
 
 
 def test_workers_that_do_not_see_the_folder_give_the_same(on, unseen, whole, tmp_path, capsys):
@@ -134,44 +146,31 @@ def test_workers_that_do_not_see_the_folder_give_the_same(on, unseen, whole, tmp
     assert len(noted(tmp_path / "log", "train")) == 2
 
 
-def test_a_worker_keeps_its_data_for_the_next_start(on, tmp_path):
-    log = tmp_path / "log"
-    on("--log", log, name="one")
-    before = len(noted(log, "load"))
-    on("--log", log, name="two")
-    assert len(noted(log, "load")) == before + 1  # of this process
-
-
 def test_other_data_on_a_worker_are_refused(on, monkeypatch, tmp_path):
-    monkeypatch.setattr(small_study, "images", lambda n: small_study.Examples(*drawn(n)))
+    black = small_study.Examples(np.zeros((100, 3, 8, 8), np.uint8), np.arange(100) % 5)
+    monkeypatch.setattr(small_study, "images", lambda n: black.first(n))
     with pytest.raises(FailedRuns, match="DatasetError: random: expected the data set that the"):
         on("--seeds", 1)
-
-
-def drawn(n):
-    return np.zeros((n, 3, 8, 8), np.uint8), np.arange(n) % 5
 
 
 # -- faults ---------------------------------------------------------------------------------------
 
 
-def test_a_run_whose_worker_is_killed_resumes_elsewhere_from_its_checkpoint(
-    on, whole, tmp_path, capsys
+@pytest.mark.parametrize("seen", [True, False])
+def test_a_run_whose_worker_is_killed_is_continued_on_the_other(
+    seen, on, whole, tmp_path, capsys, request
 ):
+    """From its checkpoint, or from the beginning where the folder is not seen."""
+    if not seen:
+        request.getfixturevalue("unseen")
     folder = on("--kills", 2, "--only-once", tmp_path / "killed", "--log", tmp_path / "log")
     told = capsys.readouterr().out
     assert "seed2 failed on tcp://" in told
     assert "its process is gone" in told
-    assert "seed 2  resumes at epoch 2/4" in told
+    assert ("seed 2  resumes at epoch 2/4" in told) == seen
     assert results(folder) == whole
     processes = [pid for pid, name in noted(tmp_path / "log", "train") if name == "seed2"]
     assert len(set(processes)) == 2
-
-
-def test_it_begins_again_where_the_folder_is_not_seen(on, unseen, whole, tmp_path, capsys):
-    folder = on("--kills", 2, "--only-once", tmp_path / "killed")
-    assert "resumes" not in capsys.readouterr().out
-    assert results(folder) == whole
 
 
 def test_three_failures_name_the_run_and_do_not_take_the_others_with_it(on, tmp_path):
@@ -183,19 +182,14 @@ def test_three_failures_name_the_run_and_do_not_take_the_others_with_it(on, tmp_
         r"seed 1 is broken \(small_study\.py, line \d+\)",
         str(error.value),
     )
-    names = [name for _, name in noted(tmp_path / "log", "train")]
+    trained = noted(tmp_path / "log", "train")
+    names = [name for _, name in trained]
     assert sorted(names) == ["seed0", "seed1", "seed1", "seed1", "seed2", "seed3"]
+    first, second, _ = [process for process, name in trained if name == "seed1"]
+    assert first != second  # another worker is tried first
     kept = {path.name for path in (tmp_path / "run/cells").glob("*.cell")}
     assert kept == {"seed0.cell", "seed2.cell", "seed3.cell"}
     assert (tmp_path / "run/cells/seed1.checkpoint").exists()
-
-
-def test_a_run_that_failed_is_tried_on_another_worker_before_that_one_again(on, tmp_path):
-    with pytest.raises(FailedRuns):
-        on("--seeds", 1, "--fails", 0, "--log", tmp_path / "log")
-    first, second, third = [pid for pid, _ in noted(tmp_path / "log", "train")]
-    assert first != second
-    assert third in (first, second)
 
 
 def test_an_error_that_would_be_the_same_everywhere_ends_all_as_with_jobs(on, tmp_path):
@@ -206,26 +200,35 @@ def test_an_error_that_would_be_the_same_everywhere_ends_all_as_with_jobs(on, tm
     assert "seed3" not in names
 
 
-def test_workers_of_another_version_are_refused_by_name(on, cluster, monkeypatch, capsys):
+def test_workers_of_another_version_are_refused_by_name(on, cluster, whole, monkeypatch, capsys):
+    client = cluster.get_client()
+    bad, other = sorted(cluster.scheduler.workers)
+
+    def forget(dask_worker):  # what it was told to be
+        from minidl.study import worker
+
+        worker.source_of = worker.real_source_of
+
+    def pretend(dask_worker):
+        from minidl.study import worker
+
+        worker.real_source_of = worker.source_of
+        worker.source_of = lambda package: "old"
+
+    client.run(pretend, workers=[bad])
+    try:
+        assert results(on()) == whole  # of the other one alone
+    finally:
+        client.run(forget, workers=[bad])
+    said = capsys.readouterr().err
+    assert re.search(rf"minidl: worker {bad}: expected minidl .*got minidl old.*not used\n", said)
+    assert other not in said
     monkeypatch.setattr(worker, "source_of", lambda package: f"other {package}")
     with pytest.raises(ClusterError) as error:
-        on()
-    said, told = str(error.value), capsys.readouterr().err
-    for address in cluster.scheduler.workers:
-        assert (
-            f"worker {address}: expected minidl other minidl, small_study other small_study" in said
-        )
-        assert f"minidl: worker {address}: expected" in told
-
-
-def test_the_others_work_on_where_one_is_refused(on, cluster, whole, monkeypatch, tmp_path, capsys):
-    bad = sorted(cluster.scheduler.workers)[0]
-    monkeypatch.setattr(
-        sending, "refused", lambda client, new, package: {bad: f"worker {bad}: old"}
-    )
-    assert results(on("--log", tmp_path / "log")) == whole
-    assert capsys.readouterr().err == f"minidl: worker {bad}: old; it is not used\n"
-    assert len({pid for pid, _ in noted(tmp_path / "log", "train")}) == 1
+        on(name="none")
+    for address in (bad, other):
+        said = f"worker {address}: expected minidl other minidl, small_study other small_study"
+        assert said in str(error.value)
 
 
 def test_each_worker_uses_the_number_of_threads_asked_for(on):
@@ -234,71 +237,50 @@ def test_each_worker_uses_the_number_of_threads_asked_for(on):
     assert software.parts["BLAS threads"] == "2"
 
 
-def test_a_scheduler_that_is_not_there_is_said(monkeypatch, tmp_path):
+def test_a_scheduler_that_is_not_there_or_without_certificates_is_said(monkeypatch, tmp_path):
     monkeypatch.setattr("minidl.study.cluster.PATIENCE", 1)
     with pytest.raises(ClusterError, match=r"--scheduler tcp://127\.0\.0\.1:9: expected a Dask"):
         study(tmp_path, "--scheduler", "tcp://127.0.0.1:9")
-
-
-@pytest.mark.parametrize("address", ["localhost", "localhost:8786", "http://a:1", "tcp://a", ""])
-def test_what_is_no_address_is_refused_before_anything_is_loaded(address, tmp_path):
-    log = tmp_path / "log"
-    with pytest.raises(ValueError, match="scheduler: expected an address such as tcp://host:8786"):
-        study(tmp_path / "run", "--scheduler", address, "--log", log)
-    assert not log.exists()
-
-
-def test_an_encrypted_address_without_certificates_is_refused(tmp_path):
     with pytest.raises(ClusterError, match="expected certificates for tls://, got none"):
         study(tmp_path, "--scheduler", "tls://127.0.0.1:9")
 
 
-def test_workers_of_this_machine_that_all_end_are_not_waited_for_without_end(monkeypatch, tmp_path):
-    gone = {"nthreads": lambda self: {}, "status": "closed"}
-    gone |= dict.fromkeys(("subscribe_topic", "unsubscribe_topic"), lambda *_: None)
-    client = type("Client", (), gone)()
-    monkeypatch.setattr(cluster_pool, "connected", lambda *_: contextlib.nullcontext(client))
-    monkeypatch.setattr(cluster_pool, "ALONE", 1)
-    with pytest.raises(
-        ClusterError, match="all workers have ended; finished training runs are stored"
-    ):
-        study(tmp_path, "--workers", 2)
+def test_a_port_that_accepts_and_stays_silent_ends_in_one_line_and_at_ctrl_c(tmp_path, monkeypatch):
+    here = ("127.0.0.1", 0)
+    with socket.create_server(here) as first, socket.create_server(here) as second:
+        one, two = (f"tcp://127.0.0.1:{port.getsockname()[1]}" for port in (first, second))
+        process = start(tmp_path / "run", "--scheduler", two)
+        second.settimeout(60)
+        connection, _ = second.accept()
+        monkeypatch.setattr("minidl.study.cluster.PATIENCE", 1)
+        with pytest.raises(ClusterError) as error:
+            study(tmp_path / "here", "--scheduler", one)
+        assert str(error.value) == (
+            f"--scheduler {one}: expected a Dask cluster, got no answer within 1 seconds; "
+            "start one with: dask scheduler"
+        )
+        process.send_signal(signal.SIGINT)
+        out, said = process.communicate(timeout=20)
+        connection.close()
+    assert (process.returncode, said.count("\n")) == (128 + signal.SIGINT, 1), out + said
+    assert said.startswith("small: stopped by SIGINT with 0 of 4 networks done;")
+    assert not (tmp_path / "run/.cluster").exists()
 
 
-def test_without_dask_one_line_says_how_to_get_it(monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(ClusterError, match=r"not installed: pip install 'minidl\[dask\]'$"):
-        study(tmp_path, "--workers", 2)
-    assert not capsys.readouterr().out  # nothing was loaded, so no download was begun
+def test_what_travels_is_small(tmp_path):
+    source = OfStudy.of(Small(), argparse.Namespace(images=10_000), get_device("cpu"))  # 2 MB
+    job = worker.Job(Order("seed0", {}, 1, None, True), source, str(tmp_path), "token", True)
+    assert len(pickle.dumps(job)) < 2000
 
 
-def test_a_study_of_a_script_is_refused(tmp_path):
-    class Inside(Small):
-        pass
-
-    with pytest.raises(ValueError, match="expected a study that workers can import from a module"):
-        Inside().run(["--device", "cpu", "--output-dir", str(tmp_path), "--workers", "2"])
-
-
-@pytest.mark.parametrize("two", [("--jobs", "--workers"), ("--workers", "--scheduler")])
-def test_one_place_at_a_time(two, tmp_path):
-    with pytest.raises(ValueError, match=f"--scheduler, got {' and '.join(two)}"):
-        study(tmp_path, two[0], 2, two[1], 1)
-
-
-def test_what_travels_is_small(monkeypatch, tmp_path):
-    made = []
-
-    def stopped(*_):
-        raise ClusterError("as far as this test goes")
-
-    monkeypatch.setattr(cluster_pool, "Job", lambda *job, **more: made.append((job, more)))
-    monkeypatch.setattr(cluster_pool, "connected", lambda *_: contextlib.nullcontext())
-    monkeypatch.setattr(cluster_pool, "Sending", stopped)
-    with pytest.raises(ClusterError, match="this test"):
-        study(tmp_path, "--workers", 2, "--images", 10_000)  # 2 MB
-    assert len(made) == 4
-    assert all(len(pickle.dumps(worker.Job(*job, **more))) < 2000 for job, more in made)
+def test_workers_of_this_machine_that_have_all_ended_are_not_waited_for(monkeypatch, tmp_path):
+    with local_cluster(0, tmp_path / "workers") as empty:
+        client = contextlib.nullcontext(empty.get_client())
+        monkeypatch.setattr(cluster_pool, "connected", lambda *_: client)
+        monkeypatch.setattr(cluster_pool, "ALONE", 1)
+        words = "all workers have ended; finished training runs are stored"
+        with pytest.raises(ClusterError, match=words):
+            study(tmp_path / "run", "--workers", 2)
 
 
 def test_processes_of_this_machine_are_reached_from_it_alone():
@@ -333,14 +315,6 @@ def start(folder, *arguments):
     )
 
 
-def wait_for(what, process):
-    deadline = time.monotonic() + 120
-    while not what():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
 def test_ctrl_c_leaves_checkpoints_and_the_same_command_resumes(whole, tmp_path):
     folder = tmp_path / "run"
     process = start(folder, "--workers", 2, "--slow", 0.2)
@@ -368,9 +342,6 @@ def test_workers_give_up_what_a_killed_command_wanted(cluster, tmp_path):
     wait_for(lambda: len(noted(log, "train")) == 2, process)
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
-    deadline = time.monotonic() + 120
-    while len(list(folder.glob("cells/*.checkpoint"))) < 2:
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    wait_for(lambda: len(list(folder.glob("cells/*.checkpoint"))) == 2)
     study(folder, *place, "--images", 20 * 1000)
     assert len(noted(log, "train")) == 4

@@ -9,9 +9,9 @@ from minidl.study.worker import Told
 from minidl.training.progress import Progress, bar_elsewhere
 
 
-def trained(name, label, epochs, tell):
+def trained(label, epochs, tell):
     """What the progress of a training run tells, as a worker has it."""
-    token = bar_elsewhere.set(Told(name, tell))
+    token = bar_elsewhere.set(tell)
     try:
         with Progress(label, epochs, steps=10) as shown:
             for number in range(epochs):
@@ -24,49 +24,34 @@ def trained(name, label, epochs, tell):
 
 def test_a_worker_tells_steps_and_lines_and_prints_nothing(capsys):
     told = []
-    trained("relu-seed0", "seed 0", 2, told.append)
+    tell = Told("relu-seed0", told.append)
+    trained("seed 0", 2, tell)
     assert told[0] == {"name": "relu-seed0", "done": 0, "of": 20, "line": ""}
-    lines = [one["line"] for one in told if one["line"]]
-    assert lines == [
-        "seed 0  epoch 1/2  loss 0.5000  accuracy 0.2500  2.0 s  50 images/s",
-        "seed 0  epoch 2/2  loss 0.5000  accuracy 0.2500  2.0 s  50 images/s",
+    assert [one["line"] for one in told if one["line"]] == [
+        f"seed 0  epoch {epoch}/2  loss 0.5000  accuracy 0.2500  2.0 s  50 images/s"
+        for epoch in (1, 2)
     ]
     assert (told[-1]["done"], told[-1]["of"]) == (20, 20)
     assert len(told) < 10  # not each step
+    trained(True, 1, tell)  # the second network of the same run: their sum
+    assert (told[-1]["done"], told[-1]["of"]) == (30, 30)
+    assert told[-2]["line"].startswith("relu-seed0  epoch 1/1  loss")
+    count = len(told)
+    trained(False, 1, tell)  # quiet
+    assert len(told) == count
     assert capsys.readouterr() == ("", "")
 
 
-def test_the_progress_of_a_run_with_two_networks_is_their_sum():
-    told = []
-    tell = Told("x", told.append)
-    for _ in range(2):
-        token = bar_elsewhere.set(tell)
-        with Progress(True, 1, steps=10) as shown:
-            shown.epoch(1, 0.5, 0.25, 2.0, 100)
-        bar_elsewhere.reset(token)
-    assert told[-1]["of"] == 20
-    assert told[1]["line"].startswith("x  epoch 1/1  loss")
-
-
-def test_what_is_quiet_tells_nothing():
-    told = []
-    trained("x", False, 1, told.append)
-    assert told == []
-
-
-def test_one_bar_counts_the_steps_of_all(monkeypatch, capsys):
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
-    with Display(4, quiet=False) as display:
-        for name, done, line in (("a", 5, ""), ("b", 10, "b  epoch 1/2"), ("a", 20, "")):
-            display.on_event((0.0, {"name": name, "done": done, "of": 20, "line": line}))
-        assert (display.bar.n, display.bar.total) == (30, 80)  # two have not begun
-        display.on_made()
-        assert display.bar.desc.startswith("1 of 4 networks")
-    assert "b  epoch 1/2" in capsys.readouterr().out
-
-
-def test_without_a_terminal_there_are_lines_and_no_bar(capsys):
-    with Display(4, quiet=False) as display:
-        display.on_event((0.0, {"name": "a", "done": 5, "of": 20, "line": "a  epoch 1/2"}))
-        assert display.bar is None
-    assert capsys.readouterr() == ("a  epoch 1/2\n", "")
+def test_one_bar_counts_the_steps_of_all_and_without_a_terminal_there_is_none(monkeypatch, capsys):
+    for terminal in (True, False):
+        monkeypatch.setattr(sys.stderr, "isatty", lambda shown=terminal: shown, raising=False)
+        with Display(4, quiet=False) as display:
+            for name, done, line in (("a", 5, ""), ("b", 10, "b  epoch 1/2"), ("a", 20, "")):
+                display.on_event((0.0, {"name": name, "done": done, "of": 20, "line": line}))
+            display.on_made()
+            if terminal:
+                assert (display.bar.n, display.bar.total) == (30, 80)  # two have not begun
+                assert display.bar.desc.startswith("1 of 4 networks")
+        said = capsys.readouterr()
+        assert "b  epoch 1/2" in said.out
+        assert terminal or said == ("b  epoch 1/2\n", "")

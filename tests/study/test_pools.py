@@ -1,14 +1,17 @@
-"""Training runs in threads: all are made, one that fails stops the others and loses none."""
+"""Where training runs are executed: in threads, or where the options say."""
 
+import argparse
 import threading
 
 import pytest
-from threadpoolctl import threadpool_info
+from small_study import Small
 
-from minidl.backend.threads import using_threads
+from minidl import get_device
 from minidl.storage.sealed import decoded
+from minidl.study import ClusterError
 from minidl.study.order import Order
 from minidl.study.pools import Threads
+from minidl.study.source import OfStudy
 from minidl.training.checkpoint import Stopped
 
 
@@ -19,10 +22,10 @@ def make(tasks, jobs, folder, stop=None):
         yield name, decoded(bytes(cell.result), list, folder)
 
 
-@pytest.mark.parametrize("jobs", [1, 2, 5])
-def test_all_are_made(jobs, tmp_path):
+def test_all_are_made(tmp_path):
     tasks = {name: lambda _, name=name: [len(name)] for name in ("a", "bb", "ccc")}
-    assert dict(make(tasks, jobs, tmp_path)) == {"a": [1], "bb": [2], "ccc": [3]}
+    for jobs in (1, 2, 5):
+        assert dict(make(tasks, jobs, tmp_path)) == {"a": [1], "bb": [2], "ccc": [3]}
 
 
 @pytest.mark.parametrize("first_fails", [True, False])
@@ -76,19 +79,38 @@ def test_whoever_takes_no_more_stops_them(tmp_path):
     assert stop.is_set()
 
 
-def blas():
-    return {one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas"}
+def test_impossible_places_are_refused_before_anything_is_loaded(tmp_path, capsys, monkeypatch):
+    def refused(words, *place, error=ValueError):
+        options = ["--device", "cpu", "--output-dir", str(tmp_path / "run")]
+        with pytest.raises(error, match=words):
+            Small().run([*options, "--log", str(tmp_path / "log"), *place])
+        assert not (tmp_path / "log").exists(), place
+        assert capsys.readouterr().out == "", place
 
-
-def test_the_number_of_threads_holds_for_what_runs_side_by_side(tmp_path):
-    before = blas()
-    for count in (1, 2):
-        with using_threads(count):
-            found = dict(make(dict.fromkeys("abc", lambda _: sorted(blas())), 2, tmp_path))
-        assert found == {key: [count] for key in "abc"}
-    assert blas() == before
-
-
-def test_jobs_from_one():
+    for address in (
+        "localhost",
+        "localhost:8786",
+        "http://a:1",
+        "tcp://a",
+        "tcp://[::1",
+        "tcp://::1:8",
+        "tcp://a:0",
+        "tcp://a:99999",
+        "",
+    ):
+        refused("scheduler: expected an address such as tcp://host:", "--scheduler", address)
+    for one, other in (("--jobs", "--workers"), ("--workers", "--scheduler")):
+        refused(f"--scheduler, got {one} and {other}", one, "2", other, "1")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    words = r"not installed: pip install 'minidl\[dask\]'$"
+    refused(words, "--workers", "2", error=ClusterError)
     with pytest.raises(ValueError, match="Threads: expected jobs to be an integer >= 1, got 0"):
         Threads(0)
+
+
+def test_a_study_of_a_script_cannot_be_sent_to_workers():
+    class Inside(Small):
+        pass
+
+    with pytest.raises(ValueError, match="expected a study that workers can import from a module"):
+        OfStudy.of(Inside(), argparse.Namespace(), get_device("cpu"))

@@ -26,6 +26,7 @@ def test_other_weights_are_noticed():
             check(found | {"2 workers": other})
 
 
+@pytest.mark.slow
 def test_the_places_train_and_leave_the_same(tmp_path):
     options = ["--dataset", "stand-in", "--limit", "60", "--hidden", "8", "--epochs", "1"]
     found = {name: benchmark.trained(PLACES[name], options) for name in (ALONE, "2 threads")}
@@ -36,15 +37,15 @@ def test_the_places_train_and_leave_the_same(tmp_path):
         check(found | {"2 threads": other})
 
 
-def test_without_costs_only_the_longest_run_and_the_remainder_limit():
-    assert simulated([2.0] * 12, 1, 0, 0) == 24
-    assert simulated([2.0] * 12, 4, 0, 0) == 6
-    assert simulated([2.0] * 13, 4, 0, 0) == 8
-    assert simulated([9.0, *[1.0] * 12], 4, 0, 0) == 9
-    assert simulated([*[1.0] * 12, 9.0], 4, 0, 0) == 12  # which is why the longest come first
-
-
-def test_each_cost_counts_where_it_should():
+def test_the_model_of_many_workers_has_the_limits_that_it_is_said_to():
+    for (seconds, workers), expected in (
+        (([2.0] * 12, 1), 24),
+        (([2.0] * 12, 4), 6),
+        (([2.0] * 13, 4), 8),
+        (([9.0, *[1.0] * 12], 4), 9),
+        (([*[1.0] * 12, 9.0], 4), 12),  # which is why the longest come first
+    ):
+        assert simulated(seconds, workers, 0, 0) == expected, (seconds, workers)
     assert simulated([2.0] * 5, 1, 0.5, 0) == pytest.approx(5 * 2.5)
     assert simulated([2.0] * 5, 1, 0, 0.1) == pytest.approx(5 * 2.1)
     # With more workers than it can serve, the submitting process decides.

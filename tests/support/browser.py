@@ -15,7 +15,7 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))
 def missing() -> str | None:
     """Why no browser can be started, and what to do about it; None if one can."""
     if importlib.util.find_spec("playwright") is None:
-        return "Playwright is not installed: pip install -e '.[test]'"
+        return "Playwright is not installed: pip install -e '.[test-all]'"
     if CHROMIUM is None:
         return "no Chromium on the path: apt install chromium"
     return None

@@ -18,6 +18,7 @@ import numpy as np
 from shared_training import DATA, normalized
 
 from minidl import Adam, Augmentation, Dense, Dropout, Network, SoftmaxCrossEntropy, train
+from minidl.backend.threads import using_threads
 from minidl.data_parallel import world
 from minidl.training.checkpoint import Checkpoint
 
@@ -56,7 +57,10 @@ def main(what: str, folder: str) -> None:
         ):
             pass
 
-    if what == "thread":
+    if what == "other threads":
+        with using_threads(1 + (me == 1)):
+            work()
+    elif what == "thread":
         with ThreadPoolExecutor(1) as pool:
             pool.submit(work).result()
     else:

@@ -9,9 +9,11 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
+T = TypeVar("T")
 SUPPORT = Path(__file__).parent
 # The one that belongs to this Python comes first: that of another MPI would start no ranks.
 PLACES = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
@@ -21,8 +23,15 @@ MISSING = (
     if MPIEXEC is None or importlib.util.find_spec("mpi4py") is None
     else ""
 )
-needs_mpi = pytest.mark.skipif(bool(MISSING), reason=MISSING)
+MARKS = [pytest.mark.mpi, pytest.mark.skipif(bool(MISSING), reason=MISSING)]
 AS_RANK = ("-m", "mpi4py")
+
+
+def needs_mpi(test: T) -> T:
+    """The mark of a test that starts ranks; of a file, it is ``pytestmark = MARKS``."""
+    for mark in MARKS:
+        test = mark(test)
+    return test
 
 
 def mpiexec(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -21,6 +23,8 @@ from minidl import (
     EarlyStopping,
     Examples,
     Flatten,
+    Layer,
+    LinearWarmUp,
     Network,
     NonFiniteLoss,
     RMSprop,
@@ -36,10 +40,11 @@ from minidl.training.checkpoint import Checkpoint, CheckpointError, Stopped, _se
 from minidl.training.software import Software
 
 RNG = np.random.default_rng(5)
-IMAGES = Examples(RNG.integers(0, 256, (52, 2, 6, 6), dtype=np.uint8), RNG.integers(0, 4, 52))
+IMAGES = Examples(RNG.integers(0, 256, (36, 2, 6, 6), dtype=np.uint8), RNG.integers(0, 4, 36))
 TEST = IMAGES.first(20)
-STEPS = 4  # per epoch: batches of 16, the last of 4
+STEPS = 3  # per epoch: batches of 16, the last of 4
 EPOCHS = 3
+LOSS = SoftmaxCrossEntropy()
 
 
 def network(device: Device = CPU, units: int = 4, rng=0) -> Network:
@@ -50,22 +55,13 @@ def network(device: Device = CPU, units: int = 4, rng=0) -> Network:
     return Network(layers, (2, 6, 6), rng=rng, device=device)
 
 
-OPTIMIZERS = {
-    "sgd": lambda: SGD(0.1),
-    "momentum": lambda: SGD(0.1, momentum=0.9),
-    "rmsprop": RMSprop,
-    "adam": Adam,
-    "adamw": AdamW,
-}
-
-
 class Killed(Exception):
     """Ends a training run in these tests, without anything being written."""
 
 
 def train_once(
     checkpoint: Checkpoint | None,
-    optimizer: str = "adam",
+    optimizer=Adam,
     device: Device = CPU,
     die_before: int | None = None,
     order: np.random.Generator | int = 3,
@@ -84,22 +80,11 @@ def train_once(
             raise Killed
         steps += 1
 
-    rule = OPTIMIZERS[optimizer]()
+    rule = optimizer()
     schedule = CosineAnnealing(rule.learning_rate, epochs=EPOCHS)
-    for epoch in train(
-        net,
-        IMAGES,
-        SoftmaxCrossEntropy(),
-        rule,
-        epochs=EPOCHS,
-        batch_size=16,
-        rng=order,
-        augment=Augmentation(1, rng=8),
-        progress=False,
-        graph=graph,
-        checkpoint=checkpoint,
-        watch=watch,
-    ):
+    options = {"rng": order, "augment": Augmentation(1, rng=8), "graph": graph, "watch": watch}
+    options |= {"epochs": EPOCHS, "batch_size": 16, "progress": False, "checkpoint": checkpoint}
+    for epoch in train(net, IMAGES, LOSS, rule, **options):
         kept.train_loss.append(epoch.train_loss)
         kept.train_accuracy.append(epoch.train_accuracy)
         kept.test_loss.append(float(np.abs(to_numpy(epoch.update)).sum(dtype=np.float64)))
@@ -108,62 +93,123 @@ def train_once(
     return to_numpy(net.theta).tobytes(), to_numpy(net.state).tobytes(), figures
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_killed_after_any_step_with_a_checkpoint_at_each(optimizer, tmp_path):
-    whole = train_once(None, optimizer)
-    for die in range(STEPS * EPOCHS):
-        path = tmp_path / f"{die}.checkpoint"
-        with pytest.raises(Killed):
-            train_once(Checkpoint(path, every=1), optimizer, die_before=die)
-        assert train_once(Checkpoint(path, every=1), optimizer) == whole
-
-
-@pytest.mark.parametrize("every", [None, 3])
-def test_killed_twice_and_killed_again(every, tmp_path):
-    whole = train_once(None)
-    path = tmp_path / "a.checkpoint"
-    deaths = 0
-    for die in (2, 5, 3, 6, 4):
-        try:
-            assert train_once(Checkpoint(path, every), die_before=die) == whole
-        except Killed:
-            deaths += 1
-    assert deaths >= 3
-    assert train_once(Checkpoint(path, every)) == whole
-    assert train_once(Checkpoint(path, every)) == whole  # nothing left to do
-
-
-@pytest.mark.parametrize("graph", [True, False])
-def test_on_every_device(device, graph, tmp_path):
-    whole = train_once(None, device=device, graph=graph)
-    for die in (1, 3, 6, 9):  # in the first epoch, before its short batch, and later
-        path = tmp_path / f"{die}.checkpoint"
-        with pytest.raises(Killed):
-            train_once(Checkpoint(path, 1), device=device, die_before=die, graph=graph)
-        assert train_once(Checkpoint(path, 1), device=device, graph=graph) == whole
-
-
-@pytest.mark.parametrize("kind", ["MT19937", "PCG64DXSM", "Philox", "SFC64"])
-def test_any_numpy_generator(kind, tmp_path):
-    def order() -> np.random.Generator:
-        return np.random.Generator(getattr(np.random, kind)(9))
-
-    whole = train_once(None, order=order())
-    path = tmp_path / "a.checkpoint"
+def killed(path, die_before, every=1, **options):
     with pytest.raises(Killed):
-        train_once(Checkpoint(path, every=2), order=order(), die_before=7)
-    assert train_once(Checkpoint(path, every=2), order=order()) == whole
+        train_once(Checkpoint(path, every), die_before=die_before, **options)
+
+
+def test_killed_after_any_step_with_a_checkpoint_at_each(device, tmp_path):
+    for graph in (True, False) if device.is_cuda else (True,):
+        options = {"device": device, "graph": graph}
+        whole = train_once(None, **options)
+        for die in range(STEPS * EPOCHS):
+            path = tmp_path / f"{die} {graph}"
+            killed(path, die, **options)
+            assert train_once(Checkpoint(path, every=1), **options) == whole
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [lambda: SGD(0.1), lambda: SGD(0.1, momentum=0.9), RMSprop, AdamW],
+    ids=["sgd", "momentum", "rmsprop", "adamw"],
+)
+def test_with_any_optimizer(rule, tmp_path):
+    killed(tmp_path / "a", STEPS + 1, optimizer=rule)
+    assert train_once(Checkpoint(tmp_path / "a"), rule) == train_once(None, rule)
+
+
+def test_with_any_numpy_generator(tmp_path):
+    for kind in ("MT19937", "PCG64DXSM", "Philox", "SFC64"):
+
+        def order(kind=kind) -> np.random.Generator:
+            return np.random.Generator(getattr(np.random, kind)(9))
+
+        killed(tmp_path / kind, STEPS + 2, every=2, order=order())
+        found = train_once(Checkpoint(tmp_path / kind), order=order())
+        assert found == train_once(None, order=order()), kind
+
+
+class Noise(Layer):
+    """A user's layer that draws by itself, from a generator of its own."""
+
+    def __init__(self):
+        self.source = np.random.default_rng(3)
+
+    def forward(self, x, training=False):
+        noise = self.source.normal(size=x.shape).astype(x.dtype) if training else 0
+        self.x, self.y = x, x + noise
+        return self.y
+
+    def backward(self, dy, input_gradient=True):
+        return dy
+
+
+GLOBAL = np.random.default_rng(0)
+
+
+def brighter(images, rng):
+    return images + images.dtype.type(rng.integers(0, 50))
+
+
+def augmentations():
+    """Functions of a user's own that draw, from wherever."""
+    rng = np.random.default_rng(5)
+    GLOBAL.bit_generator.state = rng.bit_generator.state
+    yield "in a closure", lambda images: brighter(images, rng)
+    yield "global", lambda images: brighter(images, GLOBAL)
+    yield "default", lambda images, rng=rng: brighter(images, rng)
+    yield "partial", partial(brighter, rng=rng)
+    yield "method", Brightness(rng).change
+
+
+class Brightness:
+    def __init__(self, rng):
+        self.rng = rng
+
+    def change(self, images):
+        return brighter(images, self.rng)
+
+
+@pytest.mark.parametrize("name", dict(augmentations()))
+def test_with_random_numbers_of_a_users_own(name, tmp_path):
+    def run(path, die_before=None):
+        net = Network([Flatten(), Dense(72, 4), Noise()], (2, 6, 6), rng=1)
+        steps = []
+
+        def watch(epoch, step):
+            if len(steps) == die_before:
+                raise Killed
+            steps.append(step)
+
+        options = {"epochs": 2, "batch_size": 16, "progress": False, "watch": watch}
+        options["augment"] = dict(augmentations())[name]
+        for _ in train(net, IMAGES, LOSS, Adam(), checkpoint=Checkpoint(path, 1), **options):
+            pass
+        return net.theta
+
+    with pytest.raises(Killed):
+        run(tmp_path / "a", 4)
+    np.testing.assert_array_equal(run(tmp_path / "a"), run(tmp_path / "whole"))
+
+
+def test_killed_twice_and_killed_again(tmp_path):
+    whole = train_once(None)
+    for every in (None, 2):
+        path = tmp_path / str(every)
+        for die in (4, 1, 3):
+            killed(path, die, every)
+        assert train_once(Checkpoint(path, every)) == whole
+        assert train_once(Checkpoint(path, every)) == whole  # nothing left to do
 
 
 def test_stop_ends_after_the_step_and_writes(tmp_path):
-    whole = train_once(None)
     stop = threading.Event()
     stop.set()
     path = tmp_path / "a.checkpoint"
     for _ in range(STEPS * EPOCHS):  # one step per start
         with pytest.raises(Stopped):
             train_once(Checkpoint(path, stop=stop))
-    assert train_once(Checkpoint(path)) == whole
+    assert train_once(Checkpoint(path)) == train_once(None)
 
 
 def test_early_stopping_resumes_with_its_best_weights(tmp_path):
@@ -172,9 +218,8 @@ def test_early_stopping_resumes_with_its_best_weights(tmp_path):
     def run(checkpoint: Checkpoint, epochs: int) -> tuple[bytes, int]:
         net = network()
         stopping = checkpoint.keep("stopping", EarlyStopping(3))
-        loss = SoftmaxCrossEntropy()
         options = {"epochs": epochs, "progress": False, "checkpoint": checkpoint}
-        for epoch in train(net, IMAGES, loss, Adam(), **options):
+        for epoch in train(net, IMAGES, LOSS, Adam(), **options):
             if stopping.update(net, values[epoch.number - 1]):
                 break
         stopping.restore(net)
@@ -182,7 +227,7 @@ def test_early_stopping_resumes_with_its_best_weights(tmp_path):
 
     whole = run(Checkpoint(tmp_path / "whole"), 9)
     assert whole[1] == 5
-    for epochs in range(1, 5):
+    for epochs in (1, 2, 4):
         run(Checkpoint(tmp_path / str(epochs)), epochs)
         assert run(Checkpoint(tmp_path / str(epochs)), 9) == whole
 
@@ -190,20 +235,41 @@ def test_early_stopping_resumes_with_its_best_weights(tmp_path):
 def test_record_keeps_its_history(tmp_path):
     def run(checkpoint: Checkpoint | None, epochs: int = 3) -> History:
         options = {"epochs": epochs, "batch_size": 16, "progress": False}
-        net, loss = network(), SoftmaxCrossEntropy()
-        return record(net, IMAGES, TEST, loss, Adam(), checkpoint=checkpoint, **options)
+        return record(network(), IMAGES, TEST, LOSS, Adam(), checkpoint=checkpoint, **options)
 
     whole = run(None)
     run(Checkpoint(tmp_path / "a"), 2)
     found = run(Checkpoint(tmp_path / "a"))
-    assert found.test_loss == whole.test_loss
-    assert found.probes == whole.probes
+    assert (found.test_loss, found.probes) == (whole.test_loss, whole.probes)
+
+
+def test_an_average_in_a_copied_network_resumes_and_is_saved(tmp_path):
+    def run(path, epochs=EPOCHS):
+        net = copy.deepcopy(network())  # a copy trains, and resumes, like the network itself
+        checkpoint, averaged = Checkpoint(path), net.copy()
+        kept = checkpoint.keep("average", np.zeros_like(net.theta))
+        options = {"epochs": epochs, "batch_size": 16, "progress": False}
+        for epoch in train(net, IMAGES, LOSS, Adam(), checkpoint=checkpoint, **options):
+            kept += (net.theta - kept) / epoch.number
+        averaged.theta[...] = kept
+        averaged.save(tmp_path / "average.npz")
+        loaded = network(rng=5)
+        loaded.load(tmp_path / "average.npz")
+        x = TEST.inputs / np.float32(255)
+        np.testing.assert_array_equal(loaded.predict(x), averaged.predict(x))
+        assert not np.array_equal(loaded.predict(x), net.predict(x))
+        return loaded.theta
+
+    whole = run(tmp_path / "whole")
+    run(tmp_path / "a", 2)
+    np.testing.assert_array_equal(run(tmp_path / "a"), whole)
 
 
 def test_several_training_runs_of_one_task_have_separate_parts(tmp_path):
     whole = Checkpoint(tmp_path / "a.checkpoint")
     first, second = whole.part("first"), whole.part("second")
-    assert first.path == tmp_path / "a.first.checkpoint"
+    with pytest.raises(ValueError, match="expected each name only once, got first again"):
+        whole.part("first")
     train_once(first)
     assert train_once(second) == train_once(None)
     assert {path.name for path in tmp_path.iterdir()} == {
@@ -213,19 +279,49 @@ def test_several_training_runs_of_one_task_have_separate_parts(tmp_path):
     assert {path.name.split(".")[1] for path in tmp_path.iterdir()} == {"second"}
 
 
+def test_evaluations_do_not_affect_the_run(tmp_path):
+    """Evaluations between epochs draw no random numbers, so they may differ between starts."""
+    killed(tmp_path / "a", STEPS + 2, every=None)
+    evaluate(network(), TEST, LOSS)
+    assert train_once(Checkpoint(tmp_path / "a")) == train_once(None)
+
+
+def test_training_that_diverges_leaves_its_last_finite_checkpoint(tmp_path):
+    def run() -> None:
+        rule = SGD(0.1)
+        options = {"epochs": 3, "batch_size": 16, "progress": False}
+        checkpoint = Checkpoint(tmp_path / "a")
+        for _ in train(network(), IMAGES, LOSS, rule, checkpoint=checkpoint, **options):
+            rule.learning_rate = 1e38
+
+    for _ in range(2):  # a second start gives the same error
+        with pytest.raises(NonFiniteLoss, match="epoch 2, step 2: the loss is"):
+            run()
+    saved = Checkpoint(tmp_path / "a")._saved
+    assert saved.position.epochs == 1
+    assert np.isfinite(saved.theta).all()
+
+
 # -- damage -----------------------------------------------------------------------------------
 
 
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """The files of a checkpoint after five steps, and of the one before it, and the whole run."""
+    folder = tmp_path_factory.mktemp("written")
+    killed(folder / "a", 5)
+    return {path.name: path.read_bytes() for path in folder.iterdir()}, train_once(None)
+
+
 @pytest.fixture
-def interrupted(tmp_path):
-    """The path of a checkpoint after six steps, and of the one before it."""
-    with pytest.raises(Killed):
-        train_once(Checkpoint(tmp_path / "a", every=1), die_before=6)
+def interrupted(written, tmp_path):
+    for name, contents in written[0].items():
+        (tmp_path / name).write_bytes(contents)
     return tmp_path / "a", tmp_path / "a.previous"
 
 
 @pytest.mark.parametrize("damage", ["truncated", "flipped", "empty", "gone"])
-def test_a_damaged_checkpoint_is_replaced_by_the_one_before(damage, interrupted, capsys):
+def test_a_damaged_checkpoint_is_replaced_by_the_one_before(damage, interrupted, written, capsys):
     path, previous = interrupted
     contents = path.read_bytes()
     if damage == "gone":  # killed while it wrote this one
@@ -236,9 +332,9 @@ def test_a_damaged_checkpoint_is_replaced_by_the_one_before(damage, interrupted,
         bad = {"truncated": contents[:middle], "flipped": flipped, "empty": b""}
         path.write_bytes(bad[damage])
     before = previous.read_bytes()
-    assert Checkpoint(path)._saved.t == 5
+    assert Checkpoint(path)._saved.t == 4
     assert previous.read_bytes() == before
-    assert train_once(Checkpoint(path)) == train_once(None)
+    assert train_once(Checkpoint(path)) == written[1]
     said = capsys.readouterr().err
     assert ("a.previous is used" in said) is (damage != "gone")
     assert {p.name for p in path.parent.iterdir()} <= {"a", "a.previous"}
@@ -251,18 +347,17 @@ def test_if_both_are_damaged_the_error_says_what_to_do(interrupted):
         Checkpoint(interrupted[0])
 
 
-def test_a_damaged_file_never_becomes_the_previous_one(interrupted):
+def test_a_damaged_file_never_becomes_the_previous_one(interrupted, written):
     path, previous = interrupted
     path.write_bytes(b"rubbish")
     good = previous.read_bytes()
-    with pytest.raises(Killed):
-        train_once(Checkpoint(path, every=1), die_before=1)
+    killed(path, 1)
     assert previous.read_bytes() == good
     path.write_bytes(b"rubbish again")
-    assert train_once(Checkpoint(path)) == train_once(None)
+    assert train_once(Checkpoint(path)) == written[1]
 
 
-def test_a_full_disk_leaves_the_earlier_checkpoints(interrupted, monkeypatch):
+def test_a_full_disk_leaves_the_earlier_checkpoints(interrupted, written, monkeypatch):
     path, previous = interrupted
     kept = path.read_bytes()
 
@@ -275,22 +370,24 @@ def test_a_full_disk_leaves_the_earlier_checkpoints(interrupted, monkeypatch):
     monkeypatch.undo()
     assert kept in (path.read_bytes() if path.exists() else b"", previous.read_bytes())
     assert {p.name for p in path.parent.iterdir()} <= {"a", "a.previous"}
-    assert train_once(Checkpoint(path)) == train_once(None)
+    assert train_once(Checkpoint(path)) == written[1]
 
 
 # -- checkpoints of another training run ------------------------------------------------------
 
 
-def resume(path, **other):
-    """Resume the training run of :func:`train_once`, or one that differs from it somehow."""
+def refused(path, words, **other):
+    """Resuming the run of :func:`train_once` with something else is an error, nothing changes."""
     options = {"net": network(), "optimizer": Adam(), "examples": IMAGES, "rng": 3} | other
     options = {"augment": Augmentation(1, rng=8), "batch_size": 16, "loss": LOSS} | options
     parts = [options.pop(name) for name in ("net", "examples", "loss", "optimizer")]
-    list(train(*parts, epochs=3, progress=False, checkpoint=Checkpoint(path), **options))
+    theta = parts[0].theta.copy()
+    with pytest.raises(CheckpointError, match=f"is of another training run: .*{words}.*--fresh"):
+        list(train(*parts, epochs=3, progress=False, checkpoint=Checkpoint(path), **options))
+    np.testing.assert_array_equal(parts[0].theta, theta)
 
 
-LOSS = SoftmaxCrossEntropy()
-SHUFFLED = Examples(IMAGES.inputs[::-1], IMAGES.targets)
+MERSENNE = np.random.Generator(np.random.MT19937(0))
 
 
 @pytest.mark.parametrize(
@@ -299,59 +396,46 @@ SHUFFLED = Examples(IMAGES.inputs[::-1], IMAGES.targets)
         ({"net": lambda: network(units=5)}, r"expected Network\(.*Dense\(8 -> 5.*got Network"),
         ({"net": lambda: network(rng=1)}, r"expected first parameters \w{16}, .* got first param"),
         ({"rng": 4}, r"expected random generators \w{16}, got random generators \w{16}; "),
+        ({"rng": MERSENNE}, "expected random generators"),
         (
             {"optimizer": lambda: Adam(0.01)},
             r"optimizer Adam\(learning_rate=0.01, .*got optimizer Adam\(learning_rate=0.001",
         ),
-        ({"optimizer": lambda: Adam(l2=0.1)}, r"got optimizer Adam\(learning_rate=0.001, l2=0.0"),
         (
-            {"augment": lambda: Augmentation(2, rng=8)},
-            r"augmentation Augmentation\(padding=2",
+            {"optimizer": lambda: Adam(LinearWarmUp(0.001, 9))},
+            r"Adam\(learning_rate='LinearWarmUp\(peak=0.001, steps=9, .*got optimizer Adam\(lea",
         ),
-        ({"examples": SHUFFLED}, r"expected examples \w{16}, got examples \w{16}; "),
+        ({"optimizer": lambda: Adam(l2=0.1)}, r"got optimizer Adam\(learning_rate=0.001, l2=0.0"),
+        ({"augment": lambda: Augmentation(2, rng=8)}, r"augmentation Augmentation\(padding=2"),
+        (
+            {"examples": lambda: Examples(IMAGES.inputs[::-1], IMAGES.targets)},
+            r"expected examples \w{16}, got examples \w{16}; ",
+        ),
         ({"optimizer": RMSprop}, "expected vectors .*'s'.*, got vectors .*'m'"),
         ({"augment": None}, "expected 3 generators, got 4"),
         ({"batch_size": 8}, "expected losses float32 \\(16,\\), got losses float32 \\(32,\\)"),
-        ({"examples": IMAGES.first(50)}, "expected an order of 50 examples"),
+        ({"examples": lambda: IMAGES.first(34)}, "expected an order of 34 examples"),
     ],
 )
 def test_a_checkpoint_of_another_training_run_is_refused(other, words, interrupted):
     other = {name: value() if callable(value) else value for name, value in other.items()}
-    other.setdefault("net", network())
-    theta = other["net"].theta.copy()
-    with pytest.raises(CheckpointError, match=f"is of another training run: .*{words}.*--fresh"):
-        resume(interrupted[0], **other)
-    assert np.array_equal(other["net"].theta, theta)
+    refused(interrupted[0], words, **other)
 
 
-@pytest.mark.parametrize("name", ["losses", "hits"])
-@pytest.mark.parametrize("wrong", [np.zeros((32, 1), np.float32), np.float32(1), np.zeros(32)])
-def test_arrays_that_do_not_fit_change_nothing(name, wrong, interrupted):
-    saved = replace(Checkpoint(interrupted[0])._saved, **{name: np.asarray(wrong)})
-    write_sealed(interrupted[0], saved)
-    net = network()
-    theta = net.theta.copy()
-    with pytest.raises(CheckpointError, match=f"expected {name} float32"):
-        resume(interrupted[0], net=net)
-    assert np.array_equal(net.theta, theta)
-
-
-def test_an_invalid_learning_rate_changes_nothing(interrupted):
+def test_contents_that_do_not_fit_change_nothing(interrupted):
     saved = Checkpoint(interrupted[0])._saved
-    write_sealed(interrupted[0], replace(saved, learning_rate=-1.0))
-    net = network()
-    theta = net.theta.copy()
-    with pytest.raises(CheckpointError, match="learning_rate of at least 0, got -1"):
-        resume(interrupted[0], net=net)
-    assert np.array_equal(net.theta, theta)
 
+    def changed(words, **other):
+        write_sealed(interrupted[0], replace(saved, **other))
+        refused(interrupted[0], words)
 
-@pytest.mark.parametrize("order", [np.zeros(52, int), np.arange(52.0), np.arange(52)[:, None]])
-def test_an_invalid_order_is_refused(order, interrupted):
-    saved = Checkpoint(interrupted[0])._saved
-    write_sealed(interrupted[0], replace(saved, position=replace(saved.position, order=order)))
-    with pytest.raises(CheckpointError, match="expected an order of 52 examples"):
-        resume(interrupted[0])
+    for name in ("losses", "hits"):
+        for wrong in (np.zeros((32, 1), np.float32), np.array(1, np.float32), np.zeros(32)):
+            changed(f"expected {name} float32", **{name: wrong})
+    changed("learning_rate of at least 0, got -1", learning_rate=-1.0)
+    for order in (np.zeros(36, int), np.arange(36.0), np.arange(36)[:, None]):
+        position = replace(saved.position, order=order)
+        changed("expected an order of 36 examples", position=position)
 
 
 def test_everything_to_be_kept_must_be_in_the_checkpoint(interrupted):
@@ -361,57 +445,65 @@ def test_everything_to_be_kept_must_be_in_the_checkpoint(interrupted):
         Checkpoint(interrupted[0]).keep("history", EarlyStopping(3))
 
 
-def test_another_kind_of_generator_is_refused(interrupted):
-    order = np.random.Generator(np.random.MT19937(0))
-    with pytest.raises(CheckpointError, match="expected random generators"):
-        train_once(Checkpoint(interrupted[0]), order=order)
-
-
 def test_a_return_to_the_first_software_is_reported_once(tmp_path, monkeypatch, capsys):
     now = Software.now()
     other = Software(now.parts | {"NumPy": "1.0"})
-    for software, die in ((now, 2), (other, 2), (now, 2), (now, None)):
+    for software in (now, other, now):
         monkeypatch.setattr(Software, "now", lambda software=software: software)
-        checkpoint = Checkpoint(tmp_path / "a", every=1)
-        if die is None:
-            train_once(checkpoint)
-        else:
-            with pytest.raises(Killed):
-                train_once(checkpoint, die_before=die)
+        killed(tmp_path / "a", 2)
+    checkpoint = Checkpoint(tmp_path / "a")
+    train_once(checkpoint)
     assert checkpoint.software() == [other, now]
     said = capsys.readouterr().err
     assert said.count("resumed with other software than before: NumPy") == 2
 
 
-def test_every_is_at_least_one(tmp_path):
-    with pytest.raises(ValueError, match="every of at least 1 step, got 0"):
-        Checkpoint(tmp_path / "a", every=0)
+# -- misuse -----------------------------------------------------------------------------------
 
 
-def test_evaluations_do_not_affect_the_run(tmp_path):
-    """Evaluations between epochs draw no random numbers, so they may differ between starts."""
-    whole = train_once(None)
-    path = tmp_path / "a"
-    with pytest.raises(Killed):
-        train_once(Checkpoint(path), die_before=6)
-    evaluate(network(), TEST, SoftmaxCrossEntropy())
-    assert train_once(Checkpoint(path)) == whole
+def test_a_folder_that_cannot_be_written_to_is_refused_before_training(tmp_path):
+    (tmp_path / "folder").mkdir()
+    for path in (tmp_path / "missing" / "a", tmp_path / "folder"):
+        with pytest.raises(CheckpointError, match="expected a file in a folder that exists and"):
+            Checkpoint(path)
 
 
-def test_training_that_diverges_leaves_its_last_finite_checkpoint(tmp_path):
-    def run() -> None:
-        net, rule, loss = network(), SGD(0.1), SoftmaxCrossEntropy()
-        checkpoint = Checkpoint(tmp_path / "a")
-        options = {"epochs": 3, "batch_size": 16, "progress": False, "checkpoint": checkpoint}
-        for _ in train(net, IMAGES, loss, rule, **options):
-            rule.learning_rate = 1e38
+def test_one_checkpoint_serves_one_training_run(tmp_path):
+    checkpoint = Checkpoint(tmp_path / "a")
+    train_once(checkpoint)
+    before = (tmp_path / "a").read_bytes()
+    options = {"epochs": 3, "progress": False, "checkpoint": checkpoint}
+    with pytest.raises(
+        CheckpointError, match=r"got a second; checkpoint.part\(name\) is for anoth"
+    ):
+        next(train(network(), TEST, LOSS, Adam(), **options))
+    assert (tmp_path / "a").read_bytes() == before
 
-    for _ in range(2):  # a second start gives the same error
-        with pytest.raises(NonFiniteLoss, match="epoch 2, step 2: the loss is"):
-            run()
-    saved = Checkpoint(tmp_path / "a")._saved
-    assert saved.position.epochs == 1
-    assert np.isfinite(saved.theta).all()
+
+def test_what_could_not_be_kept_is_refused(tmp_path):
+    checkpoint = Checkpoint(tmp_path / "a")
+    for value in (0.0, 3, np.float32(1), "text", (1, 2)):
+        with pytest.raises(ValueError, match="expected best to be an object that changes in place"):
+            checkpoint.keep("best", value)
+    for value, told in (
+        (network(), "expected best to be a list, a dict, an array or a dataclass of these"),
+        (
+            [Software({})],
+            r"the kind of best, .* would be read as \[\{'parts': \{\}\}",
+        ),
+        (
+            {"average": np.zeros(3)},
+            r"the kind of best, such as dict\[str, numpy.ndarray\]",
+        ),
+    ):
+        with pytest.raises(ValueError, match=told):
+            checkpoint.keep("best", value)
+    with pytest.raises(ValueError, match=r"expected of to be texts by name, got {'seed': 3}"):
+        Checkpoint(tmp_path / "a", of={"seed": 3})
+    checkpoint.keep("average", {"average": np.zeros(3)}, dict[str, np.ndarray])
+    checkpoint.keep("history", [])
+    with pytest.raises(ValueError, match="expected each name only once, got history again"):
+        checkpoint.keep("history", [])
 
 
 def test_the_settings_of_an_augmentation_are_the_same_once_it_has_drawn():

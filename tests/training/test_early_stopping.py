@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from make_learning import PLACE, STOPPINGS
 
 from minidl import (
-    Adam,
     Dense,
     EarlyStopping,
-    Examples,
     Network,
-    SoftmaxCrossEntropy,
-    evaluate,
-    train,
 )
 from minidl.backend import to_numpy
 
@@ -82,36 +77,13 @@ def test_laws(losses, patience):
     assert stopped is None or stopped == stopping.best_epoch + patience
 
 
-def test_in_the_loop():
-    """Random labels cannot be learned: the validation loss rises; the best weights are restored."""
-    rng = np.random.default_rng(0)
-    training, validation = (Examples(rng.random((40, 6)), rng.integers(0, 3, 40)) for _ in range(2))
-    network, loss = Network([Dense(6, 30, "relu"), Dense(30, 3)], 6, rng=1), SoftmaxCrossEntropy()
-    stopping, losses = EarlyStopping(patience=5), []
-    for _ in train(network, training, loss, Adam(0.03), epochs=200, progress=False):
-        losses.append(evaluate(network, validation, loss).loss)
-        if stopping.update(network, losses[-1]):
-            break
-    assert len(losses) == stopping.best_epoch + 5 < 200
-    assert losses[-1] > min(losses)
-    stopping.restore(network)
-    assert evaluate(network, validation, loss).loss == min(losses) == stopping.best
-
-
-@pytest.mark.parametrize(
-    ("call", "message"),
-    [
-        (
-            lambda: EarlyStopping(0),
-            "expected patience to be an integer >= 1, got 0",
-        ),
-        (lambda: EarlyStopping(1, -0.1), "EarlyStopping: expected min_delta of at least 0, got -0"),
-        (lambda: EarlyStopping(1, math.nan), "expected min_delta of at least 0, got nan"),
-    ],
-)
-def test_errors(call, message):
-    with pytest.raises(ValueError, match=message):
-        call()
+def test_a_second_network_is_refused():
+    """Its weights would be compared with, and replaced by, those of the first."""
+    stopping = EarlyStopping(2)
+    stopping.update(Network([Dense(1, 1)], 1), 1.0)
+    with pytest.raises(ValueError, match="got another; make a new EarlyStopping for each"):
+        stopping.update(Network([Dense(1, 1)], 1), 2.0)
+    assert not copy.deepcopy(stopping).update(Network([Dense(1, 1)], 1), 2.0)
 
 
 def test_nothing_to_restore():

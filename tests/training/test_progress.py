@@ -40,9 +40,6 @@ def test_lines(capsys):
     assert out == LINE + LINE.replace("1/2", "2/2")
     show("tanh")
     assert capsys.readouterr().out.startswith("tanh  " + LINE)
-
-
-def test_no_accuracy_where_there_is_none(capsys):
     show(True, accuracy=float("nan"))
     assert "accuracy" not in capsys.readouterr().out
 
@@ -64,24 +61,22 @@ def test_a_bar_is_closed_after_an_error(monkeypatch):
     assert progress.bar.disable
 
 
-@pytest.mark.parametrize(
-    ("done", "said"),
-    [
-        ((0, 0), ""),
-        ((2, 0), "relu  resumes at epoch 3/4\n"),
-        ((0, 2), "relu  resumes at epoch 1/4, step 3/5\n"),
-        ((1, 2), "relu  resumes at epoch 2/4, step 3/5\n"),
-        ((4, 0), "relu  all 4 epochs were done before\n"),
-    ],
-)
-def test_a_run_that_resumes_says_where(done, said, capsys, monkeypatch):
-    with Progress("relu", 4, 5, done):
-        assert capsys.readouterr().out == said
-    terminal(monkeypatch)
-    with Progress("relu", 4, 5, done):
-        assert capsys.readouterr().out == said
-    with Progress(False, 4, 5, done):
-        assert capsys.readouterr().out == ""
+def test_a_run_that_resumes_says_where(capsys, monkeypatch):
+    for done, said in {
+        (0, 0): "",
+        (2, 0): "relu  resumes at epoch 3/4\n",
+        (0, 2): "relu  resumes at epoch 1/4, step 3/5\n",
+        (1, 2): "relu  resumes at epoch 2/4, step 3/5\n",
+        (4, 0): "relu  all 4 epochs were done before\n",
+    }.items():
+        with Progress("relu", 4, 5, done):
+            assert capsys.readouterr().out == said
+        with monkeypatch.context() as patch:
+            terminal(patch)
+            with Progress("relu", 4, 5, done):
+                assert capsys.readouterr().out == said
+        with Progress(False, 4, 5, done):
+            assert capsys.readouterr().out == ""
 
 
 def test_rate_and_time_left_are_those_of_the_steps_done_now(monkeypatch):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from minidl.pages import Chart, Prose, Series, Table, Told
 from minidl.pages.colours import BLACK, FUNCTIONS, function_colour, tone
 from minidl.study import Conditions, Report, RunFolder, Section, Study, Verdicts, Work
 from minidl.study.claims import FAILS, HOLDS, count
+from minidl.study.environment import Stopwatch
 from minidl.study.report import set_up_section
 from minidl.study.tables import figure, text_list
 from studies.activation_gallery.claims import REASONS, claims
@@ -37,11 +37,11 @@ class ActivationGallery(Study):
     )
 
     def run(self, arguments: Sequence[str] | None = None) -> Path:
-        chosen, start = self.options(arguments), time.perf_counter()
+        chosen, since = self.options(arguments), Stopwatch()
         folder = RunFolder(chosen.output_dir, self.name)
         found = {"z": list(POINTS), "functions": {e.name: _figures_of(e) for e in gallery()}}
         judged = [claim.as_dict() for claim in claims()]
-        conditions = Conditions.now(CPU, "float32", 1, self.command(arguments), start)
+        conditions = Conditions.now(CPU, "float32", 1, self.command(arguments), since)
         self.finish(folder, found | {"claims": judged} | conditions.as_dict())
         return folder.path
 

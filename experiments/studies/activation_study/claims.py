@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 import numpy as np
 
-from minidl.study import Evidence, NotReported, Statement
+from minidl.study import Evidence, NotJudged, Statement
 from minidl.study.claims import all_of, known
-from minidl.study.estimates import Estimate, exactly, over_epochs
+from minidl.study.estimates import Estimate, exactly, over_epochs, ratio_over_epochs
 from studies.activation_study.series import TABLES, Grid, Networks, Setting, title
 from studies.activation_study.training import ACTIVATIONS, PATIENCE
 
 NONE_IS_BEST = "No activation function is the best everywhere"
 # Of the number of epochs until early stopping: one training run does not show it.
 EPOCHS_ERROR = PATIENCE / 2
+CAP = "the largest number of epochs ended two training runs that early stopping would compare"
 SGD_SETTINGS = [setting for setting in TABLES if setting[1] == "sgd"]
 ADAM_SETTINGS = [setting for setting in TABLES if setting[1] == "adam"]
 N = TypeVar("N")  # the networks of a setting
@@ -45,6 +46,7 @@ def extreme(
     digits: int,
     shown: Mapping[str, float] | None = None,
     highest: bool = False,
+    sign: str = "−",
 ) -> Evidence:
     """Whether a function's number is the lowest or highest: ``sigmoid 0.12, others 0.30–0.55``."""
     shown = shown or {f: number.value for f, number in numbers.items()}
@@ -53,7 +55,7 @@ def extreme(
     pairs = [(name, other) if highest else (other, name) for other in others]
     return Evidence(
         f"{name} {shown[name]:.{digits}f}, others {low}–{high}",
-        {f"{a} − {b}": numbers[a] - numbers[b] for a, b in pairs},
+        {f"{a} {sign} {b}": numbers[a] - numbers[b] for a, b in pairs},
     )
 
 
@@ -71,20 +73,37 @@ def vanishing(networks: Networks) -> Evidence:
     ratios = {}
     for name, series in networks.items():
         first, *_, last = known(series.gradients).values()
-        ratios[name] = _median(np.divide(first, last, where=last > 0, out=0 * first + np.nan))
-    return extreme("sigmoid", ratios, 3)
+        with np.errstate(all="ignore"):  # where nothing arrives
+            ratios[name] = ratio_over_epochs(first / last)
+    shown = {name: math.exp(ratio.value) for name, ratio in ratios.items()}
+    return extreme("sigmoid", ratios, 3, shown, sign="/")
 
 
-def _median(series: np.ndarray) -> Estimate:
-    """The median over the epochs; its error is √(π / 2) times that of a mean."""
-    mean = over_epochs(series)
-    return Estimate(float(np.median(series)), math.sqrt(math.pi / 2) * mean.error, mean.freedom)
+def unless_capped(found: Evidence, stopped: Iterable[tuple[bool, bool]]) -> Evidence:
+    """``found``, if of each two networks that are compared, early stopping has stopped one.
+
+    Raises
+    ------
+    NotJudged
+        if both of two trained for as many epochs as they could: which of them needs more?
+    """
+    if not all(one or other for one, other in stopped):
+        raise NotJudged(CAP, found.said)
+    return found
 
 
-@in_settings(list(TABLES))
-def slowest(networks: Networks) -> Evidence:
-    epochs = {name: Estimate(series.epochs, EPOCHS_ERROR) for name, series in networks.items()}
-    return extreme("sigmoid", epochs, 0, highest=True)
+def slowest(grid: Grid) -> Evidence:
+    def test(networks: Networks) -> Evidence:
+        epochs = {name: Estimate(series.epochs, EPOCHS_ERROR) for name, series in networks.items()}
+        return extreme("sigmoid", epochs, 0, highest=True)
+
+    stopped = [
+        (networks["sigmoid"].stopped, series.stopped)
+        for networks in grid.values()
+        for name, series in networks.items()
+        if name != "sigmoid"
+    ]
+    return unless_capped(judged_in(grid, list(TABLES), test), stopped)
 
 
 @in_settings(ADAM_SETTINGS)
@@ -155,7 +174,7 @@ def lowest_loss(names: Sequence[str], settings: Sequence[Setting]) -> Callable[[
 def none_is_best(grid: Grid) -> Evidence:
     """How far the function that comes closest to being best everywhere is behind somewhere."""
     if len(grid) < 2:
-        raise NotReported
+        raise NotJudged
     points = {setting: _points(networks) for setting, networks in grid.items()}
     best = {s: max(each, key=lambda name: each[name].value) for s, each in points.items()}
 
@@ -187,8 +206,8 @@ CLAIMS: list[Statement[Grid]] = [
     ),
     Statement(
         "Sigmoid is vulnerable to vanishing gradients",
-        "sigmoid's ratio of the first layer's gradient norm to the last layer's (median over the "
-        "epochs) is the smallest in every setting",
+        "sigmoid's ratio of the first layer's gradient norm to the last layer's (geometric mean "
+        "over the epochs) is the smallest in every setting",
         vanishing,
         "A ratio is judged, not a size: where the first layer's gradient is as large as the last "
         "layer's, nothing vanishes, whatever the ratios of the other functions.",

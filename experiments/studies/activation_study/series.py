@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from minidl.study.claims import read_published
+from minidl.study.correct import unpacked
 from minidl.study.estimates import Estimate, share
 from studies.activation_study.training import ACTIVATIONS, EPOCHS, PATIENCE
 
@@ -41,6 +42,7 @@ class Series:
     tested: int  # the epoch whose weights are tested, from 0
     train_images: int
     test_images: int
+    correct: str = ""  # which of these are recognised (see minidl.study.correct); empty: unknown
 
     @property
     def epochs(self) -> int:
@@ -54,7 +56,8 @@ class Series:
 
     def share(self) -> Estimate:
         """The test accuracy."""
-        return share(self.accuracy, self.test_images)
+        right = unpacked(self.correct, self.test_images)
+        return share(self.accuracy, self.test_images, right)
 
     def gap(self) -> Estimate:
         """Training accuracy (running) minus test accuracy."""

@@ -29,6 +29,7 @@ from minidl.inspection import gradient_figures
 from minidl.layers import Layer
 from minidl.optimizers import Optimizer
 from minidl.study import Run, validated
+from minidl.study.correct import packed
 from minidl.study.seeds import batches_rng, split_rng, weights_rng
 from minidl.training.checkpoint import Checkpoint
 
@@ -160,8 +161,9 @@ def train_cell(
     }
 
 
-def tested(network: Network, test: Examples, classes: tuple[str, ...]) -> Mapping[str, float]:
-    """Accuracy, loss and macro F1 on the test images."""
+def tested(network: Network, test: Examples, classes: tuple[str, ...]) -> Mapping[str, Any]:
+    """Accuracy, loss and macro F1 on the test images, and which of them are recognised."""
     found = evaluate(network, test, SoftmaxCrossEntropy())
     report = class_report(test.targets, predict_labels(network, test), classes)
-    return {"accuracy": found.accuracy, "loss": found.loss, "f1": report.macro.f1}
+    scores = {"accuracy": found.accuracy, "loss": found.loss, "f1": report.macro.f1}
+    return scores | {"correct": packed(found.correct)}

@@ -14,7 +14,6 @@ from minidl.study.charts import layer_charts, learning_charts
 from minidl.study.claims import published_title
 from minidl.study.histories import by_epoch, by_layer, epoch_rows
 from minidl.study.options import whole
-from minidl.study.pairs import alone
 from minidl.study.recording import History
 from minidl.study.report import percent, pictures, sentence, set_up_section
 from minidl.study.sized_study import SET_UPS, SizedStudy
@@ -94,10 +93,7 @@ class AdaptiveActivations(SizedStudy):
     ) -> list[Claim]:
         size = self.size_of(summary)
         more = {"train_images": size.train_images, "test_images": size.test_images}
-        runs = [
-            Figures.of(outcomes, key, alone=alone(summary), **more)
-            for outcomes in _by_seed(results).values()
-        ]
+        runs = [Figures.of(outcomes, key, **more) for outcomes in _by_seed(results).values()]
         return judge(CLAIMS, published(size.epochs), runs, published())
 
     def tables(self, run: Run, results: Mapping[str, Outcomes]) -> dict[str, Rows]:

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from minidl.study import NotReported
+from minidl.study import NotJudged
 from minidl.study.claims import known, read_published
+from minidl.study.correct import unpacked
 from minidl.study.estimates import NOT_KNOWN, Estimate, share
 from studies.bert.training import DATA_SETS, FUNCTIONS, PRETRAINED, TESTED, class_report_of
 
@@ -32,6 +33,7 @@ class Network:
     seconds: float | None = None  # of an epoch
     times: Sequence[float] = ()  # of each epoch
     tested: int = TESTED
+    correct: np.ndarray | None = None  # (tested,) which sentences got the right answer
 
     @classmethod
     def of(cls, block: Mapping[str, Any]) -> Network:
@@ -48,6 +50,7 @@ class Network:
             float(np.mean(block["seconds"])),
             block["seconds"],
             int(confusion.sum()),
+            unpacked((block.get("correct") or [""])[-1], int(confusion.sum())),
         )
 
     @property
@@ -55,7 +58,7 @@ class Network:
         return self.rarer_answer is not None and self.rarer_answer < FEW
 
     def score(self) -> Estimate:
-        return share(self.accuracy, self.tested)
+        return share(self.accuracy, self.tested, self.correct)
 
     def arrives(self) -> np.ndarray:
         """log₁₀ of the first block's gradient over the classifier's.  (batches,)"""
@@ -76,10 +79,9 @@ class Figures:
     networks: Mapping[tuple[str, str], Network]
     fresh: Mapping[str, Network] = field(default_factory=dict)  # by data set
     slow: Mapping[tuple[str, str], Network] = field(default_factory=dict)
-    alone: bool = False  # nothing else was trained at the same time
 
     @classmethod
-    def of(cls, blocks: Sequence[Mapping[str, Any]], key: str, alone: bool) -> Figures:
+    def of(cls, blocks: Sequence[Mapping[str, Any]], key: str) -> Figures:
         """Those of one seed ``as_run`` or ``as_described``; a function is the same in both."""
 
         def way(name: str) -> dict[tuple[str, str], Network]:
@@ -87,12 +89,12 @@ class Figures:
 
         networks = way("as_run") | (way("as_described") if key == "as_described" else {})
         fresh = {data: network for (data, _), network in way("fresh").items()}
-        return cls(networks, fresh, way("slow"), alone)
+        return cls(networks, fresh, way("slow"))
 
     def on(self, data: str) -> dict[str, Network]:
         """All functions on a data set, by row; a seed that has only a few is not judged."""
         if len(self.networks) < len(DATA_SETS) * len(FUNCTIONS):
-            raise NotReported
+            raise NotJudged
         return {row: self.networks[data, row] for row in FUNCTIONS}
 
     @property

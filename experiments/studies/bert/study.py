@@ -13,8 +13,7 @@ from minidl.models import BertSizes, pretrained
 from minidl.pages import Prose, Table, Told
 from minidl.study import Claim, Report, Rows, Run, Section, Task, judge
 from minidl.study.histories import epoch_rows
-from minidl.study.options import whole
-from minidl.study.pairs import alone
+from minidl.study.options import InputError, whole
 from minidl.study.report import sentence, set_up_section
 from minidl.study.sized_study import SizedStudy
 from minidl.study.tables import counted
@@ -67,8 +66,8 @@ class BertStudy(SizedStudy):
     def load(self, chosen: argparse.Namespace) -> list[Any]:
         try:
             source = pretrained(chosen.weights, chosen.data_dir, progress=not chosen.quiet)
-        except ModuleNotFoundError as error:
-            raise ValueError(str(error)) from error
+        except (ModuleNotFoundError, ValueError) as error:  # a file that cannot be read
+            raise InputError(str(error)) from error
         size = self.size(chosen)
         return [tokens(name, chosen.data_dir, source, size.sentences) for name in self.data]
 
@@ -139,7 +138,7 @@ class BertStudy(SizedStudy):
 def figures(summary: Mapping[str, Any], key: str) -> list[Figures]:
     """The figures of each seed; only the first has all functions."""
     seeds = [[b for b in summary["networks"] if b["seed"] == s] for s in summary["seeds"]]
-    return [Figures.of(blocks, key, alone(summary)) for blocks in seeds]
+    return [Figures.of(blocks, key) for blocks in seeds]
 
 
 def answer(summary: Mapping[str, Any], first: Figures, verdict: str) -> str:

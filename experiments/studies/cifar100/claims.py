@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from minidl.study import Claim, Evidence, NotReported, PairedTest, Statement, paired_test, pairs
+from minidl.study import Claim, Evidence, NotJudged, PairedTest, Statement, paired_test, pairs
 from minidl.study.claims import known, read_published
 from minidl.study.estimates import Estimate, over_epochs, rank_trend, share
 from minidl.study.pairs import ACTIVATIONS, AHEAD
@@ -60,7 +60,7 @@ def more_accurate_on_test(pair: Pair) -> Evidence:
 
 def _long_enough(gradients: np.ndarray) -> np.ndarray:
     if len(gradients) < FEWEST_EPOCHS:
-        raise NotReported
+        raise NotJudged
     return gradients
 
 
@@ -98,7 +98,7 @@ def sigmoid_average_without_trend(pair: Pair) -> Evidence:
 def relu_ascends(pair: Pair) -> Evidence:
     gradients = pair[1].gradients
     if gradients.shape[1] < 2:
-        raise NotReported
+        raise NotJudged
     means = ", ".join(figure(1e3 * float(g), 2) for g in gradients.mean(axis=0))
     steps = {
         f"layer {i + 2} − layer {i + 1}": over_epochs(1e3 * step)
@@ -118,7 +118,7 @@ def _alone(gradients: np.ndarray, layer: int, *, smallest: bool) -> np.ndarray:
 def relu_first_lags(pair: Pair) -> Evidence:
     gradients = pair[1].gradients
     if gradients.shape[1] < 2:
-        raise NotReported
+        raise NotJudged
     lags, epochs = int(_alone(gradients, 0, smallest=True).sum()), len(gradients)
     number = share(lags / epochs, epochs) - 0.5
     return Evidence(f"smallest in {lags} of {epochs} epochs", {"share − one half": number})
@@ -127,7 +127,7 @@ def relu_first_lags(pair: Pair) -> Evidence:
 def sigmoid_order(pair: Pair) -> Evidence:
     gradients = pair[0].gradients
     if gradients.shape[1] != 4:
-        raise NotReported
+        raise NotJudged
     epochs = len(gradients)
     second = int(_alone(gradients, 1, smallest=False).sum())
     third = int(_alone(gradients, 2, smallest=True).sum())

@@ -22,6 +22,7 @@ from minidl.study.charts import Group, layer_charts, learning_charts
 from minidl.study.claims import published_title
 from minidl.study.histories import epoch_rows, mean_of
 from minidl.study.options import whole
+from minidl.study.pairs import ACTIVATIONS as PUBLISHED_FUNCTIONS
 from minidl.study.report import percent, sentence, set_up_section
 from minidl.study.seeds import LEARNING_RATES
 from minidl.study.tables import counted, figure
@@ -201,11 +202,11 @@ class Cifar100(TrainedStudy):
             theirs = published_title(summary["epochs"], EPOCHS)
             sections.insert(0, verdicts.section(CLAIMS, published=theirs))
             held = verdicts.held()
+        title, question = _subject(summary)
         return Report(
-            "Sigmoid against ReLU: a dense network and its gradients",
+            f"{title}: a dense network and its gradients",
             self.work,
-            "Does ReLU limit the vanishing gradient, and does it learn CIFAR-100 better than "
-            "sigmoid? The two networks differ in nothing else; the study says yes to both.",
+            question,
             _answer(summary, verdicts),
             [average_gradients(runs, study)],
             held,
@@ -218,13 +219,32 @@ class Cifar100(TrainedStudy):
 # -- what the report says ----------------------------------------------------------------------
 
 
+def _subject(summary: Mapping[str, Any]) -> tuple[str, str]:
+    """The title and the question: those of the study only if its two functions were trained."""
+    names = list(summary["networks"])
+    if set(names) == set(PUBLISHED_FUNCTIONS):
+        return "Sigmoid against ReLU", (
+            "Does ReLU limit the vanishing gradient, and does it learn CIFAR-100 better than "
+            "sigmoid? The two networks differ in nothing else; the study says yes to both."
+        )
+    return sentence(" against ".join(names)), (
+        f"How large are the gradients of the hidden layers with {', '.join(names[:-1])} and "
+        f"{names[-1]}, and which network is the most accurate on test images? The networks "
+        "differ in nothing else. The published study compares sigmoid with ReLU."
+    )
+
+
 def departures(summary: Mapping[str, Any]) -> list[str]:
     """Where a run differs from the published set-up."""
-    return [
+    differs = [
         f"{key.removesuffix('_title').replace('_', ' ')} {summary[key]} instead of {value}"
         for key, value in AS_PUBLISHED.items()
         if summary[key] != value
     ]
+    names = list(summary["networks"])
+    if set(names) != set(PUBLISHED_FUNCTIONS):
+        differs.append(f"{', '.join(names)} instead of {' and '.join(PUBLISHED_FUNCTIONS)}")
+    return differs
 
 
 def _warning(summary: Mapping[str, Any]) -> str | Told:

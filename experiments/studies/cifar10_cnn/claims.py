@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from minidl.study import Claim, Evidence, NotReported, Statement, pairs
+from minidl.study import Claim, Evidence, NotJudged, Statement, pairs
 from minidl.study.claims import known, read_published
-from minidl.study.estimates import Estimate, at_the_end, over_epochs, share
+from minidl.study.estimates import Estimate, at_the_end, over_epochs, ratio_over_epochs, share
 from minidl.study.pairs import ACTIVATIONS, AHEAD, GAP
 from minidl.study.series import PROBED
 from minidl.study.series import Series as EpochSeries
@@ -71,7 +72,7 @@ def starts_at_chance(pair: Pair) -> Evidence:
 def improves_gradually(pair: Pair) -> Evidence:
     accuracy = pair[0].test_accuracy
     if len(accuracy) < 2:
-        raise NotReported
+        raise NotJudged
     gain = pair[0].accuracy() - pair[0].accuracy(0)
     steepest = int(np.diff(accuracy).argmax()) + 1
     most = pair[0].accuracy(steepest) - pair[0].accuracy(steepest - 1)
@@ -85,7 +86,7 @@ def improves_gradually(pair: Pair) -> Evidence:
 def rises_steadily(pair: Pair) -> Evidence:
     accuracy = pair[1].test_accuracy
     if len(accuracy) < 2:
-        raise NotReported
+        raise NotJudged
     falls = int((np.diff(accuracy) < 0).sum())
     best = int(accuracy.argmax()) + 1
     steps = {
@@ -126,15 +127,16 @@ def has_one_sign(pair: Pair) -> Evidence:
 
 def _over_snapshots(series: np.ndarray) -> Estimate:
     """The mean over the snapshots that have a gradient."""
-    return over_epochs(series[np.isfinite(series)])
+    return over_epochs(series[np.isfinite(series)], limits=(0.0, 1.0))
 
 
 def saturates(pair: Pair) -> Evidence:
     flat, left = known(pair[0].saturation)
-    said = f"{flat:.1%} flat, {figure(float(left.mean()))} of the gradient left"
+    mean = math.exp(ratio_over_epochs(left).value)
+    said = f"{flat:.1%} flat, {figure(mean)} of the gradient left"
     numbers = {
         "flat − one half": share(flat, PROBED) - 0.5,
-        "a tenth − gradient left": 0.1 - over_epochs(left),
+        "a tenth / gradient left": math.log(0.1) - ratio_over_epochs(left),
     }
     return Evidence(said, numbers)
 
@@ -202,8 +204,9 @@ CLAIMS: list[Statement[Pair]] = [
     Statement(
         SATURATES,
         "after the first 32 steps, more than half of the dense hidden layer's slopes f'(z) lie "
-        "below 1% of the steepest, and mean |∂L/∂W| of the convolution, averaged over the epochs, "
-        "is below a tenth of that before the first step (loss summed over 64 training images)",
+        "below 1% of the steepest, and mean |∂L/∂W| of the convolution is below a tenth of that "
+        "before the first step (geometric mean over the epochs, loss summed over 64 training "
+        "images)",
         saturates,
     ),
     Statement(
@@ -229,8 +232,7 @@ CLAIMS: list[Statement[Pair]] = [
     ),
     Statement(
         "ReLU is more efficient to compute",
-        "mean training time of an epoch: shorter than sigmoid's by more than a tenth; compared "
-        "only if nothing else was running",
+        "mean training time of an epoch",
         pairs.lighter,
         "Everything else that the machine does adds to these times.",
     ),

@@ -22,6 +22,7 @@ from minidl import (
     probe,
 )
 from minidl.backend import Array, Device, namespace, to_numpy
+from minidl.backend.pool import one_pool
 from minidl.losses import Loss
 from minidl.study import Run
 from minidl.study.pairs import ACTIVATIONS
@@ -170,7 +171,8 @@ def take_snapshot(
     """A snapshot: every layer with parameters after a pass forward and backward on ``probed``."""
     accuracy = evaluate(network, judged, loss).accuracy
     x, targets = probed.batch(0, PROBED, network.dtype)
-    found = probe(network, loss, x, targets, "sum")
+    with one_pool():  # the same sums whether another network is in a step or not
+        found = probe(network, loss, x, targets, "sum")
     gradients = {g.layer: g.mean_abs for g in found.gradients if g.parameter == "W"}
     flat = {units.layer: units.saturated for units in found.units}
     xp = network.device.xp

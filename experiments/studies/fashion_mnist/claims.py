@@ -111,8 +111,7 @@ CLAIMS: list[Statement[pairs.Pair[Series]]] = [
     ),
     Statement(
         "ReLU is lighter to compute",
-        "mean training time of an epoch: shorter than sigmoid's by more than a tenth; compared "
-        "only if nothing else was running",
+        "mean training time of an epoch",
         pairs.lighter,
         "With either function, matrix products take most of the time.",
     ),

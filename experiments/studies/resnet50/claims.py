@@ -5,15 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
 
-from minidl.study import Evidence, NotReported, Statement
+from minidl.study import Evidence, NotJudged, Statement
 from minidl.study.claims import known
+from minidl.study.correct import unpacked
 from minidl.study.estimates import Estimate, over_epochs, over_seeds, share
-from studies.activation_study.claims import EPOCHS_ERROR, judged_in
+from studies.activation_study.claims import EPOCHS_ERROR, judged_in, unless_capped
 from studies.activation_study.series import Setting, published_cells, title
+from studies.activation_study.training import PATIENCE
 from studies.resnet50.training import COLLAPSES
 
 # The number of each setting's table; that of its table of times is 4 more.
@@ -68,7 +71,9 @@ def ahead(names: Sequence[str], settings: Sequence[Setting]) -> Callable[[Figure
 
     def judged(figures: Figures) -> Evidence:
         def points(block: Block) -> Estimate:
-            return 100 * share(block["test"][figures.weights]["accuracy"], block["images"][2])
+            tested, images = block["test"][figures.weights], block["images"][2]
+            right = unpacked(tested.get("correct", ""), images)
+            return 100 * share(tested["accuracy"], images, right)
 
         def test(networks: Networks) -> Evidence:
             found = {f: 100 * _tested(blocks[0], figures) for f, blocks in networks.items()}
@@ -99,7 +104,22 @@ def slower(
         pairs = [(a, b) for a in slow for b in fast]
         return Evidence(said, {f"{a} − {b}": of_seeds(networks, a, b, epochs) for a, b in pairs})
 
-    return lambda figures: judged_in(figures.grid, settings, test)
+    def judged(figures: Figures) -> Evidence:
+        stopped = [
+            (was_stopped(one), was_stopped(other))
+            for setting in settings
+            for a, b in product(slow, fast)
+            for networks in (figures.grid.get(setting, {}),)
+            for one, other in zip(networks.get(a, ()), networks.get(b, ()), strict=False)
+        ]
+        return unless_capped(judged_in(figures.grid, settings, test), stopped)
+
+    return judged
+
+
+def was_stopped(block: Block) -> bool:
+    """Whether early stopping ended a training run, and not the largest number of epochs."""
+    return block["epochs"] - 1 - int(np.argmin(block["validation_loss"])) >= PATIENCE
 
 
 def decades(block: Block) -> np.ndarray:
@@ -180,7 +200,7 @@ def spread(figures: Figures) -> Evidence:
     networks = figures.grid.get(COLLAPSES, {})
     seeds = min(map(len, networks.values()), default=0)
     if seeds < 2:
-        raise NotReported
+        raise NotJudged
     found = Spread.of(np.array([[_tested(b, figures) for b in s] for s in networks.values()]))
     k = len(networks)
     error = math.sqrt(2 / (k - 1) + 2 / (k * (seeds - 1)))  # of ln F, where nothing differs

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from minidl.inspection import gradient_figures
 from minidl.layers import BatchNorm
 from minidl.models import resnet50
 from minidl.study import Run
+from minidl.study.correct import packed
 from minidl.study.seeds import batches_rng, weights_rng
 from minidl.study.sized_study import SET_UPS
 from minidl.study.validated import ValidatedTraining
@@ -151,7 +152,7 @@ def train_cell(
         for name, values in stages.items():
             by_stage.setdefault(name, []).append(values)
     (_, accuracy), *_ = with_batch_statistics(network, images.test, cell.batch_size)
-    found = training.tested(lambda: asdict(evaluate(network, images.test, LOSS, BATCH_SIZE)))
+    found = training.tested(lambda: tested(network, images.test))
     found["test"]["last"]["batch_accuracy"] = accuracy
     return {**cell._asdict(), **training.by_epoch, **by_stage, **found}
 
@@ -164,6 +165,12 @@ def gradients(network: Network) -> list[float]:
         if g.parameter == "W" and stage in squares:
             squares[stage] += g.l2_norm**2
     return [math.sqrt(square) for square in squares.values()]
+
+
+def tested(network: Network, test: Examples) -> dict[str, Any]:
+    """Loss, accuracy, and which of the test images are recognised."""
+    found = evaluate(network, test, LOSS, BATCH_SIZE)
+    return {"loss": found.loss, "accuracy": found.accuracy, "correct": packed(found.correct)}
 
 
 def with_batch_statistics(

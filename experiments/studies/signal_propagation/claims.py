@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from minidl.propagation import batch_norm_factor
-from minidl.study.claims import BEYOND, Evidence, NotReported, Statement, known
+from minidl.study.claims import BEYOND, Evidence, NotJudged, Statement, known
 from minidl.study.estimates import Estimate, exactly, share
 from studies.signal_propagation import dead
 from studies.signal_propagation.measure import Beside, exponent, factor
@@ -50,7 +50,7 @@ def factors(run: Findings) -> Evidence:
 def sigmoid_and_relu(run: Findings) -> Evidence:
     """With Glorot weights, a sigmoid layer passes on 5.6% of dz², a ReLU layer 50%."""
     if any((f, "glorot_uniform") not in run.layers for f in ("sigmoid", "relu")):
-        raise NotReported
+        raise NotJudged
     rows = [run.layers[f, "glorot_uniform"] for f in ("sigmoid", "relu")]
     found = [factor(one, begin=SETTLED) for one in rows]
     return Evidence(
@@ -73,7 +73,7 @@ def critical_keeps(run: Findings) -> Evidence:
 def one_over_n(run: Findings) -> Evidence:
     """The mean squared error of the theory falls as 1/n."""
     if len(run.deviations) < 2:
-        raise NotReported
+        raise NotJudged
     found = exponent(list(run.deviations), list(run.deviations.values()))
     return Evidence(f"as n^{found.value:.2f}", _close({"exponent": found + 1}, EXPONENT))
 
@@ -101,7 +101,7 @@ def trainable_depth(run: Findings) -> Evidence:
     """Networks train if they are less than 6 ξ_c deep, and do not if they are deeper."""
     right, judged = agreement(list(known(run.cells)), run.chance)
     if not judged:
-        raise NotReported
+        raise NotJudged
     return Evidence(
         f"{right} of {judged} networks as predicted",
         {"their share − 80%": share(right / judged, judged) - 0.8},
@@ -111,7 +111,7 @@ def trainable_depth(run: Findings) -> Evidence:
 def holds_at_first_only(run: Findings) -> Evidence:
     """Predictions from the sizes of the weights stop holding as these become dependent."""
     if len(run.drifts) < 3:
-        raise NotReported
+        raise NotJudged
     off = [abs(math.log(one.measured / one.predicted)) for one in run.drifts]
     return Evidence(
         f"off by {100 * math.expm1(off[0]):.0f}% at the start and "

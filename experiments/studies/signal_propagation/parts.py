@@ -69,10 +69,11 @@ def factors(summary: Mapping[str, Any]) -> Table:
     return Table("Factor by which a hidden layer multiplies the squared gradient", head, rows)
 
 
-def _interval(estimate: Mapping[str, float | None]) -> tuple[float, float]:
+def _interval(estimate: Mapping[str, Any]) -> tuple[float, float]:
     """The 95% interval of an estimate of a summary, in which no number is infinite."""
-    given = {k: np.inf if v is None or np.isnan(v) else v for k, v in estimate.items()}
-    return Estimate(**given).interval()
+    given = (estimate[key] for key in ("value", "error", "freedom"))
+    value, error, freedom = (np.inf if n is None or np.isnan(n) else n for n in given)
+    return Estimate(value, error, freedom).interval()
 
 
 def trained(summary: Mapping[str, Any]) -> Table:

@@ -93,8 +93,11 @@ class SignalPropagation(TrainedStudy):
         add("--epochs", type=whole, default=5, help="epochs to compare a prediction over")
 
     def check(self, chosen: argparse.Namespace) -> None:
-        if chosen.depth < 4:
-            raise ValueError(f"--depth: expected an integer >= 4, got {chosen.depth}")
+        # A factor needs layers, a variance units, and a network an image of each class.
+        for name, least in (("depth", 4), ("width", 2), ("map_images", 50)):
+            if (got := getattr(chosen, name)) < least:
+                option = f"--{name.replace('_', '-')}"
+                raise ValueError(f"{option}: expected an integer >= {least}, got {got}")
         if len(set(chosen.widths)) < 2:
             raise ValueError("--widths: expected two or more different widths")
 

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,24 +25,25 @@ from minidl.data import (
 )
 
 REAL = os.environ.get("MINIDL_DATA", "")
-GENERATE = standin.generate
+
+
+@pytest.fixture(scope="module")
+def few():
+    return standin.generate(0, 10, 5)
 
 
 @pytest.fixture(autouse=True)
-def few_generated(monkeypatch):
-    monkeypatch.setattr(standin, "generate", lambda seed: GENERATE(seed, 10, 5))
+def few_generated(monkeypatch, few):
+    monkeypatch.setattr(
+        standin, "generate", lambda seed: replace(few, source=f"generated, seed {seed}")
+    )
 
 
-def test_names():
+def test_an_unknown_name_gets_the_list(tmp_path):
     assert NAMES == ("auto", "cifar-100", "cifar-10", "mnist", "fashion-mnist", "stand-in")
-
-
-@pytest.mark.parametrize("name", ["cifar", "CIFAR-100", "", "../cifar-100", None])
-def test_unknown_name(name, tmp_path):
-    with pytest.raises(DatasetError, match="unknown data set") as e:
-        load(name, tmp_path)
-    for known in NAMES:
-        assert known in str(e.value)
+    for name in ("cifar", "CIFAR-100", "", "../cifar-100", None):
+        with pytest.raises(DatasetError, match=f"unknown data set.*{', '.join(NAMES)}"):
+            load(name, tmp_path)
 
 
 def test_auto_is_cifar_100_if_it_is_available(make_cifar, tmp_path, monkeypatch):
@@ -54,41 +56,56 @@ def test_auto_is_cifar_100_if_it_is_available(make_cifar, tmp_path, monkeypatch)
 
 
 def test_environment_variable_before_the_cache(make_cifar, tmp_path, monkeypatch):
-    make_cifar("cifar-100", tmp_path / "cache" / "cifar-100-binary")
-    assert load("cifar-100").source == str(tmp_path / "cache" / "cifar-100-binary")
+    cached = tmp_path / "cache" / "cifar-100-binary"
+    make_cifar("cifar-100", cached)
+    assert load("cifar-100").source == str(cached)
     monkeypatch.setenv("MINIDL_DATA", str(tmp_path / "data"))
-    assert load("cifar-100").source == str(tmp_path / "cache" / "cifar-100-binary")
+    assert load("cifar-100").source == str(cached)
     make_cifar("cifar-100", tmp_path / "data")
     assert load("cifar-100").source == str(tmp_path / "data")
     monkeypatch.setenv("MINIDL_DATA", "")
-    assert load("cifar-100").source == str(tmp_path / "cache" / "cifar-100-binary")
+    assert load("cifar-100").source == str(cached)
 
 
-def test_auto_without_a_network():
+def test_an_environment_variable_that_would_control_the_terminal_is_refused(monkeypatch):
+    monkeypatch.setenv("MINIDL_DATA", "/tmp/\x1b]0;x\x07")
+    with pytest.raises(DatasetError, match="MINIDL_DATA: expected a name of printable") as e:
+        load("auto")
+    assert str(e.value).isprintable()
+
+
+def test_auto_without_a_network_or_a_download_is_the_stand_in_and_says_why(tmp_path):
     dataset = load("auto", progress=False, seed=3)
     assert dataset.is_stand_in
     assert dataset.source == "generated, seed 3"
-    assert (
-        "cifar-100-binary.tar.gz could not be downloaded (127.0.0.1: no connection" in dataset.note
-    )
+    reason = "cifar-100-binary.tar.gz could not be downloaded (127.0.0.1: no connection"
+    assert reason in dataset.note
     assert "\n" not in dataset.note
     assert dataset.note.endswith(".")
     assert "not CIFAR-100" in dataset.title
-
-
-def test_auto_without_download(tmp_path):
     dataset = load("auto", download=False)
     assert dataset.is_stand_in
     assert f"CIFAR-100 is not in {tmp_path / 'cache'}" in dataset.note
     assert "downloading is switched off" in dataset.note
 
 
-@pytest.mark.parametrize("name", ["cifar-100", "cifar-10", "mnist", "fashion-mnist"])
-def test_without_download(name, tmp_path):
-    with pytest.raises(DatasetNotFound, match="switched off") as e:
-        load(name, download=False)
-    assert str(tmp_path / "cache") in str(e.value)
-    assert "http://127.0.0.1" in str(e.value)
+def test_a_named_data_set_never_falls_back(tmp_path):
+    for name in PUBLISHED:
+        with pytest.raises(DatasetNotFound, match="could not be downloaded"):
+            load(name, progress=False)
+        with pytest.raises(DatasetNotFound, match="switched off") as e:
+            load(name, download=False)
+        assert str(tmp_path / "cache") in str(e.value)
+        assert "http://127.0.0.1" in str(e.value)
+
+
+def test_a_named_folder_is_the_only_one_and_is_not_filled(leftovers, tmp_path):
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    for name in ("auto", *PUBLISHED):
+        with pytest.raises(DatasetNotFound, match=f"is not in {folder}: .*Leave out the folder"):
+            load(name, folder)
+    assert leftovers(tmp_path) == []
 
 
 def test_auto_does_not_skip_a_corrupt_file(make_cifar, tmp_path, monkeypatch):
@@ -97,11 +114,6 @@ def test_auto_does_not_skip_a_corrupt_file(make_cifar, tmp_path, monkeypatch):
     monkeypatch.setenv("MINIDL_DATA", str(tmp_path))
     with pytest.raises(CorruptDataset, match=r"test\.bin"):
         load("auto")
-
-
-def test_auto_with_a_named_folder_never_falls_back(tmp_path):
-    with pytest.raises(DatasetNotFound, match=f"CIFAR-100 is not in {tmp_path}"):
-        load("auto", tmp_path)
 
 
 def test_stand_in_by_name():
@@ -120,6 +132,9 @@ def test_import_brings_no_network_library():
     assert (done.stdout, done.stderr) == ("[]\n", "")
 
 
+# -- the official files -----------------------------------------------------------------------
+
+
 def real(known, folders):
     """The folder with the official files; without it, skip and say what is missing."""
     if not REAL or not any((Path(REAL) / folder).is_dir() for folder in folders):
@@ -127,10 +142,12 @@ def real(known, folders):
     return Path(REAL)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("known", [cifar.CIFAR_100, cifar.CIFAR_10], ids=lambda k: k.name)
 def test_official_cifar(known, monkeypatch):
     folder = real(known, [known.folder])
     monkeypatch.setitem(PUBLISHED, known.name, known)
+    monkeypatch.setattr(cifar, "BLOCK", 1000)
     start = time.perf_counter()
     dataset = load(known.name, folder)
     assert time.perf_counter() - start < 10
@@ -145,6 +162,7 @@ def test_official_cifar(known, monkeypatch):
     np.testing.assert_allclose((red, green, blue), expected, atol=2e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("known", [idx.MNIST, idx.FASHION_MNIST], ids=lambda k: k.name)
 def test_official_mnist(known, monkeypatch):
     folder = real(known, known.folders[:2])
@@ -158,8 +176,24 @@ def test_official_mnist(known, monkeypatch):
     assert abs(dataset.train.inputs.mean() / 255 - mean) < 1e-4
 
 
-def test_official_files_of_another_data_set(monkeypatch, tmp_path):
+@pytest.mark.slow
+def test_official_files_of_another_data_set(monkeypatch):
     folder = real(idx.FASHION_MNIST, idx.FASHION_MNIST.folders[:1]) / "FashionMNIST" / "raw"
     monkeypatch.setitem(PUBLISHED, "mnist", idx.MNIST)
     with pytest.raises(CorruptDataset, match="labels of MNIST, got those of Fashion-MNIST"):
         load("mnist", folder)
+
+
+def test_published_sizes_and_sources():
+    """As their sources publish them; a mistake here would refuse every good download."""
+    sets = (cifar.CIFAR_10, cifar.CIFAR_100, idx.MNIST, idx.FASHION_MNIST)
+    all_files = [file for known in sets for file in getattr(known, "files", ()) or [known.archive]]
+    assert len({file.md5 for file in all_files}) == len({file.path for file in all_files}) == 10
+    assert {len(file.md5) for file in all_files} == {32}
+    assert cifar.CIFAR_100.archive.size == 168_513_733
+    assert cifar.CIFAR_10.archive.size == 170_052_171
+    assert sum(file.size for file in idx.MNIST.files) == 11_594_722
+    assert sum(file.size for file in idx.FASHION_MNIST.files) == 30_878_645
+    for file in all_files:
+        assert all(url.endswith("/" + file.name) for url in file.urls)
+        assert file.urls[0].startswith("https://")

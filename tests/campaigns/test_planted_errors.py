@@ -1,0 +1,26 @@
+"""The list of planted errors fits the source, and one of them is caught as all would be."""
+
+from __future__ import annotations
+
+import shutil
+
+import planted_errors
+import pytest
+
+
+def test_each_text_to_change_is_in_its_file_once():
+    errors = list(planted_errors.planted([]))
+    assert len(errors) > 150
+    assert [str(error) for error in errors if error.count(planted_errors.ROOT) != 1] == []
+
+
+@pytest.mark.slow
+def test_an_error_is_caught_and_a_change_that_is_none_is_not(tmp_path):
+    for folder in ("minidl", "tests", "tools", "experiments"):
+        shutil.copytree(planted_errors.ROOT / folder, tmp_path / folder)
+    shutil.copy(planted_errors.ROOT / "setup.cfg", tmp_path)
+    (error, *_) = planted_errors.planted(["losses.py"])
+    tests = ["tests/test_losses.py"]
+    assert error.caught(tmp_path, tests).startswith("FAILED tests/test_losses.py::")
+    assert error._replace(new=error.old).caught(tmp_path, tests) is None
+    assert error.count(tmp_path) == 1  # the copy is as it was
