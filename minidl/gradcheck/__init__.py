@@ -17,17 +17,22 @@ The output y is projected on a random upstream gradient dy, φ = ⟨dy, y⟩, an
 d/dt φ(v + t u) at t = 0 must equal ⟨∂φ/∂v, u⟩.  An upstream gradient of ones would hide bugs:
 a backward pass of softmax that returns zeros would pass.
 
-The files, from the bottom up: ``result`` (the findings, as a table), ``point`` (where to check),
-``subjects`` (a layer, a network or a loss as φ, and every way to call its backward),
-``numeric`` (derivatives along a direction), ``ties`` (points at which f has two slopes),
-``judge`` (what counts as equal), ``check``, ``functions`` (functions outside minidl).
+The files, from the top down: ``check`` (the door), ``subjects`` (a layer, a network, a loss or a
+function as φ, and every way to call its backward), ``numeric`` (derivatives along a line),
+``compare`` (what counts as equal), ``report`` (the findings, as a table).
 """
 
 from __future__ import annotations
 
-from minidl.gradcheck.check import assert_gradients, check_gradients
-from minidl.gradcheck.functions import assert_jac, assert_vjp, check_jac, check_vjp
-from minidl.gradcheck.result import CheckedGradient, GradientCheck, GradientError
+from minidl.gradcheck.check import (
+    assert_gradients,
+    assert_jac,
+    assert_vjp,
+    check_gradients,
+    check_jac,
+    check_vjp,
+)
+from minidl.gradcheck.report import CheckedGradient, GradientCheck, GradientError
 
 __all__ = [
     "CheckedGradient",

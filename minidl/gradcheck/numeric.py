@@ -1,121 +1,155 @@
-"""Derivatives of φ along a direction, from values of φ alone.
+"""Derivatives of φ along a line, from values of φ alone.
 
-The numeric derivative is ``scipy.differentiate.derivative`` (central differences of
-order 8 with shrinking steps), accurate to about 1e-11 in float64.  If it does not
-converge, the point is at a kink.
+Central differences with the steps h, h/2, h/4, … are extrapolated to h = 0 (Richardson; Ridders,
+Advances in Engineering Software 4, 1982).  What still changes from step to step says how far the
+result may be off.  h follows the size of v: it begins with half of it, becomes smaller until φ is
+smooth within it and in its domain, and larger if the rounding of φ is in the way.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from minidl.backend import Array, namespace
-from minidl.gradcheck.subjects import Subject
+from minidl.backend import Array, namespace, to_numpy
 
-T = TypeVar("T")
-
-_ROUNDING = 8 * float(np.finfo(np.float64).eps)  # of φ, relative to the terms that it sums
-_STEPS = (0.5, 0.02, 1e-3, 1e-4, 1e-5)  # first steps, which then shrink
+EPSILON = float(np.finfo(np.float64).eps)
+_STEPS = (0.5, 0.02, 1e-3, 5e-5, 2e-6, 1e-7, 4e-9, 2e-10)  # the first h, relative to the size of v
+_LARGER = (10.0, 300.0, 1e4)
+_HALVINGS = 6  # of each of them
+_TINY = 1e-3  # an entry smaller than this share of the others is moved by its own size
 
 
 class Numeric(NamedTuple):
     """A numeric derivative, and how far to trust it."""
 
-    value: float
-    doubt: float  # how much it still changed with the step
-    rounding: float  # what the rounding of φ may contribute
-    step: float  # the smallest |t| used
+    value: float  # d/dt φ(v + t u) at 0, for u of length 1
+    uncertainty: float  # how far it may be off
+    rounding: float  # what the rounding of φ alone may contribute to that
     magnitude: float  # the size of φ, or of the terms that it sums
+    step: float  # the first h, relative to the size of v
+    u: Sequence[np.ndarray]  # the direction, rounded so that every v + t u is exact
 
 
-def directions(
-    shape: tuple[int, ...], rng: np.random.Generator, count: int, elementwise: bool
+class Line:
+    """φ at v + t u, for one variable v or several that move together."""
+
+    def __init__(
+        self, terms: Callable[[], Any], variables: Sequence[Array], moves: Sequence[np.ndarray]
+    ) -> None:
+        self.terms, self.variables = terms, variables
+        self.kept = [variable.copy() for variable in variables]
+        self.moves = [namespace(v).asarray(m) for v, m in zip(variables, moves, strict=True)]
+
+    def __call__(self, t: float) -> Any:
+        """The terms that φ sums, at v + t u; the variables keep that value."""
+        for variable, kept, move in zip(self.variables, self.kept, self.moves, strict=True):
+            variable[...] = kept + t * move
+        return self.terms()
+
+    def slopes(self, t: float) -> tuple[Any, Any]:
+        """From the left and from the right, each from three values."""
+        at = {i: self(i * t) for i in (-2, -1, 1, 2, 0)}  # 0 last: it restores the point
+        left = (3 * at[0] - 4 * at[-1] + at[-2]) / (2 * t)
+        right = (-3 * at[0] + 4 * at[1] - at[2]) / (2 * t)
+        return left, right
+
+
+def sizes(v: Array) -> np.ndarray:
+    """By how much each entry of ``v`` is moved at most: the size of ``v``, or its own if tiny."""
+    own = abs(to_numpy(v))
+    common = float(np.sqrt(np.mean(np.square(own)))) if own.any() else 1.0
+    return np.where((own > 0) & (own < _TINY * common), own, common)
+
+
+def moves(
+    size: np.ndarray, rng: np.random.Generator, count: int, elementwise: bool
 ) -> Iterator[tuple[str, np.ndarray]]:
-    """Directions u of length 1, with their names."""
+    """Directions with their names; each as long as the largest relative step, 1."""
     if elementwise:
-        for index in np.ndindex(shape):
-            u = np.zeros(shape)
-            u[index] = 1
-            yield str(list(index)), u
+        for index in np.ndindex(size.shape):
+            move = np.zeros(size.shape)
+            move[index] = size[index]
+            yield str(list(index)), move
     else:
         for number in range(1, count + 1):
-            u = rng.standard_normal(shape)
-            yield f"direction {number}", u / np.linalg.norm(u)
+            move = rng.standard_normal(size.shape)
+            yield f"direction {number}", size * move / np.linalg.norm(move)
 
 
-def directional_derivative(
-    subject: Subject, variable: Array, u: np.ndarray, largest: float = math.inf
+def derivative(
+    terms: Callable[[], Any],
+    variables: Sequence[Array],
+    moves: Sequence[np.ndarray],
+    good: Callable[[float], float],
+    largest: float = 1.0,
 ) -> Numeric:
-    """d/dt φ(v + t u) at 0, with steps up to ``largest``.
+    """d/dt φ(v + t u), where ``terms()`` are what φ sums and u points along ``moves``.
 
-    Large steps come first: where φ is smooth, they outweigh the rounding.  Smaller ones
-    follow if the estimate does not converge; near a kink, it only does
-    once the steps stay on one side.
+    It is sought until its uncertainty is at most ``good(value)``; ``largest`` limits the step.
     """
-    from scipy.differentiate import derivative
+    start = [to_numpy(variable).copy() for variable in variables]
 
-    phi_at = along(variable, u, subject.value)
-    start = phi_at(0.0)  # subtracted, so that a constant φ has a derivative of exactly 0
-    smallest = math.inf
+    def at(step: float) -> Numeric:
+        smallest = [_exact(v, m * step / 2**_HALVINGS) for v, m in zip(start, moves, strict=True)]
+        return _extrapolated(Line(terms, variables, smallest), step, smallest, good)
 
-    def phi(t: np.ndarray) -> np.ndarray:
-        nonlocal smallest
-        values = np.empty(t.size)
-        for i, step in enumerate(t.ravel()):
-            values[i] = phi_at(float(step)) - start
-            if step != 0:
-                smallest = min(smallest, abs(float(step)))
-        return values.reshape(t.shape)
-
-    best = Numeric(math.nan, math.inf, 0.0, math.inf, 0.0)
-    try:
+    best = Numeric(np.nan, np.inf, 0.0, 0.0, 0.0, moves)
+    with np.errstate(all="ignore"):  # a large step may leave the domain of φ
         for step in (step for step in _STEPS if step <= largest):
-            smallest, subject.magnitude = math.inf, 0.0
-            with np.errstate(all="ignore"):  # a large step may leave the domain of φ
-                found = derivative(
-                    phi, 0.0, initial_step=step, maxiter=5, tolerances={"rtol": 1e-10, "atol": 0.0}
-                )
-            rounding = _ROUNDING * subject.magnitude / smallest
-            if max(found.error, rounding) < max(best.doubt, best.rounding):
-                best = Numeric(
-                    float(found.df), float(found.error), rounding, smallest, subject.magnitude
-                )
-            if found.success or found.error <= rounding:  # with smaller steps it would only grow
+            found = at(step)
+            best = min(best, found, key=lambda numeric: numeric.uncertainty)
+            if best.uncertainty <= max(good(best.value), found.rounding):
                 break
-    finally:
-        phi_at(0.0)  # restores the variable and the state to the point itself
+        for step in _LARGER if best.step == _STEPS[0] else ():
+            if best.uncertainty <= good(best.value):
+                break
+            found = at(step)
+            if not found.uncertainty < best.uncertainty:
+                break
+            best = found
     return best
 
 
-def along(variable: Array, u: np.ndarray, value: Callable[[], T]) -> Callable[[float], T]:
-    """t ↦ value() at v + t u; ``variable`` keeps the last v + t u."""
-    kept = variable.copy()
-    u = namespace(variable).asarray(u)
+def _extrapolated(
+    line: Line, step: float, smallest: Sequence[np.ndarray], good: Callable[[float], float]
+) -> Numeric:
+    """Ridders' table: each row has half the step of the one above, each column a higher order."""
+    length = float(np.sqrt(sum(np.sum(np.square(move)) for move in smallest)))
+    if length == 0:  # below the spacing of the numbers
+        return Numeric(np.nan, np.inf, np.inf, 0.0, step, smallest)
+    largest = 0.0  # of the lengths of the terms
+    value, error, at = np.nan, np.inf, 1.0
+    above: list[float] = []
+    try:
+        for k in reversed(range(_HALVINGS + 1)):
+            up, down = line(2.0**k), line(-(2.0**k))
+            largest = max(largest, *(float((side * side).sum()) ** 0.5 for side in (up, down)))
+            row = [float((up - down).sum()) / (2 * length * 2**k)]
+            for j, coarser in enumerate(above):
+                finer = row[j] + (row[j] - coarser) / (4.0 ** (j + 1) - 1)
+                if not np.isfinite(finer):
+                    break
+                row.append(finer)
+                change = max(abs(finer - row[j]), abs(finer - coarser))
+                if change < error:
+                    value, error, at = finer, change, 2.0**k
+            if error <= good(value) / 100:
+                break
+            if len(above) > 1 and len(row) > 1 and not abs(row[-1] - above[-1]) < 2 * error:
+                break  # rounding, or a kink
+            above = row
+    finally:
+        line(0.0)
+    rounding = EPSILON * largest / (at * length)
+    return Numeric(
+        value, max(error, rounding), rounding, largest, step, [d / length for d in smallest]
+    )
 
-    def value_at(t: float) -> T:
-        variable[...] = kept + t * u
-        return value()
 
-    return value_at
-
-
-def one_sided(value_at: Callable[[float], Any], h: float) -> tuple[Any, Any]:
-    """The slopes at 0 from the left and from the right, each from three values."""
-    # 0 last: it restores the state to the point itself
-    at = {i: value_at(i * h) for i in (-2, -1, 1, 2, 0)}
-    left = (3 * at[0] - 4 * at[-1] + at[-2]) / (2 * h)
-    right = (-3 * at[0] + 4 * at[1] - at[2]) / (2 * h)
-    return left, right
-
-
-def jump(subject: Subject, variable: Array, u: np.ndarray) -> float:
-    """How much the slopes of φ from the left and from the right differ.
-
-    At the kink itself, a central difference converges, to the mean of the two.
-    """
-    left, right = one_sided(along(variable, u, subject.value), 1e-5)
-    return abs(right - left)
+def _exact(v: np.ndarray, d: np.ndarray) -> np.ndarray:
+    """``d`` rounded such that v ± d, v ± 2 d, … are numbers of float64."""
+    spacing = 4 * np.spacing(np.maximum(abs(v), abs(d)))
+    return np.rint(d / spacing) * spacing

@@ -11,7 +11,7 @@ import numpy as np
 
 from minidl.backend import Array, checks
 from minidl.data.examples import Examples
-from minidl.gradcheck.point import put_back
+from minidl.gradcheck.subjects import restored
 from minidl.losses import Loss, SoftmaxCrossEntropy
 from minidl.network import Network
 from minidl.optimizers import Adam, Optimizer
@@ -171,7 +171,7 @@ def range_test(
     rates = np.geomspace(start, end, steps).tolist()
     found, rising = RangeTest(), copy.copy(optimizer)
     rising.t = 0  # with vectors of its own from the first step on
-    with put_back(network), network.device.enough_memory():
+    with restored(network), network.device.enough_memory():
         single = len(examples) % batch_size == 1 < len(examples)  # too few for BatchNorm
         parts = (network, examples, loss, rising, batch_size)
         step = training_step(*parts, graph=False, drop_last=single)

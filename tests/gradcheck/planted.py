@@ -372,8 +372,8 @@ def attention(change):
             dP = self.dropout.backward(np.einsum("nhik,nhjk->nhij", dO, self.V))
             dS = change.get("dS", softmax_gradient)(self.P, dP)
             given = {
-                "dQ": np.einsum("nhij,nhjk->nhik", dS, self.K) / np.sqrt(3),
-                "dK": np.einsum("nhij,nhik->nhjk", dS, self.Q) / np.sqrt(3),
+                "dQ": np.einsum("nhij,nhjk->nhik", dS, self.K) / 3**0.5,
+                "dK": np.einsum("nhij,nhik->nhjk", dS, self.Q) / 3**0.5,
                 "dV": np.einsum("nhij,nhik->nhjk", self.A, dO),
             }
             for name in {"dQ", "dK", "dV"} & set(change):
@@ -394,11 +394,11 @@ errors = {
     "heads added up": {"dS": lambda P, dP: P * (dP - (dP * P).sum((1, -1), keepdims=True))},
     "padding gets a gradient": {"dS": lambda P, dP: softmax_gradient(P, dP) + 1e-3 * (P == 0)},
     "dS of zeros": {"dS": lambda P, dP: dP * 0},
-    "1/√k left out": {"dQ": lambda la, g, dS, dO: g["dQ"] * np.sqrt(3)},
-    "dK without the transpose": {"dK": lambda la, g, dS, dO: dS @ la.Q / np.sqrt(3)},
+    "1/√k left out": {"dQ": lambda la, g, dS, dO: g["dQ"] * 3**0.5},
+    "dK without the transpose": {"dK": lambda la, g, dS, dO: dS @ la.Q / 3**0.5},
     "dQ and dK exchanged": {
-        "dQ": lambda la, g, dS, dO: np.einsum("nhij,nhik->nhjk", dS, la.Q) / np.sqrt(3),
-        "dK": lambda la, g, dS, dO: dS @ la.K / np.sqrt(3),
+        "dQ": lambda la, g, dS, dO: np.einsum("nhij,nhik->nhjk", dS, la.Q) / 3**0.5,
+        "dK": lambda la, g, dS, dO: dS @ la.K / 3**0.5,
     },
     "dV without dropout": {"dV": lambda la, g, dS, dO: la.P.swapaxes(2, 3) @ dO},
     "dV without the transpose": {"dV": lambda la, g, dS, dO: la.A @ dO},

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from planted import Accumulating, after, change_dy, windows
+from planted import Accumulating, after, change_dy, set_to, windows
 
 import minidl as ml
 from minidl import Layer, MaxPool2D, assert_gradients, check_gradients
+from minidl.losses import Loss
 
 
 class Affine(Layer):
@@ -133,6 +134,17 @@ def keeps_the_first_batch_size(layer, dy, dx):
     return dx
 
 
+def sums_as_many_rows_as_the_smallest_batch_had(layer, dy, dx):
+    layer.least = min(getattr(layer, "least", len(dy)), len(dy))
+    layer.db[...] = dy[: layer.least].sum(axis=0)
+    return dx
+
+
+def frees_x(layer, dy, dx):
+    del layer.x
+    return dx
+
+
 def halves_x(layer, dy, dx):
     layer.x = layer.x / 2
     return dx
@@ -207,96 +219,199 @@ class TwoAtZero(ml.activations.ReLU):
         return super().backward(dy, z, y) + 2 * dy * (z == 0)
 
 
-def broken(layer, said, shape=(5, 4)):
-    return (layer, shape), said
+# -- what a network and its training rely on --------------------------------------------------
 
 
-def changed(change, said):
-    return broken(after(Affine, change)(), said)
+class ForgetsY(Affine):
+    def forward(self, x, training=False):
+        self.x = x
+        return x**2 * self.s + self.b
 
 
-CONTRACT = {  # a layer or loss with its arguments, and the problem reported
-    "dx summed over the units": changed(
-        lambda la, dy, dx: dx.sum(axis=1, keepdims=True),
+class WrongShape(Affine):
+    def output_shape(self, input_shape):
+        return (7,)
+
+
+class Rebinds(Affine):
+    def initialize(self, rng):
+        self.s = rng.standard_normal(self.n).reshape(self.n)
+        self.b[...] = 0
+
+
+class DoublePrecision(Affine):
+    def forward(self, x, training=False):
+        self.y = super().forward(x, training) * np.float64(1)
+        return self.y
+
+
+class OneLossForAll(Loss):
+    def each(self, z, t):
+        return ((z - t) ** 2).mean(), 2 * (z - t) / z.size
+
+
+# -- what a piece keeps from call to call, or assumes of its input ----------------------------
+
+
+class MaximumOfAll(Layer):
+    """Its dx is zero where reshape makes a copy, as with the batch last in memory."""
+
+    def output_shape(self, input_shape):
+        return input_shape[:1]
+
+    def forward(self, x, training=False):
+        self.x, self.y = x, x.max(axis=(2, 3))
+        return self.y
+
+    def backward(self, dy, input_gradient=True):
+        dx = np.zeros_like(self.x)
+        largest = self.x.reshape(dy.size, -1).argmax(axis=1)
+        dx.reshape(dy.size, -1)[np.arange(dy.size), largest] = dy.ravel()
+        return dx
+
+
+class KeepsItsTranspose(ml.Dense):
+    WT = None
+
+    def backward(self, dy, input_gradient=True):
+        super().backward(dy)
+        self.WT = self.W.T.copy() if self.WT is None else self.WT
+        return self.dz @ self.WT
+
+
+class OneBuffer(Affine):
+    """Returns the same array in every call."""
+
+    def buffered(self, name, a):
+        if getattr(self, name, np.zeros(0)).shape != a.shape:
+            setattr(self, name, np.empty_like(a))
+        getattr(self, name)[...] = a
+        return getattr(self, name)
+
+
+class BufferOfY(OneBuffer):
+    def forward(self, x, training=False):
+        self.y = self.buffered("Y", super().forward(x, training))
+        return self.y
+
+
+class BufferOfDx(OneBuffer):
+    def backward(self, dy, input_gradient=True):
+        return self.buffered("dx", super().backward(dy))
+
+
+class DoublesWithoutStrides(Affine):
+    def forward(self, x, training=False):
+        self.y = super().forward(x, training) * (1 + (0 in x.strides))
+        return self.y
+
+
+def at_most_64_rows(layer, dy, dx):
+    layer.db[...] = dy[:64].sum(axis=0)
+    return dx
+
+
+ANOTHER = "gave another gradient of"
+TIES = "at a point with ties the gradient of x says"
+BROKEN = [  # the problem reported, a layer or loss, and its input
+    (
         "expected dx as float64 (5, 4) like x, got float64 (5, 1)",
+        after(Affine, lambda la, dy, dx: dx.sum(axis=1, keepdims=True))(),
     ),
-    "dx summed over the batch": changed(
-        lambda la, dy, dx: dx.sum(axis=0, keepdims=True),
-        "expected dx as float64 (5, 4) like x, got float64 (1, 4)",
-    ),
-    "dx in float32": changed(
-        lambda la, dy, dx: dx.astype("float32"),
+    (
         "expected dx as float64 (5, 4) like x, got float32 (5, 4)",
+        after(Affine, lambda la, dy, dx: dx.astype("float32"))(),
     ),
-    "no dx": changed(lambda la, dy, dx: None, "expected dx as float64 (5, 4) like x, got None"),
-    "a parameter's gradient of another shape": broken(
-        OneForAll(), "expected db as float64 (4,) like b, got float64 (1,)"
+    (
+        "expected dx as float64 (5, 4) like x, got None",
+        after(Affine, lambda la, dy, dx: None)(),
     ),
-    "dlogits summed over the classes": (
-        (mean_of_squares_summed, (5, 4), np.zeros(5)),
+    ("expected db as float64 (4,) like b, got float64 (1,)", OneForAll()),
+    (
         "expected dlogits as float64 (5, 4) like logits, got float64 (5, 1)",
+        *(mean_of_squares_summed, (5, 4), np.zeros(5)),
     ),
-    "early return without the input's gradient": broken(
-        ReturnsEarly(),
-        "the gradient of s is not written, or not finite by backward(dy, input_gradient=False)",
+    ("the gradient of s is not written, or not finite by backward(dy, input_gra", ReturnsEarly()),
+    (f"backward(dy, input_gradient=False) {ANOTHER} b", KeepsItsSum()),
+    ("a second backward: expected dx as float64 (5, 4) like x, got None", WithoutByDefault()),
+    ("the gradient of W is not written, or not finite", Accumulating(4, 4)),
+    (f"a second backward {ANOTHER} s", after(Affine, halves_x)()),
+    ("a second backward raised AttributeError", after(Affine, frees_x)()),
+    (f"backward after a larger batch {ANOTHER} b", after(Affine, sums_all_rows)()),
+    (
+        f"backward after a smaller batch {ANOTHER} b",
+        after(Affine, sums_as_many_rows_as_the_smallest_batch_had)(),
     ),
-    "what another backward has left": broken(
-        KeepsItsSum(), "backward(dy, input_gradient=False) gave another gradient of b"
+    (
+        "backward after a larger batch raised ValueError: matmul",
+        after(Affine, keeps_the_first_batch_size)(),
     ),
-    "no dx unless asked for": broken(
-        WithoutByDefault(),
-        "a second backward: expected dx as float64 (5, 4) like x, got None",
-    ),
-    "added to what was there": broken(
-        Accumulating(4, 4), "the gradient of W is not written, or not finite"
-    ),
-    "a backward that cannot be repeated": changed(
-        halves_x, "a second backward gave another gradient of s"
-    ),
-    "rows of a larger batch": changed(
-        sums_all_rows, "backward after a larger batch gave another gradient of b"
-    ),
-    "only one batch size": changed(
-        keeps_the_first_batch_size, "backward after a larger batch raised ValueError: matmul"
-    ),
-    "x kept in training only": broken(
-        KeepsInTrainingOnly(),
+    (
         "backward after a larger batch raised ValueError: operands could not be broadcast",
+        KeepsInTrainingOnly(),
     ),
-    "no forward in inference": broken(
-        NotForInference(),
+    (
         "a forward in inference and a backward after it raised NotImplementedError: train me; "
         "training=True leaves inference out",
+        NotForInference(),
     ),
-    "state in inference": broken(CountsInInference(), "forward changed the state in inference"),
-    "x changed": broken(SquaresInPlace(), "forward changed x, which belongs to the caller"),
-    "dy changed": changed(change_dy, "backward changed dy, which belongs to the caller"),
-    "random": broken(
-        Noisy(),
-        "the numeric derivative did not settle at 11 points: is the function discontinuous, or "
-        "random in each forward?",
+    ("forward changed the state in inference", CountsInInference()),
+    ("forward changed x, which belongs to the caller", SquaresInPlace()),
+    ("backward changed dy, which belongs to the caller", after(Affine, change_dy)()),
+    ("the numeric derivative did not settle at 11 points: is the function dis", Noisy()),
+    (TIES, after(MaxPool2D, to_every_largest)(2), (2, 3, 6, 6)),
+    (TIES, after(MaxPool2D, to_none_of_equals)(3, 2), (2, 3, 7, 7)),
+    (TIES, TwoAtZero()),
+    ("forward does not keep what it returns in self.y", ForgetsY()),
+    ("output_shape((4,)) says (7,), but forward returns (4,)", WrongShape()),
+    ("in a float32 network, y is float64: use the type of x", DoublePrecision()),
+    (
+        "expected each(z, t) to return one loss per example (5,), got ()",
+        *(OneLossForAll(), (5, 4), np.zeros((5, 4))),
     ),
-    "dy to every one of equal pixels": broken(
-        after(MaxPool2D, to_every_largest)(2),
-        "at a point with ties the gradient of x says",
-        (2, 3, 6, 6),
+    (
+        f"a call with arrays that are batch last in memory {ANOTHER} x",
+        *(MaximumOfAll(), (3, 2, 4, 4)),
     ),
-    "dy to none of equal pixels": broken(
-        after(MaxPool2D, to_none_of_equals)(3, 2),
-        "at a point with ties the gradient of x says",
-        (2, 3, 7, 7),
+    ("a call with x of stride 0 gave another output", DoublesWithoutStrides()),
+    ("a later call changed the y that an earlier one had returned", BufferOfY()),
+    ("a later call changed the dx that an earlier one had returned", BufferOfDx()),
+    ("with 129 examples the gradient of x is wrong", KeepsItsTranspose(4, 4, "tanh")),
+    ("with 129 examples the gradient of b is wrong", after(Affine, at_most_64_rows)()),
+    (
+        "the gradient of s has only the digits of float32, φ has those of float64",
+        after(Affine, set_to("ds", lambda la, dy: la.ds.astype("float32")))(),
     ),
-    "a slope of 2 at the kink of ReLU": broken(
-        TwoAtZero(), "at a point with ties the gradient of x says", (6, 5)
-    ),
-}
+]
 
 
-@pytest.mark.parametrize(("arguments", "said"), CONTRACT.values(), ids=CONTRACT)
-def test_a_broken_contract_is_reported(arguments, said):
-    check = check_gradients(*arguments)
+@pytest.mark.parametrize(("said", "arguments"), [(said, rest) for said, *rest in BROKEN])
+def test_a_broken_rule_is_reported(said, arguments):
+    check = check_gradients(*arguments, *[(5, 4)] * (len(arguments) == 1))
     assert any(problem.startswith(said) for problem in check.problems), check.problems
     assert check.verdict == "FAILED"
+
+
+def test_a_parameter_that_is_not_declared_is_named():
+    class Undeclared(Affine):
+        def parameter_shapes(self):
+            return {"s": (self.n,)}
+
+    said = (
+        r"Undeclared\(\) has no attribute 'b'; the arrays that exist .* state_shapes\(\) name: s$"
+    )
+    with pytest.raises(AttributeError, match=said):
+        check_gradients(Undeclared(), (5, 4))
+
+
+def test_a_parameter_that_came_loose_from_theta_is_reported():
+    network = ml.Network([Rebinds(), ml.Dense(4, 2)], 4, dtype="float64")
+    loose = not np.shares_memory(network.layers[0].s, network.theta)  # unless a layer prevents it
+    for subject, name in ((Rebinds(), "s"), (network, "rebinds_1.s")):
+        said = [p for p in check_gradients(subject, (5, 4)).problems if "not a view of θ" in p]
+        assert [problem.startswith(f"{name} is not a view of θ") for problem in said] == [
+            True
+        ] * loose
 
 
 # -- mistakes that show only away from the initial values, or in inference --------------------

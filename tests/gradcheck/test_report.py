@@ -18,6 +18,7 @@ from minidl import (
     SoftmaxCrossEntropy,
     assert_gradients,
     check_gradients,
+    check_vjp,
     get_activation,
 )
 from minidl.gradcheck import GradientError
@@ -71,6 +72,12 @@ def test_a_changed_dy_is_reported_and_the_rest_still_checked():
     check = check_gradients(after(Dense, change_dy)(3, 2), (4, 3))
     assert check.problems == ["backward changed dy, which belongs to the caller"]
     assert check.worst < 1e-9
+
+
+def test_the_layer_is_left_as_after_a_forward_pass_of_x():
+    layer = Dense(3, 2)
+    assert_gradients(Network([layer, Dense(2, 2)], 3, dtype="float64"), (4, 3))
+    assert layer.x.shape == (4, 3)
 
 
 def test_the_same_seed_gives_the_same_figures_and_another_seed_others():
@@ -141,23 +148,23 @@ def test_large_steps_over_a_jump_of_the_second_derivative_are_not_an_error():
 
 
 def test_nothing_is_decided_if_rounding_would_explain_any_difference():
-    x = 1e-17 * np.random.default_rng(0).standard_normal((5, 4))
-    for layer in (Dense(4, 3), after(Dense, scale("dW", 2))(4, 3)):
-        check = check_gradients(layer, x)
+    x, doubled = np.random.default_rng(0).standard_normal((5, 4)), after(Dense, scale("dW", 2))
+    for layer in (Dense(4, 3), doubled(4, 3)):
+        check = check_gradients(layer, 1e-20 * x)
         assert (check.verdict, check.passed, check.problems) == ("NOT DECIDED", False, [])
-        (reason,) = check.undecided
-        assert reason.startswith("W: a gradient of")
-        assert "rescale the input, the targets or the parameters" in reason
-        assert f"not decided: {reason}" in str(check)
+        assert [reason.partition(": a gradient of")[0] for reason in check.undecided] == ["x", "W"]
+        assert "rescale the input, the targets or the parameters" in check.undecided[1]
+        assert f"not decided: {check.undecided[1]}" in str(check)
         with pytest.raises(GradientError, match=r"NOT DECIDED \(tolerance 1e-07\)\n"):
-            assert_gradients(layer, x)
+            assert_gradients(layer, 1e-20 * x)
+    assert check_gradients(doubled(4, 3), 1e-17 * x).verdict == "FAILED"  # by more than rounding
 
 
 def test_if_rounding_hides_less_than_the_gradient_the_row_says_how_much():
     network = Network([Dense(4, 3)], 4, dtype="float64")
     x = np.random.default_rng(0).standard_normal((5, 4))
     targets, loss = np.full((5, 3), 1e4), ml.MeanSquaredError()
-    check = assert_gradients(network, x, targets, loss=loss, tolerance=1e-13)
+    check = assert_gradients(network, x, targets, loss=loss, tolerance=1e-14)
     assert any(", to " in row.where for row in check.rows)
     assert not check.undecided
 
@@ -169,6 +176,31 @@ def test_a_gradient_that_is_zero_up_to_rounding_passes(N):
         network = Network([Dense(3, 2), BatchNorm(2), ml.Activate("tanh")], 3, dtype="float64")
         check = assert_gradients(network, (N, 3), rng=seed, training=True)
         assert abs(check.rows[2].analytic) < 1e-12
+
+
+class Single(Layer):
+    """Right, but computed in float32 inside."""
+
+    def forward(self, x, training=False):
+        self.y = np.tanh(x.astype("float32")).astype(x.dtype)
+        return self.y
+
+    def backward(self, dy, input_gradient=True):
+        return dy * (1 - self.y**2)
+
+
+def test_nothing_is_decided_if_the_function_computes_in_float32():
+    check = check_gradients(Single(), (5, 4))
+    assert (check.verdict, check.problems) == ("NOT DECIDED", [])
+    (reason,) = check.undecided
+    assert reason.startswith("φ is computed to about 7 digits, which are too few")
+
+    def partly(x):
+        return 0.3 * np.exp(x.astype("float32")).astype(float) + x
+
+    for seed in range(10):
+        check = check_vjp(partly, lambda x, dy: dy * (1 + 0.3 * np.exp(x)), (5, 4), rng=seed)
+        assert check.verdict in ("passed", "NOT DECIDED")
 
 
 # -- errors of the caller ---------------------------------------------------------------------

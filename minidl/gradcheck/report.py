@@ -15,7 +15,7 @@ class CheckedGradient:
     numeric: float
     error: float  # |analytic − numeric| relative to the larger of them
     # "direction 2", or "[3, 1]" element by element; with ", inference" in inference,
-    # and ", to 4e-06" if rounding hides a smaller error
+    # and ", to 4e-07" if rounding hides a smaller error
     where: str
 
 
@@ -31,7 +31,7 @@ class GradientCheck:
     tolerance: float
     rows: list[CheckedGradient] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)  # broken rules of the layer contract
-    undecided: list[str] = field(default_factory=list)  # what rounding hides, and the way out
+    undecided: list[str] = field(default_factory=list)  # what cannot be known, and the way out
     moved: int = 0  # how often the point was at a kink and was moved
 
     @property
@@ -50,8 +50,8 @@ class GradientCheck:
         """The largest relative error."""
         return max((row.error for row in self.rows), default=math.inf)
 
-    def asserted(self) -> GradientCheck:
-        """Return this check if it has passed, else raise :class:`GradientError` with its table."""
+    def raise_if_failed(self) -> GradientCheck:
+        """Return this check if it has passed; else raise :class:`GradientError` with its table."""
         __tracebackhide__ = True
         if not self.passed:
             raise GradientError(str(self))
