@@ -117,7 +117,7 @@ class ClassReport:
     def __post_init__(self) -> None:
         if len(set(self.names)) < len(self.names):
             (twice, *_) = [name for name in self.names if self.names.count(name) > 1]
-            raise ValueError(f"ClassReport: expected each name once, got {twice!r} more often")
+            raise ValueError(f"ClassReport: expected each name only once, got {twice!r} again")
         checks.array("ClassReport", "confusion", self.confusion)
         M, C = self.confusion, len(self.names)
         if M.shape != (C, C) or M.dtype.kind not in "iu" or M.min() < 0 or not M.any():

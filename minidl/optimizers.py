@@ -111,9 +111,9 @@ class Optimizer(metaclass=_Complete):
         if self._is_complete and not (name in self.slots or hasattr(self, name) or name[0] == "_"):
             public = [known for known in (*vars(self), "learning_rate") if known[0] != "_"]
             close = ["learning_rate"] if name == "lr" else get_close_matches(name, public, n=1)
-            hint = f"; do you mean {close[0]}?" if close else ""
+            hint = f"; did you mean {close[0]}?" if close else ""
             raise AttributeError(
-                f"{type(self).__name__}: has no {name}, which nothing would read{hint}"
+                f"{type(self).__name__}: has no {name}, so nothing would read it{hint}"
             )
         super().__setattr__(name, value)
 
@@ -164,8 +164,8 @@ class Optimizer(metaclass=_Complete):
         """Raise ``ValueError`` if the rule belongs to another θ."""
         if self._theta is not None and not _is_same(theta, self._theta):
             raise ValueError(
-                f"{type(self).__name__}: belongs to the network of its first step, whose moments "
-                "another one would get; make a new optimizer for each network, or copy.deepcopy it"
+                f"{type(self).__name__}: has the moments of another network, that of its "
+                "first step; make a new optimizer for each network, or copy.deepcopy it"
             )
 
     def coefficients(self, t: int) -> tuple[float, ...]:

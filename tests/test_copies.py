@@ -219,10 +219,12 @@ def test_a_copy_between_forward_and_backward_has_the_gradients_of_the_layer():
 
 def test_a_layer_does_not_leave_its_network():
     network = dense()
-    message = r"Network: dense_1, Dense\(5 -> 4, tanh\), is part of a network, which it would leave"
+    message = r"Network: dense_1, Dense\(5 -> 4, tanh\), already belongs to a network"
     with pytest.raises(ValueError, match=message):
         Network([network["dense_1"]], 5)
-    with pytest.raises(ValueError, match=r"residual_1\.branch\.dense_1, .* is part of a network"):
+    with pytest.raises(
+        ValueError, match=r"residual_1\.branch\.dense_1, .* already belongs to a network"
+    ):
         Network([Chain([network["residual_1"]])], 4)
     with pytest.raises(ValueError, match=r"Dense\(5 -> 4, tanh\): dense_1, .*copy\.deepcopy"):
         network["dense_1"].build()

@@ -57,7 +57,9 @@ def test_by_hand():
 
 
 def test_two_classes_of_one_name_would_share_a_row():
-    with pytest.raises(ValueError, match="ClassReport: expected each name once, got 'cat' more"):
+    with pytest.raises(
+        ValueError, match="ClassReport: expected each name only once, got 'cat' again"
+    ):
         class_report(np.array([0, 1]), np.array([0, 1]), ["cat", "cat"])
 
 

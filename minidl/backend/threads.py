@@ -45,9 +45,9 @@ def using_threads(count: int) -> Iterator[None]:
         for thread, other in _in_use.values():
             if thread != this and other != count:
                 raise ValueError(
-                    f"expected {other} thread(s) of BLAS, as a computation uses that runs in this "
-                    f"process, got {count}; BLAS has one number for a process: use the same, or "
-                    "run one after the other"
+                    f"expected {other} BLAS thread(s), as for a computation that is running in "
+                    f"this process, got {count}; BLAS has one number for the whole process: use "
+                    "the same number, or run one after the other"
                 )
         limits = _limit(count)
         if not _in_use:

@@ -58,8 +58,8 @@ def nearly(
         for path in (folder, *there):
             if pickled and path.name.startswith(pickled):
                 return (
-                    f"; {path} has the version for Python, whose pickles could run code, and "
-                    "which is not read"
+                    f"; {path} has the version for Python: pickles, which could run code, and "
+                    "which are not read"
                 )
         for path in filter(os.path.isdir, there):
             if (found := place(path)) is not None:
@@ -68,7 +68,7 @@ def nearly(
         for path in there:  # 7-Zip unpacks "train-images.idx3-ubyte"
             name = alike.get(path.name.replace("-", "."), path.name)
             if path.name != name:
-                return f"; rename {path.name} to {name}, and others like it"
+                return f"; rename {path.name} to {name}, and the others in the same way"
     return ""
 
 

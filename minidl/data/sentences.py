@@ -40,7 +40,7 @@ class Sentences(Examples):
         self.lengths = np.max(tokens * columns, axis=1)  # (N,) on the CPU
         if not self.lengths.all():
             raise ValueError(
-                f"Sentences: expected a token in each sentence, got none but padding in sentence "
+                f"Sentences: expected a token in each sentence, got only padding in sentence "
                 f"{int(self.lengths.argmin())}"
             )
 

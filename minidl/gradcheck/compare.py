@@ -269,7 +269,7 @@ class Comparison:
         else:
             result.problems.append(
                 f"the numeric derivative did not settle at {points} points: is the function "
-                "discontinuous, or random in each forward?"
+                "discontinuous, or random in each call?"
             )
 
     def _few_digits(self, noise: float, result: GradientCheck) -> None:

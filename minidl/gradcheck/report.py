@@ -81,5 +81,6 @@ class GradientCheck:
         lines += [f"problem: {problem}" for problem in self.problems]
         lines += [f"not decided: {reason}" for reason in self.undecided]
         if self.moved:
-            lines.append(f"the point was at a kink and was moved {self.moved} times")
+            times = "once" if self.moved == 1 else f"{self.moved} times"
+            lines.append(f"the point was at a kink and was moved {times}")
         return "\n".join(lines)

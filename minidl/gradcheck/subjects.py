@@ -493,7 +493,7 @@ def loose_parameters(layer: Any, rng: np.random.Generator | None) -> Problems:
         layer.initialize(rng)
     now = parameters(layer)
     return [
-        f"{name} is not a view of θ, which alone is trained: initialize must fill it, "
+        f"{name} is not a view of θ, the only vector that is trained: initialize must fill it, "
         f"self.{name.rpartition('.')[2]}[...] = …"
         for name, value in arrays.items()
         if now[name][0] is not value or _owner(value).size < size

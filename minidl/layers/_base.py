@@ -21,8 +21,8 @@ class Layer(Random, NoForeignNames):
 
     To write your own layer:
 
-    - ``forward(x, training)`` keeps what ``backward`` reads, never changes ``x``, and
-      returns ``y``.  The batch size may differ from call to call.
+    - ``forward(x, training)`` keeps what ``backward`` reads, and ``y`` in ``self.y``, never
+      changes ``x``, and returns ``y``.  The batch size may differ from call to call.
     - ``backward(dy)`` *overwrites* the gradients of the parameters, never changes
       ``dy``, may be called twice, and returns ``dx``, with the shape and type of ``x``.
       It returns the gradient of the last forward pass, whether in training or in inference.
@@ -53,7 +53,7 @@ class Layer(Random, NoForeignNames):
     _in_network: bool = False  # whether they are part of a network's vectors
     _views: frozenset[str] = frozenset()  # the attributes that are part of these vectors
     name: str = ""  # set by the network: dense_1, dense_2, …
-    _numbered: str = ""  # the name, if it is such a number, which is another in another network
+    _numbered: str = ""  # the name, if it was given like this: another network gives its own
     layers: Sequence[Layer] = ()  # the inner layers, if it is made of layers
     transparent: bool = False  # whether inner layers are named as if they were outside
     takes_integers: bool = False  # whether x are integers, not of the type of the parameters
@@ -237,7 +237,7 @@ def expect_free(owner: str, layer: Layer) -> None:
     for part in layer.walk():
         if part._in_network:
             raise ValueError(
-                f"{owner}: {part.name}, {part!r}, is part of a network, which it would leave; "
+                f"{owner}: {part.name}, {part!r}, already belongs to a network; "
                 "make a new layer, or copy it with copy.deepcopy"
             )
 

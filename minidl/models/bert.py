@@ -164,7 +164,7 @@ def sentence_embeddings(network: Network, tokens: Array) -> np.ndarray:
     is_token = (to_numpy(tokens) != first.padding)[:, :, None]  # (N, T, 1)
     if not (has_token := is_token.any(axis=(1, 2))).all():
         raise ValueError(
-            "sentence_embeddings: expected a token in each sentence, got none but padding in "
+            "sentence_embeddings: expected a token in each sentence, got only padding in "
             f"sentence {int(has_token.argmin())}"
         )
     mean = (states * is_token).sum(axis=1) / is_token.sum(axis=1)

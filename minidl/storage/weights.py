@@ -91,7 +91,7 @@ def expect_own_format(beginning: bytes, own: str, what: str) -> None:
     else:
         return
     if found != own:
-        raise WeightsError(f"expected {what}, got one of {found}; {_OTHERS[found]}")
+        raise WeightsError(f"expected {what}, got a {found} file; {_OTHERS[found]}")
 
 
 def _saved(layers: Sequence[Any]) -> Iterator[tuple[str, Array]]:

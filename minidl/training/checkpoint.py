@@ -128,7 +128,7 @@ class Checkpoint:
         self.stop = threading.Event() if stop is None else stop
         self.of = dict(of or {})
         if not all(isinstance(text, str) for item in self.of.items() for text in item):
-            raise ValueError(f"Checkpoint: expected of to be texts by name, got {self.of!r}")
+            raise ValueError(f"Checkpoint: expected of to be a dict of strings, got {self.of!r}")
         self._start: dict[str, str] = {}
         self._software: list[Software] = []
         self._kept: dict[str, Any] = {}
@@ -199,8 +199,8 @@ class Checkpoint:
         """
         if self._is_used:
             raise CheckpointError(
-                f"{self.path}: expected one training run for each Checkpoint, got a second; "
-                "checkpoint.part(name) is for another run, Checkpoint(path) for another start"
+                f"{self.path}: expected one training run for each Checkpoint, got a second; use "
+                "checkpoint.part(name) for another run, a new Checkpoint(path) to start again"
             )
         self._is_used = True
         saved, now = self._saved, Software.now()

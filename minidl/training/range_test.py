@@ -73,9 +73,9 @@ class RangeTest:
                 f"the loss rises from {self.smooth[first]:.4g} almost at once: take a lower start"
             )
         return (
-            f"the loss stays at {self.smooth[first]:.4g}, but for {fall:.2g}, which may be chance, "
-            "and falls at no rate: look at the inputs, the initial weights and the gradients "
-            "(probe), or take larger batches"
+            f"the loss stays at {self.smooth[first]:.4g} (it falls by {fall:.2g}, which may be "
+            "chance): look at the inputs, the initial weights and the gradients (probe), or take "
+            "larger batches"
         )
 
     def add(self, rate: float, loss: float) -> None:

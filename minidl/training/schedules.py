@@ -119,8 +119,8 @@ def by_step(optimizer: OptimizerT, schedule: Callable[[int], float]) -> Optimize
             f"{checks.shown(schedule)}"
         )
     warnings.warn(
-        "by_step(optimizer, schedule) is optimizer.learning_rate = schedule now; the old name goes "
-        "with version 0.4",
+        "by_step(optimizer, schedule) is now optimizer.learning_rate = schedule; by_step will be "
+        "removed in version 0.4",
         DeprecationWarning,
         stacklevel=2,
     )

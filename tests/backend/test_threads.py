@@ -51,7 +51,7 @@ def test_what_overlaps_in_other_threads_leaves_the_number_from_before():
         other.start()
         assert entered.wait(timeout=30)
     # The first has ended, the second has not.
-    with pytest.raises(ValueError, match=r"expected 1 thread\(s\) of BLAS, .* got 2; BLAS has one"):
+    with pytest.raises(ValueError, match=r"expected 1 BLAS thread\(s\), .* got 2; BLAS has one"):
         using_threads(2).__enter__()
     leave.set()
     other.join()

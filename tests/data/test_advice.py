@@ -181,7 +181,7 @@ def test_the_pickles_of_cifar(tmp_path):
         (tmp_path / pickled).mkdir()
         for folder in (tmp_path, tmp_path / pickled):
             told = missing(name, folder)
-            assert f"; {tmp_path / pickled} has the version for Python, whose pickles" in told
+            assert f"; {tmp_path / pickled} has the version for Python: pickles" in told
             assert "binary.tar.gz" in told
     assert "Python" not in missing("mnist", tmp_path)
 

@@ -77,7 +77,7 @@ def test_parts_are_sentences_and_sorting_keeps_pairs():
 
 REFUSED = [
     (lambda: Sentences.of([], np.zeros(0, int)), "at least one sentence, got none"),
-    (lambda: Sentences.of([[1], []], np.zeros(2, int)), "none but padding in sentence 1"),
+    (lambda: Sentences.of([[1], []], np.zeros(2, int)), "only padding in sentence 1"),
     (lambda: Sentences.of([[1, -2]], np.zeros(1, int)), "tokens from 0, got -2"),
     (lambda: Sentences(np.ones((2, 3)), np.zeros(2, int)), r"integers \(N, T\), got float64"),
     (lambda: Sentences(np.ones(2, int), np.zeros(2, int)), r"got int64 \(2,\)"),

@@ -95,7 +95,7 @@ def test_a_point_at_a_kink_is_moved_and_the_callers_arrays_are_not(name):
     x.flags.writeable = False
     check = assert_gradients(get_activation(name), x)
     assert check.moved >= 1
-    assert f"the point was at a kink and was moved {check.moved} times" in str(check)
+    assert "the point was at a kink and was moved " in str(check)
     assert not x[1:].any()
     for smooth in ("tanh", "elu"):
         assert assert_gradients(get_activation(smooth), x).moved == 0

@@ -188,7 +188,7 @@ def test_sentence_embeddings_need_a_token():
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, rtol=1e-6)
     np.testing.assert_allclose(sentence_embeddings(network, TOKENS[1:2, :4]), vectors[1:2], 1e-4)
     assert sentence_embeddings(network, TOKENS[:0]).shape == (0, 8)
-    with pytest.raises(ValueError, match="got none but padding in sentence 1"):
+    with pytest.raises(ValueError, match="got only padding in sentence 1"):
         sentence_embeddings(network, TOKENS * [[1], [0], [1], [1]])
 
 

@@ -474,7 +474,7 @@ def test_one_checkpoint_serves_one_training_run(tmp_path):
     before = (tmp_path / "a").read_bytes()
     options = {"epochs": 3, "progress": False, "checkpoint": checkpoint}
     with pytest.raises(
-        CheckpointError, match=r"got a second; checkpoint.part\(name\) is for anoth"
+        CheckpointError, match=r"got a second; use checkpoint.part\(name\) for anoth"
     ):
         next(train(network(), TEST, LOSS, Adam(), **options))
     assert (tmp_path / "a").read_bytes() == before
@@ -498,7 +498,7 @@ def test_what_could_not_be_kept_is_refused(tmp_path):
     ):
         with pytest.raises(ValueError, match=told):
             checkpoint.keep("best", value)
-    with pytest.raises(ValueError, match=r"expected of to be texts by name, got {'seed': 3}"):
+    with pytest.raises(ValueError, match=r"expected of to be a dict of strings, got {'seed': 3}"):
         Checkpoint(tmp_path / "a", of={"seed": 3})
     checkpoint.keep("average", {"average": np.zeros(3)}, dict[str, np.ndarray])
     checkpoint.keep("history", [])

@@ -101,7 +101,7 @@ def test_a_loss_that_does_not_fall_gets_no_suggestion(tmp_path):
     for losses, reason in (
         (flat, "stays at 1"),
         ([*flat, 2.0, 4.0, 9.0], "stays at 1"),  # and then it explodes
-        (np.linspace(1, 0.997, 60), "which may be chance"),  # far too slowly
+        (np.linspace(1, 0.997, 60), "may be chance"),  # far too slowly
         (rising, "rises from 1.2.* take a lower start"),
         ([1.0, 5.0], "2 losses are too few"),
     ):

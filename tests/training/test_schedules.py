@@ -108,7 +108,7 @@ def test_a_resumed_run_uses_the_rate_of_its_step(tmp_path):
 def test_the_last_schedule_counts_and_a_copy_has_its_own():
     optimizer = SGD(1.0)
     for schedule in (lambda t: 0.5, lambda t: 0.25 * t):
-        with pytest.warns(DeprecationWarning, match=r"optimizer\.learning_rate = schedule now"):
+        with pytest.warns(DeprecationWarning, match=r"now optimizer\.learning_rate = schedule"):
             by_step(optimizer, schedule)
     twin = copy.copy(optimizer)
     assert [optimizer.rate(t) for t in (1, 2, 3)] == [0, 0.25, 0.5]
