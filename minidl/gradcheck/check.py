@@ -1,4 +1,4 @@
-"""The door: gradients of layers, networks and losses, and of functions outside minidl."""
+"""Entry points: gradients of layers, networks and losses, and of functions outside minidl."""
 
 from __future__ import annotations
 
