@@ -200,7 +200,7 @@ class Examples:
         ours, theirs = ((e.divisor, e.mean, e.std) for e in (self, other))
         if kinds == ("u", "u") and ours != theirs:
             raise ValueError(
-                f"Examples: expected bytes with divisor, mean and std {theirs}, as those beside "
+                f"Examples: expected bytes with divisor, mean and std {theirs}, like those beside "
                 f"them, got {ours}"
             )
         if set(kinds) == {"u", "f"}:
