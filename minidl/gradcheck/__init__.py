@@ -17,9 +17,9 @@ The output y is projected on a random upstream gradient dy, φ = ⟨dy, y⟩, an
 d/dt φ(v + t u) at t = 0 must equal ⟨∂φ/∂v, u⟩.  An upstream gradient of ones would hide bugs:
 a backward pass of softmax that returns zeros would pass.
 
-The files, from the top down: ``check`` (the entry points), ``subjects`` (a layer, a network, a loss or a
-function as φ, and every way to call its backward), ``numeric`` (derivatives along a line),
-``compare`` (what counts as equal), ``report`` (the findings, as a table).
+The files, from the top down: ``check`` (the entry points), ``subjects`` (a layer, a network, a
+loss or a function as φ, and every way to call its backward), ``numeric`` (derivatives along a
+line), ``compare`` (what counts as equal), ``report`` (the findings, as a table).
 """
 
 from __future__ import annotations

@@ -81,8 +81,8 @@ class Section:
 class Report:
     """What a run has shown: the first screen has the answer, the sections say how and why.
 
-    ``answer`` is one sentence: yes, no or not decided, with one reason and the figures of the
-    run; ``opening`` is the picture that shows it; ``counted`` says how many claims hold.
+    ``answer`` is one sentence: yes, no, not decided or not judged, with one reason and the figures
+    of the run; ``opening`` is the picture that shows it; ``counted`` says how many claims hold.
     """
 
     title: str

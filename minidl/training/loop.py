@@ -172,7 +172,7 @@ def train(
 
 
 def _expect_rates(optimizer: Optimizer, end: int) -> None:
-    """Raise ``ValueError`` unless the learning rates up to step ``end`` are some; try 10,000."""
+    """Raise ``ValueError`` if a learning rate up to step ``end`` is none; of many, try 10,000."""
     for t in (*range(optimizer.t, end, 1 + (end - optimizer.t) // 10_000), end - 1):
         optimizer.rate(t + 1)
 

@@ -111,7 +111,7 @@ class LinearWarmUp:
 
 
 def by_step(optimizer: OptimizerT, schedule: Callable[[int], float]) -> OptimizerT:
-    """The same ``optimizer`` with this ``learning_rate``: the name of version 0.2."""
+    """Deprecated: use ``optimizer.learning_rate = schedule``, which this does."""
     checks.instance("by_step", "optimizer", optimizer, Optimizer)
     if not callable(schedule):
         raise ValueError(
