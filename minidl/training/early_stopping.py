@@ -30,8 +30,9 @@ class EarlyStopping:
     epoch 3, after epoch 8.  This is the rule of Keras's
     ``EarlyStopping(restore_best_weights=True)``, which also restores the best weights
     if training was not stopped early.  Unlike there, NaN and ∞ are never an
-    improvement, not even in the first epoch.  Create a new object for each training run, since it
-    refuses a second network; a checkpoint keeps it (``checkpoint.keep("stopping", EarlyStopping(5))``).
+    improvement, not even in the first epoch.  Create a new object for each training run: it
+    refuses a second network.  A checkpoint keeps it
+    (``checkpoint.keep("stopping", EarlyStopping(5))``).
 
     Parameters
     ----------
