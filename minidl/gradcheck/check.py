@@ -25,7 +25,6 @@ from minidl.gradcheck.subjects import (
     float_point,
     in_float32,
     is_differentiable,
-    loose_parameters,
     perturb_parameters,
     restored,
 )
@@ -59,10 +58,10 @@ def check_gradients(
     The layer contract is checked, too: the shape and type of every gradient; that ``x``, ``dy``
     and, in inference, the state are unchanged; that a second backward pass, calls with other
     memory layouts, batch sizes and parameters in between, and one with ``input_gradient=False``
-    give the same gradients; what the layer tells its network (``y``, ``output_shape``, parameters
-    that are views of θ, float32 for float32).  A layer without inner layers is checked again at a
-    point with ties (equal pixels, units at their kink): at ``x`` itself if it is an array, at
-    ``x`` rounded to integers if it was drawn.
+    give the same gradients; what the layer tells its network (``y``, ``output_shape``, float32
+    for float32).  A layer without inner layers is checked again at a point with ties (equal
+    pixels, units at their kink): at ``x`` itself if it is an array, at ``x`` rounded to integers
+    if it was drawn.
 
     If the rounding of φ hides whether a gradient is right, the check has not passed; it
     is not decided, and ``undecided`` says why.
@@ -132,13 +131,12 @@ def check_gradients(
         return compare.at_a_smooth_point(repr(subject), subjects, x, attempts)
     single = _unused_copy(subject)
     try:
-        problems = _built(subject, rng, device)
+        _build(subject, rng, device)
         with restored(subject):
             if perturb:
                 perturb_parameters(subject, x, modes[0], rng)
             name = repr(subject) if loss is None else f"{subject!r} with {loss!r}"
             result = compare.at_a_smooth_point(name, subjects, x, attempts)
-            result.problems += problems
             alone = loss is None and isinstance(subject, Layer) and not subject.layers
             # At the initial parameters, two kinks may coincide: those of APL are all at 0.
             if result.passed and alone and (perturb or not subject.size):
@@ -175,10 +173,8 @@ def _unused_copy(layer: Any) -> Layer | None:
     return None
 
 
-def _built(layer: Any, rng: np.random.Generator, device: Device) -> Problems:
-    """Build the layer unless it is; parameters that are not views of θ are a problem."""
-    new = isinstance(layer, Layer) and not layer.is_built
-    if new:
+def _build(layer: Any, rng: np.random.Generator, device: Device) -> None:
+    if isinstance(layer, Layer) and not layer.is_built:
         layer.build(rng, np.float64, device)
     for part in layer.walk():
         for name, value in part.parameters().items():
@@ -187,7 +183,6 @@ def _built(layer: Any, rng: np.random.Generator, device: Device) -> Problems:
                     f"check_gradients: expected {name} of {part!r} as float64, got {value.dtype}; "
                     "build with dtype='float64'"
                 )
-    return loose_parameters(layer, rng if new else None)
 
 
 def assert_vjp(*arguments: Any, **options: Any) -> GradientCheck:

@@ -178,7 +178,12 @@ class Comparison:
             scale = max(typical, abs(analytic), abs(numeric.value))
             error = abs(analytic - numeric.value)
             # A difference that says nothing: analytic gradients have rounding, too.
-            changed = abs(float(np.sum((gradient - subject.near.get(name, 0)) * numeric.u[0])))
+            difference = gradient - subject.near.get(name, 0)
+            changed = abs(float(np.sum(difference * move))) / _length([move])
+            if not self.elementwise:
+                changed = max(changed, _typical([difference], [size], [move]))
+            if abs(analytic) * _length([move]) <= 4 * EPSILON * numeric.magnitude:
+                changed = max(changed, abs(analytic))  # less than the rounding of φ
             hidden = _SURE * (numeric.uncertainty + changed)
             error /= max(scale, hidden / self.tolerance) or 1.0
             error = error if math.isfinite(error) else math.inf
