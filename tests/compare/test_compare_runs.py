@@ -117,6 +117,7 @@ def test_anything_but_a_comparable_run_is_a_one_line_error(capsys, tmp_path, mon
     assert list(tmp_path.iterdir()) == []
     for change in (
         {"networks": [1]},
+        {"networks": [{"seed": 0, "test_accuracy": [0.5]}]},  # of no name
         {"networks": {"relu": {"test_accuracy": "high"}}},
         {"networks": {"relu": {"test_accuracy": []}}},
         {"networks": {"relu": {"test_accuracy": [0.5], "gradients": 3}}},
