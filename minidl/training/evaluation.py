@@ -14,7 +14,7 @@ from minidl.inspection import expect_logits
 from minidl.layers import Embedding, SelfAttention
 from minidl.losses import Loss
 from minidl.network import Network
-from minidl.training.step import NonFiniteLoss, bad_example
+from minidl.training.step import NonFiniteLoss, bad_example, check_targets
 
 
 @dataclass(frozen=True)
@@ -75,13 +75,6 @@ def check_parts(owner: str, network: Network, examples: Examples, loss: Loss) ->
     checks.instance(owner, "loss", loss, Loss)
     expect_logits(owner, network, loss)
     check_inputs(owner, network, examples)
-
-
-def check_targets(network: Network, examples: Examples, loss: Loss) -> None:
-    """Raise ``ValueError`` unless the loss can compare the targets with the network's outputs."""
-    shape = (len(examples), *network.shapes[-1])
-    loss.check_shapes(shape, examples.targets)
-    loss.check_values(shape, examples.targets)
 
 
 def check_inputs(owner: str, network: Network, examples: Examples) -> None:

@@ -16,18 +16,12 @@ from minidl.network import Network
 from minidl.optimizers import Adam, Optimizer
 from minidl.training.checkpoint import WAY_OUT, Checkpoint, CheckpointError
 from minidl.training.early_stopping import EarlyStopping
-from minidl.training.evaluation import (
-    Evaluation,
-    check_inputs,
-    check_parts,
-    check_targets,
-    evaluate,
-)
+from minidl.training.evaluation import Evaluation, check_inputs, check_parts, evaluate
 from minidl.training.hints import nothing_learned
 from minidl.training.history import FitHistory
 from minidl.training.loop import train
 from minidl.training.progress import say
-from minidl.training.step import expect_finite
+from minidl.training.step import check_targets, expect_finite
 
 PROBED = 64  # training examples whose gradients are kept
 UNKNOWN = Evaluation(math.nan, math.nan)
