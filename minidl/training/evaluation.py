@@ -87,10 +87,10 @@ def check_inputs(owner: str, network: Network, examples: Examples) -> None:
         )
     if not network.takes(examples.input_shape):
         shorter = ", or shorter" if network.takes_integers else ""
-        way_out = checks.way_to_shape("inputs", examples.inputs.shape, network.input_shape)
+        hint = checks.shape_hint("inputs", examples.inputs.shape, network.input_shape)
         raise ValueError(
             f"{owner}: expected examples of shape {network.input_shape} like the network's "
-            f"input{shorter}, got {examples.input_shape}{way_out}"
+            f"input{shorter}, got {examples.input_shape}{hint}"
         )
     network.expect_values(examples.inputs)
     if isinstance(examples, Sentences):

@@ -103,7 +103,7 @@ def fit(
         history = checkpoint.keep("history", history)
         stopping = checkpoint.keep("stopping", stopping, EarlyStopping | None)
         if schedule is not None:
-            _expect_rates(history.learning_rate, schedule)
+            _expect_same_rates(history.learning_rate, schedule)
             if len(history) < epochs:
                 checkpoint.resume_with(schedule(len(history)))
     if schedule is not None:
@@ -194,7 +194,7 @@ def _described(schedule: Callable[[int], float] | None) -> str:
     return "a function" if " at 0x" in repr(schedule) else repr(schedule)
 
 
-def _expect_rates(used: list[float], schedule: Callable[[int], float]) -> None:
+def _expect_same_rates(used: list[float], schedule: Callable[[int], float]) -> None:
     """Raise unless the epochs that are done had the rates of this schedule."""
     for done, rate in enumerate(used):
         if schedule(done) != rate:
