@@ -57,8 +57,8 @@ class TrainingStep:
         self.drop_last = drop_last
         self.seen = len(examples) - len(examples) % batch_size * drop_last  # examples of an epoch
         self.steps = math.ceil(self.seen / batch_size)  # of an epoch
-        self.last = self.seen - (self.steps - 1) * batch_size  # examples of the last one
-        self._expect_batches(self.last)
+        self.last_batch = self.seen - (self.steps - 1) * batch_size  # its size
+        self._expect_batches(self.last_batch)
         check_targets(network, self.examples, loss)
 
         xp = network.device.xp
