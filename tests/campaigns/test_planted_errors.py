@@ -18,8 +18,8 @@ def test_each_error_has_tests_of_its_area():
     """Tests that are not there would fail, and count as having caught it."""
     errors = list(planted_errors.planted([]))
     assert {error.path.partition("/")[0] for error in errors} == {*planted_errors.AREAS}
-    tests = sum(planted_errors.AREAS.values(), [])
-    assert [test for test in tests if not (planted_errors.ROOT / test).exists()] == []
+    for tests in planted_errors.AREAS.values():
+        assert [test for test in tests if not (planted_errors.ROOT / test).exists()] == []
 
 
 @pytest.mark.slow
