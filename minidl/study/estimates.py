@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike
 
+from minidl.study.correct import unpacked
+
 LEVEL = 0.95
 ONE_ERROR = math.erfc(math.sqrt(0.5)) / 2  # how often chance exceeds one standard error: 15.9%
 ROUNDING = 1e-12  # relative rounding error of a computed number
@@ -219,13 +221,15 @@ def exactly(holds: bool) -> Estimate:
     return Estimate(1.0 if holds else -1.0, 0.0)
 
 
-def share(part: float, count: int, correct: np.ndarray | None = None) -> Estimate:
+def share(part: float, count: int, correct: str = "") -> Estimate:
     """A share of ``count`` independent cases, such as an accuracy on that many images.
 
-    If ``correct`` (count,) says which cases they are, the difference to another share of the same
-    cases has the uncertainty of the cases in which they differ; as many cases count as the same.
+    If ``correct`` says which cases they are, as a run stores it (:mod:`minidl.study.correct`), the
+    difference to another share of the same cases has the uncertainty of the cases in which they
+    differ; as many cases count as the same.
     """
-    return Estimate(part, 0.0, bounded=(Bounded(part, count, correct=correct),), limits=(0.0, 1.0))
+    bounded = Bounded(part, count, correct=unpacked(correct, count))
+    return Estimate(part, 0.0, bounded=(bounded,), limits=(0.0, 1.0))
 
 
 def over_seeds(estimates: Sequence[Estimate], together: int = 1) -> Estimate:

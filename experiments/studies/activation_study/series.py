@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from minidl.study.claims import read_published
-from minidl.study.correct import unpacked
 from minidl.study.estimates import Estimate, share
 from studies.activation_study.training import ACTIVATIONS, EPOCHS, out_of_patience
 
@@ -55,8 +54,7 @@ class Series:
 
     def share(self) -> Estimate:
         """The test accuracy."""
-        right = unpacked(self.correct, self.test_images)
-        return share(self.accuracy, self.test_images, right)
+        return share(self.accuracy, self.test_images, self.correct)
 
     def gap(self) -> Estimate:
         """Training accuracy (running) minus test accuracy."""

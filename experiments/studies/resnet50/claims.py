@@ -12,7 +12,6 @@ import numpy as np
 
 from minidl.study import Evidence, NotJudged, Statement
 from minidl.study.claims import known
-from minidl.study.correct import unpacked
 from minidl.study.estimates import Estimate, over_epochs, over_seeds, share
 from studies.activation_study.claims import EPOCHS_ERROR, judged_in, unless_capped
 from studies.activation_study.series import Setting, published_cells, title
@@ -72,8 +71,7 @@ def ahead(names: Sequence[str], settings: Sequence[Setting]) -> Callable[[Figure
     def judged(figures: Figures) -> Evidence:
         def points(block: Block) -> Estimate:
             tested, images = block["test"][figures.weights], block["images"][2]
-            right = unpacked(tested.get("correct", ""), images)
-            return 100 * share(tested["accuracy"], images, right)
+            return 100 * share(tested["accuracy"], images, tested.get("correct", ""))
 
         def test(networks: Networks) -> Evidence:
             found = {f: 100 * _tested(blocks[0], figures) for f, blocks in networks.items()}
