@@ -192,10 +192,10 @@ class Network(NoForeignNames):
         if not self.takes(x.shape[1:]) or len(x) < least:
             shape = ", ".join(map(str, self.input_shape))
             shorter = ", or shorter," if self.takes_integers else ""
-            way_out = checks.way_to_shape("x", x.shape, self.input_shape)
+            hint = checks.shape_hint("x", x.shape, self.input_shape)
             raise ValueError(
                 f"Network: expected input (N, {shape}){shorter} with N of at least {least}, got "
-                f"{x.shape}{way_out}"
+                f"{x.shape}{hint}"
             )
 
     def expect_values(self, x: Array) -> None:

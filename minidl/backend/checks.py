@@ -147,11 +147,11 @@ def floats(owner: object, name: str, value: Any) -> None:
     if value.dtype.kind != "f":
         raise ValueError(
             f"{owner}: expected {name} to be an array of floating-point numbers, "
-            f"got {value.dtype}; {way_to_floats(name, value)}"
+            f"got {value.dtype}; {floats_hint(name, value)}"
         )
 
 
-def way_to_floats(name: str, value: Any, dtype: str = "float32") -> str:
+def floats_hint(name: str, value: Any, dtype: str = "float32") -> str:
     """How to make floats of the array ``value``: bytes that are used as they are train badly."""
     as_it_is = f"{name}.astype({dtype!r})"
     if value.dtype.kind not in "iu" or name not in ("x", "inputs") or not value.size:
@@ -162,7 +162,7 @@ def way_to_floats(name: str, value: Any, dtype: str = "float32") -> str:
     return f"convert pixels with {scaled}, other numbers with {as_it_is}"
 
 
-def way_to_shape(name: str, got: tuple[int, ...], expected: tuple[int, ...]) -> str:
+def shape_hint(name: str, got: tuple[int, ...], expected: tuple[int, ...]) -> str:
     """How to make an array (N, …) of ``expected`` from one of shape ``got`` that seems to be it."""
     if got == expected:
         return f"; {name}[None] makes a batch of one"
@@ -205,7 +205,7 @@ def like(owner: object, name: str, value: Any, other: Any) -> None:
             got, build = f"one of the other byte order ({value.dtype.str})", ""
         raise TypeError(
             f"{owner}: expected {name} of type {wanted}, got {got}; "
-            f"{way_to_floats(name, value, wanted)}{build}"
+            f"{floats_hint(name, value, wanted)}{build}"
         )
 
 

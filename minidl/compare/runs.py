@@ -173,7 +173,8 @@ def _by_key(blocks: Sequence[Block]) -> dict[Key, list[Block]]:
         raise ValueError("two training runs that are told apart by nothing")
     found: dict[Key, list[Block]] = {}
     for block, identity in zip(blocks, identities, strict=True):
-        name = next(identity.pop(n) for n in FUNCTION if n in identity)
+        called, *_ = (what for what in FUNCTION if what in identity)  # a ValueError for none
+        name = identity.pop(called)
         differing = [
             str(value) if str(value)[:1].isalpha() else f"{what.replace('_', ' ')} {value}"
             for what, value in identity.items()

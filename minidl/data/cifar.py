@@ -18,7 +18,7 @@ from minidl.data.archive import extract
 from minidl.data.dataset import CorruptDataset, Dataset, DatasetError
 from minidl.data.download import Published, fetch, verify
 from minidl.data.examples import Examples
-from minidl.data.places import Places, cache, nearly, writable
+from minidl.data.places import Layout, Places, cache, writable
 from minidl.storage.files import fill, open_to_read
 
 SHAPE = (3, 32, 32)  # channels, height, width
@@ -50,28 +50,20 @@ class Cifar:
 
     def load(self, places: Places) -> Dataset:
         """Read it from where it is; unpack or download it first if necessary."""
+        files = Layout((self.folder, "."), (*self.train, *self.test))
         for folder in places.folders:
-            if (place := self._place(folder)) is not None:
+            if (place := files.find(folder)) is not None:
                 return self.read(place)
             if os.path.isfile(archive := folder / self.archive.name):
                 place = folder if writable(folder) else cache()
                 return self.unpack(archive, place, places.progress)
         if places.target is None:
-            names = (*self.train, *self.test)
-            files = f"{self.folder}/ with {', '.join(names)}, or {self.archive.name}"
+            expected = f"{self.folder}/ with {', '.join(files.names)}, or {self.archive.name}"
             pickled = self.folder.replace("-binary", "-python").replace("-bin", "-py")
-            files += nearly(places.folders, names, self._place, pickled)
-            raise places.not_found(self.title, files, str(self.archive))
+            expected += files.hint(places.folders, pickled)
+            raise places.not_found(self.title, expected, str(self.archive))
         archive = fetch(self.archive, places.target, places.progress)
         return self.unpack(archive, places.target, places.progress)
-
-    def _place(self, folder: Path) -> Path | None:
-        """The folder that has all files: the official one in ``folder``, or ``folder`` itself."""
-        names = (*self.train, *self.test)
-        for place in (folder / self.folder, folder):
-            if all(os.path.isfile(place / name) for name in names):
-                return place
-        return None
 
     def unpack(self, archive: Path, folder: Path, say: bool) -> Dataset:
         """Check ``archive``, write the files that are missing into ``folder``, read them."""

@@ -72,11 +72,11 @@ class Examples:
     def check_inputs(self, inputs: Array) -> None:
         """Raise ``ValueError`` unless arrays like ``inputs`` can be made into a batch."""
         if inputs.dtype != np.uint8 and inputs.dtype.kind != "f":
-            way_out = checks.way_to_floats("inputs", inputs)
+            hint = checks.floats_hint("inputs", inputs)
             tokens = "; tokens are for Sentences" if inputs.dtype.kind in "iu" else ""
             raise ValueError(
                 f"Examples: expected uint8 or floating-point inputs, got {inputs.dtype}; "
-                f"{way_out}{tokens}"
+                f"{hint}{tokens}"
             )
 
     def _check_normalisation(self) -> None:
@@ -87,7 +87,7 @@ class Examples:
             raise ValueError(
                 "Examples: expected images (N, C, H, W) and a mean and a std for each of the C "
                 f"channels, got inputs {self.inputs.shape}, mean {self.mean}, std {self.std}"
-                + checks.way_to_shape("inputs", self.inputs.shape, shape)
+                + checks.shape_hint("inputs", self.inputs.shape, shape)
             )
         if not all(map(math.isfinite, mean)) or not all(0 < s < math.inf for s in std):
             raise ValueError(
@@ -148,7 +148,7 @@ class Examples:
         checks.flag("Examples.split", "stratify", stratify)
         order = rng.permutation(len(self))
         if stratify:
-            self._check_integers()
+            self._expect_labels()
             labels = to_numpy(self.targets)[order]
             if (single := _single(labels)) is not None:
                 raise ValueError(
@@ -187,8 +187,7 @@ class Examples:
 
     def can_be_stratified(self) -> bool:
         """Whether there are labels (N,), and none occurs just once."""
-        has_labels = self.targets.dtype.kind in "iu" and self.targets.ndim == 1
-        return has_labels and _single(to_numpy(self.targets)) is None
+        return self._has_labels and _single(to_numpy(self.targets)) is None
 
     def expect_scale_of(self, other: Examples) -> None:
         """Raise ``ValueError`` if one has bytes, which are scaled, and the other has other numbers.
@@ -260,7 +259,7 @@ class Examples:
     def check_labels(self, classes: int) -> None:
         """Raise ``ValueError`` unless every target is an integer label in ``0 … classes - 1``."""
         checks.whole("Examples.check_labels", "classes", classes)
-        self._check_integers()
+        self._expect_labels()
         labels = to_numpy(self.targets)
         if labels.min() < 0 or labels.max() >= classes:
             raise ValueError(
@@ -283,8 +282,12 @@ class Examples:
                     return f"{name}[{', '.join(map(str, index))}] is {value}{beyond}"
         return None
 
-    def _check_integers(self) -> None:
-        if self.targets.dtype.kind not in "iu" or self.targets.ndim != 1:
+    @property
+    def _has_labels(self) -> bool:
+        return self.targets.dtype.kind in "iu" and self.targets.ndim == 1
+
+    def _expect_labels(self) -> None:
+        if not self._has_labels:
             raise ValueError(
                 "Examples: expected integer labels (N,), "
                 f"got {self.targets.dtype} {self.targets.shape}"

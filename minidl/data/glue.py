@@ -17,7 +17,7 @@ import numpy as np
 from minidl._printable import printable
 from minidl.backend import checks
 from minidl.data.dataset import CorruptDataset, DatasetError, DatasetNotFound
-from minidl.data.places import nearly, places
+from minidl.data.places import Layout, places
 from minidl.data.sentences import Sentences
 from minidl.data.wordpiece import WordPiece
 from minidl.storage.files import read_bytes
@@ -176,22 +176,14 @@ def load_texts(name: str, data_dir: str | os.PathLike[str] | None = None) -> Tex
     if not isinstance(name, str) or name not in TASKS:
         raise DatasetError(f"unknown data set {name!r}; expected one of {', '.join(TASKS)}")
     task, where = TASKS[name], places(data_dir, download=False, progress=False)
-    files = (task.train.name, task.dev.name)
-
-    def place(folder: Path) -> Path | None:
-        """The first of the folders in ``folder`` that has both files."""
-        for found in (folder / inside for inside in task.folders):
-            if all((found / file).is_file() for file in files):
-                return found
-        return None
-
+    files = Layout(task.folders, (task.train.name, task.dev.name))
     for folder in where.folders:
-        if (found := place(folder)) is not None:
-            return task.read(found)
+        if (place := files.find(folder)) is not None:
+            return task.read(place)
     searched = " or ".join(map(str, where.folders))
     raise DatasetNotFound(
-        f"{task.title} is not in {searched}: expected {' and '.join(files)}, there or in "
-        f"{task.folders[0]}/{nearly(where.folders, files, place)}; get it from {task.url} and put "
+        f"{task.title} is not in {searched}: expected {' and '.join(files.names)}, there or in "
+        f"{task.folders[0]}/{files.hint(where.folders)}; get it from {task.url} and put "
         "it there, or name the folder that holds it (--data-dir, or MINIDL_DATA)",
         f"{task.title} is not in {searched}",
     )

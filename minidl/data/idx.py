@@ -22,7 +22,7 @@ import numpy as np
 from minidl.data.dataset import CorruptDataset, Dataset, DatasetError
 from minidl.data.download import Published, fetch
 from minidl.data.examples import Examples
-from minidl.data.places import Places, nearly
+from minidl.data.places import Layout, Places
 from minidl.storage.files import fill, open_to_read
 
 CLASSES = 10
@@ -51,26 +51,20 @@ class Mnist:
 
     def load(self, places: Places) -> Dataset:
         """Read it from where it is; download it first if necessary."""
+        names = [file.name.removesuffix(".gz") for file in self.files]
+        files = Layout(self.folders, names, ("", ".gz"))
         for folder in (*places.folders, *(() if places.named else self.installed)):
-            if (place := self._place(folder)) is not None:
+            if (place := files.find(folder)) is not None:
                 return self.read(place)
         if places.target is None:
-            names = ", ".join(file.name.removesuffix(".gz") for file in self.files)
-            expected = f"{names} (plain or .gz), there or in {self.folders[0]}/"
-            expected += nearly(places.folders, names.split(", "), self._place)
+            expected = f"{', '.join(names)} (plain or .gz), there or in {self.folders[0]}/"
+            expected += files.hint(places.folders)
             raise places.not_found(self.title, expected, "\n  ".join(map(str, self.files)))
         place = places.target / self.folders[0]
         for file in self.files:
             if not _find(place, file.name):
                 fetch(file, places.target, places.progress)
         return self.read(place)
-
-    def _place(self, folder: Path) -> Path | None:
-        """The first of the folders in ``folder`` that has all files."""
-        for place in (folder / name for name in self.folders):
-            if all(_find(place, file.name) for file in self.files):
-                return place
-        return None
 
     def read(self, place: Path) -> Dataset:
         """The data set from its four files in ``place``.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, urlsplit
@@ -41,35 +41,46 @@ class Places:
         )
 
 
-def nearly(
-    folders: Iterable[Path],
-    names: Iterable[str],
-    place: Callable[[Path], Path | None],
-    pickled: str = "",
-) -> str:
-    """What to do if the files are there under other names, in a folder below, or as pickles.
+@dataclass(frozen=True)
+class Layout:
+    """The files of a data set, and the ``subfolders`` of a data folder that may hold them all."""
 
-    ``place`` gives the folder with all files; ``pickled`` is that of the same data as pickles.
-    """
-    for folder in folders:
-        if os.path.isfile(folder):
-            return f"; {folder} is a file: name its folder"
-        there = sorted(folder.iterdir()) if _readable(folder) else []
-        for path in (folder, *there):
-            if pickled and path.name.startswith(pickled):
-                return (
-                    f"; {path} has the version for Python: pickles, which could run code, and "
-                    "which are not read"
-                )
-        for path in filter(os.path.isdir, there):
-            if (found := place(path)) is not None:
-                return f"; {found} has them: name {path}"
-        alike = {name.replace("-", "."): name for name in names}
-        for path in there:  # 7-Zip unpacks "train-images.idx3-ubyte"
-            name = alike.get(path.name.replace("-", "."), path.name)
-            if path.name != name:
-                return f"; rename {path.name} to {name}, and the others in the same way"
-    return ""
+    subfolders: Sequence[str]  # in the order of the search
+    names: Sequence[str]
+    endings: Sequence[str] = ("",)  # of a name, one of which is there
+
+    def find(self, folder: Path) -> Path | None:
+        """The first subfolder of ``folder`` that has all files."""
+        for place in (folder / inside for inside in self.subfolders):
+            files = ([place / f"{name}{end}" for end in self.endings] for name in self.names)
+            if all(any(map(os.path.isfile, paths)) for paths in files):
+                return place
+        return None
+
+    def hint(self, folders: Iterable[Path], pickled: str = "") -> str:
+        """What to do if they are there under other names, one level lower, or as pickles.
+
+        ``pickled`` is the folder of the same data as pickles.
+        """
+        alike = {name.replace("-", "."): name for name in self.names}
+        for folder in folders:
+            if os.path.isfile(folder):
+                return f"; {folder} is a file: name its folder"
+            there = sorted(folder.iterdir()) if _readable(folder) else []
+            for path in (folder, *there):
+                if pickled and path.name.startswith(pickled):
+                    return (
+                        f"; {path} has the version for Python: pickles, which could run code, and "
+                        "which are not read"
+                    )
+            for path in filter(os.path.isdir, there):
+                if (found := self.find(path)) is not None:
+                    return f"; {found} has them: name {path}"
+            for path in there:  # 7-Zip unpacks "train-images.idx3-ubyte"
+                name = alike.get(path.name.replace("-", "."), path.name)
+                if path.name != name:
+                    return f"; rename {path.name} to {name}, and the others in the same way"
+        return ""
 
 
 def _readable(folder: Path) -> bool:

@@ -72,7 +72,7 @@ class ParallelStep(TrainingStep):
         self.leads = ranks.leads
         self.local_statistics = local_statistics
         if local_statistics:
-            self._expect_batches(max(1, self.last // ranks.size))
+            self._expect_batches(max(1, self.last_batch // ranks.size))
         # One message per step: ∇θ, then the number of ranks whose loss is not finite, and the
         # number of ranks that want to stop.
         P = network.theta.size

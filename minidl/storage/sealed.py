@@ -21,7 +21,7 @@ import numpy as np
 
 from minidl._printable import printable
 from minidl.backend import is_array, to_numpy
-from minidl.storage.files import NotAPlainFile, open_to_read, whole_file
+from minidl.storage.files import NotAPlainFile, read_bytes, whole_file
 
 MAGIC, VERSION = b"minidl sealed file, version ", 2
 HEAD = MAGIC + b"%d\n" % VERSION
@@ -66,15 +66,11 @@ def read_sealed(path: str | os.PathLike[str], kind: Any, limit: int = LIMIT) -> 
     """
     path = Path(path)
     try:
-        file = open_to_read(path)
-    except NotAPlainFile as error:
+        file = memoryview(read_bytes(path, limit))
+    except (NotAPlainFile, ValueError) as error:
         raise DamagedFile(str(error)) from error
-    with file:
-        size = os.fstat(file.fileno()).st_size
-        if size > limit:
-            raise DamagedFile(f"{path}: expected at most {limit:,} bytes, got {size:,}")
-        head, digest = file.read(len(HEAD)), file.read(DIGEST)
-        contents = file.read(size)
+    begin = len(HEAD) + DIGEST
+    head, digest, contents = bytes(file[: len(HEAD)]), file[len(HEAD) : begin], file[begin:]
     if head != HEAD:
         is_other = head.startswith(MAGIC)
         what = (
@@ -86,7 +82,7 @@ def read_sealed(path: str | os.PathLike[str], kind: Any, limit: int = LIMIT) -> 
     return decoded(contents, kind, path)
 
 
-def decoded(contents: bytes, kind: Any, path: Path) -> Any:
+def decoded(contents: bytes | memoryview, kind: Any, path: Path) -> Any:
     """The value in ``contents``, which came from ``path``."""
     try:
         with _decoding:

@@ -11,7 +11,7 @@ import numpy as np
 
 from minidl._printable import printable
 from minidl.storage.files import NotAPlainFile, open_to_read, whole_file
-from minidl.storage.weights import BEGINNING, WeightsError, expect_own_format
+from minidl.storage.weights import WeightsError, expect_format
 
 TYPES: dict[str, np.dtype] = {"F32": np.dtype("float32"), "F64": np.dtype("float64")}
 
@@ -46,7 +46,7 @@ def load(
     safetensors = _safetensors()
     try:
         with open_to_read(path) as file:
-            expect_own_format(file.read(BEGINNING), "safetensors", "a safetensors file")
+            expect_format(file, "safetensors", "a safetensors file")
         with safetensors.safe_open(path, framework="numpy") as file:
             _check_names(set(file.keys()) - set(ignored), set(shapes))
             for name, shape in shapes.items():

@@ -10,7 +10,7 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -21,11 +21,9 @@ from minidl.storage.npz import NpzError, NpzReader
 
 FORMAT, FORMAT_VERSION = "minidl-network", 1
 MANIFEST = 1_000_000  # characters at most; a layer takes about a hundred
-
-
-BEGINNING = 300  # bytes, which tell the formats of others apart
-# The way from there to here.
-_OTHERS = {
+BEGINNING = 300  # bytes, which tell known formats apart
+# What to do with a file of each format where another one is expected.
+_HINTS = {
     "PyTorch": (
         "in PyTorch, safetensors.torch.save_file(model.state_dict(), path) writes a file that "
         "minidl.models.load_torchvision or minidl.models.pretrained reads; for other networks "
@@ -59,14 +57,12 @@ def load(path: str | os.PathLike[str], layers: Sequence[Any]) -> list[tuple[Arra
     """
     if not isinstance(path, str | os.PathLike):
         raise WeightsError(
-            f"expected the path of a weights file, got {type(path).__name__}; {_OTHERS['PyTorch']}"
+            f"expected the path of a weights file, got {type(path).__name__}; {_HINTS['PyTorch']}"
         )
     path = Path(path)
     try:
         with open_to_read(path) as file:
-            what = "a weights file, as Network.save writes it"
-            expect_own_format(file.read(BEGINNING), "minidl", what)
-            file.seek(0)
+            expect_format(file, "minidl", "a weights file, as Network.save writes it")
             values = _read(NpzReader(file), layers)
     except NotAPlainFile as error:
         raise WeightsError(str(error)) from error
@@ -80,8 +76,10 @@ def load(path: str | os.PathLike[str], layers: Sequence[Any]) -> list[tuple[Arra
     return [(array, value) for (_, array), value in zip(_saved(layers), values, strict=True)]
 
 
-def expect_own_format(beginning: bytes, own: str, what: str) -> None:
-    """Raise if a file that begins like this has a known format, but not its ``own`` one."""
+def expect_format(file: IO[bytes], expected: str, what: str) -> None:
+    """Raise ``WeightsError`` if the file, which is at its beginning, has another known format."""
+    beginning = file.read(BEGINNING)
+    file.seek(0)
     if (beginning[:4] == b"PK\3\4" and b"data.pkl" in beginning) or beginning[:2] == b"\x80\2":
         found = "PyTorch"  # which has pickles in a zip archive or, before version 1.6, alone
     elif beginning[:4] == b"PK\3\4" and b".npy" in beginning:
@@ -90,8 +88,8 @@ def expect_own_format(beginning: bytes, own: str, what: str) -> None:
         found = "safetensors"
     else:
         return
-    if found != own:
-        raise WeightsError(f"expected {what}, got a {found} file; {_OTHERS[found]}")
+    if found != expected:
+        raise WeightsError(f"expected {what}, got a {found} file; {_HINTS[found]}")
 
 
 def _saved(layers: Sequence[Any]) -> Iterator[tuple[str, Array]]:

@@ -15,10 +15,9 @@ from minidl.microscope.snapshot_file import FOLDER as SNAPSHOTS
 from minidl.microscope.snapshot_file import snapshots_in
 from minidl.storage.files import own_folder, whole_file
 from minidl.storage.sealed import decoded
-from minidl.study import worker
 from minidl.study.cluster import connected
 from minidl.study.display import Display
-from minidl.study.order import Cell, Order
+from minidl.study.order import TOKEN, Cell, Order
 from minidl.study.pools import Makes, Task
 from minidl.study.sending import Sending
 from minidl.study.source import Source
@@ -99,11 +98,11 @@ def _token(folder: Path) -> Iterator[str]:
     """A random token, in a file in ``folder``: a worker that can read it sees the same folder."""
     token = f"minidl-{secrets.token_hex(16)}"
     try:
-        with whole_file(folder / worker.TOKEN) as file:
+        with whole_file(folder / TOKEN) as file:
             file.write(token)
         yield token
     finally:
-        (folder / worker.TOKEN).unlink(missing_ok=True)
+        (folder / TOKEN).unlink(missing_ok=True)
 
 
 def _received(folder: Path, name: str, made: Made) -> Cell:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from minidl.study.correct import unpacked
+
 LEVEL = 0.95
+ONE_ERROR = math.erfc(math.sqrt(0.5)) / 2  # how often chance exceeds one standard error: 15.9%
 ROUNDING = 1e-12  # relative rounding error of a computed number
 Interval = tuple[float, float]
 UNBOUNDED: Interval = (-math.inf, math.inf)
@@ -100,6 +103,11 @@ class Estimate:
         below, above = self._reach(tail, _student(tail, self.freedom) if self.error else 0.0)
         return max(self.value - below, self.limits[0]), min(self.value + above, self.limits[1])
 
+    def width(self, together: int = 1) -> float:
+        """Of the interval."""
+        low, high = self.interval(together)
+        return high - low
+
     @property
     def is_exact(self) -> bool:
         """Whether chance is not involved."""
@@ -112,7 +120,7 @@ class Estimate:
 
     def standard_error(self) -> float:
         """Of everything in it; about half of the interval of 68%."""
-        return sum(self._reach(_tail(1.0), 1.0)) / 2
+        return sum(self._reach(ONE_ERROR, 1.0)) / 2
 
     def _reach(self, tail: float, errors: float) -> Interval:
         """How far chance reaches below and above: so many standard errors, or until ``tail``."""
@@ -181,12 +189,6 @@ def _normal(tail: float) -> float:
     return float(stats.norm.isf(tail))
 
 
-def _tail(errors: float) -> float:
-    from scipy import stats
-
-    return float(stats.norm.sf(errors))
-
-
 def _student(tail: float, freedom: float) -> float:
     from scipy import stats
 
@@ -219,13 +221,15 @@ def exactly(holds: bool) -> Estimate:
     return Estimate(1.0 if holds else -1.0, 0.0)
 
 
-def share(part: float, count: int, correct: np.ndarray | None = None) -> Estimate:
+def share(part: float, count: int, correct: str = "") -> Estimate:
     """A share of ``count`` independent cases, such as an accuracy on that many images.
 
-    If ``correct`` (count,) says which cases they are, the difference to another share of the same
-    cases has the uncertainty of the cases in which they differ; as many cases count as the same.
+    If ``correct`` says which cases they are, as a run stores it (:mod:`minidl.study.correct`), the
+    difference to another share of the same cases has the uncertainty of the cases in which they
+    differ; as many cases count as the same.
     """
-    return Estimate(part, 0.0, bounded=(Bounded(part, count, correct=correct),), limits=(0.0, 1.0))
+    bounded = Bounded(part, count, correct=unpacked(correct, count))
+    return Estimate(part, 0.0, bounded=(bounded,), limits=(0.0, 1.0))
 
 
 def over_seeds(estimates: Sequence[Estimate], together: int = 1) -> Estimate:
@@ -256,13 +260,13 @@ def over_seeds(estimates: Sequence[Estimate], together: int = 1) -> Estimate:
     )
     if not math.isfinite(inner.error):
         return between
-    return max(between, inner, key=_width(together))
+    return max(between, inner, key=lambda estimate: estimate.width(together))
 
 
 def _pooled(estimates: Sequence[Estimate]) -> tuple[Bounded, ...]:
     """The means over seeds of the bounded numbers, each as uncertain as that of one seed."""
     if len({len(e.bounded) for e in estimates}) > 1:  # of other numbers in each seed
-        return max(estimates, key=_width(1)).bounded
+        return max(estimates, key=Estimate.width).bounded
     found = []
     for parts in zip(*(e.bounded for e in estimates), strict=True):
         each = [one.correct for one in parts if one.correct is not None]
@@ -272,14 +276,6 @@ def _pooled(estimates: Sequence[Estimate]) -> tuple[Bounded, ...]:
         mean = float(np.mean([one.value for one in parts]))
         found.append(replace(parts[0], value=mean, count=count, correct=correct))
     return tuple(found)
-
-
-def _width(together: int) -> Callable[[Estimate], float]:
-    def width(estimate: Estimate) -> float:
-        low, high = estimate.interval(together)
-        return high - low
-
-    return width
 
 
 # -- epochs of a training run ---------------------------------------------------------------------

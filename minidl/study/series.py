@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from minidl.study.correct import unpacked
 from minidl.study.estimates import Estimate, share
 from minidl.study.recording import History
 
@@ -73,8 +72,8 @@ class Series:
 
     def accuracy(self, epoch: int = -1) -> Estimate:
         """On the test images, after that epoch."""
-        right = unpacked(self.correct[epoch], self.test_images) if self.correct else None
-        return share(float(self.test_accuracy[epoch]), self.test_images, right)
+        stored = self.correct[epoch] if self.correct else ""
+        return share(float(self.test_accuracy[epoch]), self.test_images, stored)
 
     def train_share(self) -> Estimate:
         """Training accuracy (running), in the last epoch."""

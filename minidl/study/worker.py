@@ -27,8 +27,7 @@ from minidl.microscope.snapshot_file import FOLDER as SNAPSHOTS
 from minidl.storage.files import own_folder, read_bytes
 from minidl.storage.sealed import LIMIT, encoded
 from minidl.study.environment import hardware
-from minidl.study.order import CELLS, Order, weights_file
-from minidl.study.order import TOKEN as TOKEN
+from minidl.study.order import CELLS, TOKEN, Order, weights_file
 from minidl.study.source import Source
 from minidl.training import NonFiniteLoss
 from minidl.training.checkpoint import CheckpointError, Stopped

@@ -14,7 +14,7 @@ from minidl.inspection import expect_logits
 from minidl.layers import Embedding, SelfAttention
 from minidl.losses import Loss
 from minidl.network import Network
-from minidl.training.step import NonFiniteLoss, bad_example
+from minidl.training.step import NonFiniteLoss, bad_example, check_targets
 
 
 @dataclass(frozen=True)
@@ -77,13 +77,6 @@ def check_parts(owner: str, network: Network, examples: Examples, loss: Loss) ->
     check_inputs(owner, network, examples)
 
 
-def check_targets(network: Network, examples: Examples, loss: Loss) -> None:
-    """Raise ``ValueError`` unless the loss can compare the targets with the network's outputs."""
-    shape = (len(examples), *network.shapes[-1])
-    loss.check_shapes(shape, examples.targets)
-    loss.check_values(shape, examples.targets)
-
-
 def check_inputs(owner: str, network: Network, examples: Examples) -> None:
     """Raise ``ValueError`` unless the network can take the inputs."""
     if network.takes_integers != isinstance(examples, Sentences):
@@ -94,10 +87,10 @@ def check_inputs(owner: str, network: Network, examples: Examples) -> None:
         )
     if not network.takes(examples.input_shape):
         shorter = ", or shorter" if network.takes_integers else ""
-        way_out = checks.way_to_shape("inputs", examples.inputs.shape, network.input_shape)
+        hint = checks.shape_hint("inputs", examples.inputs.shape, network.input_shape)
         raise ValueError(
             f"{owner}: expected examples of shape {network.input_shape} like the network's "
-            f"input{shorter}, got {examples.input_shape}{way_out}"
+            f"input{shorter}, got {examples.input_shape}{hint}"
         )
     network.expect_values(examples.inputs)
     if isinstance(examples, Sentences):

@@ -16,18 +16,12 @@ from minidl.network import Network
 from minidl.optimizers import Adam, Optimizer
 from minidl.training.checkpoint import WAY_OUT, Checkpoint, CheckpointError
 from minidl.training.early_stopping import EarlyStopping
-from minidl.training.evaluation import (
-    Evaluation,
-    check_inputs,
-    check_parts,
-    check_targets,
-    evaluate,
-)
+from minidl.training.evaluation import Evaluation, check_inputs, check_parts, evaluate
 from minidl.training.hints import nothing_learned
 from minidl.training.history import FitHistory
 from minidl.training.loop import train
 from minidl.training.progress import say
-from minidl.training.step import expect_finite
+from minidl.training.step import check_targets, expect_finite
 
 PROBED = 64  # training examples whose gradients are kept
 UNKNOWN = Evaluation(math.nan, math.nan)
@@ -109,7 +103,7 @@ def fit(
         history = checkpoint.keep("history", history)
         stopping = checkpoint.keep("stopping", stopping, EarlyStopping | None)
         if schedule is not None:
-            _expect_rates(history.learning_rate, schedule)
+            _expect_same_rates(history.learning_rate, schedule)
             if len(history) < epochs:
                 checkpoint.resume_with(schedule(len(history)))
     if schedule is not None:
@@ -200,7 +194,7 @@ def _described(schedule: Callable[[int], float] | None) -> str:
     return "a function" if " at 0x" in repr(schedule) else repr(schedule)
 
 
-def _expect_rates(used: list[float], schedule: Callable[[int], float]) -> None:
+def _expect_same_rates(used: list[float], schedule: Callable[[int], float]) -> None:
     """Raise unless the epochs that are done had the rates of this schedule."""
     for done, rate in enumerate(used):
         if schedule(done) != rate:

@@ -69,8 +69,8 @@ class FitHistory:
         """mean |∂L/∂W| after each epoch, by layer: ``{"dense_1": [0.01, …], …}``."""
         if not self.probes:
             return {}
-        names = {g.parameter: None for g in self.probes[0].gradients}
-        if parameter not in {**names, "W": None}:
+        names = dict.fromkeys(g.parameter for g in self.probes[0].gradients)
+        if parameter not in (*names, "W"):
             raise ValueError(
                 f"FitHistory: expected one of the parameters {', '.join(names)}, got {parameter!r}"
             )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import os
+from bisect import bisect_left
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -22,7 +23,7 @@ from minidl.training.fit import as_examples
 from minidl.training.step import NonFiniteLoss, TrainingStep, expect_finite
 
 SMOOTHING = 0.9  # of the running mean over the steps
-SETTLED = 10  # steps, 1 / (1 - SMOOTHING): before that, the mean averages only a few batches
+FIRST = 9  # step whose mean counts; those before average fewer than 1 / (1 - SMOOTHING) batches
 DIVERGED = 4.0  # times the lowest loss: the rest of the test would show nothing
 SCATTER = 1.5  # of losses that only scatter, one mean in 200 falls by this times their deviation
 FALLEN = 0.005  # share of the first mean: a smaller fall is of no use, however regular it is
@@ -46,34 +47,27 @@ class RangeTest:
 
     @property
     def _lowest(self) -> int:
-        return SETTLED - 1 + int(np.argmin(self.smooth[SETTLED - 1 :]))
+        return FIRST + int(np.argmin(self.smooth[FIRST:]))
 
     @property
     def reason(self) -> str:
         """Why there is no suggestion, and what to try; empty if there is one."""
-        first = SETTLED - 1
-        if len(self.smooth) <= first:
+        if len(self.smooth) <= FIRST:
             return (
                 f"{len(self.smooth)} losses are too few to tell a fall from chance: take more "
                 "steps, or, if the loss rises at once, a lower start"
             )
-        lowest, before = self._lowest, self.losses[: max(self._lowest, SETTLED) + 1]
-        fall = self.smooth[first] - self.smooth[lowest]
+        start, lowest = self.smooth[FIRST], self._lowest
+        fall, before = start - self.smooth[lowest], self.losses[: max(lowest, FIRST + 1) + 1]
         deviation = math.sqrt(np.mean(np.diff(before) ** 2) / 2)  # from one batch to the next
-        least = max(SCATTER * deviation, FALLEN * abs(self.smooth[first]))
+        least = max(SCATTER * deviation, FALLEN * abs(start))
         if fall > least:
             return ""
-        rise = [
-            r
-            for r, m in zip(self.rates, self.smooth, strict=True)
-            if m > self.smooth[first] + least
-        ]
-        if rise and rise[0] < 10 * self.rates[first]:
-            return (
-                f"the loss rises from {self.smooth[first]:.4g} almost at once: take a lower start"
-            )
+        early = bisect_left(self.rates, 10 * self.rates[FIRST])
+        if max(self.smooth[:early]) > start + least:
+            return f"the loss rises from {start:.4g} almost at once: take a lower start"
         return (
-            f"the loss stays at {self.smooth[first]:.4g} (it falls by {fall:.2g}, which may be "
+            f"the loss stays at {start:.4g} (it falls by {fall:.2g}, which may be "
             "chance): look at the inputs, the initial weights and the gradients (probe), or take "
             "larger batches"
         )
@@ -91,13 +85,11 @@ class RangeTest:
         lines = ["learning rate        loss"]
         for i in range(0, len(self.rates), max(1, len(self.rates) // 12)):
             lines.append(f"{self.rates[i]:>13.2e}  {self.smooth[i]:>10.4g}")
-        return "\n".join([*lines, self._told()])
-
-    def _told(self) -> str:
-        suggestion = self.suggestion
-        if suggestion is None:
-            return f"no learning rate is suggested: {self.reason}"
-        return f"suggested learning rate: {suggestion:.1e}"
+        if (suggestion := self.suggestion) is None:
+            lines.append(f"no learning rate is suggested: {self.reason}")
+        else:
+            lines.append(f"suggested learning rate: {suggestion:.1e}")
+        return "\n".join(lines)
 
     __repr__ = __str__
 

@@ -57,11 +57,9 @@ class TrainingStep:
         self.drop_last = drop_last
         self.seen = len(examples) - len(examples) % batch_size * drop_last  # examples of an epoch
         self.steps = math.ceil(self.seen / batch_size)  # of an epoch
-        self.last = self.seen - (self.steps - 1) * batch_size  # examples of the last one
-        self._expect_batches(self.last)
-        outputs = network.shapes[-1]
-        loss.check_shapes((len(examples), *outputs), self.examples.targets)
-        loss.check_values((len(examples), *outputs), self.examples.targets)
+        self.last_batch = self.seen - (self.steps - 1) * batch_size  # its size
+        self._expect_batches(self.last_batch)
+        check_targets(network, self.examples, loss)
 
         xp = network.device.xp
         self.losses = xp.empty(len(examples), network.dtype)  # in the order of the epoch
@@ -175,6 +173,13 @@ def bad_example(examples: Examples, dtype: np.dtype, rows: np.ndarray | None = N
     """What is not finite in these rows, or in all, and what to do; None if nothing is."""
     found = examples.first_nonfinite(np.arange(len(examples)) if rows is None else rows, dtype)
     return found and f"{found}: put a finite number there, or leave that example out"
+
+
+def check_targets(network: Network, examples: Examples, loss: Loss) -> None:
+    """Raise ``ValueError`` unless the loss can compare the targets with the network's outputs."""
+    shape = (len(examples), *network.shapes[-1])
+    loss.check_shapes(shape, examples.targets)
+    loss.check_values(shape, examples.targets)
 
 
 def expect_finite(owner: str, examples: Examples, dtype: np.dtype) -> None:

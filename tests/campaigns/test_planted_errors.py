@@ -14,6 +14,14 @@ def test_each_text_to_change_is_in_its_file_once():
     assert [str(error) for error in errors if error.count(planted_errors.ROOT) != 1] == []
 
 
+def test_each_error_has_tests_of_its_area():
+    """Tests that are not there would fail, and count as having caught it."""
+    errors = list(planted_errors.planted([]))
+    assert {error.path.partition("/")[0] for error in errors} == {*planted_errors.AREAS}
+    for tests in planted_errors.AREAS.values():
+        assert [test for test in tests if not (planted_errors.ROOT / test).exists()] == []
+
+
 @pytest.mark.slow
 def test_an_error_is_caught_and_a_change_that_is_none_is_not(tmp_path):
     for folder in ("minidl", "tests", "tools", "experiments"):

@@ -97,12 +97,6 @@ def test_other_weights_are_other_data(monkeypatch):
     assert training.tokens("cola", None, other, 64).digest() != one.digest()
 
 
-def test_too_few_sentences_are_refused(capsys):
-    with pytest.raises(SystemExit):
-        STUDY.options(["--sentences", "63"])
-    assert "--sentences: expected 64 or more" in capsys.readouterr().err
-
-
 def test_without_a_network_the_error_names_the_way_out(tmp_path):
     pytest.importorskip("safetensors", reason="pretrained weights are read with safetensors")
     with pytest.raises(Exception, match=r"(?s)MiniLM is not in .*--weights FILE"):

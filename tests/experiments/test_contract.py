@@ -11,6 +11,7 @@ import runpy
 import shutil
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -76,8 +77,11 @@ def test_a_wrong_value_of_any_option_is_refused_in_one_line(name, capsys):
     study(name).add_options(add)
     study(name).add_common(add)
     for flag, declared in taken:
-        wrong = {whole: ("0", "x", "1.5"), from_zero: ("-1", "x"), float: ("x",)}
-        values = ("nonsense",) if "choices" in declared else wrong.get(declared.get("type"), ())
+        kind, least = declared.get("type"), 1
+        if isinstance(kind, partial):
+            kind, least = kind.func, kind.keywords["least"]
+        wrong = {whole: (str(least - 1), "x", "1.5"), from_zero: ("-1", "x"), float: ("x",)}
+        values = ("nonsense",) if "choices" in declared else wrong.get(kind, ())
         for value in values:
             with pytest.raises(SystemExit) as stopped:
                 study(name).options([f"{flag}={value}"])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import os
 import sys
 from pathlib import Path
 
@@ -67,14 +65,6 @@ def test_ctrl_c_while_a_study_is_imported_is_quiet(main):
     with pytest.raises(SystemExit) as stopped:
         main("studies.import_module", KeyboardInterrupt())
     assert stopped.value.code == 130
-
-
-def test_a_full_disk_is_said_with_the_name_of_the_file(main):
-    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    with pytest.raises(
-        SystemExit, match=r"^cifar100: .*No space left on device: '.*minidl-run.json'"
-    ):
-        main("minidl.storage.files.os.fsync", full)
 
 
 def test_the_command_of_a_run_without_arguments_has_none(monkeypatch):

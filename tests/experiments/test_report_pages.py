@@ -3,7 +3,6 @@
 import functools
 import importlib
 import json
-import os
 import re
 import shutil
 from pathlib import Path
@@ -11,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from report_page import STUDIES, main, report_of, study
-from studies.fashion_mnist.study import PICTURES
 from test_contract import claims_in, words_and_numbers
 
 from minidl.study.report import read_summary
@@ -135,14 +133,3 @@ def test_a_folder_without_a_run_or_of_another_study_is_one_line(tmp_path):
         (folder / "minidl-run.json").write_text(json.dumps({"study": other}))
         with pytest.raises(ValueError, match=f"expected a run of {name}, got one of {other}"):
             main([name, str(folder)])
-
-
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
-@pytest.mark.parametrize("name", ["summary.json", "epochs.csv", f"figures/{min(PICTURES)}.png"])
-def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(name, tmp_path):
-    study = "fashion_mnist" if "figures" in name else "activation_study"
-    shutil.copytree(RESULTS / study, tmp_path / "run")
-    (tmp_path / "run" / name).unlink()
-    os.mkfifo(tmp_path / "run" / name)
-    with pytest.raises(OSError, match=f"{name}: expected a plain file, got a pipe"):
-        main([study, str(tmp_path / "run")])

@@ -276,19 +276,10 @@ def test_the_map_is_drawn():
     np.testing.assert_allclose(ax.collections[0].get_array().ravel(), [0.2] * 3 + [0.8] * 3)
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        (["--depth", "2"], "--depth: expected an integer >= 4, got 2"),
-        (["--width", "1"], "--width: expected an integer >= 2, got 1"),
-        (["--map-images", "9"], "--map-images: expected an integer >= 50, got 9"),
-        (["--widths", "64", "64"], "--widths: expected two or more different widths"),
-    ],
-)
-def test_sizes_that_say_nothing_are_refused(options, message, capsys):
+def test_equal_widths_are_refused(capsys):
     with pytest.raises(SystemExit):
-        STUDY.options(options)
-    assert message in capsys.readouterr().err
+        STUDY.options(["--widths", "64", "64"])
+    assert "--widths: expected two or more different widths" in capsys.readouterr().err
 
 
 def test_what_chance_may_have_either_way_is_open():

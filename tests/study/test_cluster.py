@@ -78,7 +78,7 @@ def on(cluster, tmp_path):
 @pytest.fixture
 def unseen(monkeypatch):
     """The workers do not find the file by which they recognize the folder of the run."""
-    monkeypatch.setattr(worker, "TOKEN", ".elsewhere")
+    monkeypatch.setattr(cluster_pool, "TOKEN", ".elsewhere")
 
 
 def study(folder, *arguments):

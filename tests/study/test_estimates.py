@@ -7,6 +7,7 @@ import pytest
 
 from minidl.study.claims import HOLDS, Statement, judge
 from minidl.study.claims import Evidence as Found
+from minidl.study.correct import packed
 from minidl.study.estimates import (
     Estimate,
     at_the_end,
@@ -64,17 +65,18 @@ def test_networks_tested_on_the_same_images_are_compared_image_by_image():
     hard = rng.random(4000)
     a, b = (hard + 0.1 * rng.random(4000) < limit for limit in (0.85, 0.83))
     ahead, alone = (
-        share(a.mean(), 4000, x) - share(b.mean(), 4000, y) for x, y in ((a, b), 2 * [None])
+        share(a.mean(), 4000, x) - share(b.mean(), 4000, y)
+        for x, y in ((packed(a), packed(b)), ("", ""))
     )
     only_a, only_b = (a & ~b).sum(), (b & ~a).sum()
     both, difference = only_a + only_b, (only_a - only_b) / 4000
     wald = 1.95996 * math.sqrt(both - (only_a - only_b) ** 2 / 4000) / 4000  # McNemar
     assert ahead.interval() == pytest.approx((difference - wald, difference + wald), rel=0.01)
     assert ahead.interval()[0] > 0 > alone.interval()[0]
-    assert ahead.is_paired and not alone.is_paired and not share(0.5, 4000, a).is_paired
-    same = share(a.mean(), 4000, a) - share(a.mean(), 4000, a)
+    assert ahead.is_paired and not alone.is_paired and not share(0.5, 4000, packed(a)).is_paired
+    same = share(a.mean(), 4000, packed(a)) - share(a.mean(), 4000, packed(a))
     assert same.interval()[0] < 0 < same.interval()[1]  # agreement does not make it certain
-    mixed = share(a.mean(), 4000, a) - share(0.8, 300, b[:300])
+    mixed = share(a.mean(), 4000, packed(a)) - share(0.8, 300, packed(b[:300]))
     assert not mixed.is_paired  # they are others
 
     claim = Statement("ahead", "", lambda number: Found("said", {"a − b": number}))
@@ -107,7 +109,10 @@ def test_seeds_that_agree_have_the_error_within_them():
     # which are known one by one: of networks that err on other images, the mean is more certain
     rng = np.random.default_rng(1)
     a, b = rng.random((2, 4, 1000)) < 0.8
-    ahead = [share(0.82, 1000, x) - share(0.82, 1000, y) for x, y in zip(a, b, strict=True)]
+    ahead = [
+        share(0.82, 1000, packed(x)) - share(0.82, 1000, packed(y))
+        for x, y in zip(a, b, strict=True)
+    ]
     widths = [np.ptp(one.interval()) for one in (ahead[0], over_seeds(ahead))]
     assert widths[1] == pytest.approx(widths[0] / 2, rel=0.1)
 

@@ -79,7 +79,7 @@ def vanishing(networks: Networks) -> Evidence:
     return extreme("sigmoid", ratios, 3, shown, sign="/")
 
 
-def unless_capped(found: Evidence, stopped: Iterable[tuple[bool, bool]]) -> Evidence:
+def unless_capped(found: Evidence, stopped: Iterable[Iterable[bool]]) -> Evidence:
     """``found``, if of each two networks that are compared, early stopping has stopped one.
 
     Raises
@@ -87,7 +87,7 @@ def unless_capped(found: Evidence, stopped: Iterable[tuple[bool, bool]]) -> Evid
     NotJudged
         if both of two trained for as many epochs as they could: which of them needs more?
     """
-    if not all(one or other for one, other in stopped):
+    if not all(map(any, stopped)):
         raise NotJudged(CAP, found.said)
     return found
 

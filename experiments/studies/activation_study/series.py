@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 
 from minidl.study.claims import read_published
-from minidl.study.correct import unpacked
 from minidl.study.estimates import Estimate, share
-from studies.activation_study.training import ACTIVATIONS, EPOCHS, PATIENCE
+from studies.activation_study.training import ACTIVATIONS, EPOCHS, out_of_patience
 
 Setting = tuple[str, str]  # data set, optimizer
 
@@ -51,13 +50,11 @@ class Series:
     @property
     def stopped(self) -> bool:
         """Whether early stopping ended it."""
-        since = self.epochs - 1 - int(np.argmin(self.validation_loss))
-        return self.epochs < self.limit or since >= PATIENCE
+        return self.epochs < self.limit or out_of_patience(self.validation_loss)
 
     def share(self) -> Estimate:
         """The test accuracy."""
-        right = unpacked(self.correct, self.test_images)
-        return share(self.accuracy, self.test_images, right)
+        return share(self.accuracy, self.test_images, self.correct)
 
     def gap(self) -> Estimate:
         """Training accuracy (running) minus test accuracy."""

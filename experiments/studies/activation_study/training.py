@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from minidl import (
     SGD,
     Activate,
@@ -128,6 +130,11 @@ def build_network(
         Dense(84, classes, weights=dense_W, biases=dense_b),
     ]
     return Network(layers, shape, rng=weights_rng(seed), device=device)
+
+
+def out_of_patience(validation_loss: Sequence[float] | np.ndarray) -> bool:
+    """Whether these losses, one an epoch, are those of a run that early stopping ended."""
+    return len(validation_loss) - 1 - int(np.argmin(validation_loss)) >= PATIENCE
 
 
 def build_optimizer(name: str) -> Optimizer:

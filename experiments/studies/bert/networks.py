@@ -11,7 +11,6 @@ import numpy as np
 
 from minidl.study import NotJudged
 from minidl.study.claims import known, read_published
-from minidl.study.correct import unpacked
 from minidl.study.estimates import NOT_KNOWN, Estimate, share
 from studies.bert.training import DATA_SETS, FUNCTIONS, PRETRAINED, TESTED, class_report_of
 
@@ -33,7 +32,7 @@ class Network:
     seconds: float | None = None  # of an epoch
     times: Sequence[float] = ()  # of each epoch
     tested: int = TESTED
-    correct: np.ndarray | None = None  # (tested,) which sentences got the right answer
+    correct: str = ""  # which sentences got the right answer (see minidl.study.correct)
 
     @classmethod
     def of(cls, block: Mapping[str, Any]) -> Network:
@@ -50,7 +49,7 @@ class Network:
             float(np.mean(block["seconds"])),
             block["seconds"],
             int(confusion.sum()),
-            unpacked((block.get("correct") or [""])[-1], int(confusion.sum())),
+            (block.get("correct") or [""])[-1],
         )
 
     @property

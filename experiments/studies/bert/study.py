@@ -57,11 +57,8 @@ class BertStudy(SizedStudy):
         other = "model.safetensors of another BERT, with config.json and vocab.txt next to it"
         add("--weights", type=Path, metavar="FILE", help=f"{other} (default: MiniLM, downloaded)")
         add("--epochs", type=whole, metavar="N", help="of each training run (default: 3 on CoLA)")
-        add("--sentences", type=whole, metavar="N", help="train on the first N only")
-
-    def check(self, chosen: argparse.Namespace) -> None:
-        if chosen.sentences is not None and chosen.sentences < 64:
-            raise ValueError(f"--sentences: expected 64 or more, got {chosen.sentences}")
+        several = functools.partial(whole, least=64)
+        add("--sentences", type=several, metavar="N", help="train on the first N only")
 
     def load(self, chosen: argparse.Namespace) -> list[Any]:
         try:

@@ -12,11 +12,10 @@ import numpy as np
 
 from minidl.study import Evidence, NotJudged, Statement
 from minidl.study.claims import known
-from minidl.study.correct import unpacked
 from minidl.study.estimates import Estimate, over_epochs, over_seeds, share
 from studies.activation_study.claims import EPOCHS_ERROR, judged_in, unless_capped
 from studies.activation_study.series import Setting, published_cells, title
-from studies.activation_study.training import PATIENCE
+from studies.activation_study.training import out_of_patience
 from studies.resnet50.training import COLLAPSES
 
 # The number of each setting's table; that of its table of times is 4 more.
@@ -72,8 +71,7 @@ def ahead(names: Sequence[str], settings: Sequence[Setting]) -> Callable[[Figure
     def judged(figures: Figures) -> Evidence:
         def points(block: Block) -> Estimate:
             tested, images = block["test"][figures.weights], block["images"][2]
-            right = unpacked(tested.get("correct", ""), images)
-            return 100 * share(tested["accuracy"], images, right)
+            return 100 * share(tested["accuracy"], images, tested.get("correct", ""))
 
         def test(networks: Networks) -> Evidence:
             found = {f: 100 * _tested(blocks[0], figures) for f, blocks in networks.items()}
@@ -106,20 +104,15 @@ def slower(
 
     def judged(figures: Figures) -> Evidence:
         stopped = [
-            (was_stopped(one), was_stopped(other))
+            tuple(out_of_patience(block["validation_loss"]) for block in seed)
             for setting in settings
             for a, b in product(slow, fast)
             for networks in (figures.grid.get(setting, {}),)
-            for one, other in zip(networks.get(a, ()), networks.get(b, ()), strict=False)
+            for seed in zip(networks.get(a, ()), networks.get(b, ()), strict=False)
         ]
         return unless_capped(judged_in(figures.grid, settings, test), stopped)
 
     return judged
-
-
-def was_stopped(block: Block) -> bool:
-    """Whether early stopping ended a training run, and not the largest number of epochs."""
-    return block["epochs"] - 1 - int(np.argmin(block["validation_loss"])) >= PATIENCE
 
 
 def decades(block: Block) -> np.ndarray:

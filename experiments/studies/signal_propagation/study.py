@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -74,8 +75,10 @@ class SignalPropagation(TrainedStudy):
     keeps_weights = False
 
     def add_options(self, add: Any) -> None:
-        add("--width", type=whole, default=512, help="units of each layer, layer by layer")
-        add("--depth", type=whole, default=10, help="hidden layers, at least 4")
+        # A variance needs units, a factor layers, and a network an image of each class.
+        units, layers, images = (partial(whole, least=least) for least in (2, 4, 50))
+        add("--width", type=units, default=512, help="units of each layer, layer by layer")
+        add("--depth", type=layers, default=10, help="hidden layers, at least 4")
         add(
             "--deep-width",
             type=whole,
@@ -89,15 +92,10 @@ class SignalPropagation(TrainedStudy):
         add("--map-width", type=whole, default=128, help="units of each layer in the map")
         depths = [4, 8, 16, 32, 64, 100]
         add("--map-depths", type=whole, nargs="+", default=depths, help="hidden layers in the map")
-        add("--map-images", type=whole, default=9600, help="images that a network of the map sees")
+        add("--map-images", type=images, default=9600, help="images that a network of the map sees")
         add("--epochs", type=whole, default=5, help="epochs to compare a prediction over")
 
     def check(self, chosen: argparse.Namespace) -> None:
-        # A factor needs layers, a variance units, and a network an image of each class.
-        for name, least in (("depth", 4), ("width", 2), ("map_images", 50)):
-            if (got := getattr(chosen, name)) < least:
-                option = f"--{name.replace('_', '-')}"
-                raise ValueError(f"{option}: expected an integer >= {least}, got {got}")
         if len(set(chosen.widths)) < 2:
             raise ValueError("--widths: expected two or more different widths")
 
