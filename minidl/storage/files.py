@@ -137,7 +137,7 @@ def whole_file(path: str | os.PathLike[str], mode: str = "w") -> Iterator[IO[Any
         os.replace(beside, path)
         _flush_folder(path.parent)
     except BaseException as error:
-        with suppress(FileNotFoundError):
+        with suppress(OSError):  # it may not be there, or not be removable, either
             beside.unlink()
         if isinstance(error, OSError) and error.errno and error.filename in (None, str(beside)):
             error.filename = str(path)  # "No space left on device" alone does not say where

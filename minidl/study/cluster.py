@@ -100,15 +100,19 @@ def _client(place: Any, stop: threading.Event) -> Any:
     """A client, or ``TimeoutError`` after PATIENCE, or ``Stopped`` when ``stop`` is set.
 
     Dask connects in another thread: where a port accepts and stays silent, its own timeout is not
-    kept, and a signal would not end it.
+    kept, and a signal would not end it.  Where something else answers, any exception can come out.
     """
     from distributed import Client
+
+    class Connecting(Client):
+        def __del__(self) -> None:
+            """Nothing: Dask's waits a minute for what never connected, and prints a traceback."""
 
     answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
 
     def connect() -> None:
         try:
-            answers.put(Client(place, timeout=PATIENCE, set_as_default=False))
+            answers.put(Connecting(place, timeout=PATIENCE, set_as_default=False))
         except Exception as error:  # noqa: BLE001 - it is raised below
             answers.put(error)
 
@@ -118,7 +122,7 @@ def _client(place: Any, stop: threading.Event) -> Any:
         with suppress(queue.Empty):
             answer = answers.get(timeout=TICK)
             if isinstance(answer, Exception):
-                raise answer
+                raise OSError(str(answer) or type(answer).__name__) from answer
             return answer
         if time.monotonic() > end:
             raise TimeoutError(f"no answer within {PATIENCE} seconds")

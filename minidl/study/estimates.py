@@ -31,6 +31,7 @@ class Bounded:
     is_trend: bool = False
     correct: np.ndarray | None = None  # (count,) of each case: 0 or 1, or the mean over seeds
     factor: float = 1.0
+    runs: int = 1  # of which ``value`` is the mean τ
 
     def interval(self, tail: float) -> Interval:
         """The interval that leaves out ``tail`` on each side."""
@@ -53,10 +54,12 @@ class Bounded:
         It has the same width on that scale whatever τ is (Fieller, Hartley and Pearson, Biometrika
         44, 1957), and leaves out 0 exactly if the exact test rejects τ = 0.
         """
-        largest = largest_by_chance(self.count, tail)
+        largest = largest_by_chance(self.count, tail, self.runs)
         if largest >= 1:
             return -1.0, 1.0
-        step = 2 / (self.count * (self.count - 1))  # half the distance between two values of τ
+        step = 2 / (
+            self.count * (self.count - 1) * self.runs
+        )  # half the distance between two values of τ
         nearly = 1 - step / 2  # as much of a correlation of 1 as so few pairs can show
         z = math.atanh(min(max(self.value, -nearly), nearly))
         half = math.atanh(largest + step)
@@ -64,10 +67,13 @@ class Bounded:
 
 
 @functools.lru_cache(maxsize=1024)
-def largest_by_chance(count: int, tail: float) -> float:
-    """The largest τ of ``count`` epochs that chance alone reaches with more than ``tail``."""
-    chances = np.ones(1)  # of each number of discordant pairs: 0, 1, …
-    for n in range(2, count + 1):
+def largest_by_chance(count: int, tail: float, runs: int = 1) -> float:
+    """The largest mean τ of ``runs`` runs that chance alone reaches with more than ``tail``.
+
+    Each has ``count`` epochs.
+    """
+    chances = np.ones(1)  # of each number of discordant pairs, in all runs: 0, 1, …
+    for n in [*range(2, count + 1)] * runs:
         chances = np.convolve(chances, np.full(n, 1 / n))
     discordant = int(np.argmax(np.cumsum(chances) > tail))  # the fewest of them
     return 1 - 2 * discordant / (len(chances) - 1)
@@ -237,7 +243,8 @@ def over_seeds(estimates: Sequence[Estimate], together: int = 1) -> Estimate:
 
     Seeds may agree by chance, but the uncertainty within each of them remains: if it gives the
     wider interval (for ``together`` comparisons), that one is used.  More seeds reduce the scatter
-    of epochs in it, but not what the choice of test images does: all seeds are tested on the same.
+    of epochs in it, also that of a trend, but not what the choice of test images does: all seeds
+    are tested on the same.
     """
     if len(estimates) == 1:
         return estimates[0]
@@ -264,7 +271,7 @@ def over_seeds(estimates: Sequence[Estimate], together: int = 1) -> Estimate:
 
 
 def _pooled(estimates: Sequence[Estimate]) -> tuple[Bounded, ...]:
-    """The means over seeds of the bounded numbers, each as uncertain as that of one seed."""
+    """The means over seeds of the bounded numbers: a share is as uncertain as that of one seed."""
     if len({len(e.bounded) for e in estimates}) > 1:  # of other numbers in each seed
         return max(estimates, key=Estimate.width).bounded
     found = []
@@ -274,7 +281,8 @@ def _pooled(estimates: Sequence[Estimate]) -> tuple[Bounded, ...]:
         is_known = len(each) == len(parts) and {len(one) for one in each} == {count}
         correct = np.mean(each, axis=0) if is_known else None
         mean = float(np.mean([one.value for one in parts]))
-        found.append(replace(parts[0], value=mean, count=count, correct=correct))
+        runs = sum(one.runs for one in parts) if parts[0].is_trend else 1
+        found.append(replace(parts[0], value=mean, count=count, correct=correct, runs=runs))
     return tuple(found)
 
 
@@ -336,12 +344,13 @@ def at_the_start(series: ArrayLike) -> Estimate:
 
 
 def rank_trend(series: ArrayLike) -> Estimate:
-    """Kendall's τ between a series and its epochs; 0 if constant, unknown for fewer than three."""
-    from minidl.study.statistics import trend
+    """Kendall's τ_a between a series and its epochs; unknown for fewer than three.
 
+    A pair of equal numbers counts as half concordant, half discordant.
+    """
     y = np.asarray(series, float)
     if len(y) < 3 or not np.isfinite(y).all():
         return NOT_KNOWN
-    found = trend(y)
-    tau = 0.0 if found is None else found.tau
+    later, earlier = np.tril_indices(len(y), -1)
+    tau = float(np.sign(y[later] - y[earlier]).mean())
     return Estimate(tau, 0.0, bounded=(Bounded(tau, len(y), is_trend=True),), limits=(-1.0, 1.0))

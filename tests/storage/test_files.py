@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import sys
@@ -118,6 +119,21 @@ def test_a_disk_that_turns_out_full_when_the_file_is_flushed(tmp_path, monkeypat
     ):
         file.write(b"x")
     assert os.listdir(tmp_path) == []
+
+
+def test_a_disk_that_cannot_be_written_to_is_said_with_the_name_of_the_file(tmp_path, monkeypatch):
+    """Where the temporary file can be neither made nor removed."""
+
+    def refuse(path, *_, **__):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+
+    monkeypatch.setattr("builtins.open", refuse)
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with (
+        pytest.raises(OSError, match=f"Read-only file system: '{tmp_path / 'a'}'$"),
+        whole_file(tmp_path / "a"),
+    ):
+        pass
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc, which Linux has")

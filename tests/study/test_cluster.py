@@ -267,6 +267,19 @@ def test_a_port_that_accepts_and_stays_silent_ends_in_one_line_and_at_ctrl_c(tmp
     assert not (tmp_path / "run/.cluster").exists()
 
 
+def test_a_port_where_something_else_answers_ends_in_one_line(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        place = f"tcp://127.0.0.1:{server.getsockname()[1]}"
+        process = start(tmp_path / "run", "--scheduler", place)
+        server.settimeout(60)
+        connection, _ = server.accept()
+        connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        out, said = process.communicate(timeout=45)  # Dask's own end takes a minute
+        connection.close()
+    assert (process.returncode, said.count("\n")) == (1, 1), out + said
+    assert said.startswith(f"small: --scheduler {place}: expected a Dask cluster, got ")
+
+
 def test_what_travels_is_small(tmp_path):
     source = OfStudy.of(Small(), argparse.Namespace(images=10_000), get_device("cpu"))  # 2 MB
     job = worker.Job(Order("seed0", {}, 1, None, True), source, str(tmp_path), "token", True)

@@ -101,7 +101,6 @@ def test_seeds_that_agree_have_the_error_within_them():
     assert over_seeds([Estimate(1)] * 4).error == 0  # nobody knows of another one
     alike = share(0.8, 100)  # all have the same images
     assert over_seeds([alike] * 4).interval() == alike.interval()
-    assert over_seeds([rank_trend([1, 2, 3, 5, 4])] * 4).interval()[0] < 0
     fewer = over_seeds([share(0.8, 100), share(0.8, 50)])  # of other numbers of epochs
     assert fewer.interval() == share(0.8, 50).interval()
     other = [share(0.8, 100) - share(0.7, 100), share(0.8, 100) - 0.7]
@@ -198,6 +197,26 @@ def test_rank_trends_have_the_exact_distribution_and_stay_within_1():
     assert rank_trend([1.0, 1.0, 1.0]).value == 0
     assert math.isnan(rank_trend([1.0, 2.0]).value)
     assert math.isnan(rank_trend([1.0, 2.0, math.nan]).value)
+
+
+def test_several_seeds_make_a_trend_more_certain_and_tied_epochs_do_not():
+    one = rank_trend([1, 2, 3, 5, 4])
+    assert one.interval()[0] < 0 < over_seeds([one] * 4).interval()[0]  # 5⁴ / 120⁴ by chance
+    assert rank_trend([0] * 5 + [1] * 5).value == pytest.approx(25 / 45)
+    rng = np.random.default_rng(0)
+    rising = 0.15 * np.arange(10)
+    several = [[rank_trend(y) for y in rng.normal(size=(5, 10))] for _ in range(400)]
+    assert 0.005 < np.mean([_decided(over_seeds(seeds)) for seeds in several]) < 0.05
+    several = [[rank_trend(y) for y in rng.normal(size=(5, 10)) + rising] for _ in range(200)]
+    assert np.mean([_decided(over_seeds(seeds)) for seeds in several]) > 0.4
+    for values in (2, 3, 5):
+        tied = [rank_trend(rng.integers(0, values, 20)) for _ in range(400)]
+        assert np.mean([_decided(trend) for trend in tied]) < 0.05
+
+
+def _decided(estimate: Estimate) -> bool:
+    low, high = estimate.interval()
+    return low > 0 or high < 0
 
 
 def test_p_values_do_not_hide_their_side_of_the_bound():
