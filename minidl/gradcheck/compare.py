@@ -295,7 +295,7 @@ class Comparison:
                 alike.look_nearby()
                 self._two_calls(alike, ways, result, most=1e9)
             if many := subject.elsewhere():
-                way = f"with {many.examples} examples"
+                way = f"with {many.examples} examples" if many.examples else "at other inputs"
                 gradients = many.gradients(problems)
                 if self._is_wrong(many, gradients):
                     wrong = [n for n, g in gradients.items() if self._is_wrong(many, {n: g})]

@@ -386,8 +386,19 @@ class FunctionSubject(Subject):
         self.vjp(others, self.upstream(self._outputs(others)), [])
 
     def others(self) -> list[Any]:
-        """Other inputs."""
-        return jittered(self.arguments, self.rng)
+        """Other inputs, unless they are outside the domain of f."""
+        others = jittered(self.arguments, self.rng)
+        try:
+            self.f(*(one.copy() if is_array(one) else one for one in others))
+        except Exception:  # noqa: BLE001  a ValueError of math, a LinAlgError
+            return self._given(copied)
+        return others
+
+    def elsewhere(self) -> Subject | None:
+        others = self.others()
+        return FunctionSubject(
+            self.owner, self.f, self.vjp, others, self.names, self.rng, self.seed + 1
+        )
 
     def _pulled(self, problems: Problems, layout: Layout = copied) -> Gradients:
         """The gradients with respect to the inputs of the last ``f``."""
@@ -649,7 +660,7 @@ def jittered(x: Any, rng: np.random.Generator) -> Any:
     xp, own = namespace(x), abs(x)
     common = float((own * own).mean()) ** 0.5 or 1.0
     size = xp.where(own == 0, common, own)
-    return x + size * xp.asarray(MOVE * rng.standard_normal(x.shape))
+    return xp.asarray(x + size * xp.asarray(MOVE * rng.standard_normal(x.shape)))
 
 
 def repeated(a: Any, N: int) -> Any:
