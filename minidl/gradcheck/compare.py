@@ -315,9 +315,8 @@ class Comparison:
         difference = abs(analytic - numeric.value)
         scale = max(typical, abs(analytic), abs(numeric.value))
         allowed = max(_ELSEWHERE, self.tolerance) * scale + _SURE * numeric.uncertainty
-        return difference > allowed and not _has_kink(
-            Line(subject.terms, variables, move), difference
-        )
+        line = Line(subject.terms, variables, move)
+        return difference > allowed and not (_has_kink(line, difference) or _noise(line))
 
 
 def _size(terms: Array) -> float:

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from minidl.backend import Array, Device, checks, is_array, namespace, to_numpy
-from minidl.layers import Layer
+from minidl.layers import Chain, Layer
 from minidl.losses import Loss
 
 Gradients = dict[str, np.ndarray]  # by the name of the variable
@@ -220,8 +220,7 @@ class LayerSubject(Subject):
             expect_unchanged(problems, "forward", "x", given, x)
             if not training and any(bool((array != kept).any()) for array, kept in self.states):
                 problems.append("forward changed the state in inference")
-            if isinstance(self.layer, Layer):
-                problems += broken_promises(self.layer, x, y)
+            problems += broken_promises(self.layer, x, y)
         for array, kept in self.states:
             array[...] = kept
         return y
@@ -478,9 +477,17 @@ class LossSubject(FunctionSubject):
 # -- rules ------------------------------------------------------------------------------------
 
 
-def broken_promises(layer: Layer, x: Array, y: Any) -> Problems:
-    """What forward must keep and return besides the numbers."""
-    found = []
+def broken_promises(layer: Any, x: Array, y: Any) -> Problems:
+    """What forward must keep and return besides the numbers; in a network, that of each layer."""
+    found: Problems = []
+    if not isinstance(layer, Layer) or isinstance(layer, Chain):
+        for inner in layer.layers:
+            if not hasattr(inner, "y"):  # backward will say so
+                break
+            if isinstance(inner, Chain) or not inner.layers:
+                found += [f"{inner.name}: {text}" for text in broken_promises(inner, x, inner.y)]
+            x = inner.y
+        return found
     kept = getattr(layer, "y", None)
     if getattr(kept, "shape", None) != y.shape or not bool((kept == y).all()):
         found.append("forward does not keep what it returns in self.y; a network needs it there")
