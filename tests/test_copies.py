@@ -367,3 +367,11 @@ def test_an_array_that_is_not_in_the_vectors_is_noticed_at_the_door(owner, call)
     message = rf"{owner}: dense_2\.W is no longer part of the network's theta"
     with pytest.raises(RuntimeError, match=message):
         call(loose())
+
+
+def test_what_a_network_was_made_of_cannot_be_exchanged():
+    """Its forward pass would go on with the old layers, its vectors with the old type."""
+    network = Network([Dense(2, 3), Dense(3, 2)], 2)
+    for name in ("layers", "input_shape", "shapes", "dtype", "device"):
+        with pytest.raises(AttributeError, match=f"Network: {name} is fixed when the network is"):
+            setattr(network, name, getattr(network, name))

@@ -154,12 +154,24 @@ def floats(owner: object, name: str, value: Any) -> None:
 def way_to_floats(name: str, value: Any, dtype: str = "float32") -> str:
     """How to make floats of the array ``value``: bytes that are used as they are train badly."""
     as_it_is = f"{name}.astype({dtype!r})"
+    if value.dtype.kind == "c":
+        return f"its real part is {name}.real.astype({dtype!r}), its size abs({name})"
     if value.dtype.kind not in "iu" or name not in ("x", "inputs") or not value.size:
         return f"convert it with {as_it_is}"  # logits and gradients are no pixels
     unsigned = name if value.dtype != np.int8 else f"{name}.view('uint8')"
     brightest = 255 if value.itemsize == 1 or value.max() <= 255 else 65535
     scaled = f"({unsigned} / {brightest}).astype({dtype!r})"
     return f"convert pixels with {scaled}, other numbers with {as_it_is}"
+
+
+def pixels(owner: object, name: str, value: Any) -> None:
+    """Raise ``ValueError`` if bytes are only 0 and 1, of which a division by 255 leaves nothing."""
+    if value.dtype == np.uint8 and value.size and value.max() == 1:
+        floats = f"{name}.astype('float32')"
+        raise ValueError(
+            f"{owner}: expected bytes to be pixels from 0 to 255, which are divided by 255, got "
+            f"only 0 and 1; pass {floats}, or, of almost black images, {floats} / 255"
+        )
 
 
 def way_to_shape(name: str, got: tuple[int, ...], expected: tuple[int, ...]) -> str:

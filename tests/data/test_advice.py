@@ -7,7 +7,16 @@ import re
 import numpy as np
 import pytest
 
-from minidl import Dense, Examples, Flatten, MeanSquaredError, Network, fit
+from minidl import (
+    Dense,
+    Examples,
+    Flatten,
+    MeanSquaredError,
+    Network,
+    SoftmaxCrossEntropy,
+    fit,
+    probe,
+)
 from minidl.data import DatasetNotFound, load
 from minidl.losses import BinaryCrossEntropy
 from minidl.training.fit import as_examples
@@ -68,8 +77,19 @@ def test_bytes_for_a_layer_become_what_fit_makes_of_them():
 
 def test_bytes_that_are_no_pixels_are_not_made_almost_zero():
     features = (BYTES > 9).astype(np.uint8)  # as pandas made of categories for years
-    told = advice(lambda: fit(network(), features, LABELS, progress=False))
-    np.testing.assert_array_equal(followed(told, x=features), features)
+    for call in (
+        lambda: fit(network(), features, LABELS, progress=False),
+        lambda: network().predict(features),
+        lambda: probe(network(), SoftmaxCrossEntropy(), features, LABELS),
+    ):
+        np.testing.assert_array_equal(followed(advice(call), x=features), features)
+    told = advice(lambda: Examples(features, LABELS))
+    np.testing.assert_array_equal(followed(told, inputs=features), features)
+    assert Examples(features, LABELS, divisor=255).first(2).divisor == 255  # almost black images
+
+
+def test_numbers_do_not_lose_their_imaginary_part():
+    assert "inputs.real.astype('float32')" in advice(lambda: Examples(SCALED + 1j, LABELS))
 
 
 def test_other_types_are_converted_as_they_are():
