@@ -178,6 +178,10 @@ def way_to_shape(name: str, got: tuple[int, ...], expected: tuple[int, ...]) -> 
     """How to make an array (N, …) of ``expected`` from one of shape ``got`` that seems to be it."""
     if got == expected:
         return f"; {name}[None] makes a batch of one"
+    if (1, *got) == expected:
+        return f"; {name}[None, None] makes a batch of one, with the axis of the channel"
+    if expected[:1] == (1,) and len(got) == 2 < len(expected) and got[1] == math.prod(expected):
+        return f"; {name}.reshape(-1, {', '.join(map(str, expected))}) makes images of rows"
     if expected[:1] == (1,) and got[1:] == expected[1:]:
         return f"; {name}[:, None] adds the axis of the channel"
     if len(expected) == 3 and got[1:] == (*expected[1:], expected[0]):

@@ -107,6 +107,7 @@ def test_images_of_another_layout_get_the_one_that_is_meant():
         (BYTES[:, 0], (1, 4, 4), BYTES),
         (coloured, (3, 4, 5), coloured.transpose(0, 3, 1, 2)),
         (BYTES, (16,), BYTES.reshape(30, 16)),
+        (BYTES.reshape(30, 16), (1, 4, 4), BYTES),
     )
     for images, shape, meant in cases:
         net = Network([Flatten(), Dense(int(np.prod(shape)), 3)], shape)
@@ -116,6 +117,8 @@ def test_images_of_another_layout_get_the_one_that_is_meant():
         np.testing.assert_array_equal(followed(told, x=images), meant)
     told = advice(lambda: network().forward(SCALED[0]))
     np.testing.assert_array_equal(followed(told, x=SCALED[0]), SCALED[:1])
+    told = advice(lambda: network().forward(SCALED[0, 0]))
+    np.testing.assert_array_equal(followed(told, x=SCALED[0, 0]), SCALED[:1])
     told = advice(lambda: Examples(coloured, LABELS, mean=(0, 0, 0), std=(1, 1, 1)))
     np.testing.assert_array_equal(followed(told, inputs=coloured), coloured.transpose(0, 3, 1, 2))
 
