@@ -227,6 +227,8 @@ def _as_labels(shape: tuple[int, ...], targets: Array) -> str:
     flat = "" if targets.ndim == 1 else ".ravel()"
     if targets.dtype.kind in "iu":
         return f"; use targets{flat}"
-    if (targets % 1 != 0).any():  # as integers they would be other numbers
+    if (
+        targets.dtype.kind == "f" and (targets % 1 != 0).any()
+    ):  # as integers they would be other numbers
         return "; for numbers that are no labels use MeanSquaredError"
     return f"; for labels use targets{flat}.astype('int64'), for other numbers MeanSquaredError"

@@ -39,15 +39,27 @@ class MatrixDecay(AdamW):
         checks.instance("MatrixDecay", "network", network, Network)
         super().__init__(learning_rate, beta1, beta2, epsilon, weight_decay, clip_norm, epsilon_hat)
         self._theta = network.theta
-        self.matrices = []  # their slices of θ
-        start = 0
-        for _, _, value, _ in network.parameters():
-            if value.ndim >= 2:
-                self.matrices.append(slice(start, start + value.size))
-            start += value.size
+        self.matrices = _matrices(network)  # their slices of θ
+
+    def expect_network(self, network: Network) -> None:
+        super().expect_network(network)
+        if self.matrices != _matrices(network):  # a copy
+            raise ValueError(
+                "MatrixDecay: expected the network that it was made for, or a copy of that, got "
+                "one with other matrices; make a new optimizer for each network"
+            )
 
     def update(self, theta: Array, g: Array, *now: Any) -> None:
         *adam, decay = now
         for matrix in self.matrices:
             theta[matrix] *= decay
         Adam.update(self, theta, g, *adam)
+
+
+def _matrices(network: Network) -> list[slice]:
+    found, start = [], 0
+    for _, _, value, _ in network.parameters():
+        if value.ndim >= 2:
+            found.append(slice(start, start + value.size))
+        start += value.size
+    return found

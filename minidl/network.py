@@ -23,6 +23,7 @@ from minidl.storage.weights import WeightsError
 __all__ = ["Network", "WeightsError"]
 
 VECTORS = ("theta", "dtheta", "state")
+FIXED = ("layers", "input_shape", "shapes", "dtype", "device")
 
 
 class Network(NoForeignNames):
@@ -132,6 +133,11 @@ class Network(NoForeignNames):
     def __setattr__(self, name: str, value: Any) -> None:
         if name in VECTORS and name in vars(self):
             write("Network", name, getattr(self, name), value)
+        elif name in FIXED and "theta" in vars(self):
+            raise AttributeError(
+                f"Network: {name} is fixed when the network is made; make a new one, of copies of "
+                "its layers (copy.deepcopy) if these should stay"
+            )
         else:
             super().__setattr__(name, value)
 
@@ -221,11 +227,12 @@ class Network(NoForeignNames):
         checks.array("predict", "x", x)
         self._expect_shape(x, least=0)
         self.expect_values(x)
+        self._expect_numbers("predict", x)
         shorter = x.shape[1:] if self.takes_integers else None
         *_, (_, shape) = self.with_shapes(1, shorter)
         y = np.empty((len(x), *shape), self.dtype)
         for start in range(0, len(x), batch_size):
-            batch = self.as_input("predict", x[start : start + batch_size])
+            batch = self._as_numbers(x[start : start + batch_size])
             y[start : start + batch_size] = to_numpy(self.forward(batch))
         return y
 
@@ -236,10 +243,21 @@ class Network(NoForeignNames):
         included; only :meth:`forward` converts nothing.
         """
         checks.array(owner, "x", x)
+        self._expect_numbers(owner, x)
+        return self._as_numbers(x)
+
+    def _expect_numbers(self, owner: str, x: Array) -> None:
+        if self.takes_integers:
+            return
+        if x.dtype == np.uint8:
+            checks.pixels(owner, "x", x)
+        else:
+            checks.floats(owner, "x", x)
+
+    def _as_numbers(self, x: Array) -> Array:
         if self.takes_integers:
             return self.device.asarray(x)
         if x.dtype != np.uint8:
-            checks.floats(owner, "x", x)
             return self.device.asarray(x, self.dtype)
         scaled = self.device.asarray(x, self.dtype)
         scaled /= 255

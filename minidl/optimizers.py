@@ -112,6 +112,10 @@ class Optimizer(metaclass=_Complete):
             public = [known for known in (*vars(self), "learning_rate") if known[0] != "_"]
             close = ["learning_rate"] if name == "lr" else get_close_matches(name, public, n=1)
             hint = f"; did you mean {close[0]}?" if close else ""
+            if not close and type(self).__module__ != __name__:
+                hint = (
+                    ", unless __init__ sets it or, of a vector that the rule keeps, slots names it"
+                )
             raise AttributeError(
                 f"{type(self).__name__}: has no {name}, so nothing would read it{hint}"
             )
@@ -167,6 +171,10 @@ class Optimizer(metaclass=_Complete):
                 f"{type(self).__name__}: has the moments of another network, that of its "
                 "first step; make a new optimizer for each network, or copy.deepcopy it"
             )
+
+    def expect_network(self, network: Any) -> None:
+        """Raise ``ValueError`` if the rule, or the one that it is a copy of, cannot train it."""
+        self.expect_own(network.theta)
 
     def coefficients(self, t: int) -> tuple[float, ...]:
         """The coefficients of the rule in step ``t``, counting from 1."""

@@ -281,7 +281,10 @@ def test_another_shape_type_or_device_is_refused_by_name():
 def test_a_layer_that_is_not_built_has_the_attributes_of_its_author():
     """The same class with and without a parameter; and before it is built."""
     built = Dense(2, 3).build()
-    assert not hasattr(Dense(2, 3), "W")
+    with pytest.raises(
+        AttributeError, match="'Dense' object has no attribute 'W of a built layer'"
+    ):
+        _ = Dense(2, 3).W
 
     class Maybe(Layer):
         offset = None
@@ -336,7 +339,7 @@ def test_names_of_other_frameworks_are_refused():
 
 def loose():
     network = Network([Dense(5, 4), Dense(4, 3)], 5, dtype="float64")
-    vars(network["dense_2"])["view of W"] = np.zeros((4, 3))
+    vars(network["dense_2"])["W of a built layer"] = np.zeros((4, 3))
     return network
 
 
@@ -369,3 +372,11 @@ def test_an_array_that_is_not_in_the_vectors_is_noticed_at_the_door(owner, call)
     message = rf"{owner}: dense_2\.W is no longer part of the network's theta"
     with pytest.raises(RuntimeError, match=message):
         call(loose())
+
+
+def test_what_a_network_was_made_of_cannot_be_exchanged():
+    """Its forward pass would go on with the old layers, its vectors with the old type."""
+    network = Network([Dense(2, 3), Dense(3, 2)], 2)
+    for name in ("layers", "input_shape", "shapes", "dtype", "device"):
+        with pytest.raises(AttributeError, match=f"Network: {name} is fixed when the network is"):
+            setattr(network, name, getattr(network, name))

@@ -18,10 +18,12 @@ from minidl import (
     Dense,
     Examples,
     Layer,
+    LayerNorm,
     MatrixDecay,
     MeanSquaredError,
     Network,
     RMSprop,
+    range_test,
     train,
 )
 from minidl.backend import to_numpy
@@ -300,6 +302,19 @@ def test_train_refuses_the_optimizer_of_another_network_at_the_door():
             train(other, examples, MeanSquaredError(), optimizer, epochs=1)
 
 
+def test_a_copy_of_matrix_decay_does_not_decay_what_has_no_matrix_there():
+    one = Network([Dense(3, 3), LayerNorm(3)], 3)
+    other = Network([LayerNorm(3), Dense(3, 3)], 3)
+    examples = Examples(np.ones((4, 3), np.float32), np.zeros((4, 3), np.float32))
+    loss, rule = MeanSquaredError(), MatrixDecay(one)
+    with pytest.raises(ValueError, match="other matrices; make a new optimizer"):
+        train(other, examples, loss, copy.copy(rule), epochs=1)
+    with pytest.raises(ValueError, match="make a new optimizer"):
+        range_test(other, examples, loss=loss, optimizer=rule)
+    for _ in train(one.copy(), examples, loss, copy.copy(rule), epochs=1, progress=False):
+        pass
+
+
 def test_an_attribute_that_nothing_reads_is_refused():
     for name, hint in (
         ("lr", "learning_rate"),
@@ -327,6 +342,8 @@ def test_an_attribute_that_nothing_reads_is_refused():
     rule.scale = 4
     rule.step(theta, G)
     assert theta.tolist() == [-2, -2]
+    with pytest.raises(AttributeError, match=r"Signs: has no v, .* slots names it"):
+        rule.v = np.zeros(2)
 
 
 def test_every_matrix_decays_whatever_it_is_called():

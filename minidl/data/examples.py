@@ -62,6 +62,7 @@ class Examples:
         self.inputs = inputs  # (N, …)
         self.targets = targets  # (N,) or (N, …)
         if divisor is None:
+            checks.pixels("Examples", "inputs", inputs)
             divisor = 255.0 if inputs.dtype == np.uint8 else 1.0
         self.divisor = checks.positive("Examples", "divisor", divisor)
         self.mean = None if mean is None else _numbers("mean", mean)  # (C,)

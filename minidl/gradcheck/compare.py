@@ -301,7 +301,7 @@ class Comparison:
                 alike.look_nearby()
                 self._two_calls(alike, ways, result, most=1e9)
             if many := subject.elsewhere():
-                way = f"with {many.examples} examples"
+                way = f"with {many.examples} examples" if many.examples else "at other inputs"
                 gradients = many.gradients(problems)
                 if self._is_wrong(many, gradients):
                     wrong = [n for n, g in gradients.items() if self._is_wrong(many, {n: g})]
@@ -321,9 +321,8 @@ class Comparison:
         difference = abs(analytic - numeric.value)
         scale = max(typical, abs(analytic), abs(numeric.value))
         allowed = max(_ELSEWHERE, self.tolerance) * scale + _SURE * numeric.uncertainty
-        return difference > allowed and not _has_kink(
-            Line(subject.terms, variables, move), difference
-        )
+        line = Line(subject.terms, variables, move)
+        return difference > allowed and not (_has_kink(line, difference) or _noise(line))
 
 
 def _is_zero(

@@ -47,7 +47,12 @@ class Line:
         """The terms that φ sums, at v + t u; the variables keep that value."""
         for variable, kept, move in zip(self.variables, self.kept, self.moves, strict=True):
             variable[...] = kept + t * move
-        return self.terms()
+        try:
+            return self.terms()
+        except Exception:  # outside the domain of φ, where others give NaN
+            if t == 0:
+                raise
+            return namespace(self.kept[0]).full(1, np.nan)
 
     def slopes(self, t: float) -> tuple[Any, Any]:
         """From the left and from the right, each from three values."""

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from minidl.backend import Array, Device, checks, is_array, namespace, to_numpy
-from minidl.layers import Layer
+from minidl.layers import Chain, Layer
 from minidl.losses import Loss
 
 Gradients = dict[str, np.ndarray]  # by the name of the variable
@@ -220,8 +220,7 @@ class LayerSubject(Subject):
             expect_unchanged(problems, "forward", "x", given, x)
             if not training and any(bool((array != kept).any()) for array, kept in self.states):
                 problems.append("forward changed the state in inference")
-            if isinstance(self.layer, Layer):
-                problems += broken_promises(self.layer, x, y)
+            problems += broken_promises(self.layer, x, y)
         for array, kept in self.states:
             array[...] = kept
         return y
@@ -386,8 +385,19 @@ class FunctionSubject(Subject):
         self.vjp(others, self.upstream(self._outputs(others)), [])
 
     def others(self) -> list[Any]:
-        """Other inputs."""
-        return jittered(self.arguments, self.rng)
+        """Other inputs, unless they are outside the domain of f."""
+        others = jittered(self.arguments, self.rng)
+        try:
+            self.f(*(one.copy() if is_array(one) else one for one in others))
+        except Exception:  # noqa: BLE001  a ValueError of math, a LinAlgError
+            return self._given(copied)
+        return others
+
+    def elsewhere(self) -> Subject | None:
+        others = self.others()
+        return FunctionSubject(
+            self.owner, self.f, self.vjp, others, self.names, self.rng, self.seed + 1
+        )
 
     def _pulled(self, problems: Problems, layout: Layout = copied) -> Gradients:
         """The gradients with respect to the inputs of the last ``f``."""
@@ -467,9 +477,17 @@ class LossSubject(FunctionSubject):
 # -- rules ------------------------------------------------------------------------------------
 
 
-def broken_promises(layer: Layer, x: Array, y: Any) -> Problems:
-    """What forward must keep and return besides the numbers."""
-    found = []
+def broken_promises(layer: Any, x: Array, y: Any) -> Problems:
+    """What forward must keep and return besides the numbers; in a network, that of each layer."""
+    found: Problems = []
+    if not isinstance(layer, Layer) or isinstance(layer, Chain):
+        for inner in layer.layers:
+            if not hasattr(inner, "y"):  # backward will say so
+                break
+            if isinstance(inner, Chain) or not inner.layers:
+                found += [f"{inner.name}: {text}" for text in broken_promises(inner, x, inner.y)]
+            x = inner.y
+        return found
     kept = getattr(layer, "y", None)
     if getattr(kept, "shape", None) != y.shape or not bool((kept == y).all()):
         found.append("forward does not keep what it returns in self.y; a network needs it there")
@@ -627,7 +645,7 @@ def jittered(x: Any, rng: np.random.Generator) -> Any:
     xp, own = namespace(x), abs(x)
     common = float((own * own).mean()) ** 0.5 or 1.0
     size = xp.where(own == 0, common, own)
-    return x + size * xp.asarray(MOVE * rng.standard_normal(x.shape))
+    return xp.asarray(x + size * xp.asarray(MOVE * rng.standard_normal(x.shape)))
 
 
 def repeated(a: Any, N: int) -> Any:

@@ -216,7 +216,10 @@ class Layer(Random, NoForeignNames):
     def expect_dy(self, dy: Array) -> None:
         """Raise unless ``dy`` has the shape of the output of the last forward pass."""
         if not hasattr(self, "y"):
-            raise RuntimeError(f"{self!r}: backward before forward; call forward(x) first")
+            raise RuntimeError(
+                f"{self!r}: backward before forward, or after one that does not keep what it "
+                "returns in self.y; call forward(x) first"
+            )
         checks.array(self, "dy", dy)
         if dy.shape != self.y.shape:
             raise ValueError(

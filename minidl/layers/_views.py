@@ -121,4 +121,4 @@ def write(owner: object, name: str, view: Array, value: Any) -> None:
 
 
 def _key(name: str) -> str:
-    return f"view of {name}"
+    return f"{name} of a built layer"  # what an AttributeError of one that is not built says

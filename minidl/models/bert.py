@@ -159,6 +159,11 @@ def sentence_embeddings(network: Network, tokens: Array) -> np.ndarray:
     Source: Reimers and Gurevych, Sentence-BERT, EMNLP 2019, section 3.
     """
     states = network.predict(tokens)  # (N, T, D)
+    if states.ndim != 3:
+        raise ValueError(
+            "sentence_embeddings: expected a network that gives a state for each token, as bert "
+            f"makes it with classes=None, got one that gives (N, {states.shape[1]})"
+        )
     first = network["tokens"]
     assert isinstance(first, Embedding)
     is_token = (to_numpy(tokens) != first.padding)[:, :, None]  # (N, T, 1)

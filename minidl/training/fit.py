@@ -161,11 +161,7 @@ def as_examples(owner: str, x: Array | Examples, y: Array | None) -> Examples:
             raise ValueError(f"{owner}: expected y, the targets of x, got none")
         for name, given in (("x", x), ("y", y)):
             checks.array(owner, name, given)
-        if x.dtype == np.uint8 and x.size and x.max() == 1:
-            raise ValueError(
-                f"{owner}: expected bytes to be pixels from 0 to 255, which are divided by 255, "
-                "got only 0 and 1; pass x.astype('float32')"
-            )
+        checks.pixels(owner, "x", x)
         return Examples(x, y)
     if y is not None:
         raise ValueError(f"{owner}: expected no y beside Examples, which have their targets")

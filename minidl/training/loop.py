@@ -149,7 +149,7 @@ def train(
     rng = checks.generator("train", rng)
     check_parts("train", network, examples, loss)
     checks.instance("train", "optimizer", optimizer, Optimizer)
-    optimizer.expect_own(network.theta)
+    optimizer.expect_network(network)
     if augment is not None:
         checks.function("train", "augment", augment, "images")
     if watch is not None:

@@ -162,6 +162,7 @@ def range_test(
 
     rates = np.geomspace(start, end, steps).tolist()
     found, rising = RangeTest(), copy.copy(optimizer)
+    rising.expect_network(network)
     rising.t = 0  # with vectors of its own from the first step on
     with restored(network), network.device.enough_memory():
         single = len(examples) % batch_size == 1 < len(examples)  # too few for BatchNorm

@@ -7,7 +7,16 @@ import re
 import numpy as np
 import pytest
 
-from minidl import Dense, Examples, Flatten, MeanSquaredError, Network, fit
+from minidl import (
+    Dense,
+    Examples,
+    Flatten,
+    MeanSquaredError,
+    Network,
+    SoftmaxCrossEntropy,
+    fit,
+    probe,
+)
 from minidl.data import DatasetNotFound, load
 from minidl.losses import BinaryCrossEntropy
 from minidl.training.fit import as_examples
@@ -68,8 +77,19 @@ def test_bytes_for_a_layer_become_what_fit_makes_of_them():
 
 def test_bytes_that_are_no_pixels_are_not_made_almost_zero():
     features = (BYTES > 9).astype(np.uint8)  # as pandas made of categories for years
-    told = advice(lambda: fit(network(), features, LABELS, progress=False))
-    np.testing.assert_array_equal(followed(told, x=features), features)
+    for call in (
+        lambda: fit(network(), features, LABELS, progress=False),
+        lambda: network().predict(features),
+        lambda: probe(network(), SoftmaxCrossEntropy(), features, LABELS),
+    ):
+        np.testing.assert_array_equal(followed(advice(call), x=features), features)
+    told = advice(lambda: Examples(features, LABELS))
+    np.testing.assert_array_equal(followed(told, inputs=features), features)
+    assert Examples(features, LABELS, divisor=255).first(2).divisor == 255  # almost black images
+
+
+def test_numbers_do_not_lose_their_imaginary_part():
+    assert "inputs.real.astype('float32')" in advice(lambda: Examples(SCALED + 1j, LABELS))
 
 
 def test_other_types_are_converted_as_they_are():
@@ -87,6 +107,7 @@ def test_images_of_another_layout_get_the_one_that_is_meant():
         (BYTES[:, 0], (1, 4, 4), BYTES),
         (coloured, (3, 4, 5), coloured.transpose(0, 3, 1, 2)),
         (BYTES, (16,), BYTES.reshape(30, 16)),
+        (BYTES.reshape(30, 16), (1, 4, 4), BYTES),
     )
     for images, shape, meant in cases:
         net = Network([Flatten(), Dense(int(np.prod(shape)), 3)], shape)
@@ -96,6 +117,8 @@ def test_images_of_another_layout_get_the_one_that_is_meant():
         np.testing.assert_array_equal(followed(told, x=images), meant)
     told = advice(lambda: network().forward(SCALED[0]))
     np.testing.assert_array_equal(followed(told, x=SCALED[0]), SCALED[:1])
+    told = advice(lambda: network().forward(SCALED[0, 0]))
+    np.testing.assert_array_equal(followed(told, x=SCALED[0, 0]), SCALED[:1])
     told = advice(lambda: Examples(coloured, LABELS, mean=(0, 0, 0), std=(1, 1, 1)))
     np.testing.assert_array_equal(followed(told, inputs=coloured), coloured.transpose(0, 3, 1, 2))
 

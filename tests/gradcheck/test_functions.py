@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import subprocess
 import sys
@@ -66,6 +67,10 @@ RIGHT = {
         lambda x, b, dy: (dy - dy.mean(axis=0), (dy - dy.mean(axis=0)).sum(axis=0)),
         [(6, 3), (3,)],
         ["x", "b"],
+    ),
+    "an error outside the domain": (
+        *(lambda x: np.array([math.log(one) for one in x]), lambda x, dy: dy / x),
+        *([np.array([1e-3, 0.3, 1e-9])], ["x"]),
     ),
     "a list": (lambda x: [x, 2 * x], lambda x, da, db: [da + 2 * db], [(2,)], ["x"]),
 }
@@ -186,10 +191,19 @@ def counts():
     return f, lambda x, dy: dy * np.cos(x) * (1 if len(calls) == 1 else 2)
 
 
+FIRST: list[np.ndarray] = []
+
+
+def keeps_the_first(x, dy):
+    FIRST.append(np.cos(x))
+    return dy * FIRST[0]
+
+
 BROKEN = [  # a pair, its inputs, and the problem reported; more in test_layer_contract.py
     (sin, changes_dy, [(3,)], "the backward pass changed dy, which belongs to the caller"),
     (sin, changes_x, [(3,)], "the backward pass changed x, which belongs to the caller"),
     (sin, adds, [(3,)], "a second call gave another gradient of x"),
+    (sin, keeps_the_first, [(3,)], "at other inputs the gradient of x is wrong"),
     (*counts(), [(3,)], "a call after other inputs gave another gradient of x"),
     (
         *(sin, lambda x, dy: (dy * np.cos(x))[None], [(3,)]),

@@ -364,6 +364,10 @@ BROKEN = [  # the problem reported, a layer or loss, and its input
     (TIES, TwoAtZero()),
     ("forward does not keep what it returns in self.y", ForgetsY()),
     ("output_shape((4,)) says (7,), but forward returns (4,)", WrongShape()),
+    (
+        "wrongshape_1: output_shape((4,)) says (7,), but forward returns (4,)",
+        ml.Network([ml.Dense(4, 4), WrongShape()], 4, dtype="float64"),
+    ),
     ("in a float32 network, y is float64: use the type of x", DoublePrecision()),
     (
         "expected each(z, t) to return one loss per example (5,), got ()",

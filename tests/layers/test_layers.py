@@ -210,7 +210,9 @@ def test_a_layer_called_alone_refuses_what_does_not_fit():
             with pytest.raises(RuntimeError, match=r"has no \w+ yet; call build\(rng\), or make"):
                 layer(x)
         layer.build()
-        with pytest.raises(RuntimeError, match="backward before forward; call forward"):
+        with pytest.raises(
+            RuntimeError, match="backward before forward, or after one that does not keep"
+        ):
             layer.expect_dy(x)
         y = layer(x)
         if with_parameters:

@@ -190,6 +190,8 @@ def test_sentence_embeddings_need_a_token():
     assert sentence_embeddings(network, TOKENS[:0]).shape == (0, 8)
     with pytest.raises(ValueError, match="got only padding in sentence 1"):
         sentence_embeddings(network, TOKENS * [[1], [0], [1], [1]])
+    with pytest.raises(ValueError, match=r"classes=None, got one that gives \(N, 2\)"):
+        sentence_embeddings(bert(BertSizes(30, 8, 1, 2, 8, 12)), TOKENS)  # N = T would broadcast
 
 
 # -- learning ---------------------------------------------------------------------------------
