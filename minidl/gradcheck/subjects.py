@@ -388,10 +388,12 @@ class FunctionSubject(Subject):
         """Other inputs, unless they are outside the domain of f."""
         others = jittered(self.arguments, self.rng)
         try:
-            self.f(*(one.copy() if is_array(one) else one for one in others))
+            with np.errstate(all="ignore"):
+                y = self._outputs([one.copy() if is_array(one) else one for one in others])
+            inside = all(bool(namespace(one).isfinite(one).all()) for one in y)
         except Exception:  # noqa: BLE001  a ValueError of math, a LinAlgError
-            return self._given(copied)
-        return others
+            inside = False
+        return others if inside else self._given(copied)
 
     def elsewhere(self) -> Subject | None:
         others = self.others()

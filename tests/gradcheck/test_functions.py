@@ -72,6 +72,11 @@ RIGHT = {
         *(lambda x: np.array([math.log(one) for one in x]), lambda x, dy: dy / x),
         *([np.array([1e-3, 0.3, 1e-9])], ["x"]),
     ),
+    "NaN outside the domain, where the gradient is an error": (
+        np.errstate(invalid="ignore")(lambda x: np.sqrt(1 - x)),
+        lambda x, dy: dy * [-0.5 / math.sqrt(1 - one) for one in x],
+        *([1 - np.geomspace(1e-4, 1e-2, 9)], ["x"]),
+    ),
     "a list": (lambda x: [x, 2 * x], lambda x, da, db: [da + 2 * db], [(2,)], ["x"]),
 }
 
