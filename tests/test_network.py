@@ -198,7 +198,7 @@ def test_layers_may_be_given_by_name():
     assert network["head"] is head
     names = [layer.name for layer in network.walk()]
     assert names == ["body.first", "body.second", "body", "relu", "head"]
-    with pytest.raises(ValueError, match=r"Network: head, Dense\(3 -> 2\), is part of a network"):
+    with pytest.raises(ValueError, match=r"Network: head, Dense\(3 -> 2\), already belongs to a network"):
         Network({"last": head}, 3)
     assert head.name == "head"
 
