@@ -334,7 +334,7 @@ def test_names_of_other_frameworks_are_refused():
 
 def loose():
     network = Network([Dense(5, 4), Dense(4, 3)], 5, dtype="float64")
-    vars(network["dense_2"])["view of W"] = np.zeros((4, 3))
+    vars(network["dense_2"])["W"] = np.zeros((4, 3))
     return network
 
 
