@@ -68,23 +68,25 @@ class Comparison:
     def __init__(
         self,
         owner: str,
-        rng: np.random.Generator,
+        rng: np.random.Generator | int,
         directions: int,
         elementwise: bool,
         tolerance: float,
+        attempts: int,
     ) -> None:
-        self.rng, self.elementwise = rng, elementwise
+        self.rng, self.elementwise = checks.generator(owner, rng), elementwise
         self.directions = checks.whole(owner, "directions", directions)
         self.tolerance = checks.positive(owner, "tolerance", tolerance)
+        self.attempts = checks.whole(owner, "attempts", attempts, least=0)
 
     def at_a_smooth_point(
-        self, name: str, subjects: Callable[[Any], list[Subject]], point: Any, attempts: int
+        self, name: str, subjects: Callable[[Any], list[Subject]], point: Any
     ) -> GradientCheck:
         """The findings on the ``subjects`` at ``point``, or near it if it is at a kink.
 
         The point is moved up to ``attempts`` times.
         """
-        for attempt in range(attempts + 1):
+        for attempt in range(self.attempts + 1):
             result = GradientCheck(name, self.tolerance, moved=attempt)
             try:
                 self._all(subjects(point), result)
@@ -92,7 +94,13 @@ class Comparison:
             except NotSmooth as error:
                 rough = error
             point = jittered(point, self.rng)
-        self._why_not_smooth(rough, attempts + 1, result)
+        if noise := _noise(rough.line):
+            self._few_digits(noise, result)
+        else:
+            result.problems.append(
+                f"the numeric derivative did not settle at {self.attempts + 1} points: is the "
+                "function discontinuous, or random in each forward?"
+            )
         return result
 
     def _all(self, subjects: list[Subject], result: GradientCheck) -> None:
@@ -262,15 +270,6 @@ class Comparison:
             if abs(analytic - row.analytic) > 0.01 * max(abs(analytic), abs(row.analytic)):
                 return True
         return False
-
-    def _why_not_smooth(self, error: NotSmooth, points: int, result: GradientCheck) -> None:
-        if noise := _noise(error.line):
-            self._few_digits(noise, result)
-        else:
-            result.problems.append(
-                f"the numeric derivative did not settle at {points} points: is the function "
-                "discontinuous, or random in each forward?"
-            )
 
     def _few_digits(self, noise: float, result: GradientCheck) -> None:
         result.undecided = [

@@ -485,28 +485,6 @@ def broken_promises(layer: Layer, x: Array, y: Any) -> Problems:
     return found
 
 
-def loose_parameters(layer: Any, rng: np.random.Generator | None) -> Problems:
-    """Parameters that are not views of θ; with ``rng``, they are drawn again to see it."""
-    arrays = {name: value for name, (value, _) in parameters(layer).items()}
-    size = sum(value.size for value in arrays.values())
-    if rng is not None:
-        layer.initialize(rng)
-    now = parameters(layer)
-    return [
-        f"{name} is not a view of θ, which alone is trained: initialize must fill it, "
-        f"self.{name.rpartition('.')[2]}[...] = …"
-        for name, value in arrays.items()
-        if now[name][0] is not value or _owner(value).size < size
-    ]
-
-
-def _owner(a: Any) -> Any:
-    """The array in whose memory a view lies."""
-    while getattr(a, "base", None) is not None:
-        a = a.base
-    return a
-
-
 def in_float32(single: Layer, x: Array, training: bool, device: Device) -> Problems:
     """What changes the type where a layer that was not built yet is used in float32."""
     try:
