@@ -28,7 +28,7 @@ class Attributes:
     }
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name in self._views and name in vars(self):
+        if name in self._views:
             write(getattr(self, "name", "Network") or self, name, getattr(self, name), value)
         elif name in self._foreign and self.is_built and not hasattr(self, name):
             raise AttributeError(
