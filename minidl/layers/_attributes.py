@@ -35,7 +35,7 @@ class Attributes:
                 f"{self!r}: has no {name}, so nothing would read it; {self._foreign[name]}"
             )
         else:
-            super().__setattr__(name, value)
+            object.__setattr__(self, name, value)
 
 
 class Initial:
