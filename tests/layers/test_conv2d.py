@@ -12,6 +12,8 @@ import pytest
 from minidl import Conv2D, Dense, Flatten, MaxPool2D, Network
 from minidl.activations import LeakyReLU
 from minidl.backend import to_numpy
+from minidl.backend.pool import one_pool
+from minidl.backend.threads import using_threads
 
 RNG = np.random.default_rng(0)
 
@@ -130,6 +132,21 @@ def test_repr():
         (Conv2D(3, 64, 1, 2, biases=None), "3 -> 64, 1x1, stride 2, no bias"),
     ):
         assert repr(layer) == f"Conv2D({text})"
+
+
+@pytest.mark.parametrize("channels", [2, 20])
+def test_in_a_pool_the_channels_of_dy_may_be_backwards_in_memory(channels):
+    """BLAS gets addresses there."""
+    x = np.random.default_rng(1).standard_normal((8, channels, 16, 16))
+    dy = np.random.default_rng(2).standard_normal((8, 5, 16, 16))
+    layer = Conv2D(channels, 5, 3, padding=1).build(dtype="float64")
+    with using_threads(2), one_pool():
+        layer(x)
+        expected = layer.backward(dy), layer.dW.copy()
+        backwards = np.ascontiguousarray(dy[:, ::-1].transpose(1, 2, 3, 0))  # (C, down, across, N)
+        found = layer.backward(backwards[::-1].transpose(3, 0, 1, 2)), layer.dW
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-12)
 
 
 OPTIONS = [(3, 1, 1), (3, 2, 1), (1, 1, 0), ((3, 2), (1, 3), (0, 2))]
