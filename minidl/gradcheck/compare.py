@@ -291,7 +291,7 @@ class Comparison:
                 )
                 if abs(alike.y - y).max() > OUTPUT * abs(y).max():
                     problems.append(f"{way} gave another output")
-                alike.look_nearby()
+                _, alike.near = alike.nearby()
                 self._two_calls(alike, ways, result, most=1e9)
             if many := subject.elsewhere():
                 way = f"with {many.examples} examples"
