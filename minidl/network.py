@@ -13,8 +13,8 @@ import numpy as np
 
 from minidl.backend import Array, Device, address, checks, get_device, to_numpy
 from minidl.layers import Chain, Layer
-from minidl.layers._base import expect_free, name_layers
-from minidl.layers._views import NoForeignNames, write
+from minidl.layers._attributes import Attributes
+from minidl.layers._base import name_layers
 from minidl.layers.chain import Layers, checked_layers
 from minidl.layers.self_attention import connect
 from minidl.storage import weights
@@ -26,7 +26,7 @@ VECTORS = ("theta", "dtheta", "state")
 FIXED = ("layers", "input_shape", "shapes", "dtype", "device")
 
 
-class Network(NoForeignNames):
+class Network(Attributes):
     """A stack of layers: y = f_L(… f_2(f_1(x))), and backward in reverse order.
 
     All parameters lie one after the other in ``theta`` ``(P,)`` and all their
@@ -61,6 +61,7 @@ class Network(NoForeignNames):
     theta: Array  # (P,)
     dtheta: Array  # (P,)
     state: Array  # (S,)
+    _views = frozenset(VECTORS)
 
     def __init__(
         self,
@@ -82,7 +83,6 @@ class Network(NoForeignNames):
         ids = [id(layer) for layer in self._chain.walk()]
         if len(set(ids)) < len(ids):
             raise ValueError("Network: a layer is in it twice; make a new one for each place")
-        expect_free("Network", self._chain)
         name_layers(self.layers)
         try:
             self._chain.output_shape(self.input_shape)
@@ -100,8 +100,7 @@ class Network(NoForeignNames):
 
     def _bind(self, theta: Array, dtheta: Array, state: Array) -> None:
         """Let these be the three vectors, of which each layer's arrays are views."""
-        for name, vector in zip(VECTORS, (theta, dtheta, state), strict=True):
-            super().__setattr__(name, vector)
+        vars(self).update(zip(VECTORS, (theta, dtheta, state), strict=True))
         self._chain.bind(theta, dtheta, state)
 
     def _take_layers(self) -> None:
@@ -131,15 +130,12 @@ class Network(NoForeignNames):
         self._take_layers()
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name in VECTORS and name in vars(self):
-            write("Network", name, getattr(self, name), value)
-        elif name in FIXED and "theta" in vars(self):
+        if name in FIXED and "theta" in vars(self):
             raise AttributeError(
                 f"Network: {name} is fixed when the network is made; make a new one, of copies of "
                 "its layers (copy.deepcopy) if these should stay"
             )
-        else:
-            super().__setattr__(name, value)
+        super().__setattr__(name, value)
 
     def expect_views(self, owner: str) -> None:
         """Raise ``RuntimeError`` unless the arrays of the layers are all that the vectors have.

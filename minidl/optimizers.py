@@ -37,7 +37,7 @@ def rate_identity(rate: Rate) -> str:
 
 
 class _Complete(type):
-    """The class of the classes of rules: what its constructor did not set, a rule does not have."""
+    """The metaclass of the rules: it marks a rule as complete when its constructor is done."""
 
     def __call__(cls, *arguments: Any, **options: Any) -> Any:
         made = super().__call__(*arguments, **options)

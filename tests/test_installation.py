@@ -106,7 +106,8 @@ def test_each_extra_that_is_named_exists():
 def test_the_package_alone_is_complete_and_says_where_the_experiments_are(clone, tmp_path):
     """As after ``pip install "minidl @ git+…"``."""
     folder = unpacked(clone, tmp_path, "build_wheel")
-    source = {p.relative_to(clone) for p in (clone / "minidl").rglob("*") if p.is_file()}
+    files = (clone / "minidl").rglob("*")
+    source = {p.relative_to(clone) for p in files if p.is_file() and p.suffix != ".pyc"}
     assert {p.relative_to(folder) for p in (folder / "minidl").rglob("*") if p.is_file()} == source
     command = [sys.executable, "-m", "minidl.run", "cifar100"]
     environment = {**os.environ, "PYTHONPATH": str(folder)}

@@ -16,7 +16,6 @@ from minidl import (
     Dense,
     Dropout,
     Flatten,
-    Layer,
     Network,
     Residual,
     WeightsError,
@@ -50,26 +49,6 @@ def test_parameters_and_gradients_are_views_into_two_flat_vectors(device):
     network["dense_1"].dW[0, 1] = -2
     assert float(network.theta[62]) == -1
     assert float(network.dtheta[1]) == -2
-
-
-def test_parameters_come_in_the_order_of_the_flat_vector():
-    network = small()
-    found = [(layer.name, name) for layer, name, _, _ in network.parameters()]
-    assert found == [(f"dense_{i}", p) for i in (1, 2) for p in "Wb"]
-    values = np.concatenate([value.ravel() for _, _, value, _ in network.parameters()])
-    np.testing.assert_array_equal(values, network.theta)
-    for _, _, value, gradient in network.parameters():
-        assert gradient.shape == value.shape
-        assert np.shares_memory(gradient, network.dtheta)
-
-
-def test_the_first_weights_are_drawn_layer_by_layer():
-    rng = np.random.default_rng(5)
-    network = small(rng=5, dtype="float64")
-    for layer in (network["dense_1"], network["dense_2"]):
-        limit = np.sqrt(6 / sum(layer.W.shape))
-        np.testing.assert_array_equal(layer.W, rng.uniform(-limit, limit, layer.W.shape))
-        assert not layer.b.any()
 
 
 def test_the_same_seed_gives_the_same_bits_on_every_device_and_rounded_in_float32(device):
@@ -113,25 +92,6 @@ def test_the_input_gradient_is_computed_on_request_and_leaves_the_others_alone()
     np.testing.assert_array_equal(network.dtheta, dtheta)
 
 
-def test_layers_below_the_first_parameters_are_not_run_backward(monkeypatch):
-    network = Network([Flatten(), Dropout(0.5), Dense(8, 3)], (2, 4))
-    ran = []
-    for layer in network.layers:
-        backward = layer.backward
-
-        def spy(*arguments, b=backward, name=layer.name):
-            ran.append(name)
-            return b(*arguments)
-
-        monkeypatch.setattr(layer, "backward", spy)
-    y = network.forward(X, training=True)
-    network.backward(y)
-    assert ran == ["dense_1"]
-    ran.clear()
-    network.backward(y, input_gradient=True)
-    assert ran == ["dense_1", "dropout_1", "flatten_1"]
-
-
 def test_a_network_without_parameters():
     network = Network([Flatten(), Flatten()], (2, 4))
     y = network.forward(X)
@@ -152,7 +112,6 @@ def test_predict_in_batches_equals_one_forward_pass(device):
             assert y.dtype == np.float64
             np.testing.assert_allclose(y, whole, rtol=1e-12, atol=1e-15)
             y[:] = np.nan
-    assert network.predict(X[:0]).shape == (0, 3)
 
 
 # -- names, summary, errors -------------------------------------------------------------------
@@ -169,9 +128,6 @@ def test_names_and_access():
     assert network["dense_2"] is network.layers[3]
     with pytest.raises(KeyError, match=r"one of flatten_1, dense_1, dropout_1, dense_2, got 'fc'"):
         network["fc"]
-    named = Dense(2, 2)
-    named.name = "head"
-    assert [la.name for la in Network([Dense(2, 2), named], 2).layers] == ["dense_1", "head"]
     assert repr(Network([Dense(2, 2)], 2)) == "Network(Dense(2 -> 2))"
 
 
@@ -198,7 +154,9 @@ def test_layers_may_be_given_by_name():
     assert network["head"] is head
     names = [layer.name for layer in network.walk()]
     assert names == ["body.first", "body.second", "body", "relu", "head"]
-    with pytest.raises(ValueError, match=r"Network: head, Dense\(3 -> 2\), already belongs to a network"):
+    with pytest.raises(
+        ValueError, match=r"Network: head, Dense\(3 -> 2\), already belongs to a network"
+    ):
         Network({"last": head}, 3)
     assert head.name == "head"
 
@@ -234,9 +192,7 @@ def namesakes():
     return layers
 
 
-TWICE = Dense(2, 2)
 MISFITS = [  # what refusals.md does not show: layers, input shape, the error
-    ([TWICE, TWICE], 2, "a layer is in it twice"),
     (namesakes(), 2, "different names, got 'a' twice"),
     ({1: Dense(2, 2)}, 2, "without a dot, got 1"),
     ({}, 2, "at least one layer, got none"),
@@ -414,17 +370,3 @@ def test_a_hostile_manifest_cannot_control_the_terminal(saved):
     assert line.startswith(r"  got      a: \x1b]0;x\x07\u202e\n")
     assert line.isprintable()
     assert len(line) < 10_000
-
-
-def test_a_custom_layer_is_saved_under_its_names(tmp_path):
-    class Scale(Layer):
-        def parameter_shapes(self):
-            return {"s": (3,)}
-
-        def initialize(self, rng):
-            self.s[...] = rng.standard_normal(3)
-
-    network, other = (Network([Scale()], 3, rng) for rng in (1, 2))
-    network.save(tmp_path / "w.npz")
-    other.load(tmp_path / "w.npz")
-    np.testing.assert_array_equal(other["scale_1"].s, network.theta)

@@ -118,16 +118,6 @@ def test_two_steps_by_hand():
         assert optimizer.t == 2
 
 
-def test_ten_constant_gradients_sum_as_a_geometric_series():
-    """v_t = (1 − μᵗ) / (1 − μ): a step that forgets its velocity shows here."""
-    v = [2 * (1 - 0.5**t) for t in range(1, 11)]
-    for nesterov, expected in ((False, sum(v)), (True, sum(1 + 0.5 * u for u in v))):
-        theta, optimizer = np.zeros(1), SGD(1.0, momentum=0.5, nesterov=nesterov)
-        for _ in range(10):
-            optimizer.step(theta, np.ones(1))
-        assert -theta[0] == pytest.approx(expected, rel=1e-14)
-
-
 PYTORCH = {
     "sgd": (lambda: SGD(0.03), "SGD", {"lr": 0.03}),
     "momentum": (lambda: SGD(0.03, momentum=0.8), "SGD", {"lr": 0.03, "momentum": 0.8}),

@@ -93,9 +93,8 @@ def check_gradients(
     TypeError, ValueError
         if the input is not float64 or not finite, or targets are missing.
     """
-    rng, device = checks.generator("check_gradients", rng), get_device(device)
-    compare = Comparison("check_gradients", rng, directions, elementwise, tolerance)
-    checks.whole("check_gradients", "attempts", attempts, least=0)
+    compare = Comparison("check_gradients", rng, directions, elementwise, tolerance, attempts)
+    rng, device = compare.rng, get_device(device)
     if training is not None:
         checks.flag("check_gradients", "training", training)
     checks.flag("check_gradients", "perturb", perturb)
@@ -128,7 +127,7 @@ def check_gradients(
         ]
 
     if not is_layer:
-        return compare.at_a_smooth_point(repr(subject), subjects, x, attempts)
+        return compare.at_a_smooth_point(repr(subject), subjects, x)
     single = _unused_copy(subject)
     try:
         _build(subject, rng, device)
@@ -136,7 +135,7 @@ def check_gradients(
             if perturb:
                 perturb_parameters(subject, x, modes[0], rng)
             name = repr(subject) if loss is None else f"{subject!r} with {loss!r}"
-            result = compare.at_a_smooth_point(name, subjects, x, attempts)
+            result = compare.at_a_smooth_point(name, subjects, x)
             alone = loss is None and isinstance(subject, Layer) and not subject.layers
             # At the initial parameters, two kinks may coincide: those of APL are all at 0.
             if result.passed and alone and (perturb or not subject.size):
@@ -174,6 +173,7 @@ def _unused_copy(layer: Any) -> Layer | None:
 
 
 def _build(layer: Any, rng: np.random.Generator, device: Device) -> None:
+    """Build the layer unless it is; raises unless its parameters are float64."""
     if isinstance(layer, Layer) and not layer.is_built:
         layer.build(rng, np.float64, device)
     for part in layer.walk():
@@ -245,9 +245,8 @@ def check_vjp(
     def pulled(inputs: list[Any], dy: list[Array], problems: Problems) -> Any:
         return vjp(*inputs, *dy)
 
-    rng = checks.generator(owner, rng)
-    compare = Comparison(owner, rng, directions, elementwise, tolerance)
-    return _checked(owner, f, pulled, x, _names(f, len(x)), compare, attempts, get_device(device))
+    compare = Comparison(owner, rng, directions, elementwise, tolerance, attempts)
+    return _checked(owner, f, pulled, x, _names(f, len(x)), compare, get_device(device))
 
 
 def check_jac(
@@ -294,9 +293,8 @@ def check_jac(
         return np.tensordot(dy_, J, axes=dy_.ndim)
 
     f.__name__ = getattr(fun, "__name__", repr(fun))
-    rng = checks.generator(owner, rng)
-    compare = Comparison(owner, rng, directions, elementwise, tolerance)
-    return _checked(owner, f, pulled, (x,), ["x"], compare, attempts, get_device("cpu"))
+    compare = Comparison(owner, rng, directions, elementwise, tolerance, attempts)
+    return _checked(owner, f, pulled, (x,), ["x"], compare, get_device("cpu"))
 
 
 def _checked(
@@ -306,10 +304,8 @@ def _checked(
     x: Sequence[Any],
     names: list[str],
     compare: Comparison,
-    attempts: int,
     device: Device,
 ) -> GradientCheck:
-    checks.whole(owner, "attempts", attempts, least=0)
     rng = compare.rng
     point = [
         float_point(owner, name, one, rng, device) if is_differentiable(one) else one
@@ -326,7 +322,7 @@ def _checked(
         return [FunctionSubject(owner, f, pulled, copies, names, rng, int(rng.integers(2**32)))]
 
     name = getattr(f, "__name__", repr(f))
-    return compare.at_a_smooth_point(name, subjects, point, attempts)
+    return compare.at_a_smooth_point(name, subjects, point)
 
 
 def _names(f: Callable[..., Any], count: int) -> list[str]:

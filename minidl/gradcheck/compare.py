@@ -68,23 +68,25 @@ class Comparison:
     def __init__(
         self,
         owner: str,
-        rng: np.random.Generator,
+        rng: np.random.Generator | int,
         directions: int,
         elementwise: bool,
         tolerance: float,
+        attempts: int,
     ) -> None:
-        self.rng, self.elementwise = rng, elementwise
+        self.rng, self.elementwise = checks.generator(owner, rng), elementwise
         self.directions = checks.whole(owner, "directions", directions)
         self.tolerance = checks.positive(owner, "tolerance", tolerance)
+        self.attempts = checks.whole(owner, "attempts", attempts, least=0)
 
     def at_a_smooth_point(
-        self, name: str, subjects: Callable[[Any], list[Subject]], point: Any, attempts: int
+        self, name: str, subjects: Callable[[Any], list[Subject]], point: Any
     ) -> GradientCheck:
         """The findings on the ``subjects`` at ``point``, or near it if it is at a kink.
 
         The point is moved up to ``attempts`` times.
         """
-        for attempt in range(attempts + 1):
+        for attempt in range(self.attempts + 1):
             result = GradientCheck(name, self.tolerance, moved=attempt)
             try:
                 self._all(subjects(point), result)
@@ -92,7 +94,13 @@ class Comparison:
             except NotSmooth as error:
                 rough = error
             point = jittered(point, self.rng)
-        self._why_not_smooth(rough, attempts + 1, result)
+        if noise := _noise(rough.line):
+            self._few_digits(noise, result)
+        else:
+            result.problems.append(
+                f"the numeric derivative did not settle at {self.attempts + 1} points: is the "
+                "function discontinuous, or random in each call?"
+            )
         return result
 
     def _all(self, subjects: list[Subject], result: GradientCheck) -> None:
@@ -269,15 +277,6 @@ class Comparison:
         error /= max(scale, _SURE * unknown / self.tolerance) or 1.0
         return _SURE * unknown, error if math.isfinite(error) else math.inf
 
-    def _why_not_smooth(self, error: NotSmooth, points: int, result: GradientCheck) -> None:
-        if noise := _noise(error.line):
-            self._few_digits(noise, result)
-        else:
-            result.problems.append(
-                f"the numeric derivative did not settle at {points} points: is the function "
-                "discontinuous, or random in each call?"
-            )
-
     def _few_digits(self, noise: float, result: GradientCheck) -> None:
         result.undecided = [
             f"φ is computed to about {-math.log10(noise):.0f} digits, which are too few for a "
@@ -298,7 +297,7 @@ class Comparison:
                 )
                 if abs(alike.y - y).max() > OUTPUT * abs(y).max():
                     problems.append(f"{way} gave another output")
-                alike.look_nearby()
+                _, alike.near = alike.nearby()
                 self._two_calls(alike, ways, result, most=1e9)
             if many := subject.elsewhere():
                 way = f"with {many.examples} examples" if many.examples else "at other inputs"

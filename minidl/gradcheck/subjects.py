@@ -127,7 +127,7 @@ class Subject:
             if abs(self.y - y).max(initial=0.0) > OUTPUT * abs(y).max(initial=0.0):
                 problems.append(f"{way} gave another output")
             if number == 0:  # not before: the second backward follows the first
-                self.look_nearby()
+                self.near_outputs, self.near = self.nearby()
                 with suppress(Exception):  # the other ways raise it, too
                     self.use_otherwise()
                 problems += [
@@ -140,9 +140,6 @@ class Subject:
     def use_otherwise(self) -> None:
         """A call with other values in arrays of the same shapes."""
         raise NotImplementedError
-
-    def look_nearby(self) -> None:
-        self.near_outputs, self.near = self.nearby()
 
     def nearby(self) -> tuple[list[np.ndarray], Gradients]:
         """Outputs and gradients with every variable moved a little, relative to its value."""

@@ -7,8 +7,8 @@ import numpy as np
 from minidl.activations import Activation, get_activation
 from minidl.backend import Array, namespace
 from minidl.initializers import Initializer
+from minidl.layers._attributes import Initial
 from minidl.layers._base import Layer
-from minidl.layers._views import Foreign, Initial
 
 
 class Affine(Layer):
@@ -23,7 +23,9 @@ class Affine(Layer):
     dW: Array
     db: Array
     weights, biases = Initial(), Initial()
-    weight, bias, kernel = (Foreign("its parameters are W and b") for _ in range(3))
+    _foreign = Layer._foreign | dict.fromkeys(
+        ("weight", "bias", "kernel"), "its parameters are W and b"
+    )
     z: Array  # pre-activation of the last forward
     dz: Array  # its gradient in the last backward
 

@@ -11,12 +11,12 @@ from typing import Any, TypeVar
 import numpy as np
 
 from minidl.backend import Array, Device, Random, checks, get_device
-from minidl.layers._views import NoForeignNames, expect_view, set_view
+from minidl.layers._attributes import Attributes
 
 LayerT = TypeVar("LayerT", bound="Layer")
 
 
-class Layer(Random, NoForeignNames):
+class Layer(Random, Attributes):
     """One step of a network: y = forward(x), dx = backward(dy).
 
     To write your own layer:
@@ -51,7 +51,6 @@ class Layer(Random, NoForeignNames):
 
     is_built: bool = False  # whether the parameters exist
     _in_network: bool = False  # whether they are part of a network's vectors
-    _views: frozenset[str] = frozenset()  # the attributes that are part of these vectors
     name: str = ""  # set by the network: dense_1, dense_2, …
     _numbered: str = ""  # the name, if it was given like this: another network gives its own
     layers: Sequence[Layer] = ()  # the inner layers, if it is made of layers
@@ -145,21 +144,21 @@ class Layer(Random, NoForeignNames):
         """
         p = s = 0
         for layer in self.walk():
+            views: dict[str, Array] = {}
             for name, shape in layer.parameter_shapes().items():
                 end = p + math.prod(shape)
-                set_view(layer, name, theta[p:end].reshape(shape))
-                set_view(layer, "d" + name, dtheta[p:end].reshape(shape))
+                views[name] = theta[p:end].reshape(shape)
+                views["d" + name] = dtheta[p:end].reshape(shape)
                 p = end
             for name, shape in layer.state_shapes().items():
                 end = s + math.prod(shape)
-                set_view(layer, name, state[s:end].reshape(shape))
+                views[name] = state[s:end].reshape(shape)
                 s = end
-            layer._views = layer._names_of_views()
+            layer._views = frozenset()  # those of before are replaced, not written into
+            for name, view in views.items():
+                setattr(layer, name, view)
+            layer._views = frozenset(views)
             layer.is_built = True
-
-    def _names_of_views(self) -> frozenset[str]:
-        parameters = self.parameter_shapes()
-        return frozenset([*parameters, *("d" + name for name in parameters), *self.state_shapes()])
 
     def build(
         self: LayerT,
@@ -197,8 +196,6 @@ class Layer(Random, NoForeignNames):
         """The end of a copy and of unpickling: a layer of its own, until its network binds it."""
         vars(self).update(state)
         self._in_network = False
-        for name in self._views:
-            expect_view(type(self), name)
 
     def __copy__(self: LayerT) -> LayerT:
         return copy.deepcopy(self)  # two layers never share a parameter

@@ -6,8 +6,8 @@ import numpy as np
 
 from minidl.backend import Array, checks, namespace
 from minidl.initializers import Initializer
+from minidl.layers._attributes import Initial
 from minidl.layers._base import Layer
-from minidl.layers._views import Initial
 
 
 class Embedding(Layer):

@@ -156,15 +156,13 @@ def connect(layers: Iterable[Layer]) -> None:
     Raises ``ValueError`` if an attention was made with the Embedding of another network.
     """
     before: list[Layer] = []
+    padded: Embedding | None = None  # the last one with a padding token
     for layer in layers:
+        if isinstance(layer, Embedding) and layer.padding is not None:
+            padded = layer
         if isinstance(layer, SelfAttention):
             if layer.takes_any_tokens:
-                padded = (
-                    e
-                    for e in reversed(before)
-                    if isinstance(e, Embedding) and e.padding is not None
-                )
-                layer.tokens = next(padded, None)
+                layer.tokens = padded
             elif isinstance(layer.tokens, Layer) and layer.tokens not in before:
                 raise ValueError(
                     f"layer {layer.name}: expected tokens to be an Embedding that runs before it "

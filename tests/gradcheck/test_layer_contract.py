@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from planted import Accumulating, after, change_dy, set_to, windows
+from planted import after, set_to, windows
 
 import minidl as ml
 from minidl import Layer, MaxPool2D, assert_gradients, check_gradients
@@ -334,7 +334,6 @@ BROKEN = [  # the problem reported, a layer or loss, and its input
     ("the gradient of s is not written, or not finite by backward(dy, input_gra", ReturnsEarly()),
     (f"backward(dy, input_gradient=False) {ANOTHER} b", KeepsItsSum()),
     ("a second backward: expected dx as float64 (5, 4) like x, got None", WithoutByDefault()),
-    ("the gradient of W is not written, or not finite", Accumulating(4, 4)),
     (f"a second backward {ANOTHER} s", after(Affine, halves_x)()),
     ("a second backward raised AttributeError", after(Affine, frees_x)()),
     (f"backward after a larger batch {ANOTHER} b", after(Affine, sums_all_rows)()),
@@ -357,7 +356,6 @@ BROKEN = [  # the problem reported, a layer or loss, and its input
     ),
     ("forward changed the state in inference", CountsInInference()),
     ("forward changed x, which belongs to the caller", SquaresInPlace()),
-    ("backward changed dy, which belongs to the caller", after(Affine, change_dy)()),
     ("the numeric derivative did not settle at 11 points: is the function dis", Noisy()),
     (TIES, after(MaxPool2D, to_every_largest)(2), (2, 3, 6, 6)),
     (TIES, after(MaxPool2D, to_none_of_equals)(3, 2), (2, 3, 7, 7)),

@@ -66,6 +66,7 @@ def test_a_gradient_that_is_not_written_is_infinitely_wrong():
     check = check_gradients(Accumulating(3, 2), (4, 3))
     assert [row.name for row in check.rows if math.isinf(row.error)] == ["W"]
     assert (check.worst, check.moved) == (math.inf, 0)
+    assert check.problems[0] == "the gradient of W is not written, or not finite"
 
 
 def test_a_changed_dy_is_reported_and_the_rest_still_checked():

@@ -114,18 +114,6 @@ def trained(**options) -> Network:
     return net
 
 
-def test_the_state_is_one_flat_vector(device):
-    net = network(device=device)
-    assert net.theta.shape == (8 + 25 + 10 + 18,)
-    assert to_numpy(net.state).tolist() == [0] * 4 + [1] * 4 + [0] * 5 + [1] * 5
-    net.state[...] = device.asarray(np.arange(18, dtype=np.float32))
-    assert to_numpy(net["batchnorm_2"].running_mean).tolist() == list(range(8, 13))
-    net["batchnorm_1"].running_variance[3] = -1
-    assert float(net.state[7]) == -1
-    assert list(net["batchnorm_1"].state()) == ["running_mean", "running_variance"]
-    assert net["dense_1"].state() == {}
-
-
 def test_the_state_is_saved_and_loaded(device, tmp_path):
     net = trained(device=device)
     path = tmp_path / "w.npz"

@@ -154,6 +154,7 @@ def test_the_same_seed_draws_layer_by_layer():
         W = network[name].W
         limit = np.sqrt(6 / sum(W.shape))
         np.testing.assert_array_equal(W, rng.uniform(-limit, limit, W.shape))
+        assert not network[name].b.any()
     masks = network["residual_2.branch.dropout_1"].rng
     assert masks is not None
 

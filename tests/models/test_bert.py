@@ -111,37 +111,7 @@ def test_the_golden_values_would_reveal_a_wrong_one():
         assert np.unique(GOLDEN[name].round(9)).size > 0.7 * GOLDEN[name].size
 
 
-# -- laws -------------------------------------------------------------------------------------
-
-
-def test_longer_padding_and_other_padding_vectors_change_nothing():
-    network = our_network(*weights())
-    logits = network.forward(TOKENS).copy()
-    states = network["block_3"].y.copy()
-    longer = np.pad(TOKENS, ((0, 0), (0, 40 - TOKENS.shape[1])))
-    np.testing.assert_allclose(network.forward(longer), logits, rtol=0, atol=1e-12)
-    is_token = TOKENS != 0
-    last = network["block_3"].y[:, : TOKENS.shape[1]]
-    np.testing.assert_allclose(last[is_token], states[is_token], rtol=0, atol=1e-12)
-    for i in (1, 2, 3):
-        P = network[f"block_{i}.attention"].P  # (N, heads, 40, 40)
-        padded = np.broadcast_to((longer == 0)[:, None, None, :], P.shape)
-        assert (P[padded] == 0).all()
-        np.testing.assert_allclose(P.sum(-1), 1, rtol=1e-13)
-
-    tokens = network["tokens"]
-    tokens.W[0] = 5 * tokens.W[17]  # as if other tokens were there
-    np.testing.assert_allclose(network.forward(TOKENS), logits, rtol=0, atol=1e-12)
-    assert np.abs(network["block_3"].y - states)[~is_token].max() > 0.1
-
-
-def test_the_gradient_of_padding_is_exactly_zero():
-    network = our_network(*weights())
-    _, dlogits = SoftmaxCrossEntropy()(network.forward(TOKENS, training=True), LABELS)
-    network.backward(dlogits)
-    assert (network["tokens"].dW[0] == 0).all()
-    assert (network["segments"].dW[1] == 0).all()
-    assert (network["positions"].dW[TOKENS.shape[1] :] == 0).all()
+# -- models ---------------------------------------------------------------------------------
 
 
 def test_the_size_of_bert_base_and_how_it_starts():
@@ -258,14 +228,6 @@ def test_data_that_do_not_fit_the_network_are_refused():
     ):
         with pytest.raises(ValueError, match=message):
             train(network, examples, loss, MatrixDecay(network), epochs=1)
-
-
-def test_only_matrices_decay():
-    network = bert(BertSizes(30, 8, 1, 2, 8, 12))
-    network.theta[...] = 1
-    MatrixDecay(network, 0.5, weight_decay=0.2).step(network.theta, network.theta * 0)
-    for _, name, value, _ in network.parameters():
-        np.testing.assert_allclose(value, 0.9 if name == "W" else 1, rtol=1e-6, err_msg=name)
 
 
 # -- the pretrained one -----------------------------------------------------------------------

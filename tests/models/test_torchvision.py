@@ -159,13 +159,6 @@ def test_damaged_and_truncated_files_are_refused(tmp_path):
             load_torchvision(network, path)
 
 
-def test_anything_but_a_plain_file_is_refused(tmp_path):
-    with pytest.raises(WeightsError, match="expected a plain file, got a folder"):
-        load_torchvision(small(), tmp_path)
-    with pytest.raises(FileNotFoundError):
-        load_torchvision(small(), tmp_path / "none")
-
-
 def test_a_network_of_other_layers_has_no_such_names(tmp_path):
     network = Network([Dense(3, 2)], 3)
     for call in (save_torchvision, load_torchvision):
