@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 import small_studies
 import study_runs
 from studies.resnet50 import STUDY, claims
-from studies.resnet50.claims import CLAIMS, TABLES, Figures, Spread, published
+from studies.resnet50.claims import CLAIMS, TABLES, Figures, Spread, VarianceRatio, published
 from studies.resnet50.study import _answer, figures
 from studies.resnet50.training import (
     BATCH_SIZE,
@@ -214,6 +216,17 @@ def test_spread_by_hand():
     assert found.functions == pytest.approx(100 * np.sqrt(0.08))
     assert found.seeds == pytest.approx(100 * np.sqrt(0.02))
     assert found.ratio == pytest.approx(8)
+
+
+def test_functions_that_do_not_differ_are_told_apart_in_one_case_of_twenty():
+    rng = np.random.default_rng(0)
+    decided = 0
+    for accuracies in rng.normal(size=(2000, 5, 3)):
+        low, high = VarianceRatio(math.log(Spread.of(accuracies).ratio), 15, between=4).interval(
+            0.025
+        )
+        decided += low > 0 or high < 0
+    assert 0.035 < decided / 2000 < 0.065
 
 
 def test_the_worst_epoch():

@@ -12,7 +12,7 @@ import numpy as np
 
 from minidl.study import Evidence, NotJudged, Statement
 from minidl.study.claims import known
-from minidl.study.estimates import Estimate, over_epochs, over_seeds, share
+from minidl.study.estimates import Bounded, Estimate, over_epochs, over_seeds, share
 from studies.activation_study.claims import EPOCHS_ERROR, judged_in, unless_capped
 from studies.activation_study.series import Setting, published_cells, title
 from studies.activation_study.training import out_of_patience
@@ -189,16 +189,34 @@ class Spread:
         return cls(between, within, n * between**2 / within**2 if within else math.nan)
 
 
+@dataclass(frozen=True)
+class VarianceRatio(Bounded):
+    """ln F of two variances, of the ``count`` cases' groups and within these.
+
+    F of equal variances is as skewed as its distribution says.
+    """
+
+    between: int = 1  # degrees of freedom, of ``count`` − 1 in all
+
+    def interval(self, tail: float) -> tuple[float, float]:
+        from scipy import stats
+
+        by_chance = stats.f(self.between, self.count - 1 - self.between)
+        return (
+            self.value - math.log(by_chance.isf(tail)),
+            self.value - math.log(by_chance.ppf(tail)),
+        )
+
+
 def spread(figures: Figures) -> Evidence:
     networks = figures.grid.get(COLLAPSES, {})
     seeds = min(map(len, networks.values()), default=0)
     if seeds < 2:
         raise NotJudged
     found = Spread.of(np.array([[_tested(b, figures) for b in s] for s in networks.values()]))
-    k = len(networks)
-    error = math.sqrt(2 / (k - 1) + 2 / (k * (seeds - 1)))  # of ln F, where nothing differs
-    known = math.isfinite(found.ratio) and found.ratio > 0
-    number = Estimate(math.log(found.ratio), error) if known else Estimate(math.nan)
+    k, known = len(networks), 0 < found.ratio < math.inf  # not NaN
+    ratio = VarianceRatio(math.log(found.ratio) if known else math.nan, k * seeds, between=k - 1)
+    number = Estimate(ratio.value, 0.0, bounded=(ratio,))
     said = f"standard deviation between functions {found.functions:.1f} points, between "
     return Evidence(f"{said}{seeds} seeds {found.seeds:.1f}", {"ln F": number})
 
@@ -255,8 +273,8 @@ CLAIMS: list[Statement[Figures]] = [
     Statement(
         SEEDS,
         "test accuracy: ln F is above 0, F being the variance of the functions' means times the "
-        "number of seeds over the variance between seeds; the standard error of ln F is "
-        "√(2 / ν₁ + 2 / ν₂), with ν₁ and ν₂ the degrees of freedom of the two variances",
+        "number of seeds over the variance between seeds; the interval is that of the F "
+        "distribution",
         spread,
         "As run, only one activation function of 49 differs.",
     ),
