@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -98,7 +99,10 @@ def test_ctrl_c_is_quiet_from_the_first_moment(tmp_path):
     for seconds in (0.2, 0.5, 1.0):
         process = start(tmp_path / str(seconds))
         time.sleep(seconds)
-        process.send_signal(signal.SIGINT)
-        _, error = process.communicate(timeout=120)
-        assert process.returncode == 130, error
+        while process.poll() is None:  # Python loses one that comes while it destroys an object
+            process.send_signal(signal.SIGINT)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(1)
+        _, error = process.communicate()
+        assert process.returncode in (130, -signal.SIGINT), error  # the latter by a second one
         assert "Traceback" not in error
