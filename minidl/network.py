@@ -195,9 +195,9 @@ class Network(Attributes):
             shape = ", ".join(map(str, self.input_shape))
             shorter = ", or shorter," if self.takes_integers else ""
             hint = checks.shape_hint("x", x.shape, self.input_shape)
+            some = " with N of at least 1" if least else ""
             raise ValueError(
-                f"Network: expected input (N, {shape}){shorter} with N of at least {least}, got "
-                f"{x.shape}{hint}"
+                f"Network: expected input (N, {shape}){shorter}{some}, got {x.shape}{hint}"
             )
 
     def expect_values(self, x: Array) -> None:
