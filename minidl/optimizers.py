@@ -169,7 +169,7 @@ class Optimizer(metaclass=_Complete):
         if self._theta is not None and not _is_same(theta, self._theta):
             raise ValueError(
                 f"{type(self).__name__}: has the moments of another network, that of its "
-                "first step; make a new optimizer for each network, or copy.deepcopy it"
+                "first step; make a new optimizer for each network"
             )
 
     def expect_network(self, network: Any) -> None:

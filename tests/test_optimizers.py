@@ -252,7 +252,10 @@ def test_a_gradient_of_zeros_is_not_clipped_and_changes_nothing():
 def test_another_size_needs_another_optimizer():
     optimizer = Adam()
     optimizer.step(np.zeros(3), np.ones(3))
-    with pytest.raises(ValueError, match="Adam: has the moments of another network"):
+    with pytest.raises(
+        ValueError,
+        match=r"Adam: has the moments of another network, .* optimizer for each network$",
+    ):
         optimizer.step(np.zeros(4), np.ones(4))
     with pytest.raises(ValueError, match="make a new optimizer for each network"):
         SGD().step(np.zeros(3), np.ones(4))
