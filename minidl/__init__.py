@@ -5,9 +5,10 @@ Read in this order: ``activations``, ``layers`` (``dense``, ``conv2d``, …), ``
 ``inspection``, ``metrics``, ``training``.
 """
 
+import warnings
 from typing import Any
 
-from minidl import _moved, _version
+from minidl import _version
 from minidl.activations import ACTIVATIONS, get_activation
 from minidl.backend import DeviceError, get_device
 from minidl.data import Augmentation, Examples, Sentences
@@ -23,10 +24,9 @@ from minidl.inspection import probe
 from minidl.layers import (
     APL,
     GLU,
-    Activate,
+    ActivationLayer,
     AveragePool2D,
     BatchNorm,
-    Chain,
     Conv2D,
     Dense,
     Dropout,
@@ -43,6 +43,7 @@ from minidl.layers import (
     Residual,
     RReLU,
     SelfAttention,
+    Sequential,
     SwiGLU,
 )
 from minidl.losses import BinaryCrossEntropy, MeanSquaredError, SoftmaxCrossEntropy
@@ -64,11 +65,21 @@ from minidl.training import (
     train,
 )
 
-_moved.install()
+RENAMED = {"Chain": "Sequential", "Activate": "ActivationLayer"}  # names of version 0.2
 
 
 def __getattr__(name: str) -> Any:
-    return _version.installed() if name == "__version__" else _moved.renamed(name)
+    if name == "__version__":
+        return _version.installed()
+    if name not in RENAMED:
+        raise AttributeError(f"module 'minidl' has no attribute {name!r}")
+    new = RENAMED[name]
+    warnings.warn(
+        f"minidl.{name} is minidl.{new} now; the old name goes with version 0.4",
+        DeprecationWarning,
+        stacklevel=2,
+    )
+    return globals()[new]
 
 
 __all__ = [
@@ -76,14 +87,13 @@ __all__ = [
     "APL",
     "GLU",
     "SGD",
-    "Activate",
+    "ActivationLayer",
     "Adam",
     "AdamW",
     "Augmentation",
     "AveragePool2D",
     "BatchNorm",
     "BinaryCrossEntropy",
-    "Chain",
     "Checkpoint",
     "ClassReport",
     "Conv2D",
@@ -113,6 +123,7 @@ __all__ = [
     "Residual",
     "SelfAttention",
     "Sentences",
+    "Sequential",
     "SoftmaxCrossEntropy",
     "StepDecay",
     "SwiGLU",

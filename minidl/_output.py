@@ -35,7 +35,7 @@ class Shown:
 
 
 @contextmanager
-def dispensable_output(name: str) -> Iterator[None]:
+def tolerant_stdout(name: str) -> Iterator[None]:
     """A context in which printing never raises; ``name`` is that of the command.
 
     If the reader has gone (``| head -1``), the disk is full or the stream is closed, only the

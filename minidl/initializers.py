@@ -150,6 +150,6 @@ def get_initializer(initializer: str | Initializer) -> Initializer:
     if not isinstance(initializer, str) or initializer not in INITIALIZERS:
         raise ValueError(
             f"initializer: expected one of {', '.join(INITIALIZERS)}, or a function, "
-            f"got {checks.shown(initializer)}"
+            f"got {checks.describe(initializer)}"
         )
     return INITIALIZERS[initializer]

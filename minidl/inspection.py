@@ -12,7 +12,7 @@ import numpy as np
 from minidl.activations import Activation
 from minidl.backend import Array, checks, namespace, piece
 from minidl.data.examples import Examples
-from minidl.layers import Chain
+from minidl.layers import Sequential
 from minidl.layers._features import features_axis
 from minidl.losses import Loss
 from minidl.network import Network
@@ -22,7 +22,7 @@ INPUT = "the input of the network"  # a place where NaN and infinity may first a
 
 
 @dataclass(frozen=True)
-class GradientFigures:
+class GradientStats:
     """Statistics of one parameter's gradient g over its entries."""
 
     layer: str
@@ -36,7 +36,7 @@ class GradientFigures:
 
 
 @dataclass(frozen=True)
-class UnitFigures:
+class UnitStats:
     """One layer's units on a batch, judged by the slope f'(z) of their activation function.
 
     A slope is flat if it is below 1% of the function's steepest slope, or below 0.01
@@ -56,15 +56,15 @@ class Probe:
     """All statistics of one network on one batch."""
 
     loss: float
-    gradients: list[GradientFigures]
-    units: list[UnitFigures]
+    gradients: list[GradientStats]
+    units: list[UnitStats]
 
     def mean_abs(self, parameter: str = "W") -> list[float]:
         """mean |g| of that parameter, layer by layer."""
         return [g.mean_abs for g in self.gradients if g.parameter == parameter]
 
     def __str__(self) -> str:
-        columns = list(GradientFigures.__dataclass_fields__)[2:]
+        columns = list(GradientStats.__dataclass_fields__)[2:]
         names = [f"{g.layer}.{g.parameter}" for g in self.gradients]
         width = max([14, *(len(name) + 1 for name in names)])
         lines = [f"{'gradient':<{width}}" + "".join(f"{name:>14}" for name in columns)]
@@ -98,27 +98,27 @@ def probe(
     x = network.as_input("probe", x)
     value, dlogits = loss(network.forward(x), targets, reduction)
     network.backward(dlogits)
-    return Probe(float(value), gradient_figures(network, update), unit_figures(network))
+    return Probe(float(value), gradient_stats(network, update), unit_stats(network))
 
 
 def expect_logits(owner: str, network: Network, loss: Loss) -> None:
     """Warn if the last layer already applies the function that is part of the loss."""
     last = network.layers[-1]
-    while isinstance(last, Chain):
+    while isinstance(last, Sequential):
         last = last.layers[-1]
     f = getattr(last, "activation", None)
-    if isinstance(f, Activation) and f.name == loss.applies:
+    if isinstance(f, Activation) and f.name == loss.output_activation:
         checks.warn(
             f"{owner}: expected logits for {loss!r}, which applies {f.name} itself, got those of "
             f"{last!r}, to which it is applied already; leave the activation of the last layer out"
         )
 
 
-def gradient_figures(network: Network, update: Array | None = None) -> list[GradientFigures]:
+def gradient_stats(network: Network, update: Array | None = None) -> list[GradientStats]:
     """Statistics of the network's current gradients, parameter by parameter."""
     if update is not None and np.shape(update) != network.theta.shape:
         raise ValueError(
-            f"gradient_figures: expected update {network.theta.shape} as an Epoch has it, "
+            f"gradient_stats: expected update {network.theta.shape} as an Epoch has it, "
             f"got {np.shape(update)}"
         )
     rows = []
@@ -126,7 +126,7 @@ def gradient_figures(network: Network, update: Array | None = None) -> list[Grad
     for layer, name, value, g in network.parameters():
         stop = start + value.size
         ratio = math.nan if update is None else update_ratio(value, update[start:stop])
-        rows.append(GradientFigures(layer.name, name, *_sizes(g), ratio))
+        rows.append(GradientStats(layer.name, name, *_sizes(g), ratio))
         start = stop
     return rows
 
@@ -158,10 +158,10 @@ def _square_sum(array: Array) -> float:
     return sum(float(xp.sum(xp.square(part, dtype=np.float64))) for part in parts)
 
 
-def unit_figures(network: Network) -> list[UnitFigures]:
+def unit_stats(network: Network) -> list[UnitStats]:
     """Dead and saturated units in the last forward pass, for each layer with an activation."""
     return [
-        UnitFigures(name, float(_in_all(flat).mean()), float(flat.mean()))
+        UnitStats(name, float(_in_all(flat).mean()), float(flat.mean()))
         for name, flat in _flat_slopes(network)
     ]
 
@@ -173,7 +173,7 @@ def dead_units(network: Network, examples: Examples, batch_size: int = 256) -> d
     seen alive; if one is dead, all examples do.  On a few dozen examples, as in :func:`probe`, a
     unit may look dead although it is not.
     """
-    batch_size = checks.whole("dead_units", "batch_size", batch_size)
+    batch_size = checks.integer("dead_units", "batch_size", batch_size)
     dead: dict[str, Array] = {}
     for start in range(0, len(examples), batch_size):
         x, _ = examples.batch(start, start + batch_size, network.dtype)

@@ -9,6 +9,7 @@ their logarithm is accurate.
 from __future__ import annotations
 
 import math
+import warnings
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,12 +17,30 @@ import numpy as np
 from minidl.activations import sigmoid
 from minidl.backend import Array, checks, fused, namespace, special, to_numpy
 
+# What a loss of one's own may still have under its name of version 0.2.
+RENAMED = {
+    "each": "per_example",
+    "hits": "correct",
+    "applies": "output_activation",
+    "of_one_answer": "constant_baseline",
+}
+
 
 class Loss:
-    """Base class: the checks and the mean.  A subclass writes ``each(z, t)``."""
+    """Base class: the checks and the mean.  A subclass writes ``per_example(z, t)``."""
 
     name: ClassVar[str] = "loss"
-    applies: ClassVar[str] = ""  # the activation function that is part of the loss
+    output_activation: ClassVar[str] = ""  # the activation function that is part of the loss
+
+    def __init_subclass__(cls) -> None:
+        for old, new in RENAMED.items():
+            if old in vars(cls):
+                warnings.warn(
+                    f"{cls.__name__}.{old} is {new} now; the old name goes with version 0.4",
+                    DeprecationWarning,
+                    stacklevel=2,
+                )
+                setattr(cls, new, vars(cls)[old])
 
     def __call__(self, logits: Array, targets: Array, reduction: str = "mean") -> tuple[Any, Array]:
         """The value, a scalar on the device, and its gradient, with the shape of ``logits``.
@@ -48,29 +67,29 @@ class Loss:
         self.check_shapes(logits.shape, targets)
         self.check_values(logits.shape, targets)
         divisor = len(logits) if reduction == "mean" else 1
-        losses, dlogits = self.terms(logits, targets, divisor)
+        losses, dlogits = self.value_terms(logits, targets, divisor)
         with np.errstate(all="ignore"):
             return losses.sum() / divisor, dlogits
 
-    def terms(self, logits: Array, targets: Array, divisor: int = 1) -> tuple[Array, Array]:
+    def value_terms(self, logits: Array, targets: Array, divisor: int = 1) -> tuple[Array, Array]:
         """L_n of each example ``(N,)`` and the gradient of (1/divisor) Σ_n L_n; checks nothing.
 
         On a GPU this does not wait.
         """
         # The caller reports a loss that is not finite, with the place where it began.
         with np.errstate(all="ignore"):
-            losses, dlogits = self.each(logits, targets)
+            losses, dlogits = self.per_example(logits, targets)
             return losses, dlogits / divisor
 
-    def each(self, z: Array, t: Array) -> tuple[Array, Array]:
+    def per_example(self, z: Array, t: Array) -> tuple[Array, Array]:
         """L_n of each example ``(N,)``, and ∂L_n/∂z in the shape of the logits ``z``."""
         raise NotImplementedError
 
-    def hits(self, logits: Array, targets: Array) -> Array:
+    def correct(self, logits: Array, targets: Array) -> Array:
         """1 for each example answered correctly, else 0 ``(N,)``; NaN for a regression."""
         return namespace(logits).full(len(logits), math.nan, logits.dtype)
 
-    def of_one_answer(self, targets: Array) -> float:
+    def constant_baseline(self, targets: Array) -> float:
         """The lowest loss that a constant answer to all examples can have; NaN if unknown."""
         return math.nan
 
@@ -100,7 +119,7 @@ class SoftmaxCrossEntropy(Loss):
     """
 
     name = "softmax cross-entropy"
-    applies = "softmax"
+    output_activation = "softmax"
 
     def check_shapes(self, shape: tuple[int, ...], targets: Array) -> None:
         N, C = shape if len(shape) == 2 else (0, 0)
@@ -110,7 +129,7 @@ class SoftmaxCrossEntropy(Loss):
                 f"got {shape} and {targets.dtype} {targets.shape}{_as_labels(shape, targets)}"
             )
 
-    def of_one_answer(self, targets: Array) -> float:
+    def constant_baseline(self, targets: Array) -> float:
         """The entropy of the labels: softmax(z) is then the frequency of each class."""
         share = np.unique(to_numpy(targets), return_counts=True)[1] / len(targets)
         return float(-(share * np.log(share)).sum())
@@ -123,7 +142,7 @@ class SoftmaxCrossEntropy(Loss):
             )
 
     @fused
-    def each(self, z: Array, t: Array) -> tuple[Array, Array]:
+    def per_example(self, z: Array, t: Array) -> tuple[Array, Array]:
         row = np.arange(len(z))
         z = z - z.max(axis=1, keepdims=True)  # the same softmax, and no overflow  (N, C)
         e = np.exp(z)
@@ -135,7 +154,7 @@ class SoftmaxCrossEntropy(Loss):
         return np.log1p(others - (1 - e_t)) - z[row, t], dz  # log total − z_t
 
     @fused
-    def hits(self, logits: Array, targets: Array) -> Array:
+    def correct(self, logits: Array, targets: Array) -> Array:
         """1 where the largest logit is the target's, else 0."""
         return (logits.argmax(axis=1) == targets).astype(logits.dtype)
 
@@ -150,11 +169,11 @@ class MeanSquaredError(Loss):
 
     name = "mean squared error"
 
-    def of_one_answer(self, targets: Array) -> float:
+    def constant_baseline(self, targets: Array) -> float:
         """The variance of the targets: the constant answer is their mean."""
         return float(to_numpy(targets).var(axis=0, dtype=np.float64).mean())
 
-    def each(self, z: Array, t: Array) -> tuple[Array, Array]:
+    def per_example(self, z: Array, t: Array) -> tuple[Array, Array]:
         difference = z - t
         K = z[0].size
         return _mean(difference**2), difference * (2 / K)
@@ -169,9 +188,9 @@ class BinaryCrossEntropy(Loss):
     """
 
     name = "binary cross-entropy"
-    applies = "sigmoid"
+    output_activation = "sigmoid"
 
-    def of_one_answer(self, targets: Array) -> float:
+    def constant_baseline(self, targets: Array) -> float:
         """The entropy of the mean targets: σ(z) is then equal to them."""
         p = to_numpy(targets).mean(axis=0, dtype=np.float64)
         return float(special(p).entr([p, 1 - p]).sum(axis=0).mean())
@@ -181,12 +200,12 @@ class BinaryCrossEntropy(Loss):
         if not 0 <= low <= high <= 1:
             raise ValueError(f"{self.name}: expected targets from 0 to 1, got {low} to {high}")
 
-    def each(self, z: Array, t: Array) -> tuple[Array, Array]:
+    def per_example(self, z: Array, t: Array) -> tuple[Array, Array]:
         K = z[0].size
         losses = t * np.logaddexp(0, -z) + (1 - t) * np.logaddexp(0, z)
         return _mean(losses), ((1 - t) * sigmoid(z) - t * sigmoid(-z)) / K
 
-    def hits(self, logits: Array, targets: Array) -> Array:
+    def correct(self, logits: Array, targets: Array) -> Array:
         """The share of an example's K outputs for which z > 0 agrees with t > ½."""
         return _mean(((logits > 0) == (targets > 0.5)).astype(logits.dtype))
 

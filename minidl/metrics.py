@@ -30,7 +30,7 @@ def predict_labels(network: Network, x: Array | Examples, batch_size: int = 256)
         if arguments have the wrong type, inputs do not match, or the network does not return at
         least two classes.
     """
-    batch_size = checks.whole("predict_labels", "batch_size", batch_size)
+    batch_size = checks.integer("predict_labels", "batch_size", batch_size)
     checks.instance("predict_labels", "network", network, Network)
     outputs = network.shapes[-1]
     if len(outputs) != 1 or outputs[0] < 2:
@@ -60,7 +60,7 @@ def confusion_matrix(labels: Array, predictions: Array, classes: int) -> np.ndar
     ValueError
         if types, values or lengths are wrong, or there is no example.
     """
-    classes = checks.whole("confusion_matrix", "classes", classes)
+    classes = checks.integer("confusion_matrix", "classes", classes)
     true, taken = (
         _checked(name, array, classes)
         for name, array in (("labels", labels), ("predictions", predictions))
@@ -123,7 +123,7 @@ class ClassReport:
         if M.shape != (C, C) or M.dtype.kind not in "iu" or M.min() < 0 or not M.any():
             raise ValueError(
                 f"ClassReport: expected confusion ({C}, {C}) like the names, counts of at least "
-                f"one example, got {checks.shown(M)}"
+                f"one example, got {checks.describe(M)}"
             )
 
     @property
@@ -233,6 +233,6 @@ def class_report(labels: Array, predictions: Array, names: Sequence[str]) -> Cla
     """The :class:`ClassReport` of predictions ``(N,)`` for labels ``(N,)``; ``names[label]``."""
     if not isinstance(names, Sequence) or not all(isinstance(name, str) for name in names):
         raise ValueError(
-            f"class_report: expected names to be one string per class, got {checks.shown(names)}"
+            f"class_report: expected names to be one string per class, got {checks.describe(names)}"
         )
     return ClassReport(tuple(names), confusion_matrix(labels, predictions, len(names)))

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 
 from minidl.backend import Array, Device, address, checks, get_device, to_numpy
-from minidl.layers import Chain, Layer
+from minidl.layers import Layer, Sequential
 from minidl.layers._attributes import Attributes
 from minidl.layers._base import name_layers
-from minidl.layers.chain import Layers, checked_layers
 from minidl.layers.self_attention import connect
+from minidl.layers.sequential import Layers, checked_layers
 from minidl.storage import weights
 from minidl.storage.weights import WeightsError
 
@@ -73,12 +73,12 @@ class Network(Attributes):
     ) -> None:
         sizes = input_shape if isinstance(input_shape, tuple | list) else (input_shape,)
         self.input_shape = tuple(
-            checks.whole("Network", "each size of input_shape", n) for n in sizes
+            checks.integer("Network", "each size of input_shape", n) for n in sizes
         )
         self.dtype = checks.float_type("Network", dtype)
         self.device = get_device(device)
         generator = checks.generator("Network", rng)
-        self._chain = Chain(checked_layers("Network", layers))
+        self._chain = Sequential(checked_layers("Network", layers))
         self.layers = self._chain.layers
         ids = [id(layer) for layer in self._chain.walk()]
         if len(set(ids)) < len(ids):
@@ -165,46 +165,46 @@ class Network(Attributes):
     def forward(self, x: Array, training: bool = False) -> Array:
         """The output of the last layer for the batch ``x`` ``(N, *input_shape)``."""
         self._expect_shape(x, least=1)
-        if self.takes_integers:
+        if self.integer_input:
             checks.integers("Network", "x", x)
-            checks.beside("Network", "x", x, self.theta)
+            checks.same_device("Network", "x", x, self.theta)
             if not (training and self.device.is_cuda):  # a recorded step cannot look at numbers
-                self._chain.expect_values(x)
+                self._chain.check_tokens(x)
         else:
-            checks.like("Network", "x", x, self.theta)
+            checks.same_dtype_and_device("Network", "x", x, self.theta)
         return self._chain.forward(x, training)
 
-    def move_gradient(self, dtheta: Array) -> None:
+    def set_gradient_buffer(self, dtheta: Array) -> None:
         """Store ∇θ, and each layer's view of it, in ``dtheta`` ``(P,)`` from now on."""
         self._bind(self.theta, dtheta, self.state)
 
     @property
-    def takes_integers(self) -> bool:
+    def integer_input(self) -> bool:
         """Whether x are tokens, not numbers of the network's type."""
-        return self._chain.takes_integers
+        return self._chain.integer_input
 
-    def takes(self, shape: tuple[int, ...]) -> bool:
+    def accepts_shape(self, shape: tuple[int, ...]) -> bool:
         """Whether an example may have this shape: the input shape, or a shorter sentence."""
-        if not self.takes_integers:
+        if not self.integer_input:
             return shape == self.input_shape
         return len(shape) == len(self.input_shape) and 0 < shape[0] <= self.input_shape[0]
 
     def _expect_shape(self, x: Array, least: int) -> None:
         checks.array("Network", "x", x)
-        if not self.takes(x.shape[1:]) or len(x) < least:
+        if not self.accepts_shape(x.shape[1:]) or len(x) < least:
             shape = ", ".join(map(str, self.input_shape))
-            shorter = ", or shorter," if self.takes_integers else ""
+            shorter = ", or shorter," if self.integer_input else ""
             hint = checks.shape_hint("x", x.shape, self.input_shape)
             some = " with N of at least 1" if least else ""
             raise ValueError(
                 f"Network: expected input (N, {shape}){shorter}{some}, got {x.shape}{hint}"
             )
 
-    def expect_values(self, x: Array) -> None:
+    def check_tokens(self, x: Array) -> None:
         """Raise ``ValueError`` if ``x`` has tokens that the first layer does not know."""
-        if self.takes_integers:
+        if self.integer_input:
             checks.integers("Network", "x", x)
-            self._chain.expect_values(x)
+            self._chain.check_tokens(x)
 
     def backward(self, dy: Array, input_gradient: bool = False) -> Array | None:
         """Compute ``dtheta`` from ``dy`` = ∂L/∂y of the last forward pass, last layer to first.
@@ -219,12 +219,12 @@ class Network(Attributes):
         Bytes are divided by 255, as in :class:`minidl.data.Examples`; floating-point numbers are
         converted to the network's type; tokens stay integers.  N may be 0.
         """
-        batch_size = checks.whole("predict", "batch_size", batch_size)
+        batch_size = checks.integer("predict", "batch_size", batch_size)
         checks.array("predict", "x", x)
         self._expect_shape(x, least=0)
-        self.expect_values(x)
+        self.check_tokens(x)
         self._expect_numbers("predict", x)
-        shorter = x.shape[1:] if self.takes_integers else None
+        shorter = x.shape[1:] if self.integer_input else None
         *_, (_, shape) = self.with_shapes(1, shorter)
         y = np.empty((len(x), *shape), self.dtype)
         for start in range(0, len(x), batch_size):
@@ -243,7 +243,7 @@ class Network(Attributes):
         return self._as_numbers(x)
 
     def _expect_numbers(self, owner: str, x: Array) -> None:
-        if self.takes_integers:
+        if self.integer_input:
             return
         if x.dtype == np.uint8:
             checks.pixels(owner, "x", x)
@@ -251,7 +251,7 @@ class Network(Attributes):
             checks.floats(owner, "x", x)
 
     def _as_numbers(self, x: Array) -> Array:
-        if self.takes_integers:
+        if self.integer_input:
             return self.device.asarray(x)
         if x.dtype != np.uint8:
             return self.device.asarray(x, self.dtype)
@@ -290,7 +290,7 @@ class Network(Attributes):
         Inner layers follow the outer one, down to ``depth`` if it is given.
         ``input_shape`` may be that of a shorter sentence.
         """
-        deepest = math.inf if depth is None else checks.whole("Network", "depth", depth)
+        deepest = math.inf if depth is None else checks.integer("Network", "depth", depth)
         if input_shape is None:
             return list(self._chain.with_shapes(deepest))
         self._chain.output_shape(input_shape)
@@ -308,7 +308,9 @@ class Network(Attributes):
         for layer, shape in self.with_shapes(depth):
             number = len(layer.layers)
             what = (
-                f"{number} layer{'s' * (number > 1)}" if isinstance(layer, Chain) else repr(layer)
+                f"{number} layer{'s' * (number > 1)}"
+                if isinstance(layer, Sequential)
+                else repr(layer)
             )
             rows.append((layer.name, what, str(("N", *shape)), f"{layer.size:,}"))
         rows = [(a, b, c.replace("'", ""), d) for a, b, c, d in rows]

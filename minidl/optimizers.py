@@ -235,9 +235,9 @@ class SGD(Optimizer):
         clip_norm: float | None = None,
     ) -> None:
         super().__init__(learning_rate, l2, clip_norm)
-        self.momentum = checks.below_one("SGD", "momentum", momentum)
+        self.momentum = checks.fraction_below_one("SGD", "momentum", momentum)
         self.slots = ("v",) if momentum else ()  # without momentum v is g
-        self.nesterov = checks.flag("SGD", "nesterov", nesterov)
+        self.nesterov = checks.boolean("SGD", "nesterov", nesterov)
         if nesterov and momentum == 0:
             raise ValueError("SGD: expected a momentum above 0 with nesterov=True, got 0")
 
@@ -276,7 +276,7 @@ class RMSprop(Optimizer):
         clip_norm: float | None = None,
     ) -> None:
         super().__init__(learning_rate, l2, clip_norm)
-        self.rho = checks.below_one("RMSprop", "rho", rho)
+        self.rho = checks.fraction_below_one("RMSprop", "rho", rho)
         self.epsilon = checks.positive("RMSprop", "epsilon", epsilon)
 
     def update(self, theta: Array, g: Array, *now: Any) -> None:
@@ -325,10 +325,10 @@ class Adam(Optimizer):
     ) -> None:
         super().__init__(learning_rate, l2, clip_norm)
         name = type(self).__name__
-        self.beta1 = checks.below_one(name, "beta1", beta1)
-        self.beta2 = checks.below_one(name, "beta2", beta2)
+        self.beta1 = checks.fraction_below_one(name, "beta1", beta1)
+        self.beta2 = checks.fraction_below_one(name, "beta2", beta2)
         self.epsilon = checks.positive(name, "epsilon", epsilon)
-        self.epsilon_hat = checks.flag(name, "epsilon_hat", epsilon_hat)
+        self.epsilon_hat = checks.boolean(name, "epsilon_hat", epsilon_hat)
 
     def coefficients(self, t: int) -> tuple[float, ...]:
         c = math.sqrt((1 - self.beta2**t) / (1 - self.beta2))

@@ -15,7 +15,6 @@ from make_layers import LAYERS, build, cut, steps
 from minidl import (
     Adam,
     BatchNorm,
-    Chain,
     Conv2D,
     Dense,
     Dropout,
@@ -29,6 +28,7 @@ from minidl import (
     MaxPool2D,
     Network,
     Residual,
+    Sequential,
     SoftmaxCrossEntropy,
     check_gradients,
     fit,
@@ -225,7 +225,7 @@ def test_a_layer_does_not_leave_its_network():
     with pytest.raises(
         ValueError, match=r"residual_1\.branch\.dense_1, .* already belongs to a network"
     ):
-        Network([Chain([network["residual_1"]])], 4)
+        Network([Sequential([network["residual_1"]])], 4)
     with pytest.raises(ValueError, match=r"Dense\(5 -> 4, tanh\): dense_1, .*copy\.deepcopy"):
         network["dense_1"].build()
     network.expect_views("network")

@@ -16,7 +16,7 @@ from minidl import (
     ACTIVATIONS,
     APL,
     GLU,
-    Activate,
+    ActivationLayer,
     AveragePool2D,
     BatchNorm,
     BinaryCrossEntropy,
@@ -84,8 +84,8 @@ LAYERS = [
     (Dropout(0.9), (2, 3, 4)),
     (RReLU(0, 1), (2, 3, 4, 2)),
     (RReLU(0.25, 0.25), (3, 4)),
-    (Activate("swish"), (2, 3, 2, 2)),
-    (Activate("softmax"), (4, 5)),
+    (ActivationLayer("swish"), (2, 3, 2, 2)),
+    (ActivationLayer("softmax"), (4, 5)),
     (GLU(), (1, 2)),
     (GLU(), (2, 4, 3, 2)),
     (SwiGLU(), (1, 2)),
@@ -292,9 +292,9 @@ def test_network_with_its_loss():
 def test_network_of_blocks():
     """The names of their gradients, too, which lead into the blocks."""
     blocks = [
-        Residual([BatchNorm(6), Activate("tanh"), Dense(6, 6)]),
+        Residual([BatchNorm(6), ActivationLayer("tanh"), Dense(6, 6)]),
         Residual([Dense(6, 8), SwiGLU(), BatchNorm(4)], [Dense(6, 4)]),
-        Activate("gelu"),
+        ActivationLayer("gelu"),
     ]
     network = Network([Dense(5, 6), *blocks, Dense(4, 3)], 5, rng=6, dtype="float64")
     x = np.random.default_rng(14).standard_normal((7, 5))
@@ -322,7 +322,7 @@ def test_convolutional_network(device):
 def test_learned_and_gated_network(shape, device):
     layers = [
         Residual([BatchNorm(4), PReLU(4)], [APL(4, 2)]),
-        *[Activate("selu"), GLU(), BatchNorm(2), SwiGLU()],
+        *[ActivationLayer("selu"), GLU(), BatchNorm(2), SwiGLU()],
     ]
     network = Network(layers, shape[1:], 0, "float64", device)
     x = device.asarray(np.random.default_rng(0).standard_normal(shape))

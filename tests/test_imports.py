@@ -13,7 +13,7 @@ PACKAGE = Path(minidl.__file__).parent
 
 # From the bottom up: a module, or a package as a whole, imports what comes before it, and itself.
 ORDER = (
-    *("_moved", "_version", "_printable", "backend", "storage", "_output", "loops", "pages"),
+    *("_version", "_printable", "backend", "storage", "_output", "loops", "pages"),
     "initializers",
     *("activations", "layers", "data", "losses", "optimizers", "network", "matrix_decay"),
     *("models", "metrics", "propagation", "inspection", "gradcheck", "training", "gpu"),

@@ -23,8 +23,8 @@ from minidl.backend import to_numpy
 from minidl.inspection import (
     dead_units,
     first_nonfinite,
-    gradient_figures,
-    unit_figures,
+    gradient_stats,
+    unit_stats,
     update_ratio,
 )
 
@@ -98,7 +98,7 @@ def test_sums_are_in_float64():
     net = Network([Dense(1000, 1000)], 1000, dtype="float32")
     net.forward(np.zeros((1, 1000), np.float32))
     net.dtheta[...] = 1e-25
-    W = gradient_figures(net)[0]
+    W = gradient_stats(net)[0]
     assert (W.mean_abs, W.rms) == pytest.approx((1e-25, 1e-25), rel=1e-6)
     assert W.l2_norm == pytest.approx(1e-22, rel=1e-6)
 
@@ -111,7 +111,7 @@ def test_dead_and_saturated_units_by_construction():
     second.W[...] = 0
     second.b[...] = [-1, 1]
     net.forward(np.float32([[-1], [0], [1]]))
-    found = {u.layer: (u.dead, u.saturated) for u in unit_figures(net)}
+    found = {u.layer: (u.dead, u.saturated) for u in unit_stats(net)}
     assert found == {
         "dense_1": pytest.approx((1 / 3, (3 + 2 + 0) / 9)),
         "dense_2": pytest.approx((1 / 2, 1 / 2)),
@@ -125,7 +125,7 @@ def test_a_unit_of_a_convolution_is_a_channel(device):
     net["conv2d_1"].b[...] = device.asarray(np.float32([0, 3, -1]))
     x = np.float32([[-1, 0, 1, 2], [-1, -1, -1, -1]]).reshape(2, 1, 2, 2)
     net.forward(device.asarray(x))
-    (found,) = unit_figures(net)
+    (found,) = unit_stats(net)
     # z = x is flat at 2 + 4 of 8 places, z = 3 − x at none, z = −1 at all: one channel is dead
     assert (found.layer, found.dead) == ("conv2d_1", pytest.approx(1 / 3))
     assert found.saturated == pytest.approx((6 + 0 + 8) / 24)
@@ -138,14 +138,14 @@ def test_flat_is_below_one_percent_of_the_steepest_slope():
         net = Network([Dense(1, 1, f)], 1, dtype="float64")
         net.theta[...] = [-1, 0]
         net.forward(np.array([[turn - 1e-6], [turn + 1e-6]]))
-        assert unit_figures(net)[0].saturated == expected
+        assert unit_stats(net)[0].saturated == expected
 
 
 def test_there_are_no_figures_for_softmax_and_for_a_layer_that_did_not_run():
     net = Network([Dense(2, 2, "softmax")], 2)
-    assert unit_figures(Network([Dense(2, 2, "relu")], 2)) == []
+    assert unit_stats(Network([Dense(2, 2, "relu")], 2)) == []
     net.forward(np.ones((1, 2), np.float32))
-    assert unit_figures(net) == []
+    assert unit_stats(net) == []
 
 
 def test_a_probe_runs_without_dropout_and_leaves_the_weights_unchanged():
@@ -209,7 +209,7 @@ def test_dead_units_are_those_that_are_flat_for_every_example(device):
     assert dead[:4].all() and not dead.all()
     assert np.array_equal(to_numpy(found["dense_1"]), dead)
     assert not to_numpy(found["dense_2"]).any()
-    figures = {units.layer: units.dead for units in unit_figures(network)}
+    figures = {units.layer: units.dead for units in unit_stats(network)}
     assert figures == {name: float(units.mean()) for name, units in found.items()}
 
 

@@ -18,11 +18,10 @@ from minidl import (
     APL,
     GLU,
     SGD,
-    Activate,
+    ActivationLayer,
     Adam,
     AveragePool2D,
     BatchNorm,
-    Chain,
     Conv2D,
     Dense,
     Dropout,
@@ -33,6 +32,7 @@ from minidl import (
     Network,
     PReLU,
     Residual,
+    Sequential,
     SoftmaxCrossEntropy,
     train,
 )
@@ -69,10 +69,10 @@ INTERNAL = {
         "Optimizer.rate",
         "Optimizer.resume",
     ),
-    *("Layer.expect_values", "Network.expect_values", "Network.takes", "Network.move_gradient"),
+    *("Layer.check_tokens", "Network.check_tokens", "Network.accepts_shape", "Network.set_gradient_buffer"),
     *("Network.as_input", "Network.expect_views"),
     *("Examples.check_inputs", "Examples.order"),
-    *("Random.drawn", "Augmentation.sample", "Random.sample"),
+    *("Random.random_numbers", "Augmentation.sample", "Random.sample"),
 }
 
 
@@ -210,7 +210,9 @@ MEASURED = {
     "gates": [Flatten(), Dense(1536, 400), GLU(), PReLU(200), APL(200, 2), Dense(200, 10)],
     "pools": [Conv2D(6, 8, 3), MaxPool2D(2), AveragePool2D(2), Flatten(), Dense(72, 10)],
     "blocks": [
-        Chain([Conv2D(6, 8, 3, padding=1, biases=None), BatchNorm(8), Activate("relu")]),
+        Sequential(
+            [Conv2D(6, 8, 3, padding=1, biases=None), BatchNorm(8), ActivationLayer("relu")]
+        ),
         Residual([Conv2D(8, 16, 3, 2, 1), BatchNorm(16)], [Conv2D(8, 16, 1, 2)]),
         GlobalAveragePool2D(),
         Dense(16, 10),

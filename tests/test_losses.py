@@ -185,7 +185,7 @@ def test_softmax_cross_entropy_at_extreme_logits(dtype):
     logits = np.array(EXTREME, dtype)
     for target in range(3):
         t = np.full(len(logits), target)
-        losses, dlogits = SoftmaxCrossEntropy().terms(logits, t)
+        losses, dlogits = SoftmaxCrossEntropy().value_terms(logits, t)
         for z, found, dz in zip(logits, losses, dlogits, strict=True):
             exact_value, exact = exact_cross_entropy(z, target)
             assert_close(found, exact_value, dtype, f"{z} {target}")
@@ -211,7 +211,7 @@ def test_the_loss_of_a_confident_row_keeps_its_digits(dtype, device):
             z = np.random.default_rng(0).normal(3, 0.5, (1, classes)).astype(dtype)
             z[0, 1] = np.delete(z[0], 1).max() + dtype(ahead)
             t = device.asarray(np.array([1]))
-            losses, dlogits = SoftmaxCrossEntropy().terms(device.asarray(z), t)
+            losses, dlogits = SoftmaxCrossEntropy().value_terms(device.asarray(z), t)
             exact_value, exact = exact_cross_entropy(z[0], 1)
             where = f"{classes} classes, {ahead} ahead"
             rtol = {np.float32: 2e-6, np.float64: 5e-15}[dtype]
@@ -240,13 +240,13 @@ def test_binary_cross_entropy_at_extreme_logits(dtype):
 
 def test_hits(device):
     z = device.asarray(np.array([[1.0, 3, 2], [5, 4, 3], [0, 0, 1]]))
-    hits = SoftmaxCrossEntropy().hits(z, device.asarray(np.array([1, 1, 2])))
+    hits = SoftmaxCrossEntropy().correct(z, device.asarray(np.array([1, 1, 2])))
     assert (type(hits), hits.dtype) == (type(z), z.dtype)
     np.testing.assert_array_equal(to_numpy(hits), [1, 0, 1])
     t = device.asarray(np.array([[0.25, 1, 0.75], [1, 1, 0], [0, 0, 1]]))
-    shares = BinaryCrossEntropy().hits(z, t)  # z > 0 predicts 1
+    shares = BinaryCrossEntropy().correct(z, t)  # z > 0 predicts 1
     np.testing.assert_allclose(to_numpy(shares), [2 / 3, 2 / 3, 1])
-    none = to_numpy(MeanSquaredError().hits(z, t))
+    none = to_numpy(MeanSquaredError().correct(z, t))
     assert none.shape == (3,)
     assert np.isnan(none).all()
 
@@ -261,7 +261,7 @@ def test_no_constant_answer_has_a_lower_loss_than_of_one_answer():
         (BinaryCrossEntropy(), bits, np.log(p / (1 - p))),
         (MeanSquaredError(), bits, mean),
     ):
-        lowest = loss.of_one_answer(targets)
+        lowest = loss.constant_baseline(targets)
         for move in (0, *(0.1 * rng.standard_normal((9, *best.shape)))):
             answers = np.tile(best + move, (len(targets), 1))
             found = float(loss(answers, targets)[0])

@@ -11,13 +11,13 @@ import pretended_cupy
 import pytest
 
 from minidl import (
-    Activate,
-    Chain,
+    ActivationLayer,
     Dense,
     Dropout,
     Flatten,
     Network,
     Residual,
+    Sequential,
     WeightsError,
 )
 from minidl.backend import to_numpy
@@ -148,8 +148,8 @@ def test_summary():
 
 def test_layers_may_be_given_by_name():
     head = Dense(3, 2)
-    inner = Chain({"first": Dense(4, 3, "tanh"), "second": Dense(3, 3)})
-    network = Network({"body": inner, "relu": Activate("relu"), "head": head}, 4)
+    inner = Sequential({"first": Dense(4, 3, "tanh"), "second": Dense(3, 3)})
+    network = Network({"body": inner, "relu": ActivationLayer("relu"), "head": head}, 4)
     assert network["body.first"].W.shape == (4, 3)
     assert network["head"] is head
     names = [layer.name for layer in network.walk()]
@@ -163,7 +163,7 @@ def test_layers_may_be_given_by_name():
 
 def test_the_summary_goes_as_deep_as_asked():
     block = Residual({"dense": Dense(4, 4)})
-    network = Network({"stage": Chain({"block": block}), "head": Dense(4, 2)}, 4)
+    network = Network({"stage": Sequential({"block": block}), "head": Dense(4, 2)}, 4)
 
     def names(**options):
         return [line.split()[0] for line in network.summary(**options).splitlines()[3:-2]]

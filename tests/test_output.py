@@ -16,9 +16,9 @@ PROGRAM = """
 import sys
 from pathlib import Path
 sys.path.append(sys.argv[2])  # the module alone: the package takes longer to import
-from _output import dispensable_output
+from _output import tolerant_stdout
 
-with dispensable_output("program"):
+with tolerant_stdout("program"):
     print("σ" * 10_000, flush=True)
     print("σ", file=sys.stderr, flush=True)
     assert not sys.stderr.isatty()
@@ -81,7 +81,7 @@ def test_the_streams_are_restored_afterwards(monkeypatch):
     monkeypatch.setattr(sys, "stdout", out)
 
     def fail() -> None:
-        with _output.dispensable_output("a test"):
+        with _output.tolerant_stdout("a test"):
             print("one line")
             raise ZeroDivisionError
 

@@ -20,9 +20,8 @@ import numpy as np
 from minidl import (
     APL,
     GLU,
-    Activate,
+    ActivationLayer,
     BatchNorm,
-    Chain,
     Dense,
     Embedding,
     EncoderBlock,
@@ -33,6 +32,7 @@ from minidl import (
     Residual,
     RReLU,
     SelfAttention,
+    Sequential,
     SwiGLU,
 )
 from minidl.backend import namespace
@@ -44,10 +44,10 @@ UNITS, MAPS = (5, 4), (3, 4, 2, 3)  # (N, C) and (N, C, H, W)
 SENTENCES = (3, 5, 6)  # (N, T, D)
 
 
-def embedded(*layers: Callable[[Embedding], Layer]) -> Chain:
+def embedded(*layers: Callable[[Embedding], Layer]) -> Sequential:
     """Layers behind an embedding of nine tokens, of which 0 is padding."""
     tokens = Embedding(9, 6, padding=0)
-    return Chain([tokens, *[layer(tokens) for layer in layers]])
+    return Sequential([tokens, *[layer(tokens) for layer in layers]])
 
 
 LAYERS: dict[str, tuple[Callable[[], Layer], tuple[int, ...]]] = {
@@ -62,17 +62,17 @@ LAYERS: dict[str, tuple[Callable[[], Layer], tuple[int, ...]]] = {
     "glu of maps": (GLU, MAPS),
     "swiglu of units": (SwiGLU, UNITS),
     "swiglu of maps": (SwiGLU, MAPS),
-    "squared relu": (lambda: Activate("squared_relu"), MAPS),
-    "penalized tanh": (lambda: Activate("penalized_tanh"), MAPS),
+    "squared relu": (lambda: ActivationLayer("squared_relu"), MAPS),
+    "penalized tanh": (lambda: ActivationLayer("penalized_tanh"), MAPS),
     **{
-        f"activate {f}": (lambda f=f: Activate(f), MAPS)
+        f"activate {f}": (lambda f=f: ActivationLayer(f), MAPS)
         for f in (
             *("softplus", "mish", "celu", "softsign", "relu6", "hard_sigmoid", "hard_swish"),
             "randomized_leaky_relu",
         )
     },
-    "square": (lambda: Activate("square"), MAPS),
-    "gelu, tanh form": (lambda: Activate("gelu_tanh"), MAPS),
+    "square": (lambda: ActivationLayer("square"), MAPS),
+    "gelu, tanh form": (lambda: ActivationLayer("gelu_tanh"), MAPS),
     "dense of sentences": (lambda: Dense(6, 4, "tanh"), SENTENCES),
     "glu of sentences": (GLU, SENTENCES),
     "layer norm of units": (lambda: LayerNorm(4), UNITS),
@@ -102,7 +102,7 @@ LAYERS: dict[str, tuple[Callable[[], Layer], tuple[int, ...]]] = {
         UNITS,
     ),
     "residual with shortcut": (
-        lambda: Residual([Dense(4, 3), BatchNorm(3), Activate("relu")], [Dense(4, 3)]),
+        lambda: Residual([Dense(4, 3), BatchNorm(3), ActivationLayer("relu")], [Dense(4, 3)]),
         UNITS,
     ),
     "residual with activation": (
@@ -126,7 +126,7 @@ def steps(name: str) -> list[tuple[np.ndarray, np.ndarray, bool]]:
     """x, a draw that is cut to dy, and whether it is a training step."""
     rng = _generator(name + " data")
     make, shape = LAYERS[name]
-    if make().takes_integers:
+    if make().integer_input:
         return [
             (tokens(rng, shape), rng.standard_normal((*shape, 6)), step < STEPS)
             for step in range(STEPS + 1)
@@ -225,7 +225,7 @@ def in_torch(layer: Layer, p: dict[str, Any]) -> Callable[[Any, bool], Any]:
         return part("norm_2", h + part("feed_forward", h))
 
     def chain(x: Any, training: bool) -> Any:
-        if layer.takes_integers:
+        if layer.integer_input:
             p["padding"] = x == 0
         for inside in layer.layers:
             x = in_torch(inside, p)(x, training)
@@ -268,9 +268,9 @@ def in_torch(layer: Layer, p: dict[str, Any]) -> Callable[[Any, bool], Any]:
         PositionEmbedding: lambda x, training: x + own[0][: x.shape[1]],
         SelfAttention: attention,
         EncoderBlock: block,
-        Chain: chain,
+        Sequential: chain,
         SwiGLU: swiglu,
-        Activate: lambda x, training: functions[layer.activation.name](x),
+        ActivationLayer: lambda x, training: functions[layer.activation.name](x),
         Dense: lambda x, training: functions[layer.activation.name](x @ own[0] + own[1]),
         Residual: residual,
     }[type(layer)]

@@ -4,7 +4,7 @@ import numpy as np
 
 import minidl
 from minidl import (
-    Activate,
+    ActivationLayer,
     Adam,
     BatchNorm,
     Conv2D,
@@ -25,7 +25,7 @@ from peers import RESNETS
 def block(n_in, n_out, stride, f):
     """branch(x) + shortcut(x), two convolutions of 3x3 beside the identity or one of 1x1."""
     branch = [
-        *[Conv2D(n_in, n_out, 3, stride, 1), BatchNorm(n_out), Activate(f)],
+        *[Conv2D(n_in, n_out, 3, stride, 1), BatchNorm(n_out), ActivationLayer(f)],
         *[Conv2D(n_out, n_out, 3, 1, 1), BatchNorm(n_out)],
     ]
     shortcut = [Conv2D(n_in, n_out, 1, stride), BatchNorm(n_out)] if stride > 1 else None
@@ -34,10 +34,10 @@ def block(n_in, n_out, stride, f):
 
 def residual(width, f):
     """A small ResNet for images of 32x32: three blocks, each but the first half as large."""
-    yield from (Conv2D(3, width, 3, 1, 1), BatchNorm(width), Activate(f))
-    yield from (block(width, width, 1, f), Activate(f))
-    yield from (block(width, 2 * width, 2, f), Activate(f))
-    yield from (block(2 * width, 4 * width, 2, f), Activate(f))
+    yield from (Conv2D(3, width, 3, 1, 1), BatchNorm(width), ActivationLayer(f))
+    yield from (block(width, width, 1, f), ActivationLayer(f))
+    yield from (block(width, 2 * width, 2, f), ActivationLayer(f))
+    yield from (block(2 * width, 4 * width, 2, f), ActivationLayer(f))
     yield from (GlobalAveragePool2D(), Dense(4 * width, 10))
 
 

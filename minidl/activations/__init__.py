@@ -85,6 +85,6 @@ def get_activation(activation: str | Activation) -> Activation:
     if not isinstance(activation, str) or activation not in ACTIVATIONS:
         raise ValueError(
             f"activation: expected one of {', '.join(ACTIVATIONS)}, or an instance, "
-            f"got {checks.shown(activation)}"
+            f"got {checks.describe(activation)}"
         )
     return ACTIVATIONS[activation]()

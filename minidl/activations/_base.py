@@ -60,7 +60,7 @@ class Activation:
         if getattr(array, "shape", None) != z.shape:
             raise ValueError(
                 f"{self.name}: expected {name} to be an array {z.shape} like z, "
-                f"got {checks.shown(array)}"
+                f"got {checks.describe(array)}"
             )
 
     def __repr__(self) -> str:
@@ -73,7 +73,7 @@ def as_floats(z: Array) -> Array:
         return z
     numbers = namespace(z).asarray(z)
     if numbers.dtype.kind not in "biuf":
-        raise ValueError(f"activation: expected z as real numbers, got {checks.shown(z)}")
+        raise ValueError(f"activation: expected z as real numbers, got {checks.describe(z)}")
     return numbers.astype(float)
 
 

@@ -113,8 +113,8 @@ class RandomizedLeakyReLU(LeakyReLU):
     derivative_formula = "1 for z > 0, else (l + u)/2"
 
     def __init__(self, low: float = 1 / 8, high: float = 1 / 3) -> None:
-        self.low = checks.share(self.name, "low", low)
-        self.high = checks.share(self.name, "high", high)
+        self.low = checks.fraction(self.name, "low", low)
+        self.high = checks.fraction(self.name, "high", high)
         if self.low > self.high:
             raise ValueError(f"{self.name}: expected low up to high {high:g}, got {low:g}")
         super().__init__((self.low + self.high) / 2)

@@ -48,7 +48,7 @@ class LeakyReLU(Activation):
     kinks = (0.0,)
 
     def __init__(self, alpha: float = 0.01) -> None:
-        self.alpha = checks.share("leaky_relu", "alpha", alpha)
+        self.alpha = checks.fraction("leaky_relu", "alpha", alpha)
 
     def f(self, z: Array) -> Array:
         return np.maximum(self.alpha * z, z)

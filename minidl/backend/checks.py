@@ -25,11 +25,11 @@ from minidl.backend import is_array, namespace, to_numpy
 LARGEST = sys.float_info.max
 
 
-def whole(owner: object, name: str, value: Any, least: int = 1) -> int:
+def integer(owner: object, name: str, value: Any, least: int = 1) -> int:
     """``value`` as an integer of at least ``least``."""
     if not _is(value, Integral) or value < least:
         raise ValueError(
-            f"{owner}: expected {name} to be an integer >= {least}, got {shown(value)}"
+            f"{owner}: expected {name} to be an integer >= {least}, got {describe(value)}"
         )
     return int(value)
 
@@ -44,12 +44,12 @@ def not_negative(owner: object, name: str, value: Any) -> float:
     return _number(owner, name, value, lambda v: 0 <= v <= LARGEST, "of at least 0")
 
 
-def share(owner: object, name: str, value: Any) -> float:
+def fraction(owner: object, name: str, value: Any) -> float:
     """``value`` as a number from 0 to 1."""
     return _number(owner, name, value, lambda v: 0 <= v <= 1, "from 0 to 1")
 
 
-def below_one(owner: object, name: str, value: Any) -> float:
+def fraction_below_one(owner: object, name: str, value: Any) -> float:
     """``value`` as a number from 0 to below 1."""
     return _number(owner, name, value, lambda v: 0 <= v < 1, ">= 0 and < 1")
 
@@ -59,10 +59,10 @@ def finite(owner: object, name: str, value: Any) -> float:
     return _number(owner, name, value, lambda v: abs(v) <= LARGEST, "to be a finite number")
 
 
-def flag(owner: object, name: str, value: Any) -> bool:
+def boolean(owner: object, name: str, value: Any) -> bool:
     """``value`` as True or False: a string would always be true, which is never meant."""
     if not isinstance(value, bool | np.bool_):
-        raise ValueError(f"{owner}: expected {name} to be True or False, got {shown(value)}")
+        raise ValueError(f"{owner}: expected {name} to be True or False, got {describe(value)}")
     return bool(value)
 
 
@@ -72,7 +72,8 @@ def generator(owner: object, rng: Any) -> np.random.Generator:
         return rng
     if not _is(rng, Integral) or rng < 0:
         raise ValueError(
-            f"{owner}: expected rng to be a numpy.random.Generator or a seed >= 0, got {shown(rng)}"
+            f"{owner}: expected rng to be a numpy.random.Generator or a seed >= 0, "
+            f"got {describe(rng)}"
         )
     return np.random.default_rng(int(rng))
 
@@ -82,7 +83,7 @@ def float_type(owner: object, dtype: Any) -> np.dtype:
     with suppress(TypeError):
         if dtype is not None and np.dtype(dtype) in (np.float32, np.float64):  # None is float64
             return np.dtype(dtype)
-    raise ValueError(f"{owner}: expected dtype float32 or float64, got {shown(dtype)}")
+    raise ValueError(f"{owner}: expected dtype float32 or float64, got {describe(dtype)}")
 
 
 def instance(owner: object, name: str, value: Any, kind: type) -> None:
@@ -91,7 +92,7 @@ def instance(owner: object, name: str, value: Any, kind: type) -> None:
         made = isinstance(value, type) and issubclass(value, kind)
         way_out = f"; make one: {value.__name__}(…)" if made else ""
         raise ValueError(
-            f"{owner}: expected {name} of the class {kind.__name__}, got {shown(value)}{way_out}"
+            f"{owner}: expected {name} of the class {kind.__name__}, got {describe(value)}{way_out}"
         )
 
 
@@ -106,7 +107,7 @@ def function(owner: object, name: str, value: Any, *of: str) -> None:
     except ValueError:  # of no known arguments: written in C
         return
     raise ValueError(
-        f"{owner}: expected {name} to be a function of {' and '.join(of)}, got {shown(value)}"
+        f"{owner}: expected {name} to be a function of {' and '.join(of)}, got {describe(value)}"
     )
 
 
@@ -201,7 +202,7 @@ def integers(owner: object, name: str, value: Any) -> None:
         )
 
 
-def beside(owner: object, name: str, value: Any, other: Any) -> None:
+def same_device(owner: object, name: str, value: Any, other: Any) -> None:
     """Raise ``TypeError`` unless the array is on the device of ``other``."""
     if type(value) is not type(other):
         here, there = (namespace(a).__name__ for a in (other, value))
@@ -211,9 +212,9 @@ def beside(owner: object, name: str, value: Any, other: Any) -> None:
         )
 
 
-def like(owner: object, name: str, value: Any, other: Any) -> None:
+def same_dtype_and_device(owner: object, name: str, value: Any, other: Any) -> None:
     """Raise ``TypeError`` unless the array is of the type of ``other`` and on the same device."""
-    beside(owner, name, value, other)
+    same_device(owner, name, value, other)
     if value.dtype != other.dtype:
         got, wanted = value.dtype.name, other.dtype.name
         build = f", or build with dtype={got!r}" if got in ("float32", "float64") else ""
@@ -233,7 +234,7 @@ def indices(owner: str, name: str, value: Any, count: int) -> np.ndarray:
     """
     found = np.asarray(to_numpy(value))
     if found.ndim != 1 or found.dtype.kind not in "iu":
-        raise ValueError(f"{owner}: expected {name} to be integers (n,), got {shown(found)}")
+        raise ValueError(f"{owner}: expected {name} to be integers (n,), got {describe(found)}")
     if found.size and not 0 <= found.min() <= found.max() < count:
         raise ValueError(
             f"{owner}: expected {name} from 0 to {count - 1}, got {found.min()} to {found.max()}"
@@ -249,7 +250,7 @@ def warn(text: str) -> None:
     warnings.warn(text, UserWarning, stacklevel=level + 1)
 
 
-def shown(value: Any) -> str:
+def describe(value: Any) -> str:
     """``value`` in a few words, for the end of an error message."""
     if isinstance(value, type):
         return f"the class {value.__name__}"
@@ -268,5 +269,5 @@ def _number(
     owner: object, name: str, value: Any, fits: Callable[[Any], bool], expected: str
 ) -> float:
     if not _is(value, Real) or not fits(value):
-        raise ValueError(f"{owner}: expected {name} {expected}, got {shown(value)}")
+        raise ValueError(f"{owner}: expected {name} {expected}, got {describe(value)}")
     return float(value)

@@ -11,7 +11,7 @@ from minidl.backend.part import Part
 class Random:
     """An object that draws random numbers in each training step, always on the CPU.
 
-    It does so by itself when the step comes to it, unless :meth:`draw_ahead` was called
+    It does so by itself when the step comes to it, unless :meth:`predraw` was called
     before: a step that is replayed on a GPU cannot draw on the CPU.  Where only a ``part`` of the
     batch is here, the numbers are drawn for all of it, and those of the part are taken.
     """
@@ -25,7 +25,7 @@ class Random:
         """The numbers of one step, drawn from ``rng``."""
         raise NotImplementedError
 
-    def drawn(self, shape: tuple[int, ...], like: Array, axis: int = 0) -> Array:
+    def random_numbers(self, shape: tuple[int, ...], like: Array, axis: int = 0) -> Array:
         """The numbers of this step, on the device of ``like``; ``axis`` is that of the examples."""
         if not self.is_ahead:
             self.u = namespace(like).asarray(self._sample_part(shape, axis))
@@ -38,7 +38,7 @@ class Random:
         whole = self.sample((*shape[:axis], self.part.size, *shape[axis + 1 :]))
         return whole[(slice(None),) * axis + (self.part.rows,)]
 
-    def draw_ahead(self) -> None:
+    def predraw(self) -> None:
         """Draw for the coming step, as many as in the last one, into the same array."""
         self.u[...] = namespace(self.u).asarray(self.sample(self.u.shape))
         self.is_ahead = True

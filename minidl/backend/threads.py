@@ -39,7 +39,7 @@ def using_threads(count: int) -> Iterator[None]:
     """
     from minidl.backend import checks
 
-    count = checks.whole("using_threads", "count", count)  # BLAS takes 0 for all
+    count = checks.integer("using_threads", "count", count)  # BLAS takes 0 for all
     this, entry = threading.get_ident(), object()
     with _lock:
         for thread, other in _in_use.values():

@@ -35,14 +35,14 @@ class Augmentation(Random):
     def __init__(
         self, padding: int = 4, flip: bool = True, rng: np.random.Generator | int = 0
     ) -> None:
-        self.padding = checks.whole("Augmentation", "padding", padding, least=0)
-        self.flip = checks.flag("Augmentation", "flip", flip)
+        self.padding = checks.integer("Augmentation", "padding", padding, least=0)
+        self.flip = checks.boolean("Augmentation", "flip", flip)
         self.rng: np.random.Generator = checks.generator("Augmentation", rng)
 
     def __call__(self, images: Array) -> Array:
         """Another view of each of ``images`` (N, C, H, W)."""
         self._check(images)
-        return self._views(images, *self.drawn((3, len(images)), like=images, axis=1))
+        return self._views(images, *self.random_numbers((3, len(images)), like=images, axis=1))
 
     def apply(self, images: Array, i: np.ndarray, j: np.ndarray, m: np.ndarray) -> Array:
         """The views of ``images`` (N, C, H, W) at i, j, mirrored where m is 1; (N,) each."""

@@ -114,7 +114,7 @@ class Examples:
 
     def first(self, n: int) -> Examples:
         """The first ``n`` examples (all if there are fewer), without a copy."""
-        n = checks.whole("Examples.first", "n", n)
+        n = checks.integer("Examples.first", "n", n)
         return self._with(self.inputs[:n], self.targets[:n])
 
     def to(self, device: str | Device = CPU) -> Examples:
@@ -143,10 +143,10 @@ class Examples:
             unless both parts get an example; with ``stratify``, if there are no labels, or one
             that occurs once, whose class would be in one part alone.
         """
-        if checks.whole("Examples.split", "n", n) >= len(self):
+        if checks.integer("Examples.split", "n", n) >= len(self):
             raise ValueError(f"Examples.split: expected n from 1 to {len(self) - 1}, got {n}")
         rng = checks.generator("Examples.split", rng)
-        checks.flag("Examples.split", "stratify", stratify)
+        checks.boolean("Examples.split", "stratify", stratify)
         order = rng.permutation(len(self))
         if stratify:
             self._expect_labels()
@@ -259,7 +259,7 @@ class Examples:
 
     def check_labels(self, classes: int) -> None:
         """Raise ``ValueError`` unless every target is an integer label in ``0 … classes - 1``."""
-        checks.whole("Examples.check_labels", "classes", classes)
+        checks.integer("Examples.check_labels", "classes", classes)
         self._expect_labels()
         labels = to_numpy(self.targets)
         if labels.min() < 0 or labels.max() >= classes:
@@ -315,7 +315,7 @@ def _numbers(name: str, values: Sequence[float]) -> tuple[float, ...]:
     given = np.asarray(values)
     if given.ndim != 1 or given.dtype.kind not in "iuf":
         raise ValueError(
-            f"Examples: expected {name} to be one number per channel, got {checks.shown(values)}"
+            f"Examples: expected {name} to be one number per channel, got {checks.describe(values)}"
         )
     return tuple(map(float, values))
 

@@ -32,7 +32,7 @@ class Sentences(Examples):
     def __init__(
         self, inputs: Array, targets: Array, padding: int = 0, to_batch: bool = True
     ) -> None:
-        self.padding = checks.whole("Sentences", "padding", padding, least=0)
+        self.padding = checks.integer("Sentences", "padding", padding, least=0)
         super().__init__(inputs, targets, divisor=1.0)
         self.to_batch = to_batch  # whether a batch is cut to its longest sentence
         columns = np.arange(1, inputs.shape[1] + 1)

@@ -52,9 +52,9 @@ def generate(seed: int = 0, train: int = 50_000, test: int = 10_000) -> Dataset:
     ValueError
         for a seed below 0, or fewer than one image in a split.
     """
-    checks.whole("stand-in", "seed", seed, least=0)
-    checks.whole("stand-in", "train", train)
-    checks.whole("stand-in", "test", test)
+    checks.integer("stand-in", "seed", seed, least=0)
+    checks.integer("stand-in", "train", train)
+    checks.integer("stand-in", "test", test)
     looks, backgrounds = _looks_and_backgrounds(int(seed))
     return Dataset(
         name="stand-in",

@@ -50,7 +50,7 @@ class WordPiece:
         if isinstance(vocabulary, str) or not isinstance(vocabulary, Sequence):
             raise ValueError(
                 "WordPiece: expected vocabulary to be a list of tokens, got "
-                f"{checks.shown(vocabulary)}; WordPiece.of_file reads one"
+                f"{checks.describe(vocabulary)}; WordPiece.of_file reads one"
             )
         self.vocabulary = tuple(vocabulary)
         self.numbers = {token: number for number, token in enumerate(self.vocabulary)}
@@ -82,9 +82,9 @@ class WordPiece:
         """The numbers of the tokens; longer sentences are cut to ``longest``, ending in [SEP]."""
         if not isinstance(sentence, str):
             raise ValueError(
-                f"WordPiece: expected a sentence as text, got {checks.shown(sentence)}"
+                f"WordPiece: expected a sentence as text, got {checks.describe(sentence)}"
             )
-        checks.whole("WordPiece", "longest", longest, least=2)
+        checks.integer("WordPiece", "longest", longest, least=2)
         found = [self.numbers[FIRST]]
         for word in words(sentence):
             found += self._pieces(word)

@@ -78,7 +78,7 @@ class ParallelStep(TrainingStep):
         P = network.theta.size
         self._message = np.zeros(P + 2, network.dtype)
         self._not_finite, self._stops = self._message[P:].reshape(2, 1)
-        network.move_gradient(self._message[:P])
+        network.set_gradient_buffer(self._message[:P])
         self._settled = 0  # examples of the epoch whose losses and hits are known to all
 
     def begin(self, rng: np.random.Generator, **place: object) -> None:
@@ -135,13 +135,13 @@ class ParallelStep(TrainingStep):
         with self._sharing(part), np.errstate(over="ignore", invalid="ignore"):
             x, targets = self._draw(rows, part.rows)
             logits = network.forward(x, training=True)
-            mine, dlogits = loss.terms(logits, targets, divisor=part.size)
+            mine, dlogits = loss.value_terms(logits, targets, divisor=part.size)
             network.backward(dlogits)
             if self._is_idle(part.size):
                 network.dtheta[...] = 0
             else:
                 losses[part.rows] = mine
-                hits[part.rows] = loss.hits(logits, targets)
+                hits[part.rows] = loss.correct(logits, targets)
             self._not_finite[...] = not np.isfinite(mine).all()
             self._stops[...] = super().is_stopped()
             self.ranks.add_up(self._message)

@@ -200,8 +200,8 @@ def largest_is_target(loss: Any, logits: Array, targets: Array) -> Array:
 FUSED: dict[str, Callable[..., Any]] = {
     "Activation.__call__": activation,
     "Activation.backward": activation_backward,
-    "SoftmaxCrossEntropy.each": softmax_cross_entropy,
-    "SoftmaxCrossEntropy.hits": largest_is_target,
+    "SoftmaxCrossEntropy.per_example": softmax_cross_entropy,
+    "SoftmaxCrossEntropy.correct": largest_is_target,
 }
 
 

@@ -104,7 +104,7 @@ class CudaStep(TrainingStep):
             graph.hold_arrays()  # other work may have replaced them since
             self.optimizer.t += 1
         for owner in self._random:
-            owner.draw_ahead()
+            owner.predraw()
         try:
             if graph.launches is None:
                 graph.record(self._one_of_graph)

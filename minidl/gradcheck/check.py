@@ -28,7 +28,7 @@ from minidl.gradcheck.subjects import (
     perturb_parameters,
     restored,
 )
-from minidl.layers import Activate, Layer
+from minidl.layers import ActivationLayer, Layer
 from minidl.network import Network
 
 
@@ -96,19 +96,19 @@ def check_gradients(
     compare = Comparison("check_gradients", rng, directions, elementwise, tolerance, attempts)
     rng, device = compare.rng, get_device(device)
     if training is not None:
-        checks.flag("check_gradients", "training", training)
-    checks.flag("check_gradients", "perturb", perturb)
+        checks.boolean("check_gradients", "training", training)
+    checks.boolean("check_gradients", "perturb", perturb)
     if isinstance(subject, type) or not (hasattr(subject, "forward") or callable(subject)):
         raise TypeError(
             "check_gradients: expected a layer, an activation function, a network or a loss, "
-            f"got {checks.shown(subject)}"
+            f"got {checks.describe(subject)}"
         )
     if isinstance(loss, type) or not (loss is None or callable(loss)):
-        raise TypeError(f"check_gradients: expected a loss, got {checks.shown(loss)}")
+        raise TypeError(f"check_gradients: expected a loss, got {checks.describe(loss)}")
     drawn = isinstance(x, tuple)
     x = _first_point(subject, x, rng, device)
     if isinstance(subject, Activation):
-        subject = Activate(subject)
+        subject = ActivationLayer(subject)
     is_layer = hasattr(subject, "forward")
     if targets is None and (loss is not None or not is_layer):
         name = "the loss" if is_layer else repr(subject)
@@ -158,7 +158,7 @@ def check_gradients(
 
 def _first_point(subject: Any, x: Any, rng: np.random.Generator, device: Device) -> Array:
     """``x`` after a check, or drawn if it is a shape."""
-    if getattr(subject, "takes_integers", False):
+    if getattr(subject, "integer_input", False):
         checks.integers("check_gradients", "x", x)
         return x
     return float_point("check_gradients", "x", x, rng, device)
@@ -314,7 +314,7 @@ def _checked(
     if not any(map(is_differentiable, x)):
         raise ValueError(
             f"{owner}: expected an input that is a float64 array or a shape, got "
-            f"{', '.join(map(checks.shown, x)) or 'none'}"
+            f"{', '.join(map(checks.describe, x)) or 'none'}"
         )
 
     def subjects(point: list[Any]) -> list[Subject]:
@@ -338,4 +338,4 @@ def _names(f: Callable[..., Any], count: int) -> list[str]:
 
 def _expect_callable(owner: str, name: str, value: Any) -> None:
     if isinstance(value, type) or not callable(value):
-        raise TypeError(f"{owner}: expected {name} to be a function, got {checks.shown(value)}")
+        raise TypeError(f"{owner}: expected {name} to be a function, got {checks.describe(value)}")

@@ -75,9 +75,9 @@ class Comparison:
         attempts: int,
     ) -> None:
         self.rng, self.elementwise = checks.generator(owner, rng), elementwise
-        self.directions = checks.whole(owner, "directions", directions)
+        self.directions = checks.integer(owner, "directions", directions)
         self.tolerance = checks.positive(owner, "tolerance", tolerance)
-        self.attempts = checks.whole(owner, "attempts", attempts, least=0)
+        self.attempts = checks.integer(owner, "attempts", attempts, least=0)
 
     def at_a_smooth_point(
         self, name: str, subjects: Callable[[Any], list[Subject]], point: Any

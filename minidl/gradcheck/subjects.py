@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from minidl.backend import Array, Device, checks, is_array, namespace, to_numpy
-from minidl.layers import Chain, Layer
+from minidl.layers import Layer, Sequential
 from minidl.losses import Loss
 
 Gradients = dict[str, np.ndarray]  # by the name of the variable
@@ -446,7 +446,7 @@ class LossSubject(FunctionSubject):
 
     def _pull(self, inputs: list[Any], dy: list[Array], problems: Problems) -> Any:
         if isinstance(self.loss, Loss):
-            shape = np.shape(self.loss.terms(*inputs)[0])
+            shape = np.shape(self.loss.value_terms(*inputs)[0])
             if shape != inputs[0].shape[:1]:
                 problems.append(
                     f"expected each(z, t) to return one loss per example {inputs[0].shape[:1]}, "
@@ -479,11 +479,11 @@ class LossSubject(FunctionSubject):
 def broken_promises(layer: Any, x: Array, y: Any) -> Problems:
     """What forward must keep and return besides the numbers; in a network, that of each layer."""
     found: Problems = []
-    if not isinstance(layer, Layer) or isinstance(layer, Chain):
+    if not isinstance(layer, Layer) or isinstance(layer, Sequential):
         for inner in layer.layers:
             if not hasattr(inner, "y"):  # backward will say so
                 break
-            if isinstance(inner, Chain) or not inner.layers:
+            if isinstance(inner, Sequential) or not inner.layers:
                 found += [f"{inner.name}: {text}" for text in broken_promises(inner, x, inner.y)]
             x = inner.y
         return found
@@ -533,7 +533,7 @@ def fitting(problems: Problems, found: dict[str, Any], variables: dict[str, Arra
     for name, gradient in found.items():
         variable = variables[name]
         if not is_array(gradient):
-            got = checks.shown(gradient)
+            got = checks.describe(gradient)
         elif (gradient.shape, gradient.dtype) != (variable.shape, variable.dtype):
             got = f"{gradient.dtype} {gradient.shape}"
         else:
@@ -619,7 +619,7 @@ def perturb_parameters(layer: Any, x: Array, mode: bool, rng: np.random.Generato
 def float_point(owner: str, name: str, x: Any, rng: np.random.Generator, device: Device) -> Array:
     """``x`` itself, if it is finite and float64, or drawn if it is a shape."""
     if isinstance(x, tuple):
-        shape = tuple(checks.whole(owner, f"each size of {name}", n) for n in x)
+        shape = tuple(checks.integer(owner, f"each size of {name}", n) for n in x)
         x = device.asarray(rng.standard_normal(shape))
     if getattr(x, "dtype", None) != np.float64 or not is_array(x):
         raise TypeError(

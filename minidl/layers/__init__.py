@@ -1,11 +1,10 @@
 """Layers: one concept per file, forward and backward, nothing else."""
 
 from minidl.layers._base import Layer
-from minidl.layers.activate import Activate
+from minidl.layers.activation_layer import ActivationLayer
 from minidl.layers.apl import APL
 from minidl.layers.average_pool import AveragePool2D, GlobalAveragePool2D
 from minidl.layers.batch_norm import BatchNorm
-from minidl.layers.chain import Chain
 from minidl.layers.conv2d import Conv2D
 from minidl.layers.dense import Dense
 from minidl.layers.dropout import Dropout
@@ -21,14 +20,14 @@ from minidl.layers.prelu import PReLU
 from minidl.layers.residual import Residual
 from minidl.layers.rrelu import RReLU
 from minidl.layers.self_attention import SelfAttention
+from minidl.layers.sequential import Sequential
 
 __all__ = [
     "APL",
     "GLU",
-    "Activate",
+    "ActivationLayer",
     "AveragePool2D",
     "BatchNorm",
-    "Chain",
     "Conv2D",
     "Dense",
     "Dropout",
@@ -45,5 +44,6 @@ __all__ = [
     "RReLU",
     "Residual",
     "SelfAttention",
+    "Sequential",
     "SwiGLU",
 ]

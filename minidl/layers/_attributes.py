@@ -61,5 +61,5 @@ def write(owner: object, name: str, view: Array, value: Any) -> None:
             f"{owner}: expected {name} {view.shape}, got {value.shape}; it is part of one vector "
             "of all parameters, so its shape is that of the layer"
         )
-    checks.like(owner, name, value, view)
+    checks.same_dtype_and_device(owner, name, value, view)
     view[...] = value

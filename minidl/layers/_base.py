@@ -36,7 +36,7 @@ class Layer(Random, Attributes):
       not learned (the running mean of BatchNorm): views into
       a third flat vector, which only ``forward`` in training changes.
     - A layer made of layers lists them in ``layers``, in the order of its forward pass.
-    - A layer whose ``x`` are integers, such as tokens, sets ``takes_integers`` and
+    - A layer whose ``x`` are integers, such as tokens, sets ``integer_input`` and
       returns None as their gradient.
 
     ``forward`` and ``backward`` check nothing: inside a network, the shapes are settled
@@ -55,7 +55,7 @@ class Layer(Random, Attributes):
     _numbered: str = ""  # the name, if it was given like this: another network gives its own
     layers: Sequence[Layer] = ()  # the inner layers, if it is made of layers
     transparent: bool = False  # whether inner layers are named as if they were outside
-    takes_integers: bool = False  # whether x are integers, not of the type of the parameters
+    integer_input: bool = False  # whether x are integers, not of the type of the parameters
     x: Array  # input of the last forward
     y: Array  # output of the last forward
 
@@ -75,7 +75,7 @@ class Layer(Random, Attributes):
     def expect_shape(self, shape: tuple[int | str, ...]) -> None:
         """Raise ``ValueError`` unless the layer accepts this input shape, batch axis included."""
 
-    def expect_values(self, x: Array) -> None:
+    def check_tokens(self, x: Array) -> None:
         """Raise ``ValueError`` if integers of ``x`` are out of range; reads all of them."""
 
     def initialize(self, rng: np.random.Generator) -> None:
@@ -96,19 +96,19 @@ class Layer(Random, Attributes):
         TypeError
             if ``x`` has another type than the parameters, or is on another device.
         """
-        if self.takes_integers:
+        if self.integer_input:
             checks.integers(self, "x", x)
         else:
             checks.floats(self, "x", x)
         self.expect_shape(x.shape)
         for layer in self.walk():
             for value in layer.parameters().values():
-                if self.takes_integers:
-                    checks.beside(self, "x", x, value)
+                if self.integer_input:
+                    checks.same_device(self, "x", x, value)
                 else:
-                    checks.like(self, "x", x, value)
-        if self.takes_integers:
-            self.expect_values(x)
+                    checks.same_dtype_and_device(self, "x", x, value)
+        if self.integer_input:
+            self.check_tokens(x)
         return self.forward(x, training)
 
     def forward(self, x: Array, training: bool = False) -> Array:
@@ -222,7 +222,7 @@ class Layer(Random, Attributes):
             raise ValueError(
                 f"{self!r}: expected dy {self.y.shape} like the last output, got {dy.shape}"
             )
-        checks.like(self, "dy", dy, self.y)
+        checks.same_dtype_and_device(self, "dy", dy, self.y)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"

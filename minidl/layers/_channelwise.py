@@ -23,7 +23,7 @@ class Channelwise(Layer):
     """
 
     def __init__(self, channels: int) -> None:
-        self.channels = checks.whole(type(self).__name__, "channels", channels)
+        self.channels = checks.integer(type(self).__name__, "channels", channels)
 
     def expect_shape(self, shape: tuple[int | str, ...]) -> None:
         if len(shape) in (2, 4) and shape[1] == self.channels:  # in sentences, axis 1 are tokens

@@ -109,4 +109,4 @@ def _short(pair: Pair) -> str:
 def _pair(layer: str, name: str, value: Any, least: int) -> Pair:
     rows, columns = value if isinstance(value, tuple | list) and len(value) == 2 else (value, value)
     name += ", one number or (rows, columns),"
-    return checks.whole(layer, name, rows, least), checks.whole(layer, name, columns, least)
+    return checks.integer(layer, name, rows, least), checks.integer(layer, name, columns, least)

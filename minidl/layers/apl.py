@@ -77,7 +77,7 @@ class APL(Channelwise):
 
     def __init__(self, channels: int, hinges: int) -> None:
         super().__init__(channels)
-        self.hinges = checks.whole("APL", "hinges", hinges)
+        self.hinges = checks.integer("APL", "hinges", hinges)
 
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
         return {"a": (self.hinges, self.channels), "b": (self.hinges, self.channels)}

@@ -106,7 +106,7 @@ class BatchNorm(Channelwise):
 
     def __init__(self, channels: int, momentum: float = 0.9, epsilon: float = 1e-5) -> None:
         super().__init__(channels)
-        self.momentum = checks.below_one("BatchNorm", "momentum", momentum)
+        self.momentum = checks.fraction_below_one("BatchNorm", "momentum", momentum)
         self.epsilon = checks.positive("BatchNorm", "epsilon", epsilon)
 
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:

@@ -65,8 +65,8 @@ class Conv2D(Affine):
         weights: str | Initializer = "glorot_uniform",
         biases: str | Initializer | None = "zeros",
     ) -> None:
-        self.channels_in = checks.whole("Conv2D", "channels_in", channels_in)
-        self.channels_out = checks.whole("Conv2D", "channels_out", channels_out)
+        self.channels_in = checks.integer("Conv2D", "channels_in", channels_in)
+        self.channels_out = checks.integer("Conv2D", "channels_out", channels_out)
         self.windows = Windows("Conv2D", kernel_size, stride, padding)
         pixels = math.prod(self.windows.size)
         connections = (pixels * self.channels_in, pixels * self.channels_out)

@@ -49,8 +49,8 @@ class Dense(Affine):
         weights: str | Initializer = "glorot_uniform",
         biases: str | Initializer = "zeros",
     ) -> None:
-        self.n_in = checks.whole("Dense", "n_in", n_in)
-        self.n_out = checks.whole("Dense", "n_out", n_out)
+        self.n_in = checks.integer("Dense", "n_in", n_in)
+        self.n_out = checks.integer("Dense", "n_out", n_out)
         super().__init__((self.n_in, self.n_out), activation, weights, biases)
 
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from minidl.backend import Array, checks
-from minidl.layers._noise import Noise
+from minidl.layers._random_layer import RandomLayer
 
 
-class Dropout(Noise):
+class Dropout(RandomLayer):
     """y = x ∘ m in training; each m_i is 0 with probability ``rate``, otherwise 1 / (1 − rate).
 
     Backward: dx = dy ∘ m.  The expected value of y is x, so inference is y = x.
@@ -18,7 +18,7 @@ class Dropout(Noise):
     mask: Array | None = None  # m of the last forward, shape of x; None in inference
 
     def __init__(self, rate: float) -> None:
-        self.rate = checks.below_one("Dropout", "rate", rate)
+        self.rate = checks.fraction_below_one("Dropout", "rate", rate)
 
     @property
     def is_random(self) -> bool:
@@ -36,7 +36,7 @@ class Dropout(Noise):
         return dy if self.mask is None else dy * self.mask
 
     def _draw_mask(self, x: Array) -> Array:
-        u = self.drawn(x.shape, like=x)
+        u = self.random_numbers(x.shape, like=x)
         return (u >= self.rate).astype(x.dtype) * (1 / (1 - self.rate))
 
     def __repr__(self) -> str:

@@ -33,7 +33,7 @@ class Embedding(Layer):
     weights : initializer of W, see :mod:`minidl.initializers`; n_in is ``tokens``, n_out is D
     """
 
-    takes_integers = True
+    integer_input = True
     weights = Initial()
     W: Array  # (tokens, D)
     dW: Array
@@ -46,11 +46,11 @@ class Embedding(Layer):
         padding: int | None = None,
         weights: str | Initializer = "glorot_uniform",
     ) -> None:
-        self.tokens = checks.whole("Embedding", "tokens", tokens)
-        self.features = checks.whole("Embedding", "features", features)
+        self.tokens = checks.integer("Embedding", "tokens", tokens)
+        self.features = checks.integer("Embedding", "features", features)
         self.padding = padding
         if padding is not None:
-            self.padding = checks.whole("Embedding", "padding", padding, least=0)
+            self.padding = checks.integer("Embedding", "padding", padding, least=0)
             if self.padding >= self.tokens:
                 raise ValueError(
                     f"Embedding: expected padding below {self.tokens}, one of the tokens, "
@@ -90,7 +90,7 @@ class Embedding(Layer):
                 f"{self!r}: expected input (N, T), a row of tokens for each sentence, got ({got})"
             )
 
-    def expect_values(self, x: Array) -> None:
+    def check_tokens(self, x: Array) -> None:
         if not x.size:
             return
         low, high = int(x.min()), int(x.max())

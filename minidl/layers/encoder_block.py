@@ -8,12 +8,12 @@ from minidl.activations import Activation
 from minidl.backend import Array, checks
 from minidl.initializers import Initializer
 from minidl.layers._base import Layer
-from minidl.layers.chain import Chain
 from minidl.layers.dense import Dense
 from minidl.layers.dropout import Dropout
 from minidl.layers.glu import GLU, SwiGLU
 from minidl.layers.layer_norm import LayerNorm
 from minidl.layers.self_attention import SelfAttention, Tokens
+from minidl.layers.sequential import Sequential
 
 GATES: dict[str, type[GLU]] = {"glu": GLU, "swiglu": SwiGLU}
 
@@ -63,9 +63,9 @@ class EncoderBlock(Layer):
         epsilon: float = 1e-5,
         pre_norm: bool = False,
     ) -> None:
-        self.pre_norm = checks.flag("EncoderBlock", "pre_norm", pre_norm)
+        self.pre_norm = checks.boolean("EncoderBlock", "pre_norm", pre_norm)
         self.attention = SelfAttention(features, heads, dropout, tokens, weights)
-        hidden = checks.whole("EncoderBlock", "hidden", hidden)
+        hidden = checks.integer("EncoderBlock", "hidden", hidden)
         self.feed_forward = _feed_forward(features, hidden, activation, weights)
         self.norm_1, self.norm_2 = (LayerNorm(features, epsilon) for _ in range(2))
         self.dropout_1, self.dropout_2 = (Dropout(dropout) for _ in range(2))
@@ -129,7 +129,7 @@ class EncoderBlock(Layer):
 
 def _feed_forward(
     features: int, hidden: int, activation: str | Activation, weights: str | Initializer
-) -> Chain:
+) -> Sequential:
     """F: as many hidden units as requested, and half of them after a gate."""
     if activation in GATES:
         if hidden % 2:
@@ -137,6 +137,6 @@ def _feed_forward(
                 f"EncoderBlock: expected an even hidden, to be halved by {activation}, got {hidden}"
             )
         up, gate = Dense(features, hidden, weights=weights), GATES[str(activation)]()
-        return Chain([up, gate, Dense(hidden // 2, features, weights=weights)])
+        return Sequential([up, gate, Dense(hidden // 2, features, weights=weights)])
     up = Dense(features, hidden, activation, weights)
-    return Chain([up, Dense(hidden, features, weights=weights)])
+    return Sequential([up, Dense(hidden, features, weights=weights)])

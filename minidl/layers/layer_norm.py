@@ -39,7 +39,7 @@ class LayerNorm(Layer):
     s: Array  # (N, T, 1) √(v + ε) of the last forward
 
     def __init__(self, features: int, epsilon: float = 1e-5) -> None:
-        self.features = checks.whole("LayerNorm", "features", features)
+        self.features = checks.integer("LayerNorm", "features", features)
         self.epsilon = checks.positive("LayerNorm", "epsilon", epsilon)
 
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:

@@ -35,8 +35,8 @@ class PositionEmbedding(Layer):
     def __init__(
         self, positions: int, features: int, weights: str | Initializer = "glorot_uniform"
     ) -> None:
-        self.positions = checks.whole("PositionEmbedding", "positions", positions)
-        self.features = checks.whole("PositionEmbedding", "features", features)
+        self.positions = checks.integer("PositionEmbedding", "positions", positions)
+        self.features = checks.integer("PositionEmbedding", "features", features)
         self.weights = weights
 
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:

@@ -8,7 +8,7 @@ from typing import Any
 from minidl.activations import Activation, get_activation
 from minidl.backend import Array
 from minidl.layers._base import Layer
-from minidl.layers.chain import Chain, Layers
+from minidl.layers.sequential import Layers, Sequential
 
 
 class Residual(Layer):
@@ -45,13 +45,13 @@ class Residual(Layer):
                 f"Residual: expected an element-wise activation, got {self.f!r}; "
                 "put it into a Dense layer"
             )
-        self.branch = Chain(branch)
+        self.branch = Sequential(branch)
         self.branch.name = "branch"
         self.branch.transparent = isinstance(branch, Mapping)
-        self.shortcut: Chain | None = None
+        self.shortcut: Sequential | None = None
         self.layers = [self.branch]
         if shortcut is not None:
-            self.shortcut = Chain(shortcut)
+            self.shortcut = Sequential(shortcut)
             self.shortcut.name = "shortcut"
             self.layers.append(self.shortcut)
 

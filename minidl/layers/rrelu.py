@@ -6,10 +6,10 @@ import numpy as np
 
 from minidl.activations import RandomizedLeakyReLU
 from minidl.backend import Array
-from minidl.layers._noise import Noise
+from minidl.layers._random_layer import RandomLayer
 
 
-class RReLU(Noise):
+class RReLU(RandomLayer):
     """y = x where x > 0, else a ∘ x; in training, each entry has a random slope a_i ~ U(l, u).
 
     Backward, with the slopes of the forward pass::
@@ -49,7 +49,7 @@ class RReLU(Noise):
         return np.where(self.x > 0, dy, self.a * dy) if input_gradient else None
 
     def _draw_slopes(self, x: Array) -> Array:
-        u = self.drawn(x.shape, like=x)
+        u = self.random_numbers(x.shape, like=x)
         return self.low + (self.high - self.low) * u.astype(x.dtype)
 
     def __repr__(self) -> str:

@@ -75,8 +75,8 @@ class SelfAttention(Layer):
         tokens: Tokens | None = None,
         weights: str | Initializer = "glorot_uniform",
     ) -> None:
-        self.features = checks.whole("SelfAttention", "features", features)
-        self.heads = checks.whole("SelfAttention", "heads", heads)
+        self.features = checks.integer("SelfAttention", "features", features)
+        self.heads = checks.integer("SelfAttention", "heads", heads)
         if self.features % self.heads:
             raise ValueError(
                 f"SelfAttention: expected features to be a multiple of the heads, "
@@ -85,7 +85,7 @@ class SelfAttention(Layer):
         if not (tokens is None or isinstance(tokens, Embedding) or hasattr(tokens, "mask")):
             raise ValueError(
                 "SelfAttention: expected tokens to be the Embedding that runs before it, "
-                f"got {checks.shown(tokens)}"
+                f"got {checks.describe(tokens)}"
             )
         self.tokens = tokens
         self.takes_any_tokens = tokens is None  # whether the network chooses them

@@ -7,7 +7,7 @@ import sys
 import webbrowser
 from pathlib import Path
 
-from minidl._output import dispensable_output
+from minidl._output import tolerant_stdout
 from minidl._printable import printable
 from minidl.microscope.page import microscope_page
 from minidl.microscope.snapshot_file import SnapshotError
@@ -27,7 +27,7 @@ def main(arguments: list[str] | None = None) -> None:
     export = "write a page of at most 3 MB to this file instead, and open nothing"
     add("--export", metavar="FILE.html", help=export)
     chosen = parser.parse_args(arguments)
-    with dispensable_output("microscope"):
+    with tolerant_stdout("microscope"):
         try:
             if chosen.export is not None:
                 around = len(microscope_page(chosen.run, room=0).html().encode())

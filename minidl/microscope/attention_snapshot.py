@@ -26,7 +26,7 @@ class AttentionSnapshot:
 def tokens_of(network: Network, x: Array, vocabulary: Sequence[str]) -> list[str]:
     """The tokens of the first sentence of ``x`` (N, T), as words if there is a vocabulary."""
     for layer in network.walk():
-        if isinstance(layer, SelfAttention) and network.takes_integers:
+        if isinstance(layer, SelfAttention) and network.integer_input:
             row = to_numpy(x[0])[: _length(layer)]
             return [vocabulary[i] if i < len(vocabulary) else str(i) for i in row]
     return []

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from minidl.backend import Array, namespace
-from minidl.layers import Activate
+from minidl.layers import ActivationLayer
 from minidl.layers._affine import Affine
 from minidl.network import Network
 
@@ -52,7 +52,7 @@ def backward_signal(network: Network, dlogits: Array) -> list[SignalNorm]:
             stops.append(SignalNorm(f"{layer.name}.z", "slope", layer.name, norm(layer.dz)))
         if dy is not None:
             through = "weights" if isinstance(layer, Affine) else "layer"
-            through = "slope" if isinstance(layer, Activate) else through
+            through = "slope" if isinstance(layer, ActivationLayer) else through
             stops.append(SignalNorm(f"{layers[i - 1].name}.y", through, layer.name, norm(dy)))
     return stops
 

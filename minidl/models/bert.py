@@ -63,8 +63,8 @@ class FirstSegment(Layer):
     dW: Array
 
     def __init__(self, segments: int, features: int) -> None:
-        self.segments = checks.whole("FirstSegment", "segments", segments)
-        self.features = checks.whole("FirstSegment", "features", features)
+        self.segments = checks.integer("FirstSegment", "segments", segments)
+        self.features = checks.integer("FirstSegment", "features", features)
 
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
         return {"W": (self.segments, self.features)}

@@ -145,7 +145,7 @@ def load_bert(
         ``"swiglu"``) it has half as many rows as the one in the file, so it always is.
     """
     checks.instance("load_bert", "source", source, Pretrained)
-    fresh = checks.flag("load_bert", "fresh_output", fresh_output) or activation in GATES
+    fresh = checks.boolean("load_bert", "fresh_output", fresh_output) or activation in GATES
     rng = checks.generator("load_bert", rng)
     network = bert(source.sizes, classes, activation, dropout, False, rng, dtype, device)
     for name, (layer, parameter) in places_of(source.sizes, classes is not None).items():

@@ -28,15 +28,15 @@ import numpy as np
 from minidl.activations import Activation
 from minidl.backend import Device, checks
 from minidl.layers import (
-    Activate,
+    ActivationLayer,
     BatchNorm,
-    Chain,
     Conv2D,
     Dense,
     GlobalAveragePool2D,
     Layer,
     MaxPool2D,
     Residual,
+    Sequential,
 )
 from minidl.network import Network
 
@@ -120,16 +120,16 @@ def resnet(
     ValueError
         if ``width`` gives a fraction of a channel, or a layer cannot be made.
     """
-    everywhere = checks.flag("resnet", "everywhere", everywhere)
-    stem_kernel = checks.whole("resnet", "stem_kernel", stem_kernel)
+    everywhere = checks.boolean("resnet", "everywhere", everywhere)
+    stem_kernel = checks.integer("resnet", "stem_kernel", stem_kernel)
     channels = n_in = _channels(width)
     stem: Layers = {
         "conv": convolution(in_channels, channels, stem_kernel, stem_stride),
         "norm": BatchNorm(channels),
-        "activation": Activate(activation),
+        "activation": ActivationLayer(activation),
         "pool": MaxPool2D(3, stride=2, padding=1),
     }
-    layers: Layers = {"stem": Chain(stem)}
+    layers: Layers = {"stem": Sequential(stem)}
     f = activation if everywhere else "relu"
     for number, depth in enumerate(depths, 1):
         n_out = expansion * channels * 2 ** (number - 1)
@@ -138,7 +138,7 @@ def resnet(
             stride = 2 if number > 1 and place == 1 else 1
             stage[f"block_{place}"] = block(n_in, n_out, stride, f)
             n_in = n_out
-        layers[f"stage_{number}"] = Chain(stage)
+        layers[f"stage_{number}"] = Sequential(stage)
     layers["pool"] = GlobalAveragePool2D()
     layers["head"] = Dense(n_in, classes, weights="fan_in_uniform", biases="fan_in_uniform")
     return Network(layers, (in_channels, size, size), rng, dtype, device)
@@ -149,7 +149,7 @@ def basic(n_in: int, n_out: int, stride: int, f: F) -> Residual:
     branch: Layers = {
         "conv_1": convolution(n_in, n_out, 3, stride),
         "norm_1": BatchNorm(n_out),
-        "activation_1": Activate(f),
+        "activationlayer_1": ActivationLayer(f),
         "conv_2": convolution(n_out, n_out, 3),
         "norm_2": BatchNorm(n_out),
     }
@@ -162,10 +162,10 @@ def bottleneck(n_in: int, n_out: int, stride: int, f: F) -> Residual:
     branch: Layers = {
         "conv_1": convolution(n_in, quarter, 1),
         "norm_1": BatchNorm(quarter),
-        "activation_1": Activate(f),
+        "activationlayer_1": ActivationLayer(f),
         "conv_2": convolution(quarter, quarter, 3, stride),
         "norm_2": BatchNorm(quarter),
-        "activation_2": Activate(f),
+        "activationlayer_2": ActivationLayer(f),
         "conv_3": convolution(quarter, n_out, 1),
         "norm_3": BatchNorm(n_out),
     }

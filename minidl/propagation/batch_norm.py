@@ -58,7 +58,7 @@ def residual_growth(activation: AnyFunction, blocks: int, start: float = 1.0) ->
     Source: derived as above; Yang and Schoenholz, Mean Field Residual Networks, NeurIPS 2017,
     have the power law for networks without BatchNorm.
     """
-    count = checks.whole("residual_growth", "blocks", blocks)
+    count = checks.integer("residual_growth", "blocks", blocks)
     start = checks.positive("residual_growth", "start", start)
     factors = 1 + batch_norm_factor(activation) / (start + np.arange(count))
     return [*np.cumprod(factors[::-1])[::-1].tolist(), 1.0]

@@ -40,7 +40,7 @@ def layer_factors(network: Network, x: Array) -> dict[str, LayerFactors]:
     """
     checks.instance("layer_factors", "network", network, Network)
     checks.array("layer_factors", "x", x)
-    if not network.takes(x.shape[1:]) or not len(x):
+    if not network.accepts_shape(x.shape[1:]) or not len(x):
         shape = ", ".join(map(str, network.input_shape))
         raise ValueError(f"layer_factors: expected x (N, {shape}), got {x.shape}")
     found: dict[str, LayerFactors] = {}

@@ -156,7 +156,7 @@ def _output_gradients(
     z = np.resize(z, (draws, C, N)).swapaxes(1, 2).reshape(draws * N, C)
     repeated = np.concatenate([targets] * draws)
     y = layer.f(z)
-    _, dy = loss.terms(y, repeated, N if reduction == "mean" else 1)
+    _, dy = loss.value_terms(y, repeated, N if reduction == "mean" else 1)
     dz = layer.f.backward(dy, z, y)
     return np.ascontiguousarray(dz.reshape(draws, N, C).swapaxes(1, 2))
 

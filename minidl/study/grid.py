@@ -27,12 +27,12 @@ def points_of(function: Callable[..., Any], grid: Mapping[str, Sequence[Any]]) -
         if they are not arguments of ``function``, or have values that a name cannot hold.
     """
     if not isinstance(grid, Mapping) or not grid:
-        got = checks.shown(grid)
+        got = checks.describe(grid)
         raise ValueError(f"sweep: expected grid to be {{name: values, …}}, got {got}")
     for name, values in grid.items():
         is_list = isinstance(values, Sequence | np.ndarray) and not isinstance(values, str)
         if not is_list or not len(values):
-            got = checks.shown(values)
+            got = checks.describe(values)
             raise ValueError(f"sweep: expected {name} to be a list of values, got {got}")
     plain = [[_plain(name, value) for value in values] for name, values in grid.items()]
     points = [dict(zip(grid, values, strict=True)) for values in itertools.product(*plain)]
@@ -70,7 +70,7 @@ def _plain(name: str, value: Any) -> Any:
     if not (is_number or isinstance(value, str | int | None)):
         raise ValueError(
             f"sweep: expected the values of {name} to be numbers, text, booleans, None or lists "
-            f"of these, got {checks.shown(value)}; build other objects inside the function"
+            f"of these, got {checks.describe(value)}; build other objects inside the function"
         )
     return value
 

@@ -51,7 +51,7 @@ class Threads:
     """
 
     def __init__(self, jobs: int) -> None:
-        self.jobs = checks.whole("Threads", "jobs", jobs)
+        self.jobs = checks.integer("Threads", "jobs", jobs)
 
     def make(
         self,

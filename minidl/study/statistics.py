@@ -122,6 +122,6 @@ def _series(owner: str, name: str, values: ArrayLike) -> np.ndarray:
     if found.ndim != 1:
         raise ValueError(
             f"{owner}: expected {name} to be a one-dimensional array of numbers, got "
-            f"{checks.shown(values)}"
+            f"{checks.describe(values)}"
         )
     return found

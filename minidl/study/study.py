@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from minidl._output import dispensable_output
+from minidl._output import tolerant_stdout
 from minidl._printable import printable_lines
 from minidl.backend import DeviceError
 from minidl.data import Dataset, DatasetError, load
@@ -174,7 +174,7 @@ class TrainedStudy(Study):
 @contextmanager
 def user_errors(name: str) -> Iterator[None]:
     """A context in which errors that a user can fix end the command without a traceback."""
-    with dispensable_output(name):
+    with tolerant_stdout(name):
         try:
             yield
         except USER_ERRORS as error:

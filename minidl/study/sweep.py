@@ -98,7 +98,7 @@ def sweep(
     """
     kind = _kind_of(function)
     points = points_of(function, grid)
-    threads = checks.whole("sweep", "threads", threads)
+    threads = checks.integer("sweep", "threads", threads)
     pool = _pool(function, points, jobs, workers, scheduler, threads, quiet)
     of = {"function": function.__name__, "lines": digest(inspect.getsource(function))}
     place = RunFolder(folder, "sweep")
@@ -136,7 +136,7 @@ def _kind_of(function: Callable[..., Any]) -> Any:
     if not inspect.isfunction(function) or "<" in function.__qualname__:
         raise ValueError(
             "sweep: expected a function at the top level of a module or a script, since its name "
-            f"and source identify its results, got {checks.shown(function)}"
+            f"and source identify its results, got {checks.describe(function)}"
         )
     kind = typing.get_type_hints(function).get("return", type(None))
     if kind is type(None):
@@ -167,7 +167,7 @@ def _pool(
     if scheduler is not None:
         expect_address(scheduler)
     else:
-        workers = checks.whole("sweep", "workers", workers)
+        workers = checks.integer("sweep", "workers", workers)
         expect_first_process()
     require_dask()
     sent = _pickled(function)

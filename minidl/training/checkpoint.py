@@ -116,7 +116,7 @@ class Checkpoint:
         of: Mapping[str, str] | None = None,
     ) -> None:
         if every is not None:
-            every = checks.whole("Checkpoint", "every", every)
+            every = checks.integer("Checkpoint", "every", every)
         self.path = Path(path)
         if not os.access(self.path.parent, os.W_OK) or self.path.is_dir():
             raise CheckpointError(
@@ -155,8 +155,8 @@ class Checkpoint:
         if isinstance(value, Number | str | bytes | tuple):
             raise ValueError(
                 f"Checkpoint.keep: expected {name} to be an object that changes in place, such as "
-                f"a list or a dict, got {checks.shown(value)}; a number or text that replaces it "
-                "would not be written"
+                f"a list or a dict, got {checks.describe(value)}; a number or text that replaces "
+                "it would not be written"
             )
         return self._keep(name, value, kind)
 
@@ -365,12 +365,12 @@ def _expect_to_come_back(name: str, value: Any, kind: Any, path: Path) -> None:
     except (TypeError, ValueError) as error:
         raise ValueError(
             f"Checkpoint.keep: expected {name} to be a list, a dict, an array or a dataclass of "
-            f"these, of numbers and of text, got {checks.shown(value)}: {error}"
+            f"these, of numbers and of text, got {checks.describe(value)}: {error}"
         ) from error
     if not _alike(back, value):
         raise ValueError(
             f"Checkpoint.keep: expected the kind of {name}, such as dict[str, numpy.ndarray], got "
-            f"none; without it, {checks.shown(value)} would be read as {checks.shown(back)}"
+            f"none; without it, {checks.describe(value)} would be read as {checks.describe(back)}"
         )
 
 

@@ -50,7 +50,7 @@ class EarlyStopping:
     _network = None  # of the last update, as a weak reference; no checkpoint keeps it
 
     def __post_init__(self) -> None:
-        self.patience = checks.whole("EarlyStopping", "patience", self.patience)
+        self.patience = checks.integer("EarlyStopping", "patience", self.patience)
         self.min_delta = checks.not_negative("EarlyStopping", "min_delta", self.min_delta)
 
     def update(self, network: Network, value: float) -> bool:
@@ -58,7 +58,7 @@ class EarlyStopping:
         checks.instance("EarlyStopping.update", "network", network, Network)
         if not isinstance(value, Real):
             raise ValueError(
-                f"EarlyStopping.update: expected value to be a number, got {checks.shown(value)}"
+                f"EarlyStopping.update: expected value to be a number, got {checks.describe(value)}"
             )
         if self._network is not None and self._network() is not network:
             raise ValueError(

@@ -44,7 +44,7 @@ def evaluate(network: Network, examples: Examples, loss: Loss, batch_size: int =
         if the loss is not finite and the examples contain NaN or infinity, with the index of the
         first.  If the loss is not finite although the examples are, it is returned.
     """
-    batch_size = checks.whole("evaluate", "batch_size", batch_size)
+    batch_size = checks.integer("evaluate", "batch_size", batch_size)
     check_parts("evaluate", network, examples, loss)
     examples = examples.to(network.device)
     check_targets(network, examples, loss)
@@ -55,8 +55,8 @@ def evaluate(network: Network, examples: Examples, loss: Loss, batch_size: int =
             batch = slice(start, start + batch_size)
             x, targets = examples.batch(start, start + batch_size, network.dtype)
             logits = network.forward(x)
-            losses[batch], _ = loss.terms(logits, targets)
-            hits[batch] = loss.hits(logits, targets)
+            losses[batch], _ = loss.value_terms(logits, targets)
+            hits[batch] = loss.correct(logits, targets)
     mean = float(losses.mean(dtype=np.float64))
     if not math.isfinite(mean) and (found := bad_example(examples, network.dtype)):
         raise NonFiniteLoss(f"evaluate: the loss is {mean}; {found}")
@@ -69,7 +69,7 @@ def check_parts(owner: str, network: Network, examples: Examples, loss: Loss) ->
     network.expect_views(owner)
     if not isinstance(examples, Examples):
         raise ValueError(
-            f"{owner}: expected examples of the class Examples, got {checks.shown(examples)}; "
+            f"{owner}: expected examples of the class Examples, got {checks.describe(examples)}; "
             "Examples(x, y) are made of arrays, and fit(network, x, y) takes arrays themselves"
         )
     checks.instance(owner, "loss", loss, Loss)
@@ -79,20 +79,20 @@ def check_parts(owner: str, network: Network, examples: Examples, loss: Loss) ->
 
 def check_inputs(owner: str, network: Network, examples: Examples) -> None:
     """Raise ``ValueError`` unless the network can take the inputs."""
-    if network.takes_integers != isinstance(examples, Sentences):
-        kind = "Sentences" if network.takes_integers else "Examples of numbers"
+    if network.integer_input != isinstance(examples, Sentences):
+        kind = "Sentences" if network.integer_input else "Examples of numbers"
         raise ValueError(
             f"{owner}: expected {kind} for {network.layers[0]!r}, the first layer of the network, "
             f"got {type(examples).__name__}"
         )
-    if not network.takes(examples.input_shape):
-        shorter = ", or shorter" if network.takes_integers else ""
+    if not network.accepts_shape(examples.input_shape):
+        shorter = ", or shorter" if network.integer_input else ""
         hint = checks.shape_hint("inputs", examples.inputs.shape, network.input_shape)
         raise ValueError(
             f"{owner}: expected examples of shape {network.input_shape} like the network's "
             f"input{shorter}, got {examples.input_shape}{hint}"
         )
-    network.expect_values(examples.inputs)
+    network.check_tokens(examples.inputs)
     if isinstance(examples, Sentences):
         _expect_padding(owner, network, examples)
 

@@ -86,7 +86,7 @@ def fit(
     loss = SoftmaxCrossEntropy() if loss is None else loss
     optimizer = Adam() if optimizer is None else optimizer
     checks.instance("fit", "optimizer", optimizer, Optimizer)
-    epochs = checks.whole("fit", "epochs", epochs)
+    epochs = checks.integer("fit", "epochs", epochs)
     if schedule is not None:
         _check_schedule(schedule, epochs, optimizer)
     examples, held_out = _parts(x, y, validation, rng)
@@ -144,7 +144,7 @@ def _parts(
         validation = as_examples("fit", *validation)
     if isinstance(validation, Examples):
         return examples, validation
-    share = checks.share("fit", "validation, unless it is (x, y), Examples or None,", validation)
+    share = checks.fraction("fit", "validation, unless it is (x, y), Examples or None,", validation)
     count = round(share * len(examples))
     if not 0 < count < len(examples):
         raise ValueError(

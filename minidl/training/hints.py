@@ -21,7 +21,7 @@ def nothing_learned(
 ) -> str | None:
     """Say that the network is no better than a constant answer, and why that may be; or None."""
     steps = len(history) * math.ceil(len(examples) / batch_size)
-    constant = loss.of_one_answer(examples.targets)
+    constant = loss.constant_baseline(examples.targets)
     last = history.train_loss[-1], history.validation_loss[-1]  # with dropout, without
     if steps < STEPS or not np.nanmin(last) > BETTER * constant:  # NaN: not known
         return None

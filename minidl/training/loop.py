@@ -144,8 +144,8 @@ def train(
     """
     from minidl.data_parallel import training_step
 
-    epochs = checks.whole("train", "epochs", epochs)
-    batch_size = checks.whole("train", "batch_size", batch_size)
+    epochs = checks.integer("train", "epochs", epochs)
+    batch_size = checks.integer("train", "batch_size", batch_size)
     rng = checks.generator("train", rng)
     check_parts("train", network, examples, loss)
     checks.instance("train", "optimizer", optimizer, Optimizer)
@@ -157,10 +157,10 @@ def train(
     if checkpoint is not None:
         checks.instance("train", "checkpoint", checkpoint, Checkpoint)
     if not isinstance(progress, str):
-        checks.flag("train", "progress, unless it is a label,", progress)
-    checks.flag("train", "graph", graph)
-    checks.flag("train", "local_statistics", local_statistics)
-    checks.flag("train", "drop_last", drop_last)
+        checks.boolean("train", "progress, unless it is a label,", progress)
+    checks.boolean("train", "graph", graph)
+    checks.boolean("train", "local_statistics", local_statistics)
+    checks.boolean("train", "drop_last", drop_last)
     parts = (network, examples, loss, optimizer, batch_size, augment)
     with network.device.enough_memory():
         step = training_step(*parts, graph, ranks, local_statistics, drop_last)

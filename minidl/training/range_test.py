@@ -156,8 +156,8 @@ def range_test(
     start, end = (checks.positive("range_test", n, v) for n, v in (("start", start), ("end", end)))
     if end <= start:
         raise ValueError(f"range_test: expected end above start {start}, got {end}")
-    steps = checks.whole("range_test", "steps", steps, least=2)
-    batch_size = checks.whole("range_test", "batch_size", batch_size)
+    steps = checks.integer("range_test", "steps", steps, least=2)
+    batch_size = checks.integer("range_test", "batch_size", batch_size)
     generator = checks.generator("range_test", rng)
 
     rates = np.geomspace(start, end, steps).tolist()

@@ -41,11 +41,11 @@ class StepDecay:
 
     def __post_init__(self) -> None:
         checks.positive("StepDecay", "start", self.start)
-        checks.whole("StepDecay", "every", self.every)
-        checks.positive("StepDecay", "factor", checks.share("StepDecay", "factor", self.factor))
+        checks.integer("StepDecay", "every", self.every)
+        checks.positive("StepDecay", "factor", checks.fraction("StepDecay", "factor", self.factor))
 
     def __call__(self, done: int) -> float:
-        done = checks.whole("StepDecay", "done", done, least=0)
+        done = checks.integer("StepDecay", "done", done, least=0)
         return self.start * self.factor ** (done // self.every)
 
 
@@ -65,14 +65,14 @@ class CosineAnnealing:
 
     def __post_init__(self) -> None:
         checks.positive("CosineAnnealing", "start", self.start)
-        checks.whole("CosineAnnealing", "epochs", self.epochs)
+        checks.integer("CosineAnnealing", "epochs", self.epochs)
         if checks.not_negative("CosineAnnealing", "end", self.end) > self.start:
             raise ValueError(
                 f"CosineAnnealing: expected an end from 0 to the start {self.start}, got {self.end}"
             )
 
     def __call__(self, done: int) -> float:
-        done = checks.whole("CosineAnnealing", "done", done, least=0)
+        done = checks.integer("CosineAnnealing", "done", done, least=0)
         wave = 1 + math.cos(math.pi * min(done, self.epochs) / self.epochs)
         return self.end + (self.start - self.end) * wave / 2
 
@@ -97,14 +97,14 @@ class LinearWarmUp:
 
     def __post_init__(self) -> None:
         checks.positive("LinearWarmUp", "peak", self.peak)
-        checks.whole("LinearWarmUp", "steps", self.steps)
-        if checks.whole("LinearWarmUp", "warm_up", self.warm_up, least=0) >= self.steps:
+        checks.integer("LinearWarmUp", "steps", self.steps)
+        if checks.integer("LinearWarmUp", "warm_up", self.warm_up, least=0) >= self.steps:
             raise ValueError(
                 f"LinearWarmUp: expected a warm_up below the {self.steps} steps, got {self.warm_up}"
             )
 
     def __call__(self, done: int) -> float:
-        done = checks.whole("LinearWarmUp", "done", done, least=0)
+        done = checks.integer("LinearWarmUp", "done", done, least=0)
         if done < self.warm_up:
             return self.peak * done / self.warm_up
         return self.peak * max(0, self.steps - done) / (self.steps - self.warm_up)
@@ -116,7 +116,7 @@ def by_step(optimizer: OptimizerT, schedule: Callable[[int], float]) -> Optimize
     if not callable(schedule):
         raise ValueError(
             f"by_step: expected schedule to be a function of the steps done, got "
-            f"{checks.shown(schedule)}"
+            f"{checks.describe(schedule)}"
         )
     warnings.warn(
         "by_step(optimizer, schedule) is now optimizer.learning_rate = schedule; by_step will be "

@@ -122,8 +122,8 @@ class TrainingStep:
         # An overflow is reported by the check, with the place where it began.
         with np.errstate(over="ignore", invalid="ignore"):
             logits = network.forward(x, training=True)
-            losses[...], dlogits = loss.terms(logits, targets, divisor=len(rows))
-            hits[...] = loss.hits(logits, targets)
+            losses[...], dlogits = loss.value_terms(logits, targets, divisor=len(rows))
+            hits[...] = loss.correct(logits, targets)
             self._check(rows, losses, state)
             network.backward(dlogits)
             self.optimizer.step(network.theta, network.dtheta, now)

@@ -216,16 +216,18 @@ def test_numbers_are_drawn_in_the_step_or_ahead_of_it_but_not_twice(device):
     like = device.asarray(np.zeros(1))
     expected = np.random.default_rng(3)
     dice = Dice(3)
-    first = dice.drawn((2,), like)
+    first = dice.random_numbers((2,), like)
     assert type(first) is type(like)
     np.testing.assert_array_equal(to_numpy(first), expected.integers(1, 7, 2))
-    dice.draw_ahead()
+    dice.predraw()
     ahead = to_numpy(dice.u).copy()
     np.testing.assert_array_equal(ahead, expected.integers(1, 7, 2))
     assert dice.u is first  # a graph holds its address
-    assert dice.drawn((2,), like) is first
+    assert dice.random_numbers((2,), like) is first
     np.testing.assert_array_equal(to_numpy(first), ahead)
-    np.testing.assert_array_equal(to_numpy(dice.drawn((4,), like)), expected.integers(1, 7, 4))
+    np.testing.assert_array_equal(
+        to_numpy(dice.random_numbers((4,), like)), expected.integers(1, 7, 4)
+    )
 
 
 def test_a_fused_function_runs_its_own_lines_on_the_cpu_and_a_kernel_on_a_gpu(device, monkeypatch):

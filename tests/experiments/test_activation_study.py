@@ -23,7 +23,7 @@ from studies.activation_study.training import (
 
 from minidl import (
     SGD,
-    Activate,
+    ActivationLayer,
     Adam,
     Conv2D,
     Dense,
@@ -132,7 +132,7 @@ def test_activation_after_the_pooling_is_the_same_network(activation):
         return [Flatten(), Dense(400, 120, activation), Dense(120, 10)]
 
     before = [conv(3, 6, activation), MaxPool2D(2), conv(6, 16, activation), MaxPool2D(2)]
-    f1, f2 = Activate(activation), Activate(activation)
+    f1, f2 = ActivationLayer(activation), ActivationLayer(activation)
     after = [conv(3, 6, "linear"), MaxPool2D(2), f1, conv(6, 16, "linear"), MaxPool2D(2), f2]
     rng = np.random.default_rng(0)
     x, labels = rng.normal(size=(4, 3, 32, 32)), np.arange(4)

@@ -25,7 +25,7 @@ from studies.adaptive_activations.training import (
     shrunk,
 )
 
-from minidl import APL, Activate, Dense, Examples, SoftmaxCrossEntropy
+from minidl import APL, ActivationLayer, Dense, Examples, SoftmaxCrossEntropy
 from minidl.backend import CPU
 from minidl.study import judge
 from minidl.study.recording import History, record
@@ -98,8 +98,8 @@ def test_the_network_of_the_study():
 @pytest.mark.parametrize("function", ["relu", "leaky_relu"])
 def test_only_these_have_a_function_after_their_dense_layers(function):
     kinds = [type(layer) for layer in build_network(tiny(), function, dense_too=True).layers]
-    assert kinds.count(Activate) == 5
-    assert kinds[-2:] != [Activate, Dense]
+    assert kinds.count(ActivationLayer) == 5
+    assert kinds[-2:] != [ActivationLayer, Dense]
     assert not any(isinstance(la, APL) for la in build_network(tiny(), function).layers)
 
 

@@ -99,9 +99,9 @@ def test_images_that_leave_a_batch_of_one_are_refused(images, capsys):
 
 def test_as_run_only_the_stem_has_the_function():
     as_run, described = (network(set_up=key, activation="selu")[0].summary() for key in SET_UPS)
-    assert as_run.count("Activate(selu)") == 1
-    assert as_run.count("Activate(relu)") == 2 * 16
-    assert described.count("Activate(selu)") == 1 + 2 * 16
+    assert as_run.count("ActivationLayer(selu)") == 1
+    assert as_run.count("ActivationLayer(relu)") == 2 * 16
+    assert described.count("ActivationLayer(selu)") == 1 + 2 * 16
     assert "relu" not in described
     assert network(data_set="cifar-10")[0].shapes[0] == (4, 4, 4)  # stem of 3x3 keeps 8x8; pooled
 

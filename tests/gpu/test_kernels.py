@@ -74,8 +74,8 @@ def test_softmax_cross_entropy(dtype, gpu):
     for labels, divisor in (("uint8", 1), ("int32", 9), ("int64", 1)):
         t = rng.integers(0, 7, 9).astype(labels)
         t[1], t[3] = 3, 5
-        losses, dlogits = SoftmaxCrossEntropy().terms(z, t, divisor)
-        there = SoftmaxCrossEntropy().terms(gpu.asarray(z), gpu.asarray(t), divisor)
+        losses, dlogits = SoftmaxCrossEntropy().value_terms(z, t, divisor)
+        there = SoftmaxCrossEntropy().value_terms(gpu.asarray(z), gpu.asarray(t), divisor)
         assert_same(there[0], losses, dtype)
         assert_same(there[1], dlogits, dtype)
 
@@ -83,7 +83,7 @@ def test_softmax_cross_entropy(dtype, gpu):
 def test_the_first_of_equal_maxima_is_chosen(gpu):
     z = np.array([[1.0, 3, 3], [2, 2, 2], [0, 1, 5]])
     for t, expected in (([1, 0, 2], [1, 1, 1]), ([2, 1, 0], [0, 0, 0])):
-        hits = SoftmaxCrossEntropy().hits(gpu.asarray(z), gpu.asarray(np.array(t)))
+        hits = SoftmaxCrossEntropy().correct(gpu.asarray(z), gpu.asarray(np.array(t)))
         np.testing.assert_array_equal(to_numpy(hits), expected)
 
 

@@ -133,7 +133,7 @@ errors = {
     "f' left out": lambda la, dy, dx: dy.copy(),
     "f' of y in the place of z": lambda la, dy, dx: dy * la.activation.derivative(la.y),
 }
-plant("Activate", lambda change: (after(ml.Activate, change)("tanh"), (5, 4)), errors)
+plant("ActivationLayer", lambda change: (after(ml.ActivationLayer, change)("tanh"), (5, 4)), errors)
 
 
 def glue(layer, dvalue, dz):

@@ -246,7 +246,7 @@ class DoublePrecision(Affine):
 
 
 class OneLossForAll(Loss):
-    def each(self, z, t):
+    def per_example(self, z, t):
         return ((z - t) ** 2).mean(), 2 * (z - t) / z.size
 
 

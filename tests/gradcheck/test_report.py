@@ -132,8 +132,8 @@ def test_a_step_is_wrong_where_it_steps():
 def test_large_steps_over_a_jump_of_the_second_derivative_are_not_an_error():
     """ELU has one at 0: here the numeric derivative settled 1.3e-7 away from the true one."""
     block = [
-        *(BatchNorm(4), ml.Activate("elu"), ml.Conv2D(4, 4, 3, padding=1)),
-        *(BatchNorm(4), ml.Activate("elu"), ml.Conv2D(4, 4, 3, padding=1)),
+        *(BatchNorm(4), ml.ActivationLayer("elu"), ml.Conv2D(4, 4, 3, padding=1)),
+        *(BatchNorm(4), ml.ActivationLayer("elu"), ml.Conv2D(4, 4, 3, padding=1)),
     ]
     layers = [
         *(ml.Conv2D(3, 4, 3, padding=1), ml.Residual(block)),
@@ -174,7 +174,9 @@ def test_if_rounding_hides_less_than_the_gradient_the_row_says_how_much():
 def test_a_gradient_that_is_zero_up_to_rounding_passes(N):
     """For example that of a bias before BatchNorm."""
     for seed in range(3):
-        network = Network([Dense(3, 2), BatchNorm(2), ml.Activate("tanh")], 3, dtype="float64")
+        network = Network(
+            [Dense(3, 2), BatchNorm(2), ml.ActivationLayer("tanh")], 3, dtype="float64"
+        )
         check = assert_gradients(network, (N, 3), rng=seed, training=True)
         assert abs(check.rows[2].analytic) < 1e-12
 

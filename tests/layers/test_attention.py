@@ -10,8 +10,7 @@ import pytest
 
 from minidl import (
     GLU,
-    Activate,
-    Chain,
+    ActivationLayer,
     Dense,
     Embedding,
     EncoderBlock,
@@ -21,13 +20,14 @@ from minidl import (
     PositionEmbedding,
     Residual,
     SelfAttention,
+    Sequential,
     SoftmaxCrossEntropy,
     assert_gradients,
     evaluate,
 )
 from minidl.backend import to_numpy
 from minidl.data import Sentences
-from minidl.inspection import unit_figures
+from minidl.inspection import unit_stats
 
 RNG = np.random.default_rng(0)
 TOKENS = np.array([[3, 1, 4, 1, 5], [2, 6, 0, 0, 0]])
@@ -127,7 +127,7 @@ def test_attention_ignores_the_order_of_tokens_and_of_sentences():
 @pytest.mark.parametrize("make", [SelfAttention, lambda D, h, **o: EncoderBlock(D, h, 8, **o)])
 def test_padding_has_probability_0_and_changes_nothing(make, device):
     tokens = Embedding(9, 6, padding=0)
-    chain = Chain([tokens, make(6, 2, tokens=tokens)]).build(1, "float64", device)
+    chain = Sequential([tokens, make(6, 2, tokens=tokens)]).build(1, "float64", device)
     layer = chain.layers[1]
     layer = getattr(layer, "attention", layer)
     y = to_numpy(chain(device.asarray(TOKENS)))
@@ -148,7 +148,9 @@ def test_padding_has_probability_0_and_changes_nothing(make, device):
 SENTENCES = {
     "encoder block": lambda **o: [EncoderBlock(6, 2, 8, **o), FirstToken()],
     "in a branch": lambda **o: [Residual([LayerNorm(6), SelfAttention(6, 2, **o)]), FirstToken()],
-    "in chains": lambda **o: [Chain([Chain([EncoderBlock(6, 2, 8, pre_norm=True, **o)])])],
+    "in chains": lambda **o: [
+        Sequential([Sequential([EncoderBlock(6, 2, 8, pre_norm=True, **o)])])
+    ],
 }
 
 
@@ -235,7 +237,7 @@ def test_attention_over_nothing_equals_pytorchs():
 
 def test_no_gradient_comes_from_padding():
     tokens = Embedding(9, 6, padding=0)
-    chain = Chain([tokens, EncoderBlock(6, 2, 8, tokens=tokens), FirstToken()])
+    chain = Sequential([tokens, EncoderBlock(6, 2, 8, tokens=tokens), FirstToken()])
     chain.build(1, "float64")(TOKENS)
     chain.backward(np.ones((2, 6)))
     assert (tokens.dW[0] == 0).all()
@@ -268,9 +270,9 @@ def test_pre_norm_passes_the_gradient_unchanged_if_the_branches_are_zero():
 
 
 def test_a_unit_of_a_sentence_is_dead_if_it_is_dead_at_every_token():
-    network = Network([Activate("relu")], (2, 3), dtype="float64")
+    network = Network([ActivationLayer("relu")], (2, 3), dtype="float64")
     network.forward(np.array([[[1.0, -1, -1], [-1, -1, 1]]]))
-    (figures,) = unit_figures(network)
+    (figures,) = unit_stats(network)
     assert (figures.dead, figures.saturated) == (pytest.approx(1 / 3), pytest.approx(4 / 6))
 
 

@@ -1,4 +1,4 @@
-"""GLU, SwiGLU and Activate: by hand, by their laws, and inside a network."""
+"""GLU, SwiGLU and ActivationLayer: by hand, by their laws, and inside a network."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import math
 import numpy as np
 import pytest
 
-from minidl import GLU, Activate, Dense, Flatten, Network, SwiGLU, get_activation
+from minidl import GLU, ActivationLayer, Dense, Flatten, Network, SwiGLU, get_activation
 from minidl.backend import to_numpy
-from minidl.inspection import unit_figures
+from minidl.inspection import unit_stats
 
 L3 = math.log(3)  # σ(ln 3) = ¾, σ'(ln 3) = 3/16
 
@@ -69,31 +69,31 @@ def test_in_a_network_glu_halves_the_width():
 
 def test_activate_equals_the_function_and_dense_with_it():
     one = Network([Dense(4, 3, "tanh"), Dense(3, 2)], 4, dtype="float64")
-    two = Network([Dense(4, 3), Activate("tanh"), Dense(3, 2)], 4, dtype="float64")
+    two = Network([Dense(4, 3), ActivationLayer("tanh"), Dense(3, 2)], 4, dtype="float64")
     x = np.random.default_rng(2).standard_normal((5, 4))
     np.testing.assert_array_equal(one.forward(x), two.forward(x))
     dy = np.random.default_rng(3).standard_normal((5, 2))
     dx = [net.backward(dy, input_gradient=True) for net in (one, two)]
     np.testing.assert_array_equal(*dx)
     np.testing.assert_array_equal(one.dtheta, two.dtheta)
-    assert two["activate_1"].z is two["dense_1"].y
-    np.testing.assert_array_equal(one["dense_1"].z, two["activate_1"].z)
+    assert two["activationlayer_1"].z is two["dense_1"].y
+    np.testing.assert_array_equal(one["dense_1"].z, two["activationlayer_1"].z)
 
 
 def test_unit_figures_include_activate():
     """z = −1, −2 and 0.5, −1: one of two ReLUs is dead, three of four slopes are flat."""
-    network = Network([Flatten(), Activate("relu")], 2, dtype="float64")
+    network = Network([Flatten(), ActivationLayer("relu")], 2, dtype="float64")
     network.forward(np.array([[-1.0, 0.5], [-2.0, -1.0]]))
-    assert [(u.layer, u.dead, u.saturated) for u in unit_figures(network)] == [
-        ("activate_1", 0.5, 0.75)
+    assert [(u.layer, u.dead, u.saturated) for u in unit_stats(network)] == [
+        ("activationlayer_1", 0.5, 0.75)
     ]
 
 
 def test_flat_for_a_function_without_a_steepest_slope_is_below_one_hundredth():
     """squared_relu: f'(z) = 2z is 0.008 at 0.004 and 0.012 at 0.006."""
-    network = Network([Activate("squared_relu")], 3, dtype="float64")
+    network = Network([ActivationLayer("squared_relu")], 3, dtype="float64")
     network.forward(np.array([[-1.0, 0.004, 0.006], [-1.0, -5.0, 100.0]]))
-    assert [(u.dead, u.saturated) for u in unit_figures(network)] == [
+    assert [(u.dead, u.saturated) for u in unit_stats(network)] == [
         (pytest.approx(2 / 3), pytest.approx(4 / 6))
     ]
 
@@ -101,4 +101,4 @@ def test_flat_for_a_function_without_a_steepest_slope_is_below_one_hundredth():
 def test_every_unit_of_a_function_without_any_slope_is_dead():
     network = Network([Dense(3, 4, "binary_step"), Dense(4, 2)], 3)
     network.forward(np.ones((2, 3), np.float32))
-    assert [(u.dead, u.saturated) for u in unit_figures(network)] == [(1, 1), (0, 0)]
+    assert [(u.dead, u.saturated) for u in unit_stats(network)] == [(1, 1), (0, 0)]

@@ -12,7 +12,7 @@ import minidl.layers
 from minidl import (
     APL,
     GLU,
-    Activate,
+    ActivationLayer,
     AveragePool2D,
     BatchNorm,
     Conv2D,
@@ -34,7 +34,7 @@ from minidl import (
     SwiGLU,
 )
 from minidl.backend import namespace, to_numpy
-from minidl.layers import Chain
+from minidl.layers import Sequential
 
 IMAGES, ROWS, SENTENCES = (4, 6, 6), (8,), (6, 8)  # the shape of an example
 EACH = {
@@ -52,7 +52,7 @@ EACH = {
     "APL": (lambda: APL(4, 2), IMAGES),
     "GLU": (GLU, IMAGES),
     "SwiGLU": (SwiGLU, IMAGES),
-    "Activate": (lambda: Activate("elu"), IMAGES),
+    "ActivationLayer": (lambda: ActivationLayer("elu"), IMAGES),
     "Dropout": (lambda: Dropout(0.5), ROWS),
     "RReLU": (RReLU, ROWS),
     "Flatten": (Flatten, IMAGES),
@@ -64,7 +64,7 @@ EACH = {
     "SelfAttention": (lambda: SelfAttention(8, 2), SENTENCES),
     "EncoderBlock": (lambda: EncoderBlock(8, 2, 16), SENTENCES),
     "Residual": (lambda: Residual([Dense(8, 8, "relu"), Dense(8, 8)]), ROWS),
-    "Chain": (lambda: Chain([Dense(8, 8, "relu"), Dense(8, 3)]), ROWS),
+    "Sequential": (lambda: Sequential([Dense(8, 8, "relu"), Dense(8, 3)]), ROWS),
 }
 each = pytest.mark.parametrize(("make", "shape"), EACH.values(), ids=EACH)
 

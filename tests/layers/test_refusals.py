@@ -8,7 +8,7 @@ import pytest
 from minidl import (
     APL,
     GLU,
-    Activate,
+    ActivationLayer,
     AveragePool2D,
     BatchNorm,
     Conv2D,
@@ -40,7 +40,7 @@ def called(layer, shape, **options):
 
 
 ARGUMENTS = [
-    (lambda: Activate("rleu"), "expected one of linear, .*, got 'rleu'"),
+    (lambda: ActivationLayer("rleu"), "expected one of linear, .*, got 'rleu'"),
     (lambda: APL("8", 2), "APL: expected channels to be an integer >= 1, got '8'"),
     (lambda: APL(8, 0), "APL: expected hinges to be an integer >= 1, got 0"),
     (lambda: AveragePool2D(2, 0), "AveragePool2D: expected stride, .* >= 1, got 0"),
@@ -70,7 +70,7 @@ ARGUMENTS = [
         r"MaxPool2D\(3x3, stride 2, padding 2\): expected a padding of at most half the window",
     ),
     (lambda: PReLU(0), "PReLU: expected channels to be an integer >= 1, got 0"),
-    (lambda: Residual([]), "Chain: expected at least one layer, got none"),
+    (lambda: Residual([]), "Sequential: expected at least one layer, got none"),
     (
         lambda: Residual([Dense(4, 4)], activation="softmax"),
         "Residual: expected an element-wise activation, got softmax; put it into a Dense layer",
@@ -209,7 +209,7 @@ def test_layers_that_do_not_fit_into_a_network(layers, shape, message):
 
 def test_softmax_refuses_images_of_which_it_would_take_the_columns_for_classes():
     with pytest.raises(ValueError, match=r"got images \(N, 3, 4, 5\), .*; put Flatten or Global"):
-        Network([Activate("softmax")], (3, 4, 5))
+        Network([ActivationLayer("softmax")], (3, 4, 5))
 
 
 def test_noise_needs_a_generator_in_training():

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from minidl import (
-    Activate,
+    ActivationLayer,
     BatchNorm,
-    Chain,
     Dense,
     Dropout,
     Flatten,
@@ -16,11 +15,12 @@ from minidl import (
     MeanSquaredError,
     Network,
     Residual,
+    Sequential,
     WeightsError,
     probe,
 )
 from minidl.backend import to_numpy
-from minidl.inspection import first_nonfinite, unit_figures
+from minidl.inspection import first_nonfinite, unit_stats
 
 X = np.random.default_rng(0).standard_normal((6, 4))
 
@@ -81,9 +81,11 @@ def test_inputs_are_not_overwritten_if_dropout_returns_its_input():
 def blocks(rng=0, dtype="float64", device="cpu", width=4) -> Network:
     layers = [
         Dense(4, 4, "tanh"),
-        Residual([Dense(4, 5), BatchNorm(5), Activate("relu"), Dense(5, width)], [Dense(4, width)]),
+        Residual(
+            [Dense(4, 5), BatchNorm(5), ActivationLayer("relu"), Dense(5, width)], [Dense(4, width)]
+        ),
         Residual([Residual([Dense(width, width)]), Dropout(0.5)]),
-        Activate("relu"),
+        ActivationLayer("relu"),
     ]
     return Network(layers, 4, rng, dtype, device)
 
@@ -191,7 +193,9 @@ def test_layers_of_a_named_branch_are_named_after_the_block():
 def test_summary_shows_the_layers_inside():
     lines = blocks().summary().splitlines()
     rows = {line.split()[0]: " ".join(line.split()[1:]) for line in lines[3:-2]}
-    inside = [f"residual_1.branch.{n}" for n in ("dense_1", "batchnorm_1", "activate_1", "dense_2")]
+    inside = [
+        f"residual_1.branch.{n}" for n in ("dense_1", "batchnorm_1", "activationlayer_1", "dense_2")
+    ]
     assert list(rows)[1:7] == ["residual_1", *inside, "residual_1.shortcut.dense_1"]
     assert list(rows)[7:10] == ["residual_2", "residual_2.branch.residual_1", INNER[-1]]
     assert rows["residual_1"] == "Residual(4 layers + 1 layer) (N, 4) 79"
@@ -204,9 +208,9 @@ def test_inspection_includes_the_layers_inside():
     network = blocks()
     found = probe(network, MeanSquaredError(), X, np.ones((6, 4)))
     assert list(dict.fromkeys(g.layer for g in found.gradients)) == INNER
-    expected = ["dense_1", "residual_1.branch.dense_1", "residual_1.branch.activate_1"]
+    expected = ["dense_1", "residual_1.branch.dense_1", "residual_1.branch.activationlayer_1"]
     assert [u.layer for u in found.units][:3] == expected
-    assert found.units == unit_figures(network)
+    assert found.units == unit_stats(network)
     assert len({line.find("mean_abs") for line in str(found).splitlines()} - {-1}) == 1
     widths = {len(line) for line in str(found).splitlines()[: len(found.gradients) + 1]}
     assert len(widths) == 1
@@ -258,7 +262,7 @@ def test_weights_of_other_blocks_are_refused(tmp_path):
 
 def test_a_chain_on_its_own_equals_the_network():
     rows = [Dense(4, 3, "tanh"), Dense(3, 2)]
-    chain = Chain(rows).build(rng=3, dtype="float64")
+    chain = Sequential(rows).build(rng=3, dtype="float64")
     network = Network([Dense(4, 3, "tanh"), Dense(3, 2)], 4, 3, "float64")
     np.testing.assert_array_equal(chain.forward(X), network.forward(X))
     dy = X[:, :2].copy()
@@ -266,8 +270,11 @@ def test_a_chain_on_its_own_equals_the_network():
     np.testing.assert_array_equal(dx, network.backward(dy, input_gradient=True))
     assert [layer.name for layer in rows] == ["dense_1", "dense_2"]
     assert chain.size == network.theta.size
-    assert repr(chain) == "Chain(Dense(4 -> 3, tanh), Dense(3 -> 2))"
-    assert Network([Chain([Dense(4, 2)]), Dense(2, 1)], 4)["chain_1.dense_1"].W.shape == (4, 2)
+    assert repr(chain) == "Sequential(Dense(4 -> 3, tanh), Dense(3 -> 2))"
+    assert Network([Sequential([Dense(4, 2)]), Dense(2, 1)], 4)["sequential_1.dense_1"].W.shape == (
+        4,
+        2,
+    )
 
 
 def test_a_custom_layer_that_contains_layers():

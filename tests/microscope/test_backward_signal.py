@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from minidl import (
-    Activate,
+    ActivationLayer,
     BatchNorm,
     Conv2D,
     Dense,
@@ -110,7 +110,7 @@ def test_stops_of_layers_that_cannot_be_taken_apart():
         Dropout(0.5),
         Dense(12, 8),
         BatchNorm(8),
-        Activate("relu"),
+        ActivationLayer("relu"),
         Residual([Dense(8, 8, "tanh")]),
         Dense(8, 5, "softmax"),
     ]
@@ -119,8 +119,8 @@ def test_stops_of_layers_that_cannot_be_taken_apart():
         ("dense_2.y", "loss", ""),
         ("dense_2.z", "slope", "dense_2"),
         ("residual_1.y", "weights", "dense_2"),
-        ("activate_1.y", "layer", "residual_1"),
-        ("batchnorm_1.y", "slope", "activate_1"),
+        ("activationlayer_1.y", "layer", "residual_1"),
+        ("batchnorm_1.y", "slope", "activationlayer_1"),
         ("dense_1.y", "layer", "batchnorm_1"),
         ("dense_1.z", "slope", "dense_1"),  # where its dW is made; further down nothing learns
     ]

@@ -23,10 +23,10 @@ from make_resnet import (
 
 from minidl import (
     Adam,
-    Chain,
     Conv2D,
     Examples,
     Residual,
+    Sequential,
     SoftmaxCrossEntropy,
     assert_gradients,
     train,
@@ -53,7 +53,7 @@ PUBLISHED = [
 
 
 def test_as_many_parameters_as_torchvision_has(monkeypatch):
-    monkeypatch.setattr(Chain, "initialize", lambda chain, rng: None)  # no number is drawn
+    monkeypatch.setattr(Sequential, "initialize", lambda chain, rng: None)  # no number is drawn
     for make, size in PUBLISHED:
         network = make()
         assert network.theta.size == size

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from minidl import (
-    Activate,
+    ActivationLayer,
     BatchNorm,
     Conv2D,
     Dense,
@@ -64,7 +64,7 @@ def test_they_equal_those_of_a_network_before_training(f):
 
 
 def test_after_a_layer_outside_the_theory_there_is_only_the_factor_of_the_weights():
-    net = network("tanh", Dropout(0.5), BatchNorm(300), Activate("relu"))
+    net = network("tanh", Dropout(0.5), BatchNorm(300), ActivationLayer("relu"))
     known = layer_factors(net, X)
     assert known["dense_1"].slope == layer_factors(network("tanh"), X)["dense_1"].slope
     assert [known[name].slope for name in ("dense_2", "dense_3")] == [None, None]

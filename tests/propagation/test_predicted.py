@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from minidl import (
-    Activate,
+    ActivationLayer,
     BatchNorm,
     BinaryCrossEntropy,
     Conv2D,
@@ -222,7 +222,7 @@ def test_the_measured_growth_with_batch_norm_does_not_depend_on_the_weights(f, w
     growth = []
     for seed in range(2):
         rows = [
-            [Dense(width, width, weights=weights), BatchNorm(width), Activate(f)]
+            [Dense(width, width, weights=weights), BatchNorm(width), ActivationLayer(f)]
             for _ in range(depth)
         ]
         net = Network(list(chain(*rows)), width, seed)
@@ -238,7 +238,13 @@ def test_with_shortcuts_the_growth_is_a_power_of_the_depth():
     width, blocks = 256, 24
     net = Network(
         [
-            Residual([BatchNorm(width), Activate("relu"), Dense(width, width, weights="he_normal")])
+            Residual(
+                [
+                    BatchNorm(width),
+                    ActivationLayer("relu"),
+                    Dense(width, width, weights="he_normal"),
+                ]
+            )
             for _ in range(blocks)
         ],
         width,

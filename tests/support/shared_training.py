@@ -16,7 +16,7 @@ import numpy as np
 
 from minidl import (
     SGD,
-    Activate,
+    ActivationLayer,
     Adam,
     AdamW,
     Augmentation,
@@ -55,7 +55,13 @@ def dense(*more: Any) -> list[Any]:
 
 
 def normalized() -> list[Any]:
-    return [Conv2D(2, 3, 3, biases=None), BatchNorm(3), Activate("tanh"), Flatten(), Dense(48, 4)]
+    return [
+        Conv2D(2, 3, 3, biases=None),
+        BatchNorm(3),
+        ActivationLayer("tanh"),
+        Flatten(),
+        Dense(48, 4),
+    ]
 
 
 def trained(

@@ -11,10 +11,9 @@ from threads_as_ranks import on_ranks
 
 from minidl import (
     SGD,
-    Activate,
+    ActivationLayer,
     Adam,
     BatchNorm,
-    Chain,
     Conv2D,
     Dense,
     Dropout,
@@ -24,6 +23,7 @@ from minidl import (
     Flatten,
     Network,
     Residual,
+    Sequential,
     SoftmaxCrossEntropy,
     fit,
     train,
@@ -47,8 +47,11 @@ def plain() -> Network:
 
 NORMED = {
     "first": lambda: [BatchNorm(4), Dense(4, 3)],
-    "in a branch": lambda: [Residual([Dense(4, 4), BatchNorm(4), Activate("relu")]), Dense(4, 3)],
-    "in chains": lambda: [Chain([Chain([Dense(4, 6), BatchNorm(6)])]), Dense(6, 3)],
+    "in a branch": lambda: [
+        Residual([Dense(4, 4), BatchNorm(4), ActivationLayer("relu")]),
+        Dense(4, 3),
+    ],
+    "in chains": lambda: [Sequential([Sequential([Dense(4, 6), BatchNorm(6)])]), Dense(6, 3)],
 }
 
 

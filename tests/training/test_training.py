@@ -15,12 +15,11 @@ import pytest
 from minidl import (
     ACTIVATIONS,
     SGD,
-    Activate,
+    ActivationLayer,
     Adam,
     Augmentation,
     BatchNorm,
     BinaryCrossEntropy,
-    Chain,
     Conv2D,
     Dense,
     Dropout,
@@ -31,6 +30,7 @@ from minidl import (
     Network,
     NonFiniteLoss,
     Residual,
+    Sequential,
     SoftmaxCrossEntropy,
     evaluate,
     fit,
@@ -354,7 +354,7 @@ def dense(f):
 
 
 def convolutions(f):
-    inner = [Conv2D(8, 8, 3, padding=1), BatchNorm(8), Activate(f)]
+    inner = [Conv2D(8, 8, 3, padding=1), BatchNorm(8), ActivationLayer(f)]
     layers = [Conv2D(3, 8, 3, padding=1, activation=f), MaxPool2D(2), Residual(inner), Flatten()]
     return [*layers, Dense(512, 10)], (3, 16, 16)
 
@@ -443,8 +443,8 @@ SOFTMAX, BINARY = SoftmaxCrossEntropy(), BinaryCrossEntropy()
 SHARES = np.ones((N, 3), "float32")
 LAST_LAYERS = {  # whether the activation is one that the loss applies itself
     "softmax": ([Dense(8, 3, "softmax")], SOFTMAX, LABELS, True),
-    "softmax alone": ([Dense(8, 3), Activate("softmax")], SOFTMAX, LABELS, True),
-    "in a chain": ([Dense(8, 3), Chain([Dense(3, 3, "softmax")])], SOFTMAX, LABELS, True),
+    "softmax alone": ([Dense(8, 3), ActivationLayer("softmax")], SOFTMAX, LABELS, True),
+    "in a chain": ([Dense(8, 3), Sequential([Dense(3, 3, "softmax")])], SOFTMAX, LABELS, True),
     "sigmoid": ([Dense(8, 3, "sigmoid")], BINARY, SHARES, True),
     "logits": ([Dense(8, 3)], SOFTMAX, LABELS, False),
     "sigmoid before softmax": ([Dense(8, 3, "sigmoid")], SOFTMAX, LABELS, False),

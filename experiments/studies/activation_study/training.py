@@ -11,7 +11,7 @@ import numpy as np
 
 from minidl import (
     SGD,
-    Activate,
+    ActivationLayer,
     Adam,
     Conv2D,
     Dense,
@@ -27,7 +27,7 @@ from minidl import (
 from minidl.backend import Device
 from minidl.data import Dataset
 from minidl.initializers import Initializer, constant
-from minidl.inspection import gradient_figures
+from minidl.inspection import gradient_stats
 from minidl.layers import Layer
 from minidl.optimizers import Optimizer
 from minidl.study import Run, validated
@@ -120,10 +120,10 @@ def build_network(
     layers: list[Layer] = [
         Conv2D(channels, 6, 5, weights=W, biases=b),
         MaxPool2D(2),
-        Activate(activation),
+        ActivationLayer(activation),
         Conv2D(6, 16, 5, weights=W, biases=b),
         MaxPool2D(2),
-        Activate(activation),
+        ActivationLayer(activation),
         Flatten(),
         Dense(16 * math.prod(left), 120, activation, dense_W, dense_b),
         Dense(120, 84, activation, dense_W, dense_b),
@@ -157,7 +157,7 @@ def train_cell(
         batch_size=BATCH_SIZE,
         rng=batches_rng(seed),
     ):
-        for g in gradient_figures(network):  # still those of the epoch's last batch
+        for g in gradient_stats(network):  # still those of the epoch's last batch
             if g.parameter == "W":
                 gradients.setdefault(g.layer, []).append(g.l2_norm)
     return {

@@ -11,7 +11,7 @@ import numpy as np
 
 from minidl import (
     APL,
-    Activate,
+    ActivationLayer,
     Adam,
     AveragePool2D,
     Conv2D,
@@ -172,7 +172,7 @@ By = Callable[[Training], Outcomes]  # a task
 
 
 def activation(name: str, channels: int, hinges: int) -> Layer:
-    return APL(channels, hinges) if name == "apl" else Activate(name)
+    return APL(channels, hinges) if name == "apl" else ActivationLayer(name)
 
 
 def build_network(

@@ -14,7 +14,7 @@ from minidl import AdamW, Network, SoftmaxCrossEntropy
 from minidl.backend import Array, Device, to_numpy
 from minidl.data import Dataset, Sentences
 from minidl.data.glue import Texts, load_texts
-from minidl.inspection import GradientFigures, gradient_figures
+from minidl.inspection import GradientStats, gradient_stats
 from minidl.layers.encoder_block import GATES
 from minidl.metrics import ClassReport, class_report, predict_labels
 from minidl.models import Pretrained, load_bert
@@ -165,7 +165,7 @@ def block_states(network: Network, blocks: int) -> list[np.ndarray]:
     return [to_numpy(network[f"block_{i + 1}"].y) for i in range(blocks)]
 
 
-def by_block(gradients: Sequence[GradientFigures], blocks: int) -> list[float]:
+def by_block(gradients: Sequence[GradientStats], blocks: int) -> list[float]:
     """‖∂L/∂θ‖ of each block, and of the classifier."""
     names = [*(f"block_{i + 1}." for i in range(blocks)), "classifier"]
     squares = [
@@ -222,7 +222,7 @@ def before(network: Network, examples: Sentences, original: list[list[np.ndarray
             ]
         )
         found.likeness.append([likeness(y[:, 0]) for y in ours])
-        found.gradients.append(by_block(gradient_figures(network), blocks))
+        found.gradients.append(by_block(gradient_stats(network), blocks))
     return found
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from minidl import Examples, Network, SoftmaxCrossEntropy, evaluate
 from minidl.backend import Array, Device, to_numpy
 from minidl.data import Dataset
-from minidl.inspection import gradient_figures
+from minidl.inspection import gradient_stats
 from minidl.layers import BatchNorm
 from minidl.models import resnet50
 from minidl.study import Run
@@ -160,7 +160,7 @@ def train_cell(
 def gradients(network: Network) -> list[float]:
     """‖∂L/∂W‖ of all convolutions of each stage together."""
     squares = dict.fromkeys(STAGES, 0.0)
-    for g in gradient_figures(network):
+    for g in gradient_stats(network):
         stage = g.layer.partition(".")[0]
         if g.parameter == "W" and stage in squares:
             squares[stage] += g.l2_norm**2
@@ -193,7 +193,7 @@ def with_batch_statistics(
         for start, stop in pairwise(bounds):
             x, targets = examples.batch(start, stop, network.dtype)
             logits = network.forward(x, training=True)
-            terms = LOSS.terms(logits, targets)[0], LOSS.hits(logits, targets)
+            terms = LOSS.value_terms(logits, targets)[0], LOSS.correct(logits, targets)
             sums += [float(values.sum(dtype=np.float64)) for values in terms]
             found = [_distance(norm, *old) for norm, old in zip(layers, before, strict=True)]
             by_stage = [_medians(layers, [one[i] for one in found]) for i in (0, 1)]

@@ -13,7 +13,15 @@ from typing import TypeAlias
 
 import numpy as np
 
-from minidl import Activate, BatchNorm, Dense, Examples, Flatten, Network, SoftmaxCrossEntropy
+from minidl import (
+    ActivationLayer,
+    BatchNorm,
+    Dense,
+    Examples,
+    Flatten,
+    Network,
+    SoftmaxCrossEntropy,
+)
 from minidl.backend import Array
 from minidl.initializers import Initializer, critical
 from minidl.losses import Loss
@@ -166,7 +174,11 @@ def batch_norm_growth(
         layers = [
             layer
             for _ in range(depth)
-            for layer in (Dense(width, width, weights=weights), BatchNorm(width), Activate(f))
+            for layer in (
+                Dense(width, width, weights=weights),
+                BatchNorm(width),
+                ActivationLayer(f),
+            )
         ]
         network = Network(layers, width, seed)
         rng = np.random.default_rng(seed)

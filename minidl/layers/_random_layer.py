@@ -7,7 +7,7 @@ import numpy as np
 from minidl.layers._base import Layer
 
 
-class Noise(Layer):
+class RandomLayer(Layer):
     """Base of Dropout and RReLU: uniform numbers in the shape of x, from the layer's own generator.
 
     They are drawn anew at each training step, on the CPU and in float32 whatever the network's

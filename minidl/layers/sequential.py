@@ -12,7 +12,7 @@ from minidl.layers._base import Layer, expect_free
 Layers: TypeAlias = Sequence[Layer] | Mapping[str, Layer]  # first to last
 
 
-class Chain(Layer):
+class Sequential(Layer):
     """y = f_L(… f_2(f_1(x))).
 
     Backward runs them in reverse order: the dx of each is the dy of the one before it.
@@ -25,8 +25,8 @@ class Chain(Layer):
     shapes: Sequence[tuple[int, ...]] = ()  # the output of each layer, once output_shape was called
 
     def __init__(self, layers: Layers) -> None:
-        self.layers = checked_layers("Chain", layers)
-        self.takes_integers = self.layers[0].takes_integers
+        self.layers = checked_layers("Sequential", layers)
+        self.integer_input = self.layers[0].integer_input
         # Below the first layer with parameters there is nothing to learn.
         self._first = next((i for i, layer in enumerate(self.layers) if layer.size), 0)
 
@@ -45,16 +45,16 @@ class Chain(Layer):
     def expect_shape(self, shape: tuple[int | str, ...]) -> None:
         self.output_shape(shape[1:])  # type: ignore[arg-type]  # sizes, but for the batch
 
-    def expect_values(self, x: Array) -> None:
-        self.layers[0].expect_values(x)
+    def check_tokens(self, x: Array) -> None:
+        self.layers[0].check_tokens(x)
 
     def with_shapes(self, depth: float = math.inf) -> Iterator[tuple[Layer, tuple[int, ...]]]:
         """Each layer with its output shape, followed by its inner layers, down to ``depth``."""
         for layer, shape in zip(self.layers, self.shapes, strict=True):
             yield layer, shape
             if depth > 1:
-                for inside in [layer] if isinstance(layer, Chain) else layer.layers:
-                    if isinstance(inside, Chain):
+                for inside in [layer] if isinstance(layer, Sequential) else layer.layers:
+                    if isinstance(inside, Sequential):
                         yield from inside.with_shapes(depth - 1)
 
     def forward(self, x: Array, training: bool = False) -> Array:
@@ -74,7 +74,7 @@ class Chain(Layer):
         return self.layers[last].backward(upstream, input_gradient)
 
     def __repr__(self) -> str:
-        return f"Chain({', '.join(map(repr, self.layers))})"
+        return f"Sequential({', '.join(map(repr, self.layers))})"
 
 
 def checked_layers(owner: str, layers: Any) -> list[Layer]:
@@ -86,7 +86,7 @@ def checked_layers(owner: str, layers: Any) -> list[Layer]:
         return found
     if not isinstance(layers, Sequence) or isinstance(layers, str):
         raise ValueError(
-            f"{owner}: expected layers in a list, first to last, got {checks.shown(layers)}"
+            f"{owner}: expected layers in a list, first to last, got {checks.describe(layers)}"
         )
     if not layers:
         raise ValueError(f"{owner}: expected at least one layer, got none")
@@ -100,6 +100,6 @@ def _checked_name(owner: str, name: Any) -> str:
     if not isinstance(name, str) or not name or "." in name:
         raise ValueError(
             f"{owner}: expected the name of a layer to be a string without a dot, "
-            f"got {checks.shown(name)}"
+            f"got {checks.describe(name)}"
         )
     return name

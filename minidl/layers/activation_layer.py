@@ -7,7 +7,7 @@ from minidl.backend import Array
 from minidl.layers._base import Layer
 
 
-class Activate(Layer):
+class ActivationLayer(Layer):
     """y = f(z), z = x: for an f that does not follow a Dense, for example after BatchNorm.
 
     Backward: dx = dz = dy ∘ f'(z).
@@ -46,4 +46,4 @@ class Activate(Layer):
             )
 
     def __repr__(self) -> str:
-        return f"Activate({self.f!r})"
+        return f"ActivationLayer({self.f!r})"
