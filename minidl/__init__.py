@@ -1,14 +1,14 @@
 """minidl: a neural-network engine written by hand, with every backward pass spelled out.
 
 Read in this order: ``activations``, ``layers`` (``dense``, ``conv2d``, …), ``losses``,
-``initializers``, ``network``, ``optimizers``, ``loops``, ``gradcheck``, ``propagation``,
+``initializers``, ``network``, ``optimizers``, ``kernel``, ``gradcheck``, ``propagation``,
 ``inspection``, ``metrics``, ``training``.
 """
 
 import warnings
 from typing import Any
 
-from minidl import _version
+from minidl import _version, fast, gpu  # noqa: F401  # they register their twins
 from minidl.activations import ACTIVATIONS, get_activation
 from minidl.backend import DeviceError, get_device
 from minidl.data import Augmentation, Examples, Sentences

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from minidl.activations import Activation
-from minidl.backend import Array, checks, namespace, piece
+from minidl.backend import IN_CACHE, Array, checks, namespace
 from minidl.data.examples import Examples
 from minidl.layers import Sequential
 from minidl.layers._features import features_axis
@@ -153,7 +153,8 @@ def update_ratio(value: Array, update: Array) -> float:
 
 def _square_sum(array: Array) -> float:
     """Σ a² in float64, without a float64 copy of the whole array."""
-    xp, row, step = namespace(array), array.reshape(-1), max(piece(array), 1)
+    xp, row = namespace(array), array.reshape(-1)
+    step = IN_CACHE if xp is np else max(array.size, 1)
     parts = (row[i : i + step] for i in range(0, row.size, step))
     return sum(float(xp.sum(xp.square(part, dtype=np.float64))) for part in parts)
 

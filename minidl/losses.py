@@ -15,7 +15,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from minidl.activations import sigmoid
-from minidl.backend import Array, checks, fused, namespace, special, to_numpy
+from minidl.backend import Array, checks, namespace, special, to_numpy
+from minidl.kernel import kernel
 
 # What a loss of one's own may still have under its name of version 0.2.
 RENAMED = {
@@ -141,7 +142,7 @@ class SoftmaxCrossEntropy(Loss):
                 f"{self.name}: expected labels from 0 to {shape[1] - 1}, got {low} to {high}"
             )
 
-    @fused
+    @kernel
     def per_example(self, z: Array, t: Array) -> tuple[Array, Array]:
         row = np.arange(len(z))
         z = z - z.max(axis=1, keepdims=True)  # the same softmax, and no overflow  (N, C)
@@ -153,7 +154,7 @@ class SoftmaxCrossEntropy(Loss):
         dz[row, t] = -others / total  # p_t − 1
         return np.log1p(others - (1 - e_t)) - z[row, t], dz  # log total − z_t
 
-    @fused
+    @kernel
     def correct(self, logits: Array, targets: Array) -> Array:
         """1 where the largest logit is the target's, else 0."""
         return (logits.argmax(axis=1) == targets).astype(logits.dtype)

@@ -1,6 +1,6 @@
 """Update rules on the two flat vectors: θ ← θ − step(∇θ).
 
-A rule is a loop of a few lines over the vectors (see :mod:`minidl.loops`), and a class that
+A rule is a loop of a few lines over the vectors (see :mod:`minidl.kernel`), and a class that
 holds its hyperparameters.
 """
 
@@ -17,7 +17,7 @@ import numpy as np
 from numpy import sqrt
 
 from minidl.backend import Array, address, checks, is_array, namespace
-from minidl.loops import loop, pieces
+from minidl.kernel import chunks, kernel
 
 Rate: TypeAlias = float | Callable[[int], float]  # a number, or a function of the steps done
 
@@ -197,22 +197,22 @@ def _is_same(a: Any, b: Array) -> bool:
     return a is b or (is_array(a) and a.size == b.size and address(a) == address(b))
 
 
-@loop
+@kernel
 def sgd(theta, g, eta):
-    for i in pieces(theta.size):
+    for i in chunks(theta.size):
         theta[i] -= eta * g[i]
 
 
-@loop
+@kernel
 def momentum(theta, g, v, eta, mu):
-    for i in pieces(theta.size):
+    for i in chunks(theta.size):
         v[i] = mu * v[i] + g[i]
         theta[i] -= eta * v[i]
 
 
-@loop
+@kernel
 def nesterov_momentum(theta, g, v, eta, mu):
-    for i in pieces(theta.size):
+    for i in chunks(theta.size):
         v[i] = mu * v[i] + g[i]
         theta[i] -= eta * (mu * v[i] + g[i])
 
@@ -250,9 +250,9 @@ class SGD(Optimizer):
             momentum(theta, g, self.v, *now, self.momentum)
 
 
-@loop
+@kernel
 def rmsprop(theta, g, s, eta, rho, one_minus_rho, epsilon):
-    for i in pieces(theta.size):
+    for i in chunks(theta.size):
         s[i] = rho * s[i] + one_minus_rho * (g[i] * g[i])
         theta[i] -= eta * (g[i] / (sqrt(s[i]) + epsilon))
 
@@ -283,9 +283,9 @@ class RMSprop(Optimizer):
         rmsprop(theta, g, self.s, *now, self.rho, 1 - self.rho, self.epsilon)
 
 
-@loop
+@kernel
 def adam(theta, g, m, v, eta, epsilon, beta1, beta2):
-    for i in pieces(theta.size):
+    for i in chunks(theta.size):
         m[i] = beta1 * m[i] + g[i]
         v[i] = beta2 * v[i] + g[i] * g[i]
         theta[i] -= eta * (m[i] / (sqrt(v[i]) + epsilon))

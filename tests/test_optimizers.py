@@ -27,9 +27,9 @@ from minidl import (
     train,
 )
 from minidl.backend import to_numpy
-from minidl.backend.pool import one_pool
 from minidl.backend.threads import using_threads
-from minidl.loops import PIECE
+from minidl.fast.pool import one_pool
+from minidl.kernel import CHUNK
 from minidl.optimizers import Optimizer
 
 THETA, G = np.array([1.0, -2.0]), np.array([0.5, 4.0])
@@ -210,7 +210,7 @@ def test_the_gradient_is_unchanged_and_the_type_kept(make, device):
 @every
 def test_every_entry_is_updated_alike(make):
     """All entries have the same numbers, so all must end at the same value."""
-    size = 2 * PIECE + 7
+    size = 2 * CHUNK + 7
     theta, optimizer = np.full(size, 0.5), make()
     for g in (2.0, -1.0, 3.0):
         optimizer.step(theta, np.full(size, g / (1 if optimizer.clip_norm is None else 1e4)))
@@ -220,7 +220,7 @@ def test_every_entry_is_updated_alike(make):
 
 @every
 def test_several_threads_give_the_same_bits_as_one(make):
-    size = 2 * PIECE + 7
+    size = 2 * CHUNK + 7
     start, *gradients = np.random.default_rng(1).standard_normal((3, size), np.float32)
     results = []
     for within in (nullcontext, one_pool):

@@ -7,8 +7,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from minidl.backend import Array, checks, fused, namespace
-from minidl.loops import in_pieces
+from minidl.backend import IN_CACHE, Array, checks, namespace
+from minidl.kernel import in_chunks, kernel
 
 
 class Activation:
@@ -35,24 +35,27 @@ class Activation:
         """f'(z), a new array, given y = f(z); booleans count as 0 and 1."""
         raise NotImplementedError
 
-    @fused
+    @kernel
     def __call__(self, z: Array) -> Array:
         """f(z) for ``z`` of any shape, which is not changed."""
-        return in_pieces(self.f, as_floats(z))
+        with np.errstate(over="ignore", under="ignore"):
+            return in_chunks(self.f, as_floats(z), size=IN_CACHE)
 
     def derivative(self, z: Array, y: Array | None = None) -> Array:
         """f'(z), with the shape of ``z``; pass ``y`` = f(z) if you have it."""
         z = as_floats(z)
         y = self(z) if y is None else y
         self._expect_like(z, "y", y)
-        return in_pieces(self.slope, z, y).astype(z.dtype, copy=False)
+        with np.errstate(over="ignore", under="ignore"):
+            return in_chunks(self.slope, z, y, size=IN_CACHE).astype(z.dtype, copy=False)
 
-    @fused
+    @kernel
     def backward(self, dy: Array, z: Array, y: Array) -> Array:
         """dz = dy ∘ f'(z): the chain rule through y = f(z)."""
-        return in_pieces(self._backward, dy, z, y, slope=self.slope)
+        with np.errstate(over="ignore", under="ignore"):
+            return in_chunks(self._chain, dy, z, y, size=IN_CACHE)
 
-    def _backward(self, dy: Array, z: Array, y: Array) -> Array:
+    def _chain(self, dy: Array, z: Array, y: Array) -> Array:
         return dy * self.slope(z, y)
 
     def _expect_like(self, z: Array, name: str, array: Array) -> None:

@@ -10,7 +10,6 @@ from minidl.activations._base import Activation
 from minidl.activations._normal import normal_cdf
 from minidl.activations.saturating import sigmoid
 from minidl.backend import Array, checks
-from minidl.loops import by_entry
 
 
 class ReLU(Activation):
@@ -25,11 +24,9 @@ class ReLU(Activation):
     range = (0.0, math.inf)
     kinks = (0.0,)
 
-    @by_entry
     def f(self, z: Array) -> Array:
         return np.maximum(z, 0)
 
-    @by_entry
     def slope(self, z: Array, y: Array) -> Array:
         return z > 0
 

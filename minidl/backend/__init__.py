@@ -6,12 +6,10 @@ from minidl.backend.arrays import (
     address,
     is_array,
     namespace,
-    piece,
     special,
     to_numpy,
 )
 from minidl.backend.device import CPU, PRECISIONS, Device, DeviceError, get_device, set_precision
-from minidl.backend.fused import fused
 from minidl.backend.part import Part
 from minidl.backend.random import Random
 
@@ -25,11 +23,9 @@ __all__ = [
     "Part",
     "Random",
     "address",
-    "fused",
     "get_device",
     "is_array",
     "namespace",
-    "piece",
     "set_precision",
     "special",
     "to_numpy",

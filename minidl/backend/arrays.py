@@ -51,8 +51,3 @@ def address(array: Array) -> int:
     """Where the first entry of ``array`` is in its device's memory."""
     interface: Any = getattr(array, "__cuda_array_interface__", None) or array.__array_interface__
     return interface["data"][0]
-
-
-def piece(array: Array) -> int:
-    """How many entries of ``array`` to process at a time: what fits in the cache; all on a GPU."""
-    return IN_CACHE if namespace(array) is np else array.size

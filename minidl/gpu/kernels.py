@@ -12,13 +12,14 @@ arrays (``cupy.ElementwiseKernel``); ``T`` is float or double.
 from __future__ import annotations
 
 import ast
-import inspect
 from collections.abc import Callable
 from functools import cache
-from types import FunctionType, ModuleType
+from types import ModuleType
 from typing import Any
 
 from minidl.backend import Array, namespace
+from minidl.kernel import Function, is_rule, register
+from minidl.rule_text import parsed
 
 # f(z) -> y and f'(z) -> d of the functions in activations/, by class.
 # NaN must be preserved: z <= 0 ? 0 : z lets it through, z > 0 ? z : 0 would not.
@@ -196,8 +197,8 @@ def largest_is_target(loss: Any, logits: Array, targets: Array) -> Array:
     return hits
 
 
-# What is called on a GPU instead of a function marked ``fused``.
-FUSED: dict[str, Callable[..., Any]] = {
+# What is called on a GPU instead of a function marked ``@kernel``.
+TWINS: dict[str, Callable[..., Any]] = {
     "Activation.__call__": activation,
     "Activation.backward": activation_backward,
     "SoftmaxCrossEntropy.per_example": softmax_cross_entropy,
@@ -208,39 +209,46 @@ FUSED: dict[str, Callable[..., Any]] = {
 # -- loops: the lines themselves are the body -------------------------------------------------
 
 
-def run(function: Any, arguments: tuple[Any, ...]) -> Any:
-    """What replaces ``function`` on a GPU: one of ``FUSED``, or the kernel of a loop."""
-    if function.__qualname__ in FUSED:
-        return FUSED[function.__qualname__](*arguments)
-    return _run_loop(function.__wrapped__, arguments)
+def find(text: Function, is_long: bool) -> Function | None:
+    """The twin of a marked function on a GPU: see :func:`minidl.kernel.register`."""
+    return _rule(text) if is_rule(text) else TWINS.get(text.__qualname__)
 
 
-def _run_loop(text: FunctionType, arguments: tuple[Any, ...]) -> None:
+def _rule(text: Function) -> Function:
+    names = parsed(text).parameters
     reads, writes, _ = kernel_of(text)
-    given = dict(zip(inspect.signature(text).parameters, arguments, strict=True))
-    names = [part.split()[-1] for part in f"{reads}, {writes}".split(",")]
-    _compiled_loop(namespace(arguments[0]), text)(*[given[name] for name in names])
+    order = [names.index(part.split()[-1]) for part in f"{reads}, {writes}".split(",")]
+
+    def run(*arguments: Any) -> None:
+        _compiled_rule(namespace(arguments[0]), text)(*[arguments[k] for k in order])
+
+    return run
 
 
 @cache
-def _compiled_loop(cupy: ModuleType, text: FunctionType) -> Any:
+def _compiled_rule(cupy: ModuleType, text: Function) -> Any:
     name = f"minidl_{text.__name__}"
     return cupy.ElementwiseKernel(*kernel_of(text), name, no_return=True)
 
 
-@cache
-def kernel_of(text: FunctionType) -> tuple[str, str, str]:
-    """What the kernel of a loop reads, what it writes, its body: ``x[i]`` is ``x`` to CUDA."""
-    (function,) = ast.parse(inspect.getsource(text)).body
-    assert isinstance(function, ast.FunctionDef)
-    (lines,) = [node for node in function.body if isinstance(node, ast.For)]
-    body = "; ".join(map(ast.unparse, lines.body)).replace("[i]", "") + ";"
-    parameters = [argument.arg for argument in function.args.args]
-    stores = [node for node in ast.walk(lines) if isinstance(node, ast.Subscript)]
-    written = {ast.unparse(node.value) for node in stores if isinstance(node.ctx, ast.Store)}
-    reads = ", ".join(f"T {name}" for name in parameters if name not in written)
-    writes = ", ".join(f"T {name}" for name in parameters if name in written)
+def kernel_of(text: Function) -> tuple[str, str, str]:
+    """What the kernel of a rule reads, what it writes, its body: ``x[i]`` is ``x`` to CUDA.
+
+    Its numbers get the type of the arrays: with C's double, an expression of floats is one, too.
+    """
+    rule = parsed(text)
+    body = "; ".join(ast.unparse(_InType().visit(line)) for line in rule.lines) + ";"
+    reads = ", ".join(f"T {name}" for name in rule.parameters if name not in rule.written)
+    writes = ", ".join(f"T {name}" for name in rule.parameters if name in rule.written)
     return reads, writes, body
+
+
+class _InType(ast.NodeTransformer):
+    def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
+        return node.value
+
+    def visit_Constant(self, node: ast.Constant) -> ast.expr:
+        return ast.Call(ast.Name("T"), [node], [])
 
 
 # -- tables of an epoch: step.py --------------------------------------------------------------
@@ -254,3 +262,6 @@ def fetch(table: Array, place: Array, width: int, each: int, now: Array) -> None
 def store(loss: Array, hit: Array, place: Array, losses: Array, hits: Array) -> None:
     """losses[place + i] = loss_i,  hits[place + i] = hit_i."""
     _launch("store", loss, hit, place, losses, hits)
+
+
+register("cupy", find)

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from minidl.backend import Array, checks, namespace, piece, pool
+from minidl.backend import IN_CACHE, Array, checks, namespace
 from minidl.backend.arrays import BLOCK
-from minidl.backend.compiler import compiled, numba
+from minidl.fast import pool
+from minidl.fast.compiler import compiled, numba
 from minidl.layers._base import Layer
 
 
@@ -56,7 +57,7 @@ def empty_like(x: Array) -> tuple[Array, Array]:
 def blocks(x: Array) -> Iterator[slice]:
     """The channels of rows (C, m), as many at a time as fit in the cache."""
     C, m = x.shape
-    step = max(1, piece(x) // m)
+    step = max(1, (IN_CACHE if namespace(x) is np else x.size) // m)
     for start in range(0, C, step):
         yield slice(start, start + step)
 
@@ -135,7 +136,7 @@ def _entries(a: np.ndarray) -> np.ndarray:
 
 @cache
 def _compiled(text: Callable[..., None], parallel: bool) -> Callable[..., None]:
-    from minidl.backend.machine import dot, total
+    from minidl.fast.native import dot, total
 
     loop = numba().prange if parallel else range
     return compiled(text, parallel, channels=loop, places=range, total=total, dot=dot)

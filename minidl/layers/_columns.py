@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from minidl.backend import Array, namespace
-from minidl.backend.blas import (
+from minidl.fast.blas import (
     AS_IS,
     TRANSPOSED,
     Matrices,

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from minidl.backend.blas import (
+from minidl.fast.blas import (
     AS_IS,
     TRANSPOSED,
     Matrices,

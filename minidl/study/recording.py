@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from minidl.backend import Array
-from minidl.backend.pool import one_pool
 from minidl.data.examples import Examples
+from minidl.fast.pool import one_pool
 from minidl.inspection import Probe, probe
 from minidl.losses import Loss
 from minidl.microscope.snapshot_file import Recorder

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from minidl import loops
+from minidl import fast
 from minidl._printable import printable
 
 
@@ -40,7 +40,7 @@ class Software:
         )
         threads = ", ".join(str(one["num_threads"]) for one in ours)
         parts = {"BLAS": kernels or "unknown", "BLAS threads": threads or "unknown"}
-        parts["loops"] = loops.engine()
+        parts["loops"] = fast.engine()
         if (cupy := sys.modules.get("cupy")) is not None:
             parts["CuPy"] = str(getattr(cupy, "__version__", "unknown"))
         if (parallel := sys.modules.get("minidl.data_parallel.ranks")) is not None:

@@ -15,10 +15,9 @@ from typing import Any
 import numpy as np
 
 from minidl.backend import Array, Random, namespace, to_numpy
-from minidl.backend.denormals import denormals_as_zero
-from minidl.backend.pool import one_pool
 from minidl.data.examples import Examples
 from minidl.inspection import INPUT, first_nonfinite
+from minidl.kernel import at_full_speed
 from minidl.layers import BatchNorm
 from minidl.losses import Loss
 from minidl.network import Network
@@ -76,7 +75,7 @@ class TrainingStep:
         """
         self.order = self.network.device.asarray(order)
         self.done = done
-        with one_pool(), denormals_as_zero():
+        with at_full_speed():
             yield
 
     def __call__(self) -> None:

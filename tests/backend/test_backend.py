@@ -12,7 +12,6 @@ import minidl
 from minidl import DeviceError, get_device
 from minidl.backend import (
     Random,
-    fused,
     namespace,
     set_precision,
     special,
@@ -20,6 +19,7 @@ from minidl.backend import (
 )
 from minidl.backend.device import _say_once
 from minidl.gpu import kernels
+from minidl.kernel import kernel
 
 
 def no_cupy(monkeypatch):
@@ -231,14 +231,14 @@ def test_numbers_are_drawn_in_the_step_or_ahead_of_it_but_not_twice(device):
 
 
 def test_a_fused_function_runs_its_own_lines_on_the_cpu_and_a_kernel_on_a_gpu(device, monkeypatch):
-    @fused
-    def twice(x):
+    @kernel
+    def twice(by, x):
         """A docstring."""
-        return 2 * x
+        return by * x
 
     assert twice.__doc__ == "A docstring."
-    monkeypatch.setitem(kernels.FUSED, twice.__qualname__, lambda x: x + 5)
-    y = twice(device.asarray(np.ones(2)))
+    monkeypatch.setitem(kernels.TWINS, twice.__qualname__, lambda by, x: x + 5)
+    y = twice(2, device.asarray(np.ones(2)))
     np.testing.assert_array_equal(to_numpy(y), [6, 6] if device.is_cuda else [2, 2])
 
 

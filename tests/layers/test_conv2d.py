@@ -12,8 +12,8 @@ import pytest
 from minidl import Conv2D, Dense, Flatten, MaxPool2D, Network
 from minidl.activations import LeakyReLU
 from minidl.backend import to_numpy
-from minidl.backend.pool import one_pool
 from minidl.backend.threads import using_threads
+from minidl.fast.pool import one_pool
 
 RNG = np.random.default_rng(0)
 

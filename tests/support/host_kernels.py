@@ -25,10 +25,10 @@ import numpy as np
 from minidl import optimizers
 from minidl.gpu import kernels
 
-LOOPS = {  # every function that is decorated with @loop
+LOOPS = {  # every rule that is decorated with @kernel
     name: value.__wrapped__
     for name, value in vars(optimizers).items()
-    if hasattr(value, "__wrapped__") and inspect.getsource(value).startswith("@loop")
+    if hasattr(value, "__wrapped__") and inspect.getsource(value).startswith("@kernel")
 }
 KERNELS = kernels.KERNELS | {name: kernels.kernel_of(text) for name, text in LOOPS.items()}
 

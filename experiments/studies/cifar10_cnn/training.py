@@ -22,7 +22,7 @@ from minidl import (
     probe,
 )
 from minidl.backend import Array, Device, namespace, to_numpy
-from minidl.backend.pool import one_pool
+from minidl.fast.pool import one_pool
 from minidl.losses import Loss
 from minidl.study import Run
 from minidl.study.pairs import ACTIVATIONS

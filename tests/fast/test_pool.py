@@ -27,9 +27,9 @@ from minidl import (
     SoftmaxCrossEntropy,
     train,
 )
-from minidl.backend import blas, pool
-from minidl.backend.pool import one_pool
 from minidl.backend.threads import using_threads
+from minidl.fast import blas, pool
+from minidl.fast.pool import one_pool
 
 ROOT = Path(__file__).parents[2]
 RNG = np.random.default_rng(0)
@@ -74,7 +74,7 @@ def test_products_have_the_bits_of_blas_with_its_own_threads():
 
 
 def test_each_job_has_a_thread_of_its_own():
-    from minidl.backend.machine import note_threads
+    from minidl.fast.native import note_threads
 
     with one_pool():
         assert pool.threads() == 2
@@ -149,7 +149,7 @@ def test_small_products_on_several_threads_at_once():
     code = """
 import threading
 import numpy as np
-from minidl.backend.pool import one_pool
+from minidl.fast.pool import one_pool
 from minidl.backend.threads import using_threads
 
 def multiply():

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from minidl import Adam, Dense, Examples, Network, SoftmaxCrossEntropy, train
-from minidl.backend import denormals
-from minidl.backend.denormals import denormals_as_zero
-from minidl.backend.pool import one_pool
 from minidl.backend.threads import using_threads
+from minidl.fast import denormals
+from minidl.fast.denormals import denormals_as_zero
+from minidl.fast.pool import one_pool
 
 TINY = np.finfo(np.float32).tiny  # the smallest normal number
 SMALL = np.full(64, TINY / 4, np.float32)

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minidl.backend import pool
-from minidl.backend.compiler import compiled, numba
+from minidl.fast import pool
+from minidl.fast.compiler import compiled, numba
 
 ROW_MAJOR, AS_IS, TRANSPOSED = 101, 111, 112  # CBLAS's own numbers
 # A product in OpenBLAS as NumPy ships it, and as others build it, with the type of its sizes.
@@ -135,7 +135,7 @@ pieces = range
 
 @cache
 def _compiled(parallel: bool) -> Callable[..., None]:
-    from minidl.backend.machine import multiply
+    from minidl.fast.native import multiply
 
     loop = numba().prange if parallel else range
     return compiled(_add_products, parallel, pieces=loop, multiply=multiply)

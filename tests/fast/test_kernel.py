@@ -14,16 +14,16 @@ from pathlib import Path
 import host_kernels
 import numpy as np
 import pytest
+from minidl.loops import PIECE, in_pieces, loop, pieces
 
 import minidl
-from minidl import BatchNorm, loops
+from minidl import BatchNorm
 from minidl.activations import ReLU
 from minidl.backend import IN_CACHE, pool, to_numpy
-from minidl.backend.pool import one_pool
 from minidl.backend.threads import using_threads
+from minidl.fast.pool import one_pool
 from minidl.gpu.kernels import kernel_of
 from minidl.layers import _channelwise
-from minidl.loops import PIECE, in_pieces, loop, pieces
 from minidl.optimizers import sgd
 
 ROOT = Path(__file__).parents[1]
@@ -97,13 +97,15 @@ def test_an_update_of_an_array_by_itself_is_done_in_place():
 def test_a_loop_in_a_function_or_without_a_source_file_is_run_as_it_is(in_numpy):
     two = 2
 
-    @loop
+    @kernel
     def within(x):
         for i in pieces(x.size):
             x[i] = two * x[i] + 1
 
     names = {"loop": loop, "pieces": pieces}
-    exec("@loop\ndef without(x):\n    for i in pieces(x.size):\n        x[i] = 2 * x[i] + 1", names)
+    exec(
+        "@kernel\ndef without(x):\n    for i in pieces(x.size):\n        x[i] = 2 * x[i] + 1", names
+    )
     for run in (within, names["without"]):
         x = np.arange(3.0)
         run(x)
@@ -214,7 +216,7 @@ def test_every_loop_is_tested_here():
     found = [
         name
         for path in package.rglob("*.py")
-        for name in re.findall(r"^@loop\ndef (\w+)", path.read_text("utf-8"), re.MULTILINE)
+        for name in re.findall(r"^@kernel\ndef (\w+)", path.read_text("utf-8"), re.MULTILINE)
     ]
     assert sorted(found) == sorted(LOOPS)
 

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
-from minidl.backend.pool import on_each_thread
+from minidl.fast.pool import on_each_thread
 
 Environment = ctypes.c_uint32 * 8  # glibc's fenv_t on x86-64; the last entry is MXCSR
 MXCSR = 7

@@ -24,14 +24,13 @@ from typing import Any
 
 import numpy as np
 
-from minidl.backend.compiler import numba
+from minidl.fast.compiler import numba
+from minidl.kernel import SHARED
 
 # Names in OpenBLAS: NumPy's build has 64-bit sizes, SciPy's 32-bit sizes.
 SET_CALLBACK = "scipy_openblas_set_threads_callback_function64_"
 PRODUCT = "scipy_cblas_{}gemm"
 SET_THREADS = "scipy_openblas_set_num_threads"
-
-SHARED = 32 * 1024  # entries of a loop that several threads share, at least
 
 _lock = threading.Lock()
 _inside = 0  # how many blocks of one_pool are open
@@ -119,7 +118,7 @@ class Pool:
 
     def take_over(self) -> bool:
         """Whether OpenBLAS's jobs now run on Numba's threads, each on its own thread."""
-        from minidl.backend import machine
+        from minidl.fast import native as machine
 
         if not machine.IN_PARALLEL:
             return False

@@ -19,8 +19,8 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from minidl.backend.arrays import BLOCK
-from minidl.backend.blas import ROW_MAJOR
-from minidl.backend.compiler import OPTIONS, kept
+from minidl.fast.blas import ROW_MAJOR
+from minidl.fast.compiler import OPTIONS, kept
 
 
 @intrinsic
@@ -115,7 +115,7 @@ def note_threads(threads):
 
 @numba.njit(**OPTIONS)
 def multiply(gemm, ta, tb, M, N, K, one, A, lda, B, ldb, beta, C, ldc):
-    """:func:`minidl.backend.blas.multiply` in machine code; ``gemm`` is an address."""
+    """:func:`minidl.fast.blas.multiply` in machine code; ``gemm`` is an address."""
     i = np.int32
     sizes = i(ROW_MAJOR), i(ta), i(tb), i(M), i(N), i(K)
     _call(gemm, (*sizes, one, A, i(lda), B, i(ldb), beta, C, i(ldc)))

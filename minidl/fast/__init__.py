@@ -1,0 +1,72 @@
+"""Twins of functions marked ``@kernel``, compiled by Numba, and one pool of threads for all.
+
+This folder is optional: without Numba, or with its own variable ``NUMBA_DISABLE_JIT=1``, the
+marked functions run as they are written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+from minidl.fast import activations, pool
+from minidl.fast.compiler import compiled, numba
+from minidl.fast.denormals import denormals_as_zero
+from minidl.fast.pool import one_pool
+from minidl.kernel import Function, is_rule, register
+from minidl.rule_text import parsed
+
+# By the qualified name of the marked function.  Those of element-wise functions are for long
+# arrays: NumPy's are as fast on short ones.
+TWINS: dict[str, Function] = {}
+LONG: dict[str, Function] = {
+    "Activation.__call__": activations.call,
+    "Activation.backward": activations.backward,
+}
+
+
+def engine() -> str:
+    """What runs the loops in this process: ``"numpy"``, or ``"numba"`` with its version."""
+    return "numpy" if numba() is None else f"numba {numba().__version__}"
+
+
+def find(text: Function, is_long: bool) -> Function | None:
+    """The twin of a marked function: see :func:`minidl.kernel.register`."""
+    if numba() is None:
+        return None
+    if is_rule(text):
+        return _rule(text, is_long)
+    name = text.__qualname__
+    return TWINS.get(name) or (LONG.get(name) if is_long else None)
+
+
+def _rule(text: Function, is_long: bool) -> Function | None:
+    try:
+        parsed(text)  # raises if another engine would compute something else
+    except OSError:  # no source, so nobody knows
+        return None
+
+    def share(*arguments: Any) -> None:
+        compiled_rule(text, pool.threads() > 1)(*arguments)
+
+    return share if is_long else compiled_rule(text, parallel=False)
+
+
+@cache
+def compiled_rule(text: Function, parallel: bool) -> Callable[..., None]:
+    """A rule in machine code, for one thread or for all of the pool."""
+    # range or prange itself, among the globals: behind a function of its own, i might be negative
+    # to the compiler, which then does not vectorise.
+    return compiled(text, parallel, chunks=numba().prange if parallel else range)
+
+
+@contextmanager
+def full_speed() -> Iterator[None]:
+    """The context of training, see :func:`minidl.kernel.at_full_speed`."""
+    with one_pool(), denormals_as_zero():
+        yield
+
+
+register("numpy", find, full_speed)
