@@ -5,10 +5,10 @@ Read in this order: ``activations``, ``layers`` (``dense``, ``conv2d``, …), ``
 ``inspection``, ``metrics``, ``training``.
 """
 
-import warnings
 from typing import Any
 
 from minidl import _version, fast, gpu  # noqa: F401  # they register their twins
+from minidl._deprecated import MatrixDecay, by_step, renamed
 from minidl.activations import ACTIVATIONS, get_activation
 from minidl.backend import DeviceError, get_device
 from minidl.data import Augmentation, Examples, Sentences
@@ -47,7 +47,6 @@ from minidl.layers import (
     SwiGLU,
 )
 from minidl.losses import BinaryCrossEntropy, MeanSquaredError, SoftmaxCrossEntropy
-from minidl.matrix_decay import MatrixDecay
 from minidl.metrics import ClassReport, class_report, confusion_matrix, predict_labels
 from minidl.network import Network, WeightsError
 from minidl.optimizers import SGD, Adam, AdamW, RMSprop
@@ -58,28 +57,15 @@ from minidl.training import (
     LinearWarmUp,
     NonFiniteLoss,
     StepDecay,
-    by_step,
     evaluate,
     fit,
     range_test,
     train,
 )
 
-RENAMED = {"Chain": "Sequential", "Activate": "ActivationLayer"}  # names of version 0.2
-
 
 def __getattr__(name: str) -> Any:
-    if name == "__version__":
-        return _version.installed()
-    if name not in RENAMED:
-        raise AttributeError(f"module 'minidl' has no attribute {name!r}")
-    new = RENAMED[name]
-    warnings.warn(
-        f"minidl.{name} is minidl.{new} now; the old name goes with version 0.4",
-        DeprecationWarning,
-        stacklevel=2,
-    )
-    return globals()[new]
+    return _version.installed() if name == "__version__" else renamed(name)
 
 
 __all__ = [

@@ -11,9 +11,8 @@ import numpy as np
 
 from minidl.activations import Activation
 from minidl.backend import IN_CACHE, Array, checks, namespace
+from minidl.backend.arrays import features_axis
 from minidl.data.examples import Examples
-from minidl.layers import Sequential
-from minidl.layers._features import features_axis
 from minidl.losses import Loss
 from minidl.network import Network
 
@@ -94,24 +93,11 @@ def probe(
     checks.instance("probe", "network", network, Network)
     network.expect_views("probe")
     checks.instance("probe", "loss", loss, Loss)
-    expect_logits("probe", network, loss)
+    loss.expect_logits("probe", network)
     x = network.as_input("probe", x)
     value, dlogits = loss(network.forward(x), targets, reduction)
     network.backward(dlogits)
     return Probe(float(value), gradient_stats(network, update), unit_stats(network))
-
-
-def expect_logits(owner: str, network: Network, loss: Loss) -> None:
-    """Warn if the last layer already applies the function that is part of the loss."""
-    last = network.layers[-1]
-    while isinstance(last, Sequential):
-        last = last.layers[-1]
-    f = getattr(last, "activation", None)
-    if isinstance(f, Activation) and f.name == loss.output_activation:
-        checks.warn(
-            f"{owner}: expected logits for {loss!r}, which applies {f.name} itself, got those of "
-            f"{last!r}, to which it is applied already; leave the activation of the last layer out"
-        )
 
 
 def gradient_stats(network: Network, update: Array | None = None) -> list[GradientStats]:

@@ -14,9 +14,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from minidl.activations import sigmoid
+from minidl.activations import Activation, sigmoid
 from minidl.backend import Array, checks, namespace, special, to_numpy
 from minidl.kernel import kernel
+from minidl.layers import Sequential
 
 # What a loss of one's own may still have under its name of version 0.2.
 RENAMED = {
@@ -68,22 +69,15 @@ class Loss:
         self.check_shapes(logits.shape, targets)
         self.check_values(logits.shape, targets)
         divisor = len(logits) if reduction == "mean" else 1
-        losses, dlogits = self.value_terms(logits, targets, divisor)
-        with np.errstate(all="ignore"):
-            return losses.sum() / divisor, dlogits
+        with np.errstate(all="ignore"):  # what is not finite shows in the value
+            losses, dlogits = self.per_example(logits, targets)
+            return losses.sum() / divisor, dlogits / divisor
 
-    def value_terms(self, logits: Array, targets: Array, divisor: int = 1) -> tuple[Array, Array]:
-        """L_n of each example ``(N,)`` and the gradient of (1/divisor) Σ_n L_n; checks nothing.
+    def per_example(self, z: Array, t: Array) -> tuple[Array, Array]:
+        """L_n of each example ``(N,)``, and ∂L_n/∂z in the shape of the logits ``z``; no checks.
 
         On a GPU this does not wait.
         """
-        # The caller reports a loss that is not finite, with the place where it began.
-        with np.errstate(all="ignore"):
-            losses, dlogits = self.per_example(logits, targets)
-            return losses, dlogits / divisor
-
-    def per_example(self, z: Array, t: Array) -> tuple[Array, Array]:
-        """L_n of each example ``(N,)``, and ∂L_n/∂z in the shape of the logits ``z``."""
         raise NotImplementedError
 
     def correct(self, logits: Array, targets: Array) -> Array:
@@ -93,6 +87,19 @@ class Loss:
     def constant_baseline(self, targets: Array) -> float:
         """The lowest loss that a constant answer to all examples can have; NaN if unknown."""
         return math.nan
+
+    def expect_logits(self, owner: str, network: Any) -> None:
+        """Warn if the last layer already applies the function that is part of the loss."""
+        last = network
+        while isinstance(last, Sequential):
+            last = last.layers[-1]
+        f = getattr(last, "f", None)
+        if isinstance(f, Activation) and f.name == self.output_activation:
+            checks.warn(
+                f"{owner}: expected logits for {self!r}, which applies {f.name} itself, got those "
+                f"of {last!r}, to which it is applied already; leave the activation of the last "
+                "layer out"
+            )
 
     def check_shapes(self, shape: tuple[int, ...], targets: Array) -> None:
         """Raise ``ValueError`` if shape or type of ``targets`` do not match logits of ``shape``."""

@@ -13,12 +13,13 @@ import numpy as np
 
 from minidl.backend import Array, Device, address, checks, get_device, to_numpy
 from minidl.layers import Layer, Sequential
-from minidl.layers._attributes import Attributes
+from minidl.layers._attributes import write_into
 from minidl.layers._base import name_layers
 from minidl.layers.self_attention import connect
-from minidl.layers.sequential import Layers, checked_layers
+from minidl.layers.sequential import Layers
 from minidl.storage import weights
 from minidl.storage.weights import WeightsError
+from minidl.summary import summary
 
 __all__ = ["Network", "WeightsError"]
 
@@ -26,7 +27,7 @@ VECTORS = ("theta", "dtheta", "state")
 FIXED = ("layers", "input_shape", "shapes", "dtype", "device")
 
 
-class Network(Attributes):
+class Network(Sequential):
     """A stack of layers: y = f_L(… f_2(f_1(x))), and backward in reverse order.
 
     All parameters lie one after the other in ``theta`` ``(P,)`` and all their
@@ -60,8 +61,7 @@ class Network(Attributes):
 
     theta: Array  # (P,)
     dtheta: Array  # (P,)
-    state: Array  # (S,)
-    _views = frozenset(VECTORS)
+    state: Array  # type: ignore[assignment]  # (S,)
 
     def __init__(
         self,
@@ -78,34 +78,31 @@ class Network(Attributes):
         self.dtype = checks.float_type("Network", dtype)
         self.device = get_device(device)
         generator = checks.generator("Network", rng)
-        self._chain = Sequential(checked_layers("Network", layers))
-        self.layers = self._chain.layers
-        ids = [id(layer) for layer in self._chain.walk()]
+        super().__init__(layers)
+        ids = [id(layer) for layer in self.walk()]
         if len(set(ids)) < len(ids):
             raise ValueError("Network: a layer is in it twice; make a new one for each place")
         name_layers(self.layers)
         try:
-            self._chain.output_shape(self.input_shape)
-            connect(self._chain.walk())
+            self.output_shape(self.input_shape)
+            connect(self.walk())
         except ValueError as error:
             raise ValueError(f"Network: {error}") from error
-        self.shapes = self._chain.shapes  # output shape of each layer, without the batch axis
 
-        P, S, xp = self._chain.size, self._chain.state_size, self.device.xp
+        P, S, xp = self.size, self.state_size, self.device.xp
         self.device.require_memory(2 * P * self.dtype.itemsize, f"a network of {P:,} parameters")
         with self.device.enough_memory():
-            self._bind(xp.zeros(P, self.dtype), xp.zeros(P, self.dtype), xp.zeros(S, self.dtype))
-        self._chain.initialize(generator)
-        self._take_layers()
+            self.bind(xp.zeros(P, self.dtype), xp.zeros(P, self.dtype), xp.zeros(S, self.dtype))
+        self.initialize(generator)
 
-    def _bind(self, theta: Array, dtheta: Array, state: Array) -> None:
+    def bind(self, theta: Array, dtheta: Array, state: Array) -> None:
         """Let these be the three vectors, of which each layer's arrays are views."""
         vars(self).update(zip(VECTORS, (theta, dtheta, state), strict=True))
-        self._chain.bind(theta, dtheta, state)
-
-    def _take_layers(self) -> None:
-        for layer in self._chain.walk():
+        super().bind(theta, dtheta, state)
+        for layer in self.walk():
             layer._in_network = True
+        self.is_built = True
+        self._views = frozenset((*VECTORS, *FIXED))
 
     # -- a network is a value -----------------------------------------------------
 
@@ -122,20 +119,19 @@ class Network(Attributes):
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
         arrays: dict[str, list[Array]] = {name: [] for name in VECTORS}
-        for layer in self._chain.walk():
+        for layer in self.walk():
             for name, some in zip(VECTORS, _parts(layer), strict=True):
                 arrays[name] += [array.reshape(-1) for array in some.values()]
         xp = self.device.xp
-        self._bind(*(xp.concatenate([xp.zeros(0, self.dtype), *a]) for a in arrays.values()))
-        self._take_layers()
+        self.bind(*(xp.concatenate([xp.zeros(0, self.dtype), *a]) for a in arrays.values()))
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        if name in FIXED and "theta" in vars(self):
+    def _write(self, name: str, value: Any) -> None:
+        if name in FIXED:
             raise AttributeError(
                 f"Network: {name} is fixed when the network is made; make a new one, of copies of "
                 "its layers (copy.deepcopy) if these should stay"
             )
-        super().__setattr__(name, value)
+        write_into("Network", name, getattr(self, name), value)
 
     def expect_views(self, owner: str) -> None:
         """Raise ``RuntimeError`` unless the arrays of the layers are all that the vectors have.
@@ -145,7 +141,7 @@ class Network(Attributes):
         """
         vectors = [getattr(self, name) for name in VECTORS]
         ends = [address(vector) for vector in vectors]
-        for layer in self._chain.walk():
+        for layer in self.walk():
             for i, arrays in enumerate(_parts(layer)):
                 for name, array in arrays.items():
                     if array.size and address(array) != ends[i]:
@@ -162,6 +158,10 @@ class Network(Attributes):
 
     # -- forward, backward --------------------------------------------------------
 
+    def __call__(self, x: Array, training: bool = False) -> Array:
+        """The same as :meth:`forward`, which checks ``x``."""
+        return self.forward(x, training)
+
     def forward(self, x: Array, training: bool = False) -> Array:
         """The output of the last layer for the batch ``x`` ``(N, *input_shape)``."""
         self._expect_shape(x, least=1)
@@ -169,19 +169,27 @@ class Network(Attributes):
             checks.integers("Network", "x", x)
             checks.same_device("Network", "x", x, self.theta)
             if not (training and self.device.is_cuda):  # a recorded step cannot look at numbers
-                self._chain.check_tokens(x)
+                super().check_tokens(x)
         else:
             checks.same_dtype_and_device("Network", "x", x, self.theta)
-        return self._chain.forward(x, training)
+        return super().forward(x, training)
+
+    def backward(self, dy: Array, input_gradient: bool = False) -> Array | None:
+        """Compute ``dtheta`` from ``dy`` = ∂L/∂y of the last forward pass, last layer to first.
+
+        The gradient of the input is computed and returned only on request.
+        """
+        return super().backward(dy, input_gradient)
+
+    def check_tokens(self, x: Array) -> None:
+        """Raise ``ValueError`` if ``x`` has tokens that the first layer does not know."""
+        if self.integer_input:
+            checks.integers("Network", "x", x)
+            super().check_tokens(x)
 
     def set_gradient_buffer(self, dtheta: Array) -> None:
         """Store ∇θ, and each layer's view of it, in ``dtheta`` ``(P,)`` from now on."""
-        self._bind(self.theta, dtheta, self.state)
-
-    @property
-    def integer_input(self) -> bool:
-        """Whether x are tokens, not numbers of the network's type."""
-        return self._chain.integer_input
+        self.bind(self.theta, dtheta, self.state)
 
     def accepts_shape(self, shape: tuple[int, ...]) -> bool:
         """Whether an example may have this shape: the input shape, or a shorter sentence."""
@@ -199,19 +207,6 @@ class Network(Attributes):
             raise ValueError(
                 f"Network: expected input (N, {shape}){shorter}{some}, got {x.shape}{hint}"
             )
-
-    def check_tokens(self, x: Array) -> None:
-        """Raise ``ValueError`` if ``x`` has tokens that the first layer does not know."""
-        if self.integer_input:
-            checks.integers("Network", "x", x)
-            self._chain.check_tokens(x)
-
-    def backward(self, dy: Array, input_gradient: bool = False) -> Array | None:
-        """Compute ``dtheta`` from ``dy`` = ∂L/∂y of the last forward pass, last layer to first.
-
-        The gradient of the input is computed and returned only on request.
-        """
-        return self._chain.backward(dy, input_gradient)
 
     def predict(self, x: Array, batch_size: int = 256) -> np.ndarray:
         """The output for all of ``x`` ``(N, *input_shape)``, batch by batch, as a NumPy array.
@@ -275,7 +270,7 @@ class Network(Attributes):
             raise KeyError(f"Network: expected one of {found}, got {name!r}")
         return layers[name]
 
-    def parameters(self) -> Iterator[tuple[Layer, str, Array, Array]]:
+    def parameters(self) -> Iterator[tuple[Layer, str, Array, Array]]:  # type: ignore[override]
         """``(layer, name, value, gradient)`` of every parameter, in the order of ``theta``."""
         for layer in self.walk():
             gradients = layer.gradients()
@@ -292,10 +287,10 @@ class Network(Attributes):
         """
         deepest = math.inf if depth is None else checks.integer("Network", "depth", depth)
         if input_shape is None:
-            return list(self._chain.with_shapes(deepest))
-        self._chain.output_shape(input_shape)
-        found = list(self._chain.with_shapes(deepest))
-        self._chain.output_shape(self.input_shape)  # what the summary shows
+            return list(self.inner_shapes(deepest))
+        self.output_shape(input_shape)
+        found = list(self.inner_shapes(deepest))
+        self.output_shape(self.input_shape)  # what the summary shows
         return found
 
     def summary(self, depth: int | None = None) -> str:
@@ -304,28 +299,7 @@ class Network(Attributes):
         Inner layers follow the outer one, whose number includes theirs, down to ``depth`` if
         it is given.  ``summary(depth=2)`` shows a ResNet's stages and blocks.
         """
-        rows = [("input", "", str(("N", *self.input_shape)), "")]
-        for layer, shape in self.with_shapes(depth):
-            number = len(layer.layers)
-            what = (
-                f"{number} layer{'s' * (number > 1)}"
-                if isinstance(layer, Sequential)
-                else repr(layer)
-            )
-            rows.append((layer.name, what, str(("N", *shape)), f"{layer.size:,}"))
-        rows = [(a, b, c.replace("'", ""), d) for a, b, c, d in rows]
-        rows = [("name", "layer", "output", "parameters"), *rows]
-        widths = [max(len(row[i]) for row in rows) for i in range(4)]
-        lines = [
-            f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c:<{widths[2]}}  {d:>{widths[3]}}".rstrip()
-            for a, b, c, d in rows
-        ]
-        rule = "-" * (sum(widths) + 6)
-        total = f"{self.theta.size:,} parameters, {self.dtype}, on {self.device}"
-        return "\n".join([lines[0], rule, *lines[1:], rule, total])
-
-    def __repr__(self) -> str:
-        return f"Network({', '.join(map(repr, self.layers))})"
+        return summary(self, depth)
 
     # -- weights on disk ----------------------------------------------------------------
 

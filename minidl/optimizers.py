@@ -128,14 +128,17 @@ class Optimizer(metaclass=_Complete):
     def __copy__(self) -> Optimizer:
         return copy.deepcopy(self)  # two rules never share a vector
 
-    def step(self, theta: Array, dtheta: Array, coefficients: Sequence[Any] | None = None) -> None:
-        """Update ``theta`` ``(P,)`` in place from the gradient ``dtheta`` ``(P,)``.
+    def step(self, theta: Array, dtheta: Array) -> None:
+        """Update ``theta`` ``(P,)`` in place from the gradient ``dtheta`` ``(P,)``."""
+        if self.t == 0 or theta is not self._theta or dtheta.shape != theta.shape:
+            self._begin(theta, dtheta)
+        self.t += 1
+        self.update(theta, self._gradient(theta, dtheta), *self.coefficients(self.t))
 
-        ``coefficients`` are those of this step if they are on the GPU already.
-        """
+    def _begin(self, theta: Array, dtheta: Array) -> None:
+        """Check the vectors, which are those of the first step, or a copy's first ones."""
         name, is_first = type(self).__name__, self.t == 0
-        if theta is not self._theta:
-            self.expect_own(theta)
+        self.expect_own(theta)
         if is_first:
             checks.floats(name, "theta", theta)
             checks.floats(name, "dtheta", dtheta)
@@ -149,9 +152,6 @@ class Optimizer(metaclass=_Complete):
             self.resume(theta, 0, {})
         elif self._theta is None:  # a copy
             self._theta = theta
-        self.t += 1
-        now = self.coefficients(self.t) if coefficients is None else coefficients
-        self.update(theta, self._gradient(theta, dtheta), *now)
 
     def resume(self, theta: Array, t: int, slots: Mapping[str, Array]) -> None:
         """Continue after ``t`` steps on ``theta`` ``(P,)``; vectors not in ``slots`` are zeros."""
@@ -177,11 +177,11 @@ class Optimizer(metaclass=_Complete):
         self.expect_own(network.theta)
 
     def coefficients(self, t: int) -> tuple[float, ...]:
-        """The coefficients of the rule in step ``t``, counting from 1."""
+        """The numbers of the rule in step ``t``, counting from 1; a recorded step reads them."""
         return (self.rate(t),)
 
-    def update(self, theta: Array, g: Array, *now: Any) -> None:
-        """Update ``theta`` and the slots, not ``g``; ``now`` are the step's coefficients."""
+    def update(self, theta: Array, g: Array, *coefficients: Any) -> None:
+        """Update ``theta`` and the slots, not ``g``, with the numbers of this step."""
         raise NotImplementedError
 
     def _gradient(self, theta: Array, dtheta: Array) -> Array:
@@ -241,13 +241,16 @@ class SGD(Optimizer):
         if nesterov and momentum == 0:
             raise ValueError("SGD: expected a momentum above 0 with nesterov=True, got 0")
 
-    def update(self, theta: Array, g: Array, *now: Any) -> None:
+    def coefficients(self, t: int) -> tuple[float, ...]:
+        return (self.rate(t), self.momentum) if self.momentum else (self.rate(t),)
+
+    def update(self, theta: Array, g: Array, *coefficients: Any) -> None:
         if not self.momentum:
-            sgd(theta, g, *now)
+            sgd(theta, g, *coefficients)
         elif self.nesterov:
-            nesterov_momentum(theta, g, self.v, *now, self.momentum)
+            nesterov_momentum(theta, g, self.v, *coefficients)
         else:
-            momentum(theta, g, self.v, *now, self.momentum)
+            momentum(theta, g, self.v, *coefficients)
 
 
 @kernel
@@ -279,8 +282,11 @@ class RMSprop(Optimizer):
         self.rho = checks.fraction_below_one("RMSprop", "rho", rho)
         self.epsilon = checks.positive("RMSprop", "epsilon", epsilon)
 
-    def update(self, theta: Array, g: Array, *now: Any) -> None:
-        rmsprop(theta, g, self.s, *now, self.rho, 1 - self.rho, self.epsilon)
+    def coefficients(self, t: int) -> tuple[float, ...]:
+        return self.rate(t), self.rho, 1 - self.rho, self.epsilon
+
+    def update(self, theta: Array, g: Array, *coefficients: Any) -> None:
+        rmsprop(theta, g, self.s, *coefficients)
 
 
 @kernel
@@ -334,18 +340,36 @@ class Adam(Optimizer):
         c = math.sqrt((1 - self.beta2**t) / (1 - self.beta2))
         eta_t = self.rate(t) * c * (1 - self.beta1) / (1 - self.beta1**t)
         epsilon_t = self.epsilon * (1 / math.sqrt(1 - self.beta2) if self.epsilon_hat else c)
-        return eta_t, epsilon_t
+        return eta_t, epsilon_t, self.beta1, self.beta2
 
-    def update(self, theta: Array, g: Array, *now: Any) -> None:
-        adam(theta, g, self.m, self.v, *now, self.beta1, self.beta2)
+    def update(self, theta: Array, g: Array, *coefficients: Any) -> None:
+        adam(theta, g, self.m, self.v, *coefficients)
+
+
+def is_matrix(name: str, value: Array) -> bool:
+    """Whether a parameter has two axes or more: W of Dense, Conv2D and Embedding, not b, γ, β."""
+    return value.ndim >= 2
 
 
 class AdamW(Adam):
     """Adam after θ ← θ − η λ θ: weight decay separate from the adaptive step, not through it.
 
+    A penalty on large weights keeps a function smooth.  A bias shifts the function without making
+    it steeper, and the next layer can undo γ and β of a normalization, so BERT is trained with
+    ``decays=is_matrix``, embeddings included.
+
     Source: Loshchilov and Hutter, ICLR 2019, algorithm 2, with the decay scaled
-    by η as in PyTorch and Keras.
+    by η as in PyTorch and Keras; Devlin et al., in the code published with BERT.
+
+    Parameters
+    ----------
+    weight_decay : λ, a number, or a vector ``(P,)`` with one for each entry of θ
+    decays : which parameters decay, by default all: a function of the name, such as
+        ``"dense_1.W"``, and the array, for example :func:`is_matrix`
+    learning_rate, beta1, beta2, epsilon, clip_norm, epsilon_hat : as in Adam
     """
+
+    _parts: Sequence[slice] | None = None  # of θ that decay
 
     def __init__(
         self,
@@ -353,22 +377,81 @@ class AdamW(Adam):
         beta1: float = 0.9,
         beta2: float = 0.999,
         epsilon: float = 1e-8,
-        weight_decay: float = 0.01,
+        weight_decay: float | Array = 0.01,
         clip_norm: float | None = None,
         epsilon_hat: bool = False,
+        decays: Callable[[str, Array], bool] | None = None,
     ) -> None:
         super().__init__(
             learning_rate, beta1, beta2, epsilon, clip_norm=clip_norm, epsilon_hat=epsilon_hat
         )
-        self.weight_decay = checks.not_negative("AdamW", "weight_decay", weight_decay)
+        if is_array(weight_decay):
+            _expect_decays(weight_decay)
+        else:
+            weight_decay = checks.not_negative("AdamW", "weight_decay", weight_decay)
+        self.weight_decay = weight_decay
+        self.decays = decays
+        if decays is None:
+            self._parts = [slice(None)]
+        else:
+            checks.function("AdamW", "decays", decays, "name", "value")
+
+    def expect_network(self, network: Any) -> None:
+        """Raise ``ValueError`` if the rule cannot train it; find out which parameters decay."""
+        super().expect_network(network)
+        if is_array(self.weight_decay) and self.weight_decay.shape != network.theta.shape:
+            raise ValueError(
+                f"AdamW: expected weight_decay {network.theta.shape} like θ, or a number, got "
+                f"{self.weight_decay.shape}"
+            )
+        if self.decays is None:
+            return
+        parts = _parts(network, self.decays)
+        if self.t and self._parts != parts:  # a copy
+            raise ValueError(
+                "AdamW: expected the network of the first step, or a copy of that, got one of "
+                "which other parameters decay; make a new optimizer for each network"
+            )
+        self._parts = parts
 
     def coefficients(self, t: int) -> tuple[float, ...]:
-        return *super().coefficients(t), 1 - self.rate(t) * self.weight_decay
+        eta = self.rate(t)
+        is_number = isinstance(self.weight_decay, float)
+        return *super().coefficients(t), 1 - eta * self.weight_decay if is_number else eta
 
-    def update(self, theta: Array, g: Array, *now: Any) -> None:
-        *adam, decay = now
-        theta *= decay
-        super().update(theta, g, *adam)
+    def update(self, theta: Array, g: Array, *coefficients: Any) -> None:
+        *numbers, decay = coefficients
+        if self._parts is None:
+            raise ValueError(
+                "AdamW: expected to know which parameters decay; train and fit tell it, and so "
+                "does optimizer.expect_network(network) before the first step"
+            )
+        for part in self._parts:
+            if isinstance(self.weight_decay, float):
+                theta[part] *= decay  # 1 − η λ
+            else:
+                theta[part] *= 1 - decay * self.weight_decay[part]
+        super().update(theta, g, *numbers)
+
+
+def _parts(network: Any, decays: Callable[[str, Array], bool]) -> list[slice]:
+    """The parts of θ that decay; neighbours are one."""
+    found: list[slice] = []
+    start = 0
+    for layer, name, value, _ in network.parameters():
+        stop = start + value.size
+        if decays(f"{layer.name}.{name}", value):
+            first = found.pop().start if found and found[-1].stop == start else start
+            found.append(slice(first, stop))
+        start = stop
+    return found
+
+
+def _expect_decays(vector: Array) -> None:
+    """Raise ``ValueError`` unless these are finite numbers of at least 0."""
+    checks.floats("AdamW", "weight_decay", vector)
+    if not ((vector >= 0) & (vector < np.inf)).all():
+        raise ValueError("AdamW: expected weight_decay of at least 0 everywhere, and finite")
 
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {

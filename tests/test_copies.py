@@ -14,6 +14,7 @@ from make_layers import LAYERS, build, cut, steps
 
 from minidl import (
     Adam,
+    AdamW,
     BatchNorm,
     Conv2D,
     Dense,
@@ -24,7 +25,6 @@ from minidl import (
     FirstToken,
     Flatten,
     Layer,
-    MatrixDecay,
     MaxPool2D,
     Network,
     Residual,
@@ -36,6 +36,7 @@ from minidl import (
     train,
 )
 from minidl.backend import to_numpy
+from minidl.optimizers import is_matrix
 
 
 class Scale(Layer):
@@ -134,7 +135,8 @@ def test_a_copy_goes_on_as_the_original_does_and_each_by_itself(kind, device):
 
 def test_a_network_and_its_optimizer_may_be_copied_together():
     network = dense()
-    optimizer = MatrixDecay(network, 0.01)
+    optimizer = AdamW(0.01, decays=is_matrix)
+    optimizer.expect_network(network)
     learn(network, optimizer, NETWORKS["dense"][1])
     twin, rule = copy.deepcopy((network, optimizer))
     np.testing.assert_array_equal(

@@ -185,7 +185,7 @@ def test_softmax_cross_entropy_at_extreme_logits(dtype):
     logits = np.array(EXTREME, dtype)
     for target in range(3):
         t = np.full(len(logits), target)
-        losses, dlogits = SoftmaxCrossEntropy().value_terms(logits, t)
+        losses, dlogits = SoftmaxCrossEntropy().per_example(logits, t)
         for z, found, dz in zip(logits, losses, dlogits, strict=True):
             exact_value, exact = exact_cross_entropy(z, target)
             assert_close(found, exact_value, dtype, f"{z} {target}")
@@ -211,7 +211,7 @@ def test_the_loss_of_a_confident_row_keeps_its_digits(dtype, device):
             z = np.random.default_rng(0).normal(3, 0.5, (1, classes)).astype(dtype)
             z[0, 1] = np.delete(z[0], 1).max() + dtype(ahead)
             t = device.asarray(np.array([1]))
-            losses, dlogits = SoftmaxCrossEntropy().value_terms(device.asarray(z), t)
+            losses, dlogits = SoftmaxCrossEntropy().per_example(device.asarray(z), t)
             exact_value, exact = exact_cross_entropy(z[0], 1)
             where = f"{classes} classes, {ahead} ahead"
             rtol = {np.float32: 2e-6, np.float64: 5e-15}[dtype]

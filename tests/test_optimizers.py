@@ -19,7 +19,6 @@ from minidl import (
     Examples,
     Layer,
     LayerNorm,
-    MatrixDecay,
     MeanSquaredError,
     Network,
     RMSprop,
@@ -30,7 +29,7 @@ from minidl.backend import to_numpy
 from minidl.backend.threads import using_threads
 from minidl.fast.pool import one_pool
 from minidl.kernel import CHUNK
-from minidl.optimizers import Optimizer
+from minidl.optimizers import Optimizer, is_matrix
 
 THETA, G = np.array([1.0, -2.0]), np.array([0.5, 4.0])
 G2 = np.array([-1.0, 2.0])
@@ -285,22 +284,22 @@ def test_moments_are_not_carried_over_to_another_network():
 
 
 def test_train_refuses_the_optimizer_of_another_network_at_the_door():
-    """Before a step has moved the running mean; MatrixDecay has the matrices of its network."""
+    """Before a step has moved the running mean."""
     one, other = (Network([Dense(2, 2), BatchNorm(2)], 2) for _ in range(2))
     used = Adam()
     used.step(one.theta, one.dtheta)
     examples = Examples(np.ones((4, 2), np.float32), np.zeros((4, 2), np.float32))
-    for optimizer in (used, MatrixDecay(one)):
-        with pytest.raises(ValueError, match="has the moments of another network"):
-            train(other, examples, MeanSquaredError(), optimizer, epochs=1)
+    with pytest.raises(ValueError, match="has the moments of another network"):
+        train(other, examples, MeanSquaredError(), used, epochs=1)
 
 
-def test_a_copy_of_matrix_decay_does_not_decay_what_has_no_matrix_there():
+def test_a_copy_does_not_decay_what_has_no_matrix_there():
     one = Network([Dense(3, 3), LayerNorm(3)], 3)
     other = Network([LayerNorm(3), Dense(3, 3)], 3)
     examples = Examples(np.ones((4, 3), np.float32), np.zeros((4, 3), np.float32))
-    loss, rule = MeanSquaredError(), MatrixDecay(one)
-    with pytest.raises(ValueError, match="other matrices; make a new optimizer"):
+    loss, rule = MeanSquaredError(), AdamW(decays=is_matrix)
+    list(train(one, examples, loss, rule, epochs=1, progress=False))
+    with pytest.raises(ValueError, match="other parameters decay; make a new optimizer"):
         train(other, examples, loss, copy.copy(rule), epochs=1)
     with pytest.raises(ValueError, match="make a new optimizer"):
         range_test(other, examples, loss=loss, optimizer=rule)
@@ -346,12 +345,37 @@ def test_every_matrix_decays_whatever_it_is_called():
 
     network = Network([Dense(2, 2), BatchNorm(2), Recurrent()], 2, dtype="float64")
     network.theta[...] = 1
-    MatrixDecay(network, 0.5, weight_decay=0.2).step(network.theta, 0 * network.theta)
+    rule = AdamW(0.5, weight_decay=0.2, decays=is_matrix)
+    with pytest.raises(ValueError, match=r"which parameters decay; .* expect_network\(network\)"):
+        rule.step(network.theta, 0 * network.theta)
+    rule = AdamW(0.5, weight_decay=0.2, decays=is_matrix)
+    rule.expect_network(network)
+    rule.step(network.theta, 0 * network.theta)
     decayed = {f"{la.name}.{name}": set(v.ravel()) for la, name, v, _ in network.parameters()}
     assert {name for name, values in decayed.items() if values == {0.9}} == {
         *("dense_1.W", "recurrent_1.W_x", "recurrent_1.W_h")
     }
     assert {v for values in decayed.values() for v in values} == {0.9, 1}
+
+
+def test_weight_decay_may_differ_for_each_entry():
+    """θ ← (1 − η λ) θ with λ (P,); in the parts that decay alone, if a function says which."""
+    network = Network([Dense(2, 1)], 2, dtype="float64")
+    for decays, expected in ((None, [0.9, 0.8, 0.7]), (is_matrix, [0.9, 0.8, 1])):
+        network.theta[...] = 1
+        rule = AdamW(0.5, weight_decay=np.array([0.2, 0.4, 0.6]), decays=decays)
+        rule.expect_network(network)
+        rule.step(network.theta, np.zeros(3))
+        np.testing.assert_allclose(network.theta, expected, rtol=1e-15)
+    for wrong, message in (
+        (np.array([0.1, -0.1]), "at least 0 everywhere"),
+        (np.array([np.inf]), "and finite"),
+        (np.array([1, 2]), "array of floating-point numbers"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            AdamW(weight_decay=wrong)
+    with pytest.raises(ValueError, match=r"expected weight_decay \(3,\) like θ.* got \(2,\)"):
+        AdamW(weight_decay=np.ones(2)).expect_network(network)
 
 
 OUT_OF_RANGE = [

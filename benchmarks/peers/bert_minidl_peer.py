@@ -7,7 +7,7 @@ import numpy as np
 import minidl
 from minidl import SoftmaxCrossEntropy
 from minidl.data import Sentences
-from minidl.matrix_decay import MatrixDecay
+from minidl.optimizers import AdamW, is_matrix
 from minidl.models import BertSizes, bert
 from minidl.training.step import TrainingStep
 
@@ -22,7 +22,7 @@ class BertPeer:
         for (_, _, value, _), given in zip(self.network.parameters(), problem.weights, strict=True):
             value[...] = given
         sentences = Sentences(problem.images, problem.labels, sizes.padding)
-        self.optimizer = MatrixDecay(self.network, 2e-5, clip_norm=1.0)
+        self.optimizer = AdamW(2e-5, clip_norm=1.0, decays=is_matrix)
         parts = (self.network, sentences, SoftmaxCrossEntropy(), self.optimizer)
         self.step = TrainingStep(*parts, problem.batch_size)
         self.batch_size = problem.batch_size

@@ -47,6 +47,21 @@ def is_array(value: Any) -> bool:
     return isinstance(value, np.ndarray) or namespace(value) is not np
 
 
+def rows(x: Array) -> Array:
+    """(N, n) unchanged, (N, T, n) as (N·T, n), one row per token: a view if possible."""
+    return x if x.ndim == 2 else x.reshape(-1, x.shape[-1])
+
+
+def in_sentences(z: Array, x: Array) -> Array:
+    """Rows (N·T, m) as (N, T, m) if ``x`` are sentences (N, T, n); else unchanged."""
+    return z if x.ndim == 2 else z.reshape(*x.shape[:-1], z.shape[-1])
+
+
+def features_axis(ndim: int) -> int:
+    """1 for units (N, n) and images (N, C, H, W); 2 for sentences (N, T, n)."""
+    return 2 if ndim == 3 else 1
+
+
 def address(array: Array) -> int:
     """Where the first entry of ``array`` is in its device's memory."""
     interface: Any = getattr(array, "__cuda_array_interface__", None) or array.__array_interface__

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import os
 import reprlib
 import sys
 import warnings
@@ -84,6 +85,25 @@ def float_type(owner: object, dtype: Any) -> np.dtype:
         if dtype is not None and np.dtype(dtype) in (np.float32, np.float64):  # None is float64
             return np.dtype(dtype)
     raise ValueError(f"{owner}: expected dtype float32 or float64, got {describe(dtype)}")
+
+
+# In which launchers set the number of processes: MPICH, Intel MPI; Open MPI; MVAPICH.
+SIZES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE")
+
+
+def launched_processes() -> int:
+    """How many processes ``mpiexec`` has started together; 1 without it."""
+    return next((int(os.environ[name]) for name in SIZES if os.environ.get(name)), 1)
+
+
+def one_process(owner: str, instead: str) -> None:
+    """Raise ``RuntimeError`` if ``mpiexec`` has started several, which would not share the work."""
+    if (count := launched_processes()) > 1:
+        raise RuntimeError(
+            f"{owner}: expected one process, mpiexec has started {count}; {instead}(…) lets them "
+            f"share each batch, and {instead}(…, ranks=minidl.data_parallel.Ranks()) computes in "
+            "each of them alone"
+        )
 
 
 def instance(owner: object, name: str, value: Any, kind: type) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -32,6 +33,8 @@ class Examples:
         if arrays are empty, lengths differ, types are wrong, or mean
         and std do not match the channels.
     """
+
+    are_tokens: ClassVar[bool] = False  # whether inputs are for an Embedding
 
     def __init__(
         self,
@@ -79,6 +82,23 @@ class Examples:
                 f"Examples: expected uint8 or floating-point inputs, got {inputs.dtype}; "
                 f"{hint}{tokens}"
             )
+
+    def check_network(self, owner: str, network: Any) -> None:
+        """Raise ``ValueError`` unless the network can take the inputs."""
+        if network.integer_input != self.are_tokens:
+            kind = "Sentences" if network.integer_input else "Examples of numbers"
+            raise ValueError(
+                f"{owner}: expected {kind} for {network.layers[0]!r}, the first layer of the "
+                f"network, got {type(self).__name__}"
+            )
+        if not network.accepts_shape(self.input_shape):
+            shorter = ", or shorter" if self.are_tokens else ""
+            hint = checks.shape_hint("inputs", self.inputs.shape, network.input_shape)
+            raise ValueError(
+                f"{owner}: expected examples of shape {network.input_shape} like the network's "
+                f"input{shorter}, got {self.input_shape}{hint}"
+            )
+        network.check_tokens(self.inputs)
 
     def _check_normalisation(self) -> None:
         channels = self.inputs.shape[1] if self.inputs.ndim == 4 else 0

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from minidl.backend import CPU, Array, Device, checks, get_device, to_numpy
 from minidl.data.examples import Examples
+from minidl.layers import Embedding, SelfAttention
 
 
 class Sentences(Examples):
@@ -28,6 +30,8 @@ class Sentences(Examples):
     ValueError
         if types or shapes are wrong, tokens negative, or a sentence has no token.
     """
+
+    are_tokens = True
 
     def __init__(
         self, inputs: Array, targets: Array, padding: int = 0, to_batch: bool = True
@@ -67,6 +71,21 @@ class Sentences(Examples):
             )
         if int(inputs.min()) < 0:
             raise ValueError(f"Sentences: expected tokens from 0, got {int(inputs.min())}")
+
+    def check_network(self, owner: str, network: Any) -> None:
+        """Also if padding would be taken for a token, and answers change with it."""
+        super().check_network(owner, network)
+        layers = list(network.walk())
+        embedding = next((layer for layer in layers if isinstance(layer, Embedding)), None)
+        if embedding is None or embedding.padding == self.padding:
+            return
+        attends = any(isinstance(la, SelfAttention) and not la.tokens for la in layers)
+        is_padded = int(self.lengths.min()) < self.input_shape[0]
+        if embedding.padding is not None or (attends and is_padded):
+            raise ValueError(
+                f"{owner}: expected an Embedding whose padding is that of the sentences, "
+                f"{self.padding}, got {embedding!r}"
+            )
 
     def to(self, device: str | Device = CPU) -> Sentences:
         """The same sentences in the memory of ``device``."""

@@ -8,8 +8,9 @@ numbers of examples; the mean of the ranks' means would be a different gradient 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,37 +20,24 @@ from minidl.data.examples import Examples
 from minidl.data_parallel.ranks import Ranks, RanksError
 from minidl.data_parallel.same import expect_same
 from minidl.data_parallel.world import world
-from minidl.gpu import step as on_one_device
 from minidl.inspection import INPUT, first_nonfinite
 from minidl.layers import BatchNorm
-from minidl.losses import Loss
-from minidl.network import Network
-from minidl.optimizers import Optimizer
 from minidl.training.checkpoint import digest, generators_of, start_of
+from minidl.training.loop import Training, train_with
 from minidl.training.software import Software
-from minidl.training.step import TrainingStep
+from minidl.training.step import TrainingStep, step_on
 
 
-def training_step(
-    network: Network,
-    examples: Examples,
-    loss: Loss,
-    optimizer: Optimizer,
-    batch_size: int,
-    augment: Callable[[Array], Array] | None = None,
-    graph: bool = True,
-    ranks: Ranks | None = None,
-    local_statistics: bool = False,
-    drop_last: bool = False,
-) -> TrainingStep:
-    """The step on ``ranks``, by default all; on a single one, that of the network's device."""
-    if ranks is None:
-        ranks = world()
+def train(
+    *parts: Any, ranks: Ranks | None = None, local_statistics: bool = False, **options: Any
+) -> Training:
+    """:func:`minidl.train` on ``ranks``, by default all."""
+    ranks = world() if ranks is None else ranks
     checks.instance("train", "ranks", ranks, Ranks)
-    parts = (network, examples, loss, optimizer, batch_size, augment)
     if ranks.size == 1:
-        return on_one_device.training_step(*parts, graph=graph, drop_last=drop_last)
-    return ParallelStep(*parts, drop_last, ranks=ranks, local_statistics=local_statistics)
+        return train_with(step_on, *parts, **options)
+    make = partial(ParallelStep, ranks=ranks, local_statistics=local_statistics)
+    return train_with(make, *parts, **options)
 
 
 class ParallelStep(TrainingStep):

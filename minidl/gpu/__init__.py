@@ -1,3 +1,6 @@
 """Everything that knows CUDA: the fused kernels, and a training step recorded as a graph."""
 
-from minidl.gpu import kernels as kernels  # registers them
+from minidl.gpu.graph import GraphError
+from minidl.gpu.step import train
+
+__all__ = ["GraphError", "train"]

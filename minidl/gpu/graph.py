@@ -73,7 +73,8 @@ class Graph:
                 raise GraphError(
                     f"{self.device}: the training step cannot be recorded as a CUDA graph "
                     f"({type(error).__name__}: {error}); a layer of your own must not fetch values "
-                    "to the CPU nor copy from there in a step. graph=False launches step by step"
+                    "to the CPU nor copy from there in a step. minidl.gpu.train(…, graph=False) "
+                    "launches step by step"
                 ) from error
             self.launches = self.stream.end_capture()
         self._arrays = [arrays_of(owner) for owner in self.owners]

@@ -6,37 +6,38 @@ from tables on the device, so that a replay needs nothing from the CPU.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from minidl.backend import Array, to_numpy
-from minidl.data.examples import Examples
+from minidl.backend import Array, checks, to_numpy
 from minidl.gpu import kernels
 from minidl.gpu.graph import Graph
-from minidl.losses import Loss
 from minidl.network import Network
-from minidl.optimizers import Optimizer
-from minidl.training.step import TrainingStep
+from minidl.training.loop import Training, train_with
+from minidl.training.step import STEPS, TrainingStep
 
 WARM_UP = 2  # steps launched kernel by kernel before recording: they create arrays and kernels
 
 
-def training_step(
-    network: Network,
-    examples: Examples,
-    loss: Loss,
-    optimizer: Optimizer,
-    batch_size: int,
-    augment: Callable[[Array], Array] | None = None,
-    graph: bool = True,
-    drop_last: bool = False,
-) -> TrainingStep:
-    """The step on the network's device; ``graph=False`` launches kernel by kernel on a GPU, too."""
-    parts = (network, examples, loss, optimizer, batch_size, augment, drop_last)
-    return CudaStep(*parts, graph=graph) if network.device.is_cuda else TrainingStep(*parts)
+def train(*parts: Any, graph: bool = True, **options: Any) -> Training:
+    """:func:`minidl.train`; with ``graph=False``, each step launches kernel by kernel.
+
+    A layer of your own may then fetch values from the GPU in a step.  On the CPU, both are the
+    same.
+    """
+    checks.boolean("train", "graph", graph)
+    return train_with(partial(step_on, graph=graph), *parts, **options)
+
+
+def step_on(network: Network, *parts: Any, graph: bool = True) -> TrainingStep:
+    """The step on the network's device."""
+    if network.device.is_cuda:
+        return CudaStep(network, *parts, graph=graph)
+    return TrainingStep(network, *parts)
 
 
 class CudaStep(TrainingStep):
@@ -45,6 +46,7 @@ class CudaStep(TrainingStep):
     def __init__(self, *parts: Any, graph: bool = True) -> None:
         super().__init__(*parts)
         self._warm = 0  # full batches launched one by one
+        self._is_graph = False  # whether the step is one of those that a replay repeats
         self.graph: Graph | None = None
         if graph:
             self._prepare_graph()
@@ -62,9 +64,7 @@ class CudaStep(TrainingStep):
         self._place = xp.zeros(1, np.int64)  # examples of the epoch done so far
         self._rows = xp.zeros(self.batch_size, np.int64)
         self._now = xp.empty(self._width, network.dtype)
-        self._batch_losses = xp.empty(self.batch_size, network.dtype)
-        self._batch_hits = xp.empty(self.batch_size, network.dtype)
-        self._random = self.drawing()
+        self._random = self.random_sources()
         self.graph = Graph(network.device, dict.fromkeys([*network.walk(), *self._random]))
 
     @contextmanager
@@ -116,13 +116,31 @@ class CudaStep(TrainingStep):
     def _one_of_graph(self) -> None:
         kernels.fetch(self._order, self._place, 1, 1, self._rows)
         kernels.fetch(self._coefficients, self._place, self._width, self.batch_size, self._now)
-        now = [self._now[i : i + 1] for i in range(self._width)]
-        self._compute(self._rows, self._batch_losses, self._batch_hits, now)
-        kernels.store(self._batch_losses, self._batch_hits, self._place, self.losses, self.hits)
+        self._is_graph = True
+        try:
+            with self._coefficients_on_device():
+                self.compute(self._rows)
+        finally:
+            self._is_graph = False
         self._place += self.batch_size
 
-    def _check(self, rows: Array, losses: Array, state: Array) -> None:
-        """Do nothing, so as not to wait for the GPU: see _check_epoch."""
+    @contextmanager
+    def _coefficients_on_device(self) -> Iterator[None]:
+        """A context in which the rule reads its numbers where a replay finds those of its step."""
+        now = [self._now[i : i + 1] for i in range(self._width)]
+        vars(self.optimizer)["coefficients"] = lambda t: now
+        try:
+            yield
+        finally:
+            del vars(self.optimizer)["coefficients"]
+
+    def record(self, losses: Array, correct: Array) -> None:
+        """Keep both; whether the losses are finite is found at the end, so as not to wait."""
+        if self._is_graph:
+            kernels.store(losses, correct, self._place, self.losses, self.correct)
+        else:
+            self.losses[self.batch] = losses
+            self.correct[self.batch] = correct
 
     def _check_epoch(self) -> None:
         losses = to_numpy(self.losses[: self.done * self.batch_size])
@@ -132,3 +150,6 @@ class CudaStep(TrainingStep):
             batch = slice(step * self.batch_size, (step + 1) * self.batch_size)
             where = "found at the end of the epoch, when all parameters have changed"
             self._report(step, losses[batch], where, self._bad_examples(self.order[batch]))
+
+
+STEPS["cuda"] = CudaStep

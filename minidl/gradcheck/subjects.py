@@ -446,10 +446,10 @@ class LossSubject(FunctionSubject):
 
     def _pull(self, inputs: list[Any], dy: list[Array], problems: Problems) -> Any:
         if isinstance(self.loss, Loss):
-            shape = np.shape(self.loss.value_terms(*inputs)[0])
+            shape = np.shape(self.loss.per_example(*inputs)[0])
             if shape != inputs[0].shape[:1]:
                 problems.append(
-                    f"expected each(z, t) to return one loss per example {inputs[0].shape[:1]}, "
+                    f"expected per_example(z, t) to return one loss each {inputs[0].shape[:1]}, "
                     f"got {shape}: the mean over the batch is taken afterwards, once more"
                 )
         return [self.loss(*inputs)[1], None]

@@ -11,12 +11,12 @@ from typing import Any, TypeVar
 import numpy as np
 
 from minidl.backend import Array, Device, Random, checks, get_device
-from minidl.layers._attributes import Attributes
+from minidl.layers._attributes import FOREIGN, write_into
 
 LayerT = TypeVar("LayerT", bound="Layer")
 
 
-class Layer(Random, Attributes):
+class Layer(Random):
     """One step of a network: y = forward(x), dx = backward(dy).
 
     To write your own layer:
@@ -50,6 +50,8 @@ class Layer(Random, Attributes):
     """
 
     is_built: bool = False  # whether the parameters exist
+    _views: frozenset[str] = frozenset()  # attributes that are parts of the vectors
+    _foreign: dict[str, str] = FOREIGN  # names that are refused, with the way out
     _in_network: bool = False  # whether they are part of a network's vectors
     name: str = ""  # set by the network: dense_1, dense_2, …
     _numbered: str = ""  # the name, if it was given like this: another network gives its own
@@ -58,6 +60,24 @@ class Layer(Random, Attributes):
     integer_input: bool = False  # whether x are integers, not of the type of the parameters
     x: Array  # input of the last forward
     y: Array  # output of the last forward
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """An assignment takes effect, or is refused.
+
+        A W that is another array than that in θ would never learn, so ``layer.W = w`` is
+        ``layer.W[...] = w``.
+        """
+        if name in self._views:
+            self._write(name, value)
+        elif name in self._foreign and self.is_built and not hasattr(self, name):
+            raise AttributeError(
+                f"{self!r}: has no {name}, so nothing would read it; {self._foreign[name]}"
+            )
+        else:
+            object.__setattr__(self, name, value)
+
+    def _write(self, name: str, value: Any) -> None:
+        write_into(self.name or self, name, getattr(self, name), value)
 
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
         """Name and shape of each parameter, in the order of the flat vector."""
@@ -212,17 +232,20 @@ class Layer(Random, Attributes):
 
     def expect_dy(self, dy: Array) -> None:
         """Raise unless ``dy`` has the shape of the output of the last forward pass."""
-        if not hasattr(self, "y"):
+        y = getattr(self, "y", None)
+        if type(dy) is type(y) and dy.shape == y.shape and dy.dtype == y.dtype:
+            return
+        if y is None:
             raise RuntimeError(
                 f"{self!r}: backward before forward, or after one that does not keep what it "
                 "returns in self.y; call forward(x) first"
             )
         checks.array(self, "dy", dy)
-        if dy.shape != self.y.shape:
+        if dy.shape != y.shape:
             raise ValueError(
-                f"{self!r}: expected dy {self.y.shape} like the last output, got {dy.shape}"
+                f"{self!r}: expected dy {y.shape} like the last output, got {dy.shape}"
             )
-        checks.same_dtype_and_device(self, "dy", dy, self.y)
+        checks.same_dtype_and_device(self, "dy", dy, y)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"

@@ -8,9 +8,9 @@ import numpy as np
 
 from minidl.activations import Activation
 from minidl.backend import Array, checks
+from minidl.backend.arrays import in_sentences, rows
 from minidl.initializers import Initializer
 from minidl.layers._affine import Affine
-from minidl.layers._features import rows
 
 
 class Dense(Affine):
@@ -62,17 +62,16 @@ class Dense(Affine):
 
     def forward(self, x: Array, training: bool = False) -> Array:
         self.x = x  # (N, n_in), or (N, T, n_in)
-        z = rows(x) @ self.W + self.b  # (N, n_out), or (N·T, n_out)
-        self.z = z.reshape(*x.shape[:-1], self.n_out)
+        self.z = in_sentences(rows(x) @ self.W + self.b, x)  # (N, n_out), or (N, T, n_out)
         self.y = self.f(self.z)
         return self.y
 
     def backward(self, dy: Array, input_gradient: bool = True) -> Array | None:
         self.dz = self.f.backward(dy, self.z, self.y)  # dy ∘ f'(z)
-        x, dz = rows(self.x), rows(self.dz)
-        np.dot(x.T, dz, out=self.dW)  # into ∇θ; matmul is slow for a batch of one
+        dz = rows(self.dz)
+        np.dot(rows(self.x).T, dz, out=self.dW)  # into ∇θ; matmul is slow for a batch of one
         dz.sum(axis=0, out=self.db)
-        return (dz @ self.W.T).reshape(self.x.shape) if input_gradient else None
+        return in_sentences(dz @ self.W.T, self.x) if input_gradient else None
 
     def expect_shape(self, shape: tuple[int | str, ...]) -> None:
         if len(shape) in (2, 3) and shape[-1] == self.n_in:

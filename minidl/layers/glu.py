@@ -8,8 +8,8 @@ import numpy as np
 
 from minidl.activations import Activation, Sigmoid, Swish
 from minidl.backend import Array
+from minidl.backend.arrays import features_axis
 from minidl.layers._base import Layer
-from minidl.layers._features import features_axis
 
 
 class GLU(Layer):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from minidl.backend import Array, checks
+from minidl.backend.arrays import rows
 from minidl.layers._base import Layer
-from minidl.layers._features import rows
 
 
 class LayerNorm(Layer):

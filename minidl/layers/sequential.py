@@ -22,10 +22,10 @@ class Sequential(Layer):
     layers : the layers, first to last, as a list or as a mapping from names to layers
     """
 
-    shapes: Sequence[tuple[int, ...]] = ()  # the output of each layer, once output_shape was called
+    _shapes: Sequence[tuple[int, ...]] = ()  # once output_shape was called
 
     def __init__(self, layers: Layers) -> None:
-        self.layers = checked_layers("Sequential", layers)
+        self.layers = checked_layers(type(self).__name__, layers)
         self.integer_input = self.layers[0].integer_input
         # Below the first layer with parameters there is nothing to learn.
         self._first = next((i for i, layer in enumerate(self.layers) if layer.size), 0)
@@ -39,8 +39,13 @@ class Sequential(Layer):
             except ValueError as error:
                 raise ValueError(f"layer {layer.name} does not fit: {error}") from error
             shapes.append(shape)
-        self.shapes = shapes
+        self._shapes = shapes
         return shape
+
+    @property
+    def shapes(self) -> Sequence[tuple[int, ...]]:
+        """The output shape of each layer, without the batch axis."""
+        return self._shapes
 
     def expect_shape(self, shape: tuple[int | str, ...]) -> None:
         self.output_shape(shape[1:])  # type: ignore[arg-type]  # sizes, but for the batch
@@ -48,14 +53,14 @@ class Sequential(Layer):
     def check_tokens(self, x: Array) -> None:
         self.layers[0].check_tokens(x)
 
-    def with_shapes(self, depth: float = math.inf) -> Iterator[tuple[Layer, tuple[int, ...]]]:
+    def inner_shapes(self, depth: float = math.inf) -> Iterator[tuple[Layer, tuple[int, ...]]]:
         """Each layer with its output shape, followed by its inner layers, down to ``depth``."""
-        for layer, shape in zip(self.layers, self.shapes, strict=True):
+        for layer, shape in zip(self.layers, self._shapes, strict=True):
             yield layer, shape
             if depth > 1:
                 for inside in [layer] if isinstance(layer, Sequential) else layer.layers:
                     if isinstance(inside, Sequential):
-                        yield from inside.with_shapes(depth - 1)
+                        yield from inside.inner_shapes(depth - 1)
 
     def forward(self, x: Array, training: bool = False) -> Array:
         self.x = x
@@ -74,7 +79,7 @@ class Sequential(Layer):
         return self.layers[last].backward(upstream, input_gradient)
 
     def __repr__(self) -> str:
-        return f"Sequential({', '.join(map(repr, self.layers))})"
+        return f"{type(self).__name__}({', '.join(map(repr, self.layers))})"
 
 
 def checked_layers(owner: str, layers: Any) -> list[Layer]:

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from minidl.backend import Array, namespace, to_numpy
+from minidl.backend.arrays import features_axis
 from minidl.layers import Conv2D, Flatten, Layer
 from minidl.layers._affine import Affine
-from minidl.layers._features import features_axis
 from minidl.losses import Loss
 from minidl.microscope.attention_snapshot import AttentionSnapshot, attention_of, tokens_of
 from minidl.microscope.backward_signal import SignalNorm, backward_signal

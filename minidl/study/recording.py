@@ -17,7 +17,8 @@ from minidl.microscope.snapshot_file import Recorder
 from minidl.network import Network
 from minidl.optimizers import Optimizer
 from minidl.study.correct import packed
-from minidl.training import NonFiniteLoss, evaluate, train
+from minidl.study.training import train
+from minidl.training import NonFiniteLoss, evaluate
 from minidl.training.checkpoint import Checkpoint
 
 

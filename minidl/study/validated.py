@@ -15,7 +15,8 @@ from minidl.optimizers import Optimizer
 from minidl.study.recording import expect_number
 from minidl.study.run import Run
 from minidl.study.series import PROBED
-from minidl.training import EarlyStopping, evaluate, train
+from minidl.study.training import train
+from minidl.training import EarlyStopping, evaluate
 from minidl.training.checkpoint import Checkpoint
 
 SEEN = ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "seconds")

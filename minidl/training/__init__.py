@@ -7,7 +7,7 @@ from minidl.training.fit import fit
 from minidl.training.history import FitHistory
 from minidl.training.loop import Epoch, train
 from minidl.training.range_test import RangeTest, range_test
-from minidl.training.schedules import CosineAnnealing, LinearWarmUp, StepDecay, by_step
+from minidl.training.schedules import CosineAnnealing, LinearWarmUp, StepDecay
 from minidl.training.step import NonFiniteLoss
 
 __all__ = [
@@ -21,7 +21,6 @@ __all__ = [
     "NonFiniteLoss",
     "RangeTest",
     "StepDecay",
-    "by_step",
     "evaluate",
     "fit",
     "range_test",

@@ -18,7 +18,7 @@ import os
 import sys
 import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from numbers import Number
 from pathlib import Path
@@ -34,7 +34,7 @@ from minidl.optimizers import rate_identity
 from minidl.storage.files import remove_parts
 from minidl.storage.sealed import DamagedFile, decoded, encoded, read_sealed, write_sealed
 from minidl.training.software import Software, distinct
-from minidl.training.step import TrainingStep
+from minidl.training.step import Position, TrainingStep
 
 T = TypeVar("T")
 
@@ -48,16 +48,6 @@ class CheckpointError(RuntimeError):
 
 class Stopped(Exception):
     """Training was asked to stop; its checkpoint, if it has one, has been written."""
-
-
-@dataclass(frozen=True)
-class Position:
-    """How far a training run is."""
-
-    epochs: int = 0  # done
-    steps: int = 0  # done in the next epoch
-    order: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))  # its rows (n,)
-    seconds: float = 0.0  # spent on it so far
 
 
 @dataclass(frozen=True)
@@ -226,7 +216,7 @@ class Checkpoint:
         for array, value in ((network.theta, saved.theta), (network.state, saved.state)):
             array[...] = network.device.asarray(value)
         optimizer.resume(network.theta, saved.t, saved.slots)
-        for array, value in ((step.losses, saved.losses), (step.hits, saved.hits)):
+        for array, value in ((step.losses, saved.losses), (step.correct, saved.hits)):
             array[: len(value)] = network.device.asarray(value)
         if saved.software[-1:] != [now]:
             before = saved.software[-1] if saved.software else Software({})
@@ -248,10 +238,10 @@ class Checkpoint:
         Stopped
             once it is written, if ``stop`` is set.
         """
-        if step.leads:
+        if step.is_root:
             self._write(step, rng, position)
         if step.is_stopped():
-            step.meet()  # the first rank to end would end the others before they have written
+            step.barrier()  # the first rank to end would end the others before they have written
             raise Stopped
 
     def _write(self, step: TrainingStep, rng: np.random.Generator, position: Position) -> None:
@@ -264,7 +254,7 @@ class Checkpoint:
             network=repr(network),
             position=position,
             losses=step.losses[seen],
-            hits=step.hits[seen],
+            hits=step.correct[seen],
             theta=network.theta,
             state=network.state,
             t=optimizer.t,

@@ -9,12 +9,9 @@ import numpy as np
 
 from minidl.backend import checks, to_numpy
 from minidl.data.examples import Examples
-from minidl.data.sentences import Sentences
-from minidl.inspection import expect_logits
-from minidl.layers import Embedding, SelfAttention
 from minidl.losses import Loss
 from minidl.network import Network
-from minidl.training.step import NonFiniteLoss, bad_example, check_targets
+from minidl.training.step import NonFiniteLoss, bad_example, check_parts, check_targets
 
 
 @dataclass(frozen=True)
@@ -49,63 +46,15 @@ def evaluate(network: Network, examples: Examples, loss: Loss, batch_size: int =
     examples = examples.to(network.device)
     check_targets(network, examples, loss)
     losses = network.device.xp.empty(len(examples), network.dtype)
-    hits = network.device.xp.empty(len(examples), network.dtype)
-    with np.errstate(over="ignore", invalid="ignore"):  # it shows in the loss
+    correct = network.device.xp.empty(len(examples), network.dtype)
+    with np.errstate(all="ignore"):  # it shows in the loss
         for start in range(0, len(examples), batch_size):
             batch = slice(start, start + batch_size)
             x, targets = examples.batch(start, start + batch_size, network.dtype)
             logits = network.forward(x)
-            losses[batch], _ = loss.value_terms(logits, targets)
-            hits[batch] = loss.correct(logits, targets)
+            losses[batch], _ = loss.per_example(logits, targets)
+            correct[batch] = loss.correct(logits, targets)
     mean = float(losses.mean(dtype=np.float64))
     if not math.isfinite(mean) and (found := bad_example(examples, network.dtype)):
         raise NonFiniteLoss(f"evaluate: the loss is {mean}; {found}")
-    return Evaluation(mean, float(hits.mean(dtype=np.float64)), to_numpy(hits) == 1)
-
-
-def check_parts(owner: str, network: Network, examples: Examples, loss: Loss) -> None:
-    """Raise ``ValueError`` unless the arguments have the right types, and the examples match."""
-    checks.instance(owner, "network", network, Network)
-    network.expect_views(owner)
-    if not isinstance(examples, Examples):
-        raise ValueError(
-            f"{owner}: expected examples of the class Examples, got {checks.describe(examples)}; "
-            "Examples(x, y) are made of arrays, and fit(network, x, y) takes arrays themselves"
-        )
-    checks.instance(owner, "loss", loss, Loss)
-    expect_logits(owner, network, loss)
-    check_inputs(owner, network, examples)
-
-
-def check_inputs(owner: str, network: Network, examples: Examples) -> None:
-    """Raise ``ValueError`` unless the network can take the inputs."""
-    if network.integer_input != isinstance(examples, Sentences):
-        kind = "Sentences" if network.integer_input else "Examples of numbers"
-        raise ValueError(
-            f"{owner}: expected {kind} for {network.layers[0]!r}, the first layer of the network, "
-            f"got {type(examples).__name__}"
-        )
-    if not network.accepts_shape(examples.input_shape):
-        shorter = ", or shorter" if network.integer_input else ""
-        hint = checks.shape_hint("inputs", examples.inputs.shape, network.input_shape)
-        raise ValueError(
-            f"{owner}: expected examples of shape {network.input_shape} like the network's "
-            f"input{shorter}, got {examples.input_shape}{hint}"
-        )
-    network.check_tokens(examples.inputs)
-    if isinstance(examples, Sentences):
-        _expect_padding(owner, network, examples)
-
-
-def _expect_padding(owner: str, network: Network, sentences: Sentences) -> None:
-    """Raise ``ValueError`` if padding would be taken for a token, and answers change with it."""
-    embedding = next((la for la in network.walk() if isinstance(la, Embedding)), None)
-    if embedding is None or embedding.padding == sentences.padding:
-        return
-    attends = any(isinstance(layer, SelfAttention) and not layer.tokens for layer in network.walk())
-    is_padded = int(sentences.lengths.min()) < sentences.input_shape[0]
-    if embedding.padding is not None or (attends and is_padded):
-        raise ValueError(
-            f"{owner}: expected an Embedding whose padding is that of the sentences, "
-            f"{sentences.padding}, got {embedding!r}"
-        )
+    return Evaluation(mean, float(correct.mean(dtype=np.float64)), to_numpy(correct) == 1)

@@ -16,12 +16,12 @@ from minidl.network import Network
 from minidl.optimizers import Adam, Optimizer
 from minidl.training.checkpoint import WAY_OUT, Checkpoint, CheckpointError
 from minidl.training.early_stopping import EarlyStopping
-from minidl.training.evaluation import Evaluation, check_inputs, check_parts, evaluate
+from minidl.training.evaluation import Evaluation, evaluate
 from minidl.training.hints import nothing_learned
 from minidl.training.history import FitHistory
 from minidl.training.loop import train
 from minidl.training.progress import say
-from minidl.training.step import check_targets, expect_finite
+from minidl.training.step import check_parts, check_targets, expect_finite
 
 PROBED = 64  # training examples whose gradients are kept
 UNKNOWN = Evaluation(math.nan, math.nan)
@@ -203,7 +203,7 @@ def _expect_same_rates(used: list[float], schedule: Callable[[int], float]) -> N
 def _check_held_out(network: Network, examples: Examples, held_out: Examples, loss: Loss) -> None:
     """Raise ``ValueError`` for what :func:`evaluate` would refuse after the first epoch."""
     owner = "fit, validation"
-    check_inputs(owner, network, held_out)
+    held_out.check_network(owner, network)
     expect_finite(owner, held_out, network.dtype)
     try:
         held_out.expect_scale_of(examples)

@@ -6,8 +6,8 @@ import inspect
 import time
 import warnings
 from collections.abc import Callable, Generator, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,13 +16,16 @@ from minidl.data.examples import Examples
 from minidl.losses import Loss
 from minidl.network import Network
 from minidl.optimizers import Optimizer
-from minidl.training.checkpoint import Checkpoint, Position
-from minidl.training.evaluation import check_parts
+from minidl.training.checkpoint import Checkpoint
 from minidl.training.progress import Progress
-from minidl.training.step import NonFiniteLoss, TrainingStep, expect_finite
-
-if TYPE_CHECKING:
-    from minidl.data_parallel import Ranks
+from minidl.training.step import (
+    NonFiniteLoss,
+    Position,
+    TrainingStep,
+    check_parts,
+    expect_finite,
+    step_on,
+)
 
 
 @dataclass(frozen=True)
@@ -87,11 +90,8 @@ def train(
     rng: np.random.Generator | int = 0,
     augment: Callable[[Array], Array] | None = None,
     progress: bool | str = True,
-    graph: bool = True,
     checkpoint: Checkpoint | None = None,
     watch: Callable[[int, int], None] | None = None,
-    ranks: Ranks | None = None,
-    local_statistics: bool = False,
     drop_last: bool = False,
 ) -> Training:
     """Train, and yield one :class:`Epoch` after each pass over ``examples``.
@@ -108,16 +108,13 @@ def train(
     ``augment``, for example a :class:`minidl.data.augmentation.Augmentation`, changes the
     images of each batch before they are scaled.
     ``progress`` shows a bar on a terminal and a line per epoch elsewhere; a
-    string is used as a prefix.  On a GPU, the step is a CUDA graph unless ``graph``
-    is false (see :mod:`minidl.gpu.step`).  With a ``checkpoint``, training resumes from it
+    string is used as a prefix.  With a ``checkpoint``, training resumes from it
     and yields the epochs from there on (see :mod:`minidl.training.checkpoint`).
     ``watch(epoch, step)`` is called before each step, both counted from 0, to inspect the
     network; its time does not count for the epoch.
 
-    Under ``mpiexec``, the processes share each batch of ``batch_size`` examples and end with the
-    same parameters (see docs/data_parallel.md); all of them must make this call.  ``ranks`` are
-    those that take part: by default all; pass ``minidl.data_parallel.Ranks()`` to train in this
-    process alone.  With ``local_statistics``, BatchNorm only uses the examples of its rank.
+    On a GPU, the step is a CUDA graph; :func:`minidl.gpu.train` can do without.  On several
+    processes, :func:`minidl.data_parallel.train` lets them share each batch.
 
     Raises
     ------
@@ -136,14 +133,46 @@ def train(
         if a layer does something in a step that a graph cannot hold.
     CheckpointError
         if the checkpoint belongs to another training run.
-    RanksError
-        if ``mpiexec`` has started processes that cannot work together, or that would train
-        with different weights, options or examples.
+    RuntimeError
+        if ``mpiexec`` has started several processes, which would not share their work.
     Stopped
         if the checkpoint's ``stop`` is set, once the checkpoint is written.
     """
-    from minidl.data_parallel import training_step
+    checks.one_process("train", "minidl.data_parallel.train")
+    return train_with(
+        step_on,
+        network,
+        examples,
+        loss,
+        optimizer,
+        epochs=epochs,
+        batch_size=batch_size,
+        rng=rng,
+        augment=augment,
+        progress=progress,
+        checkpoint=checkpoint,
+        watch=watch,
+        drop_last=drop_last,
+    )
 
+
+def train_with(
+    make_step: Callable[..., TrainingStep],
+    network: Network,
+    examples: Examples,
+    loss: Loss,
+    optimizer: Optimizer,
+    *,
+    epochs: int,
+    batch_size: int = 64,
+    rng: np.random.Generator | int = 0,
+    augment: Callable[[Array], Array] | None = None,
+    progress: bool | str = True,
+    checkpoint: Checkpoint | None = None,
+    watch: Callable[[int, int], None] | None = None,
+    drop_last: bool = False,
+) -> Training:
+    """:func:`train` with the steps of ``make_step``, which is called as a :class:`TrainingStep`."""
     epochs = checks.integer("train", "epochs", epochs)
     batch_size = checks.integer("train", "batch_size", batch_size)
     rng = checks.generator("train", rng)
@@ -158,12 +187,9 @@ def train(
         checks.instance("train", "checkpoint", checkpoint, Checkpoint)
     if not isinstance(progress, str):
         checks.boolean("train", "progress, unless it is a label,", progress)
-    checks.boolean("train", "graph", graph)
-    checks.boolean("train", "local_statistics", local_statistics)
     checks.boolean("train", "drop_last", drop_last)
-    parts = (network, examples, loss, optimizer, batch_size, augment)
     with network.device.enough_memory():
-        step = training_step(*parts, graph, ranks, local_statistics, drop_last)
+        step = make_step(network, examples, loss, optimizer, batch_size, augment, drop_last)
         if augment is None:  # which may put numbers in place of NaN
             expect_finite("train", step.examples, network.dtype)
     if callable(optimizer.learning_rate):
@@ -189,9 +215,10 @@ def _train(
     device = step.network.device
     at = Position() if checkpoint is None else checkpoint.restore(step, rng)
     done = (at.epochs, at.steps)
-    step.begin(rng, epochs=epochs, done=done, every=checkpoint and checkpoint.every)
-    progress = progress if step.leads else False
-    with Progress(progress, epochs, step.steps, done) as shown, device.enough_memory():
+    step.check_ranks(rng, epochs=epochs, done=done, every=checkpoint and checkpoint.every)
+    is_shown = step.is_root and progress is not False
+    shown = Progress(progress, epochs, step.steps, done) if is_shown else nullcontext()
+    with shown as bar, device.enough_memory():
         for number in range(at.epochs + 1, epochs + 1):
             start = time.perf_counter() - at.seconds
             order = at.order if at.steps else step.examples.order(rng, step.batch_size)
@@ -203,7 +230,8 @@ def _train(
                         if i == step.steps - 1:
                             update = theta.copy()
                         step()
-                        shown.step()
+                        if bar is not None:
+                            bar.step()
                         if checkpoint is not None and step.done < step.steps:
                             seconds = time.perf_counter() - start
                             _write_if_due(checkpoint, step, rng, number - 1, order, seconds)
@@ -211,8 +239,9 @@ def _train(
             except NonFiniteLoss as error:
                 raise NonFiniteLoss(f"epoch {number}, {error}") from None
             seconds = time.perf_counter() - start
-            loss, accuracy = step.figures()
-            shown.epoch(number, loss, accuracy, seconds, n)
+            loss, accuracy = step.mean_loss_and_accuracy()
+            if bar is not None:
+                bar.epoch(number, loss, accuracy, seconds, n)
             yield Epoch(number, loss, accuracy, step.steps, seconds, n / seconds, update)
             del update  # as large as θ
             at = Position(number)
@@ -230,7 +259,7 @@ def _write_if_due(
 ) -> None:
     """Write within an epoch; a complete epoch is written together with what the loop made of it."""
     if checkpoint.is_due(step):
-        step.settle()
+        step.synchronize()
         checkpoint.save(step, rng, Position(epochs, step.done, order, seconds))
 
 
@@ -238,5 +267,6 @@ def _watched(watch: Callable[[int, int], None], epoch: int, i: int, device: Devi
     """The seconds that it took."""
     device.synchronize()
     start = time.perf_counter()
-    watch(epoch, i)
+    with np.errstate(over="warn", invalid="warn", divide="warn"):
+        watch(epoch, i)
     return time.perf_counter() - start

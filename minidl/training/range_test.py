@@ -18,9 +18,8 @@ from minidl.network import Network
 from minidl.optimizers import Adam, Optimizer
 from minidl.pages.colours import ink
 from minidl.pages.picture import Picture, new_grid
-from minidl.training.evaluation import check_parts
 from minidl.training.fit import as_examples
-from minidl.training.step import NonFiniteLoss, TrainingStep, expect_finite
+from minidl.training.step import NonFiniteLoss, TrainingStep, check_parts, expect_finite, step_on
 
 SMOOTHING = 0.9  # of the running mean over the steps
 FIRST = 9  # step whose mean counts; those before average fewer than 1 / (1 - SMOOTHING) batches
@@ -146,8 +145,6 @@ def range_test(
     NonFiniteLoss
         if the loss is not finite in the first step.
     """
-    from minidl.gpu.step import training_step
-
     loss = SoftmaxCrossEntropy() if loss is None else loss
     optimizer = Adam() if optimizer is None else optimizer
     checks.instance("range_test", "optimizer", optimizer, Optimizer)
@@ -164,13 +161,14 @@ def range_test(
     found, rising = RangeTest(), copy.copy(optimizer)
     rising.expect_network(network)
     rising.t = 0  # with vectors of its own from the first step on
+    rising.learning_rate = lambda t: rates[min(t, steps - 1)]
     with restored(network), network.device.enough_memory():
         single = len(examples) % batch_size == 1 < len(examples)  # too few for BatchNorm
         parts = (network, examples, loss, rising, batch_size)
-        step = training_step(*parts, graph=False, drop_last=single)
+        step = step_on(*parts, None, single)
         expect_finite("range_test", step.examples, network.dtype)
         try:
-            _rise(step, rising, rates, generator, found)
+            _rise(step, rates.copy(), generator, found)
         except NonFiniteLoss:
             if not found.losses:
                 raise
@@ -178,20 +176,15 @@ def range_test(
 
 
 def _rise(
-    step: TrainingStep,
-    optimizer: Optimizer,
-    rates: list[float],
-    rng: np.random.Generator,
-    found: RangeTest,
+    step: TrainingStep, rates: list[float], rng: np.random.Generator, found: RangeTest
 ) -> None:
     """One step at each rate, until the loss has risen too far."""
-    B = step.batch_size
     while rates:
-        with step.epoch(step.examples.order(rng, B)):
-            for i in range(min(step.steps, len(rates))):
-                optimizer.learning_rate = rate = rates.pop(0)
+        with step.epoch(step.examples.order(rng, step.batch_size)):
+            for _ in range(min(step.steps, len(rates))):
+                batch, rate = step.batch, rates.pop(0)
                 step()
-                loss = float(step.losses[i * B : (i + 1) * B].mean(dtype=np.float64))
+                loss = float(step.losses[batch].mean(dtype=np.float64))
                 if not math.isfinite(loss):
                     return
                 found.add(rate, loss)

@@ -16,8 +16,6 @@ for the other.
 from __future__ import annotations
 
 import math
-import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, TypeVar
 
@@ -108,21 +106,3 @@ class LinearWarmUp:
         if done < self.warm_up:
             return self.peak * done / self.warm_up
         return self.peak * max(0, self.steps - done) / (self.steps - self.warm_up)
-
-
-def by_step(optimizer: OptimizerT, schedule: Callable[[int], float]) -> OptimizerT:
-    """Deprecated: use ``optimizer.learning_rate = schedule``, which this does."""
-    checks.instance("by_step", "optimizer", optimizer, Optimizer)
-    if not callable(schedule):
-        raise ValueError(
-            f"by_step: expected schedule to be a function of the steps done, got "
-            f"{checks.describe(schedule)}"
-        )
-    warnings.warn(
-        "by_step(optimizer, schedule) is now optimizer.learning_rate = schedule; by_step will be "
-        "removed in version 0.4",
-        DeprecationWarning,
-        stacklevel=2,
-    )
-    optimizer.learning_rate = schedule
-    return optimizer

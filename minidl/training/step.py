@@ -1,20 +1,22 @@
-"""One training step, and an epoch of steps: batch, forward, loss, backward, update.
+"""One training step: batch, forward, loss, backward, update.
 
-A step consists of the lines of :meth:`TrainingStep._compute`.  On a GPU,
-:class:`minidl.gpu.step.CudaStep` records the same lines as a CUDA graph.
+A step consists of the six lines of :meth:`TrainingStep.compute`.  On a GPU,
+:class:`minidl.gpu.step.CudaStep` records the same lines as a CUDA graph; on several processes,
+:class:`minidl.data_parallel.step.ParallelStep` adds up their gradients before the last one.
 """
 
 from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from minidl.backend import Array, Random, namespace, to_numpy
+from minidl.backend import Array, Random, checks, namespace, to_numpy
 from minidl.data.examples import Examples
 from minidl.inspection import INPUT, first_nonfinite
 from minidl.kernel import at_full_speed
@@ -28,10 +30,20 @@ class NonFiniteLoss(FloatingPointError):
     """The loss of a training step became NaN or infinite."""
 
 
+@dataclass(frozen=True)
+class Position:
+    """How far a training run is."""
+
+    epochs: int = 0  # done
+    steps: int = 0  # done in the next epoch
+    order: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))  # its rows (n,)
+    seconds: float = 0.0  # spent on it so far
+
+
 class TrainingStep:
     """The steps of a training run, and the loss of each example at its step."""
 
-    leads: bool = True  # whether this process shows and stores the results of training
+    is_root: bool = True  # whether this process shows and stores the results of training
     stop: threading.Event | None = None  # once it is set, training should stop
 
     def __init__(
@@ -62,8 +74,35 @@ class TrainingStep:
 
         xp = network.device.xp
         self.losses = xp.empty(len(examples), network.dtype)  # in the order of the epoch
-        self.hits = xp.empty(len(examples), network.dtype)
+        self.correct = xp.empty(len(examples), network.dtype)
         self.done = 0  # steps of this epoch
+
+    def __call__(self) -> None:
+        """The next step of the epoch."""
+        self._state = self.network.state.copy()  # running means change in the forward pass
+        self.compute(self.order[self.batch])
+        self.done += 1
+
+    def compute(self, rows: Array) -> None:
+        """The step on the examples of these rows."""
+        x, t = self.examples.draw(rows, self.network.dtype, self.augment)
+        logits = self.network.forward(x, training=True)
+        losses, dlogits = self.loss.per_example(logits, t)
+        self.record(losses, self.loss.correct(logits, t))
+        self.network.backward(dlogits / len(rows))
+        self.optimizer.step(self.network.theta, self.network.dtheta)
+
+    def record(self, losses: Array, correct: Array) -> None:
+        """Keep both for each example of the batch; raise if a loss is not finite."""
+        self.losses[self.batch] = losses
+        self.correct[self.batch] = correct
+        if not np.isfinite(losses).all():
+            self.raise_nonfinite(losses, first_nonfinite(self.network))
+
+    @property
+    def batch(self) -> slice:
+        """Where the examples of this step are in the order of the epoch."""
+        return slice(self.done * self.batch_size, (self.done + 1) * self.batch_size)
 
     @contextmanager
     def epoch(self, order: np.ndarray, done: int = 0) -> Iterator[None]:
@@ -75,57 +114,35 @@ class TrainingStep:
         """
         self.order = self.network.device.asarray(order)
         self.done = done
-        with at_full_speed():
+        with at_full_speed(), np.errstate(all="ignore"):  # the loss says where an overflow began
             yield
 
-    def __call__(self) -> None:
-        """The next step of the epoch."""
-        batch = slice(self.done * self.batch_size, (self.done + 1) * self.batch_size)
-        self._compute(self.order[batch], self.losses[batch], self.hits[batch])
-        self.done += 1
-
-    def begin(self, rng: np.random.Generator, **place: object) -> None:
+    def check_ranks(self, rng: np.random.Generator, **position: object) -> None:
         """Called before the first step, with the generator of the order and the position."""
 
-    def settle(self) -> None:
-        """Wait until the losses and hits of all steps so far in the epoch are available."""
+    def synchronize(self) -> None:
+        """Wait until the losses of all steps so far in the epoch are available."""
         self.network.device.synchronize()
 
-    def meet(self) -> None:
+    def barrier(self) -> None:
         """Wait until all processes that train together have arrived."""
 
     def is_stopped(self) -> bool:
         """Whether training should stop after this step."""
         return self.stop is not None and self.stop.is_set()
 
-    def drawing(self) -> list[Random]:
+    def random_sources(self) -> list[Random]:
         """All that draws random numbers in a step: layers in forward order, and augmentation."""
         owners: list[Any] = [*self.network.walk(), self.augment]
         return [o for o in owners if isinstance(o, Random) and o.rng is not None]
 
-    def figures(self) -> tuple[float, float]:
-        """Mean loss and share of hits so far in the epoch, each batch at its own step."""
+    def mean_loss_and_accuracy(self) -> tuple[float, float]:
+        """Those of the epoch so far, each batch at its own step."""
         seen = slice(self.done * self.batch_size)
         return (
             float(self.losses[seen].mean(dtype=np.float64)),
-            float(self.hits[seen].mean(dtype=np.float64)),
+            float(self.correct[seen].mean(dtype=np.float64)),
         )
-
-    def _compute(
-        self, rows: Array, losses: Array, hits: Array, now: Sequence[Any] | None = None
-    ) -> None:
-        """The step on the examples of ``rows``; loss and hit of each go to ``losses``, ``hits``."""
-        network, loss = self.network, self.loss
-        x, targets = self.examples.draw(rows, network.dtype, self.augment)
-        state = network.state.copy()  # running means change with each batch
-        # An overflow is reported by the check, with the place where it began.
-        with np.errstate(over="ignore", invalid="ignore"):
-            logits = network.forward(x, training=True)
-            losses[...], dlogits = loss.value_terms(logits, targets, divisor=len(rows))
-            hits[...] = loss.correct(logits, targets)
-            self._check(rows, losses, state)
-            network.backward(dlogits)
-            self.optimizer.step(network.theta, network.dtheta, now)
 
     def _expect_batches(self, smallest: int) -> None:
         """Raise ``ValueError`` if there is no step, or BatchNorm cannot measure the last batch."""
@@ -143,19 +160,17 @@ class TrainingStep:
 
     # -- a loss that is not finite --------------------------------------------------
 
-    def _check(self, rows: Array, losses: Array, state: Array) -> None:
-        """Report a loss that is not finite, and restore the network from before the step."""
-        if not np.isfinite(losses).all():
-            self._give_up(rows, losses, state, first_nonfinite(self.network))
+    def raise_nonfinite(self, losses: Array, place: str | None) -> None:
+        """Raise for a loss that is not finite, due to ``place`` or to the loss itself.
 
-    def _give_up(self, rows: Array, losses: Array, state: Array, place: str | None) -> None:
-        """Raise for a loss that is not finite, due to ``place`` or to the loss itself."""
-        self.network.state[...] = state
-        way_out = self._bad_examples(rows)
-        if way_out is None and place == INPUT:
-            way_out = "the examples are finite, so augment or their scaling makes it so"
+        The network is restored from before the step.
+        """
+        self.network.state[...] = self._state
+        hint = self._bad_examples(self.order[self.batch])
+        if hint is None and place == INPUT:
+            hint = "the examples are finite, so augment or their scaling makes it so"
         place = place or "the loss itself, all layers are finite"
-        self._report(self.done, losses, f"which first appears in {place}", way_out)
+        self._report(self.done, losses, f"which first appears in {place}", hint)
 
     def _bad_examples(self, rows: Array) -> str | None:
         """What is not finite in the data: in this batch, or in an earlier one."""
@@ -163,9 +178,34 @@ class TrainingStep:
         found = bad_example(self.examples, dtype, to_numpy(rows))
         return found or bad_example(self.examples, dtype)
 
-    def _report(self, step: int, losses: np.ndarray, where: str, way_out: str | None) -> None:
-        way_out = way_out or "try a smaller learning_rate, or clip_norm=1.0"
-        raise NonFiniteLoss(f"step {step + 1}: the loss is {losses.mean()}, {where}; {way_out}")
+    def _report(self, step: int, losses: np.ndarray, where: str, hint: str | None) -> None:
+        hint = hint or "try a smaller learning_rate, or clip_norm=1.0"
+        raise NonFiniteLoss(f"step {step + 1}: the loss is {losses.mean()}, {where}; {hint}")
+
+
+STEPS: dict[str, Callable[..., TrainingStep]] = {"cpu": TrainingStep}  # minidl.gpu adds "cuda"
+
+
+def step_on(network: Network, *parts: Any) -> TrainingStep:
+    """The step on the network's device."""
+    return STEPS[network.device.name.partition(":")[0]](network, *parts)
+
+
+# -- checks before the first step -------------------------------------------------------------
+
+
+def check_parts(owner: str, network: Network, examples: Examples, loss: Loss) -> None:
+    """Raise ``ValueError`` unless the arguments have the right types, and the examples match."""
+    checks.instance(owner, "network", network, Network)
+    network.expect_views(owner)
+    if not isinstance(examples, Examples):
+        raise ValueError(
+            f"{owner}: expected examples of the class Examples, got {checks.describe(examples)}; "
+            "Examples(x, y) are made of arrays, and fit(network, x, y) takes arrays themselves"
+        )
+    checks.instance(owner, "loss", loss, Loss)
+    loss.expect_logits(owner, network)
+    examples.check_network(owner, network)
 
 
 def bad_example(examples: Examples, dtype: np.dtype, rows: np.ndarray | None = None) -> str | None:

@@ -30,11 +30,11 @@ from minidl import (
     SoftmaxCrossEntropy,
     evaluate,
     probe,
-    train,
 )
 from minidl.backend import to_numpy
+from minidl.gpu import train
 from minidl.gpu.graph import GraphError
-from minidl.gpu.step import WARM_UP, training_step
+from minidl.gpu.step import WARM_UP, step_on
 from minidl.layers import Layer
 from minidl.optimizers import OPTIMIZERS
 
@@ -174,7 +174,7 @@ class Hoarding(Layer):
 def test_all_steps_of_the_graph_use_its_own_memory(monkeypatch):
     pretended_cupy.install(monkeypatch)
     net = Network([Flatten(), Dense(18, 4), Hoarding()], (2, 3, 3), device="cuda")
-    step = training_step(net, Examples(IMAGES, LABELS), SoftmaxCrossEntropy(), Adam(), BATCH)
+    step = step_on(net, Examples(IMAGES, LABELS), SoftmaxCrossEntropy(), Adam(), BATCH)
     with step.epoch(np.arange(N)):
         for _ in range(step.steps):
             step()
@@ -212,7 +212,7 @@ def test_gradients_can_be_inspected_after_any_step(gpu):
     seen = {}
     for where in ("cpu", gpu):
         net, loss = network(where), SoftmaxCrossEntropy()
-        step = training_step(net, Examples(IMAGES, LABELS), loss, Adam(), BATCH)
+        step = step_on(net, Examples(IMAGES, LABELS), loss, Adam(), BATCH)
         seen[where] = []
         with step.epoch(np.arange(N)):
             for _ in range(step.steps):
@@ -224,14 +224,14 @@ def test_gradients_can_be_inspected_after_any_step(gpu):
 
 
 def test_an_epoch_may_end_early(device):
-    step = training_step(
+    step = step_on(
         network(device), Examples(IMAGES, LABELS), SoftmaxCrossEntropy(), Adam(), BATCH
     )
     step.losses.fill(math.nan)  # earlier values are not read
     with step.epoch(np.arange(N)):
         step()
         step()
-    loss, accuracy = step.figures()
+    loss, accuracy = step.mean_loss_and_accuracy()
     assert loss == pytest.approx(float(step.losses[: 2 * BATCH].mean()), rel=1e-12)
     assert 0 <= accuracy <= 1
 
@@ -244,7 +244,7 @@ def test_the_learning_rate_may_change_between_epochs(gpu):
 
 
 def test_nothing_is_recorded_before_the_warm_up(gpu):
-    step = training_step(
+    step = step_on(
         network(gpu), Examples(IMAGES, LABELS), SoftmaxCrossEntropy(), Adam(), BATCH
     )
     with step.epoch(np.arange(N)):
@@ -310,7 +310,7 @@ def test_a_layer_that_no_graph_can_hold_is_an_error_that_says_what_to_do(layer, 
         return list(train(net, Examples(IMAGES, LABELS), SoftmaxCrossEntropy(), Adam(), **options))
 
     nets = []
-    with pytest.raises(GraphError, match=r"cuda:0: .* CUDA graph .*graph=False launches step by"):
+    with pytest.raises(GraphError, match=r"cuda:0: .* CUDA graph .*graph=False\) launches step by"):
         run(graph=True)
     assert not nets[0]["dropout_1"].is_ahead  # the next step draws anew
     assert len(run(graph=False)) == 1

@@ -22,7 +22,7 @@ from make_bert import (
 from minidl import Dense, Examples, SoftmaxCrossEntropy, train
 from minidl.backend import to_numpy
 from minidl.data import Sentences
-from minidl.matrix_decay import MatrixDecay
+from minidl.optimizers import AdamW, is_matrix
 from minidl.models import BertSizes, bert, load_bert, pretrained, sentence_embeddings
 from minidl.models.bert_tensors import places_of
 from minidl.training.checkpoint import Checkpoint, Stopped
@@ -82,7 +82,8 @@ def test_they_equal_those_of_the_installed_transformers():
 
 def our_losses(decay, device="cpu"):
     network, loss = our_network(*weights(), device), SoftmaxCrossEntropy()
-    optimizer = MatrixDecay(network, RATE, weight_decay=decay, clip_norm=1.0)
+    optimizer = AdamW(RATE, weight_decay=decay, clip_norm=1.0, decays=is_matrix)
+    optimizer.expect_network(network)
     tokens, labels = map(network.device.asarray, (TOKENS, LABELS))
     losses = []
     for _ in range(STEPS):
@@ -183,7 +184,7 @@ def task(n=96):
 def test_it_learns_a_task_of_sentences_of_different_lengths():
     network = bert(BertSizes(30, 16, 1, 2, 32, 16), dropout=0.1, rng=1)
     network["tokens"].W[...] *= 10  # so that a few steps are enough
-    optimizer = MatrixDecay(network, 3e-3, clip_norm=1.0)
+    optimizer = AdamW(3e-3, clip_norm=1.0, decays=is_matrix)
     *_, last = train(
         network, task(), SoftmaxCrossEntropy(), optimizer, epochs=12, batch_size=8, progress=False
     )
@@ -200,7 +201,7 @@ def test_a_run_that_was_stopped_within_an_epoch_resumes_with_the_same_batches(tm
             if (epoch, step) == last:
                 stop.set()
 
-        optimizer = MatrixDecay(network, 1e-2)
+        optimizer = AdamW(1e-2, decays=is_matrix)
         checkpoint = Checkpoint(path, every=1, stop=stop)
         options = {"epochs": 2, "batch_size": 8, "progress": False, "watch": watch}
         for _ in train(
@@ -227,7 +228,7 @@ def test_data_that_do_not_fit_the_network_are_refused():
         (Sentences(np.ones((2, 13), int), np.zeros(2, int)), r"shape \(12,\) .* or shorter, got"),
     ):
         with pytest.raises(ValueError, match=message):
-            train(network, examples, loss, MatrixDecay(network), epochs=1)
+            train(network, examples, loss, AdamW(decays=is_matrix), epochs=1)
 
 
 # -- the pretrained one -----------------------------------------------------------------------

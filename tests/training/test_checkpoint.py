@@ -31,9 +31,9 @@ from minidl import (
     RReLU,
     SoftmaxCrossEntropy,
     evaluate,
-    train,
 )
 from minidl.backend import CPU, Device, to_numpy
+from minidl.gpu import train
 from minidl.storage.sealed import write_sealed
 from minidl.study.recording import History, record
 from minidl.training.checkpoint import Checkpoint, CheckpointError, Stopped, _settings

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from make_learning import COSINES, PLACE, STEPS, WARM_UPS, torch_rates
 
+import minidl
 from minidl import (
     SGD,
     AdamW,
@@ -23,7 +24,6 @@ from minidl import (
     MeanSquaredError,
     Network,
     StepDecay,
-    by_step,
     fit,
     train,
 )
@@ -108,8 +108,8 @@ def test_a_resumed_run_uses_the_rate_of_its_step(tmp_path):
 def test_the_last_schedule_counts_and_a_copy_has_its_own():
     optimizer = SGD(1.0)
     for schedule in (lambda t: 0.5, lambda t: 0.25 * t):
-        with pytest.warns(DeprecationWarning, match=r"now optimizer\.learning_rate = schedule"):
-            by_step(optimizer, schedule)
+        with pytest.warns(DeprecationWarning, match=r"is optimizer\.learning_rate = schedule now"):
+            minidl.by_step(optimizer, schedule)
     twin = copy.copy(optimizer)
     assert [optimizer.rate(t) for t in (1, 2, 3)] == [0, 0.25, 0.5]
     twin.learning_rate = 3

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from minidl.backend.threads import using_threads
-from minidl.loops import engine
+from minidl.fast import engine
 from minidl.training.software import Software, distinct, source_of
 
 

@@ -193,7 +193,7 @@ def with_batch_statistics(
         for start, stop in pairwise(bounds):
             x, targets = examples.batch(start, stop, network.dtype)
             logits = network.forward(x, training=True)
-            terms = LOSS.value_terms(logits, targets)[0], LOSS.correct(logits, targets)
+            terms = LOSS.per_example(logits, targets)[0], LOSS.correct(logits, targets)
             sums += [float(values.sum(dtype=np.float64)) for values in terms]
             found = [_distance(norm, *old) for norm, old in zip(layers, before, strict=True)]
             by_stage = [_medians(layers, [one[i] for one in found]) for i in (0, 1)]

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from minidl import SGD, Examples, NonFiniteLoss, SoftmaxCrossEntropy, evaluate, train
+from minidl import SGD, Examples, NonFiniteLoss, SoftmaxCrossEntropy, evaluate
 from minidl.initializers import Initializer
 from minidl.propagation import MeanField, measured, predicted
+from minidl.study.training import train
 from studies.signal_propagation.measure import build
 
 DEPTHS_PER_XI = 6  # how deep a network trains, in units of ξ_c: the paper, figure 5
