@@ -13,6 +13,8 @@ that would be an artefact.
 from __future__ import annotations
 
 from minidl.activations._base import Activation, Linear
+from minidl.activations.exponential import CELU, ELU, SELU
+from minidl.activations.gated import GELU, GELUTanh, Swish
 from minidl.activations.piecewise import (
     BinaryStep,
     HardSigmoid,
@@ -20,19 +22,9 @@ from minidl.activations.piecewise import (
     RandomizedLeakyReLU,
     ReLU6,
 )
-from minidl.activations.rectifiers import (
-    ELU,
-    GELU,
-    SELU,
-    GELUTanh,
-    LeakyReLU,
-    ReLU,
-    Square,
-    SquaredReLU,
-    Swish,
-)
+from minidl.activations.rectifiers import LeakyReLU, ReLU, Square, SquaredReLU
 from minidl.activations.saturating import PenalizedTanh, Sigmoid, Tanh, sigmoid
-from minidl.activations.softened import CELU, Mish, Softplus, Softsign
+from minidl.activations.softened import Mish, Softplus, Softsign
 from minidl.activations.softmax import Softmax
 from minidl.backend import checks
 

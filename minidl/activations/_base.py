@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar
+from collections.abc import Callable
+from functools import partial
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -26,6 +28,7 @@ class Activation:
     kinks: tuple[float, ...] = ()  # where f or f' jumps, ascending; there f' is that from the left
     max_slope: float = 1.0  # the supremum of |f'|
     elementwise: ClassVar[bool] = True
+    errors: ClassVar[Callable[[], Any]] = partial(np.errstate, over="ignore", under="ignore")
 
     def f(self, z: Array) -> Array:
         """f(z), a new array."""
@@ -38,7 +41,7 @@ class Activation:
     @kernel
     def __call__(self, z: Array) -> Array:
         """f(z) for ``z`` of any shape, which is not changed."""
-        with np.errstate(over="ignore", under="ignore"):
+        with self.errors():
             return in_chunks(self.f, as_floats(z), size=IN_CACHE)
 
     def derivative(self, z: Array, y: Array | None = None) -> Array:
@@ -46,13 +49,13 @@ class Activation:
         z = as_floats(z)
         y = self(z) if y is None else y
         self._expect_like(z, "y", y)
-        with np.errstate(over="ignore", under="ignore"):
+        with self.errors():
             return in_chunks(self.slope, z, y, size=IN_CACHE).astype(z.dtype, copy=False)
 
     @kernel
     def backward(self, dy: Array, z: Array, y: Array) -> Array:
         """dz = dy ∘ f'(z): the chain rule through y = f(z)."""
-        with np.errstate(over="ignore", under="ignore"):
+        with self.errors():
             return in_chunks(self._chain, dy, z, y, size=IN_CACHE)
 
     def _chain(self, dy: Array, z: Array, y: Array) -> Array:

@@ -8,7 +8,7 @@ import numpy as np
 
 from minidl.activations._base import Activation
 from minidl.activations.saturating import sigmoid
-from minidl.backend import Array, checks
+from minidl.backend import Array
 
 
 def softplus(z: Array) -> Array:
@@ -52,31 +52,6 @@ class Mish(Activation):
     def slope(self, z: Array, y: Array) -> Array:
         s = softplus(z)
         return np.tanh(s) + z * sigmoid(z) * (1 / np.cosh(s)) ** 2
-
-
-class CELU(Activation):
-    """f(z) = z for z > 0 and α (e^(z/α) − 1) for z ≤ 0;  f'(z) = 1 and e^(z/α);  range (−α, ∞).
-
-    Source: Barron, Continuously Differentiable Exponential Linear Units, 2017, equation 2.
-    α > 0, by default 1; ELU with z/α in the exponent, so there is no kink whatever α.
-    """
-
-    name = "celu"
-    formula = "z for z > 0, else α (e^(z/α) − 1)"
-    derivative_formula = "1 for z > 0, else e^(z/α)"
-
-    def __init__(self, alpha: float = 1.0) -> None:
-        self.alpha = checks.positive(self.name, "alpha", alpha)
-        self.range = (-self.alpha, math.inf)
-
-    def f(self, z: Array) -> Array:
-        return np.where(z > 0, z, self.alpha * np.expm1(np.minimum(z, 0) / self.alpha))
-
-    def slope(self, z: Array, y: Array) -> Array:
-        return np.exp(np.minimum(z, 0) / self.alpha)
-
-    def __repr__(self) -> str:
-        return f"{self.name}({self.alpha:g})"
 
 
 class Softsign(Activation):
