@@ -60,7 +60,7 @@ CLASSES = (
 # Of these, the methods that minidl itself calls or that authors of a layer or a rule write.
 INTERNAL = {
     *("Examples.draw", "Activation.f", "Activation.slope", "Activation.backward", "SGD.update"),
-    *("Layer.bind", "Layer.initialize", "Layer.expect_shape"),
+    *("Layer.bind", "Layer.initialize", "Layer.misfit", "Network.bind", "Network.misfit"),
     *("Layer.forward", "Layer.backward"),
     *(
         "Optimizer.coefficients",

@@ -120,7 +120,9 @@ class Layer(Random):
             checks.integers(self, "x", x)
         else:
             checks.floats(self, "x", x)
-        self.expect_shape(x.shape)
+        if not x.ndim:
+            raise ValueError(f"{self!r}: expected a batch (N, …), got a single number")
+        self.output_shape(x.shape[1:])
         for layer in self.walk():
             for value in layer.parameters().values():
                 if self.integer_input:
@@ -246,6 +248,12 @@ class Layer(Random):
                 f"{self!r}: expected dy {y.shape} like the last output, got {dy.shape}"
             )
         checks.same_dtype_and_device(self, "dy", dy, y)
+
+    def misfit(self, expected: str, shape: tuple[int, ...], hint: str = "") -> ValueError:
+        """The error for examples of this shape where ``"(N, 3)"`` or the like is expected."""
+        got = ", ".join(map(str, ("N", *shape))) + "," * (not shape)
+        hint = f"; {hint}" if hint else ""
+        return ValueError(f"{self!r}: expected input {expected}, got ({got}){hint}")
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"

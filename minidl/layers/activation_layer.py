@@ -28,6 +28,16 @@ class ActivationLayer(Layer):
         """f, the activation function."""
         return self.f
 
+    def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+        if len(input_shape) == 3 and not self.f.elementwise:
+            raise self.misfit(
+                "(N, K)",
+                input_shape,
+                "of images it would take the columns for classes: put Flatten or "
+                "GlobalAveragePool2D before it",
+            )
+        return input_shape
+
     def forward(self, x: Array, training: bool = False) -> Array:
         self.x = self.z = x
         self.y = self.f(self.z)
@@ -35,15 +45,6 @@ class ActivationLayer(Layer):
 
     def backward(self, dy: Array, input_gradient: bool = True) -> Array | None:
         return self.f.backward(dy, self.z, self.y) if input_gradient else None
-
-    def expect_shape(self, shape: tuple[int | str, ...]) -> None:
-        """Raise ``ValueError`` for images if f applies to the last axis, which are columns."""
-        if len(shape) == 4 and not self.f.elementwise:
-            raise ValueError(
-                f"{self!r}: expected input (N, K), got images ({', '.join(map(str, shape))}), of "
-                "which it would take the columns for classes; put Flatten or GlobalAveragePool2D "
-                "before it"
-            )
 
     def __repr__(self) -> str:
         return f"ActivationLayer({self.f!r})"

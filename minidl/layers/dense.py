@@ -57,7 +57,13 @@ class Dense(Affine):
         return {"W": (self.n_in, self.n_out), "b": (self.n_out,)}
 
     def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
-        self.expect_shape(("N", *input_shape))
+        if len(input_shape) not in (1, 2) or input_shape[-1] != self.n_in:
+            hint = "is n_in that of the layer before?"
+            if len(input_shape) > 1:
+                size = math.prod(input_shape)
+                hint = "put a Flatten layer before it"
+                hint += "" if size == self.n_in else f", and make n_in {size}"
+            raise self.misfit(f"(N, {self.n_in})", input_shape, hint)
         return (*input_shape[:-1], self.n_out)
 
     def forward(self, x: Array, training: bool = False) -> Array:
@@ -72,17 +78,6 @@ class Dense(Affine):
         np.dot(rows(self.x).T, dz, out=self.dW)  # into ∇θ; matmul is slow for a batch of one
         dz.sum(axis=0, out=self.db)
         return in_sentences(dz @ self.W.T, self.x) if input_gradient else None
-
-    def expect_shape(self, shape: tuple[int | str, ...]) -> None:
-        if len(shape) in (2, 3) and shape[-1] == self.n_in:
-            return
-        way_out = "is n_in that of the layer before?"
-        if len(shape) > 2:
-            sizes = math.prod(n for n in shape[1:] if isinstance(n, int))
-            way_out = "put a Flatten layer before it"
-            way_out += "" if sizes == self.n_in else f", and make n_in {sizes}"
-        got = ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "")
-        raise ValueError(f"{self!r}: expected input (N, {self.n_in}), got ({got}); {way_out}")
 
     def __repr__(self) -> str:
         f = "" if self.f.name == "linear" else f", {self.f!r}"

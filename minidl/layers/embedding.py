@@ -66,7 +66,8 @@ class Embedding(Layer):
         self.W[...] = namespace(self.W).asarray(values)
 
     def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
-        self.expect_shape(("N", *input_shape))
+        if len(input_shape) != 1:
+            raise self.misfit("(N, T)", input_shape, "a row of tokens for each sentence")
         return (*input_shape, self.features)
 
     def forward(self, x: Array, training: bool = False) -> Array:
@@ -82,13 +83,6 @@ class Embedding(Layer):
         self.dW.fill(0)
         namespace(dy).add.at(self.dW, self.x, dy)  # a token that comes twice is added twice
         return None
-
-    def expect_shape(self, shape: tuple[int | str, ...]) -> None:
-        if len(shape) != 2:
-            got = ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "")
-            raise ValueError(
-                f"{self!r}: expected input (N, T), a row of tokens for each sentence, got ({got})"
-            )
 
     def check_tokens(self, x: Array) -> None:
         if not x.size:

@@ -114,12 +114,9 @@ class EncoderBlock(Layer):
         return self.feed_forward.backward(dropped)
 
     def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
-        self.expect_shape(("N", *input_shape))
+        self.attention.output_shape(input_shape)
         self.feed_forward.output_shape(input_shape)
         return input_shape
-
-    def expect_shape(self, shape: tuple[int | str, ...]) -> None:
-        self.attention.expect_shape(shape)
 
     def __repr__(self) -> str:
         order = ", norm first" if self.pre_norm else ""

@@ -18,7 +18,8 @@ class FirstToken(Layer):
     """
 
     def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
-        self.expect_shape(("N", *input_shape))
+        if len(input_shape) != 2:
+            raise self.misfit("(N, T, D)", input_shape)
         return input_shape[1:]
 
     def forward(self, x: Array, training: bool = False) -> Array:
@@ -32,8 +33,3 @@ class FirstToken(Layer):
         dx = namespace(dy).zeros(self.x.shape, dy.dtype)
         dx[:, 0] = dy
         return dx
-
-    def expect_shape(self, shape: tuple[int | str, ...]) -> None:
-        if len(shape) != 3:
-            got = ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "")
-            raise ValueError(f"{self!r}: expected input (N, T, D), got ({got})")

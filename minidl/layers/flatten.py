@@ -15,11 +15,9 @@ class Flatten(Layer):
     """
 
     def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+        if not input_shape:
+            raise self.misfit("(N, …)", input_shape, "add a batch axis")
         return (math.prod(input_shape),)
-
-    def expect_shape(self, shape: tuple[int | str, ...]) -> None:
-        if len(shape) < 2:
-            raise ValueError(f"{self!r}: expected input (N, …), got {shape}; add a batch axis")
 
     def forward(self, x: Array, training: bool = False) -> Array:
         self.x = x

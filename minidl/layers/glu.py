@@ -32,9 +32,14 @@ class GLU(Layer):
         self.f = self.function()
 
     def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
-        self.expect_shape(("N", *input_shape))
-        shape = list(input_shape)
-        shape[features_axis(1 + len(shape)) - 1] //= 2
+        shape, axis = list(input_shape), features_axis(1 + len(input_shape)) - 1
+        if not shape or shape[axis] % 2:
+            raise self.misfit(
+                "(N, 2n), (N, T, 2n) or (N, 2n, H, W)",
+                input_shape,
+                "let the layer before give two features for each one that is wanted",
+            )
+        shape[axis] //= 2
         return tuple(shape)
 
     def forward(self, x: Array, training: bool = False) -> Array:
@@ -59,16 +64,6 @@ class GLU(Layer):
         before, n = (slice(None),) * axis, x.shape[axis] // 2
         first, second = x[(*before, slice(n))], x[(*before, slice(n, None))]
         return (second, first) if self.gate_first else (first, second)
-
-    def expect_shape(self, shape: tuple[int | str, ...]) -> None:
-        features = shape[features_axis(len(shape))] if len(shape) >= 2 else 1
-        if isinstance(features, int) and features % 2 == 0:
-            return
-        got = ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "")
-        raise ValueError(
-            f"{self!r}: expected input (N, 2n), (N, T, 2n) or (N, 2n, H, W), got ({got}); let the "
-            "layer before give two features for each one that is wanted"
-        )
 
 
 class SwiGLU(GLU):

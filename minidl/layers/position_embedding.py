@@ -46,6 +46,13 @@ class PositionEmbedding(Layer):
         values = self.weights(rng, self.W.shape, self.positions, self.features)
         self.W[...] = namespace(self.W).asarray(values)
 
+    def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+        T, D = input_shape if len(input_shape) == 2 else (0, 0)
+        if self.features != D or self.positions < T:
+            expected = f"(N, T, {self.features}) with T up to {self.positions}"
+            raise self.misfit(expected, input_shape, "cut longer sentences off")
+        return input_shape
+
     def forward(self, x: Array, training: bool = False) -> Array:
         self.x = x  # (N, T, D)
         T = x.shape[1]
@@ -57,15 +64,6 @@ class PositionEmbedding(Layer):
         dy.sum(axis=0, out=self.dW[:T])
         self.dW[T:] = 0
         return dy if input_gradient else None
-
-    def expect_shape(self, shape: tuple[int | str, ...]) -> None:
-        fits = len(shape) == 3 and shape[2] == self.features
-        if not fits or (isinstance(shape[1], int) and shape[1] > self.positions):
-            got = ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "")
-            raise ValueError(
-                f"{self!r}: expected input (N, T, {self.features}) with T up to "
-                f"{self.positions}, got ({got}); cut longer sentences off"
-            )
 
     def __repr__(self) -> str:
         return f"PositionEmbedding({self.positions} x {self.features})"

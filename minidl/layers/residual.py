@@ -61,9 +61,6 @@ class Residual(Layer):
         self._expect_same(F, S)
         return F
 
-    def expect_shape(self, shape: tuple[int | str, ...]) -> None:
-        self.output_shape(shape[1:])  # type: ignore[arg-type]  # sizes, but for the batch
-
     def forward(self, x: Array, training: bool = False) -> Array:
         self.x = x
         F = self.branch.forward(x, training)

@@ -99,6 +99,12 @@ class SelfAttention(Layer):
         for name in ("query", "key", "value", "dropout", "output"):
             getattr(self, name).name = name
 
+    def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+        if len(input_shape) != 2 or input_shape[-1] != self.features:
+            expected = f"(N, T, {self.features})"
+            raise self.misfit(expected, input_shape, "an Embedding makes that of tokens (N, T)")
+        return input_shape
+
     def forward(self, x: Array, training: bool = False) -> Array:
         self.x = x  # (N, T, D)
         self.Q, self.K, self.V = (
@@ -134,15 +140,6 @@ class SelfAttention(Layer):
         """(N, T, D) into heads: (N, heads, T, k), a view."""
         N, T, D = a.shape
         return a.reshape(N, T, self.heads, D // self.heads).swapaxes(1, 2)
-
-    def expect_shape(self, shape: tuple[int | str, ...]) -> None:
-        if len(shape) == 3 and shape[-1] == self.features:
-            return
-        got = ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "")
-        raise ValueError(
-            f"{self!r}: expected input (N, T, {self.features}), got ({got}); an Embedding makes "
-            "that of tokens (N, T)"
-        )
 
     def __repr__(self) -> str:
         dropout = f", {self.dropout!r}" if self.dropout.rate else ""

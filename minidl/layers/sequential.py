@@ -47,9 +47,6 @@ class Sequential(Layer):
         """The output shape of each layer, without the batch axis."""
         return self._shapes
 
-    def expect_shape(self, shape: tuple[int | str, ...]) -> None:
-        self.output_shape(shape[1:])  # type: ignore[arg-type]  # sizes, but for the batch
-
     def check_tokens(self, x: Array) -> None:
         self.layers[0].check_tokens(x)
 

@@ -82,10 +82,10 @@ class FirstSegment(Layer):
         dy.sum(axis=(0, 1), out=self.dW[0])
         return dy if input_gradient else None
 
-    def expect_shape(self, shape: tuple[int | str, ...]) -> None:
-        if len(shape) != 3 or shape[2] != self.features:
-            got = ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "")
-            raise ValueError(f"{self!r}: expected input (N, T, {self.features}), got ({got})")
+    def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+        if len(input_shape) != 2 or input_shape[1] != self.features:
+            raise self.misfit(f"(N, T, {self.features})", input_shape)
+        return input_shape
 
     def __repr__(self) -> str:
         return f"FirstSegment({self.segments} x {self.features})"

@@ -83,10 +83,10 @@ ARGUMENTS = [
 INPUTS = [
     (
         lambda: called(BatchNorm(32), (64, 784)),
-        r"BatchNorm\(32\): expected input \(N, 32\) or \(N, 32, H, W\), got \(64, 784\); "
+        r"BatchNorm\(32\): expected input \(N, 32\) or \(N, 32, H, W\), got \(N, 784\); "
         "does the layer before give 32 units or channels?",
     ),
-    (lambda: called(BatchNorm(2), (2,)), r"got \(2,\)"),
+    (lambda: called(BatchNorm(2), (2,)), r"got \(N,\)"),
     (
         lambda: called(BatchNorm(3), (1, 3), training=True),
         r"BatchNorm\(3\): expected more than one value per channel in training, got "
@@ -96,21 +96,21 @@ INPUTS = [
         lambda: called(Conv2D(3, 8, 3), (1, 3, 2, 9)),
         "expected images of at least 3x3 with their padding, got 2x9",
     ),
-    (lambda: called(Conv2D(3, 8, 3), (5,)), r"got \(5,\); put no Flat"),
-    (lambda: Embedding(9, 2).build()(TOKENS[0]), r"expected input \(N, T\), .* got \(5,\)"),
+    (lambda: called(Conv2D(3, 8, 3), (5,)), r"got \(N,\); put no Flat"),
+    (lambda: Embedding(9, 2).build()(TOKENS[0]), r"expected input \(N, T\), got \(N,\); a row"),
     (lambda: Embedding(9, 2).build()(TOKENS * 1.0), "array of integers, got float64"),
     (lambda: Embedding(4, 2).build()(TOKENS), "from 0 to 3, got 0 to 6; is it the"),
-    (lambda: called(FirstToken(), (2, 3)), r"input \(N, T, D\), got \(2, 3\)"),
+    (lambda: called(FirstToken(), (2, 3)), r"input \(N, T, D\), got \(N, 3\)"),
     (
         lambda: called(GlobalAveragePool2D(), (2, 3)),
-        r"GlobalAveragePool2D\(\): expected input \(N, C, height, width\), got \(2, 3\); put no",
+        r"GlobalAveragePool2D\(\): expected input \(N, C, height, width\), got \(N, 3\); put no",
     ),
     (
         lambda: called(GLU(), (3, 7)),
-        r"GLU\(\): expected input \(N, 2n\), \(N, T, 2n\) or \(N, 2n, H, W\), got \(3, 7\); "
+        r"GLU\(\): expected input \(N, 2n\), \(N, T, 2n\) or \(N, 2n, H, W\), got \(N, 7\); "
         "let the layer before give two features for each one that is wanted",
     ),
-    (lambda: called(SwiGLU(), (4,)), r"SwiGLU\(\): .* got \(4,\)"),
+    (lambda: called(SwiGLU(), (4,)), r"SwiGLU\(\): .* got \(N,\)"),
     (lambda: called(LayerNorm(3), (2, 4)), r"\(N, 3\) or \(N, T, 3\), got"),
     (
         lambda: called(MaxPool2D(3), (1, 1, 2, 5)),
@@ -122,10 +122,10 @@ INPUTS = [
     ),
     (
         lambda: called(PReLU(4), (3, 2)),
-        r"PReLU\(4\): expected input \(N, 4\) or \(N, 4, H, W\), got \(3, 2\)",
+        r"PReLU\(4\): expected input \(N, 4\) or \(N, 4, H, W\), got \(N, 2\)",
     ),
     (lambda: called(Residual([Dense(4, 1)]), (6, 4)), r"got \(N, 1\) and \(N, 4\)"),
-    (lambda: called(SelfAttention(6, 2), (2, 3, 5)), r"input \(N, T, 6\), got \(2, 3, 5\)"),
+    (lambda: called(SelfAttention(6, 2), (2, 3, 5)), r"input \(N, T, 6\), got \(N, 3, 5\)"),
 ]
 
 IN_A_NETWORK = [
