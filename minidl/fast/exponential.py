@@ -25,6 +25,12 @@ BIAS, MANTISSA = np.int32(127), np.int32(23)  # of float32's exponent; bits of i
 
 
 @numba.njit(inline="always", **OPTIONS)
+def _power(k):
+    """2ᵏ: the float32 with that exponent, by its bits."""
+    return np.int32((k + BIAS) << MANTISSA).view(f)
+
+
+@numba.njit(inline="always", **OPTIONS)
 def exp(z):
     """e^z of one float32."""
     z = min(max(z, LEAST), LARGEST)
@@ -33,4 +39,4 @@ def exp(z):
     p = (((((C7 * r + C6) * r + C5) * r + C4) * r + C3) * r + C2) * (r * r) + r + f(1)
     k = np.int32(n)
     half = k >> np.int32(1)  # 2ⁿ in two factors: one might not have the exponent
-    return p * ((half + BIAS) << MANTISSA).view(f) * ((k - half + BIAS) << MANTISSA).view(f)
+    return p * _power(half) * _power(k - half)
