@@ -8,7 +8,7 @@ import numpy as np
 def drawn(
     count: int, n: int, rng: np.random.Generator, labels: np.ndarray | None = None
 ) -> np.ndarray:
-    """Which ``n`` of ``count`` examples are drawn, as booleans; with labels, a share of each class."""
+    """Which ``n`` of ``count`` examples are drawn, as booleans; a share of each class if given."""
     order = rng.permutation(count)
     if labels is None:
         taken = order[:n]
