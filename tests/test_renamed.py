@@ -5,6 +5,7 @@ import pytest
 
 import minidl
 from minidl.losses import Loss
+from minidl.training import Checkpoint
 
 
 @pytest.mark.parametrize(("old", "new"), minidl.RENAMED.items())
@@ -14,7 +15,7 @@ def test_an_old_name_is_the_new_class(old, new):
 
 
 def test_a_loss_of_ones_own_may_have_the_old_names():
-    with pytest.warns(DeprecationWarning) as told:
+    with pytest.warns(DeprecationWarning, match="is per_example now") as told:
 
         class Absolute(Loss):
             applies = "softmax"
@@ -35,3 +36,11 @@ def test_a_loss_of_ones_own_may_have_the_old_names():
 def test_a_name_that_never_existed_is_not_found():
     with pytest.raises(AttributeError, match="no attribute 'Dence'"):
         minidl.Dence  # noqa: B018
+
+
+def test_a_checkpoint_may_keep_and_have_parts_once_more(tmp_path):
+    checkpoint = Checkpoint(tmp_path / "a")
+    with pytest.warns(DeprecationWarning, match=r"Checkpoint\.keep is track now"):
+        assert checkpoint.keep("history", [1.0]) == [1.0]
+    with pytest.warns(DeprecationWarning, match=r"Checkpoint\.part is child now"):
+        assert checkpoint.part("b").path == checkpoint.child("c").path.with_name("a.b")

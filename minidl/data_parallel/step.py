@@ -25,8 +25,8 @@ from minidl.layers import BatchNorm
 from minidl.losses import Loss
 from minidl.network import Network
 from minidl.optimizers import Optimizer
-from minidl.training.checkpoint import digest, generators_of, start_of
 from minidl.training.software import Software
+from minidl.training.start import digest, generators_of, start_of
 from minidl.training.step import TrainingStep
 
 

@@ -15,10 +15,10 @@ from typing import Any, ClassVar, Protocol
 
 from minidl.backend import Device
 from minidl.data import Dataset, DatasetError
+from minidl.study.identity import DATA
 from minidl.study.order import Order
 from minidl.study.pools import Task
 from minidl.study.run import Run
-from minidl.training.checkpoint import DATA
 
 
 class Declared(Protocol):
@@ -111,7 +111,7 @@ _data, _tasks = Kept(), Kept()
 def _expect_same(digests: Mapping[str, str], order: Order) -> None:
     """Raise ``DatasetError`` if the data sets are not those of the submitting process."""
     for name, digest in digests.items():
-        expected, got = order.of.get(DATA + name), json.dumps(digest)
+        expected, got = order.identity.get(DATA + name), json.dumps(digest)
         if expected != got:
             raise DatasetError(
                 f"{name}: expected the data set that the run was started with, "
