@@ -69,7 +69,12 @@ INTERNAL = {
         "Optimizer.rate",
         "Optimizer.resume",
     ),
-    *("Layer.check_tokens", "Network.check_tokens", "Network.accepts_shape", "Network.set_gradient_buffer"),
+    *(
+        "Layer.check_tokens",
+        "Network.check_tokens",
+        "Network.accepts_shape",
+        "Network.set_gradient_buffer",
+    ),
     *("Network.as_input", "Network.expect_views"),
     *("Examples.check_inputs", "Examples.order"),
     *("Random.random_numbers", "Augmentation.sample", "Random.sample"),

@@ -53,7 +53,7 @@ class FitHistory:
     def __len__(self) -> int:
         return len(self.seconds)
 
-    def _figures(self) -> dict[str, list[float]]:
+    def _quantities(self) -> dict[str, list[float]]:
         """The quantities of an epoch that are known, by name."""
         names = ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy")
         found = {
@@ -77,8 +77,8 @@ class FitHistory:
         }
 
     def rows(self) -> list[dict[str, Any]]:
-        """One dictionary per epoch: ``epoch``, its figures, ``mean |d dense_1.W|`` and so on."""
-        columns = self._figures()
+        """One dictionary per epoch: ``epoch``, its numbers, ``mean |d dense_1.W|`` and so on."""
+        columns = self._quantities()
         columns |= {f"mean |d {name}.W|": values for name, values in self.gradients().items()}
         epochs = range(len(self))
         return [{"epoch": i + 1} | {name: v[i] for name, v in columns.items()} for i in epochs]
@@ -92,11 +92,11 @@ class FitHistory:
             writer.writerows(rows)
 
     def __str__(self) -> str:
-        figures = self._figures()
-        head = ["epoch", *(name.replace("_", " ") for name in figures)]
+        quantities = self._quantities()
+        head = ["epoch", *(name.replace("_", " ") for name in quantities)]
         lines = ["  ".join(head)]
         for i in _spread(len(self), self.best_epoch):
-            cells = [f"{i + 1}", *(f"{values[i]:.4g}" for values in figures.values())]
+            cells = [f"{i + 1}", *(f"{values[i]:.4g}" for values in quantities.values())]
             kept = "  <-- kept" if i + 1 == self.best_epoch else ""
             lines.append(
                 "  ".join(f"{c:>{len(h)}}" for c, h in zip(cells, head, strict=True)) + kept
@@ -112,7 +112,7 @@ class FitHistory:
 
         With ``path`` it is also written there, in the format of the suffix (png, svg, pdf).
         """
-        known = self._figures()
+        known = self._quantities()
         panels: dict[str, dict[str, list[float]]] = {}
         for name in (n for n in known if n.endswith(("_loss", "_accuracy"))):
             part, what = name.split("_")
