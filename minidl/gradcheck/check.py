@@ -15,11 +15,10 @@ from minidl.backend import Array, Device, checks, get_device, is_array, namespac
 from minidl.gradcheck.compare import Comparison, check_kinks
 from minidl.gradcheck.report import GradientCheck
 from minidl.gradcheck.subjects import (
-    NONE,
+    BrokenRule,
     FunctionSubject,
     LayerSubject,
     LossSubject,
-    Problems,
     Subject,
     Vjp,
     float_point,
@@ -242,7 +241,7 @@ def check_vjp(
     for name, function in (("f", f), ("vjp", vjp)):
         _expect_callable(owner, name, function)
 
-    def pulled(inputs: list[Any], dy: list[Array], problems: Problems) -> Any:
+    def pulled(inputs: list[Any], dy: list[Array]) -> Any:
         return vjp(*inputs, *dy)
 
     compare = Comparison(owner, rng, directions, elementwise, tolerance, attempts)
@@ -279,7 +278,7 @@ def check_jac(
     def f(x: Array) -> Any:
         return fun(x, *args)[0] if jac is True else fun(x, *args)
 
-    def pulled(inputs: list[Any], dy: list[Array], problems: Problems) -> Any:
+    def pulled(inputs: list[Any], dy: list[Array]) -> Any:
         J = fun(*inputs, *args)[1] if jac is True else jac(*inputs, *args)  # type: ignore[operator]
         J = np.asarray(J.toarray() if hasattr(J, "toarray") else J)
         ((x,), (dy_,)) = inputs, dy
@@ -288,8 +287,7 @@ def check_jac(
             J = J.reshape(shape)
         if J.shape != shape:
             turned = ": the other way round?" if J.T.shape == shape else ""
-            problems.append(f"expected jac {shape} for x {x.shape}, got {J.shape}{turned}")
-            return NONE
+            raise BrokenRule(f"expected jac {shape} for x {x.shape}, got {J.shape}{turned}")
         return np.tensordot(dy_, J, axes=dy_.ndim)
 
     f.__name__ = getattr(fun, "__name__", repr(fun))

@@ -22,17 +22,14 @@ from minidl.layers import Layer, Sequential
 from minidl.losses import Loss
 
 Gradients = dict[str, np.ndarray]  # by the name of the variable
-Problems = list[str]  # broken rules of the contract
-Ways = dict[str, Callable[[Problems], Gradients]]  # to compute the same gradients, by name
+Variants = dict[str, Callable[[], Gradients]]  # calls that give the same gradients, by name
 Layout = Callable[[Any], Any]  # the same values at other places in memory
-Vjp = Callable[[list[Any], list[Array], Problems], Any]  # x, dy, problems: the gradients of x
-NONE = object()  # stands for gradients that cannot be computed, for a reason in problems
+Vjp = Callable[[list[Any], list[Array]], Any]  # x, dy: the gradients of x
 
 MOVE = 0.02  # how far an input is moved, relative to its size
 NEARBY = 1e-15  # the same for a neighbour that differs by rounding only
 FACTORS = ((-1.5, 1.5), (0.5, 1.5))  # by which a parameter is multiplied
 STEPS = 3  # forward passes in training that move the state
-OUTPUT = 1e-4  # the relative difference of outputs that are the same
 MANY = 129, 10_000  # examples elsewhere, and their entries, at most
 
 
@@ -67,6 +64,10 @@ LAYOUTS: dict[str, tuple[int, Layout]] = {  # with the least number of axes at w
 }
 
 
+class BrokenRule(Exception):
+    """Gradients cannot be computed, since a rule of the contract is broken."""
+
+
 class Subject:
     """φ of named variables, which are changed in place, and the gradients to be checked.
 
@@ -77,6 +78,7 @@ class Subject:
     rng: np.random.Generator
     mode: str = ""  # ", inference" if it is checked in training, too
     examples: int = 0
+    problems: list[str]  # broken rules of the contract
     y: np.ndarray  # all outputs of the last ``gradients``, in a row
     near: Gradients  # those of a neighbour
     near_outputs: list[np.ndarray]  # its outputs
@@ -96,11 +98,11 @@ class Subject:
         terms = [(one * dy).ravel() for one, dy in zip(y, self.upstream(y), strict=True)]
         return terms[0] if len(terms) == 1 else namespace(terms[0]).concatenate(terms)
 
-    def gradients(self, problems: Problems, layout: Layout = copied) -> Gradients:
+    def gradients(self, layout: Layout = copied) -> Gradients:
         """∂φ/∂v for each variable v, after a forward pass; floats are given in that layout."""
         raise NotImplementedError
 
-    def call_variants(self) -> Ways:
+    def call_variants(self) -> Variants:
         """Other ways to compute the same gradients, with their names."""
         ndim = max((one.ndim for one in self.inputs()), default=0)
         return {
@@ -113,30 +115,6 @@ class Subject:
         """The arrays of floats that have a layout."""
         return [v for v in self.variables.values() if v.ndim]
 
-    def every_way(self, problems: Problems) -> dict[str, Gradients]:
-        """``gradients`` under ``""``, and those of all variants under their names."""
-        found = {"": self.gradients(problems)}
-        returned, y = self.returned, self.y
-        for number, (way, call) in enumerate(self.call_variants().items()):
-            of_this_way: Problems = []
-            try:
-                found[way] = call(of_this_way)
-            except Exception as error:  # noqa: BLE001  whatever a layer raises is a finding
-                problems.append(f"{way} raised {described(error)}")
-            problems += [f"{way}: {text}" for text in of_this_way if text not in problems]
-            if abs(self.y - y).max(initial=0.0) > OUTPUT * abs(y).max(initial=0.0):
-                problems.append(f"{way} gave another output")
-            if number == 0:  # not before: the second backward follows the first
-                self.near_outputs, self.near = self.nearby()
-                with suppress(Exception):  # the other ways raise it, too
-                    self.use_otherwise()
-                problems += [
-                    f"a later call changed the {name} that an earlier one had returned"
-                    for name, array, kept in returned
-                    if not bool((array == kept).all())
-                ]
-        return found
-
     def use_otherwise(self) -> None:
         """A call with other values in arrays of the same shapes."""
         raise NotImplementedError
@@ -148,7 +126,7 @@ class Subject:
             for variable in self.variables.values():
                 noise = 1 + NEARBY * self.rng.standard_normal(variable.shape)
                 variable *= namespace(variable).asarray(noise)
-            return [to_numpy(y) for y in self.outputs()], self.gradients([])
+            return [to_numpy(y) for y in self.outputs()], self.gradients()
         finally:
             for name, variable in self.variables.items():
                 variable[...] = kept[name]
@@ -157,6 +135,32 @@ class Subject:
     def elsewhere(self) -> Subject | None:
         """The same with many examples, if there are examples."""
         return None
+
+    def expect_unchanged(self, who: str, name: str, given: Array, original: Array) -> None:
+        if not bool((given == original).all()):
+            self.problems.append(f"{who} changed {name}, which belongs to the caller")
+
+    def fitting(self, found: dict[str, Any]) -> Gradients:
+        """Copies of the gradients that have the shape and the type of their variable.
+
+        NumPy would silently broadcast another shape.
+        """
+        gradients = {}
+        for name, gradient in found.items():
+            variable = self.variables[name]
+            if not is_array(gradient):
+                got = checks.describe(gradient)
+            elif (gradient.shape, gradient.dtype) != (variable.shape, variable.dtype):
+                got = f"{gradient.dtype} {gradient.shape}"
+            else:
+                gradients[name] = to_numpy(gradient).copy()
+                continue
+            layer, dot, short = name.rpartition(".")
+            self.problems.append(
+                f"expected {layer}{dot}d{short} as {variable.dtype} {variable.shape} like {name}, "
+                f"got {got}"
+            )
+        return gradients
 
 
 class LayerSubject(Subject):
@@ -190,6 +194,7 @@ class LayerSubject(Subject):
         states = [array for part in layer.walk() for array in part.state().values()]
         self.states = [(array, array.copy()) for array in states]
         self.dy: Array | None = None  # its gradient
+        self.problems = []
 
     # -- φ ----------------------------------------------------------------------------
 
@@ -207,17 +212,17 @@ class LayerSubject(Subject):
         return [self._drawn(y[0]) if self.dy is None else self.dy]
 
     def _run(
-        self, x: Array, training: bool, problems: Problems | None = None, layout: Layout = copied
+        self, x: Array, training: bool, layout: Layout = copied, contract: bool = False
     ) -> Array:
         for bits, state in self.generators:
             bits.state = state
         given = layout(x)
         y = checked_forward(self.layer)(given, training)
-        if problems is not None:
-            expect_unchanged(problems, "forward", "x", given, x)
+        if contract:
+            self.expect_unchanged("forward", "x", given, x)
             if not training and any(bool((array != kept).any()) for array, kept in self.states):
-                problems.append("forward changed the state in inference")
-            problems += broken_promises(self.layer, x, y)
+                self.problems.append("forward changed the state in inference")
+            self.problems += broken_promises(self.layer, x, y)
         for array, kept in self.states:
             array[...] = kept
         return y
@@ -227,12 +232,12 @@ class LayerSubject(Subject):
     def inputs(self) -> list[Array]:
         return [self.x] if self.x.ndim else []
 
-    def gradients(self, problems: Problems, layout: Layout = copied) -> Gradients:
-        y = self._run(self.x, self.training, problems, layout)
+    def gradients(self, layout: Layout = copied) -> Gradients:
+        y = self._run(self.x, self.training, layout, contract=True)
         self.y = to_numpy(y).ravel().copy()
         loss = self.loss
         self.dy = self._drawn(y) if loss is None else loss(y, self.targets)[1].copy()
-        found = self.backward(problems, layout=layout)
+        found = self.backward(layout=layout)
         self.returned = [*self.returned, ("y", y, y.copy())]
         return found
 
@@ -240,9 +245,7 @@ class LayerSubject(Subject):
         draws = np.random.default_rng(self.seed)
         return namespace(y).asarray(draws.standard_normal(y.shape))
 
-    def backward(
-        self, problems: Problems, input_gradient: bool | None = True, layout: Layout = copied
-    ) -> Gradients:
+    def backward(self, input_gradient: bool | None = True, layout: Layout = copied) -> Gradients:
         """The gradients of the last forward pass; ``None`` uses the layer's default."""
         assert self.dy is not None
         given = layout(self.dy)
@@ -250,18 +253,18 @@ class LayerSubject(Subject):
             gradient[...] = math.nan  # so that an entry that is not written shows up
         options = {} if input_gradient is None else {"input_gradient": input_gradient}
         dx = self.layer.backward(given, **options)
-        expect_unchanged(problems, "backward", "dy", given, self.dy)
+        self.expect_unchanged("backward", "dy", given, self.dy)
         found = {name: gradient for name, (_, gradient) in self.parameters.items()}
         asked = input_gradient or (input_gradient is None and isinstance(self.layer, Layer))
         if asked and "x" in self.variables:  # the default of a network is the other one
             found = {"x": dx} | found
-        fit = fitting(problems, found, self.variables)
+        fit = self.fitting(found)
         self.returned = [("dx", dx, dx.copy())] if "x" in fit else []
         return fit
 
-    def call_variants(self) -> Ways:
+    def call_variants(self) -> Variants:
         N = self.examples
-        ways: Ways = {"a second backward": partial(self.backward, input_gradient=None)}
+        ways: Variants = {"a second backward": partial(self.backward, input_gradient=None)}
         ways |= super().call_variants()
         if N:
             ways["backward after a larger batch"] = partial(self._after, 2 * N)
@@ -275,11 +278,11 @@ class LayerSubject(Subject):
     def use_otherwise(self) -> None:
         self._use(self.x)
 
-    def _after(self, N: int, problems: Problems, input_gradient: bool = True) -> Gradients:
+    def _after(self, N: int, input_gradient: bool = True) -> Gradients:
         """The gradients after a step with N examples and other parameters."""
         self._use(repeated(self.x, N))
         self.forward()
-        return self.backward(problems, input_gradient)
+        return self.backward(input_gradient)
 
     def _use(self, x: Array) -> None:
         x = jittered(x, self.rng)
@@ -331,6 +334,7 @@ class FunctionSubject(Subject):
         named = zip(names, inputs, strict=True)
         self.variables = {name: x for name, x in named if is_differentiable(x)}
         self.dy_noise = 0.0
+        self.problems = []
 
     def outputs(self) -> list[Array]:
         return self._outputs(self._given(copied))
@@ -353,13 +357,13 @@ class FunctionSubject(Subject):
         dy = [one * (1 + self.dy_noise * noise.standard_normal(one.shape)) for one in dy]
         return [namespace(one).asarray(d) for one, d in zip(y, dy, strict=True)]
 
-    def gradients(self, problems: Problems, layout: Layout = copied) -> Gradients:
+    def gradients(self, layout: Layout = copied) -> Gradients:
         given = self._given(layout)
         y = self._outputs(given)
-        self._expect_unchanged("f", given, problems)
+        self._expect_inputs_unchanged("f", given)
         self.dy = self.upstream(y)
         self.y = np.concatenate([to_numpy(one).ravel() for one in y])
-        return self._pulled(problems, layout)
+        return self._pulled(layout)
 
     def nearby(self) -> tuple[list[np.ndarray], Gradients]:
         """Move dy as well: a linear function has the same gradients at every point."""
@@ -369,17 +373,17 @@ class FunctionSubject(Subject):
         finally:
             self.dy_noise = 0.0
 
-    def call_variants(self) -> Ways:
-        others: Ways = {"a call after other inputs": self._after_others}
+    def call_variants(self) -> Variants:
+        others: Variants = {"a call after other inputs": self._after_others}
         return {"a second call": self._pulled} | super().call_variants() | others
 
-    def _after_others(self, problems: Problems) -> Gradients:
+    def _after_others(self) -> Gradients:
         self.use_otherwise()
-        return self.gradients(problems)
+        return self.gradients()
 
     def use_otherwise(self) -> None:
         others = self.others()
-        self.vjp(others, self.upstream(self._outputs(others)), [])
+        self.vjp(others, self.upstream(self._outputs(others)))
 
     def others(self) -> list[Any]:
         """Other inputs, unless they are outside the domain of f."""
@@ -398,20 +402,22 @@ class FunctionSubject(Subject):
             self.owner, self.f, self.vjp, others, self.names, self.rng, self.seed + 1
         )
 
-    def _pulled(self, problems: Problems, layout: Layout = copied) -> Gradients:
+    def _pulled(self, layout: Layout = copied) -> Gradients:
         """The gradients with respect to the inputs of the last ``f``."""
         given, dy = self._given(layout), [layout(dy) for dy in self.dy]
-        found = self.vjp(given, dy, problems)
-        self._expect_unchanged("the backward pass", given, problems)
-        for one, original in zip(dy, self.dy, strict=True):
-            expect_unchanged(problems, "the backward pass", "dy", one, original)
-        if found is NONE:
+        try:
+            found = self.vjp(given, dy)
+        except BrokenRule as error:
+            self.problems.append(str(error))
             return {}
+        self._expect_inputs_unchanged("the backward pass", given)
+        for one, original in zip(dy, self.dy, strict=True):
+            self.expect_unchanged("the backward pass", "dy", one, original)
         if not isinstance(found, tuple | list) and len(self.variables) == 1:
             named = dict.fromkeys(self.variables, as_array(found))
         elif not isinstance(found, tuple | list) or len(found) != len(self.arguments):
             got = f"{len(found)} of them" if isinstance(found, tuple | list) else "one alone"
-            problems.append(
+            self.problems.append(
                 f"expected gradients of all {len(self.arguments)} inputs "
                 f"({', '.join(self.names)}), None for one that has none, got {got}"
             )
@@ -419,17 +425,17 @@ class FunctionSubject(Subject):
         else:
             every = dict(zip(self.names, map(as_array, found), strict=True))
             named = {name: every[name] for name in self.variables}
-        fit = fitting(problems, named, self.variables)
+        fit = self.fitting(named)
         self.returned = [(f"gradient of {name}", named[name], named[name].copy()) for name in fit]
         return fit
 
     def _given(self, layout: Layout) -> list[Any]:
         return [layout(one) if is_array(one) else one for one in self.arguments]
 
-    def _expect_unchanged(self, who: str, given: list[Any], problems: Problems) -> None:
+    def _expect_inputs_unchanged(self, who: str, given: list[Any]) -> None:
         for name, one, original in zip(self.names, given, self.arguments, strict=True):
             if is_array(original):
-                expect_unchanged(problems, who, name, one, original)
+                self.expect_unchanged(who, name, one, original)
 
 
 class LossSubject(FunctionSubject):
@@ -444,13 +450,14 @@ class LossSubject(FunctionSubject):
         by_example = getattr(targets, "shape", ())[:1] == logits.shape[:1] != ()
         self.examples = len(logits) if by_example else 0
 
-    def _pull(self, inputs: list[Any], dy: list[Array], problems: Problems) -> Any:
+    def _pull(self, inputs: list[Any], dy: list[Array]) -> Any:
         if isinstance(self.loss, Loss):
             shape = np.shape(self.loss.value_terms(*inputs)[0])
             if shape != inputs[0].shape[:1]:
-                problems.append(
-                    f"expected each(z, t) to return one loss per example {inputs[0].shape[:1]}, "
-                    f"got {shape}: the mean over the batch is taken afterwards, once more"
+                self.problems.append(
+                    "expected per_example(z, t) to return one loss per example "
+                    f"{inputs[0].shape[:1]}, got {shape}: the mean over the batch is taken "
+                    "afterwards, once more"
                 )
         return [self.loss(*inputs)[1], None]
 
@@ -476,9 +483,9 @@ class LossSubject(FunctionSubject):
 # -- rules ------------------------------------------------------------------------------------
 
 
-def broken_promises(layer: Any, x: Array, y: Any) -> Problems:
+def broken_promises(layer: Any, x: Array, y: Any) -> list[str]:
     """What forward must keep and return besides the numbers; in a network, that of each layer."""
-    found: Problems = []
+    found: list[str] = []
     if not isinstance(layer, Layer) or isinstance(layer, Sequential):
         for inner in layer.layers:
             if not hasattr(inner, "y"):  # backward will say so
@@ -502,7 +509,7 @@ def broken_promises(layer: Any, x: Array, y: Any) -> Problems:
     return found
 
 
-def in_float32(single: Layer, x: Array, training: bool, device: Device) -> Problems:
+def in_float32(single: Layer, x: Array, training: bool, device: Device) -> list[str]:
     """What changes the type where a layer that was not built yet is used in float32."""
     try:
         single.build(0, np.float32, device)
@@ -515,36 +522,6 @@ def in_float32(single: Layer, x: Array, training: bool, device: Device) -> Probl
         for name, array in (("y", y), ("dx", dx))
         if array is not None and array.dtype != np.float32
     ]
-
-
-def expect_unchanged(
-    problems: Problems, who: str, name: str, given: Array, original: Array
-) -> None:
-    if not bool((given == original).all()):
-        problems.append(f"{who} changed {name}, which belongs to the caller")
-
-
-def fitting(problems: Problems, found: dict[str, Any], variables: dict[str, Array]) -> Gradients:
-    """Copies of the gradients that have the shape and the type of their variable.
-
-    NumPy would silently broadcast another shape.
-    """
-    gradients = {}
-    for name, gradient in found.items():
-        variable = variables[name]
-        if not is_array(gradient):
-            got = checks.describe(gradient)
-        elif (gradient.shape, gradient.dtype) != (variable.shape, variable.dtype):
-            got = f"{gradient.dtype} {gradient.shape}"
-        else:
-            gradients[name] = to_numpy(gradient).copy()
-            continue
-        layer, dot, short = name.rpartition(".")
-        problems.append(
-            f"expected {layer}{dot}d{short} as {variable.dtype} {variable.shape} like {name}, "
-            f"got {got}"
-        )
-    return gradients
 
 
 def described(error: Exception) -> str:
