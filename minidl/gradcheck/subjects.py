@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -35,33 +36,6 @@ MANY = 129, 10_000  # examples elsewhere, and their entries, at most
 
 def copied(a: Any) -> Any:
     return a.copy()
-
-
-def batch_last(a: Any) -> Any:
-    """As the convolutions and pools of minidl hand on their images."""
-    xp = namespace(a)
-    return xp.moveaxis(xp.ascontiguousarray(xp.moveaxis(a, 0, -1)), -1, 0) if a.ndim else a.copy()
-
-
-def transposed(a: Any) -> Any:
-    return namespace(a).ascontiguousarray(a.T).T
-
-
-def backwards(a: Any) -> Any:
-    turned = (slice(None, None, -1),) * a.ndim
-    return namespace(a).ascontiguousarray(a[turned])[turned]
-
-
-def broadcast(a: Any) -> Any:
-    """The first example as all of them, with a stride of 0."""
-    return namespace(a).broadcast_to(a[:1], a.shape)
-
-
-LAYOUTS: dict[str, tuple[int, Layout]] = {  # with the least number of axes at which they differ
-    "batch last in memory": (2, batch_last),
-    "transposed in memory": (3, transposed),
-    "reversed in memory": (1, backwards),
-}
 
 
 class BrokenRule(Exception):
@@ -163,29 +137,24 @@ class Subject:
         return gradients
 
 
+@dataclass(eq=False)
 class LayerSubject(Subject):
-    """φ = ⟨dy, y⟩ for a layer or a network, or the loss of its output.
+    """φ = ⟨dy, y⟩ for a layer or a network, or the loss of its output."""
 
-    ``modes`` are the values of ``training`` with which it is checked, including this one;
-    ``seed`` is that of dy, the same for all of them.
-    """
+    layer: Any
+    x: Array
+    targets: Array | None
+    loss: Callable[..., Any] | None
+    training: bool
+    modes: Sequence[bool]  # the values of ``training`` with which it is checked
+    rng: np.random.Generator
+    seed: int  # of dy, the same in all modes
+    perturb: bool = True
 
-    def __init__(
-        self,
-        layer: Any,
-        x: Array,
-        targets: Array | None,
-        loss: Callable[..., Any] | None,
-        training: bool,
-        modes: Sequence[bool],
-        rng: np.random.Generator,
-        seed: int,
-        perturb: bool = True,
-    ) -> None:
-        self.layer, self.x, self.targets, self.loss = layer, x, targets, loss
-        self.training, self.modes, self.rng, self.seed = training, modes, rng, seed
-        self.perturb, self.examples = perturb, len(x) if x.ndim else 0
-        self.mode = ", inference" if len(modes) > 1 and not training else ""
+    def __post_init__(self) -> None:
+        layer, x = self.layer, self.x
+        self.examples = len(x) if x.ndim else 0
+        self.mode = ", inference" if len(self.modes) > 1 and not self.training else ""
         self.parameters = parameters(layer)
         self.variables = {name: value for name, (value, _) in self.parameters.items()}
         if x.dtype.kind == "f":  # tokens cannot be moved a little
@@ -307,8 +276,7 @@ class LayerSubject(Subject):
         return self._at(broadcast(self.x).copy())
 
     def _at(self, x: Array) -> LayerSubject:
-        modes, seed = self.modes, self.seed + 1
-        return LayerSubject(self.layer, x, None, None, self.training, modes, self.rng, seed)
+        return replace(self, x=x, targets=None, loss=None, seed=self.seed + 1, perturb=True)
 
     def _change_parameters(self) -> None:
         if self.perturb:
@@ -316,24 +284,22 @@ class LayerSubject(Subject):
                 value *= namespace(value).asarray(self.rng.uniform(0.8, 1.25, value.shape))
 
 
+@dataclass(eq=False)
 class FunctionSubject(Subject):
     """φ = Σ ⟨dy_k, y_k⟩ of the outputs y_k = f(x_1, x_2, …), with random dy_k."""
 
-    def __init__(
-        self,
-        owner: str,
-        f: Callable[..., Any],
-        vjp: Vjp,
-        inputs: list[Any],
-        names: list[str],
-        rng: np.random.Generator,
-        seed: int,
-    ) -> None:
-        self.owner, self.f, self.vjp, self.rng, self.seed = owner, f, vjp, rng, seed
-        self.arguments, self.names = inputs, names
-        named = zip(names, inputs, strict=True)
+    owner: str
+    f: Callable[..., Any]
+    vjp: Vjp
+    arguments: list[Any]
+    names: list[str]
+    rng: np.random.Generator
+    seed: int
+    dy_noise = 0.0
+
+    def __post_init__(self) -> None:
+        named = zip(self.names, self.arguments, strict=True)
         self.variables = {name: x for name, x in named if is_differentiable(x)}
-        self.dy_noise = 0.0
         self.problems = []
 
     def outputs(self) -> list[Array]:
@@ -363,7 +329,7 @@ class FunctionSubject(Subject):
         self._expect_inputs_unchanged("f", given)
         self.dy = self.upstream(y)
         self.y = np.concatenate([to_numpy(one).ravel() for one in y])
-        return self._pulled(layout)
+        return self.backward(layout)
 
     def nearby(self) -> tuple[list[np.ndarray], Gradients]:
         """Move dy as well: a linear function has the same gradients at every point."""
@@ -375,7 +341,7 @@ class FunctionSubject(Subject):
 
     def call_variants(self) -> Variants:
         others: Variants = {"a call after other inputs": self._after_others}
-        return {"a second call": self._pulled} | super().call_variants() | others
+        return {"a second call": self.backward} | super().call_variants() | others
 
     def _after_others(self) -> Gradients:
         self.use_otherwise()
@@ -397,12 +363,9 @@ class FunctionSubject(Subject):
         return others if inside else self._given(copied)
 
     def elsewhere(self) -> Subject | None:
-        others = self.others()
-        return FunctionSubject(
-            self.owner, self.f, self.vjp, others, self.names, self.rng, self.seed + 1
-        )
+        return replace(self, arguments=self.others(), seed=self.seed + 1)
 
-    def _pulled(self, layout: Layout = copied) -> Gradients:
+    def backward(self, layout: Layout = copied) -> Gradients:
         """The gradients with respect to the inputs of the last ``f``."""
         given, dy = self._given(layout), [layout(dy) for dy in self.dy]
         try:
@@ -445,12 +408,12 @@ class LossSubject(FunctionSubject):
         self, loss: Callable[..., Any], logits: Array, targets: Any, rng: np.random.Generator
     ) -> None:
         inputs, names = [logits, targets], ["logits", "targets"]
-        super().__init__("the loss", lambda z, t: loss(z, t)[0], self._pull, inputs, names, rng, 0)
+        super().__init__("the loss", lambda z, t: loss(z, t)[0], self._vjp, inputs, names, rng, 0)
         self.loss, self.variables = loss, {"logits": logits}
         by_example = getattr(targets, "shape", ())[:1] == logits.shape[:1] != ()
         self.examples = len(logits) if by_example else 0
 
-    def _pull(self, inputs: list[Any], dy: list[Array]) -> Any:
+    def _vjp(self, inputs: list[Any], dy: list[Array]) -> Any:
         if isinstance(self.loss, Loss):
             shape = np.shape(self.loss.value_terms(*inputs)[0])
             if shape != inputs[0].shape[:1]:
@@ -527,6 +490,36 @@ def in_float32(single: Layer, x: Array, training: bool, device: Device) -> list[
 def described(error: Exception) -> str:
     """An exception in one line."""
     return f"{type(error).__name__}: {error}".splitlines()[0]
+
+
+# -- layouts: the same values at other places in memory -----------------------------------------
+
+
+def batch_last(a: Any) -> Any:
+    """As the convolutions and pools of minidl hand on their images."""
+    xp = namespace(a)
+    return xp.moveaxis(xp.ascontiguousarray(xp.moveaxis(a, 0, -1)), -1, 0) if a.ndim else a.copy()
+
+
+def transposed(a: Any) -> Any:
+    return namespace(a).ascontiguousarray(a.T).T
+
+
+def backwards(a: Any) -> Any:
+    turned = (slice(None, None, -1),) * a.ndim
+    return namespace(a).ascontiguousarray(a[turned])[turned]
+
+
+def broadcast(a: Any) -> Any:
+    """The first example as all of them, with a stride of 0."""
+    return namespace(a).broadcast_to(a[:1], a.shape)
+
+
+LAYOUTS: dict[str, tuple[int, Layout]] = {  # with the least number of axes at which they differ
+    "batch last in memory": (2, batch_last),
+    "transposed in memory": (3, transposed),
+    "reversed in memory": (1, backwards),
+}
 
 
 # -- points: away from initial values, and restored afterwards --------------------------------
