@@ -1,7 +1,8 @@
 """What counts as equal: a table of rules, and the comparisons that it decides.
 
-Of the rules for what is compared, the first that holds says what the numbers mean.  ``scale`` is
-the larger of the analytic and the numeric derivative, and of a typical ⟨g, u⟩.
+Of the rules for what is compared, the first that holds says what it means.  The error is the
+difference relative to ``scale``, the larger of both derivatives and of a typical ⟨g, u⟩; a
+difference is hidden if it is at most 10 × what is not known of the two, and then no error.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ class Rule(NamedTuple):
     meaning: str
 
 
+OTHERWISE = Rule("different", "otherwise", lambda *_: True, WRONG)
 RULES: dict[str, tuple[Rule, ...]] = {
     DERIVATIVES: (
         Rule(
@@ -61,17 +63,19 @@ RULES: dict[str, tuple[Rule, ...]] = {
         ),
         Rule(
             "kink",
-            "the slopes from both sides differ by at least half as much",
+            "they differ, and the slopes from both sides by at least half as much",
             lambda d: d.differ and _has_kink(d.line, d.error * d.scale),
             MOVE,
         ),
         Rule(
             "few digits",
-            "φ has noise, of 1e-10 to 1e-5 of its terms",
+            "they differ, and φ has noise, of 1e-10 to 1e-5 of its terms",
             lambda d: d.differ and d.noise > 0,
             UNDECIDED,
         ),
-        Rule("different", "the error is above the tolerance", lambda d: d.differ, WRONG),
+        Rule(
+            "different", "they differ: the error is above the tolerance", lambda d: d.differ, WRONG
+        ),
         Rule(
             "no convergence",
             "the numeric one depends on the step by more than rounding explains",
@@ -98,6 +102,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
             lambda g, first, near, most, rounding: _largest(g - first) <= rounding,
             EQUAL,
         ),
+        OTHERWISE,
     ),
     OUTPUTS: (
         Rule(
@@ -106,6 +111,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
             lambda y, first: not _largest(y - first) > 1e-4 * _largest(first),
             EQUAL,
         ),
+        OTHERWISE,
     ),
     TIES: (
         Rule(
@@ -114,14 +120,14 @@ RULES: dict[str, tuple[Rule, ...]] = {
             lambda analytic, low, high, slack: low - slack <= analytic <= high + slack,
             EQUAL,
         ),
+        OTHERWISE,
     ),
 }
-OTHERWISE = Rule("different", "otherwise", lambda *_: True, WRONG)
 
 
 def decide(compared: str, *numbers: Any) -> Rule:
     """The first rule that holds."""
-    return next(rule for rule in (*RULES[compared], OTHERWISE) if rule.holds(*numbers))
+    return next(rule for rule in RULES[compared] if rule.holds(*numbers))
 
 
 class NotSmooth(Exception):
