@@ -69,8 +69,8 @@ class Probe:
         width = max([14, *(len(name) + 1 for name in names)])
         lines = [f"{'gradient':<{width}}" + "".join(f"{name:>14}" for name in columns)]
         for name, g in zip(names, self.gradients, strict=True):
-            figures = list(asdict(g).values())[2:]
-            lines.append(f"{name:<{width}}" + "".join(f"{v:>14.4g}" for v in figures))
+            numbers = list(asdict(g).values())[2:]
+            lines.append(f"{name:<{width}}" + "".join(f"{v:>14.4g}" for v in numbers))
         lines.append(f"{'units':<{width}}{'dead':>14}{'saturated':>14}")
         lines += [f"{u.layer:<{width}}{u.dead:>14.4g}{u.saturated:>14.4g}" for u in self.units]
         return "\n".join(lines)

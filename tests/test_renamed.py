@@ -8,6 +8,7 @@ import pytest
 import minidl
 from minidl._deprecated import RENAMED
 from minidl.losses import Loss
+from minidl.training import Checkpoint
 
 
 @pytest.mark.parametrize(("old", "new"), RENAMED.items())
@@ -40,3 +41,11 @@ def test_a_loss_of_ones_own_may_have_the_old_names():
 def test_a_name_that_never_existed_is_not_found():
     with pytest.raises(AttributeError, match="no attribute 'Dence'"):
         minidl.Dence  # noqa: B018
+
+
+def test_a_checkpoint_may_keep_and_have_parts_once_more(tmp_path):
+    checkpoint = Checkpoint(tmp_path / "a")
+    with pytest.warns(DeprecationWarning, match=r"Checkpoint\.keep is track now"):
+        assert checkpoint.keep("history", [1.0]) == [1.0]
+    with pytest.warns(DeprecationWarning, match=r"Checkpoint\.part is child now"):
+        assert checkpoint.part("b").path == checkpoint.child("c").path.with_name("a.b")

@@ -22,9 +22,9 @@ from minidl.data_parallel.same import expect_same
 from minidl.data_parallel.world import world
 from minidl.inspection import INPUT, first_nonfinite
 from minidl.layers import BatchNorm
-from minidl.training.checkpoint import digest, generators_of, start_of
 from minidl.training.loop import Training, train_with
 from minidl.training.software import Software
+from minidl.training.start import digest, generators_of, start_of
 from minidl.training.step import TrainingStep, step_on
 
 

@@ -101,8 +101,8 @@ def fit(
         checkpoint.expect("patience", str(patience))
         checkpoint.expect("validation", "none" if held_out is None else held_out.digest()[:16])
         checkpoint.expect("schedule", _described(schedule))
-        history = checkpoint.keep("history", history)
-        stopping = checkpoint.keep("stopping", stopping, EarlyStopping | None)
+        history = checkpoint.track("history", history)
+        stopping = checkpoint.track("stopping", stopping, EarlyStopping | None)
         if schedule is not None:
             _expect_same_rates(history.learning_rate, schedule)
             if len(history) < epochs:
