@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from minidl import BatchNorm, Dense, Network, SoftmaxCrossEntropy, probe
 from minidl.backend import to_numpy
-from minidl.layers.batch_norm import batch_norm
+from minidl.fast.batch_norm import normalize
 
 RNG = np.random.default_rng(0)
 
