@@ -27,7 +27,7 @@ from minidl import Network
 from minidl.backend.threads import processors
 from minidl.data import Sentences, load_texts
 from minidl.models import BertSizes, load_bert, pretrained
-from minidl.models.bert_tensors import places_of
+from minidl.models.bert_tensors import tensors_of
 from minidl.study import RunFolder, text_table
 from minidl.study.environment import hardware, today, versions
 from minidl.study.options import new_parser
@@ -38,7 +38,7 @@ TOLERANCE_BEFORE, TOLERANCE_AFTER = 1e-4, 0.05  # relative, on the loss
 
 def names_of(network: Network, sizes: BertSizes) -> list[str]:
     """The names of the parameters in transformers, in the order of θ."""
-    theirs = {place: f"bert.{name}" for name, place in places_of(sizes, pooler=True).items()}
+    theirs = {(one.layer, one.parameter): f"bert.{n}" for n, one in tensors_of(sizes).items()}
     theirs |= {("classifier", "W"): "classifier.weight", ("classifier", "b"): "classifier.bias"}
     return [theirs[layer.name, name] for layer, name, _, _ in network.parameters()]
 

@@ -324,7 +324,7 @@ def _checkpoint() -> tuple[bytes, ...]:
     step, rng = _step(), np.random.default_rng(0)
     with tempfile.TemporaryDirectory() as folder:
         checkpoint = Checkpoint(Path(folder, "a"))
-        checkpoint.keep("history", [1.0, 2.0])
+        checkpoint.track("history", [1.0, 2.0])
         checkpoint.restore(step, rng)
         order = rng.permutation(5)
         with step.epoch(order):
@@ -344,7 +344,7 @@ def _resume(path: Path) -> tuple[TrainingStep, list[float]]:
     before = step.network.theta.tobytes()
     try:
         checkpoint = Checkpoint(path)
-        kept = checkpoint.keep("history", [], list[float])
+        kept = checkpoint.track("history", [], list[float])
         checkpoint.restore(step, np.random.default_rng(0))
     except BaseException:
         if step.network.theta.tobytes() != before:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
@@ -100,47 +100,11 @@ def constant(value: float) -> Initializer:
     return partial(_fill, checks.finite("constant", "value", value))
 
 
-# Functions of the module: those inside another function cannot be sent to another process.
-
-
+# Not inside another function: it could not be sent to another process.
 def _fill(
     value: float, rng: np.random.Generator, shape: tuple[int, ...], n_in: int, n_out: int
 ) -> np.ndarray:
     return np.full(shape, value)
-
-
-def _normal(
-    sigma2: float, rng: np.random.Generator, shape: tuple[int, ...], n_in: int, n_out: int
-) -> np.ndarray:
-    return rng.normal(0, math.sqrt(sigma2), shape)
-
-
-def _normal_in(
-    sigma2: float, rng: np.random.Generator, shape: tuple[int, ...], n_in: int, n_out: int
-) -> np.ndarray:
-    return rng.normal(0, math.sqrt(sigma2 / n_in), shape)
-
-
-def critical(activation: Any) -> tuple[Initializer, Initializer]:
-    """Initializers of W and b at the critical point: N(0, σ_w²/n_in) and N(0, σ_b²).
-
-    A signal and its gradient then keep their size through any number of wide layers::
-
-        Dense(512, 512, "gelu", *critical("gelu"))
-
-    For ReLU these are :func:`he_normal` and zeros, for tanh :func:`lecun_normal` and zeros.  The
-    point is computed by :func:`minidl.propagation.critical_point`, which also says what
-    ``activation`` may be.
-
-    Raises
-    ------
-    ValueError
-        if there is no critical point, as for sigmoid.
-    """
-    from minidl.propagation import critical_point
-
-    point = critical_point(activation)
-    return partial(_normal_in, point.sigma_w2), partial(_normal, point.sigma_b2)
 
 
 def get_initializer(initializer: str | Initializer) -> Initializer:

@@ -15,6 +15,7 @@ from minidl.backend.arrays import features_axis
 from minidl.data.examples import Examples
 from minidl.losses import Loss
 from minidl.network import Network
+from minidl.predict import as_input
 
 SATURATED = 0.01  # a slope below this share of the function's steepest counts as flat
 INPUT = "the input of the network"  # a place where NaN and infinity may first appear
@@ -68,8 +69,8 @@ class Probe:
         width = max([14, *(len(name) + 1 for name in names)])
         lines = [f"{'gradient':<{width}}" + "".join(f"{name:>14}" for name in columns)]
         for name, g in zip(names, self.gradients, strict=True):
-            figures = list(asdict(g).values())[2:]
-            lines.append(f"{name:<{width}}" + "".join(f"{v:>14.4g}" for v in figures))
+            numbers = list(asdict(g).values())[2:]
+            lines.append(f"{name:<{width}}" + "".join(f"{v:>14.4g}" for v in numbers))
         lines.append(f"{'units':<{width}}{'dead':>14}{'saturated':>14}")
         lines += [f"{u.layer:<{width}}{u.dead:>14.4g}{u.saturated:>14.4g}" for u in self.units]
         return "\n".join(lines)
@@ -94,7 +95,7 @@ def probe(
     network.expect_views("probe")
     checks.instance("probe", "loss", loss, Loss)
     loss.expect_logits("probe", network)
-    x = network.as_input("probe", x)
+    x = as_input("probe", network, x)
     value, dlogits = loss(network.forward(x), targets, reduction)
     network.backward(dlogits)
     return Probe(float(value), gradient_stats(network, update), unit_stats(network))

@@ -10,12 +10,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from minidl import plots
 from minidl.backend import Array, checks, to_numpy
 from minidl.data.examples import Examples
 from minidl.network import Network
-from minidl.pages.picture import Picture, new_grid
-
-MOST_NAMED, MOST_COUNTED = 40, 10  # up to so many classes a figure shows names, and counts
+from minidl.pages.picture import Picture
 
 
 def predict_labels(network: Network, x: Array | Examples, batch_size: int = 256) -> np.ndarray:
@@ -192,25 +191,7 @@ class ClassReport:
         Up to ten classes also show the counts M_ij.  A notebook displays the returned figure;
         with ``path`` it is also written there, in the format of the suffix (png, svg, pdf).
         """
-        C = len(self.names)
-        share = self.confusion / np.maximum(self.support, 1)[:, None]  # 0 for a class without any
-        size = min(max(3.0, 0.5 * C), 12.0)
-        figure, ((ax,),) = new_grid("", 1, 1, (size + 1.5, size))
-        ax.grid(False)
-        image = ax.imshow(share, cmap="Blues", vmin=0, vmax=1)
-        figure.colorbar(image, ax=ax, label="share of the class")
-        ax.set_xlabel("taken for", fontsize=9)
-        ax.set_ylabel("class", fontsize=9)
-        if C <= MOST_NAMED:
-            ax.set_xticks(range(C), self.names, rotation=45, ha="right", fontsize=8)
-            ax.set_yticks(range(C), self.names, fontsize=8)
-        for i, j in np.ndindex(C, C) if C <= MOST_COUNTED else ():
-            ink = "white" if share[i, j] > 0.5 else "black"
-            ax.text(j, i, f"{self.confusion[i, j]}", ha="center", va="center", color=ink, size=8)
-        picture = Picture(figure)
-        if path is not None:
-            picture.save(path)
-        return picture
+        return plots.confusion(self.names, self.confusion, path)
 
     def __str__(self) -> str:
         rows = self.as_dict()

@@ -1,4 +1,4 @@
-"""Imports run downwards only, and heavy modules are imported only where they are needed."""
+"""Imports run downwards, never in a circle; heavy modules are imported where they are needed."""
 
 from __future__ import annotations
 
@@ -13,20 +13,25 @@ PACKAGE = Path(minidl.__file__).parent
 
 # From the bottom up: a module, or a package as a whole, imports what comes before it, and itself.
 ORDER = (
-    *("_version", "_printable", "backend", "storage", "_output", "loops", "pages"),
+    *("_version", "_printable", "backend", "storage", "_output", "loops", "pages", "plots"),
     "initializers",
     *("activations", "layers", "data", "losses", "optimizers", "network", "matrix_decay"),
     *("models", "metrics", "propagation", "inspection", "gradcheck", "training", "gpu"),
     "data_parallel",
     *("microscope", "study", "compare", "run"),
 )
-# Imported inside functions, only for an array on a GPU, for ranks or for a critical point.
+# Imported inside functions, only for an array on a GPU or for ranks.
 LAZILY = {
     "backend.fused": {"gpu"},
     "training.loop": {"data_parallel"},
     "training.range_test": {"gpu"},
-    "initializers": {"propagation"},
 }
+# Modules that still import one another; what is here should leave, and nothing may come.
+CIRCLES = (
+    {"backend", "backend.checks", "backend.device", "backend.fused", "backend.threads"}
+    | {"gpu.kernels"},
+    {"backend.blas", "backend.machine", "backend.pool"},
+)
 LATE = {"backend.machine"}  # itself imported only where its heavy module is needed
 HEAVY = {
     *("cupy", "cupyx", "dask", "distributed", "matplotlib", "mpi4py", "numba", "requests"),
@@ -84,6 +89,33 @@ def test_imports_run_downwards_only():
             assert roots(within(everywhere)) <= below | LAZILY.get(module, set()), module
 
 
+def circles(imports: dict[str, set[str]]) -> list[set[str]]:
+    """The groups of modules each of which imports all others of its group, if through others."""
+
+    @functools.cache
+    def reached(start: str) -> frozenset[str]:
+        found: set[str] = set()
+        new = {start}
+        while new:
+            new = set().union(*(imports[module] for module in new)) - found
+            found |= new
+        return frozenset(found)
+
+    groups = {frozenset(m for m in reached(start) if start in reached(m)) for start in imports}
+    return [set(group) for group in groups if group]
+
+
+def test_no_modules_import_one_another():
+    """Imports inside functions and those for types alone count."""
+    graph = {
+        module: within(everywhere) & MODULES.keys() - {module}
+        for module, (_, everywhere) in all_imports().items()
+        if module
+    }
+    for circle in circles(graph):
+        assert any(circle <= known for known in CIRCLES), sorted(circle)
+
+
 def test_nothing_imports_experiments_benchmarks_or_tests():
     for module, (_, everywhere) in all_imports().items():
         assert not roots(everywhere) & {"experiments", "benchmarks", "tests"}, module
@@ -102,5 +134,8 @@ def test_this_test_sees_imports():
         "import cupy.cuda\nfrom minidl import training\nfrom minidl.layers import Dense\n"
         "def f():\n    from minidl.layers import dense\n"
     )
+    types = "if TYPE_CHECKING:\n    from minidl.study import Study\n"
+    assert imports(types) == (set(), {"minidl.study"})
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": {"a"}}) == [{"b", "c"}]
     assert at_the_top == {"cupy.cuda", "minidl.training", "minidl.layers"}
     assert within(everywhere) == {"training", "layers", "layers.dense"}

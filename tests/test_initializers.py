@@ -10,7 +10,8 @@ import pytest
 
 from minidl import Conv2D, Dense, Embedding, PositionEmbedding
 from minidl.backend import to_numpy
-from minidl.initializers import INITIALIZERS, constant, critical
+from minidl.initializers import INITIALIZERS, constant
+from minidl.propagation import critical
 
 N_IN, N_OUT = 300, 200
 VARIANCES = {  # of the papers named in the docstrings, with their limits

@@ -35,12 +35,12 @@ DECAYS = {"no decay": 0.0, "decay of matrices": 0.1}
 
 def weights() -> tuple[Pretrained, dict[str, np.ndarray]]:
     """The encoder as if read from a file, and the classifier."""
-    from minidl.models.bert_tensors import shapes_of
+    from minidl.models.bert_tensors import tensors_of
 
     rng = np.random.default_rng(5)
     tensors = {
-        name: rng.normal(1 if "LayerNorm.weight" in name else 0, 0.4, shape)
-        for name, shape in shapes_of(SIZES).items()
+        name: rng.normal(1 if "LayerNorm.weight" in name else 0, 0.4, one.shape)
+        for name, one in tensors_of(SIZES).items()
     }
     shape = (CLASSES, SIZES.features)
     head = {"weight": rng.normal(0, 0.4, shape), "bias": rng.normal(0, 0.4, CLASSES)}

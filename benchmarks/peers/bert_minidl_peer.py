@@ -7,8 +7,8 @@ import numpy as np
 import minidl
 from minidl import SoftmaxCrossEntropy
 from minidl.data import Sentences
-from minidl.optimizers import AdamW, is_matrix
 from minidl.models import BertSizes, bert
+from minidl.optimizers import AdamW, is_matrix
 from minidl.training.step import TrainingStep
 
 

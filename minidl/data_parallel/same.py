@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from minidl.data_parallel.ranks import Ranks, RanksError
-from minidl.training.checkpoint import difference
+from minidl.training.start import difference
 
 
 def assert_ranks_agree(ranks: Ranks, found: Mapping[str, str], hint: str) -> None:

@@ -24,9 +24,9 @@ from minidl.inspection import INPUT, first_nonfinite
 from minidl.losses import Loss
 from minidl.network import Network
 from minidl.optimizers import Optimizer
-from minidl.training.checkpoint import digest, generators_of, start_of
 from minidl.training.loop import Training, train_with
 from minidl.training.software import Software
+from minidl.training.start import digest, generators_of, start_of
 from minidl.training.step import TrainingStep, step_on
 
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
-from minidl.fast import activations, apl, batch_norm, pool
+from minidl.fast import activations, apl, batch_norm, losses, pool
 from minidl.fast.compiler import compiled, numba
 from minidl.fast.denormals import denormals_as_zero
 from minidl.fast.pool import one_pool
@@ -26,6 +26,7 @@ TWINS: dict[str, Function] = {
     "BatchNorm.backward_rows": batch_norm.backward_rows,
     "BatchNorm.forward_rows": batch_norm.forward_rows,
     "BatchNorm.moments": batch_norm.moments,
+    "SoftmaxCrossEntropy.per_example": losses.per_example,
 }
 LONG: dict[str, Function] = {
     "Activation.__call__": activations.call,

@@ -15,11 +15,10 @@ from minidl.backend import Array, Device, checks, get_device, is_array, namespac
 from minidl.gradcheck.compare import Comparison, check_kinks
 from minidl.gradcheck.report import GradientCheck
 from minidl.gradcheck.subjects import (
-    NONE,
+    BrokenRule,
     FunctionSubject,
     LayerSubject,
     LossSubject,
-    Problems,
     Subject,
     Vjp,
     float_point,
@@ -242,11 +241,11 @@ def check_vjp(
     for name, function in (("f", f), ("vjp", vjp)):
         _expect_callable(owner, name, function)
 
-    def pulled(inputs: list[Any], dy: list[Array], problems: Problems) -> Any:
+    def backward(inputs: list[Any], dy: list[Array]) -> Any:
         return vjp(*inputs, *dy)
 
     compare = Comparison(owner, rng, directions, elementwise, tolerance, attempts)
-    return _checked(owner, f, pulled, x, _names(f, len(x)), compare, get_device(device))
+    return _checked(owner, f, backward, x, _names(f, len(x)), compare, get_device(device))
 
 
 def check_jac(
@@ -279,7 +278,7 @@ def check_jac(
     def f(x: Array) -> Any:
         return fun(x, *args)[0] if jac is True else fun(x, *args)
 
-    def pulled(inputs: list[Any], dy: list[Array], problems: Problems) -> Any:
+    def backward(inputs: list[Any], dy: list[Array]) -> Any:
         J = fun(*inputs, *args)[1] if jac is True else jac(*inputs, *args)  # type: ignore[operator]
         J = np.asarray(J.toarray() if hasattr(J, "toarray") else J)
         ((x,), (dy_,)) = inputs, dy
@@ -288,19 +287,18 @@ def check_jac(
             J = J.reshape(shape)
         if J.shape != shape:
             turned = ": the other way round?" if J.T.shape == shape else ""
-            problems.append(f"expected jac {shape} for x {x.shape}, got {J.shape}{turned}")
-            return NONE
+            raise BrokenRule(f"expected jac {shape} for x {x.shape}, got {J.shape}{turned}")
         return np.tensordot(dy_, J, axes=dy_.ndim)
 
     f.__name__ = getattr(fun, "__name__", repr(fun))
     compare = Comparison(owner, rng, directions, elementwise, tolerance, attempts)
-    return _checked(owner, f, pulled, (x,), ["x"], compare, get_device("cpu"))
+    return _checked(owner, f, backward, (x,), ["x"], compare, get_device("cpu"))
 
 
 def _checked(
     owner: str,
     f: Callable[..., Any],
-    pulled: Vjp,
+    backward: Vjp,
     x: Sequence[Any],
     names: list[str],
     compare: Comparison,
@@ -319,7 +317,7 @@ def _checked(
 
     def subjects(point: list[Any]) -> list[Subject]:
         copies = [one.copy() if is_array(one) else one for one in point]
-        return [FunctionSubject(owner, f, pulled, copies, names, rng, int(rng.integers(2**32)))]
+        return [FunctionSubject(owner, f, backward, copies, names, rng, int(rng.integers(2**32)))]
 
     name = getattr(f, "__name__", repr(f))
     return compare.at_a_smooth_point(name, subjects, point)

@@ -1,30 +1,18 @@
-"""Which numbers count as equal, and what a difference means.
+"""What counts as equal: a table of rules, and the comparisons that it decides.
 
-=========================== =====================================================================
-compared                    equal if they differ by at most
-=========================== =====================================================================
-analytic and numeric        tolerance × scale, the larger of them and of a typical ⟨g, u⟩; or 10 ×
-derivative along a line     what is not known of the two, if that is at most 1e-5 × scale
-the same, elsewhere         1e-6 × scale, for all variables at once
-outputs of two calls        1e-4 × the largest entry
-gradients of two calls      1e-9 × the largest entry; or 100 × what rounding the variables changes,
-                            up to a thousandth; or what the rounding of φ allows
-a gradient and 0            what the rounding of φ allows, if rounding the variables changes it
-an analytic derivative and  nothing: it must lie between the slopes from both sides
-the slopes at a kink
-=========================== =====================================================================
-
-A numeric derivative that is not known well enough has one of three reasons.  The point is at a
-kink: another one is tried.  φ is discontinuous or random: the check fails.  Rounding hides the
-answer: then it is not decided, whatever the difference.
+Of the rules for what is compared, the first that holds says what it means.  The error is the
+difference relative to ``scale``, the larger of both derivatives and of a typical ⟨g, u⟩; a
+difference is hidden if it is at most 10 × what is not known of the two, and then no error.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import replace
-from typing import Any
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -32,34 +20,121 @@ from minidl.backend import Array, checks, namespace, to_numpy
 from minidl.gradcheck.numeric import EPSILON, Line, Numeric, derivative, moves, sizes
 from minidl.gradcheck.report import CheckedGradient, GradientCheck
 from minidl.gradcheck.subjects import (
-    OUTPUT,
     Gradients,
     LayerSubject,
-    Problems,
     Subject,
     broadcast,
     described,
     jittered,
 )
 
-# The numbers of the table, in its order.
-_SURE = 10  # times its uncertainty, a derivative is never off
-_KNOWN = 1e-6  # how well it must be known at least, relative to scale
-_ELSEWHERE = 1e-6
-_SAME = 1e-9
-_CHANGES, _MOST = 100, 1e-3
-_ROUNDING = 1e3 * EPSILON  # the largest share of φ by which a gradient of 0 may seem to change it
-_POINTS = 4  # at which a gradient that may be zero is looked at again
-_KINK = 1e-4  # the step, relative to the size of v, at which the slopes of both sides are compared
-_FEW_DIGITS = 1e-10, 1e-5  # the noise of an inaccurate arithmetic, as a share of φ
-_TIED_OUTPUTS = 3  # how many outputs at a kink are checked by themselves, per direction
+EQUAL, WRONG, UNDECIDED = "equal", "wrong", "not decided"
+MOVE = "another point is tried"
+DERIVATIVES, GRADIENTS = "two derivatives along a line", "the gradients of two calls"
+OUTPUTS, TIES = "the outputs of two calls", "a derivative at a kink"
+ELSEWHERE = 1e-6  # the tolerance with many examples, for all variables at once
+
+
+class Rule(NamedTuple):
+    """What it means if a condition holds, which is told in words, too."""
+
+    name: str
+    condition: str
+    holds: Callable[..., bool]
+    meaning: str
+
+
+OTHERWISE = Rule("different", "otherwise", lambda *_: True, WRONG)
+RULES: dict[str, tuple[Rule, ...]] = {
+    DERIVATIVES: (
+        Rule(
+            "equal",
+            "the error is at most the tolerance, and at most 1e-5 × scale is hidden",
+            lambda d: not d.differ and d.hidden <= d.most_hidden,
+            EQUAL,
+        ),
+        Rule("no number", "one is not finite", lambda d: not math.isfinite(d.analytic), WRONG),
+        Rule(
+            "zero",
+            "the analytic one changes φ by at most 1000 × its rounding, and by something else if "
+            "the variables are rounded differently: that of a bias before BatchNorm",
+            lambda d: d.is_zero(),
+            EQUAL,
+        ),
+        Rule(
+            "kink",
+            "they differ, and the slopes from both sides by at least half as much",
+            lambda d: d.differ and _has_kink(d.line, d.error * d.scale),
+            MOVE,
+        ),
+        Rule(
+            "few digits",
+            "they differ, and φ has noise, of 1e-10 to 1e-5 of its terms",
+            lambda d: d.differ and d.noise > 0,
+            UNDECIDED,
+        ),
+        Rule(
+            "different", "they differ: the error is above the tolerance", lambda d: d.differ, WRONG
+        ),
+        Rule(
+            "no convergence",
+            "the numeric one depends on the step by more than rounding explains",
+            lambda d: d.numeric.uncertainty > max(3 * d.numeric.rounding, d.unknown / 2),
+            MOVE,
+        ),
+        Rule("rounding", "more than 1e-5 × scale is hidden", lambda d: True, UNDECIDED),
+    ),
+    GRADIENTS: (
+        Rule("no number", "one is not finite", lambda g, *_: not np.isfinite(g).all(), WRONG),
+        Rule(
+            "equal",
+            "they differ by at most 1e-9 × the largest entry, and 100 × what rounding the "
+            "variables changes, up to a thousandth",
+            lambda g, first, near, most, _: (
+                not _largest(g - first)
+                > 1e-9 * _largest(first) + min(100 * _largest(near - first), most * _largest(first))
+            ),
+            EQUAL,
+        ),
+        Rule(
+            "rounding",
+            "the difference changes φ by at most 1000 × its rounding",
+            lambda g, first, near, most, rounding: _largest(g - first) <= rounding,
+            EQUAL,
+        ),
+        OTHERWISE,
+    ),
+    OUTPUTS: (
+        Rule(
+            "equal",
+            "they differ by at most 1e-4 × the largest entry",
+            lambda y, first: not _largest(y - first) > 1e-4 * _largest(first),
+            EQUAL,
+        ),
+        OTHERWISE,
+    ),
+    TIES: (
+        Rule(
+            "between",
+            "it lies between the slopes from both sides",
+            lambda analytic, low, high, slack: low - slack <= analytic <= high + slack,
+            EQUAL,
+        ),
+        OTHERWISE,
+    ),
+}
+
+
+def decide(compared: str, *numbers: Any) -> Rule:
+    """The first rule that holds."""
+    return next(rule for rule in RULES[compared] if rule.holds(*numbers))
 
 
 class NotSmooth(Exception):
-    """The numeric derivative does not converge at this point."""
+    """φ has no derivative at this point, or its numeric one does not converge."""
 
-    def __init__(self, line: Line) -> None:
-        self.line = line
+    def __init__(self, found: Derivatives) -> None:
+        self.found = found
 
 
 class Comparison:
@@ -92,10 +167,10 @@ class Comparison:
                 self._all(subjects(point), result)
                 return result
             except NotSmooth as error:
-                rough = error
+                rough = error.found
             point = jittered(point, self.rng)
-        if noise := _noise(rough.line):
-            self._few_digits(noise, result)
+        if rough.noise:
+            result.undecided = [_few_digits(rough.noise)]
         else:
             result.problems.append(
                 f"the numeric derivative did not settle at {self.attempts + 1} points: is the "
@@ -106,9 +181,8 @@ class Comparison:
     def _all(self, subjects: list[Subject], result: GradientCheck) -> None:
         of_the_first: list[np.ndarray] = []
         for subject in subjects:
-            problems: Problems = []
             try:
-                ways = subject.every_way(problems)
+                variants, problems = self._variants(subject)
             except Exception as error:  # in training, the caller should see it
                 if subject is subjects[0]:
                     raise
@@ -118,190 +192,174 @@ class Comparison:
                 )
                 continue
             result.problems += [p + subject.mode for p in problems if p not in result.problems]
-            computed = [subject.y, *(a for found in ways.values() for a in found.values())]
+            computed = [subject.y, *(a for found in variants.values() for a in found.values())]
             if len(of_the_first) == len(computed) and all(
                 map(np.array_equal, of_the_first, computed)
             ):
                 continue  # in inference it is the same function as in training
             of_the_first = of_the_first or computed
-            self._two_calls(subject, ways, result)
+            self._two_calls(subject, variants, result)
             if all(map(_is_float32, subject.near_outputs)):
-                self._few_digits(1e-7, result)
+                result.undecided = [_few_digits(1e-7)]
                 continue
-            self._digits(subject, ways[""], result)
-            for name, gradient in ways[""].items():
+            for name, gradient in variants[""].items():
+                self._expect_digits(subject, name, gradient, result)
+            for name, gradient in variants[""].items():
                 self._variable(subject, name, gradient, result)
         if not result.problems and all(row.error <= self.tolerance for row in result.rows):
             self._elsewhere(subjects[0], result)
 
-    # -- gradients of two calls ---------------------------------------------------------
+    # -- two calls ----------------------------------------------------------------------
+
+    def _variants(self, subject: Subject) -> tuple[dict[str, Gradients], list[str]]:
+        """The gradients of the first call, under ``""``, and of all others; what is wrong."""
+        found = {"": subject.gradients()}
+        returned, y, problems = subject.returned, subject.y, subject.problems
+        for number, (way, call) in enumerate(subject.call_variants().items()):
+            subject.problems = []
+            try:
+                found[way] = call()
+            except Exception as error:  # noqa: BLE001  whatever a layer raises is a finding
+                problems.append(f"{way} raised {described(error)}")
+            problems += [f"{way}: {text}" for text in subject.problems if text not in problems]
+            if decide(OUTPUTS, subject.y, y).meaning == WRONG:
+                problems.append(f"{way} gave another output")
+            if number == 0:  # not before: the second backward follows the first
+                subject.near_outputs, subject.near = subject.nearby()
+                with suppress(Exception):  # the other ways raise it, too
+                    subject.use_otherwise()
+                problems += [
+                    f"a later call changed the {name} that an earlier one had returned"
+                    for name, array, kept in returned
+                    if not bool((array == kept).all())
+                ]
+        return found, problems
 
     def _two_calls(
         self,
         subject: Subject,
-        ways: dict[str, Gradients],
+        variants: dict[str, Gradients],
         result: GradientCheck,
-        most: float = _MOST,
+        most: float = 1e-3,
     ) -> None:
-        magnitude = _size(subject.terms())
-        for way, gradients in ways.items():
-            for name, gradient in gradients.items():
-                text = ""
-                if not np.isfinite(gradient).all():
+        rounding = 1e3 * EPSILON * _norm(subject.terms())
+        for way, gradients in variants.items():
+            for name, second in gradients.items():
+                first = variants[""].get(name, second)
+                near, size = subject.near.get(name, first), sizes(subject.variables[name])
+                allowed = rounding / float(np.linalg.norm(size))
+                rule = decide(GRADIENTS, second, first, near, most, allowed)
+                if rule.meaning == EQUAL:
+                    continue
+                text = f"{way} gave another gradient of {name}"
+                if rule.name == "no number":
                     by = f" by {way}" if way else ""
                     text = f"the gradient of {name} is not written, or not finite{by}"
-                elif way and name in subject.near:
-                    expected = ways[""][name]
-                    difference, scale = abs(gradient - expected).max(), abs(expected).max()
-                    change = abs(expected - subject.near[name]).max()
-                    allowed = _SAME * scale + min(_CHANGES * change, most * scale)
-                    size = float(np.linalg.norm(sizes(subject.variables[name])))
-                    if difference > max(allowed, _ROUNDING * magnitude / size):
-                        text = f"{way} gave another gradient of {name}"
                 known = [problem.removesuffix(subject.mode) for problem in result.problems]
-                if text and not any(text.startswith(problem) for problem in known):
+                if not any(text.startswith(problem) for problem in known):
                     result.problems.append(text + subject.mode)
 
-    def _digits(self, subject: Subject, gradients: Gradients, result: GradientCheck) -> None:
+    def _expect_digits(
+        self, subject: Subject, name: str, gradient: np.ndarray, result: GradientCheck
+    ) -> None:
         """Report float32 inside backward, where all digits beyond it are zero."""
-        for name, near in subject.near.items():
-            of_no_digit = abs(gradients[name] - near).max() > 0.01 * abs(near).max()
-            if _is_float32(near) and not of_no_digit:
-                result.problems.append(
-                    f"the gradient of {name} has only the digits of float32, φ has those of "
-                    "float64: something in backward is computed in float32" + subject.mode
-                )
+        near = subject.near.get(name, gradient)
+        of_no_digit = abs(gradient - near).max() > 0.01 * abs(near).max()
+        if name in subject.near and _is_float32(near) and not of_no_digit:
+            result.problems.append(
+                f"the gradient of {name} has only the digits of float32, φ has those of "
+                "float64: something in backward is computed in float32" + subject.mode
+            )
 
-    # -- analytic and numeric -------------------------------------------------------------
+    # -- analytic and numeric -----------------------------------------------------------
 
     def _variable(
         self, subject: Subject, name: str, gradient: np.ndarray, result: GradientCheck
     ) -> None:
         """Add the worst direction of one variable."""
-        variable = subject.variables[name]
-        size = sizes(variable)
+        size = sizes(subject.variables[name])
         for where, move in moves(size, self.rng, self.directions, self.elementwise):
-            typical = 0.0 if self.elementwise else _typical([gradient], [size], [move])
-            numeric, analytic = self._derivative(subject, [variable], [move], [gradient], typical)
-            scale = max(typical, abs(analytic), abs(numeric.value))
-            most = max(self.tolerance, _SURE * _KNOWN) * scale or math.inf  # that may be hidden
-            neighbours = [subject.near.get(name, gradient)]
-            hidden, error = self._error(analytic, numeric, scale, gradient, neighbours, size, move)
-            doubtful = error > self.tolerance or hidden > most
-            if doubtful and abs(analytic - numeric.value) <= 1e3 * hidden:
-                neighbours = [subject.nearby()[1].get(name, gradient) for _ in range(_POINTS)]
-                hidden, error = self._error(
-                    analytic, numeric, scale, gradient, neighbours, size, move
-                )
+            near = [[subject.near.get(name, gradient)]]
+            d = self._derivatives(subject, {name: gradient}, [size], [move], near, self.elementwise)
+            if d.is_doubtful():  # look again
+                near = [[subject.nearby()[1].get(name, gradient)] for _ in range(4)]
+                d = replace(d, neighbours=near)
+            rule = decide(DERIVATIVES, d)
+            if rule.meaning == MOVE:
+                raise NotSmooth(d)
+            if rule.name == "few digits":
+                result.undecided = [_few_digits(d.noise)]
+                continue
             where += subject.mode
-            if 0 < self.tolerance * scale < hidden:
-                where += f", to {hidden / scale:.0e}"
-            row = CheckedGradient(name, analytic, numeric.value, error, where)
-            known = error <= self.tolerance and hidden <= most
-            if known or not math.isfinite(analytic):
-                result.add(row)
-                continue
-            if _is_zero(analytic, numeric, gradient, neighbours, move):
-                result.add(replace(row, error=0.0))
-                continue
-            line = Line(subject.terms, [variable], [move])
-            if error > self.tolerance:
-                if _has_kink(line, error * scale):
-                    raise NotSmooth(line)
-                if noise := _noise(line):
-                    self._few_digits(noise, result)
-                    continue
-            result.add(row)
-            if error <= self.tolerance:
-                if numeric.uncertainty > max(3 * numeric.rounding, hidden / _SURE / 2):
-                    raise NotSmooth(line)
+            if 0 < self.tolerance * d.scale < d.hidden:
+                where += f", to {d.hidden / d.scale:.0e}"
+            error = 0.0 if rule.name == "zero" else d.error
+            result.add(CheckedGradient(name, d.analytic, d.numeric.value, error, where))
+            if rule.meaning == UNDECIDED:
                 result.undecided = [r for r in result.undecided if not r.startswith(f"{name}: ")]
                 result.undecided.append(
-                    f"{name}: a gradient of {scale:.1e} is lost in the rounding of φ, which sums "
-                    f"terms of {numeric.magnitude:.1e}: an error of {hidden:.1e} would not show; "
-                    "rescale the input, the targets or the parameters to sizes around 1"
+                    f"{name}: a gradient of {d.scale:.1e} is lost in the rounding of φ, which "
+                    f"sums terms of {d.numeric.magnitude:.1e}: an error of {d.hidden:.1e} would "
+                    "not show; rescale the input, the targets or the parameters to sizes around 1"
                 )
 
-    def _derivative(
+    def _derivatives(
         self,
         subject: Subject,
-        variables: list[Array],
+        gradients: Gradients,
+        size: list[np.ndarray],
         move: list[np.ndarray],
-        gradients: list[np.ndarray],
-        typical: float,
-    ) -> tuple[Numeric, float]:
-        """The numeric and the analytic derivative along a line."""
-
-        def along(u: Any) -> float:
-            return float(sum(np.sum(g * d) for g, d in zip(gradients, u, strict=True)))
-
-        floor = max(typical, abs(along(move)) / _length(move))
+        neighbours: list[list[np.ndarray]],
+        elementwise: bool = False,
+    ) -> Derivatives:
+        """Both derivatives along the line on which these variables move."""
+        variables, g = [subject.variables[name] for name in gradients], [*gradients.values()]
+        typical = 0.0 if elementwise else _typical(g, size, move)
+        floor = max(typical, abs(_along(g, move)) / _length(move))
 
         def good(value: float) -> float:
             if math.isnan(value):
                 return 0.0
-            return self.tolerance / _SURE * max(floor, abs(value)) or math.inf
+            return self.tolerance / 10 * max(floor, abs(value)) or math.inf
 
-        numeric = derivative(subject.terms, variables, move, good)
-        analytic = along(numeric.u)
-        scale = max(typical, abs(analytic), abs(numeric.value))
-        if abs(analytic - numeric.value) > self.tolerance * scale:
+        def at(largest: float) -> Derivatives:
+            numeric = derivative(subject.terms, variables, move, good, largest)
+            line, analytic = Line(subject.terms, variables, move), _along(g, numeric.u)
+            return Derivatives(
+                *(line, analytic, numeric, g, neighbours, size, move, self.tolerance, elementwise)
+            )
+
+        found = at(largest=1.0)
+        if found.difference > self.tolerance * found.scale:
             # Large steps may converge to a wrong value: across a jump of f'' (ELU), or if φ is
             # periodic.
-            finer = derivative(subject.terms, variables, move, good, largest=1e-3)
-            nearer = abs(along(finer.u) - finer.value) <= self.tolerance * scale
-            if nearer and finer.uncertainty <= good(finer.value):
-                return finer, along(finer.u)
-        return numeric, analytic
+            finer = at(largest=1e-3)
+            nearer = finer.difference <= self.tolerance * found.scale
+            if nearer and finer.numeric.uncertainty <= good(finer.numeric.value):
+                return finer
+        return found
 
-    def _error(
-        self,
-        analytic: float,
-        numeric: Numeric,
-        scale: float,
-        gradient: np.ndarray,
-        neighbours: list[np.ndarray],
-        size: np.ndarray,
-        move: np.ndarray,
-    ) -> tuple[float, float]:
-        """The difference that says nothing, and the relative one, at most the tolerance then."""
-        unknown = numeric.uncertainty
-        for near in neighbours:  # analytic gradients have rounding, too
-            change = gradient - near
-            unknown += abs(float(np.sum(change * move))) / _length([move]) / len(neighbours)
-            if not self.elementwise:
-                unknown = max(unknown, _typical([change], [size], [move]))
-        if abs(analytic) * _length([move]) <= 4 * EPSILON * numeric.magnitude:
-            unknown = max(unknown, abs(analytic))  # less than the rounding of φ
-        error = abs(analytic - numeric.value)
-        error /= max(scale, _SURE * unknown / self.tolerance) or 1.0
-        return _SURE * unknown, error if math.isfinite(error) else math.inf
-
-    def _few_digits(self, noise: float, result: GradientCheck) -> None:
-        result.undecided = [
-            f"φ is computed to about {-math.log10(noise):.0f} digits, which are too few for a "
-            "numeric derivative: compute in float64 throughout, inside the function, too"
-        ]
-
-    # -- elsewhere ------------------------------------------------------------------------
+    # -- elsewhere ----------------------------------------------------------------------
 
     def _elsewhere(self, subject: Subject, result: GradientCheck) -> None:
         """With equal examples and a stride of 0, and with many examples and other parameters."""
-        problems: Problems = []
+        problems: list[str] = []
         way = "a call with x of stride 0"
         try:
             if isinstance(subject, LayerSubject) and (alike := subject.with_equal_examples()):
-                ways, y = {"": alike.gradients([])}, alike.y
-                ways[way] = alike.gradients(
-                    problems, lambda a: broadcast(a) if a is alike.x else a.copy()
+                variants, y = {"": alike.gradients()}, alike.y
+                alike.problems = problems
+                variants[way] = alike.gradients(
+                    lambda a: broadcast(a) if a is alike.x else a.copy()
                 )
-                if abs(alike.y - y).max() > OUTPUT * abs(y).max():
+                if decide(OUTPUTS, alike.y, y).meaning == WRONG:
                     problems.append(f"{way} gave another output")
                 _, alike.near = alike.nearby()
-                self._two_calls(alike, ways, result, most=1e9)
+                self._two_calls(alike, variants, result, most=1e9)
             if many := subject.elsewhere():
                 way = f"with {many.examples} examples" if many.examples else "at other inputs"
-                gradients = many.gradients(problems)
+                many.problems = problems
+                gradients = many.gradients()
                 if self._is_wrong(many, gradients):
                     wrong = [n for n, g in gradients.items() if self._is_wrong(many, {n: g})]
                     problems.append(f"{way} the gradient of {' and '.join(wrong)} is wrong")
@@ -312,38 +370,102 @@ class Comparison:
 
     def _is_wrong(self, subject: Subject, gradients: Gradients) -> bool:
         """Whether any of them is, where all variables move together; False if it is not known."""
-        variables, found = [subject.variables[name] for name in gradients], [*gradients.values()]
-        size = [sizes(variable) for variable in variables]
+        size = [sizes(subject.variables[name]) for name in gradients]
         move = [next(moves(s, self.rng, 1, elementwise=False))[1] for s in size]
-        typical = _typical(found, size, move)
-        numeric, analytic = self._derivative(subject, variables, move, found, typical)
-        difference = abs(analytic - numeric.value)
-        scale = max(typical, abs(analytic), abs(numeric.value))
-        allowed = max(_ELSEWHERE, self.tolerance) * scale + _SURE * numeric.uncertainty
-        line = Line(subject.terms, variables, move)
-        return difference > allowed and not (_has_kink(line, difference) or _noise(line))
+        d = self._derivatives(subject, gradients, size, move, [])
+        d = replace(d, tolerance=max(ELSEWHERE, self.tolerance))
+        return decide(DERIVATIVES, d).meaning == WRONG
 
 
-def _is_zero(
-    analytic: float,
-    numeric: Numeric,
-    gradient: np.ndarray,
-    neighbours: list[np.ndarray],
-    move: np.ndarray,
-) -> bool:
-    """Whether the gradient is 0 except for rounding, like that of a bias before BatchNorm.
-
-    A gradient that is small and right keeps almost all of its digits nearby.
-    """
-    here = float(np.sum(gradient * move))  # the change of φ, which sums terms of some magnitude
-    if not abs(here) <= _ROUNDING * numeric.magnitude:
-        return False
-    changes = [float(np.sum(near * move)) for near in neighbours]
-    return any(abs(there - here) > 0.01 * max(abs(there), abs(here)) for there in changes)
+# -- what is compared -------------------------------------------------------------------------
 
 
-def _size(terms: Array) -> float:
-    return float((terms * terms).sum()) ** 0.5
+@dataclass
+class Derivatives:
+    """The analytic and the numeric derivative along a line, and how well they are known."""
+
+    line: Line
+    analytic: float
+    numeric: Numeric
+    gradients: list[np.ndarray]
+    neighbours: list[list[np.ndarray]]  # the gradients at points that differ by rounding
+    size: list[np.ndarray]
+    move: list[np.ndarray]
+    tolerance: float
+    elementwise: bool  # then each is judged by its own size
+
+    @property
+    def difference(self) -> float:
+        return abs(self.analytic - self.numeric.value)
+
+    @cached_property
+    def scale(self) -> float:
+        typical = 0.0 if self.elementwise else _typical(self.gradients, self.size, self.move)
+        return max(typical, abs(self.analytic), abs(self.numeric.value))
+
+    @cached_property
+    def unknown(self) -> float:
+        """How far the two may be off together."""
+        unknown = self.numeric.uncertainty
+        for near in self.neighbours:  # analytic gradients have rounding, too
+            change = [g - n for g, n in zip(self.gradients, near, strict=True)]
+            unknown += abs(_along(change, self.move)) / _length(self.move) / len(self.neighbours)
+            if not self.elementwise:
+                unknown = max(unknown, _typical(change, self.size, self.move))
+        if abs(self.analytic) * _length(self.move) <= 4 * EPSILON * self.numeric.magnitude:
+            unknown = max(unknown, abs(self.analytic))  # less than the rounding of φ
+        return unknown
+
+    @property
+    def hidden(self) -> float:
+        """The largest difference that says nothing."""
+        return 10 * self.unknown
+
+    @property
+    def most_hidden(self) -> float:
+        """How much may be hidden at most, for a decision."""
+        return max(self.tolerance, 1e-5) * self.scale or math.inf
+
+    @property
+    def error(self) -> float:
+        """The difference relative to ``scale``; at most the tolerance where it says nothing."""
+        error = self.difference / (max(self.scale, self.hidden / self.tolerance) or 1.0)
+        return error if math.isfinite(error) else math.inf
+
+    @cached_property
+    def noise(self) -> float:
+        """The noise of a φ with fewer digits than float64, relative to its terms; otherwise 0."""
+        if float(self.line(0.0).sum()) != float(self.line(0.0).sum()):
+            return 0.0  # random
+        for t in (1e-3, 1e-6):
+            rough, finer = (_roughness(self.line, h) for h in (t, t / 4))
+            if 1e-10 < finer <= 1e-5 and rough < 100 * finer:  # of a smooth φ it is 4⁵ times
+                return finer
+        return 0.0
+
+    @property
+    def differ(self) -> bool:
+        return self.error > self.tolerance
+
+    def is_doubtful(self) -> bool:
+        """Whether a closer look at what is unknown may change the decision."""
+        known = not self.differ and self.hidden <= self.most_hidden
+        return not known and self.difference <= 1e3 * self.hidden
+
+    def is_zero(self) -> bool:
+        """Whether it has no digits: one that is small and right keeps almost all of them nearby."""
+        here = _along(self.gradients, self.move)  # by which φ changes
+        if not abs(here) <= 1e3 * EPSILON * self.numeric.magnitude:
+            return False
+        changed = [_along(near, self.move) for near in self.neighbours]
+        return any(abs(there - here) > 0.01 * max(abs(there), abs(here)) for there in changed)
+
+
+def _few_digits(noise: float) -> str:
+    return (
+        f"φ is computed to about {-math.log10(noise):.0f} digits, which are too few for a "
+        "numeric derivative: compute in float64 throughout, inside the function, too"
+    )
 
 
 def _is_float32(a: np.ndarray) -> bool:
@@ -352,7 +474,20 @@ def _is_float32(a: np.ndarray) -> bool:
     return bool((digits * 2**24 % 1 == 0).all() and (digits * 2**12 % 1 != 0).any())
 
 
-def _length(move: list[np.ndarray]) -> float:
+def _largest(a: np.ndarray) -> float:
+    return float(abs(a).max(initial=0.0))
+
+
+def _norm(terms: Array) -> float:
+    return float((terms * terms).sum()) ** 0.5
+
+
+def _along(gradients: Sequence[np.ndarray], move: Sequence[np.ndarray]) -> float:
+    """⟨g, u⟩."""
+    return float(sum(np.sum(g * u) for g, u in zip(gradients, move, strict=True)))
+
+
+def _length(move: Sequence[np.ndarray]) -> float:
     return math.sqrt(sum(float(np.sum(np.square(m))) for m in move))
 
 
@@ -366,42 +501,31 @@ def _typical(gradients: list[np.ndarray], size: list[np.ndarray], move: list[np.
     return typical if math.isfinite(typical) else 0.0
 
 
-def _has_kink(line: Line, difference: float) -> bool:
+def _has_kink(line: Line, difference: float, step: float = 1e-4) -> bool:
     """Whether the slopes from both sides explain the difference.
 
     At the kink itself, a central difference converges, to the mean of the two.
     """
     length, terms = _length([to_numpy(move) for move in line.moves]), line(0.0)
-    rounding = 32 * EPSILON * _size(terms) / (_KINK * length)
+    rounding = 32 * EPSILON * _norm(terms) / (step * length)
     jumps = []
-    for t in (_KINK, _KINK / 4):
+    for t in (step, step / 4):
         left, right = line.slopes(t)
         jumps.append(abs(float((right - left).sum())) / length)
     return jumps[0] > max(difference / 2, rounding) and jumps[1] > jumps[0] / 2
 
 
-def _noise(line: Line) -> float:
-    """The noise of a φ with fewer digits than float64, relative to its terms; otherwise 0."""
-    if float(line(0.0).sum()) != float(line(0.0).sum()):
-        return 0.0  # random
-    for t in (1e-3, 1e-6):
-        rough, finer = _roughness(line, t), _roughness(line, t / 4)  # a smooth φ: 4⁵ times smaller
-        if _FEW_DIGITS[0] < finer <= _FEW_DIGITS[1] and rough < 100 * finer:
-            return finer
-    return 0.0
-
-
 def _roughness(line: Line, t: float) -> float:
     values = [float(line(k * t).sum()) for k in range(10)]
     noise = math.sqrt(float(np.mean(np.square(np.diff(values, 5)))) / 252)
-    return noise / (_size(line(0.0)) or 1.0)
+    return noise / (_norm(line(0.0)) or 1.0)
 
 
 # -- kinks --------------------------------------------------------------------------------------
 
 
 def check_kinks(
-    subject: LayerSubject, rng: np.random.Generator, count: int, problems: Problems
+    subject: LayerSubject, rng: np.random.Generator, count: int, problems: list[str]
 ) -> None:
     """Check that the gradients at a point with ties lie between the slopes from both sides.
 
@@ -434,27 +558,27 @@ def _outside(
     line = Line(lambda: to_numpy(subject.forward()).copy(), [variable], [move])
     (left, right), finer = (line.slopes(h) for h in (1e-5, 2e-6))
     low, high = np.minimum(left, right), np.maximum(left, right)  # of every output
-    doubt = abs(left - finer[0]) + abs(right - finer[1])  # how much they changed with the step
-    if not all(np.isfinite(values).all() for values in (low, high, doubt)):
+    unknown = abs(left - finer[0]) + abs(right - finer[1])  # how much they changed with the step
+    if not all(np.isfinite(values).all() for values in (low, high, unknown)):
         return ""
-    kinked = np.argwhere(high - low > 1e-3 * abs(high) + 100 * doubt)
+    kinks = np.argwhere(high - low > 1e-3 * abs(high) + 100 * unknown)
     upstreams = [rng.standard_normal(low.shape)]
-    for place in rng.permutation(kinked)[:_TIED_OUTPUTS]:
+    for index in rng.permutation(kinks)[:3]:  # some outputs at a kink by themselves
         dy = np.zeros(low.shape)
-        dy[tuple(place)] = 1
+        dy[tuple(index)] = 1
         upstreams.append(dy)
     for dy in upstreams:
         subject.dy = namespace(variable).asarray(dy)
         subject.forward()
-        gradient = subject.backward([]).get(name)
+        gradient = subject.backward().get(name)
         if gradient is None:
             return ""  # of another shape: reported already
-        analytic = float(np.sum(gradient * move))
         ends = dy * low, dy * high
-        least, most = float(np.minimum(*ends).sum()), float(np.maximum(*ends).sum())
         steepest = np.maximum(abs(low), abs(high))
-        slack = float((abs(dy) * (1e-6 * steepest + 100 * doubt)).sum()) + 1e-12
-        if not least - slack <= analytic <= most + slack:
+        slack = float((abs(dy) * (1e-6 * steepest + 100 * unknown)).sum()) + 1e-12
+        least, most = float(np.minimum(*ends).sum()), float(np.maximum(*ends).sum())
+        analytic = float(np.sum(gradient * move))
+        if decide(TIES, analytic, least, most, slack).meaning == WRONG:
             return (
                 f"at a point with ties the gradient of {name} says {analytic:.6g} along a "
                 f"direction, expected from {least:.6g} to {most:.6g}, the slopes from both sides"

@@ -33,57 +33,6 @@ class Numeric(NamedTuple):
     u: Sequence[np.ndarray]  # the direction, rounded so that every v + t u is exact
 
 
-class Line:
-    """φ at v + t u, for one variable v or several that move together."""
-
-    def __init__(
-        self, terms: Callable[[], Any], variables: Sequence[Array], moves: Sequence[np.ndarray]
-    ) -> None:
-        self.terms, self.variables = terms, variables
-        self.kept = [variable.copy() for variable in variables]
-        self.moves = [namespace(v).asarray(m) for v, m in zip(variables, moves, strict=True)]
-
-    def __call__(self, t: float) -> Any:
-        """The terms that φ sums, at v + t u; the variables keep that value."""
-        for variable, kept, move in zip(self.variables, self.kept, self.moves, strict=True):
-            variable[...] = kept + t * move
-        try:
-            return self.terms()
-        except Exception:  # outside the domain of φ, where others give NaN
-            if t == 0:
-                raise
-            return namespace(self.kept[0]).full(1, np.nan)
-
-    def slopes(self, t: float) -> tuple[Any, Any]:
-        """From the left and from the right, each from three values."""
-        at = {i: self(i * t) for i in (-2, -1, 1, 2, 0)}  # 0 last: it restores the point
-        left = (3 * at[0] - 4 * at[-1] + at[-2]) / (2 * t)
-        right = (-3 * at[0] + 4 * at[1] - at[2]) / (2 * t)
-        return left, right
-
-
-def sizes(v: Array) -> np.ndarray:
-    """By how much each entry of ``v`` is moved at most: the size of ``v``, or its own if tiny."""
-    own = abs(to_numpy(v))
-    common = float(np.sqrt(np.mean(np.square(own)))) if own.any() else 1.0
-    return np.where((own > 0) & (own < _TINY * common), own, common)
-
-
-def moves(
-    size: np.ndarray, rng: np.random.Generator, count: int, elementwise: bool
-) -> Iterator[tuple[str, np.ndarray]]:
-    """Directions with their names; each as long as the largest relative step, 1."""
-    if elementwise:
-        for index in np.ndindex(size.shape):
-            move = np.zeros(size.shape)
-            move[index] = size[index]
-            yield str(list(index)), move
-    else:
-        for number in range(1, count + 1):
-            move = rng.standard_normal(size.shape)
-            yield f"direction {number}", size * move / np.linalg.norm(move)
-
-
 def derivative(
     terms: Callable[[], Any],
     variables: Sequence[Array],
@@ -152,6 +101,57 @@ def _extrapolated(
     return Numeric(
         value, max(error, rounding), rounding, largest, step, [d / length for d in smallest]
     )
+
+
+class Line:
+    """φ at v + t u, for one variable v or several that move together."""
+
+    def __init__(
+        self, terms: Callable[[], Any], variables: Sequence[Array], moves: Sequence[np.ndarray]
+    ) -> None:
+        self.terms, self.variables = terms, variables
+        self.kept = [variable.copy() for variable in variables]
+        self.moves = [namespace(v).asarray(m) for v, m in zip(variables, moves, strict=True)]
+
+    def __call__(self, t: float) -> Any:
+        """The terms that φ sums, at v + t u; the variables keep that value."""
+        for variable, kept, move in zip(self.variables, self.kept, self.moves, strict=True):
+            variable[...] = kept + t * move
+        try:
+            return self.terms()
+        except Exception:  # outside the domain of φ, where others give NaN
+            if t == 0:
+                raise
+            return namespace(self.kept[0]).full(1, np.nan)
+
+    def slopes(self, t: float) -> tuple[Any, Any]:
+        """From the left and from the right, each from three values."""
+        at = {i: self(i * t) for i in (-2, -1, 1, 2, 0)}  # 0 last: it restores the point
+        left = (3 * at[0] - 4 * at[-1] + at[-2]) / (2 * t)
+        right = (-3 * at[0] + 4 * at[1] - at[2]) / (2 * t)
+        return left, right
+
+
+def sizes(v: Array) -> np.ndarray:
+    """By how much each entry of ``v`` is moved at most: the size of ``v``, or its own if tiny."""
+    own = abs(to_numpy(v))
+    common = float(np.sqrt(np.mean(np.square(own)))) if own.any() else 1.0
+    return np.where((own > 0) & (own < _TINY * common), own, common)
+
+
+def moves(
+    size: np.ndarray, rng: np.random.Generator, count: int, elementwise: bool
+) -> Iterator[tuple[str, np.ndarray]]:
+    """Directions with their names; each as long as the largest relative step, 1."""
+    if elementwise:
+        for index in np.ndindex(size.shape):
+            move = np.zeros(size.shape)
+            move[index] = size[index]
+            yield str(list(index)), move
+    else:
+        for number in range(1, count + 1):
+            move = rng.standard_normal(size.shape)
+            yield f"direction {number}", size * move / np.linalg.norm(move)
 
 
 def _exact(v: np.ndarray, d: np.ndarray) -> np.ndarray:

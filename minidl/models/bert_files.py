@@ -29,7 +29,7 @@ from minidl.initializers import get_initializer
 from minidl.layers import Dense
 from minidl.layers.encoder_block import GATES
 from minidl.models.bert import BertSizes, bert
-from minidl.models.bert_tensors import places_of, shapes_of
+from minidl.models.bert_tensors import tensors_of
 from minidl.network import Network
 from minidl.storage.files import NotAPlainFile, open_to_read, read_bytes
 
@@ -47,17 +47,16 @@ TENSORS, CONFIG, VOCABULARY = "model.safetensors", "config.json", "vocab.txt"
 
 LARGEST_CONFIG = 1 << 20  # bytes
 
-# config.json -> BertSizes
+# config.json -> BertSizes, and the largest value; BERT-large has 24 blocks
 SIZES = {
-    "vocab_size": "vocabulary",
-    "hidden_size": "features",
-    "num_hidden_layers": "blocks",
-    "num_attention_heads": "heads",
-    "intermediate_size": "hidden",
-    "max_position_embeddings": "positions",
-    "type_vocab_size": "segments",
+    "vocab_size": ("vocabulary", 1 << 20),
+    "hidden_size": ("features", 1 << 20),
+    "num_hidden_layers": ("blocks", 1000),
+    "num_attention_heads": ("heads", 1 << 20),
+    "intermediate_size": ("hidden", 1 << 20),
+    "max_position_embeddings": ("positions", 1 << 20),
+    "type_vocab_size": ("segments", 1 << 20),
 }
-MOST = {"num_hidden_layers": 1000}  # of the others a million; BERT-large has 24 blocks
 FUNCTIONS = {"gelu": "gelu", "gelu_new": "gelu_tanh", "relu": "relu", "silu": "swish"}
 # Heads of the tasks that a BERT was trained for, and a table that the older ones carry along.
 IGNORED = ("cls.", "classifier.", "embeddings.position_ids")
@@ -148,7 +147,7 @@ def load_bert(
     fresh = checks.boolean("load_bert", "fresh_output", fresh_output) or activation in GATES
     rng = checks.generator("load_bert", rng)
     network = bert(source.sizes, classes, activation, dropout, False, rng, dtype, device)
-    for name, (layer, parameter) in places_of(source.sizes, classes is not None).items():
+    for name, (layer, parameter, _) in tensors_of(source.sizes, classes is not None).items():
         if fresh and layer.endswith(".feed_forward.dense_2"):
             continue
         if name not in source.tensors:  # a file may lack the pooler
@@ -214,7 +213,7 @@ def _read(read: Callable[[str, int], bytes], source: str) -> Pretrained:
         sizes = _sizes(read(CONFIG, LARGEST_CONFIG))
         vocabulary = _vocabulary(read(VOCABULARY, LARGEST), sizes)
         # twice as much as float64 takes: a file may have heads of other tasks besides
-        numbers = sum(map(math.prod, shapes_of(sizes).values()))
+        numbers = sum(math.prod(tensor.shape) for tensor in tensors_of(sizes).values())
         tensors = _tensors(read(TENSORS, 16 * numbers + LARGEST), sizes)
         return Pretrained(sizes, tensors, vocabulary, source)
     except ValueError as error:
@@ -235,8 +234,8 @@ def _sizes(raw: bytes) -> BertSizes:
             f"{_shown(config['position_embedding_type'])}"
         )
     found: dict[str, Any] = {}
-    for theirs, ours in SIZES.items():
-        value, most = config.get(theirs), MOST.get(theirs, 1 << 20)
+    for theirs, (ours, most) in SIZES.items():
+        value = config.get(theirs)
         if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
             raise PretrainedError(
                 f"expected {theirs} in {CONFIG} to be an integer from 1 to {most:,}, "
@@ -286,24 +285,21 @@ def _tensors(raw: bytes, sizes: BertSizes) -> dict[str, np.ndarray]:
     for name, values in found.items():
         name = name.removeprefix("bert.")
         if not name.startswith(IGNORED):
-            name = (
-                name.removesuffix("gamma") + "weight" if name.endswith("LayerNorm.gamma") else name
-            )
-            name = name.removesuffix("beta") + "bias" if name.endswith("LayerNorm.beta") else name
-            tensors[name] = values
-    shapes = shapes_of(sizes)
-    pooler = {name for name in shapes if name.startswith("pooler.")}
-    if missing := sorted(shapes.keys() - tensors.keys() - pooler):
+            name = name.replace("LayerNorm.gamma", "LayerNorm.weight")  # in older files
+            tensors[name.replace("LayerNorm.beta", "LayerNorm.bias")] = values
+    expected = tensors_of(sizes)
+    if missing := sorted(tensors_of(sizes, pooler=False).keys() - tensors.keys()):
         raise PretrainedError(f"expected a tensor {missing[0]}, found none")
-    if surplus := sorted(tensors.keys() - shapes.keys()):
+    if surplus := sorted(tensors.keys() - expected.keys()):
         raise PretrainedError(
             f"expected the tensors of a BERT of {sizes.blocks} blocks, got "
             f"{_shown(surplus[0])} besides"
         )
     for name, values in tensors.items():
-        if values.shape != shapes[name] or values.dtype.kind != "f":
+        shape = expected[name].shape
+        if values.shape != shape or values.dtype.kind != "f":
             raise PretrainedError(
-                f"expected {name} as floats {shapes[name]}, got {values.dtype} {values.shape}"
+                f"expected {name} as floats {shape}, got {values.dtype} {values.shape}"
             )
         if not np.isfinite(values).all():
             raise PretrainedError(f"expected finite numbers, got NaN or infinity in {name}")

@@ -1,53 +1,51 @@
-"""Where each tensor of a BERT goes: its name in a file, its shape, its layer and parameter."""
+"""The tensors of a BERT in a file: their names and shapes there, and where each goes here."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 from minidl.models.bert import BertSizes
 
 
-def places_of(sizes: BertSizes, pooler: bool) -> dict[str, tuple[str, str]]:
-    """Name of each tensor -> layer and parameter that it goes to."""
-    found = {
-        "embeddings.word_embeddings.weight": ("tokens", "W"),
-        "embeddings.position_embeddings.weight": ("positions", "W"),
-        "embeddings.token_type_embeddings.weight": ("segments", "W"),
+class Tensor(NamedTuple):
+    """A tensor of a file; that of a Dense layer's W is transposed."""
+
+    layer: str
+    parameter: str
+    shape: tuple[int, ...]
+
+
+def tensors_of(sizes: BertSizes, pooler: bool = True) -> dict[str, Tensor]:
+    """All tensors of a BERT of these sizes, by their names."""
+    D, F = sizes.features, sizes.hidden
+    tables = {
+        "word": ("tokens", sizes.vocabulary),
+        "position": ("positions", sizes.positions),
+        "token_type": ("segments", sizes.segments),
     }
+    dense = {"pooler.dense": ("pooler", D, D)} if pooler else {}
     norms = {"embeddings.LayerNorm": "norm"}
-    maps = {"pooler.dense": "pooler"} if pooler else {}
     for i in range(sizes.blocks):
         theirs, ours = f"encoder.layer.{i}.", f"block_{i + 1}."
         for part in ("query", "key", "value"):
-            maps[f"{theirs}attention.self.{part}"] = f"{ours}attention.{part}"
-        maps |= {
-            f"{theirs}attention.output.dense": f"{ours}attention.output",
-            f"{theirs}intermediate.dense": f"{ours}feed_forward.dense_1",
-            f"{theirs}output.dense": f"{ours}feed_forward.dense_2",
+            dense[f"{theirs}attention.self.{part}"] = (f"{ours}attention.{part}", D, D)
+        dense |= {
+            f"{theirs}attention.output.dense": (f"{ours}attention.output", D, D),
+            f"{theirs}intermediate.dense": (f"{ours}feed_forward.dense_1", F, D),
+            f"{theirs}output.dense": (f"{ours}feed_forward.dense_2", D, F),
         }
         norms |= {
             f"{theirs}attention.output.LayerNorm": f"{ours}norm_1",
             f"{theirs}output.LayerNorm": f"{ours}norm_2",
         }
-    for theirs, ours in maps.items():
-        found |= {f"{theirs}.weight": (ours, "W"), f"{theirs}.bias": (ours, "b")}
-    for theirs, ours in norms.items():
-        found |= {f"{theirs}.weight": (ours, "gamma"), f"{theirs}.bias": (ours, "beta")}
-    return found
-
-
-def shapes_of(sizes: BertSizes) -> dict[str, tuple[int, ...]]:
-    """Name and shape of every tensor of a BERT of these sizes."""
-    D, F = sizes.features, sizes.hidden
-    of_map = {"feed_forward.dense_1": (F, D), "feed_forward.dense_2": (D, F)}
-    of_table = {
-        "tokens": (sizes.vocabulary, D),
-        "positions": (sizes.positions, D),
-        "segments": (sizes.segments, D),
+    found = {
+        f"embeddings.{theirs}_embeddings.weight": Tensor(ours, "W", (rows, D))
+        for theirs, (ours, rows) in tables.items()
     }
-    shapes: dict[str, tuple[int, ...]] = {}
-    for name, (layer, parameter) in places_of(sizes, pooler=True).items():
-        matrix = of_map.get(layer.partition(".")[2], (D, D))
-        if parameter == "W":
-            shapes[name] = of_table.get(layer, matrix)
-        else:
-            shapes[name] = matrix[:1] if parameter == "b" else (D,)
-    return shapes
+    for theirs, (ours, n_out, n_in) in dense.items():
+        found[f"{theirs}.weight"] = Tensor(ours, "W", (n_out, n_in))
+        found[f"{theirs}.bias"] = Tensor(ours, "b", (n_out,))
+    for theirs, ours in norms.items():
+        found[f"{theirs}.weight"] = Tensor(ours, "gamma", (D,))
+        found[f"{theirs}.bias"] = Tensor(ours, "beta", (D,))
+    return found

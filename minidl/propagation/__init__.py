@@ -8,6 +8,7 @@ compare theory with a network.  It only needs f and f'.  docs/propagation.md exp
 from minidl.propagation.batch_norm import batch_norm_factor, residual_growth
 from minidl.propagation.criticality import (
     Critical,
+    critical,
     critical_point,
     critical_points,
     edge_of_chaos,
@@ -23,6 +24,7 @@ __all__ = [
     "MeanField",
     "Signals",
     "batch_norm_factor",
+    "critical",
     "critical_point",
     "critical_points",
     "depth_scale",

@@ -14,13 +14,13 @@ Pair: TypeAlias = tuple[Callable[[Array], Array], Callable[[Array], Array]]
 AnyFunction: TypeAlias = str | Activation | Pair
 
 # Where they are compared: on no round number, where a kink may be that nobody named.
-PLACES = np.linspace(-8, 8, 321) + 0.0123456789
+TEST_POINTS = np.linspace(-8, 8, 321) + 0.0123456789
 STEP = 1e-5
 DIFFERENCE = 1e-4  # of f' and the difference quotient, as a share of the slope there
 ROUNDING = 1e-6  # and of the steepest
 
 
-def checked(owner: str, function: AnyFunction) -> Activation:
+def as_activation(owner: str, function: AnyFunction) -> Activation:
     """The function with f and f', after a check that f' is the slope of f at many points.
 
     Raises
@@ -28,13 +28,13 @@ def checked(owner: str, function: AnyFunction) -> Activation:
     ValueError
         if it is not such a function, returns NaN or infinity, or f' is not the derivative of f.
     """
-    f = _OnesOwn(*function) if _is_pair(function) else get_activation(function)  # type: ignore
+    f = UserFunction(*function) if _is_pair(function) else get_activation(function)  # type: ignore
     if not f.elementwise:
         raise ValueError(f"{owner}: expected a function of one number, got {f!r}")
     return _compared(owner, f)
 
 
-class _OnesOwn(Activation):
+class UserFunction(Activation):
     """f and f', given as two functions of arrays."""
 
     name = "f"
@@ -55,8 +55,8 @@ def _is_pair(function: object) -> bool:
 
 
 def _compared(owner: str, f: Activation) -> Activation:
-    away = np.array([all(abs(z - k) > 2 * STEP for k in f.kinks) for z in PLACES])
-    z = PLACES[away]
+    away = np.array([all(abs(z - k) > 2 * STEP for k in f.kinks) for z in TEST_POINTS])
+    z = TEST_POINTS[away]
     with np.errstate(all="ignore"):
         y, slope = f(z), f.derivative(z)
         for name, found in (("f", y), ("f'", slope)):

@@ -24,7 +24,7 @@ NODES, WEIGHTS = (_NODES + 1) / 2, _WEIGHTS / 2  # of a panel from 0 to 1
 Function = Callable[[np.ndarray], np.ndarray]
 
 
-class NotSettledError(ValueError):
+class NotConverged(ValueError):
     """A mean that two rules do not agree on."""
 
 
@@ -33,7 +33,7 @@ def mean(g: Function, q: np.ndarray, kinks: Sequence[float]) -> np.ndarray:
     root = np.sqrt(q)[:, None]  # (R, 1)
     edges = _edges(np.array([0.0, *kinks]) / root, 1 / root, -LIMIT)
 
-    def halved(times: int, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def rule_with_halved_panels(times: int, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         size = edges.shape[1] * len(NODES) * 2**times
         found = []
         for part in np.array_split(rows, -(-len(rows) * size // AT_ONCE)):
@@ -42,7 +42,7 @@ def mean(g: Function, q: np.ndarray, kinks: Sequence[float]) -> np.ndarray:
         values, sizes = map(np.concatenate, zip(*found, strict=True))
         return values, sizes
 
-    return _settled(halved, len(q), most=7)
+    return _converged(rule_with_halved_panels, len(q), most=7)
 
 
 def mean_of_products(g: Function, q: float, c: float, kinks: Sequence[float]) -> float:
@@ -71,35 +71,35 @@ def mean_of_products(g: Function, q: float, c: float, kinks: Sequence[float]) ->
         values = g(root * (centre + b * t)) * g(root * (centre - b * t))
         return _sums(values, 2 * w, t)
 
-    def halved(times: int, _: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def rule_with_halved_panels(times: int, _: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         s, v = (array[0] for array in _rule(edges, times))  # (S,)
         found = [along_t(part, times) for part in np.array_split(s, -(-len(s) // 256))]
         values, sizes = map(np.concatenate, zip(*found, strict=True))
         return np.array([values @ v]), np.array([sizes @ v])
 
-    return float(_settled(halved, 1, most=3)[0])
+    return float(_converged(rule_with_halved_panels, 1, most=3)[0])
 
 
-def _settled(
-    halved: Callable[[int, np.ndarray], tuple[np.ndarray, np.ndarray]], count: int, most: int
+def _converged(
+    rule: Callable[[int, np.ndarray], tuple[np.ndarray, np.ndarray]], count: int, most: int
 ) -> np.ndarray:
     """The means (count,) with panels so short that those of half the length give the same.
 
-    ``halved(times, rows)`` gives those of some rows, and those of |g|, with shorter panels.
+    ``rule(times, rows)`` gives those of some rows, and those of |g|, with shorter panels.
     """
     means, left = np.empty(count), np.arange(count)
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-        before, _ = halved(0, left)
+        before, _ = rule(0, left)
         for times in range(1, most + 1):
-            now, size = halved(times, left)
+            now, size = rule(times, left)
             if not np.isfinite(size).all():
-                raise NotSettledError("grows beyond all numbers: f grows faster than a power of z")
+                raise NotConverged("grows beyond all numbers: f grows faster than a power of z")
             settled = np.abs(now - before) <= PRECISION * size + 1e-300
             means[left[settled]] = now[settled]
             before, left = now[~settled], left[~settled]
             if not len(left):
                 return means
-    raise NotSettledError("does not: name the kinks of f that are not at 0 in its kinks")
+    raise NotConverged("does not: name the kinks of f that are not at 0 in its kinks")
 
 
 def _edges(centres: np.ndarray, scale: np.ndarray, low: float) -> np.ndarray:

@@ -6,7 +6,7 @@ import numpy as np
 
 from minidl.backend import checks
 from minidl.propagation import _gaussian
-from minidl.propagation._function import AnyFunction, checked
+from minidl.propagation._function import AnyFunction, as_activation
 
 
 def batch_norm_factor(activation: AnyFunction) -> float:
@@ -24,7 +24,7 @@ def batch_norm_factor(activation: AnyFunction) -> float:
     Source: Yang, Pennington, Rao, Sohl-Dickstein and Schoenholz, A Mean Field Theory of Batch
     Normalization, ICLR 2019.
     """
-    f = checked("batch_norm_factor", activation)
+    f = as_activation("batch_norm_factor", activation)
 
     def mean(g: _gaussian.Function) -> float:
         return float(_gaussian.mean(g, np.ones(1), f.kinks)[0])

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from minidl.backend import checks
-from minidl.propagation._function import AnyFunction, checked
+from minidl.initializers import Initializer
+from minidl.propagation._function import AnyFunction, as_activation
 from minidl.propagation.mean_field import GRID, TINY, MeanField, _changes
 
 RANGE = GRID[(GRID >= 1e-6) & (GRID <= 1e3)]
@@ -40,7 +43,7 @@ def critical_points(activation: AnyFunction) -> list[Critical]:
     """
     from scipy.optimize import brentq
 
-    field = MeanField(checked("critical_points", activation), 1.0)
+    field = MeanField(as_activation("critical_points", activation), 1.0)
 
     def excess(q: float) -> float:
         return field.chi_parallel(q) / field.chi(q) - 1
@@ -71,12 +74,46 @@ def critical_point(activation: AnyFunction) -> Critical:
     """
     found = critical_points(activation)
     if not found:
-        f = checked("critical_point", activation)
+        f = as_activation("critical_point", activation)
         raise ValueError(
             f"critical_point: expected a function with a critical initialization, got {f!r}, "
             "which has none: no σ_w² > 0, σ_b² ≥ 0 keep both the signal and its gradient"
         )
     return found[0]
+
+
+def critical(activation: AnyFunction) -> tuple[Initializer, Initializer]:
+    """Initializers of W and b at the critical point: N(0, σ_w²/n_in) and N(0, σ_b²).
+
+    A signal and its gradient then keep their size through any number of wide layers::
+
+        Dense(512, 512, "gelu", *critical("gelu"))
+
+    For ReLU these are ``he_normal`` and zeros, for tanh ``lecun_normal`` and zeros.  The point is
+    that of :func:`critical_point`, which also says what ``activation`` may be.
+
+    Raises
+    ------
+    ValueError
+        if there is no critical point, as for sigmoid.
+    """
+    point = critical_point(activation)
+    return partial(_normal_in, point.sigma_w2), partial(_normal, point.sigma_b2)
+
+
+# Not inside ``critical``: they could not be sent to another process.
+
+
+def _normal(
+    sigma2: float, rng: np.random.Generator, shape: tuple[int, ...], n_in: int, n_out: int
+) -> np.ndarray:
+    return rng.normal(0, math.sqrt(sigma2), shape)
+
+
+def _normal_in(
+    sigma2: float, rng: np.random.Generator, shape: tuple[int, ...], n_in: int, n_out: int
+) -> np.ndarray:
+    return rng.normal(0, math.sqrt(sigma2 / n_in), shape)
 
 
 def edge_of_chaos(activation: AnyFunction, sigma_b2: float) -> float:
@@ -94,7 +131,7 @@ def edge_of_chaos(activation: AnyFunction, sigma_b2: float) -> float:
     """
     from scipy.optimize import brentq
 
-    field = MeanField(checked("edge_of_chaos", activation))
+    field = MeanField(as_activation("edge_of_chaos", activation))
     wanted = checks.not_negative("edge_of_chaos", "sigma_b2", sigma_b2)
 
     def surplus(q: float) -> float:

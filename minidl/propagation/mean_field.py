@@ -10,7 +10,7 @@ import numpy as np
 
 from minidl.backend import checks
 from minidl.propagation import _gaussian
-from minidl.propagation._function import AnyFunction, checked
+from minidl.propagation._function import AnyFunction, as_activation
 
 TINY = 1e-30  # the q at which what holds for q → 0 is computed
 GRID = np.geomspace(1e-8, 1e5, 521)  # the q between which fixed points are looked for
@@ -63,7 +63,7 @@ class MeanField:
     def __init__(
         self, activation: AnyFunction, sigma_w2: float = 1.0, sigma_b2: float = 0.0
     ) -> None:
-        self.f = checked("MeanField", activation)
+        self.f = as_activation("MeanField", activation)
         self.sigma_w2 = checks.positive("MeanField", "sigma_w2", sigma_w2)
         self.sigma_b2 = checks.not_negative("MeanField", "sigma_b2", sigma_b2)
 
@@ -181,16 +181,16 @@ class MeanField:
     def _mean(self, g: _gaussian.Function, q: np.ndarray) -> np.ndarray:
         try:
             return _gaussian.mean(g, np.maximum(q, TINY), self.f.kinks)
-        except _gaussian.NotSettledError as error:
-            raise self._not_settled(error, float(q.max())) from error
+        except _gaussian.NotConverged as error:
+            raise self._not_converged(error, float(q.max())) from error
 
     def _mean_of_products(self, g: _gaussian.Function, q: float, c: float) -> float:
         try:
             return _gaussian.mean_of_products(g, q, c, self.f.kinks)
-        except _gaussian.NotSettledError as error:
-            raise self._not_settled(error, q) from error
+        except _gaussian.NotConverged as error:
+            raise self._not_converged(error, q) from error
 
-    def _not_settled(self, error: ValueError, q: float) -> ValueError:
+    def _not_converged(self, error: ValueError, q: float) -> ValueError:
         return ValueError(
             f"{self!r}: expected a mean that settles at q = {q:.3g}, got one that {error}"
         )

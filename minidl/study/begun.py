@@ -6,7 +6,7 @@ import argparse
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from minidl.backend import Device
 from minidl.data_parallel import Ranks, world
@@ -21,10 +21,7 @@ from minidl.study.folder import RunFolder
 from minidl.study.options import InputError
 from minidl.study.pools import Pool, Task, Threads
 from minidl.study.run import Run, device_of
-from minidl.study.source import OfStudy
-
-if TYPE_CHECKING:
-    from minidl.study.study import TrainedStudy
+from minidl.study.source import Declared, OfStudy
 
 T = TypeVar("T")
 
@@ -49,7 +46,7 @@ class Begun:
     own: tempfile.TemporaryDirectory[str] | None
 
     @classmethod
-    def begin(cls, study: TrainedStudy, chosen: argparse.Namespace, command: str) -> Begun:
+    def begin(cls, study: Declared, chosen: argparse.Namespace, command: str) -> Begun:
         """Load the data and choose the device; impossible options fail before any download."""
         since = Stopwatch()
         if chosen.device != "auto":
@@ -134,7 +131,7 @@ def _check_place(chosen: argparse.Namespace, ranks: Ranks) -> None:
         require_dask()
 
 
-def _pool_of(study: TrainedStudy, chosen: argparse.Namespace, device: Device, ranks: Ranks) -> Pool:
+def _pool_of(study: Declared, chosen: argparse.Namespace, device: Device, ranks: Ranks) -> Pool:
     if chosen.workers or chosen.scheduler:
         source = OfStudy.of(study, chosen, device)
         return Cluster(chosen.scheduler, chosen.workers, lambda _: source, chosen.quiet)

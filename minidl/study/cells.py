@@ -20,17 +20,11 @@ from minidl.backend.threads import using_threads
 from minidl.data_parallel import Ranks, world
 from minidl.storage.files import own_folder, read_bytes, read_json, whole_file
 from minidl.storage.sealed import LIMIT, DamagedFile, decoded, read_sealed, write_sealed
+from minidl.study.identity import as_json, compare, identity_of
 from minidl.study.order import CELLS, WEIGHTS, Cell, Order, weights_file
 from minidl.study.pools import Pool, Task
 from minidl.study.signals import Interrupted, stop_on_signals
-from minidl.training.checkpoint import (
-    DATA,
-    WAY_OUT,
-    CheckpointError,
-    Stopped,
-    difference,
-    of_another,
-)
+from minidl.training.checkpoint import WAY_OUT, CheckpointError, Stopped, mismatch
 from minidl.training.software import Software, distinct
 
 CONFIGURATION = "configuration.json"
@@ -77,13 +71,12 @@ class Cells:
         self.every = every
         self.done_before = 0  # training runs that earlier invocations had finished
         self._software: list[Software] = []
-        self._options = _texts({**configuration, "threads": threads})
-        self._data = _texts({DATA + name: digest for name, digest in (data or {}).items()})
+        self._identity = identity_of({**configuration, "threads": threads}, data or {})
         self._configuration = folder / CONFIGURATION
         if fresh:
             self._remove_all()
             self._configuration.unlink(missing_ok=True)
-        if other := difference(self._earlier(), self._options | self._data):
+        if other := compare(self._earlier(), self._identity):
             theirs, ours = (printable(told, 2000) for told in other)
             raise CheckpointError(
                 f"{folder}: expected {theirs}, as in the run stored there, got {ours}; "
@@ -116,7 +109,7 @@ class Cells:
             done = [name for name, result in results.items() if result is not None]
             self.done_before += len(done)
             orders = [
-                Order(name, self._of(name), self.threads, self.every, weights)
+                Order(name, self._identity_of(name), self.threads, self.every, weights)
                 for name in tasks
                 if results[name] is None
             ]
@@ -144,8 +137,8 @@ class Cells:
             return None
         except DamagedFile as error:
             raise CheckpointError(f"{error}; {WAY_OUT}") from error
-        if other := difference(self._of(name), cell.of):
-            raise of_another(path, *other)
+        if other := compare(self._identity_of(name), cell.of):
+            raise mismatch(path, *other)
         if weights:
             if cell.weights is None:
                 raise CheckpointError(f"{path}: expected weights in it, found none; {WAY_OUT}")
@@ -171,16 +164,16 @@ class Cells:
         """The configuration stored earlier, each value as JSON; ours if none is stored."""
         path = self._configuration
         if not os.path.lexists(path):
-            return self._options | self._data
+            return self._identity
         try:
-            return _texts(read_json(path, "the configuration of a run", LARGEST))
+            return as_json(read_json(path, "the configuration of a run", LARGEST))
         except (OSError, ValueError) as error:
             raise CheckpointError(f"{error}; {WAY_OUT}") from error
 
     def _write_configuration(self) -> None:
         """Store ours, together with the data sets that earlier invocations used."""
         earlier, path = self._earlier(), self._configuration
-        now = earlier | self._options | self._data
+        now = earlier | self._identity
         if now != earlier or not path.exists():
             found = {name: json.loads(value) for name, value in now.items()}
             with whole_file(path) as file:
@@ -249,12 +242,8 @@ class Cells:
         found = [(path, OURS.fullmatch(path.name)) for path in files]
         return [(path, match["name"]) for path, match in found if match is not None]
 
-    def _of(self, name: str) -> dict[str, str]:
-        return {"name": name} | self._options | self._data
+    def _identity_of(self, name: str) -> dict[str, str]:
+        return {"name": name} | self._identity
 
     def _path(self, name: str) -> Path:
         return self.folder / f"{name}{CELL}"
-
-
-def _texts(options: Mapping[str, Any]) -> dict[str, str]:
-    return {name: json.dumps(value) for name, value in options.items()}

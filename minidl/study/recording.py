@@ -70,7 +70,7 @@ def record(
     NonFiniteLoss
         as in :func:`expect_number`, and if the loss of a step is NaN or infinite.
     """
-    history = History() if checkpoint is None else checkpoint.keep("history", History())
+    history = History() if checkpoint is None else checkpoint.track("history", History())
     probed = train_examples.first(probe_size).to(network.device)
     if recorder is not None and not history.seconds:
         recorder.record(network, loss, *probed.batch(0, probe_size, network.dtype), epoch=0)

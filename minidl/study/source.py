@@ -11,17 +11,25 @@ from argparse import Namespace
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from minidl.backend import Device
 from minidl.data import Dataset, DatasetError
+from minidl.study.identity import DATA
 from minidl.study.order import Order
 from minidl.study.pools import Task
 from minidl.study.run import Run
-from minidl.training.checkpoint import DATA
 
-if TYPE_CHECKING:
-    from minidl.study.study import TrainedStudy
+
+class Declared(Protocol):
+    """What the command of a study, and its workers, need of its class."""
+
+    name: ClassVar[str]
+    choosing: ClassVar[Sequence[str]]
+
+    def load(self, chosen: Namespace) -> Sequence[Dataset]: ...
+
+    def tasks(self, run: Run) -> Mapping[str, Task[Any]]: ...
 
 
 class Source(Protocol):
@@ -46,7 +54,7 @@ class OfStudy:
     chosen: dict[str, Any]
 
     @classmethod
-    def of(cls, study: TrainedStudy, chosen: Namespace, device: Device) -> OfStudy:
+    def of(cls, study: Declared, chosen: Namespace, device: Device) -> OfStudy:
         kind = type(study)
         if kind.__module__ == "__main__" or "." in kind.__qualname__ or vars(study):
             raise ValueError(
@@ -65,8 +73,8 @@ class OfStudy:
         _expect_same(digests, order)
         return _tasks.of(f"{self} in {folder}", lambda: self._built(data, folder))[order.name]
 
-    def _study(self) -> TrainedStudy:
-        study: TrainedStudy = getattr(importlib.import_module(self.module), self.name)()
+    def _study(self) -> Declared:
+        study: Declared = getattr(importlib.import_module(self.module), self.name)()
         return study
 
     def _loaded(self) -> tuple[Sequence[Dataset], dict[str, str]]:
@@ -103,7 +111,7 @@ _data, _tasks = Kept(), Kept()
 def _expect_same(digests: Mapping[str, str], order: Order) -> None:
     """Raise ``DatasetError`` if the data sets are not those of the submitting process."""
     for name, digest in digests.items():
-        expected, got = order.of.get(DATA + name), json.dumps(digest)
+        expected, got = order.identity.get(DATA + name), json.dumps(digest)
         if expected != got:
             raise DatasetError(
                 f"{name}: expected the data set that the run was started with, "

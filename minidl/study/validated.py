@@ -49,9 +49,9 @@ class ValidatedTraining:
 
     def __post_init__(self) -> None:
         self.loss, self.recorder = SoftmaxCrossEntropy(), self.run.recorder_of(self.name)
-        self.stopping = self.checkpoint.keep("stopping", EarlyStopping(self.patience))
+        self.stopping = self.checkpoint.track("stopping", EarlyStopping(self.patience))
         nothing: dict[str, list[float]] = {figure: [] for figure in self.figures}
-        self.by_epoch = self.checkpoint.keep("by_epoch", nothing)
+        self.by_epoch = self.checkpoint.track("by_epoch", nothing)
 
     def epochs(
         self,

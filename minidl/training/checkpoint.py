@@ -11,18 +11,15 @@ computed: that of another run is refused, different software is reported.
 
 from __future__ import annotations
 
-import hashlib
-import inspect
 import json
 import os
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from numbers import Number
 from pathlib import Path
-from types import FunctionType, MethodType
 from typing import Any, TypeVar
 
 import msgspec
@@ -30,10 +27,10 @@ import numpy as np
 
 from minidl._printable import printable
 from minidl.backend import checks, to_numpy
-from minidl.optimizers import rate_identity
 from minidl.storage.files import remove_parts
 from minidl.storage.sealed import DamagedFile, decoded, encoded, read_sealed, write_sealed
 from minidl.training.software import Software, distinct
+from minidl.training.start import DRAWN, difference, generators_of, start_of, state_of
 from minidl.training.step import Position, TrainingStep
 
 T = TypeVar("T")
@@ -54,7 +51,7 @@ class Stopped(Exception):
 class Saved:
     """The contents of a checkpoint."""
 
-    of: dict[str, str]  # the training run, as its study names it
+    of: dict[str, str]  # the identity of the training run; fields are called as in the file
     start: dict[str, str]  # what the run started with
     software: list[Software]  # with which its steps were computed, each once, the latest last
     network: str
@@ -74,7 +71,7 @@ class Checkpoint:
     """The checkpoint of one training run, and the request that it should stop::
 
         checkpoint = Checkpoint("runs/relu.checkpoint")
-        history = checkpoint.keep("history", History())
+        history = checkpoint.track("history", History())
         for epoch in train(network, examples, loss, Adam(), epochs=20, checkpoint=checkpoint):
             history.train_loss.append(epoch.train_loss)
         checkpoint.remove()
@@ -92,7 +89,7 @@ class Checkpoint:
     every : also write after this many steps; with ``None``, only after epochs
     stop : once this is set, training writes the checkpoint after the current step and raises
         :class:`Stopped`
-    of : the name and the options of the training run: a checkpoint
+    identity : the name and the options of the training run: a checkpoint
         with other values is refused.  In any case, a checkpoint is refused if it started with
         other examples, parameters, random generators or settings than the run that would
         resume from it.
@@ -103,7 +100,7 @@ class Checkpoint:
         path: str | os.PathLike[str],
         every: int | None = None,
         stop: threading.Event | None = None,
-        of: Mapping[str, str] | None = None,
+        identity: Mapping[str, str] | None = None,
     ) -> None:
         if every is not None:
             every = checks.integer("Checkpoint", "every", every)
@@ -116,26 +113,29 @@ class Checkpoint:
         self.previous = self.path.with_name(self.path.name + ".previous")
         self.every = every
         self.stop = threading.Event() if stop is None else stop
-        self.of = dict(of or {})
-        if not all(isinstance(text, str) for item in self.of.items() for text in item):
-            raise ValueError(f"Checkpoint: expected of to be a dict of strings, got {self.of!r}")
+        self.identity = dict(identity or {})
+        if not all(isinstance(text, str) for item in self.identity.items() for text in item):
+            raise ValueError(
+                f"Checkpoint: expected identity to be a dict of strings, got {self.identity!r}"
+            )
         self._start: dict[str, str] = {}
         self._software: list[Software] = []
-        self._kept: dict[str, Any] = {}
-        self._parts: list[Checkpoint] = []
+        self._tracked: dict[str, Any] = {}
+        self._children: list[Checkpoint] = []
         self._is_whole = False  # whether the file at ``path`` is complete
         self._is_used = False  # by a training run
         self._saved: Saved | None = self._newest()
 
-    def part(self, name: str) -> Checkpoint:
+    def child(self, name: str) -> Checkpoint:
         """The checkpoint of another training run of the same task, which ends or fails with it."""
         path = self.path.with_name(f"{self.path.stem}.{name}{self.path.suffix}")
-        if path in (part.path for part in self._parts):
-            raise ValueError(f"Checkpoint.part: expected each name only once, got {name} again")
-        self._parts.append(Checkpoint(path, self.every, self.stop, self.of | {"part": name}))
-        return self._parts[-1]
+        if path in (child.path for child in self._children):
+            raise ValueError(f"Checkpoint.child: expected each name only once, got {name} again")
+        identity = self.identity | {"part": name}
+        self._children.append(type(self)(path, self.every, self.stop, identity))
+        return self._children[-1]
 
-    def keep(self, name: str, value: T, kind: Any = None) -> T:
+    def track(self, name: str, value: T, kind: Any = None) -> T:
         """``value`` as it was when the checkpoint was written, or as given if there is none.
 
         From now on, the returned object is written with each checkpoint, as it is then: a list,
@@ -144,11 +144,21 @@ class Checkpoint:
         """
         if isinstance(value, Number | str | bytes | tuple):
             raise ValueError(
-                f"Checkpoint.keep: expected {name} to be an object that changes in place, such as "
+                f"Checkpoint.track: expected {name} to be an object that changes in place, such as "
                 f"a list or a dict, got {checks.describe(value)}; a number or text that replaces "
                 "it would not be written"
             )
-        return self._keep(name, value, kind)
+        return self._track(name, value, kind)
+
+    def keep(self, name: str, value: T, kind: Any = None) -> T:
+        """Deprecated: :meth:`track`."""
+        _warn_renamed("keep", "track")
+        return self.track(name, value, kind)
+
+    def part(self, name: str) -> Checkpoint:
+        """Deprecated: :meth:`child`."""
+        _warn_renamed("part", "child")
+        return self.child(name)
 
     def expect(self, name: str, value: str) -> None:
         """Refuse a checkpoint that was written with another ``value`` of that name.
@@ -158,11 +168,11 @@ class Checkpoint:
         CheckpointError
             with both values.
         """
-        if (found := self._keep(name, value)) != value:
-            raise self._of_another(f"{name} {value}", f"{name} {found}")
+        if (found := self._track(name, value)) != value:
+            raise self._mismatch(f"{name} {value}", f"{name} {found}")
 
-    def _keep(self, name: str, value: T, kind: Any = None) -> T:
-        if name in self._kept:
+    def _track(self, name: str, value: T, kind: Any = None) -> T:
+        if name in self._tracked:
             raise ValueError(f"Checkpoint: expected each name only once, got {name} again")
         if self._saved is not None:
             if name not in self._saved.kept:
@@ -170,7 +180,7 @@ class Checkpoint:
             value = decoded(bytes(self._saved.kept[name]), kind or type(value), self.path)
         else:
             _expect_to_come_back(name, value, kind or type(value), self.path)
-        self._kept[name] = value
+        self._tracked[name] = value
         return value
 
     def resume_with(self, learning_rate: float) -> None:
@@ -190,7 +200,7 @@ class Checkpoint:
         if self._is_used:
             raise CheckpointError(
                 f"{self.path}: expected one training run for each Checkpoint, got a second; use "
-                "checkpoint.part(name) for another run, a new Checkpoint(path) to start again"
+                "checkpoint.child(name) for another run, a new Checkpoint(path) to start again"
             )
         self._is_used = True
         saved, now = self._saved, Software.now()
@@ -210,7 +220,7 @@ class Checkpoint:
             for generator, state in zip(generators, saved.generators, strict=True):
                 generator.bit_generator.state = json.loads(state)
         except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
-            raise self._of_another(
+            raise self._mismatch(
                 "a learning rate and generators like these", repr(error)
             ) from error
         for array, value in ((network.theta, saved.theta), (network.state, saved.state)):
@@ -248,7 +258,7 @@ class Checkpoint:
         network, optimizer = step.network, step.optimizer
         seen = slice(position.steps * step.batch_size)
         saved = Saved(
-            of=self.of,
+            of=self.identity,
             start=self._start,
             software=self._software,
             network=repr(network),
@@ -260,8 +270,8 @@ class Checkpoint:
             t=optimizer.t,
             learning_rate=optimizer.rate(max(optimizer.t, 1)),
             slots={name: getattr(optimizer, name) for name in optimizer.slots if optimizer.t},
-            generators=[_state_of(generator) for generator in generators_of(step, rng)],
-            kept={name: msgspec.Raw(encoded(value)) for name, value in self._kept.items()},
+            generators=[state_of(generator) for generator in generators_of(step, rng)],
+            kept={name: msgspec.Raw(encoded(value)) for name, value in self._tracked.items()},
         )
         if self._is_whole:
             os.replace(self.path, self.previous)
@@ -276,16 +286,20 @@ class Checkpoint:
         return step.is_stopped() or (every is not None and step.optimizer.t % every == 0)
 
     def software(self) -> list[Software]:
-        """The software with which the run was computed so far, including its parts, each once."""
-        parts = [one for part in self._parts for one in part.software()]
-        return distinct([*self._software, *parts])
+        """The software with which the run and its children were computed so far, each once."""
+        children = [one for child in self._children for one in child.software()]
+        return distinct([*self._software, *children])
 
     def remove(self) -> None:
-        """Remove the files, and those of its parts, once the results are stored elsewhere."""
+        """Remove the files, and those of its children, once the results are stored elsewhere."""
         for path in (self.path, self.previous):
             path.unlink(missing_ok=True)
-        for part in self._parts:
-            part.remove()
+        for child in self._children:
+            child.remove()
+
+    def compare(self, identity: Mapping[str, str]) -> tuple[str, str] | None:
+        """Where the identity in a file differs from ours, both as text; None if it does not."""
+        return difference(self.identity, identity)
 
     def _newest(self) -> Saved | None:
         """The newest complete contents; ``None`` if nothing was ever written."""
@@ -298,8 +312,8 @@ class Checkpoint:
             except DamagedFile as error:
                 damage.append(str(error))
                 continue
-            if other := difference(self.of, saved.of):
-                raise self._of_another(*other, path)
+            if other := self.compare(saved.of):
+                raise mismatch(path, *other)
             self._is_whole = path == self.path
             if damage:
                 print(f"minidl: {damage[0]}; {path.name} is used", file=sys.stderr, flush=True)
@@ -312,25 +326,29 @@ class Checkpoint:
         """Refuse what does not match, before anything is changed."""
         network, n, position = step.network, len(step.examples), saved.position
         seen = position.steps * step.batch_size
-        slots = {name: _form(network.theta) for name in step.optimizer.slots if saved.t}
-        for expected, got in (
-            (repr(network), saved.network),
-            (f"parameters {_form(network.theta)}", f"parameters {_form(saved.theta)}"),
-            (f"state {_form(network.state)}", f"state {_form(saved.state)}"),
-            (f"vectors {slots}", f"vectors { {k: _form(v) for k, v in saved.slots.items()} }"),
-            (f"{generators} generators", f"{len(saved.generators)} generators"),
-            (f"losses {network.dtype} {(seen,)}", f"losses {_form(saved.losses)}"),
-            (f"hits {network.dtype} {(seen,)}", f"hits {_form(saved.hits)}"),
+        theta = dtype_and_shape(network.theta)
+        for name, ours, theirs in (
+            ("", repr(network), saved.network),
+            ("parameters ", theta, dtype_and_shape(saved.theta)),
+            ("state ", dtype_and_shape(network.state), dtype_and_shape(saved.state)),
+            (
+                "vectors ",
+                str({name: theta for name in step.optimizer.slots if saved.t}),
+                str({name: dtype_and_shape(v) for name, v in saved.slots.items()}),
+            ),
+            ("", f"{generators} generators", f"{len(saved.generators)} generators"),
+            ("losses ", f"{network.dtype} {(seen,)}", dtype_and_shape(saved.losses)),
+            ("hits ", f"{network.dtype} {(seen,)}", dtype_and_shape(saved.hits)),
         ):
-            if expected != got:
-                raise self._of_another(expected, got)
+            if ours != theirs:
+                raise self._mismatch(name + ours, name + theirs)
         if not 0 <= position.steps < step.steps or min(position.epochs, saved.t) < 0:
-            raise self._of_another(f"a step below {step.steps}", f"{position.steps}")
+            raise self._mismatch(f"a step below {step.steps}", f"{position.steps}")
         if position.steps:
             order = position.order
             is_order = order.dtype.kind == "i" and np.array_equal(np.sort(order, None), range(n))
             if not is_order or order.ndim != 1:
-                raise self._of_another(f"an order of {n} examples", _form(order))
+                raise self._mismatch(f"an order of {n} examples", dtype_and_shape(order))
 
     def _check_start(self, saved: Saved, now: Software) -> None:
         """Refuse a run that started differently; nothing has been changed yet.
@@ -342,10 +360,10 @@ class Checkpoint:
         if saved.software[-1:] != [now]:
             ours, theirs = ({k: v for k, v in one.items() if k != DRAWN} for one in (ours, theirs))
         if other := difference(ours, theirs):
-            raise self._of_another(*other)
+            raise self._mismatch(*other)
 
-    def _of_another(self, expected: str, got: str, path: Path | None = None) -> CheckpointError:
-        return of_another(path or self.path, expected, got)
+    def _mismatch(self, expected: str, got: str) -> CheckpointError:
+        return mismatch(self.path, expected, got)
 
 
 def _expect_to_come_back(name: str, value: Any, kind: Any, path: Path) -> None:
@@ -354,12 +372,12 @@ def _expect_to_come_back(name: str, value: Any, kind: Any, path: Path) -> None:
         back = decoded(encoded(value), kind, path)
     except (TypeError, ValueError) as error:
         raise ValueError(
-            f"Checkpoint.keep: expected {name} to be a list, a dict, an array or a dataclass of "
+            f"Checkpoint.track: expected {name} to be a list, a dict, an array or a dataclass of "
             f"these, of numbers and of text, got {checks.describe(value)}: {error}"
         ) from error
     if not _alike(back, value):
         raise ValueError(
-            f"Checkpoint.keep: expected the kind of {name}, such as dict[str, numpy.ndarray], got "
+            f"Checkpoint.track: expected the kind of {name}, such as dict[str, numpy.ndarray], got "
             f"none; without it, {checks.describe(value)} would be read as {checks.describe(back)}"
         )
 
@@ -373,7 +391,12 @@ def _alike(back: Any, value: Any) -> bool:
     return isinstance(value, Number) or type(back) is type(value)
 
 
-def of_another(path: Path, expected: str, got: str) -> CheckpointError:
+def _warn_renamed(old: str, new: str) -> None:
+    text = f"Checkpoint.{old} is {new} now; the old name goes with version 0.4"
+    warnings.warn(text, DeprecationWarning, stacklevel=3)
+
+
+def mismatch(path: Path, expected: str, got: str) -> CheckpointError:
     """The error for a file of another training run, or of another part of one, than expected."""
     expected, got = printable(expected, 2000), printable(got, 2000)
     return CheckpointError(
@@ -381,100 +404,5 @@ def of_another(path: Path, expected: str, got: str) -> CheckpointError:
     )
 
 
-DATA = "data "  # before the name of a data set
-
-
-def difference(expected: Mapping[str, str], got: Mapping[str, str]) -> tuple[str, str] | None:
-    """What was expected and what was found, where they differ; None if they do not.
-
-    Data sets that only one of them has used are not compared.
-    """
-    missing = "not there"
-    names = [
-        name
-        for name in sorted({*expected, *got})
-        if not name.startswith(DATA) or (name in expected and name in got)
-    ]
-    other = [n for n in names if expected.get(n) != got.get(n)]
-    if not other:
-        return None
-    ours, theirs = (
-        ", ".join(f"{name} {some.get(name, missing)}" for name in other) for some in (expected, got)
-    )
-    return ours, theirs
-
-
-DRAWN = "first parameters"
-
-
-def start_of(step: TrainingStep, generators: list[np.random.Generator]) -> dict[str, str]:
-    """What identifies a training run, before its first step."""
-    network = step.network
-    states = [_state_of(generator).encode() for generator in generators]
-    return {
-        DRAWN: digest(*(to_numpy(array).tobytes() for array in (network.theta, network.state))),
-        "random generators": digest(*states),
-        "examples": step.examples.digest()[:SHORT],
-        "batch size": f"{step.batch_size}{', the last one dropped' if step.drop_last else ''}",
-        "loss": _settings(step.loss),
-        "optimizer": _settings(step.optimizer),
-        "augmentation": "none" if step.augment is None else _settings(step.augment),
-    }
-
-
-SHORT = 16  # digits of a digest to show and compare
-
-
-def digest(*contents: bytes) -> str:
-    """A short digest of these bytes, one after the other."""
-    return hashlib.sha256(b"".join(contents)).hexdigest()[:SHORT]
-
-
-def _settings(owner: Any) -> str:
-    """The class of an optimizer, loss or augmentation, with its options."""
-    found = {n: v for n, v in getattr(owner, "__dict__", {}).items() if not n.startswith("_")}
-    if hasattr(owner, "learning_rate"):  # a property
-        rate = owner.learning_rate
-        found = {"learning_rate": rate_identity(rate) if callable(rate) else rate} | found
-    options = ", ".join(
-        f"{name}={value.item() if isinstance(value, np.generic) else value!r}"
-        for name, value in found.items()
-        if isinstance(value, bool | int | float | str | np.generic | None) and name not in COUNTS
-    )
-    return f"{type(owner).__name__}({options})"
-
-
-COUNTS = ("t", "is_ahead")  # attributes that change while an optimizer or augmentation is used
-
-
-def generators_of(step: TrainingStep, rng: np.random.Generator) -> Iterator[np.random.Generator]:
-    """Every source of randomness of a training run: order, layers, loss, augmentation."""
-    yield rng
-    for owner in (*step.network.walk(), step.loss, step.augment):
-        yield from _generators_in(owner)
-
-
-def _generators_in(owner: Any) -> Iterator[np.random.Generator]:
-    """Those in the attributes of an object, or in the variables that a function uses."""
-    if isinstance(owner, np.random.Generator):
-        yield owner
-    elif isinstance(owner, FunctionType):
-        used = inspect.getclosurevars(owner)
-        values = (*used.nonlocals.values(), *used.globals.values(), *(owner.__defaults__ or ()))
-        yield from (value for value in values if isinstance(value, np.random.Generator))
-    elif isinstance(owner, MethodType):
-        yield from _generators_in(owner.__self__)
-    elif isinstance(owner, partial):
-        for part in (owner.func, *owner.args, *owner.keywords.values()):
-            yield from _generators_in(part)
-    else:
-        values = tuple(getattr(owner, "__dict__", {}).values())
-        yield from (value for value in values if isinstance(value, np.random.Generator))
-
-
-def _state_of(generator: np.random.Generator) -> str:
-    return json.dumps(generator.bit_generator.state, default=lambda array: array.tolist())
-
-
-def _form(array: Any) -> str:
+def dtype_and_shape(array: Any) -> str:
     return f"{to_numpy(array).dtype} {array.shape}"

@@ -32,7 +32,7 @@ class EarlyStopping:
     if training was not stopped early.  Unlike there, NaN and ∞ are never an
     improvement, not even in the first epoch.  Create a new object for each training run: it
     refuses a second network.  A checkpoint keeps it
-    (``checkpoint.keep("stopping", EarlyStopping(5))``).
+    (``checkpoint.track("stopping", EarlyStopping(5))``).
 
     Parameters
     ----------

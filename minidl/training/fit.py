@@ -10,6 +10,7 @@ import numpy as np
 
 from minidl.backend import Array, checks
 from minidl.data.examples import Examples
+from minidl.data.finite import expect_same_scale
 from minidl.inspection import probe, update_ratio
 from minidl.losses import Loss, SoftmaxCrossEntropy
 from minidl.network import Network
@@ -100,8 +101,8 @@ def fit(
         checkpoint.expect("patience", str(patience))
         checkpoint.expect("validation", "none" if held_out is None else held_out.digest()[:16])
         checkpoint.expect("schedule", _described(schedule))
-        history = checkpoint.keep("history", history)
-        stopping = checkpoint.keep("stopping", stopping, EarlyStopping | None)
+        history = checkpoint.track("history", history)
+        stopping = checkpoint.track("stopping", stopping, EarlyStopping | None)
         if schedule is not None:
             _expect_same_rates(history.learning_rate, schedule)
             if len(history) < epochs:
@@ -206,7 +207,7 @@ def _check_held_out(network: Network, examples: Examples, held_out: Examples, lo
     held_out.check_network(owner, network)
     expect_finite(owner, held_out, network.dtype)
     try:
-        held_out.expect_scale_of(examples)
+        expect_same_scale(held_out, examples)
         check_targets(network, held_out, loss)
     except ValueError as error:
         raise ValueError(f"{owner}: {error}") from error

@@ -7,20 +7,16 @@ import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from minidl import plots
 from minidl.inspection import Probe
-from minidl.pages.colours import ink, tone
-from minidl.pages.picture import Picture, new_grid
+from minidl.pages.picture import Picture
 from minidl.storage.files import whole_file
 from minidl.training.evaluation import Evaluation
 from minidl.training.loop import Epoch
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
 SHOWN = 15  # lines of the table
-TRAINING, VALIDATION = ink(4), ink(1)  # the colours of both lines
 
 
 @dataclass(repr=False)
@@ -57,7 +53,7 @@ class FitHistory:
     def __len__(self) -> int:
         return len(self.seconds)
 
-    def _figures(self) -> dict[str, list[float]]:
+    def _quantities(self) -> dict[str, list[float]]:
         """The quantities of an epoch that are known, by name."""
         names = ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy")
         found = {
@@ -81,8 +77,8 @@ class FitHistory:
         }
 
     def rows(self) -> list[dict[str, Any]]:
-        """One dictionary per epoch: ``epoch``, its figures, ``mean |d dense_1.W|`` and so on."""
-        columns = self._figures()
+        """One dictionary per epoch: ``epoch``, its numbers, ``mean |d dense_1.W|`` and so on."""
+        columns = self._quantities()
         columns |= {f"mean |d {name}.W|": values for name, values in self.gradients().items()}
         epochs = range(len(self))
         return [{"epoch": i + 1} | {name: v[i] for name, v in columns.items()} for i in epochs]
@@ -96,11 +92,11 @@ class FitHistory:
             writer.writerows(rows)
 
     def __str__(self) -> str:
-        figures = self._figures()
-        head = ["epoch", *(name.replace("_", " ") for name in figures)]
+        quantities = self._quantities()
+        head = ["epoch", *(name.replace("_", " ") for name in quantities)]
         lines = ["  ".join(head)]
         for i in _spread(len(self), self.best_epoch):
-            cells = [f"{i + 1}", *(f"{values[i]:.4g}" for values in figures.values())]
+            cells = [f"{i + 1}", *(f"{values[i]:.4g}" for values in quantities.values())]
             kept = "  <-- kept" if i + 1 == self.best_epoch else ""
             lines.append(
                 "  ".join(f"{c:>{len(h)}}" for c, h in zip(cells, head, strict=True)) + kept
@@ -116,32 +112,12 @@ class FitHistory:
 
         With ``path`` it is also written there, in the format of the suffix (png, svg, pdf).
         """
-        panels = ["loss", *(["accuracy"] if "train_accuracy" in self._figures() else [])]
-        figure, axes = new_grid("", 1, len(panels) + 1, (4.0, 3.0), sharey=False)
-        for ax, what in zip(axes[0], panels, strict=False):
-            self._draw(ax, {n: v for n, v in self._figures().items() if n.endswith(what)})
-            ax.set_title(what, fontsize=9.5)
-        for i, (name, values) in enumerate(layers := self.gradients().items()):
-            colour = ink(tone(i, len(layers)))
-            axes[0, -1].plot(range(1, len(self) + 1), values, color=colour, marker=".", label=name)
-        axes[0, -1].set_yscale("log")
-        axes[0, -1].set_title("mean |∂L/∂W|", fontsize=9.5)
-        for ax in axes[0]:
-            ax.set_xlabel("epoch", fontsize=9)
-            ax.legend(fontsize=8)
-            ax.tick_params(labelsize=8)
-        picture = Picture(figure)
-        if path is not None:
-            picture.save(path)
-        return picture
-
-    def _draw(self, ax: Axes, lines: dict[str, list[float]]) -> None:
-        for name, values in lines.items():
-            part = name.partition("_")[0]
-            colour = VALIDATION if part == "validation" else TRAINING
-            ax.plot(range(1, len(self) + 1), values, color=colour, marker=".", label=part)
-        if self.best_epoch:
-            ax.axvline(self.best_epoch, color="#999999", linewidth=0.8, label="kept")
+        known = self._quantities()
+        panels: dict[str, dict[str, list[float]]] = {}
+        for name in (n for n in known if n.endswith(("_loss", "_accuracy"))):
+            part, what = name.split("_")
+            panels.setdefault(what, {})[part] = known[name]
+        return plots.training_run(panels, self.gradients(), self.best_epoch, path)
 
 
 def _spread(count: int, best: int) -> Sequence[int]:

@@ -10,16 +10,17 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from minidl import plots
 from minidl.backend import Array, checks
 from minidl.data.examples import Examples
 from minidl.gradcheck.subjects import restored
 from minidl.losses import Loss, SoftmaxCrossEntropy
 from minidl.network import Network
 from minidl.optimizers import Adam, Optimizer
-from minidl.pages.colours import ink
-from minidl.pages.picture import Picture, new_grid
+from minidl.pages.picture import Picture
 from minidl.training.fit import as_examples
-from minidl.training.step import NonFiniteLoss, TrainingStep, check_parts, expect_finite, step_on
+from minidl.training.nonfinite import NonFiniteLoss
+from minidl.training.step import TrainingStep, check_parts, expect_finite, step_on
 
 SMOOTHING = 0.9  # of the running mean over the steps
 FIRST = 9  # step whose mean counts; those before average fewer than 1 / (1 - SMOOTHING) batches
@@ -94,21 +95,7 @@ class RangeTest:
 
     def plot(self, path: str | os.PathLike[str] | None = None) -> Picture:
         """Plot the loss by learning rate; a notebook displays the result, ``path`` is written."""
-        figure, ((ax,),) = new_grid("", 1, 1, (5.2, 3.4))
-        ax.plot(self.rates, self.losses, color="#cccccc", linewidth=0.8, label="of the batch")
-        ax.plot(self.rates, self.smooth, color=ink(4), label="smoothed")
-        if self.suggestion is None:
-            ax.set_title("no learning rate is suggested", fontsize=9.5)
-        else:
-            ax.axvline(self.suggestion, color=ink(1), label=f"suggested: {self.suggestion:.1e}")
-        ax.set_xscale("log")
-        ax.set_xlabel("learning rate", fontsize=9)
-        ax.set_ylabel("loss", fontsize=9)
-        ax.legend(fontsize=8)
-        picture = Picture(figure)
-        if path is not None:
-            picture.save(path)
-        return picture
+        return plots.range_test(self.rates, self.losses, self.smooth, self.suggestion, path)
 
 
 def range_test(

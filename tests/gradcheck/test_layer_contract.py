@@ -368,7 +368,7 @@ BROKEN = [  # the problem reported, a layer or loss, and its input
     ),
     ("in a float32 network, y is float64: use the type of x", DoublePrecision()),
     (
-        "expected per_example(z, t) to return one loss each (5,), got ()",
+        "expected per_example(z, t) to return one loss per example (5,), got ()",
         *(OneLossForAll(), (5, 4), np.zeros((5, 4))),
     ),
     (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ from minidl import (
     get_activation,
 )
 from minidl.gradcheck import GradientError
+from minidl.gradcheck.compare import RULES
 
 
 def test_the_table():
@@ -204,6 +206,16 @@ def test_nothing_is_decided_if_the_function_computes_in_float32():
     for seed in range(10):
         check = check_vjp(partly, lambda x, dy: dy * (1 + 0.3 * np.exp(x)), (5, 4), rng=seed)
         assert check.verdict in ("passed", "NOT DECIDED")
+
+
+def test_the_rules_of_equality_are_in_the_docs():
+    text = (Path(__file__).parents[2] / "docs" / "own_layer.md").read_text("utf-8")
+    rows = [
+        f"| {compared} | {rule.condition} | {rule.meaning} |"
+        for compared, rules in RULES.items()
+        for rule in rules
+    ]
+    assert "\n".join(["|---|---|---|", *rows, ""]) in text
 
 
 # -- errors of the caller ---------------------------------------------------------------------

@@ -22,9 +22,9 @@ from make_bert import (
 from minidl import Dense, Examples, SoftmaxCrossEntropy, train
 from minidl.backend import to_numpy
 from minidl.data import Sentences
-from minidl.optimizers import AdamW, is_matrix
 from minidl.models import BertSizes, bert, load_bert, pretrained, sentence_embeddings
-from minidl.models.bert_tensors import places_of
+from minidl.models.bert_tensors import tensors_of
+from minidl.optimizers import AdamW, is_matrix
 from minidl.training.checkpoint import Checkpoint, Stopped
 
 GOLDEN = dict(np.load(PLACE))
@@ -47,9 +47,9 @@ def our_values(source, head, tokens, labels, device="cpu"):
     found = {"states 0": network["dropout"].y, "pooler": network["pooler"].y}
     found |= {f"states {i}": network[f"block_{i}"].y for i in range(1, source.sizes.blocks + 1)}
     found |= {"logits": logits, "loss": np.asarray(float(loss))}
-    places = places_of(source.sizes, pooler=True)
-    places |= {"classifier.weight": ("classifier", "W"), "classifier.bias": ("classifier", "b")}
-    for name, (layer, parameter) in places.items():
+    parameters = {n: (one.layer, one.parameter) for n, one in tensors_of(source.sizes).items()}
+    parameters |= {"classifier.weight": ("classifier", "W"), "classifier.bias": ("classifier", "b")}
+    for name, (layer, parameter) in parameters.items():
         gradient = getattr(network[layer], "d" + parameter)
         found[f"d {name}"] = gradient.T if isinstance(network[layer], Dense) else gradient
     return {name: to_numpy(value) for name, value in found.items()}

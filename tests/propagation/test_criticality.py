@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from minidl import ACTIVATIONS, Dense, Network
-from minidl.initializers import critical
-from minidl.propagation import MeanField, critical_point, critical_points, edge_of_chaos
+from minidl.propagation import MeanField, critical, critical_point, critical_points, edge_of_chaos
 
 # Roberts, Yaida and Hanin, The Principles of Deep Learning Theory, 2022, section 5.3.
 PUBLISHED = {  # σ_b², σ_w², q

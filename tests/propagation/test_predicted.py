@@ -20,10 +20,10 @@ from minidl import (
     Residual,
     SoftmaxCrossEntropy,
 )
-from minidl.initializers import critical
 from minidl.propagation import (
     MeanField,
     batch_norm_factor,
+    critical,
     measured,
     predicted,
     residual_growth,

@@ -49,8 +49,8 @@ def write_bert(folder: Path) -> None:
     from minidl.models import BertSizes, bert_tensors
 
     sizes = BertSizes(vocabulary=5, features=4, blocks=1, heads=1, hidden=4, positions=4)
-    shapes = bert_tensors.shapes_of(sizes)
-    tensors.save(folder / "model.safetensors", {n: np.zeros(s, "f4") for n, s in shapes.items()})
+    zeros = {n: np.zeros(one.shape, "f4") for n, one in bert_tensors.tensors_of(sizes).items()}
+    tensors.save(folder / "model.safetensors", zeros)
     (folder / "config.json").write_text(json.dumps(BERT))
     (folder / "vocab.txt").write_bytes(VOCABULARY)
 

@@ -76,7 +76,7 @@ def test_files_that_are_none_of_a_run_are_refused(tmp_path):
 
 def test_checkpoints_go_when_the_result_is_kept_and_stay_after_a_failure(tmp_path):
     def task(checkpoint):
-        for path in (checkpoint.path, checkpoint.previous, checkpoint.part("S = 1").path):
+        for path in (checkpoint.path, checkpoint.previous, checkpoint.child("S = 1").path):
             path.write_bytes(b"")
         return [1]
 

@@ -21,7 +21,7 @@ from minidl.data.cifar import CIFAR_10
 from minidl.data.glue import TextDataset, Texts
 from minidl.data.idx import FASHION_MNIST
 from minidl.models import BertSizes, Pretrained
-from minidl.models.bert_tensors import shapes_of
+from minidl.models.bert_tensors import tensors_of
 
 DIGITS = tuple("0123456789")
 
@@ -90,8 +90,8 @@ def bert_source() -> Pretrained:
     """A network of two narrow blocks with drawn weights."""
     rng = np.random.default_rng(5)
     tensors = {
-        name: rng.normal(1 if "LayerNorm.weight" in name else 0, 0.4, shape).astype(np.float32)
-        for name, shape in shapes_of(BERT).items()
+        name: rng.normal(1 if "LayerNorm.weight" in name else 0, 0.4, one.shape).astype(np.float32)
+        for name, one in tensors_of(BERT).items()
     }
     return Pretrained(BERT, tensors, WORDS, "drawn")
 

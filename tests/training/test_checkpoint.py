@@ -36,8 +36,9 @@ from minidl.backend import CPU, Device, to_numpy
 from minidl.gpu import train
 from minidl.storage.sealed import write_sealed
 from minidl.study.recording import History, record
-from minidl.training.checkpoint import Checkpoint, CheckpointError, Stopped, _settings
+from minidl.training.checkpoint import Checkpoint, CheckpointError, Stopped
 from minidl.training.software import Software
+from minidl.training.start import settings
 
 RNG = np.random.default_rng(5)
 IMAGES = Examples(RNG.integers(0, 256, (36, 2, 6, 6), dtype=np.uint8), RNG.integers(0, 4, 36))
@@ -71,7 +72,7 @@ def train_once(
     net = network(device)
     kept = History()
     if checkpoint is not None:
-        kept = checkpoint.keep("history", kept)
+        kept = checkpoint.track("history", kept)
     steps = 0
 
     def watch(epoch: int, step: int) -> None:
@@ -217,7 +218,7 @@ def test_early_stopping_resumes_with_its_best_weights(tmp_path):
 
     def run(checkpoint: Checkpoint, epochs: int) -> tuple[bytes, int]:
         net = network()
-        stopping = checkpoint.keep("stopping", EarlyStopping(3))
+        stopping = checkpoint.track("stopping", EarlyStopping(3))
         options = {"epochs": epochs, "progress": False, "checkpoint": checkpoint}
         for epoch in train(net, IMAGES, LOSS, Adam(), **options):
             if stopping.update(net, values[epoch.number - 1]):
@@ -247,7 +248,7 @@ def test_an_average_in_a_copied_network_resumes_and_is_saved(tmp_path):
     def run(path, epochs=EPOCHS):
         net = copy.deepcopy(network())  # a copy trains, and resumes, like the network itself
         checkpoint, averaged = Checkpoint(path), net.copy()
-        kept = checkpoint.keep("average", np.zeros_like(net.theta))
+        kept = checkpoint.track("average", np.zeros_like(net.theta))
         options = {"epochs": epochs, "batch_size": 16, "progress": False}
         for epoch in train(net, IMAGES, LOSS, Adam(), checkpoint=checkpoint, **options):
             kept += (net.theta - kept) / epoch.number
@@ -267,9 +268,9 @@ def test_an_average_in_a_copied_network_resumes_and_is_saved(tmp_path):
 
 def test_several_training_runs_of_one_task_have_separate_parts(tmp_path):
     whole = Checkpoint(tmp_path / "a.checkpoint")
-    first, second = whole.part("first"), whole.part("second")
+    first, second = whole.child("first"), whole.child("second")
     with pytest.raises(ValueError, match="expected each name only once, got first again"):
-        whole.part("first")
+        whole.child("first")
     train_once(first)
     assert train_once(second) == train_once(None)
     assert {path.name for path in tmp_path.iterdir()} == {
@@ -440,9 +441,9 @@ def test_contents_that_do_not_fit_change_nothing(interrupted):
 
 def test_everything_to_be_kept_must_be_in_the_checkpoint(interrupted):
     with pytest.raises(CheckpointError, match="expected stopping in it"):
-        Checkpoint(interrupted[0]).keep("stopping", EarlyStopping(3))
+        Checkpoint(interrupted[0]).track("stopping", EarlyStopping(3))
     with pytest.raises(ValueError, match="expected EarlyStopping"):
-        Checkpoint(interrupted[0]).keep("history", EarlyStopping(3))
+        Checkpoint(interrupted[0]).track("history", EarlyStopping(3))
 
 
 def test_a_return_to_the_first_software_is_reported_once(tmp_path, monkeypatch, capsys):
@@ -474,7 +475,7 @@ def test_one_checkpoint_serves_one_training_run(tmp_path):
     before = (tmp_path / "a").read_bytes()
     options = {"epochs": 3, "progress": False, "checkpoint": checkpoint}
     with pytest.raises(
-        CheckpointError, match=r"got a second; use checkpoint.part\(name\) for anoth"
+        CheckpointError, match=r"got a second; use checkpoint.child\(name\) for anoth"
     ):
         next(train(network(), TEST, LOSS, Adam(), **options))
     assert (tmp_path / "a").read_bytes() == before
@@ -484,7 +485,7 @@ def test_what_could_not_be_kept_is_refused(tmp_path):
     checkpoint = Checkpoint(tmp_path / "a")
     for value in (0.0, 3, np.float32(1), "text", (1, 2)):
         with pytest.raises(ValueError, match="expected best to be an object that changes in place"):
-            checkpoint.keep("best", value)
+            checkpoint.track("best", value)
     for value, told in (
         (network(), "expected best to be a list, a dict, an array or a dataclass of these"),
         (
@@ -497,18 +498,20 @@ def test_what_could_not_be_kept_is_refused(tmp_path):
         ),
     ):
         with pytest.raises(ValueError, match=told):
-            checkpoint.keep("best", value)
-    with pytest.raises(ValueError, match=r"expected of to be a dict of strings, got {'seed': 3}"):
-        Checkpoint(tmp_path / "a", of={"seed": 3})
-    checkpoint.keep("average", {"average": np.zeros(3)}, dict[str, np.ndarray])
-    checkpoint.keep("history", [])
+            checkpoint.track("best", value)
+    with pytest.raises(
+        ValueError, match=r"expected identity to be a dict of strings, got {'seed': 3}"
+    ):
+        Checkpoint(tmp_path / "a", identity={"seed": 3})
+    checkpoint.track("average", {"average": np.zeros(3)}, dict[str, np.ndarray])
+    checkpoint.track("history", [])
     with pytest.raises(ValueError, match="expected each name only once, got history again"):
-        checkpoint.keep("history", [])
+        checkpoint.track("history", [])
 
 
 def test_the_settings_of_an_augmentation_are_the_same_once_it_has_drawn():
     augment = Augmentation(1, rng=8)
-    before = _settings(augment)
+    before = settings(augment)
     augment(np.zeros((2, 3, 4, 4), np.uint8))
     assert vars(augment).keys() > {"is_ahead", "u"}
-    assert _settings(augment) == before
+    assert settings(augment) == before

@@ -19,7 +19,7 @@ EXPLAINED = (
     "critical initialization, with σ_w² for the weights and σ_b² for the biases, preserves both "
     "signal and gradient through any number of layers if the variance of z is q; at q = 0, the "
     "signal shrinks slowly. The table is computed by `minidl.propagation`; "
-    "`minidl.initializers.critical` draws such weights and biases. Softmax and the gated functions "
+    "`minidl.propagation.critical` draws such weights and biases. Softmax and the gated functions "
     "are not functions of one number and are left out."
 )
 

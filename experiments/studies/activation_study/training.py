@@ -149,7 +149,7 @@ def train_cell(
     shape = images.train.input_shape
     network = build_network(set_up, cell.activation, shape, len(classes), seed, run.device)
     training = validated.ValidatedTraining(run, str(cell), network, images, checkpoint, PATIENCE)
-    gradients: dict[str, list[float]] = checkpoint.keep("gradients", {})
+    gradients: dict[str, list[float]] = checkpoint.track("gradients", {})
     for _ in training.epochs(
         f"{cell!s:<24}",
         build_optimizer(cell.optimizer),

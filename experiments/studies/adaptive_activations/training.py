@@ -107,8 +107,8 @@ class Training:
     def run(self, network: Network, rng: np.random.Generator, label: str) -> Outcome:
         """Train the network, new or trained before, for the epochs of the study."""
         name = re.sub(r"\W+", "-", label)  # of its files
-        checkpoint = self.checkpoint.part(name)
-        shapes = checkpoint.keep("shapes", {0: list(hinges_of(network))}, Shapes)
+        checkpoint = self.checkpoint.child(name)
+        shapes = checkpoint.track("shapes", {0: list(hinges_of(network))}, Shapes)
 
         def keep_shapes(history: History) -> bool:
             epoch = len(history.seconds)

@@ -18,7 +18,7 @@ from minidl.inspection import GradientStats, gradient_stats
 from minidl.layers.encoder_block import GATES
 from minidl.metrics import ClassReport, class_report, predict_labels
 from minidl.models import Pretrained, load_bert
-from minidl.models.bert_tensors import places_of
+from minidl.models.bert_tensors import tensors_of
 from minidl.study import Run
 from minidl.study.histories import by_epoch
 from minidl.study.recording import History
@@ -152,7 +152,7 @@ def build_network(source: Pretrained, cell: Cell, device: Device | str) -> Netwo
     fresh, rng = cell.way == "fresh", weights_rng(cell.seed)
     network = load_bert(source, 2, function, fresh_output=fresh, rng=rng, device=device)
     if described and function in GATES:
-        for name, (layer, parameter) in places_of(source.sizes, pooler=False).items():
+        for name, (layer, parameter, _) in tensors_of(source.sizes, pooler=False).items():
             if layer.endswith(".feed_forward.dense_2"):
                 array, values = getattr(network[layer], parameter), source.tensors[name]
                 half = values.T[: len(array)] if parameter == "W" else values

@@ -120,7 +120,7 @@ def run_network(
     train, test = data.train.to(run.device), data.test.to(run.device)
     probed, judged = train.first(PROBED), test.first(JUDGED)
     steps = math.ceil(len(train) / BATCH_SIZE)
-    snapshots: list[Snapshot] = checkpoint.keep("snapshots", [], list[Snapshot])
+    snapshots: list[Snapshot] = checkpoint.track("snapshots", [], list[Snapshot])
 
     def keep_snapshot(epoch: int, i: int) -> None:
         done = epoch + i / steps

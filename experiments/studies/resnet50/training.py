@@ -134,7 +134,7 @@ def train_cell(
     """Train one network and return all that is kept of it, ready for JSON."""
     network = build_network(cell, images, classes, size.width, run.device)
     training = ValidatedTraining(run, str(cell), network, images, kept, PATIENCE, BY_EPOCH)
-    by_stage: dict[str, list[list[float]]] = kept.keep("by_stage", {})
+    by_stage: dict[str, list[list[float]]] = kept.track("by_stage", {})
     for _ in training.epochs(
         f"{cell!s:<60}",
         build_optimizer(cell.optimizer),

@@ -23,9 +23,9 @@ from minidl import (
     SoftmaxCrossEntropy,
 )
 from minidl.backend import Array
-from minidl.initializers import Initializer, critical
+from minidl.initializers import Initializer
 from minidl.losses import Loss
-from minidl.propagation import Signals, measured, predicted
+from minidl.propagation import Signals, critical, measured, predicted
 from minidl.study.estimates import Estimate
 
 CRITICAL = "critical"
