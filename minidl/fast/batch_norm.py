@@ -61,15 +61,14 @@ def backward_rows(norm: BatchNorm, dy: Array, dx: Array | None) -> None:
         gradients(dy, x_hat, dx, scale, *sums, norm.m)
     else:
         gradient_sums(dy, x_hat, *sums)
-        means = norm.mean_gradients() if norm.training else np.zeros_like(sums)
-        input_gradient(dy, x_hat, dx, scale, *means)
+        input_gradient(dy, x_hat, dx, scale, *norm.batch_means(*sums))
 
 
 def _is_alone(norm: BatchNorm) -> bool:
-    """Whether sums over the examples here are those over the batch, as the text has it."""
+    """Whether sums over the examples here are those over the batch, as the class has it."""
     return all(
         getattr(getattr(norm, name), "__func__", None) is getattr(BatchNorm, name)
-        for name in ("moments", "mean_gradients", "sum_over_batch")
+        for name in ("moments", "batch_means", "sum_over_batch")
     )
 
 

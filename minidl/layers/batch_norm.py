@@ -21,26 +21,22 @@ from minidl.layers._channelwise import (
 
 
 class BatchNorm(Channelwise):
-    """y = γ x̂ + β,  x̂ = (x − μ) / √(v + ε), channel by channel.
+    """y = γ x̂ + β,  x̂ = (x − μ) / s,  s = √(v + ε), channel by channel.
 
     In training, μ and v are the mean and variance of the batch, over the m values
     of the channel: μ = (1/m) Σ x, v = (1/m) Σ (x − μ)².  In inference they are the
-    running values.
+    running values.  Backward::
 
-    Backward.  With x̂ given, y is affine in γ and β::
+        dβ = Σ dy                                            (C,)
+        dγ = Σ dy ∘ x̂                                        (C,)
+        dx = γ / s ∘ (dy − mean(dy) − x̂ ∘ mean(dy ∘ x̂))      (C, m), means over the batch: dβ/m, dγ/m
 
-        dβ = Σ dy                  (C,)
-        dγ = Σ dy ∘ x̂              (C,)
-
-    In training, x acts on y in three ways: directly, through μ, and through v::
-
-        dx = γ / √(v + ε) ∘ (dy − dβ/m − x̂ ∘ dγ/m)
-
-    To see it, let dx̂ = γ dy and s = √(v + ε).  From ∂s/∂x_i = x̂_i / m and
+    since in training, x acts on y in three ways: directly, through μ, and through v.
+    To see it, let dx̂ = γ dy.  From ∂s/∂x_i = x̂_i / m and
     ∂μ/∂x_i = 1/m follows ∂x̂_j/∂x_i = (δ_ij − 1/m − x̂_i x̂_j / m) / s, and the sum
     over j of that times dx̂_j is the line above.  So dx has mean 0 and, except for ε, is
     orthogonal to x̂: shifting or scaling the batch cannot change y.  In
-    inference, μ and v are constants, and dx = γ / √(v + ε) ∘ dy.
+    inference, μ and v are constants, and both means are 0.
 
     The running values start at 0 and 1 and are updated in each training step::
 
@@ -50,8 +46,9 @@ class BatchNorm(Channelwise):
     PyTorch, whose ``momentum`` is 1 − ours.  They are ``state``: saved with the
     network, not learned.
 
-    If several processes share the batch (``part``), μ, v, and the dβ and dγ in dx are sums
-    over all of it.  The gradients dβ and dγ are those of this rank's examples, like all gradients.
+    If several processes share the batch, :meth:`sum_over_batch` makes μ, v and the means sums
+    over all of it.  The gradients dβ and dγ are those of this process's examples, like all
+    gradients.
 
     Source: Ioffe and Szegedy, ICML 2015, algorithms 1 and 2.
 
@@ -71,6 +68,7 @@ class BatchNorm(Channelwise):
     x_hat: Array  # (N, C, …) x̂ of the last forward
     s: Array  # (C,) √(v + ε) of the last forward
     training: bool  # of the last forward
+    m: int  # values per channel in the last batch of training
 
     def __init__(self, channels: int, momentum: float = 0.9, epsilon: float = 1e-5) -> None:
         super().__init__(channels)
@@ -110,8 +108,8 @@ class BatchNorm(Channelwise):
             self.dgamma[c] = dot(dy[c], x_hat[c])
         if dx is None:
             return
-        mean_dy, mean_dy_x = self.mean_gradients() if self.training else 2 * [zeros_like(self.s)]
-        s, gamma, mean_dy, mean_dy_x = columns(self.s, self.gamma, mean_dy, mean_dy_x)
+        means = self.batch_means(self.dbeta, self.dgamma)
+        gamma, s, mean_dy, mean_dy_x = columns(self.gamma, self.s, *means)
         for c in channel_blocks(dy):
             dx[c] = gamma[c] / s[c] * (dy[c] - mean_dy[c] - x_hat[c] * mean_dy_x[c])
 
@@ -130,10 +128,11 @@ class BatchNorm(Channelwise):
         (v,) = self.sum_over_batch(v)
         return mu, v / self.m
 
-    def mean_gradients(self) -> tuple[Array, Array]:
-        """The means of dy and of dy ∘ x̂ over the whole batch, (C,)."""
-        dbeta, dgamma = self.sum_over_batch(self.dbeta, self.dgamma)
-        return dbeta / self.m, dgamma / self.m
+    def batch_means(self, *sums: Array) -> list[Array]:
+        """Each of ``sums`` over the whole batch, by m; 0 in inference, which knows no batch."""
+        if not self.training:
+            return [zeros_like(one) for one in sums]
+        return [one / self.m for one in self.sum_over_batch(*sums)]
 
     def sum_over_batch(self, *sums: Any) -> tuple[Any, ...]:
         """``sums`` over the examples here as sums over the whole batch.
@@ -145,8 +144,8 @@ class BatchNorm(Channelwise):
     def update_running(self, mu: Array, v: Array) -> None:
         """The running values follow μ and the unbiased v of a batch."""
         unbiased = v * (self.m / (self.m - 1))
-        for running, of_batch in ((self.running_mean, mu), (self.running_variance, unbiased)):
-            running[...] = self.momentum * running + (1 - self.momentum) * of_batch
+        for running, batch in ((self.running_mean, mu), (self.running_variance, unbiased)):
+            running[...] = self.momentum * running + (1 - self.momentum) * batch
 
     def expect_several(self, m: int) -> None:
         """Raise ``ValueError`` if m values per channel have no variance."""
@@ -155,9 +154,6 @@ class BatchNorm(Channelwise):
                 f"{self!r}: expected more than one value per channel in training, got {m}; "
                 "choose a batch size that leaves no batch of one, or drop it with drop_last=True"
             )
-
-    def _follow(self, running: Array, batch: Array) -> None:
-        running[...] = self.momentum * running + (1 - self.momentum) * batch
 
     def __repr__(self) -> str:
         options = "" if self.momentum == 0.9 else f", momentum={self.momentum:g}"
