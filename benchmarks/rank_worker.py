@@ -66,7 +66,7 @@ def messages() -> dict[str, float]:
         seconds = []
         for _ in range(max(7, min(200, 2**24 // size))):
             start = time.perf_counter()
-            ranks.add_up(array)
+            ranks.all_reduce(array)
             seconds.append(time.perf_counter() - start)
         found[str(size)] = statistics.median(seconds)
     return found
@@ -81,7 +81,7 @@ def main(name: str, steps: str, *paths: str) -> None:
     else:
         from minidl.data_parallel import world
 
-        leads = world().leads
+        leads = world().is_root
         if name == "messages":
             found = messages()
         else:

@@ -31,20 +31,20 @@ class Overlapping(Ranks):
 
         return run
 
-    def add_up(self, array):
+    def all_reduce(self, array):
         if not self.under_way:
-            self.ranks.add_up(array)
+            self.ranks.all_reduce(array)
             return
         for request in self.under_way:
             request.Wait()
         self.under_way.clear()
-        self.ranks.add_up(array[self.done :])
+        self.ranks.all_reduce(array[self.done :])
 
     def gather(self, value):
         return self.ranks.gather(value)
 
-    def first(self, value):
-        return self.ranks.first(value)
+    def broadcast(self, value):
+        return self.ranks.broadcast(value)
 
 
 class OverlapPeer(MinidlPeer):

@@ -10,7 +10,6 @@ from minidl.backend.arrays import (
     to_numpy,
 )
 from minidl.backend.device import CPU, PRECISIONS, Device, DeviceError, get_device, set_precision
-from minidl.backend.part import Part
 from minidl.backend.random import Random
 
 __all__ = [
@@ -20,7 +19,6 @@ __all__ = [
     "Array",
     "Device",
     "DeviceError",
-    "Part",
     "Random",
     "address",
     "get_device",

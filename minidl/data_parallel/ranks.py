@@ -22,18 +22,18 @@ class Ranks:
     size: int = 1  # how many there are
 
     @property
-    def leads(self) -> bool:
+    def is_root(self) -> bool:
         """Whether this is the process that shows and writes the results."""
         return self.rank == 0
 
-    def add_up(self, array: Array) -> None:
+    def all_reduce(self, array: Array) -> None:
         """Replace ``array`` by its sum over all ranks, with the same bits on each of them."""
 
     def gather(self, value: Any) -> list[Any]:
         """The ``value`` of each rank, in order of rank."""
         return [value]
 
-    def first(self, value: Any) -> Any:
+    def broadcast(self, value: Any) -> Any:
         """The ``value`` of rank 0."""
         return value
 
@@ -44,23 +44,23 @@ class Ranks:
 class MPIRanks(Ranks):
     """The processes of an MPI communicator; only the thread that creates it communicates."""
 
-    def __init__(self, communicator: Any) -> None:
+    def __init__(self, comm: Any) -> None:
         from mpi4py import MPI
 
-        self._communicator = communicator
+        self._communicator = comm
         self._in_place = MPI.IN_PLACE
         self._thread = threading.get_ident()
-        self.rank, self.size = communicator.rank, communicator.size
+        self.rank, self.size = comm.rank, comm.size
         name, version = MPI.get_vendor()
         self.library = f"{name} {'.'.join(map(str, version))}"
 
-    def add_up(self, array: Array) -> None:
+    def all_reduce(self, array: Array) -> None:
         self._only_here().Allreduce(self._in_place, array)
 
     def gather(self, value: Any) -> list[Any]:
         return self._only_here().allgather(value)
 
-    def first(self, value: Any) -> Any:
+    def broadcast(self, value: Any) -> Any:
         return self._only_here().bcast(value)
 
     def _only_here(self) -> Any:
@@ -73,14 +73,14 @@ class MPIRanks(Ranks):
         return self._communicator
 
 
-started: MPIRanks | None = None  # found by :func:`minidl.data_parallel.world`
+communicator: MPIRanks | None = None  # found by :func:`minidl.data_parallel.world`
 
 
-def told() -> dict[str, str]:
+def mpi_version() -> dict[str, str]:
     """What sums over ranks depend on, for :class:`minidl.training.software.Software`."""
-    return {} if started is None else {"MPI": f"{started.library}, {started.size} ranks"}
+    return {} if communicator is None else {"MPI": f"{communicator.library}, {communicator.size} ranks"}
 
 
-def named() -> str:
+def rank_prefix() -> str:
     """``"rank 1 of 3: "``, the prefix of an error; empty for a single process."""
-    return "" if started is None else f"{started}: "
+    return "" if communicator is None else f"{communicator}: "

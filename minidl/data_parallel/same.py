@@ -8,7 +8,7 @@ from minidl.data_parallel.ranks import Ranks, RanksError
 from minidl.training.start import difference
 
 
-def expect_same(ranks: Ranks, found: Mapping[str, str], way_out: str) -> None:
+def assert_ranks_agree(ranks: Ranks, found: Mapping[str, str], hint: str) -> None:
     """Raise ``RanksError`` on every rank if ``found`` differs from rank 0 on any of them."""
     of_all = ranks.gather(dict(found))
     for rank, theirs in enumerate(of_all):
@@ -16,5 +16,5 @@ def expect_same(ranks: Ranks, found: Mapping[str, str], way_out: str) -> None:
             expected, got = other
             raise RanksError(
                 f"rank {rank} of {ranks.size}: expected {expected}, as on rank 0, got {got}; "
-                f"{way_out}"
+                f"{hint}"
             )

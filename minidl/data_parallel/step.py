@@ -8,20 +8,22 @@ numbers of examples; the mean of the ranks' means would be a different gradient 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from minidl.backend import Array, Part, Random, checks
+from minidl.backend import Array, Random, checks
 from minidl.data.examples import Examples
 from minidl.data_parallel.ranks import Ranks, RanksError
-from minidl.data_parallel.same import expect_same
+from minidl.data_parallel.same import assert_ranks_agree
 from minidl.data_parallel.world import world
 from minidl.inspection import INPUT, first_nonfinite
-from minidl.layers import BatchNorm
+from minidl.losses import Loss
+from minidl.network import Network
+from minidl.optimizers import Optimizer
 from minidl.training.loop import Training, train_with
 from minidl.training.software import Software
 from minidl.training.start import digest, generators_of, start_of
@@ -29,15 +31,39 @@ from minidl.training.step import TrainingStep, step_on
 
 
 def train(
-    *parts: Any, ranks: Ranks | None = None, local_statistics: bool = False, **options: Any
+    network: Network,
+    examples: Examples,
+    loss: Loss,
+    optimizer: Optimizer,
+    *,
+    ranks: Ranks | None = None,
+    local_statistics: bool = False,
+    **options: Any,
 ) -> Training:
-    """:func:`minidl.train` on ``ranks``, by default all."""
+    """:func:`minidl.train`, where several processes share each batch of ``batch_size`` examples.
+
+    They end with the same parameters, those of a single process but for rounding.  All of them
+    must make this call, with the same ``options``, which are those of :func:`minidl.train`.
+
+    Parameters
+    ----------
+    ranks : those that take part, by default all that ``mpiexec`` has started; ``Ranks()`` is this
+        process alone
+    local_statistics : whether BatchNorm only sees the examples of its own rank
+
+    Raises
+    ------
+    RanksError
+        if ``mpiexec`` has started processes that cannot work together, or that would train
+        with different weights, options or examples; and what :func:`minidl.train` raises.
+    """
     ranks = world() if ranks is None else ranks
     checks.instance("train", "ranks", ranks, Ranks)
-    if ranks.size == 1:
-        return train_with(step_on, *parts, **options)
-    make = partial(ParallelStep, ranks=ranks, local_statistics=local_statistics)
-    return train_with(make, *parts, **options)
+    checks.boolean("train", "local_statistics", local_statistics)
+    make_step = step_on
+    if ranks.size > 1:
+        make_step = partial(ParallelStep, ranks=ranks, local_statistics=local_statistics)
+    return train_with(make_step, network, examples, loss, optimizer, **options)
 
 
 class ParallelStep(TrainingStep):
@@ -57,7 +83,7 @@ class ParallelStep(TrainingStep):
                 f"got {self.batch_size}"
             )
         self.ranks = ranks
-        self.leads = ranks.leads
+        self.is_root = ranks.is_root
         self.local_statistics = local_statistics
         if local_statistics:
             self._expect_batches(max(1, self.last_batch // ranks.size))
@@ -67,12 +93,32 @@ class ParallelStep(TrainingStep):
         self._message = np.zeros(P + 2, network.dtype)
         self._not_finite, self._stops = self._message[P:].reshape(2, 1)
         network.set_gradient_buffer(self._message[:P])
-        self._settled = 0  # examples of the epoch whose losses and hits are known to all
+        self._known = 0  # examples of the epoch whose losses all ranks know
 
-    def begin(self, rng: np.random.Generator, **place: object) -> None:
+    def compute(self, rows: Array) -> None:
+        """The plain step on this rank's examples, with a sum over ranks before the update."""
+        network, here = self.network, self.rows_here(len(rows))
+        with self._sharing(len(rows), here):
+            x, t = self._draw(rows, here)
+            logits = network.forward(x, training=True)
+            losses, dlogits = self.loss.per_example(logits, t)
+            network.backward(dlogits / len(rows))
+        if self.is_idle(len(rows)):
+            network.dtheta[...] = 0
+        else:
+            self.losses[self.batch][here] = losses
+            self.correct[self.batch][here] = self.loss.correct(logits, t)
+        self._not_finite[...] = not np.isfinite(losses).all()
+        self._stops[...] = super().is_stopped()
+        self.ranks.all_reduce(self._message)
+        if self._not_finite[0]:
+            self._raise_on_all_ranks()
+        self.optimizer.step(network.theta, network.dtheta)
+
+    def check_ranks(self, rng: np.random.Generator, **position: object) -> None:
         """Raise ``RanksError`` if this rank would train something different from the others."""
         network, optimizer = self.network, self.optimizer
-        options = {"local statistics": self.local_statistics, "steps": optimizer.t, **place}
+        options = {"local statistics": self.local_statistics, "steps": optimizer.t, **position}
         software = Software.now().parts
         slots = [getattr(optimizer, name).tobytes() for name in optimizer.slots if optimizer.t]
         found = {
@@ -83,115 +129,100 @@ class ParallelStep(TrainingStep):
             "optimizer's vectors": digest(*slots),
             **{name: str(value) for name, value in options.items()},
         }
-        expect_same(self.ranks, found, "start all of them with the same command, files and data")
+        assert_ranks_agree(self.ranks, found, "start all of them with the same command, files and data")
 
     @contextmanager
     def epoch(self, order: np.ndarray, done: int = 0) -> Iterator[None]:
-        self._settled = done * self.batch_size
-        for table in (self.losses, self.hits):
-            table[self._settled :] = 0
+        self._known = done * self.batch_size
+        for table in (self.losses, self.correct):
+            table[self._known :] = 0
         with super().epoch(order, done):
             yield
-        self.settle()
+        self.synchronize()
 
-    def settle(self) -> None:
-        """Collect the losses and hits of all ranks, and check that θ and the state are the same."""
+    def synchronize(self) -> None:
+        """Collect the losses of all ranks, and check that θ and the state are the same."""
         network = self.network
-        new = slice(self._settled, self.done * self.batch_size)
-        both = np.stack([self.losses[new], self.hits[new]])
-        self.ranks.add_up(both)
-        self.losses[new], self.hits[new] = both
-        self._settled = new.stop
+        new = slice(self._known, self.done * self.batch_size)
+        both = np.stack([self.losses[new], self.correct[new]])
+        self.ranks.all_reduce(both)
+        self.losses[new], self.correct[new] = both
+        self._known = new.stop
         if self.local_statistics:
-            network.state[...] = self.ranks.first(network.state)
+            network.state[...] = self.ranks.broadcast(network.state)
         found = {"parameters": digest(network.theta.tobytes(), network.state.tobytes())}
-        expect_same(self.ranks, found, "use processors of one kind and the same software")
+        assert_ranks_agree(self.ranks, found, "use processors of one kind and the same software")
 
-    def meet(self) -> None:
+    def barrier(self) -> None:
         self.ranks.gather(None)
 
     def is_stopped(self) -> bool:
         return bool(self._stops[0])
 
-    def _compute(
-        self, rows: Array, losses: Array, hits: Array, now: Sequence[Any] | None = None
-    ) -> None:
-        """As on one device, but ``losses`` and ``hits`` only get those of this rank's examples."""
-        network, loss = self.network, self.loss
-        part = self._part(len(rows))
-        state = network.state.copy()
-        with self._sharing(part), np.errstate(over="ignore", invalid="ignore"):
-            x, targets = self._draw(rows, part.rows)
-            logits = network.forward(x, training=True)
-            mine, dlogits = loss.value_terms(logits, targets, divisor=part.size)
-            network.backward(dlogits)
-            if self._is_idle(part.size):
-                network.dtheta[...] = 0
-            else:
-                losses[part.rows] = mine
-                hits[part.rows] = loss.correct(logits, targets)
-            self._not_finite[...] = not np.isfinite(mine).all()
-            self._stops[...] = super().is_stopped()
-            self.ranks.add_up(self._message)
-            self._check(rows, losses, state)
-            self.optimizer.step(network.theta, network.dtheta, now)
+    # -- this rank's rows of a batch --------------------------------------------------------------
 
-    # -- the part of a batch ----------------------------------------------------------------------
-
-    def _is_idle(self, size: int) -> bool:
+    def is_idle(self, size: int) -> bool:
         """Whether a batch has no example for this rank, which then computes one without effect."""
         return size <= self.ranks.rank
 
-    def _part(self, size: int) -> Part:
+    def rows_here(self, size: int) -> slice:
         """The slice of a batch: the first ranks have one more example if it is uneven."""
+        if self.is_idle(size):
+            return slice(0, 1)
         each, more = divmod(size, self.ranks.size)
-        rank, idle = self.ranks.rank, self._is_idle(size)
-        start = 0 if idle else rank * each + min(rank, more)
-        stop = start + max(1, each + (rank < more))
-
-        def add_up(array: Array) -> Array:
-            total = np.zeros_like(array) if idle else array.copy()
-            self.ranks.add_up(total)
-            return total
-
-        return Part(size, slice(start, stop), add_up)
+        start = self.ranks.rank * each + min(self.ranks.rank, more)
+        return slice(start, start + each + (self.ranks.rank < more))
 
     @contextmanager
-    def _sharing(self, part: Part) -> Iterator[None]:
-        """A context in which layers that draw for the batch or sum over it know their part."""
-        owners: list[Any] = [*self.network.walk(), *([self.augment] if self._by_part else [])]
-        if self.local_statistics:
-            owners = [one for one in owners if not isinstance(one, BatchNorm)]
-        for owner in owners:
-            owner.part = part
+    def _sharing(self, size: int, here: slice) -> Iterator[None]:
+        """A context in which layers that sum over the batch, or draw for it, do so for all of it."""
+        owners: list[Any] = [*self.network.walk(), *([self.augment] if self._by_rows else [])]
+        shared: dict[str, Any] = {"batch_rows": (size, here)}
+        if not self.local_statistics:
+            shared["sum_over_batch"] = partial(self._sum_over_batch, self.is_idle(size))
+        given = [(o, name) for o in owners for name in shared if hasattr(o, name)]
+        for owner, name in given:
+            setattr(owner, name, shared[name])
         try:
             yield
         finally:
-            for owner in owners:
-                owner.part = None
+            for owner, name in given:
+                delattr(owner, name)  # and so that of the class is back
+
+    def _sum_over_batch(self, is_idle: bool, *sums: Any) -> tuple[Any, ...]:
+        """Arrays and counts over the examples here as those over the batch, in one message."""
+        flat = [np.ravel(one) for one in sums]
+        message = np.concatenate(flat)  # in float64, if a count is among them
+        if is_idle:
+            message[...] = 0
+        self.ranks.all_reduce(message)
+        parts = np.split(message, np.cumsum([len(one) for one in flat[:-1]]))
+        return tuple(
+            part.reshape(one.shape).astype(one.dtype) if np.ndim(one) else type(one)(part[0])
+            for one, part in zip(sums, parts, strict=True)
+        )
 
     def _draw(self, rows: Array, here: slice) -> tuple[Array, Array]:
         """This rank's examples; taken from the whole batch if they depend on one another."""
         dtype = self.network.dtype
-        if type(self.examples) is Examples and (self.augment is None or self._by_part):
+        if type(self.examples) is Examples and (self.augment is None or self._by_rows):
             return self.examples.draw(rows[here], dtype, self.augment)
         x, targets = self.examples.draw(rows, dtype, self.augment)
         return x[here], targets[here]
 
     @property
-    def _by_part(self) -> bool:
-        """Whether the augmentation can process a part of a batch alone."""
+    def _by_rows(self) -> bool:
+        """Whether the augmentation can process some rows of a batch alone."""
         return isinstance(self.augment, Random) and type(self.examples) is Examples
 
     # -- a loss that is not finite ----------------------------------------------------------------
 
-    def _check(self, rows: Array, losses: Array, state: Array) -> None:
-        """Report a loss that is not finite on some rank on all ranks, in the same words."""
-        if self._not_finite[0]:
-            places = self.ranks.gather(first_nonfinite(self.network))
-            losses = losses.copy()
-            self.ranks.add_up(losses)
-            self._give_up(rows, losses, state, self._earliest(places))
+    def _raise_on_all_ranks(self) -> None:
+        """Report a loss that is not finite on some rank on all of them, in the same words."""
+        places = self.ranks.gather(first_nonfinite(self.network))
+        losses = self.losses[self.batch].copy()
+        self.ranks.all_reduce(losses)
+        self.raise_nonfinite(losses, self._earliest(places))
 
     def _earliest(self, places: list[str | None]) -> str | None:
         """Of the places where it first appears on each rank, that in the earliest layer.

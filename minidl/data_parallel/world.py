@@ -12,11 +12,9 @@ import sys
 from types import TracebackType
 from typing import Any
 
+from minidl.backend import checks
 from minidl.data_parallel import ranks
 from minidl.data_parallel.ranks import MPIRanks, Ranks, RanksError
-
-# Variables in which launchers set the number of processes: MPICH, Intel MPI; Open MPI; MVAPICH.
-SIZES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE")
 
 
 def world() -> Ranks:
@@ -28,9 +26,9 @@ def world() -> Ranks:
         if several were started without ``-m mpi4py``, or by the ``mpiexec`` of an MPI that
         mpi4py does not use.
     """
-    if ranks.started is not None:
-        return ranks.started
-    count = next((int(os.environ[name]) for name in SIZES if os.environ.get(name)), 1)
+    if ranks.communicator is not None:
+        return ranks.communicator
+    count = checks.launched_processes()
     if not by_mpi4py(sys.orig_argv):
         if count > 1:
             raise RanksError(
@@ -49,10 +47,10 @@ def world() -> Ranks:
         )
     if size == 1:
         return Ranks()
-    ranks.started = MPIRanks(MPI.COMM_WORLD)
-    sys.excepthook = _Named(sys.excepthook, ranks.started)
-    _say_where(ranks.started)
-    return ranks.started
+    ranks.communicator = MPIRanks(MPI.COMM_WORLD)
+    sys.excepthook = _Named(sys.excepthook, ranks.communicator)
+    _say_where(ranks.communicator)
+    return ranks.communicator
 
 
 def by_mpi4py(command: list[str]) -> bool:
@@ -88,6 +86,6 @@ def _say_where(those: Ranks) -> None:
     by_host: dict[str, list[str]] = {}
     for rank, (host, process) in enumerate(those.gather((socket.gethostname(), os.getpid()))):
         by_host.setdefault(host, []).append(f"rank {rank} is process {process}")
-    if those.leads:
-        told = "; ".join(f"on {host} {', '.join(found)}" for host, found in by_host.items())
-        print(f"minidl: {those.size} ranks: {told}", file=sys.stderr, flush=True)
+    if those.is_root:
+        processes = "; ".join(f"on {host} {', '.join(found)}" for host, found in by_host.items())
+        print(f"minidl: {those.size} ranks: {processes}", file=sys.stderr, flush=True)

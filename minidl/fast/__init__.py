@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
-from minidl.fast import activations, losses, pool
+from minidl.fast import activations, apl, batch_norm, losses, pool
 from minidl.fast.compiler import compiled, numba
 from minidl.fast.denormals import denormals_as_zero
 from minidl.fast.pool import one_pool
@@ -21,6 +21,11 @@ from minidl.rule_text import parsed
 # By the qualified name of the marked function.  Those of element-wise functions are for long
 # arrays: NumPy's are as fast on short ones.
 TWINS: dict[str, Function] = {
+    "APL.backward_rows": apl.backward_rows,
+    "APL.forward_rows": apl.forward_rows,
+    "BatchNorm.backward_rows": batch_norm.backward_rows,
+    "BatchNorm.forward_rows": batch_norm.forward_rows,
+    "BatchNorm.moments": batch_norm.moments,
     "SoftmaxCrossEntropy.per_example": losses.per_example,
 }
 LONG: dict[str, Function] = {

@@ -8,45 +8,8 @@ import numpy as np
 from numpy import maximum
 
 from minidl.backend import Array, checks, namespace
-from minidl.layers._channelwise import (
-    Channelwise,
-    by_channel,
-    channels,
-    columns,
-    dot,
-    empty_like,
-    places,
-    rows,
-    total,
-)
-
-
-@by_channel
-def apl(x, y, a, b):
-    for c in channels(len(x)):
-        for i in places(x.shape[1]):
-            y[c, i] = maximum(x[c, i], 0)
-        for s in range(len(a)):
-            for i in places(x.shape[1]):
-                y[c, i] += a[s, c] * maximum(b[s, c] - x[c, i], 0)
-
-
-@by_channel
-def apl_backward(dy, x, dx, h, a, b, da, db, input_gradient):
-    for c in channels(len(x)):
-        if input_gradient:
-            for i in places(x.shape[1]):
-                dx[c, i] = dy[c, i] * (x[c, i] > 0)
-        for s in range(len(a)):
-            for i in places(x.shape[1]):
-                h[c, i] = maximum(b[s, c] - x[c, i], 0)
-            da[s, c] = dot(dy[c], h[c])
-            for i in places(x.shape[1]):
-                h[c, i] = dy[c, i] * (x[c, i] < b[s, c])
-            db[s, c] = a[s, c] * total(h[c])
-            if input_gradient:
-                for i in places(x.shape[1]):
-                    dx[c, i] -= a[s, c] * h[c, i]
+from minidl.kernel import kernel
+from minidl.layers._channelwise import Channelwise, channel_blocks, channel_rows, dot, total
 
 
 class APL(Channelwise):
@@ -87,18 +50,26 @@ class APL(Channelwise):
         self.a[...] = namespace(self.a).asarray(rng.uniform(-limit, limit, self.a.shape))
         self.b[...] = 0
 
-    def forward(self, x: Array, training: bool = False) -> Array:
-        self.x = x  # (N, C, …)
-        self.y, y = empty_like(x)
-        apl(rows(x), y, *columns(self.a, self.b))
-        return self.y
+    @kernel
+    def forward_rows(self, x: Array, y: Array, training: bool) -> None:
+        a, b = self.a[..., None], self.b[..., None]  # (S, C, 1)
+        for c in channel_blocks(x):
+            y[c] = maximum(x[c], 0)
+            for s in range(self.hinges):
+                y[c] += a[s, c] * maximum(b[s, c] - x[c], 0)
 
-    def backward(self, dy: Array, input_gradient: bool = True) -> Array | None:
-        dx, dx_rows = empty_like(dy)
-        h = namespace(dy).empty(dx_rows.shape, dy.dtype)  # (C, m) of one hinge at a time
-        hinges = columns(self.a, self.b, self.da, self.db)
-        apl_backward(rows(dy), rows(self.x), dx_rows, h, *hinges, input_gradient)
-        return dx if input_gradient else None
+    @kernel
+    def backward_rows(self, dy: Array, dx: Array | None) -> None:
+        x, a, b = channel_rows(self.x), self.a[..., None], self.b[..., None]
+        for c in channel_blocks(x):
+            if dx is not None:
+                dx[c] = dy[c] * (x[c] > 0)
+            for s in range(self.hinges):
+                self.da[s, c] = dot(dy[c], maximum(b[s, c] - x[c], 0))
+                dy_left = dy[c] * (x[c] < b[s, c])
+                self.db[s, c] = self.a[s, c] * total(dy_left)
+                if dx is not None:
+                    dx[c] -= a[s, c] * dy_left
 
     def __repr__(self) -> str:
         return f"APL({self.channels}, hinges={self.hinges})"

@@ -2,77 +2,41 @@
 
 from __future__ import annotations
 
-import math
+from typing import Any
 
 import numpy as np
-from numpy import sqrt
+from numpy import sqrt, zeros_like
 
 from minidl.backend import Array, checks, namespace
+from minidl.kernel import kernel
 from minidl.layers._channelwise import (
     Channelwise,
-    by_channel,
-    channels,
+    channel_blocks,
+    channel_rows,
+    columns,
     dot,
-    empty_like,
-    places,
-    rows,
+    empty_with_rows,
     total,
 )
-from minidl.layers._shared_batch import input_gradient as input_gradient_of_all
-from minidl.layers._shared_batch import mean_and_variance
-
-
-@by_channel
-def batch_norm(x, x_hat, y, gamma, beta, mu, v, s, m, epsilon, measure):
-    for c in channels(len(x)):
-        if measure:
-            mu[c] = total(x[c]) / m
-        for i in places(x.shape[1]):
-            x_hat[c, i] = x[c, i] - mu[c]
-        if measure:
-            v[c] = dot(x_hat[c], x_hat[c]) / m
-        s[c] = sqrt(v[c] + epsilon)
-        for i in places(x.shape[1]):
-            x_hat[c, i] /= s[c]
-            y[c, i] = gamma[c] * x_hat[c, i] + beta[c]
-
-
-@by_channel
-def batch_norm_backward(dy, x_hat, dx, gamma, s, dgamma, dbeta, m, training, input_gradient):
-    for c in channels(len(dy)):
-        dbeta[c] = total(dy[c])
-        dgamma[c] = dot(dy[c], x_hat[c])
-        if input_gradient and training:
-            for i in places(dy.shape[1]):
-                dx[c, i] = (
-                    gamma[c] / s[c] * (dy[c, i] - dbeta[c] / m - x_hat[c, i] * (dgamma[c] / m))
-                )
-        elif input_gradient:
-            for i in places(dy.shape[1]):
-                dx[c, i] = gamma[c] / s[c] * dy[c, i]
 
 
 class BatchNorm(Channelwise):
-    """y = γ x̂ + β,  x̂ = (x − μ) / √(v + ε), channel by channel.
+    """y = γ x̂ + β,  x̂ = (x − μ) / s,  s = √(v + ε), channel by channel.
 
     In training, μ and v are the mean and variance of the batch, over the m values
     of the channel: μ = (1/m) Σ x, v = (1/m) Σ (x − μ)².  In inference they are the
-    running values.
+    running values.  Backward::
 
-    Backward.  With x̂ given, y is affine in γ and β::
+        dβ = Σ dy                                            (C,)
+        dγ = Σ dy ∘ x̂                                        (C,)
+        dx = γ / s ∘ (dy − mean(dy) − x̂ ∘ mean(dy ∘ x̂))      (C, m), means over the batch: dβ/m, dγ/m
 
-        dβ = Σ dy                  (C,)
-        dγ = Σ dy ∘ x̂              (C,)
-
-    In training, x acts on y in three ways: directly, through μ, and through v::
-
-        dx = γ / √(v + ε) ∘ (dy − dβ/m − x̂ ∘ dγ/m)
-
-    To see it, let dx̂ = γ dy and s = √(v + ε).  From ∂s/∂x_i = x̂_i / m and
+    since in training, x acts on y in three ways: directly, through μ, and through v.
+    To see it, let dx̂ = γ dy.  From ∂s/∂x_i = x̂_i / m and
     ∂μ/∂x_i = 1/m follows ∂x̂_j/∂x_i = (δ_ij − 1/m − x̂_i x̂_j / m) / s, and the sum
     over j of that times dx̂_j is the line above.  So dx has mean 0 and, except for ε, is
     orthogonal to x̂: shifting or scaling the batch cannot change y.  In
-    inference, μ and v are constants, and dx = γ / √(v + ε) ∘ dy.
+    inference, μ and v are constants, and both means are 0.
 
     The running values start at 0 and 1 and are updated in each training step::
 
@@ -82,8 +46,9 @@ class BatchNorm(Channelwise):
     PyTorch, whose ``momentum`` is 1 − ours.  They are ``state``: saved with the
     network, not learned.
 
-    If several processes share the batch (``part``), μ, v, and the dβ and dγ in dx are sums
-    over all of it.  The gradients dβ and dγ are those of this rank's examples, like all gradients.
+    If several processes share the batch, :meth:`sum_over_batch` makes μ, v and the means sums
+    over all of it.  The gradients dβ and dγ are those of this process's examples, like all
+    gradients.
 
     Source: Ioffe and Szegedy, ICML 2015, algorithms 1 and 2.
 
@@ -103,6 +68,7 @@ class BatchNorm(Channelwise):
     x_hat: Array  # (N, C, …) x̂ of the last forward
     s: Array  # (C,) √(v + ε) of the last forward
     training: bool  # of the last forward
+    m: int  # values per channel in the last batch of training
 
     def __init__(self, channels: int, momentum: float = 0.9, epsilon: float = 1e-5) -> None:
         super().__init__(channels)
@@ -121,43 +87,65 @@ class BatchNorm(Channelwise):
         self.running_mean[...] = 0
         self.running_variance[...] = 1
 
-    def forward(self, x: Array, training: bool = False) -> Array:
-        self.x, self.training = x, training  # (N, C, …)
-        self.x_hat, x_hat = empty_like(x)
-        self.y, y = empty_like(x)
-        shared = self.part if training else None
-        m = self._values(x)
-        x = rows(x)  # (C, m), all values unless the batch is shared
-        self.s, mu, v = namespace(x).empty((3, self.channels), x.dtype)
+    @kernel
+    def forward_rows(self, x: Array, y: Array, training: bool) -> None:
+        self.training = training
+        self.x_hat, x_hat = empty_with_rows(self.x)  # (C, m)
+        mu, v = self.moments(x) if training else (self.running_mean, self.running_variance)
+        self.s = sqrt(v + self.epsilon)  # (C,)
         if training:
-            self.expect_several(m)
-        else:
-            mu, v = self.running_mean, self.running_variance
-        if shared is not None:
-            mean_and_variance(shared, x, x_hat, mu, v, m)
-        numbers = x.shape[1], self.epsilon, training and shared is None
-        batch_norm(x, x_hat, y, self.gamma, self.beta, mu, v, self.s, *numbers)
-        if training:
-            self._follow(self.running_mean, mu)
-            self._follow(self.running_variance, v * (m / (m - 1)))
-        return self.y
+            self.update_running(mu, v)
+        mu, s, gamma, beta = columns(mu, self.s, self.gamma, self.beta)
+        for c in channel_blocks(x):
+            x_hat[c] = (x[c] - mu[c]) / s[c]
+            y[c] = gamma[c] * x_hat[c] + beta[c]
 
-    def backward(self, dy: Array, input_gradient: bool = True) -> Array | None:
-        shared = self.part if self.training and input_gradient else None
-        m = self._values(dy)
-        dx, dx_rows = empty_like(dy)
-        dy, x_hat = rows(dy), rows(self.x_hat)  # (C, m)
-        numbers = dy.shape[1], self.training, input_gradient and shared is None
-        vectors = self.gamma, self.s, self.dgamma, self.dbeta  # (C,)
-        batch_norm_backward(dy, x_hat, dx_rows, *vectors, *numbers)
-        if shared is not None:
-            input_gradient_of_all(shared, dy, x_hat, dx_rows, *vectors, m)
-        return dx if input_gradient else None
+    @kernel
+    def backward_rows(self, dy: Array, dx: Array | None) -> None:
+        x_hat = channel_rows(self.x_hat)  # (C, m)
+        for c in channel_blocks(dy):
+            self.dbeta[c] = total(dy[c])
+            self.dgamma[c] = dot(dy[c], x_hat[c])
+        if dx is None:
+            return
+        means = self.batch_means(self.dbeta, self.dgamma)
+        gamma, s, mean_dy, mean_dy_x = columns(self.gamma, self.s, *means)
+        for c in channel_blocks(dy):
+            dx[c] = gamma[c] / s[c] * (dy[c] - mean_dy[c] - x_hat[c] * mean_dy_x[c])
 
-    def _values(self, x: Array) -> int:
-        """m, the number of values per channel in the whole batch."""
-        examples = len(x) if self.part is None else self.part.size
-        return examples * math.prod(x.shape[2:])
+    @kernel
+    def moments(self, x: Array) -> tuple[Array, Array]:
+        """μ and v (C,) of the whole batch, in two sums: E(x²) − μ² would cancel."""
+        mu, v = namespace(x).empty((2, self.channels), x.dtype)
+        for c in channel_blocks(x):
+            mu[c] = total(x[c])
+        mu, self.m = self.sum_over_batch(mu, x.shape[1])
+        self.expect_several(self.m)
+        mu = mu / self.m
+        for c in channel_blocks(x):
+            centred = x[c] - mu[c, None]
+            v[c] = dot(centred, centred)
+        (v,) = self.sum_over_batch(v)
+        return mu, v / self.m
+
+    def batch_means(self, *sums: Array) -> list[Array]:
+        """Each of ``sums`` over the whole batch, by m; 0 in inference, which knows no batch."""
+        if not self.training:
+            return [zeros_like(one) for one in sums]
+        return [one / self.m for one in self.sum_over_batch(*sums)]
+
+    def sum_over_batch(self, *sums: Any) -> tuple[Any, ...]:
+        """``sums`` over the examples here as sums over the whole batch.
+
+        They are the same, unless the attribute is replaced where several processes share a batch.
+        """
+        return sums
+
+    def update_running(self, mu: Array, v: Array) -> None:
+        """The running values follow μ and the unbiased v of a batch."""
+        unbiased = v * (self.m / (self.m - 1))
+        for running, batch in ((self.running_mean, mu), (self.running_variance, unbiased)):
+            running[...] = self.momentum * running + (1 - self.momentum) * batch
 
     def expect_several(self, m: int) -> None:
         """Raise ``ValueError`` if m values per channel have no variance."""
@@ -166,9 +154,6 @@ class BatchNorm(Channelwise):
                 f"{self!r}: expected more than one value per channel in training, got {m}; "
                 "choose a batch size that leaves no batch of one, or drop it with drop_last=True"
             )
-
-    def _follow(self, running: Array, batch: Array) -> None:
-        running[...] = self.momentum * running + (1 - self.momentum) * batch
 
     def __repr__(self) -> str:
         options = "" if self.momentum == 0.9 else f", momentum={self.momentum:g}"

@@ -8,7 +8,7 @@ from minidl.activations import Activation
 from minidl.backend import Array, checks
 from minidl.initializers import Initializer
 from minidl.layers._affine import Affine
-from minidl.layers._channelwise import rows
+from minidl.layers._channelwise import channel_rows
 from minidl.layers._columns import lay_out
 from minidl.layers._images import expect_images, places_as_images
 from minidl.layers._windows import Pair, Windows
@@ -98,7 +98,7 @@ class Conv2D(Affine):
 
     def backward(self, dy: Array, input_gradient: bool = True) -> Array | None:
         self.dz = self.f.backward(dy, self.z, self.y)  # dy ∘ f'(z)
-        dz = rows(self.dz)  # (C_out, places)
+        dz = channel_rows(self.dz)  # (C_out, places)
         self.dW[...] = self.cols.gradient(dz)  # dz · colsᵀ
         if self.has_bias:
             dz.sum(axis=1, out=self.db)

@@ -66,14 +66,12 @@ class LayerNorm(Layer):
         dx_hat = self.gamma * dy
         return (dx_hat - _mean(dx_hat) - x_hat * _mean(dx_hat * x_hat)) / self.s
 
-    def expect_shape(self, shape: tuple[int | str, ...]) -> None:
-        if len(shape) in (2, 3) and shape[-1] == self.features:
-            return
-        got = ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "")
-        raise ValueError(
-            f"{self!r}: expected input (N, {self.features}) or (N, T, {self.features}), "
-            f"got ({got}); does the layer before give {self.features} features?"
-        )
+    def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+        D = self.features
+        if len(input_shape) not in (1, 2) or input_shape[-1] != D:
+            hint = f"does the layer before give {D} features?"
+            raise self.misfit(f"(N, {D}) or (N, T, {D})", input_shape, hint)
+        return input_shape
 
     def __repr__(self) -> str:
         epsilon = "" if self.epsilon == 1e-5 else f", epsilon={self.epsilon:g}"

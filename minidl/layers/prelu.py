@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy import maximum, minimum, where
 
 from minidl.backend import Array
-from minidl.layers._channelwise import Channelwise, blocks, empty_like, rows
+from minidl.layers._channelwise import (
+    Channelwise,
+    channel_blocks,
+    channel_rows,
+    columns,
+    total,
+)
 
 
 class PReLU(Channelwise):
@@ -33,19 +40,14 @@ class PReLU(Channelwise):
     def initialize(self, rng: np.random.Generator) -> None:
         self.alpha[...] = 0.25
 
-    def forward(self, x: Array, training: bool = False) -> Array:
-        self.x = x  # (N, C, …)
-        self.y, y = empty_like(x)
-        x, alpha = rows(x), self.alpha[:, None]
-        for c in blocks(x):
-            y[c] = np.maximum(x[c], 0) + alpha[c] * np.minimum(x[c], 0)
-        return self.y
+    def forward_rows(self, x: Array, y: Array, training: bool) -> None:
+        (alpha,) = columns(self.alpha)  # (C, 1)
+        for c in channel_blocks(x):
+            y[c] = maximum(x[c], 0) + alpha[c] * minimum(x[c], 0)
 
-    def backward(self, dy: Array, input_gradient: bool = True) -> Array | None:
-        dx, dx_rows = empty_like(dy)
-        x, dy, alpha, dalpha = rows(self.x), rows(dy), self.alpha[:, None], self.dalpha[:, None]
-        for c in blocks(x):
-            dalpha[c] = (dy[c] * np.minimum(x[c], 0)).sum(axis=1, keepdims=True)
-            if input_gradient:
-                dx_rows[c] = np.where(x[c] > 0, dy[c], alpha[c] * dy[c])
-        return dx if input_gradient else None
+    def backward_rows(self, dy: Array, dx: Array | None) -> None:
+        x, (alpha,) = channel_rows(self.x), columns(self.alpha)  # (C, m), (C, 1)
+        for c in channel_blocks(x):
+            self.dalpha[c] = total(dy[c] * minimum(x[c], 0))
+            if dx is not None:
+                dx[c] = where(x[c] > 0, dy[c], alpha[c] * dy[c])

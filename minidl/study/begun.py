@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from minidl.backend import Device
 from minidl.data_parallel import Ranks, world
-from minidl.data_parallel.same import expect_same
+from minidl.data_parallel.same import assert_ranks_agree
 from minidl.microscope.snapshot_file import remove_snapshots
 from minidl.study.cells import Cells
 from minidl.study.cluster import expect_address, require_dask
@@ -54,11 +54,11 @@ class Begun:
         ranks = world()
         expect_same_options(chosen, ranks)
         _check_place(chosen, ranks)
-        own = None if ranks.leads else tempfile.TemporaryDirectory(prefix="minidl-rank-")
-        chosen.quiet = chosen.quiet or not ranks.leads
+        own = None if ranks.is_root else tempfile.TemporaryDirectory(prefix="minidl-rank-")
+        chosen.quiet = chosen.quiet or not ranks.is_root
         folder = RunFolder(chosen.output_dir if own is None else own.name, study.name)
         run = Run.of(chosen, list(study.load(chosen)), folder.path)
-        if ranks.leads:
+        if ranks.is_root:
             print(*run.used, sep="\n", flush=True)
         aside = (*ASIDE, *study.choosing)
         trained = {k: v for k, v in vars(chosen).items() if k not in aside}
@@ -102,7 +102,7 @@ def expect_same_options(chosen: argparse.Namespace, ranks: Ranks) -> None:
         for name, value in vars(chosen).items()
         if name not in own
     }
-    expect_same(ranks, options, "start all ranks with the same options")
+    assert_ranks_agree(ranks, options, "start all ranks with the same options")
 
 
 def _check_place(chosen: argparse.Namespace, ranks: Ranks) -> None:

@@ -104,7 +104,7 @@ class Cells:
         """
         with using_threads(self.threads), stop_on_signals() as (stop, received):
             ranks = world()
-            results = ranks.first({name: self.read(name, kind, weights) for name in tasks})
+            results = ranks.broadcast({name: self.read(name, kind, weights) for name in tasks})
             self._share_checkpoints(ranks)
             done = [name for name, result in results.items() if result is not None]
             self.done_before += len(done)
@@ -223,9 +223,9 @@ class Cells:
         if ranks.size == 1:
             return
         here = [path for path, _ in self._ours() if path.suffix != CELL]
-        kept = ranks.first({path.name: read_bytes(path, LIMIT) for path in here})
+        kept = ranks.broadcast({path.name: read_bytes(path, LIMIT) for path in here})
         for name, contents in kept.items():
-            if not ranks.leads:
+            if not ranks.is_root:
                 (self.folder / name).write_bytes(contents)
 
     def _remove_all(self) -> None:

@@ -15,7 +15,7 @@ from minidl._output import tolerant_stdout
 from minidl._printable import printable_lines
 from minidl.backend import DeviceError
 from minidl.data import Dataset, DatasetError, load
-from minidl.data_parallel import RanksError, named, world
+from minidl.data_parallel import RanksError, rank_prefix, world
 from minidl.study.begun import Begun
 from minidl.study.cluster import ClusterError, FailedRuns
 from minidl.study.folder import FolderInUse, RunFolder
@@ -157,7 +157,7 @@ class TrainedStudy(Study):
         begun = Begun.begin(self, chosen, command)
         run, folder = begun.run, begun.folder
         results = begun.train(self.tasks(run), self.kind, self.keeps_weights)
-        if not begun.ranks.leads:
+        if not begun.ranks.is_root:
             return folder.path
         summary = self.summarise(run, results) | begun.conditions()
         self.judge(summary, results)
@@ -178,15 +178,15 @@ def user_errors(name: str) -> Iterator[None]:
         try:
             yield
         except USER_ERRORS as error:
-            sys.exit(f"{name}: {named()}{printable_lines(str(error))}")
+            sys.exit(f"{name}: {rank_prefix()}{printable_lines(str(error))}")
         except MemoryError as error:
             why = f" ({error})" if str(error) else ""
             sys.exit(
-                f"{name}: {named()}not enough memory{why}; train fewer networks at a time with "
+                f"{name}: {rank_prefix()}not enough memory{why}; train fewer networks at a time with "
                 "--jobs 1, or smaller ones, or on fewer examples"
             )
         except Interrupted as error:
-            if not world().leads:
+            if not world().is_root:
                 return  # and let rank 0 print it and end all ranks
             print(f"{name}: {error}", file=sys.stderr)
             sys.exit(128 + error.signal)

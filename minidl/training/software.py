@@ -44,7 +44,7 @@ class Software:
         if (cupy := sys.modules.get("cupy")) is not None:
             parts["CuPy"] = str(getattr(cupy, "__version__", "unknown"))
         if (parallel := sys.modules.get("minidl.data_parallel.ranks")) is not None:
-            parts |= parallel.told()
+            parts |= parallel.mpi_version()
         return cls(_fixed() | parts)
 
     def difference(self, other: Software) -> str:

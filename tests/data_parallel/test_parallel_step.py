@@ -18,9 +18,8 @@ from minidl import (
     Network,
     NonFiniteLoss,
     SoftmaxCrossEntropy,
-    train,
 )
-from minidl.data_parallel import Ranks, RanksError, world
+from minidl.data_parallel import Ranks, RanksError, train, world
 from minidl.data_parallel.step import ParallelStep
 from minidl.data_parallel.world import by_mpi4py
 from minidl.training.checkpoint import Checkpoint, Stopped
@@ -50,10 +49,10 @@ def test_the_parts_of_a_batch_are_the_batch():
         for rank in range(size):
             parts = (network, DATA, SoftmaxCrossEntropy(), SGD(), 22)
             step = ParallelStep(*parts, ranks=Numbered(rank, size))
-            mine = rows[step._part(batch).rows]
+            mine = rows[step.rows_here(batch)]
             assert len(mine) - batch // size in (0, 1)
-            found.append([] if step._is_idle(batch) else mine)
-            assert step._is_idle(batch) == (rank >= batch)
+            found.append([] if step.is_idle(batch) else mine)
+            assert step.is_idle(batch) == (rank >= batch)
         np.testing.assert_array_equal(np.concatenate(found), rows)
 
 
@@ -191,7 +190,7 @@ def test_a_network_used_between_epochs_asks_nobody():
         network = Network(normalized(), (2, 6, 6), rng=1)
         options = {"epochs": 1, "batch_size": 13, "ranks": ranks, "progress": False}
         next(train(network, DATA, SoftmaxCrossEntropy(), SGD(), **options))
-        if ranks.leads:
+        if ranks.is_root:
             network.forward(IMAGES.astype(np.float32), training=True)
 
     on_ranks(2, work)
@@ -212,4 +211,4 @@ def test_how_python_was_started():
 
 def test_without_mpiexec_a_process_is_alone():
     assert "mpi4py" not in sys.modules
-    assert (world().rank, world().size, world().leads) == (0, 1, True)
+    assert (world().rank, world().size, world().is_root) == (0, 1, True)

@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 from shared_training import DATA, normalized
 
-from minidl import Adam, Augmentation, Dense, Dropout, Network, SoftmaxCrossEntropy, train
+from minidl import Adam, Augmentation, Dense, Dropout, Network, SoftmaxCrossEntropy
 from minidl.backend.threads import using_threads
-from minidl.data_parallel import world
+from minidl.data_parallel import train, world
 from minidl.training.checkpoint import Checkpoint
 
 
@@ -65,7 +65,7 @@ def main(what: str, folder: str) -> None:
             pool.submit(work).result()
     else:
         work()
-    if world().leads:
+    if world().is_root:
         np.savez(Path(folder) / "result.npz", theta=network.theta, state=network.state)
 
 

@@ -35,9 +35,8 @@ from minidl import (
     Sentences,
     SoftmaxCrossEntropy,
     evaluate,
-    train,
 )
-from minidl.data_parallel import Ranks, world
+from minidl.data_parallel import Ranks, train, world
 
 N = 65  # no batch below divides evenly among 2 or 3 ranks
 DRAWS = np.random.default_rng(0)
@@ -139,7 +138,7 @@ def main(path: str, *names: str) -> None:
             for what, array in arrays.items():
                 same = np.array_equal(array, found[name][what], equal_nan=True)
                 assert same, f"{name}: {what} differs between ranks"
-    if world().leads:
+    if world().is_root:
         flat = {f"{name}/{k}": v for name, arrays in found.items() for k, v in arrays.items()}
         np.savez(Path(path), **flat)
 

@@ -27,10 +27,10 @@ class Thread(Ranks):
         self.barrier.wait()
         return found
 
-    def first(self, value: Any) -> Any:
+    def broadcast(self, value: Any) -> Any:
         return self.gather(value)[0]
 
-    def add_up(self, array: np.ndarray) -> None:
+    def all_reduce(self, array: np.ndarray) -> None:
         self.messages.append(array.size)
         array[...] = sum(self.gather(array.copy()))
 
