@@ -6,21 +6,18 @@ marked functions run as they are written.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from minidl.fast import activations, pool
+from minidl.fast import activations, conv, pool
 from minidl.fast.compiler import compiled, numba
-from minidl.fast.denormals import denormals_as_zero
-from minidl.fast.pool import one_pool
 from minidl.kernel import Function, is_rule, register
 from minidl.rule_text import parsed
 
 # By the qualified name of the marked function.  Those of element-wise functions are for long
 # arrays: NumPy's are as fast on short ones.
-TWINS: dict[str, Function] = {}
+TWINS: dict[str, Function] = {"patches": conv.patches}
 LONG: dict[str, Function] = {
     "Activation.__call__": activations.call,
     "Activation.backward": activations.backward,
@@ -62,11 +59,4 @@ def compiled_rule(text: Function, parallel: bool) -> Callable[..., None]:
     return compiled(text, parallel, chunks=numba().prange if parallel else range)
 
 
-@contextmanager
-def full_speed() -> Iterator[None]:
-    """The context of training, see :func:`minidl.kernel.at_full_speed`."""
-    with one_pool(), denormals_as_zero():
-        yield
-
-
-register("numpy", find, full_speed)
+register("numpy", find, pool.full_speed)
