@@ -8,7 +8,7 @@ Read in this order: ``activations``, ``layers`` (``dense``, ``conv2d``, …), ``
 from typing import Any
 
 from minidl import _version, fast, gpu  # noqa: F401  # they register their twins
-from minidl._deprecated import MatrixDecay, by_step, renamed
+from minidl._deprecated import renamed
 from minidl.activations import ACTIVATIONS, get_activation
 from minidl.backend import DeviceError, get_device
 from minidl.data import Augmentation, Examples, Sentences
@@ -97,7 +97,6 @@ __all__ = [
     "Layer",
     "LayerNorm",
     "LinearWarmUp",
-    "MatrixDecay",
     "MaxPool2D",
     "MeanSquaredError",
     "Network",
@@ -117,7 +116,6 @@ __all__ = [
     "assert_gradients",
     "assert_jac",
     "assert_vjp",
-    "by_step",
     "check_gradients",
     "check_jac",
     "check_vjp",

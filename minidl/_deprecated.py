@@ -15,6 +15,8 @@ RENAMED = {"Chain": "Sequential", "Activate": "ActivationLayer"}  # in ``minidl`
 
 def renamed(name: str) -> Any:
     """What ``minidl`` has under another name now."""
+    if name in FUNCTIONS:
+        return FUNCTIONS[name]
     if name not in RENAMED:
         raise AttributeError(f"module 'minidl' has no attribute {name!r}")
     _warn(f"minidl.{name}", f"minidl.{RENAMED[name]}")
@@ -34,6 +36,9 @@ def MatrixDecay(network: Network, *options: Any, **named: Any) -> AdamW:
     optimizer = AdamW(*options, **named, decays=is_matrix)
     optimizer.expect_network(network)
     return optimizer
+
+
+FUNCTIONS = {"by_step": by_step, "MatrixDecay": MatrixDecay}
 
 
 def _warn(old: str, new: str) -> None:

@@ -15,6 +15,7 @@ from minidl.backend.arrays import features_axis
 from minidl.data.examples import Examples
 from minidl.losses import Loss
 from minidl.network import Network
+from minidl.predict import as_input
 
 SATURATED = 0.01  # a slope below this share of the function's steepest counts as flat
 INPUT = "the input of the network"  # a place where NaN and infinity may first appear
@@ -94,7 +95,7 @@ def probe(
     network.expect_views("probe")
     checks.instance("probe", "loss", loss, Loss)
     loss.expect_logits("probe", network)
-    x = network.as_input("probe", x)
+    x = as_input("probe", network, x)
     value, dlogits = loss(network.forward(x), targets, reduction)
     network.backward(dlogits)
     return Probe(float(value), gradient_stats(network, update), unit_stats(network))

@@ -18,6 +18,7 @@ from minidl.activations import Activation, sigmoid
 from minidl.backend import Array, checks, namespace, special, to_numpy
 from minidl.kernel import kernel
 from minidl.layers import Sequential
+from minidl.target_hints import as_labels, like_logits
 
 # What a loss of one's own may still have under its name of version 0.2.
 RENAMED = {
@@ -106,7 +107,7 @@ class Loss:
         if targets.shape != shape or targets.dtype.kind != "f":
             raise ValueError(
                 f"{self.name}: expected floating-point targets {shape} like the logits, "
-                f"got {targets.dtype} {targets.shape}; {_like_logits(shape, targets)}"
+                f"got {targets.dtype} {targets.shape}; {like_logits(shape, targets)}"
             )
 
     def check_values(self, shape: tuple[int, ...], targets: Array) -> None:
@@ -134,7 +135,7 @@ class SoftmaxCrossEntropy(Loss):
         if C < 2 or targets.shape != (N,) or targets.dtype.kind not in "iu":
             raise ValueError(
                 f"{self.name}: expected logits (N, C) and integer labels (N,), "
-                f"got {shape} and {targets.dtype} {targets.shape}{_as_labels(shape, targets)}"
+                f"got {shape} and {targets.dtype} {targets.shape}{as_labels(shape, targets)}"
             )
 
     def constant_baseline(self, targets: Array) -> float:
@@ -221,41 +222,3 @@ class BinaryCrossEntropy(Loss):
 def _mean(values: Array) -> Array:
     """The mean over all axes but the first: (N,)."""
     return values.reshape(len(values), -1).mean(axis=1)
-
-
-def _like_logits(shape: tuple[int, ...], targets: Array) -> str:
-    """How to give targets the shape and the type of the logits."""
-    is_float, (N, *outputs) = targets.dtype.kind == "f", shape
-    if targets.shape[:1] != (N,) or targets.size != math.prod(shape):
-        if not is_float and targets.ndim == 1:
-            return "for labels of more than two classes use SoftmaxCrossEntropy"
-        given = ", ".join(map(str, targets.shape[1:] or (1,)))
-        return f"let the last layer of the network return (N, {given}), or pass other targets"
-    reshape = "" if targets.shape == shape else f".reshape(-1, {', '.join(map(str, outputs))})"
-    convert = "" if is_float else ".astype('float32')"
-    return f"use targets{reshape}{convert}"
-
-
-def _as_labels(shape: tuple[int, ...], targets: Array) -> str:
-    """How to convert targets to labels (N,)."""
-    if len(shape) != 2:
-        return ""
-    N, C = shape
-    if C == 1:
-        return "; for a single output use BinaryCrossEntropy"
-    if targets.shape == shape:
-        if ((targets == 0) | (targets == 1)).all() and (targets.sum(axis=1) == 1).all():
-            return "; for one-hot rows use targets.argmax(axis=1)"
-        return (
-            "; BinaryCrossEntropy takes a probability for each output, MeanSquaredError any numbers"
-        )
-    if targets.shape not in ((N,), (N, 1)):
-        return ""
-    flat = "" if targets.ndim == 1 else ".ravel()"
-    if targets.dtype.kind in "iu":
-        return f"; use targets{flat}"
-    if (
-        targets.dtype.kind == "f" and (targets % 1 != 0).any()
-    ):  # as integers they would be other numbers
-        return "; for numbers that are no labels use MeanSquaredError"
-    return f"; for labels use targets{flat}.astype('int64'), for other numbers MeanSquaredError"

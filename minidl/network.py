@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from minidl.backend import Array, Device, address, checks, get_device, to_numpy
+from minidl.backend import Array, Device, address, checks, get_device
 from minidl.layers import Layer, Sequential
 from minidl.layers._attributes import write_into
-from minidl.layers._base import name_layers
+from minidl.layers._names import name_layers
 from minidl.layers.self_attention import connect
 from minidl.layers.sequential import Layers
+from minidl.predict import predict
 from minidl.storage import weights
 from minidl.storage.weights import WeightsError
 from minidl.summary import summary
@@ -164,7 +165,7 @@ class Network(Sequential):
 
     def forward(self, x: Array, training: bool = False) -> Array:
         """The output of the last layer for the batch ``x`` ``(N, *input_shape)``."""
-        self._expect_shape(x, least=1)
+        self.expect_shape(x)
         if self.integer_input:
             checks.integers("Network", "x", x)
             checks.same_device("Network", "x", x, self.theta)
@@ -197,7 +198,8 @@ class Network(Sequential):
             return shape == self.input_shape
         return len(shape) == len(self.input_shape) and 0 < shape[0] <= self.input_shape[0]
 
-    def _expect_shape(self, x: Array, least: int) -> None:
+    def expect_shape(self, x: Array, least: int = 1) -> None:
+        """Raise ``ValueError`` unless x is a batch of at least so many examples."""
         checks.array("Network", "x", x)
         if not self.accepts_shape(x.shape[1:]) or len(x) < least:
             shape = ", ".join(map(str, self.input_shape))
@@ -214,45 +216,7 @@ class Network(Sequential):
         Bytes are divided by 255, as in :class:`minidl.data.Examples`; floating-point numbers are
         converted to the network's type; tokens stay integers.  N may be 0.
         """
-        batch_size = checks.integer("predict", "batch_size", batch_size)
-        checks.array("predict", "x", x)
-        self._expect_shape(x, least=0)
-        self.check_tokens(x)
-        self._expect_numbers("predict", x)
-        shorter = x.shape[1:] if self.integer_input else None
-        *_, (_, shape) = self.with_shapes(1, shorter)
-        y = np.empty((len(x), *shape), self.dtype)
-        for start in range(0, len(x), batch_size):
-            batch = self._as_numbers(x[start : start + batch_size])
-            y[start : start + batch_size] = to_numpy(self.forward(batch))
-        return y
-
-    def as_input(self, owner: str, x: Array) -> Array:
-        """``x`` on the network's device: bytes as numbers from 0 to 1, other numbers in its type.
-
-        Tokens stay integers.  This is how every function sees arrays, :class:`minidl.data.Examples`
-        included; only :meth:`forward` converts nothing.
-        """
-        checks.array(owner, "x", x)
-        self._expect_numbers(owner, x)
-        return self._as_numbers(x)
-
-    def _expect_numbers(self, owner: str, x: Array) -> None:
-        if self.integer_input:
-            return
-        if x.dtype == np.uint8:
-            checks.pixels(owner, "x", x)
-        else:
-            checks.floats(owner, "x", x)
-
-    def _as_numbers(self, x: Array) -> Array:
-        if self.integer_input:
-            return self.device.asarray(x)
-        if x.dtype != np.uint8:
-            return self.device.asarray(x, self.dtype)
-        scaled = self.device.asarray(x, self.dtype)
-        scaled /= 255
-        return scaled
+        return predict(self, x, batch_size)
 
     # -- inspection -------------------------------------------------------------------
 

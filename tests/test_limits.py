@@ -60,7 +60,9 @@ CLASSES = (
 # Of these, the methods that minidl itself calls or that authors of a layer or a rule write.
 INTERNAL = {
     *("Examples.draw", "Activation.f", "Activation.slope", "Activation.backward", "SGD.update"),
-    *("Layer.bind", "Layer.initialize", "Layer.misfit", "Network.bind", "Network.misfit"),
+    *("Layer.bind", "Layer.initialize", "Layer.misfit", "Network.bind"),
+    *("Sequential.inner_shapes", "Examples.check_network", "Network.expect_shape"),
+    *("SGD.coefficients", "Sequential.expect_shape", "Layer.expect_shape"),
     *("Layer.forward", "Layer.backward"),
     *(
         "Optimizer.coefficients",
@@ -75,7 +77,7 @@ INTERNAL = {
         "Network.accepts_shape",
         "Network.set_gradient_buffer",
     ),
-    *("Network.as_input", "Network.expect_views"),
+    "Network.expect_views",
     *("Examples.check_inputs", "Examples.order"),
     *("Random.random_numbers", "Augmentation.sample", "Random.sample"),
 }

@@ -162,12 +162,6 @@ def test_plain_tokens_are_predicted_without_padding():
     assert (predict_labels(network, tokens) == network.predict(tokens).argmax(axis=1)).all()
 
 
-def test_the_old_name_works_with_a_warning():
-    with pytest.warns(DeprecationWarning, match="predict_labels now"):
-        from minidl import predicted_labels
-    assert predicted_labels is predict_labels
-
-
 ERRORS = [
     (([0, 1], [0], 2), "as many predictions as labels, got 1 for 2"),
     (([], [], 2), r"labels to be integers \(N,\) with N of at least 1, got float64 \(0,\)"),

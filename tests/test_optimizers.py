@@ -346,7 +346,7 @@ def test_every_matrix_decays_whatever_it_is_called():
     network = Network([Dense(2, 2), BatchNorm(2), Recurrent()], 2, dtype="float64")
     network.theta[...] = 1
     rule = AdamW(0.5, weight_decay=0.2, decays=is_matrix)
-    with pytest.raises(ValueError, match=r"which parameters decay; .* expect_network\(network\)"):
+    with pytest.raises(ValueError, match=r"which parameters decay; .*expect_network\(network\)"):
         rule.step(network.theta, 0 * network.theta)
     rule = AdamW(0.5, weight_decay=0.2, decays=is_matrix)
     rule.expect_network(network)

@@ -10,8 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from minidl.backend import CPU, Array, Device, checks, get_device, namespace, to_numpy
-
-AT_ONCE = 1 << 20  # numbers to check at a time
+from minidl.data import splitting
 
 
 class Examples:
@@ -167,21 +166,10 @@ class Examples:
             raise ValueError(f"Examples.split: expected n from 1 to {len(self) - 1}, got {n}")
         rng = checks.generator("Examples.split", rng)
         checks.boolean("Examples.split", "stratify", stratify)
-        order = rng.permutation(len(self))
         if stratify:
             self._expect_labels()
-            labels = to_numpy(self.targets)[order]
-            if (single := _single(labels)) is not None:
-                raise ValueError(
-                    "Examples.split: expected at least two examples of each class to stratify, "
-                    f"got one with label {single}"
-                )
-            drawn = np.zeros(len(self), bool)
-            for label, count in _shares(labels, n):
-                drawn[np.flatnonzero(labels == label)[:count]] = True
-        else:
-            drawn = np.arange(len(self)) < n
-        return self.take(np.sort(order[~drawn])), self.take(np.sort(order[drawn]))
+        drawn = splitting.drawn(len(self), n, rng, to_numpy(self.targets) if stratify else None)
+        return self.take(np.flatnonzero(~drawn)), self.take(np.flatnonzero(drawn))
 
     def joined(self, other: Examples) -> Examples:
         """These examples followed by the ``other`` ones, which must have the same scaling."""
@@ -208,39 +196,7 @@ class Examples:
 
     def can_be_stratified(self) -> bool:
         """Whether there are labels (N,), and none occurs just once."""
-        return self._has_labels and _single(to_numpy(self.targets)) is None
-
-    def expect_scale_of(self, other: Examples) -> None:
-        """Raise ``ValueError`` if one has bytes, which are scaled, and the other has other numbers.
-
-        Bytes need the same divisor, mean and std; floats beside bytes may leave the range of
-        scaled bytes by its width, on either side.
-        """
-        kinds = self.inputs.dtype.kind, other.inputs.dtype.kind
-        ours, theirs = ((e.divisor, e.mean, e.std) for e in (self, other))
-        if kinds == ("u", "u") and ours != theirs:
-            raise ValueError(
-                f"Examples: expected bytes with divisor, mean and std {theirs}, like those beside "
-                f"them, got {ours}"
-            )
-        if set(kinds) == {"u", "f"}:
-            of_bytes, floats = (self, other) if kinds[0] == "u" else (other, self)
-            darkest, brightest = of_bytes._range(0, 255)
-            least, most = floats._range(floats.inputs.min(), floats.inputs.max())
-            width = brightest - darkest
-            if least < darkest - width or most > brightest + width:
-                raise ValueError(
-                    "Examples: expected floats on the scale of the bytes beside them, which are "
-                    f"{darkest:g} to {brightest:g} in a batch, got {least:g} to {most:g}; pass "
-                    "bytes, or floats, both to train on and to validate"
-                )
-
-    def _range(self, least: float, most: float) -> tuple[float, float]:
-        """What these numbers become in a batch, in the channels that go furthest."""
-        ends = np.array([least, most], float)[:, None] / self.divisor
-        if self.mean is not None and self.std is not None:
-            ends = (ends - self.mean) / self.std
-        return float(ends.min()), float(ends.max())
+        return self._has_labels and splitting.single(to_numpy(self.targets)) is None
 
     def _with(self, inputs: Array, targets: Array) -> Examples:
         """Other arrays with the same scaling."""
@@ -288,21 +244,6 @@ class Examples:
                 f"got {labels.min()} to {labels.max()}"
             )
 
-    def first_nonfinite(self, rows: np.ndarray, dtype: np.dtype) -> str | None:
-        """``"inputs[17, 0, 3] is nan"``: what is not finite in the given rows; None if nothing is.
-
-        A number too large for ``dtype`` is not finite either.  Inputs are checked before
-        targets; all rows are read, a few at a time.
-        """
-        for name, array in (("inputs", self.inputs), ("targets", self.targets)):
-            if array.dtype.kind == "f":
-                found = _first_nonfinite(array, rows, dtype)
-                if found is not None:
-                    index, value = found
-                    beyond = f", which {dtype} cannot hold" if math.isfinite(value) else ""
-                    return f"{name}[{', '.join(map(str, index))}] is {value}{beyond}"
-        return None
-
     @property
     def _has_labels(self) -> bool:
         return self.targets.dtype.kind in "iu" and self.targets.ndim == 1
@@ -315,22 +256,6 @@ class Examples:
             )
 
 
-def _first_nonfinite(
-    array: Array, rows: np.ndarray, dtype: np.dtype
-) -> tuple[list[int], float] | None:
-    """Index and value of the first number in these rows that is not finite as ``dtype``."""
-    at_once = AT_ONCE // max(1, math.prod(array.shape[1:])) + 1
-    for start in range(0, len(rows), at_once):
-        some = rows[start : start + at_once]
-        piece = to_numpy(array[namespace(array).asarray(some)])
-        with np.errstate(over="ignore"):
-            bad = np.argwhere(~np.isfinite(piece.astype(dtype)))
-        if len(bad):
-            row, *place = bad[0].tolist()
-            return [int(some[row]), *place], float(piece[tuple(bad[0])])
-    return None
-
-
 def _numbers(name: str, values: Sequence[float]) -> tuple[float, ...]:
     given = np.asarray(values)
     if given.ndim != 1 or given.dtype.kind not in "iuf":
@@ -338,21 +263,3 @@ def _numbers(name: str, values: Sequence[float]) -> tuple[float, ...]:
             f"Examples: expected {name} to be one number per channel, got {checks.describe(values)}"
         )
     return tuple(map(float, values))
-
-
-def _single(labels: np.ndarray) -> int | None:
-    """A label that occurs once; None if each occurs more often."""
-    present, sizes = np.unique(labels, return_counts=True)
-    return int(present[sizes.argmin()]) if sizes.min() == 1 else None
-
-
-def _shares(labels: np.ndarray, n: int) -> list[tuple[int, int]]:
-    """``(label, count)``: how many of ``n`` examples come from each class, by largest remainder.
-
-    Of equal remainders, that of the class that comes first in ``labels``, whose order is random.
-    """
-    present, first, sizes = np.unique(labels, return_index=True, return_counts=True)
-    counts, remainders = np.divmod(n * sizes, len(labels))
-    more = np.lexsort((first, -remainders))[: n - counts.sum()]
-    counts[more] += 1
-    return list(zip(present.tolist(), counts.tolist(), strict=True))

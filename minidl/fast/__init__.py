@@ -10,14 +10,17 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from minidl.fast import activations, conv, pool
+from minidl.fast import activations, conv, losses, pool
 from minidl.fast.compiler import compiled, numba
 from minidl.kernel import Function, is_rule, register
 from minidl.rule_text import parsed
 
 # By the qualified name of the marked function.  Those of element-wise functions are for long
 # arrays: NumPy's are as fast on short ones.
-TWINS: dict[str, Function] = {"patches": conv.patches}
+TWINS: dict[str, Function] = {
+    "SoftmaxCrossEntropy.per_example": losses.per_example,
+    "patches": conv.patches,
+}
 LONG: dict[str, Function] = {
     "Activation.__call__": activations.call,
     "Activation.backward": activations.backward,

@@ -17,6 +17,7 @@ from minidl.backend import Array, checks, to_numpy
 from minidl.gpu import kernels
 from minidl.gpu.graph import Graph
 from minidl.network import Network
+from minidl.training import nonfinite
 from minidl.training.loop import Training, train_with
 from minidl.training.step import STEPS, TrainingStep
 
@@ -149,7 +150,8 @@ class CudaStep(TrainingStep):
             step = int(bad[0]) // self.batch_size
             batch = slice(step * self.batch_size, (step + 1) * self.batch_size)
             where = "found at the end of the epoch, when all parameters have changed"
-            self._report(step, losses[batch], where, self._bad_examples(self.order[batch]))
+            hint = nonfinite.of_examples(self, self.order[batch])
+            raise nonfinite.error(step, losses[batch], where, hint)
 
 
 STEPS["cuda"] = CudaStep

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from minidl.backend import Array, checks
-from minidl.layers._base import Layer, expect_free
+from minidl.layers._base import Layer
+from minidl.layers._names import expect_free
 
 Layers: TypeAlias = Sequence[Layer] | Mapping[str, Layer]  # first to last
 

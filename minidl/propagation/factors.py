@@ -11,6 +11,7 @@ from minidl.activations import Activation
 from minidl.backend import Array, checks, to_numpy
 from minidl.layers import Dense, Dropout, Flatten
 from minidl.network import Network
+from minidl.predict import as_input
 from minidl.propagation.mean_field import MeanField
 
 
@@ -44,7 +45,7 @@ def layer_factors(network: Network, x: Array) -> dict[str, LayerFactors]:
         shape = ", ".join(map(str, network.input_shape))
         raise ValueError(f"layer_factors: expected x (N, {shape}), got {x.shape}")
     found: dict[str, LayerFactors] = {}
-    x2: np.ndarray | None = _mean_square(network.as_input("layer_factors", x))  # (N,)
+    x2: np.ndarray | None = _mean_square(as_input("layer_factors", network, x))  # (N,)
     for layer in network.layers:
         if isinstance(layer, Dense):
             gain = layer.n_in * float(_mean_square(layer.W).mean())

@@ -11,6 +11,7 @@ from minidl.backend import Array, checks, to_numpy
 from minidl.layers import Dense, Flatten
 from minidl.losses import Loss
 from minidl.network import Network
+from minidl.predict import as_input
 from minidl.propagation.mean_field import MeanField
 
 UNITS = 16384  # drawn for each layer, where a mean is over units and examples at once
@@ -34,7 +35,7 @@ def measured(
     """The mean squares of each Dense layer, after one forward and backward of ``x`` (N, …)."""
     layers = _dense_layers("measured", network)
     checks.instance("measured", "loss", loss, Loss)
-    _, dlogits = loss(network.forward(network.as_input("measured", x)), targets, reduction)
+    _, dlogits = loss(network.forward(as_input("measured", network, x)), targets, reduction)
     network.backward(dlogits)
     return [
         Signals(layer.name, _square(layer.z), _square(layer.dz), float(abs(layer.dW).mean()))
@@ -79,7 +80,7 @@ def predicted(
     layers = _dense_layers("predicted", network)
     checks.instance("predicted", "loss", loss, Loss)
     generator = checks.generator("predicted", rng)
-    x = network.as_input("predicted", x)
+    x = as_input("predicted", network, x)
     inputs = to_numpy(x).reshape(len(x), -1).astype(float)  # (N, n_in)
     loss(network.forward(x), targets, reduction)  # judges them
     sigma2 = [_square(layer.W) for layer in layers]

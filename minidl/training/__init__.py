@@ -6,9 +6,9 @@ from minidl.training.evaluation import Evaluation, evaluate
 from minidl.training.fit import fit
 from minidl.training.history import FitHistory
 from minidl.training.loop import Epoch, train
+from minidl.training.nonfinite import NonFiniteLoss
 from minidl.training.range_test import RangeTest, range_test
 from minidl.training.schedules import CosineAnnealing, LinearWarmUp, StepDecay
-from minidl.training.step import NonFiniteLoss
 
 __all__ = [
     "Checkpoint",

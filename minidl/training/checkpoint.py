@@ -18,6 +18,7 @@ import os
 import sys
 import threading
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from numbers import Number
@@ -30,7 +31,7 @@ import numpy as np
 
 from minidl._printable import printable
 from minidl.backend import checks, to_numpy
-from minidl.optimizers import rate_identity
+from minidl.optimizers import Rate
 from minidl.storage.files import remove_parts
 from minidl.storage.sealed import DamagedFile, decoded, encoded, read_sealed, write_sealed
 from minidl.training.software import Software, distinct
@@ -442,6 +443,20 @@ def _settings(owner: Any) -> str:
         if isinstance(value, bool | int | float | str | np.generic | None) and name not in COUNTS
     )
     return f"{type(owner).__name__}({options})"
+
+
+def rate_identity(rate: Rate) -> str:
+    """What tells one learning rate from another, for the record of a training run.
+
+    That is the number, or the ``repr`` of a schedule of minidl; of any other function, its name
+    and its values after 0, 1, 2, 4, 8, … steps.
+    """
+    if not callable(rate) or hasattr(rate, "counts"):
+        return repr(rate)
+    values: list[float] = []
+    with suppress(Exception):  # it may be a table that ends
+        values += (float(rate(t)) for t in (0, *(2**k for k in range(21))))
+    return f"{getattr(rate, '__qualname__', type(rate).__qualname__)}{values}"
 
 
 COUNTS = ("t", "is_ahead")  # attributes that change while an optimizer or augmentation is used

@@ -11,7 +11,8 @@ from minidl.backend import checks, to_numpy
 from minidl.data.examples import Examples
 from minidl.losses import Loss
 from minidl.network import Network
-from minidl.training.step import NonFiniteLoss, bad_example, check_parts, check_targets
+from minidl.training.nonfinite import NonFiniteLoss, bad_example
+from minidl.training.step import check_parts, check_targets
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import numpy as np
 
 from minidl.backend import Array, checks
 from minidl.data.examples import Examples
+from minidl.data.finite import expect_same_scale
 from minidl.inspection import probe, update_ratio
 from minidl.losses import Loss, SoftmaxCrossEntropy
 from minidl.network import Network
@@ -206,7 +207,7 @@ def _check_held_out(network: Network, examples: Examples, held_out: Examples, lo
     held_out.check_network(owner, network)
     expect_finite(owner, held_out, network.dtype)
     try:
-        held_out.expect_scale_of(examples)
+        expect_same_scale(held_out, examples)
         check_targets(network, held_out, loss)
     except ValueError as error:
         raise ValueError(f"{owner}: {error}") from error

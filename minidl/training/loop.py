@@ -17,9 +17,9 @@ from minidl.losses import Loss
 from minidl.network import Network
 from minidl.optimizers import Optimizer
 from minidl.training.checkpoint import Checkpoint
+from minidl.training.nonfinite import NonFiniteLoss
 from minidl.training.progress import Progress
 from minidl.training.step import (
-    NonFiniteLoss,
     Position,
     TrainingStep,
     check_parts,

@@ -19,7 +19,8 @@ from minidl.optimizers import Adam, Optimizer
 from minidl.pages.colours import ink
 from minidl.pages.picture import Picture, new_grid
 from minidl.training.fit import as_examples
-from minidl.training.step import NonFiniteLoss, TrainingStep, check_parts, expect_finite, step_on
+from minidl.training.nonfinite import NonFiniteLoss
+from minidl.training.step import TrainingStep, check_parts, expect_finite, step_on
 
 SMOOTHING = 0.9  # of the running mean over the steps
 FIRST = 9  # step whose mean counts; those before average fewer than 1 / (1 - SMOOTHING) batches

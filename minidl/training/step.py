@@ -16,18 +16,15 @@ from typing import Any
 
 import numpy as np
 
-from minidl.backend import Array, Random, checks, namespace, to_numpy
+from minidl.backend import Array, Random, checks, namespace
 from minidl.data.examples import Examples
-from minidl.inspection import INPUT, first_nonfinite
+from minidl.inspection import first_nonfinite
 from minidl.kernel import at_full_speed
 from minidl.layers import BatchNorm
 from minidl.losses import Loss
 from minidl.network import Network
 from minidl.optimizers import Optimizer
-
-
-class NonFiniteLoss(FloatingPointError):
-    """The loss of a training step became NaN or infinite."""
+from minidl.training import nonfinite
 
 
 @dataclass(frozen=True)
@@ -158,29 +155,13 @@ class TrainingStep:
                 except ValueError as error:
                     raise ValueError(f"train: {n} examples in batches of {B}: {error}") from None
 
-    # -- a loss that is not finite --------------------------------------------------
-
     def raise_nonfinite(self, losses: Array, place: str | None) -> None:
         """Raise for a loss that is not finite, due to ``place`` or to the loss itself.
 
         The network is restored from before the step.
         """
         self.network.state[...] = self._state
-        hint = self._bad_examples(self.order[self.batch])
-        if hint is None and place == INPUT:
-            hint = "the examples are finite, so augment or their scaling makes it so"
-        place = place or "the loss itself, all layers are finite"
-        self._report(self.done, losses, f"which first appears in {place}", hint)
-
-    def _bad_examples(self, rows: Array) -> str | None:
-        """What is not finite in the data: in this batch, or in an earlier one."""
-        dtype = self.network.dtype
-        found = bad_example(self.examples, dtype, to_numpy(rows))
-        return found or bad_example(self.examples, dtype)
-
-    def _report(self, step: int, losses: np.ndarray, where: str, hint: str | None) -> None:
-        hint = hint or "try a smaller learning_rate, or clip_norm=1.0"
-        raise NonFiniteLoss(f"step {step + 1}: the loss is {losses.mean()}, {where}; {hint}")
+        raise nonfinite.found_in_step(self, losses, place)
 
 
 STEPS: dict[str, Callable[..., TrainingStep]] = {"cpu": TrainingStep}  # minidl.gpu adds "cuda"
@@ -208,12 +189,6 @@ def check_parts(owner: str, network: Network, examples: Examples, loss: Loss) ->
     examples.check_network(owner, network)
 
 
-def bad_example(examples: Examples, dtype: np.dtype, rows: np.ndarray | None = None) -> str | None:
-    """What is not finite in these rows, or in all, and what to do; None if nothing is."""
-    found = examples.first_nonfinite(np.arange(len(examples)) if rows is None else rows, dtype)
-    return found and f"{found}: put a finite number there, or leave that example out"
-
-
 def check_targets(network: Network, examples: Examples, loss: Loss) -> None:
     """Raise ``ValueError`` unless the loss can compare the targets with the network's outputs."""
     shape = (len(examples), *network.shapes[-1])
@@ -228,7 +203,7 @@ def expect_finite(owner: str, examples: Examples, dtype: np.dtype) -> None:
         if array.dtype.kind == "f" and array.size:
             least, most = float(array.min()), float(array.max())  # NaN if any of them is
             if not (-largest <= least and most <= largest):
-                raise ValueError(f"{owner}: {bad_example(examples, dtype)}")
+                raise ValueError(f"{owner}: {nonfinite.bad_example(examples, dtype)}")
 
 
 def _memory(network: Network, examples: Examples, optimizer: Optimizer, batch_size: int) -> int:

@@ -18,6 +18,7 @@ from minidl import (
     probe,
 )
 from minidl.data import DatasetNotFound, load
+from minidl.data.finite import expect_same_scale
 from minidl.losses import BinaryCrossEntropy
 from minidl.training.fit import as_examples
 
@@ -152,7 +153,7 @@ def test_validation_data_on_another_scale_are_refused():
         (normalized, (raw, LABELS), "are -5 to 5 in a batch, got 0 to 255"),
     ]
     for examples, validation in right:
-        as_examples("fit", *validation).expect_scale_of(examples)
+        expect_same_scale(as_examples("fit", *validation), examples)
     fit(network(), Examples(*right[0][1]), validation=right[0][1], epochs=1, progress=False)
     for examples, validation, message in wrong:
         with pytest.raises(ValueError, match=message):

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from minidl import Examples
 from minidl.backend import to_numpy
+from minidl.data.finite import first_nonfinite
 
 IMAGES = np.arange(24, dtype=np.uint8).reshape(4, 2, 3) * 10
 LABELS = np.array([3, 1, 0, 2])
@@ -274,21 +275,21 @@ def test_the_digest_covers_everything_that_makes_a_batch():
 
 
 def test_the_first_nonfinite_number_is_named_wherever_it_is(device, monkeypatch):
-    monkeypatch.setattr("minidl.data.examples.AT_ONCE", 6)  # two rows are read together
+    monkeypatch.setattr("minidl.data.finite.AT_ONCE", 6)  # two rows are read together
     inputs, targets = np.zeros((7, 2, 3), np.float32), np.zeros(7)
     rows, dtype = np.arange(7)[::-1], np.dtype(np.float32)
     given = Examples(inputs, targets)
 
     def found():
-        return given.to(device).first_nonfinite(rows, dtype)
+        return first_nonfinite(given.to(device), rows, dtype)
 
     assert found() is None
     targets[2] = 1e39
     assert found() == "targets[2] is 1e+39, which float32 cannot hold"
-    assert given.first_nonfinite(rows, np.dtype(np.float64)) is None
+    assert first_nonfinite(given, rows, np.dtype(np.float64)) is None
     inputs[0, 1, 0] = -math.inf
     assert found() == "inputs[0, 1, 0] is -inf"
     inputs[3, 0, 1] = math.nan  # first in the order of the rows
     assert found() == "inputs[3, 0, 1] is nan"
-    assert given.first_nonfinite(rows[:3], dtype) is None
-    assert Examples(IMAGES, LABELS).first_nonfinite(np.arange(4), dtype) is None
+    assert first_nonfinite(given, rows[:3], dtype) is None
+    assert first_nonfinite(Examples(IMAGES, LABELS), np.arange(4), dtype) is None

@@ -24,7 +24,7 @@ from minidl.backend.threads import using_threads
 from minidl.fast.pool import one_pool
 from minidl.gpu.kernels import kernel_of
 from minidl.layers import _channelwise
-from minidl.optimizers import sgd
+from minidl.optimizers.sgd import sgd
 
 ROOT = Path(__file__).parents[1]
 LOOPS = host_kernels.LOOPS

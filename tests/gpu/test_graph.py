@@ -224,9 +224,7 @@ def test_gradients_can_be_inspected_after_any_step(gpu):
 
 
 def test_an_epoch_may_end_early(device):
-    step = step_on(
-        network(device), Examples(IMAGES, LABELS), SoftmaxCrossEntropy(), Adam(), BATCH
-    )
+    step = step_on(network(device), Examples(IMAGES, LABELS), SoftmaxCrossEntropy(), Adam(), BATCH)
     step.losses.fill(math.nan)  # earlier values are not read
     with step.epoch(np.arange(N)):
         step()
@@ -244,9 +242,7 @@ def test_the_learning_rate_may_change_between_epochs(gpu):
 
 
 def test_nothing_is_recorded_before_the_warm_up(gpu):
-    step = step_on(
-        network(gpu), Examples(IMAGES, LABELS), SoftmaxCrossEntropy(), Adam(), BATCH
-    )
+    step = step_on(network(gpu), Examples(IMAGES, LABELS), SoftmaxCrossEntropy(), Adam(), BATCH)
     with step.epoch(np.arange(N)):
         for number in range(step.steps - 1):
             assert (step.graph.launches is None) == (number <= WARM_UP)

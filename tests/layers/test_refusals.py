@@ -208,7 +208,9 @@ def test_layers_that_do_not_fit_into_a_network(layers, shape, message):
 
 
 def test_softmax_refuses_images_of_which_it_would_take_the_columns_for_classes():
-    with pytest.raises(ValueError, match=r"got images \(N, 3, 4, 5\), .*; put Flatten or Global"):
+    with pytest.raises(
+        ValueError, match=r"got \(N, 3, 4, 5\); of images .*: put Flatten or Global"
+    ):
         Network([ActivationLayer("softmax")], (3, 4, 5))
 
 

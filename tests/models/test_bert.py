@@ -22,9 +22,9 @@ from make_bert import (
 from minidl import Dense, Examples, SoftmaxCrossEntropy, train
 from minidl.backend import to_numpy
 from minidl.data import Sentences
-from minidl.optimizers import AdamW, is_matrix
 from minidl.models import BertSizes, bert, load_bert, pretrained, sentence_embeddings
 from minidl.models.bert_tensors import places_of
+from minidl.optimizers import AdamW, is_matrix
 from minidl.training.checkpoint import Checkpoint, Stopped
 
 GOLDEN = dict(np.load(PLACE))

@@ -27,7 +27,8 @@ from minidl.gpu import kernels
 
 LOOPS = {  # every rule that is decorated with @kernel
     name: value.__wrapped__
-    for name, value in vars(optimizers).items()
+    for module in (optimizers.adam, optimizers.rmsprop, optimizers.sgd)
+    for name, value in vars(module).items()
     if hasattr(value, "__wrapped__") and inspect.getsource(value).startswith("@kernel")
 }
 KERNELS = kernels.KERNELS | {name: kernels.kernel_of(text) for name, text in LOOPS.items()}
