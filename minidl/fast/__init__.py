@@ -49,7 +49,7 @@ def _rule(text: Function, is_long: bool) -> Function | None:
         return None
 
     def share(*arguments: Any) -> None:
-        compiled_rule(text, pool.threads() > 1)(*arguments)
+        compiled_rule(text, parallel=pool.threads() > 1)(*arguments)
 
     return share if is_long else compiled_rule(text, parallel=False)
 

@@ -4,6 +4,8 @@ If products are added up, the sum then costs nothing; ``C += A @ B`` goes throug
 three more times.  Compiled loops call BLAS by its address, with the addresses of matrices.
 """
 
+# mypy: disable-error-code="name-defined"
+
 from __future__ import annotations
 
 from collections.abc import Callable

@@ -30,7 +30,7 @@ def batch_first(images: Array) -> Array:
 
 
 def expect_images(layer: Layer, shape: tuple[int, ...], channels: int | None = None) -> None:
-    """Raise ``ValueError`` unless ``shape`` is (C, height, width), with C = ``channels`` if given."""
+    """Raise ``ValueError`` unless ``shape`` is (C, height, width); C is ``channels``, if given."""
     if len(shape) == 3 and channels in (None, shape[0]):
         return
     if len(shape) != 3:
