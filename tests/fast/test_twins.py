@@ -88,11 +88,11 @@ EACH = [
 
 @contextmanager
 def engine(find):
-    register("numpy", find, fast.full_speed)
+    register("numpy", find, fast.engine, fast.pool.full_speed)
     try:
         yield
     finally:
-        register("numpy", fast.find, fast.full_speed)
+        register("numpy", fast.find, fast.engine, fast.pool.full_speed)
 
 
 @pytest.mark.parametrize("threads", [1, 2])
