@@ -9,8 +9,6 @@ from collections.abc import Callable
 from functools import cache, wraps
 from typing import Any
 
-import numpy as np
-
 from minidl.backend import Array
 from minidl.fast import pool
 from minidl.fast.compiler import compiled, numba

@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any
 
 import minidl
-from minidl.backend.threads import using_threads
 from minidl.backend.checks import SIZES
+from minidl.backend.threads import using_threads
 from minidl.microscope.snapshot_file import FOLDER as SNAPSHOTS
 from minidl.storage.files import own_folder, read_bytes
 from minidl.storage.sealed import LIMIT, encoded
