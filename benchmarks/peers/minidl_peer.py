@@ -18,7 +18,9 @@ from minidl import (
     SoftmaxCrossEntropy,
     models,
 )
-from minidl.data_parallel import training_step
+from minidl.data_parallel import world
+from minidl.data_parallel.step import ParallelStep
+from minidl.gpu.step import step_on
 from peers import RESNETS
 
 
@@ -73,15 +75,12 @@ class MinidlPeer:
         self.network.theta[...] = self.network.device.asarray(theta)
         self.loss_function = SoftmaxCrossEntropy()
         examples = Examples(problem.images, problem.labels)
-        self.step = training_step(
-            self.network,
-            examples,
-            self.loss_function,
-            Adam(),
-            problem.batch_size,
-            graph=graph,
-            ranks=ranks,
-        )
+        parts = self.network, examples, self.loss_function, Adam(), problem.batch_size
+        ranks = ranks or world()
+        if ranks.size > 1:
+            self.step = ParallelStep(*parts, ranks=ranks)
+        else:
+            self.step = step_on(*parts, graph=graph)
 
     def versions(self):
         found = {"minidl": minidl.__version__, "numpy": np.__version__}
