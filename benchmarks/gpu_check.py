@@ -28,7 +28,7 @@ from minidl.study.environment import hardware, today, versions
 ROOT = Path(__file__).parents[1]
 TESTS = (
     *("tests/test_gradients.py", "tests/test_golden.py", "tests/test_golden_layers.py"),
-    *("tests/test_loops.py", "tests/test_optimizers.py", "tests/test_losses.py"),
+    *("tests/fast/test_kernel.py", "tests/test_optimizers.py", "tests/test_losses.py"),
     *("tests/gpu", "tests/backend", "tests/layers", "tests/training"),
 )
 SECONDS = 115  # for each of the five parts at most

@@ -19,7 +19,7 @@ pass over it; Numba compiles the lines to one pass over memory, with an integer 
 pool's threads share if it is long; on a GPU, ``i`` is a thread.  All do the same operations on
 each entry in the same order: NumPy and Numba give the same bits.  For that, a rule is a single
 loop over ``chunks`` whose lines assign to ``array[i]``, from ``array[i]``, the numbers among its
-arguments, floats such as ``0.5``, ``+ - * /`` and ``sqrt``.
+arguments, ``+ - * /`` and ``sqrt``.  (A constant in the text would be float64 to a compiler.)
 """
 
 from __future__ import annotations

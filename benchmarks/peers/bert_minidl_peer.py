@@ -23,6 +23,7 @@ class BertPeer:
             value[...] = given
         sentences = Sentences(problem.images, problem.labels, sizes.padding)
         self.optimizer = AdamW(2e-5, clip_norm=1.0, decays=is_matrix)
+        self.optimizer.expect_network(self.network)
         parts = (self.network, sentences, SoftmaxCrossEntropy(), self.optimizer)
         self.step = TrainingStep(*parts, problem.batch_size)
         self.batch_size = problem.batch_size

@@ -75,12 +75,12 @@ class MinidlPeer:
         self.network.theta[...] = self.network.device.asarray(theta)
         self.loss_function = SoftmaxCrossEntropy()
         examples = Examples(problem.images, problem.labels)
-        parts = self.network, examples, self.loss_function, Adam(), problem.batch_size
-        ranks = ranks or world()
-        if ranks.size > 1:
-            self.step = ParallelStep(*parts, ranks=ranks)
-        else:
+        parts = (self.network, examples, self.loss_function, Adam(), problem.batch_size)
+        ranks = world() if ranks is None else ranks
+        if ranks.size == 1:
             self.step = step_on(*parts, graph=graph)
+        else:
+            self.step = ParallelStep(*parts, ranks=ranks)
 
     def versions(self):
         found = {"minidl": minidl.__version__, "numpy": np.__version__}

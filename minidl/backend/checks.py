@@ -96,13 +96,13 @@ def launched_processes() -> int:
     return next((int(os.environ[name]) for name in SIZES if os.environ.get(name)), 1)
 
 
-def one_process(owner: str, instead: str) -> None:
+def one_process(owner: str) -> None:
     """Raise ``RuntimeError`` if ``mpiexec`` has started several, which would not share the work."""
     if (count := launched_processes()) > 1:
         raise RuntimeError(
-            f"{owner}: expected one process, mpiexec has started {count}; {instead}(…) lets them "
-            f"share each batch, and {instead}(…, ranks=minidl.data_parallel.Ranks()) computes in "
-            "each of them alone"
+            f"{owner}: expected one process, mpiexec has started {count}; they share each batch in "
+            "minidl.data_parallel.train(…), or fit(…, train=minidl.data_parallel.train), and with "
+            "ranks=minidl.data_parallel.Ranks() each of them trains alone"
         )
 
 

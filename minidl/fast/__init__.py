@@ -6,15 +6,12 @@ marked functions run as they are written.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from minidl.fast import activations, apl, batch_norm, losses, pool
+from minidl.fast import activations, apl, batch_norm, conv, losses, pool
 from minidl.fast.compiler import compiled, numba
-from minidl.fast.denormals import denormals_as_zero
-from minidl.fast.pool import one_pool
 from minidl.kernel import Function, is_rule, register
 from minidl.rule_text import parsed
 
@@ -27,6 +24,7 @@ TWINS: dict[str, Function] = {
     "BatchNorm.forward_rows": batch_norm.forward_rows,
     "BatchNorm.moments": batch_norm.moments,
     "SoftmaxCrossEntropy.per_example": losses.per_example,
+    "patches": conv.patches,
 }
 LONG: dict[str, Function] = {
     "Activation.__call__": activations.call,
@@ -56,7 +54,7 @@ def _rule(text: Function, is_long: bool) -> Function | None:
         return None
 
     def share(*arguments: Any) -> None:
-        compiled_rule(text, pool.threads() > 1)(*arguments)
+        compiled_rule(text, parallel=pool.threads() > 1)(*arguments)
 
     return share if is_long else compiled_rule(text, parallel=False)
 
@@ -69,11 +67,4 @@ def compiled_rule(text: Function, parallel: bool) -> Callable[..., None]:
     return compiled(text, parallel, chunks=numba().prange if parallel else range)
 
 
-@contextmanager
-def full_speed() -> Iterator[None]:
-    """The context of training, see :func:`minidl.kernel.at_full_speed`."""
-    with one_pool(), denormals_as_zero():
-        yield
-
-
-register("numpy", find, full_speed)
+register("numpy", find, pool.full_speed)

@@ -27,19 +27,21 @@ def numba() -> Any:
     return None if numba.config.DISABLE_JIT else numba  # type: ignore[attr-defined]
 
 
-def compiled(text: Callable[..., Any], parallel: bool = False, **names: Any) -> Callable[..., Any]:
-    """``text``, compiled at its first call or read from disk, with ``names`` among its globals.
+def compiled(
+    function: Callable[..., Any], parallel: bool = False, **names: Any
+) -> Callable[..., Any]:
+    """``function``, compiled at its first call or read from disk, with ``names`` among its globals.
 
     What is exchanged that way is known to the compiler itself; Python's functions among it are
     compiled, too.  ``parallel`` is for loops over ``numba.prange``.
     """
     njit = numba().njit
     known = {name: njit(v) if isinstance(v, FunctionType) else v for name, v in names.items()}
-    made = FunctionType(text.__code__, {**text.__globals__, **known}, text.__name__)
-    made.__module__ = text.__module__
+    made = FunctionType(function.__code__, {**function.__globals__, **known}, function.__name__)
+    made.__module__ = function.__module__
     # Under this name it is kept on disk: other functions in it are other code.
-    made.__qualname__ = f"{text.__qualname__}_{_digest(parallel, names)}"
-    return kept(njit, parallel=parallel, **OPTIONS)(made)
+    made.__qualname__ = f"{function.__qualname__}_{_digest(parallel, names)}"
+    return cached_njit(njit, parallel=parallel, **OPTIONS)(made)
 
 
 def _digest(parallel: bool, names: dict[str, Any]) -> str:
@@ -51,7 +53,7 @@ def _digest(parallel: bool, names: dict[str, Any]) -> str:
     return digest.hexdigest()[:12]
 
 
-def kept(compile: Callable[..., Any], *arguments: Any, **options: Any) -> Callable[..., Any]:
+def cached_njit(compile: Callable[..., Any], *arguments: Any, **options: Any) -> Callable[..., Any]:
     """The decorator ``compile(…)`` of Numba, with its machine code kept on disk where it can be."""
 
     def decorate(function: Callable[..., Any]) -> Any:

@@ -19,8 +19,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from minidl.backend.arrays import BLOCK
-from minidl.fast.blas import ROW_MAJOR
-from minidl.fast.compiler import OPTIONS, kept
+from minidl.fast.compiler import OPTIONS, cached_njit
 
 
 @intrinsic
@@ -77,14 +76,14 @@ MUTEX, SHARED = ctypes.addressof(_unlocked), ctypes.addressof(_shared)
 
 
 @numba.cfunc("void(voidptr)")
-def do_job(given):
+def run_one_job(given):
     """One of the jobs, by the number of the thread."""
     shared = numba.carray(given, 4, np.uint64)
     i = _number_of(THREAD)
     _call(shared[0], (i, shared[2] + np.uint64(i) * shared[1], np.int32(shared[3])))
 
 
-DO_JOB = do_job.address
+RUN_ONE_JOB = run_one_job.address
 
 
 @numba.cfunc("void(i4, u8, i4, u8, u8, i4)")
@@ -99,11 +98,11 @@ def run_jobs(together, job, count, size, data, position):
     _call(LOCK, (MUTEX,))
     shared = numba.carray(_pointer(SHARED), 4, np.uint64)
     shared[0], shared[1], shared[2], shared[3] = job, size, data, np.uint64(position)
-    _call(IN_PARALLEL, (DO_JOB, SHARED, np.int32(count), np.int32(0)))
+    _call(IN_PARALLEL, (RUN_ONE_JOB, SHARED, np.int32(count), np.int32(0)))
     _call(UNLOCK, (MUTEX,))
 
 
-@kept(numba.njit, parallel=True, **OPTIONS)
+@cached_njit(numba.njit, parallel=True, **OPTIONS)
 def note_threads(threads):
     """The number of the thread that does each of so many jobs."""
     for i in numba.prange(len(threads)):
@@ -114,10 +113,10 @@ def note_threads(threads):
 
 
 @numba.njit(**OPTIONS)
-def multiply(gemm, ta, tb, M, N, K, one, A, lda, B, ldb, beta, C, ldc):
-    """:func:`minidl.fast.blas.multiply` in machine code; ``gemm`` is an address."""
+def call_gemm(gemm, order, ta, tb, M, N, K, one, A, lda, B, ldb, beta, C, ldc):
+    """C ← A B + β C by CBLAS's ``gemm``, for the matrices at these addresses."""
     i = np.int32
-    sizes = i(ROW_MAJOR), i(ta), i(tb), i(M), i(N), i(K)
+    sizes = i(order), i(ta), i(tb), i(M), i(N), i(K)
     _call(gemm, (*sizes, one, A, i(lda), B, i(ldb), beta, C, i(ldc)))
 
 

@@ -1,20 +1,25 @@
-"""One thread pool for the loops that Numba compiles and for the products of BLAS.
+"""The context of training: one pool of threads, and denormal numbers as zeros on all of them.
 
 Two pools get in each other's way: a thread that waits for its next job spins on
-a processor that the other pool needs.  OpenBLAS can hand its jobs to a callback instead of its
-own threads.  From the first :func:`one_pool` on, the callback runs them on Numba's threads
-(OpenMP's); the bits of a product stay the same.  (The callback is never removed: when it was,
-while several threads were multiplying, OpenBLAS sometimes waited forever.)
+a processor that the other pool needs.  So from the first :func:`one_pool` on, OpenBLAS's jobs run
+on the threads (OpenMP's) of the loops that Numba compiles: see ``callback.py``.
 
 Loops that call BLAS themselves, on each of their threads, need a BLAS that computes on the calling
 thread.  NumPy's does not, since it hands the product to the pool; SciPy brings
 another copy, which is limited to one thread within :func:`one_pool`.
+
+The moments of a weight whose gradient is 0 decay, m ← β₁ m, down to the denormal numbers
+(below 1.2e-38 in float32), and stay there: β₁ times the least of them, 1.4e-45, is rounded to
+itself.  Intel's processors take many times longer for each of them (27 times for a product),
+and a network with dead units or vanishing gradients is full of them.  Nothing that is learned
+depends on them: ε in √v + ε is 1e-7 or 1e-8.
 """
 
 from __future__ import annotations
 
 import ctypes
 import os
+import platform
 import sys
 import threading
 from collections.abc import Iterator
@@ -22,24 +27,32 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
-import numpy as np
-
 from minidl.fast.compiler import numba
 from minidl.kernel import SHARED
 
-# Names in OpenBLAS: NumPy's build has 64-bit sizes, SciPy's 32-bit sizes.
-SET_CALLBACK = "scipy_openblas_set_threads_callback_function64_"
-PRODUCT = "scipy_cblas_{}gemm"
-SET_THREADS = "scipy_openblas_set_num_threads"
-
 _lock = threading.Lock()
-_inside = 0  # how many blocks of one_pool are open
-_lost = False  # in the child of a fork
+_depth = 0  # how many blocks of one_pool are open
+_forked = False  # in the child of a fork
+
+
+@contextmanager
+def full_speed() -> Iterator[None]:
+    """The context of training, see :func:`minidl.kernel.at_full_speed`."""
+    with one_pool(), denormals_as_zero():
+        yield
+
+
+# -- threads ----------------------------------------------------------------------------------
+
+
+def is_open() -> bool:
+    """Whether a block of :func:`one_pool` is open, and there is a pool."""
+    return _depth > 0
 
 
 def threads() -> int:
     """How many threads a loop may use: 1 outside of :func:`one_pool`."""
-    pool = _pool() if _inside else None
+    pool = _pool() if _depth else None
     return 1 if pool is None else pool.threads
 
 
@@ -51,25 +64,13 @@ def shares(entries: int) -> bool:
     return entries >= SHARED and threads() > 1
 
 
-def product(char: str) -> int | None:
-    """The address of CBLAS's gemm that stays on the thread; None outside of :func:`one_pool`.
+def gemm_address(char: str) -> int | None:
+    """The address of CBLAS's gemm that stays on the thread within :func:`one_pool`.
 
     ``char`` is NumPy's code of the numbers' type; sizes have 32 bits.
     """
-    pool = _pool() if _inside else None
-    return None if pool is None else pool.addresses[char]
-
-
-def on_each_thread(function: Any, pointer: Any) -> None:
-    """Call a C function with a pointer: on this thread, and on those that compute for it.
-
-    OpenMP keeps the threads of a caller for its next loops.
-    """
-    pool = _pool() if _inside else None
-    if pool is None:
-        function(pointer)
-    else:
-        pool.in_parallel(function, pointer, pool.threads, 0)
+    pool = _pool()
+    return None if pool is None else pool.blas.gemm_addresses[char]
 
 
 @contextmanager
@@ -79,12 +80,12 @@ def one_pool() -> Iterator[None]:
     Without Numba, on systems other than Linux, and with builds of BLAS other than those that
     NumPy and SciPy ship, nothing changes: loops run on one thread, BLAS on its own threads.
     """
-    global _inside
+    global _depth
     with _lock:
         pool = _pool()
-        if pool is not None and _inside == 0:
+        if pool is not None and _depth == 0:
             pool.open()
-        _inside += pool is not None
+        _depth += pool is not None
     if pool is None:
         yield
         return
@@ -95,72 +96,102 @@ def one_pool() -> Iterator[None]:
     finally:
         numba().set_num_threads(mask)
         with _lock:
-            _inside -= 1
-            if _inside == 0:
+            _depth -= 1
+            if _depth == 0:
                 pool.close()
 
 
 class Pool:
-    """Numba's threads, NumPy's copy of OpenBLAS and SciPy's."""
+    """Numba's threads, for its loops and for the jobs of NumPy's BLAS."""
 
-    def __init__(self, numpys: Any, scipys: Any) -> None:
-        self.numpys, self.scipys = numpys, scipys
-        self.most = numba().config.NUMBA_NUM_THREADS
+    def __init__(self, blas: Any) -> None:
+        self.blas = blas  # callback.Libraries
         self.threads = 1
-        self.addresses = {
-            char: ctypes.cast(scipys.dynlib[PRODUCT.format(letter)], ctypes.c_void_p).value
-            for char, letter in (("f", "s"), ("d", "d"))
-        }
-        # threadpoolctl (3.8) silently leaves this to the first thread that sets a limit
-        self.set_scipys_threads = scipys.dynlib[SET_THREADS]
-        self.set_callback = getattr(numpys.dynlib, SET_CALLBACK)
-        self.set_callback.argtypes, self.set_callback.restype = [ctypes.c_void_p], None
-
-    def take_over(self) -> bool:
-        """Whether OpenBLAS's jobs now run on Numba's threads, each on its own thread."""
-        from minidl.fast import native as machine
-
-        if not machine.IN_PARALLEL:
-            return False
-        thread_of = np.full(self.most, -1)
-        machine.note_threads(thread_of)
-        if numba().threading_layer() != "omp" or len(set(thread_of)) < self.most:
-            return False
-        self.set_callback(machine.run_jobs.address)
-        self.in_parallel = machine.in_parallel
-        os.register_at_fork(after_in_child=self.forget)
-        return True
 
     def open(self) -> None:
-        self.threads = min(self.numpys.num_threads, self.most)
-        self.before = self.scipys.num_threads
-        self.set_scipys_threads(1)
+        self.threads = min(self.blas.numpy_blas.num_threads, self.blas.max_threads)
+        self.before = self.blas.scipy_blas.num_threads
+        self.blas.set_scipy_threads(1)
 
     def close(self) -> None:
-        self.set_scipys_threads(self.before)
+        self.blas.set_scipy_threads(self.before)
 
-    def forget(self) -> None:
+    def after_fork(self) -> None:
         """For the child of a fork: OpenMP's threads are gone, and using them would end it."""
-        global _lock, _inside, _lost
-        self.set_callback(None)
-        if _inside:
+        global _lock, _depth, _forked
+        self.blas.set_callback(None)
+        if _depth:
             self.close()
-        _lock, _inside, _lost = threading.Lock(), 0, True
+        _lock, _depth, _forked = threading.Lock(), 0, True
         _pool.cache_clear()
 
 
 @cache
 def _pool() -> Pool | None:
     """None if a part of it is missing."""
-    if _lost or numba() is None or sys.platform != "linux":
+    if _forked or numba() is None or sys.platform != "linux":
         return None
-    import scipy.linalg.blas  # noqa: F401  # loads its BLAS
-    from threadpoolctl import ThreadpoolController
+    from minidl.fast.callback import install_callback
 
-    found = ThreadpoolController().select(internal_api="openblas").lib_controllers
-    numpys = [one for one in found if hasattr(one.dynlib, SET_CALLBACK)]
-    scipys = [one for one in found if hasattr(one.dynlib, PRODUCT.format("s"))]
-    if not (numpys and scipys):
+    found = install_callback()
+    if found is None:
         return None
-    pool = Pool(numpys[0], scipys[0])
-    return pool if pool.take_over() else None
+    pool = Pool(found)
+    os.register_at_fork(after_in_child=pool.after_fork)
+    return pool
+
+
+# -- denormal numbers -------------------------------------------------------------------------
+
+Environment = ctypes.c_uint32 * 8  # glibc's fenv_t on x86-64; the last entry is MXCSR
+MXCSR = 7
+DEFAULT = 0x1F80  # of MXCSR, the flags of what has happened apart
+FLAGS = 0x003F
+FLUSH = 0x8040  # results that are denormal become 0 (FTZ), and operands are taken as 0 (DAZ)
+
+
+@contextmanager
+def denormals_as_zero() -> Iterator[None]:
+    """A context in which this thread, and the pool's threads for it, take denormals as zeros.
+
+    Where the processor's mode cannot be set (by glibc on x86-64) nothing changes.
+    """
+    libm = _libm()
+    if libm is None:
+        yield
+        return
+    before = Environment()
+    libm.fegetenv(ctypes.byref(before))
+    within = Environment(*before)
+    within[MXCSR] |= FLUSH
+    _on_each_thread(libm.fesetenv, ctypes.byref(within))
+    try:
+        yield
+    finally:
+        _on_each_thread(libm.fesetenv, ctypes.byref(before))
+
+
+def _on_each_thread(function: Any, pointer: Any) -> None:
+    """Call a C function with a pointer: on this thread, and on those that compute for it.
+
+    OpenMP keeps the threads of a caller for its next loops.
+    """
+    pool = _pool() if _depth else None
+    if pool is None:
+        function(pointer)
+    else:
+        pool.blas.in_parallel(function, pointer, pool.threads, 0)
+
+
+@cache
+def _libm() -> Any:
+    """The library that sets the mode of a thread; None where it is not known how."""
+    if sys.platform != "linux" or platform.machine() != "x86_64":
+        return None
+    try:
+        libm = ctypes.CDLL("libm.so.6")
+    except OSError:
+        return None
+    found = Environment()
+    libm.fegetenv(ctypes.byref(found))
+    return libm if found[MXCSR] & ~(FLAGS | FLUSH) == DEFAULT else None

@@ -232,23 +232,17 @@ def _compiled_rule(cupy: ModuleType, text: Function) -> Any:
 
 
 def kernel_of(text: Function) -> tuple[str, str, str]:
-    """What the kernel of a rule reads, what it writes, its body: ``x[i]`` is ``x`` to CUDA.
-
-    Its numbers get the type of the arrays: with C's double, an expression of floats is one, too.
-    """
+    """What the kernel of a rule reads, what it writes, its body: ``x[i]`` is ``x`` to CUDA."""
     rule = parsed(text)
-    body = "; ".join(ast.unparse(_InType().visit(line)) for line in rule.lines) + ";"
+    body = "; ".join(ast.unparse(_Entries().visit(line)) for line in rule.lines) + ";"
     reads = ", ".join(f"T {name}" for name in rule.parameters if name not in rule.written)
     writes = ", ".join(f"T {name}" for name in rule.parameters if name in rule.written)
     return reads, writes, body
 
 
-class _InType(ast.NodeTransformer):
+class _Entries(ast.NodeTransformer):
     def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
         return node.value
-
-    def visit_Constant(self, node: ast.Constant) -> ast.expr:
-        return ast.Call(ast.Name("T"), [node], [])
 
 
 # -- tables of an epoch: step.py --------------------------------------------------------------

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from minidl.layers._base import Layer
-from minidl.layers._images import expect_images
-from minidl.layers._windows import Pair, Windows
+from minidl.layers._windows import Pair, Windows, expect_images
 
 
 class Pool2D(Layer):
@@ -19,13 +18,9 @@ class Pool2D(Layer):
         stride = size if stride is None else stride
         self.windows = Windows(type(self).__name__, size, stride, padding)
 
-    def expect_shape(self, shape: tuple[int | str, ...]) -> None:
-        expect_images(self, shape)
-        self.windows.places_in(self, *shape[2:])  # type: ignore[arg-type]  # two sizes
-
     def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
-        self.expect_shape(("N", *input_shape))
-        return (input_shape[0], *self.windows.places_in(self, *input_shape[1:]))
+        expect_images(self, input_shape)
+        return (input_shape[0], *self.windows.positions_in(self, *input_shape[1:]))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.windows.describe(self.windows.size)})"

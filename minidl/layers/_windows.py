@@ -1,21 +1,51 @@
-"""A small window that slides over images, shared by convolution and pooling."""
+"""A small window that slides over images, and how images lie in memory.
+
+Layers take and return images as (N, C, height, width).  In memory the batch comes
+last, (C, height, width, N): a window at any position then consists of contiguous runs
+of at least N numbers, whatever its stride, and NumPy is fast on those.
+Either form is a view of the other.  Images in another layout are copied once.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
 
-from minidl.backend import Array, checks, namespace
+import numpy as np
+
+from minidl.backend import Array, checks
 from minidl.layers._base import Layer
-from minidl.layers._images import batch_last
 
 Pair = tuple[int, int]
+
+
+def batch_last(images: Array) -> Array:
+    """(N, C, height, width) seen as (C, height, width, N)."""
+    return images.transpose(1, 2, 3, 0)
+
+
+def batch_first(images: Array) -> Array:
+    """(C, height, width, N) seen as (N, C, height, width)."""
+    return images.transpose(3, 0, 1, 2)
+
+
+def expect_images(layer: Layer, shape: tuple[int, ...], channels: int | None = None) -> None:
+    """Raise ``ValueError`` unless ``shape`` is (C, height, width); C is ``channels``, if given."""
+    if len(shape) == 3 and channels in (None, shape[0]):
+        return
+    if len(shape) != 3:
+        hint = "put no Flatten before it, and reshape vectors to (N, channels, height, width)"
+    elif shape[2] == channels:
+        hint = "the channels come first: images.transpose(0, 3, 1, 2)"
+    else:
+        hint = "is channels_in that of the layer before?"
+    raise layer.misfit(f"(N, {channels or 'C'}, height, width)", shape, hint)
 
 
 class Windows:
     """A window that slides in steps of ``stride`` over images with a border of ``padding``.
 
-    It has ⌊(height + 2 padding − size) / stride⌋ + 1 places from top to
+    It has ⌊(height + 2 padding − size) / stride⌋ + 1 positions from top to
     bottom, and likewise from left to right; rows and columns that are left over are
     ignored.  ``size``, ``stride``, ``padding``: one number, or one per axis.
     """
@@ -27,17 +57,17 @@ class Windows:
         self.stride = _pair(layer, "stride", stride, 1)
         self.padding = _pair(layer, "padding", padding, 0)
 
-    def places_in(self, layer: Layer, height: int, width: int) -> Pair:
-        """How many places the window has in padded images of that size."""
+    def positions_in(self, layer: Layer, height: int, width: int) -> Pair:
+        """How many positions the window has in images of that size, once they are padded."""
         around = [n + 2 * p for n, p in zip((height, width), self.padding, strict=True)]
         if any(n < size for n, size in zip(around, self.size, strict=True)):
             raise ValueError(
                 f"{layer!r}: expected images of at least {by(self.size)} with their padding, "
                 f"got {height}x{width}; use a smaller window, or padding"
             )
-        return self.places(*around)
+        return self.positions(*around)
 
-    def places(self, height: int, width: int) -> Pair:
+    def positions(self, height: int, width: int) -> Pair:
         """The same in images of that size, padding included."""
         down, across = (
             (n - size) // stride + 1
@@ -45,7 +75,7 @@ class Windows:
         )
         return down, across
 
-    def frame(self, x: Array, border: float = 0.0) -> Array:
+    def padded(self, x: Array, border: float = 0.0) -> Array:
         """``x`` ``(N, C, height, width)`` with the batch last and ``border`` around it.
 
         Shape (C, height + 2 padding, width + 2 padding, N); a view of ``x``
@@ -54,41 +84,41 @@ class Windows:
         x = batch_last(x)
         if not any(self.padding) and x.flags.c_contiguous:
             return x
-        frame = self._frame(x, border)
-        self.inside(frame)[...] = x
-        return frame
+        padded = self._filled(x, border)
+        self.unpadded(padded)[...] = x
+        return padded
 
-    def zero_frame(self, x: Array) -> Array:
-        """Zeros of the shape of ``frame``, in which to add up the gradients of all windows."""
-        return self._frame(batch_last(x), 0.0)
+    def padded_zeros(self, x: Array) -> Array:
+        """Zeros of the shape of ``padded``, in which to add up the gradients of all windows."""
+        return self._filled(batch_last(x), 0.0)
 
-    def _frame(self, x: Array, border: float) -> Array:
+    def _filled(self, x: Array, border: float) -> Array:
         C, height, width, N = x.shape
         shape = (C, height + 2 * self.padding[0], width + 2 * self.padding[1], N)
-        return namespace(x).full(shape, border, x.dtype)
+        return np.full_like(x, border, shape=shape, order="C")
 
-    def inside(self, frame: Array) -> Array:
-        """The part of a frame within its border."""
+    def unpadded(self, padded: Array) -> Array:
+        """The part of padded images within their border."""
         p, q = self.padding
-        return frame[:, p : frame.shape[1] - p, q : frame.shape[2] - q]
+        return padded[:, p : padded.shape[1] - p, q : padded.shape[2] - q]
 
-    def columns(self, frame: Array) -> Iterator[Array]:
-        """For each column j of the window, what lies under it at all places in a row.
+    def columns(self, padded: Array) -> Iterator[Array]:
+        """For each column j of the window, what lies under it at all positions in a row.
 
         Shape (C, height + 2 padding, across, N).
         """
-        (_, step), (_, across) = self.stride, self.places(*frame.shape[1:3])
+        (_, step), (_, across) = self.stride, self.positions(*padded.shape[1:3])
         for j in range(self.size[1]):
-            yield frame[:, :, j : j + step * across : step]
+            yield padded[:, :, j : j + step * across : step]
 
-    def views(self, frame: Array) -> Iterator[Array]:
-        """For each pixel (i, j) of the window, what lies under it at all places, row by row.
+    def window_views(self, padded: Array) -> Iterator[Array]:
+        """For each pixel (i, j) of the window, what lies under it at all positions, row by row.
 
         Shape (C, down, across, N).
         """
-        (step, _), (down, _) = self.stride, self.places(*frame.shape[1:3])
+        (step, _), (down, _) = self.stride, self.positions(*padded.shape[1:3])
         for i in range(self.size[0]):
-            for column in self.columns(frame):
+            for column in self.columns(padded):
                 yield column[:, i : i + step * down : step]
 
     def describe(self, usual_stride: Pair) -> str:

@@ -7,9 +7,8 @@ from typing import Any
 
 from minidl.backend import Array, namespace
 from minidl.layers._base import Layer
-from minidl.layers._images import batch_first, batch_last, expect_images
 from minidl.layers._pool2d import Pool2D
-from minidl.layers._windows import Pair
+from minidl.layers._windows import Pair, batch_first, batch_last, expect_images
 
 
 class AveragePool2D(Pool2D):
@@ -29,8 +28,8 @@ class AveragePool2D(Pool2D):
     def forward(self, x: Array, training: bool = False) -> Array:
         self.x = x  # (N, C, height, width)
         K = math.prod(self.windows.size)
-        frame = self.windows.frame(x)
-        mean: Any = sum(self.windows.views(frame)) / K
+        padded = self.windows.padded(x)
+        mean: Any = sum(self.windows.window_views(padded)) / K
         self.y = batch_first(mean)  # (N, C, down, across)
         return self.y
 
@@ -38,10 +37,10 @@ class AveragePool2D(Pool2D):
         if not input_gradient:
             return None
         K = math.prod(self.windows.size)
-        frame = self.windows.zero_frame(self.x)
-        for dx_k in self.windows.views(frame):
+        dpadded = self.windows.padded_zeros(self.x)
+        for dx_k in self.windows.window_views(dpadded):
             dx_k += batch_last(dy) / K
-        return batch_first(self.windows.inside(frame))
+        return batch_first(self.windows.unpadded(dpadded))
 
 
 class GlobalAveragePool2D(Layer):
@@ -51,11 +50,8 @@ class GlobalAveragePool2D(Layer):
     Network, ICLR 2014, section 3.2.
     """
 
-    def expect_shape(self, shape: tuple[int | str, ...]) -> None:
-        expect_images(self, shape)
-
     def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
-        self.expect_shape(("N", *input_shape))
+        expect_images(self, input_shape)
         return (input_shape[0],)
 
     def forward(self, x: Array, training: bool = False) -> Array:

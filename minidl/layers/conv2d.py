@@ -1,4 +1,4 @@
-"""The convolution layer: the same small affine map at every place of an image."""
+"""The convolution layer: the same small affine map at every position in an image."""
 
 from __future__ import annotations
 
@@ -8,10 +8,8 @@ from minidl.activations import Activation
 from minidl.backend import Array, checks
 from minidl.initializers import Initializer
 from minidl.layers._affine import Affine
-from minidl.layers._channelwise import channel_rows
-from minidl.layers._columns import lay_out
-from minidl.layers._images import expect_images, places_as_images
-from minidl.layers._windows import Pair, Windows
+from minidl.layers._patches import patches
+from minidl.layers._windows import Pair, Windows, batch_first, batch_last, expect_images
 
 
 class Conv2D(Affine):
@@ -20,18 +18,17 @@ class Conv2D(Affine):
     (A cross-correlation, as in every framework.)  With a stride, the kernel is placed at
     r · stride; with padding, the image has a border of zeros.
 
-    The pixels under the kernel, at one place in one image, form one column of the
-    matrix cols (C_in·kh·kw, places).  With W as a matrix (C_out, C_in·kh·kw), forward and
+    The pixels under the kernel, at one position in one image, form one column of the
+    matrix X (C_in·kh·kw, positions).  With W as a matrix (C_out, C_in·kh·kw), forward and
     backward are those of a dense layer::
 
-        z  = W cols + b
+        z  = W X + b
         dz = dy ∘ f'(z)
-        dW = dz colsᵀ
-        db = Σ_places dz
+        dW = dz Xᵀ
+        db = Σ_positions dz
         dx = fold(Wᵀ dz)      each entry is added to its pixel
 
-    This matrix is never in memory as a whole: ``_columns.py`` and ``_shifts.py`` explain how
-    smaller products give the same.
+    X is never in memory as a whole: ``_patches.py`` explains how smaller products give the same.
 
     Source: Chellapilla, Puri and Simard, IWFHR 2006.
 
@@ -83,33 +80,39 @@ class Conv2D(Affine):
         return {"W": W, "b": (self.channels_out,)} if self.has_bias else {"W": W}
 
     def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
-        self.expect_shape(("N", *input_shape))
-        return (self.channels_out, *self.windows.places_in(self, *input_shape[1:]))
+        expect_images(self, input_shape, self.channels_in)
+        return (self.channels_out, *self.windows.positions_in(self, *input_shape[1:]))
 
     def forward(self, x: Array, training: bool = False) -> Array:
         self.x = x  # (N, C_in, height, width)
-        self.cols = lay_out(self.windows, x)
-        z = self.cols.times(self.W)  # W · cols  (C_out, places)
+        self.X = patches(self.windows, x)  # (C_in·kh·kw, positions)
+        z = self.X.times(self.W)  # W X  (C_out, positions)
         if self.has_bias:
             z += self.b[:, None]
-        self.z = places_as_images(z, self.cols.down, self.cols.across)  # (N, C_out, down, across)
+        self.z = images(z, self.X.down, self.X.across)  # (N, C_out, down, across)
         self.y = self.f(self.z)
         return self.y
 
     def backward(self, dy: Array, input_gradient: bool = True) -> Array | None:
         self.dz = self.f.backward(dy, self.z, self.y)  # dy ∘ f'(z)
-        dz = channel_rows(self.dz)  # (C_out, places)
-        self.dW[...] = self.cols.gradient(dz)  # dz · colsᵀ
+        dz = matrix(self.dz)  # (C_out, positions)
+        self.dW[...] = self.X.gradient(dz)  # dz Xᵀ
         if self.has_bias:
             dz.sum(axis=1, out=self.db)
-        return self.cols.fold(self.W, dz) if input_gradient else None  # fold(Wᵀ dz)
-
-    def expect_shape(self, shape: tuple[int | str, ...]) -> None:
-        expect_images(self, shape, self.channels_in)
-        self.windows.places_in(self, *shape[2:])  # type: ignore[arg-type]  # two sizes
+        return self.X.fold(self.W, dz) if input_gradient else None  # fold(Wᵀ dz)
 
     def __repr__(self) -> str:
         f = "" if self.f.name == "linear" else f", {self.f!r}"
         kernel = self.windows.describe((1, 1))
         b = "" if self.has_bias else ", no bias"
         return f"Conv2D({self.channels_in} -> {self.channels_out}, {kernel}{f}{b})"
+
+
+def images(z: Array, down: int, across: int) -> Array:
+    """(C, positions) as images (N, C, down, across), a view."""
+    return batch_first(z.reshape(len(z), down, across, -1))
+
+
+def matrix(z: Array) -> Array:
+    """Images (N, C, down, across) as (C, positions), a view unless they are stored batch first."""
+    return batch_last(z).reshape(z.shape[1], -1)

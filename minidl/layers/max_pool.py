@@ -7,9 +7,8 @@ import math
 import numpy as np
 
 from minidl.backend import Array, namespace
-from minidl.layers._images import batch_first, batch_last
 from minidl.layers._pool2d import Pool2D
-from minidl.layers._windows import Pair
+from minidl.layers._windows import Pair, batch_first, batch_last
 
 
 class MaxPool2D(Pool2D):
@@ -40,8 +39,8 @@ class MaxPool2D(Pool2D):
 
     def forward(self, x: Array, training: bool = False) -> Array:
         self.x = x  # (N, C, height, width)
-        frame = self.windows.frame(x, border=-math.inf)
-        x_1, *others = self.windows.views(frame)  # (C, down, across, N) each
+        padded = self.windows.padded(x, border=-math.inf)
+        x_1, *others = self.windows.window_views(padded)  # (C, down, across, N) each
         y, self.winner = x_1, namespace(x).zeros(x_1.shape, np.uint8)
         for k, x_k in enumerate(others, 1):
             larger = x_k > y  # strictly: among equal pixels, the first wins
@@ -53,7 +52,7 @@ class MaxPool2D(Pool2D):
     def backward(self, dy: Array, input_gradient: bool = True) -> Array | None:
         if not input_gradient:
             return None
-        frame = self.windows.zero_frame(self.x)
-        for k, dx_k in enumerate(self.windows.views(frame)):
+        dpadded = self.windows.padded_zeros(self.x)
+        for k, dx_k in enumerate(self.windows.window_views(dpadded)):
             dx_k += batch_last(dy) * (self.winner == k)
-        return batch_first(self.windows.inside(frame))
+        return batch_first(self.windows.unpadded(dpadded))

@@ -20,7 +20,7 @@ from minidl.training.early_stopping import EarlyStopping
 from minidl.training.evaluation import Evaluation, evaluate
 from minidl.training.hints import nothing_learned
 from minidl.training.history import FitHistory
-from minidl.training.loop import train
+from minidl.training.loop import Training, train
 from minidl.training.progress import say
 from minidl.training.step import check_parts, check_targets, expect_finite
 
@@ -45,6 +45,7 @@ def fit(
     progress: bool | str = True,
     checkpoint: Checkpoint | None = None,
     drop_last: bool = False,
+    train: Callable[..., Training] = train,
 ) -> FitHistory:
     """Train ``network`` on ``x`` ``(N, …)`` and ``y``, and return the history::
 
@@ -69,6 +70,7 @@ def fit(
     checkpoint : from which an interrupted run resumes, history included; call
         ``checkpoint.remove()`` once the results are safe
     epochs, batch_size, augment, rng, progress, drop_last : as in :func:`train`
+    train : what trains: on several processes :func:`minidl.data_parallel.train`
 
     Warns
     -----

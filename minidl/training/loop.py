@@ -138,7 +138,7 @@ def train(
     Stopped
         if the checkpoint's ``stop`` is set, once the checkpoint is written.
     """
-    checks.one_process("train", "minidl.data_parallel.train")
+    checks.one_process("train")
     return train_with(
         step_on,
         network,

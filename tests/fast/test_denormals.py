@@ -7,14 +7,13 @@ import pytest
 
 from minidl import Adam, Dense, Examples, Network, SoftmaxCrossEntropy, train
 from minidl.backend.threads import using_threads
-from minidl.fast import denormals
-from minidl.fast.denormals import denormals_as_zero
-from minidl.fast.pool import one_pool
+from minidl.fast import pool
+from minidl.fast.pool import denormals_as_zero, one_pool
 
 TINY = np.finfo(np.float32).tiny  # the smallest normal number
 SMALL = np.full(64, TINY / 4, np.float32)
 
-pytestmark = pytest.mark.skipif(denormals._libm() is None, reason="needs glibc on x86-64")
+pytestmark = pytest.mark.skipif(pool._libm() is None, reason="needs glibc on x86-64")
 
 
 def kept():

@@ -57,7 +57,7 @@ def there():
     """Skip if there is no pool; use two threads, however many this machine has."""
     if pool._pool() is None:
         pytest.skip("needs Linux, Numba with OpenMP, and OpenBLAS in NumPy and SciPy")
-    if pool._pool().most < 2:
+    if pool._pool().blas.max_threads < 2:
         pytest.skip("Numba has one thread here")
     with using_threads(2):
         yield
@@ -90,11 +90,11 @@ def test_it_ends_with_its_outermost_block_and_restores_everything():
         with one_pool():
             assert pool.threads() == 2
         assert pool.threads() == 2
-        assert pool.product("f") != pool.product("d")
+        assert pool.gemm_address("f") != pool.gemm_address("d")
         assert sorted(set(counts())) == [1, 2]  # SciPy's computes on the thread that calls it
         raise KeyError
     assert pool.threads() == 1
-    assert pool.product("f") is None
+    assert not pool.is_open()
     assert counts() == before
 
 
@@ -104,7 +104,7 @@ def test_scipys_blas_has_one_thread_whichever_thread_opens_the_pool():
 
     def inside():
         with one_pool():
-            seen.append(pool._pool().scipys.num_threads)
+            seen.append(pool._pool().blas.scipy_blas.num_threads)
 
     thread = threading.Thread(target=inside)
     thread.start()
@@ -113,7 +113,7 @@ def test_scipys_blas_has_one_thread_whichever_thread_opens_the_pool():
 
 
 def test_there_is_one_thread_with_one_of_blas_and_never_more_than_numba_has():
-    most = pool._pool().most
+    most = pool._pool().blas.max_threads
     A = RNG.standard_normal((300, 300))
     for of_blas, threads in ((1, 1), (most + 3, most)):
         with using_threads(of_blas), one_pool():
@@ -173,7 +173,7 @@ def test_several_threads_may_be_the_first():
     """In a separate process, since there is one pool per process."""
     code = (
         "import threading, time\n"
-        "from minidl.backend import pool\n"
+        "from minidl.fast import pool\n"
         "together = threading.Barrier(4)\n"
         "def use():\n"
         "    together.wait()\n"
@@ -181,7 +181,7 @@ def test_several_threads_may_be_the_first():
         "threads = [threading.Thread(target=use) for _ in range(4)]\n"
         "[thread.start() for thread in threads]\n"
         "[thread.join() for thread in threads]\n"
-        "print(pool._inside, pool._pool.cache_info().misses)"
+        "print(pool._depth, pool._pool.cache_info().misses)"
     )
     done = run(code, {})
     assert (done.stdout, done.stderr) == ("0 1\n", "")
@@ -235,14 +235,14 @@ def test_a_layer_gives_the_same_as_without_the_pool(make, shape):
 
 def test_rows_whose_results_overlap_are_not_added_at_the_same_time():
     with one_pool():
-        for rows, apart in ((1, 1), (5, 2), (9, 2), (40, 5)):
+        for rows, overlap in ((1, 1), (5, 2), (9, 2), (40, 5)):
             taken = []
-            for turn in blas._blocks(rows, apart):
+            for turn in blas._blocks(rows, overlap):
                 firsts = [turn.first + i * turn.step for i in range(turn.blocks)]
                 blocks = [range(first, min(first + turn.rows, rows)) for first in firsts]
                 taken += [row for block in blocks for row in block]
                 for one, other in itertools.pairwise(blocks):
-                    assert other.start - one.stop >= apart
+                    assert other.start - one.stop >= overlap
             assert sorted(taken) == [*range(rows)]
 
 
@@ -289,7 +289,7 @@ def test_the_child_of_a_fork_trains_and_multiplies(within):
 )
 def test_threads_that_cannot_run_at_the_same_time_are_not_used(environment):
     code = (
-        "import numpy as np; from minidl.backend import pool\n"
+        "import numpy as np; from minidl.fast import pool\n"
         "with pool.one_pool(): print(pool.threads(), (np.ones((400, 400)) @ np.ones(400))[0])"
     )
     done = run(code, environment)
