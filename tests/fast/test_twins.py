@@ -105,7 +105,7 @@ def engine(find) -> Iterator[None]:
     try:
         yield
     finally:
-        register("numpy", fast.find, pool.full_speed)
+        register("numpy", fast.find, fast.engine, pool.full_speed)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
