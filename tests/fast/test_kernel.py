@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 import minidl
-from minidl import BatchNorm, Conv2D, SoftmaxCrossEntropy, fast
+from minidl import BatchNorm, fast
 from minidl.activations import ReLU, Swish
 from minidl.backend import IN_CACHE, to_numpy
 from minidl.backend.threads import using_threads
@@ -334,71 +334,6 @@ def test_every_rule_is_tested_here():
     assert sorted(found) == sorted(RULES)
 
 
-# -- twins ------------------------------------------------------------------------------------
-
-
-def convolutions(dtype):
-    """Every form: few channels and many, with padding, strides and a single row."""
-    for channels in (3, 20):
-        for options in ((3, 1, 1), (3, 2, 1), (1, 1, 0), ((3, 2), (1, 3), (0, 2)), ((7, 3), 1, 0)):
-            layer = Conv2D(channels, 5, *options).build(3, dtype)
-            y = layer(random((4, channels, 7, 8), dtype))
-            yield from (y, layer.backward(random(y.shape, dtype)), layer.dW.copy())
-
-
-def relu_slopes(dtype):
-    dy, z = random((2, 300, 1000), dtype)
-    z[0, :9] = [0, -0.0, np.inf, -np.inf, np.nan, 1e-38, -1e-38, 1, -1]
-    yield ReLU().backward(dy, z, ReLU()(z))
-
-
-def relu(dtype):
-    z = random((300, 1000), dtype)
-    z[0, :9] = [0, -0.0, np.inf, -np.inf, np.nan, 1e-38, -1e-38, 1, -1]
-    yield ReLU()(z)
-
-
-def cross_entropies(dtype):
-    for N, C in ((1, 2), (64, 10), (4000, 10)):
-        t = np.arange(N) % C
-        for scale in (1, 30):
-            yield from SoftmaxCrossEntropy().per_example(scale * random((N, C), dtype), t)
-
-
-def random(shape, dtype):
-    return np.random.default_rng(0).standard_normal(shape).astype(dtype)
-
-
-# For each twin, what calls the marked function, and by how many roundings the results differ.
-TWINS = {
-    "Activation.__call__": (relu, 0),
-    "Activation.backward": (relu_slopes, 0),
-    "SoftmaxCrossEntropy.per_example": (cross_entropies, 20),
-    "patches": (convolutions, 200),
-}
-
-
-@compiled
-@both_types
-@pytest.mark.parametrize("name", TWINS)
-def test_a_twin_gives_the_same_as_the_text(name, dtype):
-    """On one thread and on several: sums may be added in another order."""
-    results, roundings = TWINS[name]
-    with in_numpy():
-        expected = list(results(dtype))
-    for threads in (1, 2):
-        with using_threads(threads), one_pool():
-            for a, b in zip(results(dtype), expected, strict=True):
-                assert (a.dtype, a.shape) == (b.dtype, b.shape)
-                off = roundings * np.finfo(dtype).eps
-                largest = np.abs(b[np.isfinite(b)]).max()
-                np.testing.assert_allclose(a, b, rtol=off, atol=off * largest)
-
-
-def test_every_twin_is_tested_here():
-    assert TWINS.keys() == fast.TWINS.keys() | fast.LONG.keys()
-
-
 # -- which engine -----------------------------------------------------------------------------
 
 RUN = (
@@ -469,6 +404,19 @@ LAYOUTS = {  # and whether the values are contiguous in memory
     "with gaps": (gap, False),
     "transposed": (lambda a: a.T, True),
 }
+
+
+@compiled
+def test_a_compiled_activation_gives_the_bits_of_numpy():
+    dy, z = np.random.default_rng(0).standard_normal((2, 300, 1000), np.float32)
+    z[0, :9] = [0, -0.0, np.inf, -np.inf, np.nan, 1e-38, -1e-38, 1, -1]
+    f = ReLU()
+    formulas = (lambda: f(z), lambda: f.backward(dy, z, f(z)), lambda: f.derivative(z))
+    found = [formula() for formula in formulas]
+    with using_threads(2), one_pool():
+        assert_same_bits([formula() for formula in formulas], found)
+    with in_numpy():
+        assert_same_bits(found, [formula() for formula in formulas])
 
 
 def test_backward_uses_a_custom_slope():
