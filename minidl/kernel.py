@@ -1,7 +1,7 @@
 """One mechanism for speed: a function that one reads, and what runs in its place.
 
-``@kernel`` marks a function whose second argument is an array (of a method, that is the first one
-after ``self``).  Its lines, in NumPy, are the mathematics.  :mod:`minidl.fast`, if Numba is
+``@kernel`` marks a function whose first argument is an array (of a method, the first one after
+``self``).  Its lines, in NumPy, are the mathematics.  :mod:`minidl.fast`, if Numba is
 installed, and :mod:`minidl.gpu` may have a twin of the same name that computes the same faster;
 they register themselves here, so that the mathematics knows neither.  A test compares each twin
 with its text.
@@ -74,12 +74,13 @@ def is_rule(text: Function) -> bool:
 
 
 def kernel(text: F) -> F:
-    """``text``, or its twin on the engine of its second argument."""
+    """``text``, or its twin on the engine of its first array."""
     chosen: dict[tuple[type, bool], Function] = {}
     _chosen.append(chosen)
+    first = int(text.__code__.co_varnames[:1] == ("self",))
 
     def run(*arguments: Any, **options: Any) -> Any:
-        array = arguments[1]
+        array = arguments[first]
         key = type(array), getattr(array, "size", 0) >= SHARED
         if key not in chosen:
             chosen[key] = _find(text, *key)

@@ -117,6 +117,20 @@ class Loss:
         return f"{type(self).__name__}()"
 
 
+@kernel
+def softmax_cross_entropy(z: Array, t: Array) -> tuple[Array, Array]:
+    """L_n and ∂L_n/∂z of each example, see :class:`SoftmaxCrossEntropy`."""
+    row = np.arange(len(z))
+    z = z - z.max(axis=1, keepdims=True)  # the same softmax, and no overflow  (N, C)
+    e = np.exp(z)
+    others = np.where(t[:, None] == np.arange(z.shape[1]), 0, e).sum(axis=1)  # Σ_{i≠t} e_i
+    e_t = e[row, t]  # (N,)
+    total = others + e_t
+    dz = e / total[:, None]  # p_i
+    dz[row, t] = -others / total  # p_t − 1
+    return np.log1p(others - (1 - e_t)) - z[row, t], dz  # log total − z_t
+
+
 class SoftmaxCrossEntropy(Loss):
     """L_n = −log p_t,  p = softmax(z);  ∂L_n/∂z_i = p_i − [i = t].
 
@@ -150,17 +164,8 @@ class SoftmaxCrossEntropy(Loss):
                 f"{self.name}: expected labels from 0 to {shape[1] - 1}, got {low} to {high}"
             )
 
-    @kernel
     def per_example(self, z: Array, t: Array) -> tuple[Array, Array]:
-        row = np.arange(len(z))
-        z = z - z.max(axis=1, keepdims=True)  # the same softmax, and no overflow  (N, C)
-        e = np.exp(z)
-        others = np.where(t[:, None] == np.arange(z.shape[1]), 0, e).sum(axis=1)  # Σ_{i≠t} e_i
-        e_t = e[row, t]  # (N,)
-        total = others + e_t
-        dz = e / total[:, None]  # p_i
-        dz[row, t] = -others / total  # p_t − 1
-        return np.log1p(others - (1 - e_t)) - z[row, t], dz  # log total − z_t
+        return softmax_cross_entropy(z, t)
 
     @kernel
     def correct(self, logits: Array, targets: Array) -> Array:

@@ -15,6 +15,5 @@ def assert_ranks_agree(ranks: Ranks, found: Mapping[str, str], hint: str) -> Non
         if other := difference(of_all[0], theirs):
             expected, got = other
             raise RanksError(
-                f"rank {rank} of {ranks.size}: expected {expected}, as on rank 0, got {got}; "
-                f"{hint}"
+                f"rank {rank} of {ranks.size}: expected {expected}, as on rank 0, got {got}; {hint}"
             )

@@ -129,7 +129,9 @@ class ParallelStep(TrainingStep):
             "optimizer's vectors": digest(*slots),
             **{name: str(value) for name, value in options.items()},
         }
-        assert_ranks_agree(self.ranks, found, "start all of them with the same command, files and data")
+        assert_ranks_agree(
+            self.ranks, found, "start all of them with the same command, files and data"
+        )
 
     @contextmanager
     def epoch(self, order: np.ndarray, done: int = 0) -> Iterator[None]:

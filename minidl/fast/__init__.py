@@ -23,8 +23,11 @@ TWINS: dict[str, Function] = {
     "BatchNorm.backward_rows": batch_norm.backward_rows,
     "BatchNorm.forward_rows": batch_norm.forward_rows,
     "BatchNorm.moments": batch_norm.moments,
-    "SoftmaxCrossEntropy.per_example": losses.per_example,
     "patches": conv.patches,
+}
+# Compiled functions themselves, for short arrays or for long ones.
+COMPILED: dict[str, Callable[[bool], Function]] = {
+    "softmax_cross_entropy": losses.softmax_cross_entropy,
 }
 LONG: dict[str, Function] = {
     "Activation.__call__": activations.call,
@@ -44,6 +47,8 @@ def find(text: Function, is_long: bool) -> Function | None:
     if is_rule(text):
         return _rule(text, is_long)
     name = text.__qualname__
+    if name in COMPILED:
+        return COMPILED[name](is_long)
     return TWINS.get(name) or (LONG.get(name) if is_long else None)
 
 

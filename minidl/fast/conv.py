@@ -30,7 +30,7 @@ from minidl.layers._windows import Windows, batch_first, batch_last
 MIN_CHANNELS_FOR_SHIFTS = 16  # with fewer, products per pixel of the kernel are too thin
 
 
-def patches(windows: Windows, x: np.ndarray) -> Patches | RowIm2col | ShiftedViews:
+def patches(x: np.ndarray, windows: Windows) -> Patches | RowIm2col | ShiftedViews:
     """:func:`minidl.layers._patches.patches`, in the form that is faster for so many channels."""
     if not pool.is_open():
         return Patches(windows, x)

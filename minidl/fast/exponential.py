@@ -1,4 +1,4 @@
-"""e^z in float32 as a few lines that a compiler turns into vector instructions.
+"""e^z, in float32 as a few lines that a compiler turns into vector instructions.
 
 Reduction and polynomial are those of Cephes (Moshier): z = n log 2 + r with |r| ≤ ½ log 2, and
 e^z = 2ⁿ eʳ, where eʳ is a polynomial of degree 7, and 2ⁿ a float with the exponent n.  Within one
@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import numba
 import numpy as np
+from numba import types
+from numba.extending import overload
 
 from minidl.fast.compiler import OPTIONS
 
@@ -31,8 +33,7 @@ def _power(k):
 
 
 @numba.njit(inline="always", **OPTIONS)
-def exp(z):
-    """e^z of one float32."""
+def _exp(z):
     z = min(max(z, LEAST), LARGEST)
     n = np.rint(z * LOG2_E)
     r = z - n * LN2_HIGH - n * LN2_LOW
@@ -40,3 +41,18 @@ def exp(z):
     k = np.int32(n)
     half = k >> np.int32(1)  # 2ⁿ in two factors: one might not have the exponent
     return p * _power(half) * _power(k - half)
+
+
+def _of_type(z):
+    """e^z, by a function for each type."""
+
+
+@overload(_of_type, inline="always")
+def _choose(z):
+    return (lambda z: _exp(z)) if z == types.float32 else (lambda z: np.exp(z))
+
+
+@numba.njit(inline="always", **OPTIONS)
+def exp(z):
+    """e^z of one number."""
+    return _of_type(z)

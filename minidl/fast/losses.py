@@ -1,40 +1,34 @@
-"""Softmax cross-entropy in one pass over the logits, in float32."""
+"""Softmax cross-entropy in one pass over the logits."""
 
 # mypy: disable-error-code="no-untyped-def, name-defined"
+# ruff: noqa: F821  # exp and total are named by softmax_cross_entropy
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 import numpy as np
 
-from minidl.backend import Array
 from minidl.fast import pool
 from minidl.fast.compiler import compiled, numba
 from minidl.kernel import chunks
-from minidl.losses import SoftmaxCrossEntropy
 
 
-def per_example(loss: SoftmaxCrossEntropy, z: Array, t: Array) -> tuple[Array, Array]:
-    """:meth:`SoftmaxCrossEntropy.per_example`."""
-    if z.dtype != np.float32 or not z.flags.c_contiguous:
-        return SoftmaxCrossEntropy.per_example.__wrapped__(loss, z, t)  # type: ignore[attr-defined]
-    losses, dz = np.empty(len(z), z.dtype), np.empty_like(z)
-    _compiled(pool.shares(z.size))(z, t, losses, dz)
-    return losses, dz
-
-
-@cache
-def _compiled(parallel: bool) -> Any:
+def softmax_cross_entropy(is_long: bool) -> Any:
+    """:func:`minidl.losses.softmax_cross_entropy`, compiled; the threads share many logits."""
     from minidl.fast.exponential import exp
     from minidl.fast.native import total
 
-    loop = numba().prange if parallel else range
-    return compiled(_rows, parallel, chunks=loop, exp=exp, total=total)
+    names = {"exp": exp, "total": total}
+    alone = compiled(_one_pass, chunks=range, **names)
+    if not is_long:
+        return alone
+    shared = compiled(_one_pass, True, chunks=numba().prange, **names)
+    return lambda z, t: (shared if pool.threads() > 1 else alone)(z, t)
 
 
-def _rows(z, t, losses, dz):
+def _one_pass(z, t):
+    losses, dz = np.empty(len(z), z.dtype), np.empty_like(z)
     one = z.dtype.type(1)
     for n in chunks(len(z)):
         row, e, target = z[n], dz[n], t[n]
@@ -42,12 +36,13 @@ def _rows(z, t, losses, dz):
         for j in range(len(row)):
             m = max(m, row[j])
         for j in range(len(row)):
-            e[j] = exp(row[j] - m)  # noqa: F821  # named by _compiled
+            e[j] = exp(row[j] - m)
         e_t = e[target]
         e[target] = 0
-        others = total(e)  # noqa: F821  # Σ_{i≠t} e_i
+        others = total(e)  # Σ_{i≠t} e_i
         of_all = others + e_t
         for j in range(len(row)):
             e[j] /= of_all  # p_i
         e[target] = -others / of_all  # p_t − 1
         losses[n] = np.log1p(others - (one - e_t)) - (row[target] - m)
+    return losses, dz

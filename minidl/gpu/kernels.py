@@ -183,7 +183,7 @@ def activation_backward(f: Any, dy: Array, z: Array, y: Array) -> Array:
     return _activation("backward", f, dy, z, y, namespace(z).empty_like(z))
 
 
-def softmax_cross_entropy(loss: Any, z: Array, t: Array) -> tuple[Array, Array]:
+def softmax_cross_entropy(z: Array, t: Array) -> tuple[Array, Array]:
     """−log p_t of each example, and its gradient."""
     losses, dz = (namespace(z).empty(shape, z.dtype) for shape in (len(z), z.shape))
     _launch("softmax_cross_entropy", z, t, z.shape[1], losses, dz)
@@ -201,7 +201,7 @@ def largest_is_target(loss: Any, logits: Array, targets: Array) -> Array:
 TWINS: dict[str, Callable[..., Any]] = {
     "Activation.__call__": activation,
     "Activation.backward": activation_backward,
-    "SoftmaxCrossEntropy.per_example": softmax_cross_entropy,
+    "softmax_cross_entropy": softmax_cross_entropy,
     "SoftmaxCrossEntropy.correct": largest_is_target,
 }
 

@@ -12,7 +12,7 @@ from minidl.layers._windows import Windows, batch_first
 
 
 @kernel
-def patches(windows: Windows, x: Array) -> Patches:
+def patches(x: Array, windows: Windows) -> Patches:
     """What lies under the windows at each position in the images ``x``."""
     return Patches(windows, x)
 

@@ -85,7 +85,7 @@ class Conv2D(Affine):
 
     def forward(self, x: Array, training: bool = False) -> Array:
         self.x = x  # (N, C_in, height, width)
-        self.X = patches(self.windows, x)  # (C_in·kh·kw, positions)
+        self.X = patches(x, self.windows)  # (C_in·kh·kw, positions)
         z = self.X.times(self.W)  # W X  (C_out, positions)
         if self.has_bias:
             z += self.b[:, None]

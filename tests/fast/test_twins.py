@@ -81,7 +81,9 @@ CASES = {  # what is computed and by which twins; for which shapes
     "Conv2D": (of_layer(lambda C: Conv2D(C, 6, 3), "patches"), (IMAGES, MANY_CHANNELS)),
 }
 TWINS = fast.TWINS | fast.LONG
-EACH = [(name, shapes[size]) for name, (_, all) in CASES.items() for shapes in all for size in shapes]
+EACH = [
+    (name, shapes[size]) for name, (_, all) in CASES.items() for shapes in all for size in shapes
+]
 
 
 @contextmanager
