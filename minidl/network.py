@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from minidl.backend import Array, Device, address, checks, get_device
+from minidl.backend import Array, Device, address, checks, get_device, hints
 from minidl.layers import Layer, Sequential
 from minidl.layers._attributes import write_into
 from minidl.layers._names import name_layers
@@ -204,7 +204,7 @@ class Network(Sequential):
         if not self.accepts_shape(x.shape[1:]) or len(x) < least:
             shape = ", ".join(map(str, self.input_shape))
             shorter = ", or shorter," if self.integer_input else ""
-            hint = checks.shape_hint("x", x.shape, self.input_shape)
+            hint = hints.shape_hint("x", x.shape, self.input_shape)
             some = " with N of at least 1" if least else ""
             raise ValueError(
                 f"Network: expected input (N, {shape}){shorter}{some}, got {x.shape}{hint}"

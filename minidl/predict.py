@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from minidl.backend import Array, checks, to_numpy
+from minidl.backend import Array, checks, hints, to_numpy
 
 
 def predict(network: Any, x: Array, batch_size: int = 256) -> np.ndarray:
@@ -40,7 +40,7 @@ def _expect_numbers(owner: str, network: Any, x: Array) -> None:
     if network.integer_input:
         return
     if x.dtype == np.uint8:
-        checks.pixels(owner, "x", x)
+        hints.pixels(owner, "x", x)
     else:
         checks.floats(owner, "x", x)
 

@@ -9,7 +9,9 @@ from minidl.backend.arrays import (
     special,
     to_numpy,
 )
-from minidl.backend.device import CPU, PRECISIONS, Device, DeviceError, get_device, set_precision
+from minidl.backend.cuda import DeviceError
+from minidl.backend.device import CPU, Device, get_device
+from minidl.backend.precision import PRECISIONS, set_precision
 from minidl.backend.random import Random
 
 __all__ = [

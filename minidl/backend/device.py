@@ -1,29 +1,20 @@
-"""Devices by name: the CPU, or a GPU through CuPy.
-
-CuPy is imported only when a GPU is asked for, so that ``import minidl`` needs neither
-CuPy nor a driver.
-"""
+"""Devices by name: the CPU, or a GPU through CuPy."""
 
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from minidl.backend.arrays import Array, to_numpy
+from minidl.backend.cuda import DeviceError, automatic, expect_gpu
 from minidl.backend.memory import memory_limit
 from minidl.backend.threads import processors
-
-
-class DeviceError(RuntimeError):
-    """A device that was requested by name is not available."""
 
 
 @dataclass(frozen=True)
@@ -137,88 +128,12 @@ def get_device(device: str | Device = "auto") -> Device:
     if device == "cpu":
         return CPU
     if device == "auto":
-        try:
-            chosen = _cuda_device(0, "a GPU answers")
-        except DeviceError as error:
-            chosen = Device("cpu", str(error).partition(";")[0])
-            missing = error.__cause__
-            if isinstance(missing, ModuleNotFoundError) and missing.name == "cupy":
-                return chosen  # without CuPy, nobody wants to hear about GPUs
-        _say_once(f"minidl: device auto is {chosen} ({chosen.reason})")
-        return chosen
+        return Device(*automatic())
     match = re.fullmatch(r"cuda(?::(\d+))?", device) if isinstance(device, str) else None
     if match is None:
         raise ValueError(
             f"device: expected 'auto', 'cpu', 'cuda' or 'cuda:<number>', got {device!r}"
         )
-    return _cuda_device(int(match.group(1) or 0), "asked for")
-
-
-@cache
-def _say_once(text: str) -> None:
-    print(text, file=sys.stderr)
-
-
-def _cuda_device(index: int, reason: str) -> Device:
-    """GPU number ``index``, tried with one small computation."""
-    name = f"cuda:{index}"
-    try:
-        import cupy
-    except ImportError as error:
-        raise DeviceError(
-            f"{name}: CuPy cannot be imported ({error}); install it with "
-            "pip install 'minidl[cuda12]' or 'minidl[cuda13]' (nvidia-smi shows the "
-            "CUDA version), or choose device 'cpu'"
-        ) from error
-    try:
-        count = cupy.cuda.runtime.getDeviceCount()
-        if index < count:
-            with cupy.cuda.Device(index):
-                square = cupy.ones((2, 2), np.float32)
-                (square @ square).sum().item()  # a kernel is compiled, and cuBLAS is loaded
-    except Exception as error:  # CuPy raises another class for each cause
-        raise DeviceError(
-            f"{name}: CuPy is installed but cannot compute ({error}); check the driver with "
-            "nvidia-smi and that CuPy's wheel (cuda12 or cuda13) fits it, or choose device 'cpu'"
-        ) from error
-    if index >= count:
-        there = ", ".join(f"cuda:{i}" for i in range(count)) or "no GPU"
-        raise DeviceError(f"{name}: no such GPU; there is {there}, or choose device 'cpu'")
-    return Device(name, reason)
-
-
-PRECISIONS = ("float32", "tf32")
-
-
-def set_precision(precision: str, device: Device) -> None:
-    """Set how a GPU multiplies float32 matrices from now on, in the whole process.
-
-    ``"float32"``, the default, or ``"tf32"``: tensor cores that round both
-    factors to 10 bits after the binary point and add in float32.
-
-    Raises
-    ------
-    ValueError
-        for any other precision.
-    DeviceError
-        for ``"tf32"`` on a CPU or on a GPU older than Ampere.
-    """
-    if precision not in PRECISIONS:
-        raise ValueError(f"precision: expected one of {', '.join(PRECISIONS)}, got {precision!r}")
-    tf32 = precision == "tf32"
-    if not device.is_cuda:
-        if tf32:
-            raise DeviceError(
-                f"precision tf32 is for GPUs, and the device is {device}; choose float32"
-            )
-        return
-    capability = device.xp.cuda.Device().compute_capability
-    if tf32 and int(capability) < 80:
-        raise DeviceError(
-            f"{device}: expected compute capability 8.0 (Ampere) or more for precision tf32, got "
-            f"{int(capability) / 10}; choose float32"
-        )
-    from cupy._core import _routines_linalg as products
-
-    wanted = products.COMPUTE_TYPE_TF32 if tf32 else products.COMPUTE_TYPE_DEFAULT
-    products.set_compute_type(np.float32, wanted)
+    index = int(match.group(1) or 0)
+    expect_gpu(index)
+    return Device(f"cuda:{index}", "asked for")

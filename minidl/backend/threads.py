@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from minidl.backend import checks
+
 
 def processors() -> int:
     """How many processors this process may use."""
@@ -37,8 +39,6 @@ def using_threads(count: int) -> Iterator[None]:
     ValueError
         if a computation in another Python thread uses another number, or for fewer than one.
     """
-    from minidl.backend import checks
-
     count = checks.integer("using_threads", "count", count)  # BLAS takes 0 for all
     this, entry = threading.get_ident(), object()
     with _lock:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from minidl.backend import CPU, Array, Device, checks, get_device, namespace, to_numpy
+from minidl.backend import CPU, Array, Device, checks, get_device, hints, namespace, to_numpy
 from minidl.data import splitting
 
 
@@ -64,7 +64,7 @@ class Examples:
         self.inputs = inputs  # (N, …)
         self.targets = targets  # (N,) or (N, …)
         if divisor is None:
-            checks.pixels("Examples", "inputs", inputs)
+            hints.pixels("Examples", "inputs", inputs)
             divisor = 255.0 if inputs.dtype == np.uint8 else 1.0
         self.divisor = checks.positive("Examples", "divisor", divisor)
         self.mean = None if mean is None else _numbers("mean", mean)  # (C,)
@@ -75,7 +75,7 @@ class Examples:
     def check_inputs(self, inputs: Array) -> None:
         """Raise ``ValueError`` unless arrays like ``inputs`` can be made into a batch."""
         if inputs.dtype != np.uint8 and inputs.dtype.kind != "f":
-            hint = checks.floats_hint("inputs", inputs)
+            hint = hints.floats_hint("inputs", inputs)
             tokens = "; tokens are for Sentences" if inputs.dtype.kind in "iu" else ""
             raise ValueError(
                 f"Examples: expected uint8 or floating-point inputs, got {inputs.dtype}; "
@@ -92,7 +92,7 @@ class Examples:
             )
         if not network.accepts_shape(self.input_shape):
             shorter = ", or shorter" if self.are_tokens else ""
-            hint = checks.shape_hint("inputs", self.inputs.shape, network.input_shape)
+            hint = hints.shape_hint("inputs", self.inputs.shape, network.input_shape)
             raise ValueError(
                 f"{owner}: expected examples of shape {network.input_shape} like the network's "
                 f"input{shorter}, got {self.input_shape}{hint}"
@@ -107,7 +107,7 @@ class Examples:
             raise ValueError(
                 "Examples: expected images (N, C, H, W) and a mean and a std for each of the C "
                 f"channels, got inputs {self.inputs.shape}, mean {self.mean}, std {self.std}"
-                + checks.shape_hint("inputs", self.inputs.shape, shape)
+                + hints.shape_hint("inputs", self.inputs.shape, shape)
             )
         if not all(map(math.isfinite, mean)) or not all(0 < s < math.inf for s in std):
             raise ValueError(

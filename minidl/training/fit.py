@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from minidl.backend import Array, checks
+from minidl.backend import Array, checks, hints
 from minidl.data.examples import Examples
 from minidl.data.finite import expect_same_scale
 from minidl.inspection import probe, update_ratio
@@ -164,7 +164,7 @@ def as_examples(owner: str, x: Array | Examples, y: Array | None) -> Examples:
             raise ValueError(f"{owner}: expected y, the targets of x, got none")
         for name, given in (("x", x), ("y", y)):
             checks.array(owner, name, given)
-        checks.pixels(owner, "x", x)
+        hints.pixels(owner, "x", x)
         return Examples(x, y)
     if y is not None:
         raise ValueError(f"{owner}: expected no y beside Examples, which have their targets")

@@ -17,7 +17,7 @@ from minidl.backend import (
     special,
     to_numpy,
 )
-from minidl.backend.device import _say_once
+from minidl.backend.cuda import _say_once
 from minidl.gpu import kernels
 from minidl.kernel import kernel
 

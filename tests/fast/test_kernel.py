@@ -406,6 +406,19 @@ LAYOUTS = {  # and whether the values are contiguous in memory
 }
 
 
+@compiled
+def test_a_compiled_activation_gives_the_bits_of_numpy():
+    dy, z = np.random.default_rng(0).standard_normal((2, 300, 1000), np.float32)
+    z[0, :9] = [0, -0.0, np.inf, -np.inf, np.nan, 1e-38, -1e-38, 1, -1]
+    f = ReLU()
+    formulas = (lambda: f(z), lambda: f.backward(dy, z, f(z)), lambda: f.derivative(z))
+    found = [formula() for formula in formulas]
+    with using_threads(2), one_pool():
+        assert_same_bits([formula() for formula in formulas], found)
+    with in_numpy():
+        assert_same_bits(found, [formula() for formula in formulas])
+
+
 def test_backward_uses_a_custom_slope():
     class Twice(ReLU):
         def slope(self, z, y):
