@@ -165,15 +165,21 @@ class Network(Sequential):
 
     def forward(self, x: Array, training: bool = False) -> Array:
         """The output of the last layer for the batch ``x`` ``(N, *input_shape)``."""
-        self.expect_shape(x)
-        if self.integer_input:
-            checks.integers("Network", "x", x)
-            checks.same_device("Network", "x", x, self.theta)
-            if not (training and self.device.is_cuda):  # a recorded step cannot look at numbers
-                super().check_tokens(x)
-        else:
-            checks.same_dtype_and_device("Network", "x", x, self.theta)
+        is_expected = type(x) is type(self.theta) and x.dtype == self.dtype
+        if not (is_expected and x.shape[1:] == self.input_shape and len(x)):
+            self._check_input(x, training)
         return super().forward(x, training)
+
+    def _check_input(self, x: Array, training: bool) -> None:
+        """Raise unless ``x`` are sentences, or with what is wrong."""
+        self.expect_shape(x)
+        if not self.integer_input:
+            checks.same_dtype_and_device("Network", "x", x, self.theta)
+            return
+        checks.integers("Network", "x", x)
+        checks.same_device("Network", "x", x, self.theta)
+        if not (training and self.device.is_cuda):  # a recorded step cannot look at numbers
+            super().check_tokens(x)
 
     def backward(self, dy: Array, input_gradient: bool = False) -> Array | None:
         """Compute ``dtheta`` from ``dy`` = ∂L/∂y of the last forward pass, last layer to first.

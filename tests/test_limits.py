@@ -92,7 +92,7 @@ def names():
 
 @pytest.fixture(autouse=True)
 def _sixteen_gigabytes(monkeypatch):
-    monkeypatch.setattr("minidl.backend.device.memory_limit", lambda: 16_000_000_000)
+    monkeypatch.setattr("minidl.backend.arrays.memory_limit", lambda: 16_000_000_000)
     monkeypatch.chdir(ROOT)
 
 

@@ -12,7 +12,7 @@ that would be an artefact.
 
 from __future__ import annotations
 
-from minidl.activations._base import Activation, Linear
+from minidl.activations.activation import Activation, Linear, ReLU
 from minidl.activations.exponential import CELU, ELU, SELU
 from minidl.activations.gated import GELU, GELUTanh, Swish
 from minidl.activations.piecewise import (
@@ -22,7 +22,7 @@ from minidl.activations.piecewise import (
     RandomizedLeakyReLU,
     ReLU6,
 )
-from minidl.activations.rectifiers import LeakyReLU, ReLU, Square, SquaredReLU
+from minidl.activations.rectifiers import LeakyReLU, Square, SquaredReLU
 from minidl.activations.saturating import PenalizedTanh, Sigmoid, Tanh, sigmoid
 from minidl.activations.softened import Mish, Softplus, Softsign
 from minidl.activations.softmax import Softmax

@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
-from minidl.activations._base import Activation
 from minidl.activations._normal import normal_cdf
+from minidl.activations.activation import Activation
 from minidl.activations.saturating import sigmoid
 from minidl.backend import Array
 

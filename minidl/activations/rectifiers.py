@@ -1,34 +1,13 @@
-"""ReLU and its relatives: flat or nearly flat for z < 0, growing without bound for z > 0."""
+"""Relatives of ReLU: leaky, squared, and the square that it was once taken for."""
 
 from __future__ import annotations
 
 import math
-from contextlib import nullcontext
 
 import numpy as np
 
-from minidl.activations._base import Activation
+from minidl.activations.activation import Activation
 from minidl.backend import Array, checks
-
-
-class ReLU(Activation):
-    """f(z) = max(0, z),  f'(z) = 1 for z > 0 and 0 for z ≤ 0,  range [0, ∞).
-
-    Source: Nair and Hinton, ICML 2010.  The kink is at 0, where f' = 0.
-    """
-
-    name = "relu"
-    formula = "max(0, z)"
-    derivative_formula = "1 for z > 0, else 0"
-    range = (0.0, math.inf)
-    kinks = (0.0,)
-    errors = nullcontext  # nothing overflows
-
-    def f(self, z: Array) -> Array:
-        return np.maximum(z, 0)
-
-    def slope(self, z: Array, y: Array) -> Array:
-        return z > 0
 
 
 class LeakyReLU(Activation):

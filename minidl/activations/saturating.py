@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from minidl.activations._base import Activation
+from minidl.activations.activation import Activation
 from minidl.backend import Array
 
 

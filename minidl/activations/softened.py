@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from minidl.activations._base import Activation
+from minidl.activations.activation import Activation
 from minidl.activations.saturating import sigmoid
 from minidl.backend import Array
 

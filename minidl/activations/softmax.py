@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from minidl.activations._base import Activation, as_floats
+from minidl.activations.activation import Activation, as_floats
 from minidl.backend import Array, namespace
 
 

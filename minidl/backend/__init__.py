@@ -1,16 +1,18 @@
 """Devices, arrays, threads: with ``gpu/``, the only place that asks where something runs."""
 
 from minidl.backend.arrays import (
+    CPU,
     IN_CACHE,
     Array,
+    Device,
+    DeviceError,
     address,
     is_array,
     namespace,
     special,
     to_numpy,
 )
-from minidl.backend.cuda import DeviceError
-from minidl.backend.device import CPU, Device, get_device
+from minidl.backend.device import get_device
 from minidl.backend.precision import PRECISIONS, set_precision
 from minidl.backend.random import Random
 

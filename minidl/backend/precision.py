@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from minidl.backend.cuda import DeviceError
-from minidl.backend.device import Device
+from minidl.backend.arrays import Device, DeviceError
 
 PRECISIONS = ("float32", "tf32")
 

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from minidl.backend import checks
+from minidl.backend.arrays import Device
 
 
 def processors() -> int:
@@ -19,6 +20,11 @@ def processors() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def side_by_side(device: Device, threads: int) -> int:
+    """How many training runs of so many threads to compute at a time: one on a GPU."""
+    return 1 if device.is_cuda else max(1, min(2, processors() // threads))
 
 
 _lock = threading.Lock()

@@ -138,8 +138,11 @@ class Examples:
 
     def to(self, device: str | Device = CPU) -> Examples:
         """The same examples in the memory of ``device``, still as bytes."""
-        device = get_device(device)
-        return self._with(device.asarray(self.inputs), device.asarray(self.targets))
+        if not isinstance(device, Device):
+            device = get_device(device)
+        inputs, targets = device.asarray(self.inputs), device.asarray(self.targets)
+        is_there = inputs is self.inputs and targets is self.targets
+        return self if is_there else self._with(inputs, targets)
 
     def take(self, rows: np.ndarray) -> Examples:
         """A copy of the examples with these row numbers, in this order (bytes stay bytes)."""

@@ -91,7 +91,7 @@ class Sentences(Examples):
         """The same sentences in the memory of ``device``."""
         device = get_device(device)
         inputs, targets = device.asarray(self.inputs), device.asarray(self.targets)
-        return Sentences(inputs, targets, self.padding, device.takes_any_length)
+        return Sentences(inputs, targets, self.padding, not device.is_cuda)
 
     def by_length(self) -> Sentences:
         """The same sentences, shortest first, which makes an evaluation faster."""

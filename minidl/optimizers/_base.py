@@ -117,9 +117,9 @@ class Optimizer(metaclass=_Complete):
         """Check the vectors, which are those of the first step, or a copy's first ones."""
         name, is_first = type(self).__name__, self.t == 0
         self.expect_own(theta)
-        if is_first:
-            checks.floats(name, "theta", theta)
-            checks.floats(name, "dtheta", dtheta)
+        for what, vector in (("theta", theta), ("dtheta", dtheta)):
+            if getattr(getattr(vector, "dtype", None), "kind", "") != "f":
+                checks.floats(name, what, vector)
         size = theta.size if is_first else self._size
         if not theta.shape == dtheta.shape == (size,):
             raise ValueError(

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from minidl.backend import Device
+from minidl.backend.threads import side_by_side
 from minidl.data_parallel import Ranks, world
 from minidl.data_parallel.same import assert_ranks_agree
 from minidl.microscope.snapshot_file import remove_snapshots
@@ -135,4 +136,4 @@ def _pool_of(study: Declared, chosen: argparse.Namespace, device: Device, ranks:
     if chosen.workers or chosen.scheduler:
         source = OfStudy.of(study, chosen, device)
         return Cluster(chosen.scheduler, chosen.workers, lambda _: source, chosen.quiet)
-    return Threads(chosen.jobs or (1 if ranks.size > 1 else device.side_by_side(chosen.threads)))
+    return Threads(chosen.jobs or (1 if ranks.size > 1 else side_by_side(device, chosen.threads)))

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from minidl._printable import printable
-from minidl.backend import checks, get_device
+from minidl.backend import CPU, checks
+from minidl.backend.threads import side_by_side
 from minidl.study.cells import Cells
 from minidl.study.cluster import expect_address, expect_first_process, require_dask
 from minidl.study.cluster_pool import Cluster
@@ -163,7 +164,7 @@ def _pool(
         got = " and ".join(given)
         raise ValueError(f"sweep: expected at most one of jobs, workers, scheduler, got {got}")
     if workers is None and scheduler is None:
-        return Threads(get_device("cpu").side_by_side(threads) if jobs is None else jobs)
+        return Threads(side_by_side(CPU, threads) if jobs is None else jobs)
     if scheduler is not None:
         expect_address(scheduler)
     else:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import minidl
-from minidl.backend.checks import SIZES
+from minidl.backend.checks.values import SIZES
 from minidl.backend.threads import using_threads
 from minidl.microscope.snapshot_file import FOLDER as SNAPSHOTS
 from minidl.storage.files import own_folder, read_bytes

@@ -143,12 +143,12 @@ def test_too_little_memory_is_an_error_that_says_how_much_there_is(monkeypatch):
         raise pretended_cupy.OutOfMemoryError("Out of memory allocating 7 bytes")
     cpu = get_device("cpu")
     cpu.require_memory(2**20, "it")
-    monkeypatch.setattr("minidl.backend.device.memory_limit", lambda: 5_000_000)
+    monkeypatch.setattr("minidl.backend.arrays.memory_limit", lambda: 5_000_000)
     cpu.require_memory(5_000_000, "it")
     with pytest.raises(DeviceError, match="cpu: not enough memory: it needs 6 MB, 5 MB is all"):
         cpu.require_memory(6_000_000, "it")
     monkeypatch.setattr(
-        "minidl.backend.device.memory_limit", lambda: None
+        "minidl.backend.arrays.memory_limit", lambda: None
     )  # a system that reports no limit
     cpu.require_memory(2**60, "it")
     with pytest.raises(MemoryError, match="of the CPU"), cpu.enough_memory():
@@ -232,13 +232,13 @@ def test_numbers_are_drawn_in_the_step_or_ahead_of_it_but_not_twice(device):
 
 def test_a_fused_function_runs_its_own_lines_on_the_cpu_and_a_kernel_on_a_gpu(device, monkeypatch):
     @kernel
-    def twice(by, x):
+    def twice(x, by):
         """A docstring."""
         return by * x
 
     assert twice.__doc__ == "A docstring."
-    monkeypatch.setitem(kernels.TWINS, twice.__qualname__, lambda by, x: x + 5)
-    y = twice(2, device.asarray(np.ones(2)))
+    monkeypatch.setitem(kernels.TWINS, twice.__qualname__, lambda x, by: x + 5)
+    y = twice(device.asarray(np.ones(2)), 2)
     np.testing.assert_array_equal(to_numpy(y), [6, 6] if device.is_cuda else [2, 2])
 
 

@@ -1,10 +1,4 @@
-"""Checks of arguments where they enter: in constructors and in the first lines of a function.
-
-Each check returns the value as a plain Python number, or raises ``ValueError`` with
-what was expected and what was given.  NumPy's numbers are as good as Python's; a boolean is not
-a number, and a float is not an integer.  docs/limits.md and tests/refusals.md list
-what is refused.
-"""
+"""Checks of numbers, flags and objects."""
 
 from __future__ import annotations
 
@@ -20,8 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from minidl.backend.arrays import is_array, namespace, to_numpy
-from minidl.backend.hints import floats_hint, way_to_array
+from minidl.backend.arrays import is_array
 
 LARGEST = sys.float_info.max
 
@@ -129,75 +122,6 @@ def function(owner: object, name: str, value: Any, *of: str) -> None:
     raise ValueError(
         f"{owner}: expected {name} to be a function of {' and '.join(of)}, got {describe(value)}"
     )
-
-
-def array(owner: object, name: str, value: Any) -> None:
-    """Raise unless ``value`` is an array of NumPy or CuPy."""
-    if not is_array(value):
-        raise ValueError(
-            f"{owner}: expected {name} to be a NumPy or CuPy array, got {type(value).__name__}"
-            f"{way_to_array(name, value)}"
-        )
-
-
-def floats(owner: object, name: str, value: Any) -> None:
-    """Raise unless ``value`` is an array of floating-point numbers."""
-    array(owner, name, value)
-    if value.dtype.kind != "f":
-        raise ValueError(
-            f"{owner}: expected {name} to be an array of floating-point numbers, "
-            f"got {value.dtype}; {floats_hint(name, value)}"
-        )
-
-
-def integers(owner: object, name: str, value: Any) -> None:
-    """Raise unless ``value`` is an array of integers."""
-    array(owner, name, value)
-    if value.dtype.kind not in "iu":
-        raise ValueError(
-            f"{owner}: expected {name} to be an array of integers, got {value.dtype}; "
-            "a tokenizer gives the tokens of a sentence as such"
-        )
-
-
-def same_device(owner: object, name: str, value: Any, other: Any) -> None:
-    """Raise ``TypeError`` unless the array is on the device of ``other``."""
-    if type(value) is not type(other):
-        here, there = (namespace(a).__name__ for a in (other, value))
-        raise TypeError(
-            f"{owner}: expected {name} to be a {here} array, got {type(value).__name__} "
-            f"({there}); move it with device.asarray({name})"
-        )
-
-
-def same_dtype_and_device(owner: object, name: str, value: Any, other: Any) -> None:
-    """Raise ``TypeError`` unless the array is of the type of ``other`` and on the same device."""
-    same_device(owner, name, value, other)
-    if value.dtype != other.dtype:
-        got, wanted = value.dtype.name, other.dtype.name
-        build = f", or build with dtype={got!r}" if got in ("float32", "float64") else ""
-        if got == wanted:
-            got, build = f"one of the other byte order ({value.dtype.str})", ""
-        raise TypeError(
-            f"{owner}: expected {name} of type {wanted}, got {got}; "
-            f"{floats_hint(name, value, wanted)}{build}"
-        )
-
-
-def indices(owner: str, name: str, value: Any, count: int) -> np.ndarray:
-    """``value`` as an array (n,) of integers from 0 to ``count`` - 1.
-
-    An index out of range would silently become another one: ``take`` clips it, and a
-    GPU wraps around.
-    """
-    found = np.asarray(to_numpy(value))
-    if found.ndim != 1 or found.dtype.kind not in "iu":
-        raise ValueError(f"{owner}: expected {name} to be integers (n,), got {describe(found)}")
-    if found.size and not 0 <= found.min() <= found.max() < count:
-        raise ValueError(
-            f"{owner}: expected {name} from 0 to {count - 1}, got {found.min()} to {found.max()}"
-        )
-    return found
 
 
 def warn(text: str) -> None:

@@ -1,9 +1,10 @@
-"""What all activation functions share: checks, large arrays in pieces, and the chain rule."""
+"""An activation function: what all share, the chain rule among it, and the two simplest."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 from typing import Any, ClassVar
 
@@ -100,3 +101,23 @@ class Linear(Activation):
     def backward(self, dy: Array, z: Array, y: Array) -> Array:
         """dz = dy, the array itself."""
         return dy
+
+
+class ReLU(Activation):
+    """f(z) = max(0, z),  f'(z) = 1 for z > 0 and 0 for z ≤ 0,  range [0, ∞).
+
+    Source: Nair and Hinton, ICML 2010.  The kink is at 0, where f' = 0.
+    """
+
+    name = "relu"
+    formula = "max(0, z)"
+    derivative_formula = "1 for z > 0, else 0"
+    range = (0.0, math.inf)
+    kinks = (0.0,)
+    errors = nullcontext  # nothing overflows
+
+    def f(self, z: Array) -> Array:
+        return np.maximum(z, 0)
+
+    def slope(self, z: Array, y: Array) -> Array:
+        return z > 0
