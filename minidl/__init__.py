@@ -7,7 +7,7 @@ Read in this order: ``activations``, ``layers`` (``dense``, ``conv2d``, …), ``
 
 from typing import Any
 
-from minidl import _version, fast, gpu  # noqa: F401  # they register their twins
+from minidl import _version, data_parallel, fast, gpu  # noqa: F401  # the last two register
 from minidl._deprecated import renamed
 from minidl.activations import ACTIVATIONS, get_activation
 from minidl.backend import DeviceError, get_device

@@ -39,6 +39,7 @@ F = TypeVar("F", bound=Function)
 Find: TypeAlias = Callable[[Function, bool], Function | None]
 
 _engines: dict[str, Find] = {}  # by the package of an array's class
+_names: dict[str, Callable[[], str]] = {}
 _contexts: dict[str, Callable[[], AbstractContextManager[None]]] = {}
 _chosen: list[dict[Any, Function]] = []  # what runs, for each marked function
 
@@ -50,7 +51,10 @@ def chunks(size: int) -> Iterator[slice]:
 
 
 def register(
-    package: str, find: Find, context: Callable[[], AbstractContextManager[None]] = nullcontext
+    package: str,
+    find: Find,
+    name: Callable[[], str] = lambda: "numpy",
+    context: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> None:
     """Choose what runs for arrays of ``package``, ``"numpy"`` or ``"cupy"``.
 
@@ -58,6 +62,7 @@ def register(
     of at least ``SHARED`` entries are long.  Training runs in ``context()``.
     """
     _engines[package] = find
+    _names[package] = name
     _contexts[package] = context
     for chosen in _chosen:
         chosen.clear()
@@ -66,6 +71,11 @@ def register(
 def at_full_speed() -> AbstractContextManager[None]:
     """A context in which to train on the CPU: one pool of threads, denormal numbers as zeros."""
     return _contexts.get("numpy", nullcontext)()
+
+
+def engine() -> str:
+    """What runs marked functions on the CPU: ``"numpy"``, or a compiler with its version."""
+    return _names["numpy"]() if "numpy" in _names else "numpy"
 
 
 def is_rule(text: Function) -> bool:

@@ -13,26 +13,13 @@ PACKAGE = Path(minidl.__file__).parent
 
 # From the bottom up: a module, or a package as a whole, imports what comes before it, and itself.
 ORDER = (
-    *("_version", "_printable", "backend", "storage", "_output", "loops", "pages", "plots"),
-    "initializers",
-    *("activations", "layers", "data", "losses", "optimizers", "network", "matrix_decay"),
-    *("models", "metrics", "propagation", "inspection", "gradcheck", "training", "gpu"),
-    "data_parallel",
-    *("microscope", "study", "compare", "run"),
+    *("_version", "_printable", "backend", "storage", "_output", "kernel", "rule_text", "pages"),
+    *("plots", "initializers", "activations", "layers", "data", "target_hints", "losses"),
+    *("optimizers", "predict", "summary", "network", "models", "metrics", "propagation"),
+    *("inspection", "gradcheck", "training", "fast", "gpu", "data_parallel"),
+    *("_deprecated", "microscope", "study", "compare", "run"),
 )
-# Imported inside functions, only for an array on a GPU or for ranks.
-LAZILY = {
-    "backend.fused": {"gpu"},
-    "training.loop": {"data_parallel"},
-    "training.range_test": {"gpu"},
-}
-# Modules that still import one another; what is here should leave, and nothing may come.
-CIRCLES = (
-    {"backend", "backend.checks", "backend.device", "backend.fused", "backend.threads"}
-    | {"gpu.kernels"},
-    {"backend.blas", "backend.machine", "backend.pool"},
-)
-LATE = {"backend.machine"}  # itself imported only where its heavy module is needed
+LATE = {"fast.native", "fast.exponential"}  # themselves imported only where Numba is needed
 HEAVY = {
     *("cupy", "cupyx", "dask", "distributed", "matplotlib", "mpi4py", "numba", "requests"),
     *("safetensors", "tqdm", "scipy", "torch"),
@@ -81,12 +68,12 @@ def roots(names: set[str]) -> set[str]:
 
 
 def test_imports_run_downwards_only():
-    for module, (at_the_top, everywhere) in all_imports().items():
+    """Also those inside functions."""
+    for module, (_, everywhere) in all_imports().items():
         if module:
             (unit,) = roots({module})
             below = set(ORDER[: ORDER.index(unit) + 1])
-            assert roots(within(at_the_top)) <= below, module
-            assert roots(within(everywhere)) <= below | LAZILY.get(module, set()), module
+            assert roots(within(everywhere)) <= below, module
 
 
 def circles(imports: dict[str, set[str]]) -> list[set[str]]:
@@ -112,8 +99,7 @@ def test_no_modules_import_one_another():
         for module, (_, everywhere) in all_imports().items()
         if module
     }
-    for circle in circles(graph):
-        assert any(circle <= known for known in CIRCLES), sorted(circle)
+    assert circles(graph) == []
 
 
 def test_nothing_imports_experiments_benchmarks_or_tests():

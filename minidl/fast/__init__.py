@@ -12,7 +12,6 @@ from typing import Any
 
 from minidl.fast import activations, apl, batch_norm, conv, losses, pool
 from minidl.fast.compiler import compiled, numba
-from minidl.fast.pool import full_speed
 from minidl.kernel import Function, is_rule, register
 from minidl.rule_text import parsed
 
@@ -73,4 +72,4 @@ def compiled_rule(text: Function, parallel: bool) -> Callable[..., None]:
     return compiled(text, parallel, chunks=numba().prange if parallel else range)
 
 
-register("numpy", find, full_speed)
+register("numpy", find, engine, pool.full_speed)

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from minidl import fast
 from minidl._printable import printable
+from minidl.kernel import engine
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Software:
         )
         threads = ", ".join(str(one["num_threads"]) for one in ours)
         parts = {"BLAS": kernels or "unknown", "BLAS threads": threads or "unknown"}
-        parts["loops"] = fast.engine()
+        parts["loops"] = engine()
         if (cupy := sys.modules.get("cupy")) is not None:
             parts["CuPy"] = str(getattr(cupy, "__version__", "unknown"))
         if (parallel := sys.modules.get("minidl.data_parallel.ranks")) is not None:

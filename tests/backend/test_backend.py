@@ -232,13 +232,13 @@ def test_numbers_are_drawn_in_the_step_or_ahead_of_it_but_not_twice(device):
 
 def test_a_fused_function_runs_its_own_lines_on_the_cpu_and_a_kernel_on_a_gpu(device, monkeypatch):
     @kernel
-    def twice(by, x):
+    def twice(x, by):
         """A docstring."""
         return by * x
 
     assert twice.__doc__ == "A docstring."
-    monkeypatch.setitem(kernels.TWINS, twice.__qualname__, lambda by, x: x + 5)
-    y = twice(2, device.asarray(np.ones(2)))
+    monkeypatch.setitem(kernels.TWINS, twice.__qualname__, lambda x, by: x + 5)
+    y = twice(device.asarray(np.ones(2)), 2)
     np.testing.assert_array_equal(to_numpy(y), [6, 6] if device.is_cuda else [2, 2])
 
 

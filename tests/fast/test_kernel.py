@@ -62,7 +62,7 @@ def in_numpy() -> Iterator[None]:
     try:
         yield
     finally:
-        register("numpy", fast.find, pool.full_speed)
+        register("numpy", fast.find, fast.engine, pool.full_speed)
 
 
 def assert_same_bits(found, expected):
