@@ -62,7 +62,7 @@ INTERNAL = {
     *("Examples.draw", "Activation.f", "Activation.slope", "Activation.backward", "SGD.update"),
     *("Layer.bind", "Layer.initialize", "Layer.misfit", "Network.bind"),
     *("Sequential.inner_shapes", "Examples.check_network", "Network.expect_shape"),
-    *("SGD.coefficients", "Sequential.expect_shape", "Layer.expect_shape"),
+    *("SGD.coefficients",),
     *("Layer.forward", "Layer.backward"),
     *(
         "Optimizer.coefficients",

@@ -78,11 +78,9 @@ communicator: MPIRanks | None = None  # found by :func:`minidl.data_parallel.wor
 
 def mpi_version() -> dict[str, str]:
     """What sums over ranks depend on, for :class:`minidl.training.software.Software`."""
-    return (
-        {}
-        if communicator is None
-        else {"MPI": f"{communicator.library}, {communicator.size} ranks"}
-    )
+    if communicator is None:
+        return {}
+    return {"MPI": f"{communicator.library}, {communicator.size} ranks"}
 
 
 def rank_prefix() -> str:

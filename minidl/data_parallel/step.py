@@ -129,9 +129,8 @@ class ParallelStep(TrainingStep):
             "optimizer's vectors": digest(*slots),
             **{name: str(value) for name, value in options.items()},
         }
-        assert_ranks_agree(
-            self.ranks, found, "start all of them with the same command, files and data"
-        )
+        hint = "start all of them with the same command, files and data"
+        assert_ranks_agree(self.ranks, found, hint)
 
     @contextmanager
     def epoch(self, order: np.ndarray, done: int = 0) -> Iterator[None]:
@@ -177,7 +176,7 @@ class ParallelStep(TrainingStep):
 
     @contextmanager
     def _sharing(self, size: int, here: slice) -> Iterator[None]:
-        """A context in which layers that sum over the batch, or draw for it, do so for all of it."""
+        """A context in which layers sum over the whole batch, and draw for all of it."""
         owners: list[Any] = [*self.network.walk(), *([self.augment] if self._by_rows else [])]
         shared: dict[str, Any] = {"batch_rows": (size, here)}
         if not self.local_statistics:

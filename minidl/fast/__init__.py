@@ -72,4 +72,4 @@ def compiled_rule(text: Function, parallel: bool) -> Callable[..., None]:
     return compiled(text, parallel, chunks=numba().prange if parallel else range)
 
 
-register("numpy", find, engine, pool.full_speed)
+register("numpy", find, engine, full_speed)

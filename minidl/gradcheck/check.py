@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
@@ -104,63 +104,49 @@ def check_gradients(
         )
     if isinstance(loss, type) or not (loss is None or callable(loss)):
         raise TypeError(f"check_gradients: expected a loss, got {checks.describe(loss)}")
-    drawn = isinstance(x, tuple)
-    x = _first_point(subject, x, rng, device)
+    point: Any = x
+    if getattr(subject, "integer_input", False):
+        checks.integers("check_gradients", "x", point)
+    else:
+        point = float_point("check_gradients", "x", x, rng, device)
     if isinstance(subject, Activation):
         subject = ActivationLayer(subject)
-    is_layer = hasattr(subject, "forward")
-    if targets is None and (loss is not None or not is_layer):
-        name = "the loss" if is_layer else repr(subject)
+    is_loss = not hasattr(subject, "forward")
+    if targets is None and (loss is not None or is_loss):
+        name = repr(subject) if is_loss else "the loss"
         raise ValueError(f"check_gradients: expected targets for {name}, got none")
+    if is_loss:
+        return compare.at_a_smooth_point(
+            repr(subject), lambda x: [LossSubject(subject, x.copy(), targets, rng)], point
+        )
     if isinstance(subject, Network):
         subject.expect_views("check_gradients")
     modes = (True, False) if training is None else (training,)
 
     def subjects(x: Array) -> list[Subject]:
-        if not is_layer:
-            return [LossSubject(subject, x.copy(), targets, rng)]
         seed = int(rng.integers(2**32))
         return [
             LayerSubject(subject, x.copy(), targets, loss, mode, modes, rng, seed, perturb)
             for mode in modes
         ]
 
-    if not is_layer:
-        return compare.at_a_smooth_point(repr(subject), subjects, x)
     single = _unused_copy(subject)
-    try:
+    with _naming_missing_arrays():
         _build(subject, rng, device)
         with restored(subject):
             if perturb:
-                perturb_parameters(subject, x, modes[0], rng)
+                perturb_parameters(subject, point, modes[0], rng)
             name = repr(subject) if loss is None else f"{subject!r} with {loss!r}"
-            result = compare.at_a_smooth_point(name, subjects, x)
+            result = compare.at_a_smooth_point(name, subjects, point)
             alone = loss is None and isinstance(subject, Layer) and not subject.layers
             # At the initial parameters, two kinks may coincide: those of APL are all at 0.
             if result.passed and alone and (perturb or not subject.size):
-                tied = namespace(x).rint(x) if drawn else x.copy()
+                tied = namespace(point).rint(point) if isinstance(x, tuple) else point.copy()
                 at_ties = LayerSubject(subject, tied, None, None, modes[0], modes, rng, seed=0)
                 check_kinks(at_ties, rng, directions, result.problems)
             if result.passed and single is not None:
-                result.problems += in_float32(single, x, modes[0], device)
-    except AttributeError as error:
-        layer = getattr(error, "obj", None)
-        if not isinstance(layer, Layer):
-            raise
-        names = ", ".join((*layer.parameter_shapes(), *layer.state_shapes())) or "none"
-        raise AttributeError(
-            f"check_gradients: {layer!r} has no attribute {error.name!r}; the arrays that exist "
-            f"are those that parameter_shapes() and state_shapes() name: {names}"
-        ) from error
+                result.problems += in_float32(single, point, modes[0], device)
     return result
-
-
-def _first_point(subject: Any, x: Any, rng: np.random.Generator, device: Device) -> Array:
-    """``x`` after a check, or drawn if it is a shape."""
-    if getattr(subject, "integer_input", False):
-        checks.integers("check_gradients", "x", x)
-        return x
-    return float_point("check_gradients", "x", x, rng, device)
 
 
 def _unused_copy(layer: Any) -> Layer | None:
@@ -182,6 +168,22 @@ def _build(layer: Any, rng: np.random.Generator, device: Device) -> None:
                     f"check_gradients: expected {name} of {part!r} as float64, got {value.dtype}; "
                     "build with dtype='float64'"
                 )
+
+
+@contextmanager
+def _naming_missing_arrays() -> Iterator[None]:
+    """A layer that lacks an array is told which it has."""
+    try:
+        yield
+    except AttributeError as error:
+        layer = getattr(error, "obj", None)
+        if not isinstance(layer, Layer):
+            raise
+        names = ", ".join((*layer.parameter_shapes(), *layer.state_shapes())) or "none"
+        raise AttributeError(
+            f"check_gradients: {layer!r} has no attribute {error.name!r}; the arrays that exist "
+            f"are those that parameter_shapes() and state_shapes() name: {names}"
+        ) from error
 
 
 def assert_vjp(*arguments: Any, **options: Any) -> GradientCheck:

@@ -3,6 +3,7 @@
 Of the rules for what is compared, the first that holds says what it means.  The error is the
 difference relative to ``scale``, the larger of both derivatives and of a typical ⟨g, u⟩; a
 difference is hidden if it is at most 10 × what is not known of the two, and then no error.
+``size`` is that of the largest entry.
 """
 
 from __future__ import annotations
@@ -28,106 +29,54 @@ from minidl.gradcheck.subjects import (
     jittered,
 )
 
-EQUAL, WRONG, UNDECIDED = "equal", "wrong", "not decided"
-MOVE = "another point is tried"
 DERIVATIVES, GRADIENTS = "two derivatives along a line", "the gradients of two calls"
-OUTPUTS, TIES = "the outputs of two calls", "a derivative at a kink"
+OUTPUTS, KINKS = "the outputs of two calls", "a derivative at a kink"
+EQUAL, ZERO, WRONG, NO_NUMBER = "equal", "equal: both are 0", "wrong", "wrong: no number"
+MOVE = "another point is tried"
+FEW_DIGITS, HIDDEN = "not decided: too few digits", "not decided: hidden by rounding"
 ELSEWHERE = 1e-6  # the tolerance with many examples, for all variables at once
 
 
 class Rule(NamedTuple):
-    """What it means if a condition holds, which is told in words, too."""
+    """A condition, in words and as a function, and what it means if it holds."""
 
-    name: str
     condition: str
     holds: Callable[..., bool]
     meaning: str
 
 
-OTHERWISE = Rule("different", "otherwise", lambda *_: True, WRONG)
+OTHERWISE = Rule("otherwise", lambda *_: True, WRONG)
 RULES: dict[str, tuple[Rule, ...]] = {
     DERIVATIVES: (
-        Rule(
-            "equal",
-            "the error is at most the tolerance, and at most 1e-5 × scale is hidden",
-            lambda d: not d.differ and d.hidden <= d.most_hidden,
-            EQUAL,
-        ),
-        Rule("no number", "one is not finite", lambda d: not math.isfinite(d.analytic), WRONG),
-        Rule(
-            "zero",
-            "the analytic one changes φ by at most 1000 × its rounding, and by something else if "
-            "the variables are rounded differently: that of a bias before BatchNorm",
-            lambda d: d.is_zero(),
-            EQUAL,
-        ),
-        Rule(
-            "kink",
-            "they differ, and the slopes from both sides by at least half as much",
-            lambda d: d.differ and _has_kink(d.line, d.error * d.scale),
-            MOVE,
-        ),
-        Rule(
-            "few digits",
-            "they differ, and φ has noise, of 1e-10 to 1e-5 of its terms",
-            lambda d: d.differ and d.noise > 0,
-            UNDECIDED,
-        ),
-        Rule(
-            "different", "they differ: the error is above the tolerance", lambda d: d.differ, WRONG
-        ),
-        Rule(
-            "no convergence",
-            "the numeric one depends on the step by more than rounding explains",
-            lambda d: d.numeric.uncertainty > max(3 * d.numeric.rounding, d.unknown / 2),
-            MOVE,
-        ),
-        Rule("rounding", "more than 1e-5 × scale is hidden", lambda d: True, UNDECIDED),
+        Rule("error ≤ tolerance, and at most 1e-5 × scale hidden", lambda d: d.agree(), EQUAL),
+        Rule("NaN or infinity", lambda d: not math.isfinite(d.analytic), NO_NUMBER),
+        Rule("no more than 1000 × the rounding of φ, and no digit", lambda d: d.is_zero(), ZERO),
+        Rule("error > tolerance, at a kink", lambda d: d.differ() and d.has_kink(), MOVE),
+        Rule("error > tolerance, with noise", lambda d: d.differ() and d.noise > 0, FEW_DIGITS),
+        Rule("error > tolerance", lambda d: d.differ(), WRONG),
+        Rule("dependent on the step", lambda d: not d.has_converged(), MOVE),
+        Rule("more than 1e-5 × scale hidden", lambda d: True, HIDDEN),
     ),
     GRADIENTS: (
-        Rule("no number", "one is not finite", lambda g, *_: not np.isfinite(g).all(), WRONG),
-        Rule(
-            "equal",
-            "they differ by at most 1e-9 × the largest entry, and 100 × what rounding the "
-            "variables changes, up to a thousandth",
-            lambda g, first, near, most, _: (
-                not _largest(g - first)
-                > 1e-9 * _largest(first) + min(100 * _largest(near - first), most * _largest(first))
-            ),
-            EQUAL,
-        ),
-        Rule(
-            "rounding",
-            "the difference changes φ by at most 1000 × its rounding",
-            lambda g, first, near, most, rounding: _largest(g - first) <= rounding,
-            EQUAL,
-        ),
+        Rule("NaN or infinity", lambda c: not np.isfinite(c.second).all(), NO_NUMBER),
+        Rule("≤ 1e-9 × size + 100 × what rounding changes", lambda c: c.are_the_same(), EQUAL),
+        Rule("≤ 1000 × the rounding of φ", lambda c: c.difference <= c.rounding, EQUAL),
         OTHERWISE,
     ),
     OUTPUTS: (
-        Rule(
-            "equal",
-            "they differ by at most 1e-4 × the largest entry",
-            lambda y, first: not _largest(y - first) > 1e-4 * _largest(first),
-            EQUAL,
-        ),
+        Rule("≤ 1e-4 × size", lambda a, b: not _size(a - b) > 1e-4 * _size(b), EQUAL),
         OTHERWISE,
     ),
-    TIES: (
-        Rule(
-            "between",
-            "it lies between the slopes from both sides",
-            lambda analytic, low, high, slack: low - slack <= analytic <= high + slack,
-            EQUAL,
-        ),
+    KINKS: (
+        Rule("between the slopes from both sides", lambda g, low, high: low <= g <= high, EQUAL),
         OTHERWISE,
     ),
 }
 
 
-def decide(compared: str, *numbers: Any) -> Rule:
-    """The first rule that holds."""
-    return next(rule for rule in RULES[compared] if rule.holds(*numbers))
+def decide(compared: str, *numbers: Any) -> str:
+    """What the first rule that holds means."""
+    return next(rule.meaning for rule in RULES[compared] if rule.holds(*numbers))
 
 
 class NotSmooth(Exception):
@@ -222,7 +171,7 @@ class Comparison:
             except Exception as error:  # noqa: BLE001  whatever a layer raises is a finding
                 problems.append(f"{way} raised {described(error)}")
             problems += [f"{way}: {text}" for text in subject.problems if text not in problems]
-            if decide(OUTPUTS, subject.y, y).meaning == WRONG:
+            if decide(OUTPUTS, subject.y, y) == WRONG:
                 problems.append(f"{way} gave another output")
             if number == 0:  # not before: the second backward follows the first
                 subject.near_outputs, subject.near = subject.nearby()
@@ -248,11 +197,11 @@ class Comparison:
                 first = variants[""].get(name, second)
                 near, size = subject.near.get(name, first), sizes(subject.variables[name])
                 allowed = rounding / float(np.linalg.norm(size))
-                rule = decide(GRADIENTS, second, first, near, most, allowed)
-                if rule.meaning == EQUAL:
+                meaning = decide(GRADIENTS, TwoCalls(first, second, near, most, allowed))
+                if meaning == EQUAL:
                     continue
                 text = f"{way} gave another gradient of {name}"
-                if rule.name == "no number":
+                if meaning == NO_NUMBER:
                     by = f" by {way}" if way else ""
                     text = f"the gradient of {name} is not written, or not finite{by}"
                 known = [problem.removesuffix(subject.mode) for problem in result.problems]
@@ -284,18 +233,18 @@ class Comparison:
             if d.is_doubtful():  # look again
                 near = [[subject.nearby()[1].get(name, gradient)] for _ in range(4)]
                 d = replace(d, neighbours=near)
-            rule = decide(DERIVATIVES, d)
-            if rule.meaning == MOVE:
+            meaning = decide(DERIVATIVES, d)
+            if meaning == MOVE:
                 raise NotSmooth(d)
-            if rule.name == "few digits":
+            if meaning == FEW_DIGITS:
                 result.undecided = [_few_digits(d.noise)]
                 continue
             where += subject.mode
             if 0 < self.tolerance * d.scale < d.hidden:
                 where += f", to {d.hidden / d.scale:.0e}"
-            error = 0.0 if rule.name == "zero" else d.error
+            error = 0.0 if meaning == ZERO else d.error
             result.add(CheckedGradient(name, d.analytic, d.numeric.value, error, where))
-            if rule.meaning == UNDECIDED:
+            if meaning == HIDDEN:
                 result.undecided = [r for r in result.undecided if not r.startswith(f"{name}: ")]
                 result.undecided.append(
                     f"{name}: a gradient of {d.scale:.1e} is lost in the rounding of φ, which "
@@ -352,8 +301,9 @@ class Comparison:
                 variants[way] = alike.gradients(
                     lambda a: broadcast(a) if a is alike.x else a.copy()
                 )
-                if decide(OUTPUTS, alike.y, y).meaning == WRONG:
+                if decide(OUTPUTS, alike.y, y) == WRONG:
                     problems.append(f"{way} gave another output")
+                alike.problems = []  # what its neighbour does is not told again
                 _, alike.near = alike.nearby()
                 self._two_calls(alike, variants, result, most=1e9)
             if many := subject.elsewhere():
@@ -374,7 +324,8 @@ class Comparison:
         move = [next(moves(s, self.rng, 1, elementwise=False))[1] for s in size]
         d = self._derivatives(subject, gradients, size, move, [])
         d = replace(d, tolerance=max(ELSEWHERE, self.tolerance))
-        return decide(DERIVATIVES, d).meaning == WRONG
+        meaning = decide(DERIVATIVES, d)
+        return meaning == WRONG or (meaning == NO_NUMBER and math.isfinite(d.numeric.value))
 
 
 # -- what is compared -------------------------------------------------------------------------
@@ -422,11 +373,6 @@ class Derivatives:
         return 10 * self.unknown
 
     @property
-    def most_hidden(self) -> float:
-        """How much may be hidden at most, for a decision."""
-        return max(self.tolerance, 1e-5) * self.scale or math.inf
-
-    @property
     def error(self) -> float:
         """The difference relative to ``scale``; at most the tolerance where it says nothing."""
         error = self.difference / (max(self.scale, self.hidden / self.tolerance) or 1.0)
@@ -443,14 +389,34 @@ class Derivatives:
                 return finer
         return 0.0
 
-    @property
     def differ(self) -> bool:
         return self.error > self.tolerance
 
+    def agree(self) -> bool:
+        most = max(self.tolerance, 1e-5) * self.scale or math.inf
+        return not self.differ() and self.hidden <= most
+
     def is_doubtful(self) -> bool:
         """Whether a closer look at what is unknown may change the decision."""
-        known = not self.differ and self.hidden <= self.most_hidden
-        return not known and self.difference <= 1e3 * self.hidden
+        return not self.agree() and self.difference <= 1e3 * self.hidden
+
+    def has_converged(self) -> bool:
+        """Whether the numeric one is known as well as rounding allows."""
+        return self.numeric.uncertainty <= max(3 * self.numeric.rounding, self.unknown / 2)
+
+    def has_kink(self, step: float = 1e-4) -> bool:
+        """Whether the slopes from both sides explain the difference: theirs is half of it at least.
+
+        At the kink itself, a central difference converges, to the mean of the two.
+        """
+        length = _length([to_numpy(move) for move in self.line.moves])
+        rounding = 32 * EPSILON * _norm(self.line(0.0)) / (step * length)
+        jumps = []
+        for t in (step, step / 4):
+            left, right = self.line.slopes(t)
+            jumps.append(abs(float((right - left).sum())) / length)
+        explained = max(self.error * self.scale / 2, rounding)
+        return jumps[0] > explained and jumps[1] > jumps[0] / 2
 
     def is_zero(self) -> bool:
         """Whether it has no digits: one that is small and right keeps almost all of them nearby."""
@@ -459,6 +425,25 @@ class Derivatives:
             return False
         changed = [_along(near, self.move) for near in self.neighbours]
         return any(abs(there - here) > 0.01 * max(abs(there), abs(here)) for there in changed)
+
+
+class TwoCalls(NamedTuple):
+    """A gradient from two calls."""
+
+    first: np.ndarray
+    second: np.ndarray
+    near: np.ndarray  # the first with all variables rounded differently
+    most: float  # how much that may excuse, as a share of the largest entry
+    rounding: float  # the gradient that changes φ by 1000 × its rounding
+
+    @property
+    def difference(self) -> float:
+        return _size(self.second - self.first)
+
+    def are_the_same(self) -> bool:
+        size = _size(self.first)
+        change = min(100 * _size(self.near - self.first), self.most * size)
+        return not self.difference > 1e-9 * size + change
 
 
 def _few_digits(noise: float) -> str:
@@ -474,7 +459,7 @@ def _is_float32(a: np.ndarray) -> bool:
     return bool((digits * 2**24 % 1 == 0).all() and (digits * 2**12 % 1 != 0).any())
 
 
-def _largest(a: np.ndarray) -> float:
+def _size(a: np.ndarray) -> float:
     return float(abs(a).max(initial=0.0))
 
 
@@ -499,20 +484,6 @@ def _typical(gradients: list[np.ndarray], size: list[np.ndarray], move: list[np.
     of_each = [np.mean(np.square(g * s)) for g, s in zip(gradients, size, strict=True)]
     typical = math.sqrt(float(sum(of_each))) / _length(move)
     return typical if math.isfinite(typical) else 0.0
-
-
-def _has_kink(line: Line, difference: float, step: float = 1e-4) -> bool:
-    """Whether the slopes from both sides explain the difference.
-
-    At the kink itself, a central difference converges, to the mean of the two.
-    """
-    length, terms = _length([to_numpy(move) for move in line.moves]), line(0.0)
-    rounding = 32 * EPSILON * _norm(terms) / (step * length)
-    jumps = []
-    for t in (step, step / 4):
-        left, right = line.slopes(t)
-        jumps.append(abs(float((right - left).sum())) / length)
-    return jumps[0] > max(difference / 2, rounding) and jumps[1] > jumps[0] / 2
 
 
 def _roughness(line: Line, t: float) -> float:
@@ -578,7 +549,7 @@ def _outside(
         slack = float((abs(dy) * (1e-6 * steepest + 100 * unknown)).sum()) + 1e-12
         least, most = float(np.minimum(*ends).sum()), float(np.maximum(*ends).sum())
         analytic = float(np.sum(gradient * move))
-        if decide(TIES, analytic, least, most, slack).meaning == WRONG:
+        if decide(KINKS, analytic, least - slack, most + slack) == WRONG:
             return (
                 f"at a point with ties the gradient of {name} says {analytic:.6g} along a "
                 f"direction, expected from {least:.6g} to {most:.6g}, the slopes from both sides"

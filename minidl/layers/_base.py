@@ -89,11 +89,7 @@ class Layer(Random):
 
     def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
         """The shape of one example's output; raises ``ValueError`` if the input does not fit."""
-        self.expect_shape(("N", *input_shape))
         return input_shape
-
-    def expect_shape(self, shape: tuple[int | str, ...]) -> None:
-        """Raise ``ValueError`` unless the layer accepts this input shape, batch axis included."""
 
     def check_tokens(self, x: Array) -> None:
         """Raise ``ValueError`` if integers of ``x`` are out of range; reads all of them."""

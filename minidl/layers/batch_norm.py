@@ -29,7 +29,7 @@ class BatchNorm(Channelwise):
 
         dβ = Σ dy                                            (C,)
         dγ = Σ dy ∘ x̂                                        (C,)
-        dx = γ / s ∘ (dy − mean(dy) − x̂ ∘ mean(dy ∘ x̂))      (C, m), means over the batch: dβ/m, dγ/m
+        dx = γ / s ∘ (dy − mean(dy) − x̂ ∘ mean(dy ∘ x̂))      means over the batch: dβ/m, dγ/m
 
     since in training, x acts on y in three ways: directly, through μ, and through v.
     To see it, let dx̂ = γ dy.  From ∂s/∂x_i = x̂_i / m and

@@ -182,8 +182,8 @@ def user_errors(name: str) -> Iterator[None]:
         except MemoryError as error:
             why = f" ({error})" if str(error) else ""
             sys.exit(
-                f"{name}: {rank_prefix()}not enough memory{why}; train fewer networks at a time with "
-                "--jobs 1, or smaller ones, or on fewer examples"
+                f"{name}: {rank_prefix()}not enough memory{why}; train fewer networks at a time "
+                "with --jobs 1, or smaller ones, or on fewer examples"
             )
         except Interrupted as error:
             if not world().is_root:

@@ -80,3 +80,13 @@ def test_one_sum_for_each_step_and_one_for_each_epoch():
     P = Network([Flatten(), Dense(72, 12), Dense(12, 4)], (2, 6, 6)).theta.size
     epoch = [P + 2] * 5 + [2 * len(LABELS)]
     assert on_ranks(3, messages) == [epoch * 2] * 3
+
+
+def test_batch_norm_sends_two_messages_forward_and_one_backward():
+    """Σ x with the number of values, Σ (x − μ)², and both sums of the backward pass."""
+
+    def messages(ranks):
+        trained(normalized(), SGD(), ranks)
+        return ranks.messages[:3]
+
+    assert on_ranks(3, messages) == [[3 + 1, 3, 2 * 3]] * 3

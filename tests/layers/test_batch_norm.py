@@ -146,6 +146,22 @@ def test_a_probe_keeps_the_state():
     assert "batchnorm_1.gamma" in str(found)
 
 
+def test_a_method_of_ones_own_is_used():
+    """A twin stands for BatchNorm's own moments and sums, not for those of a class made of it."""
+
+    class Doubled(BatchNorm):
+        def moments(self, x):
+            mu, v = super().moments(x)
+            return 2 * mu, v
+
+    x = maps(6, 3, 4, 5)
+    norm = Doubled(3).build(dtype="float64")
+    norm.forward(x, training=True)
+    mu = x.mean(axis=(0, 2, 3), keepdims=True)
+    expected = (x - 2 * mu) / np.sqrt(x.var(axis=(0, 2, 3), keepdims=True) + norm.epsilon)
+    np.testing.assert_allclose(norm.x_hat, expected, rtol=1e-12)
+
+
 @pytest.mark.skipif(fast.engine() == "numpy", reason="Numba is not installed, or switched off")
 def test_a_channel_may_have_more_values_than_float32_can_count():
     """2^24 + 3 is 2^24 + 4 in float32: one entry too many would be written."""

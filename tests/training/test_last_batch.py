@@ -37,7 +37,7 @@ LOSS = SoftmaxCrossEntropy()
 EXAMPLES = Examples(np.random.default_rng(0).random((9, 4), np.float32), np.arange(9) % 3)
 
 
-def epochs(network, examples=EXAMPLES, optimizer=None, train=train, **options):
+def epochs(network, examples=EXAMPLES, optimizer=None, **options):
     options = {"epochs": 2, "batch_size": 4, "rng": 3, "progress": False} | options
     return list(train(network, examples, LOSS, optimizer or SGD(0.1), **options))
 
@@ -142,8 +142,8 @@ def test_sentences_drop_the_ones_that_are_left_over():
 def test_on_ranks_the_last_batch_is_judged_by_what_each_rank_sees():
     def run(ranks, **options):
         network = Network([BatchNorm(4), Dense(4, 3)], 4, rng=1)
-        train = data_parallel.train if ranks is None else partial(data_parallel.train, ranks=ranks)
-        epochs(network, train=train, **options)
+        settings = {"epochs": 2, "rng": 3, "progress": False} | options
+        list(data_parallel.train(network, EXAMPLES, LOSS, SGD(0.1), ranks=ranks, **settings))
         return network.theta.copy()
 
     alone = run(None, batch_size=4, drop_last=True)
