@@ -12,6 +12,7 @@ from typing import Any
 
 from minidl.fast import activations, apl, batch_norm, conv, losses, pool
 from minidl.fast.compiler import compiled, numba
+from minidl.fast.pool import full_speed
 from minidl.kernel import Function, is_rule, register
 from minidl.rule_text import parsed
 
