@@ -97,8 +97,8 @@ class BatchNorm(Channelwise):
             self.update_running(mu, v)
         mu, s, gamma, beta = columns(mu, self.s, self.gamma, self.beta)
         for c in channel_blocks(x):
-            x_hat[c] = (x[c] - mu[c]) / s[c]
-            y[c] = gamma[c] * x_hat[c] + beta[c]
+            np.divide(x[c] - mu[c], s[c], out=x_hat[c])  # without out, one more pass each
+            np.add(gamma[c] * x_hat[c], beta[c], out=y[c])
 
     @kernel
     def backward_rows(self, dy: Array, dx: Array | None) -> None:
@@ -111,7 +111,7 @@ class BatchNorm(Channelwise):
         means = self.batch_means(self.dbeta, self.dgamma)
         gamma, s, mean_dy, mean_dy_x = columns(self.gamma, self.s, *means)
         for c in channel_blocks(dy):
-            dx[c] = gamma[c] / s[c] * (dy[c] - mean_dy[c] - x_hat[c] * mean_dy_x[c])
+            np.multiply(gamma[c] / s[c], dy[c] - mean_dy[c] - x_hat[c] * mean_dy_x[c], out=dx[c])
 
     @kernel
     def moments(self, x: Array) -> tuple[Array, Array]:
