@@ -439,6 +439,14 @@ def test_contents_that_do_not_fit_change_nothing(interrupted):
         changed("expected an order of 36 examples", position=position)
 
 
+def test_an_option_that_only_one_of_them_has_makes_another_run(interrupted):
+    with pytest.raises(CheckpointError, match="expected seed 3, got seed not there"):
+        Checkpoint(interrupted[0], identity={"seed": "3"})
+    write_sealed(interrupted[0], replace(Checkpoint(interrupted[0])._saved, of={"seed": "3"}))
+    with pytest.raises(CheckpointError, match="expected seed not there, got seed 3"):
+        Checkpoint(interrupted[0])
+
+
 def test_everything_to_be_kept_must_be_in_the_checkpoint(interrupted):
     with pytest.raises(CheckpointError, match="expected stopping in it"):
         Checkpoint(interrupted[0]).track("stopping", EarlyStopping(3))
