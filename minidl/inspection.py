@@ -15,7 +15,7 @@ from minidl.backend.arrays import features_axis
 from minidl.data.examples import Examples
 from minidl.losses import Loss
 from minidl.network import Network
-from minidl.predict import as_input
+from minidl._predict import as_input
 
 SATURATED = 0.01  # a slope below this share of the function's steepest counts as flat
 INPUT = "the input of the network"  # a place where NaN and infinity may first appear

@@ -17,10 +17,10 @@ from minidl.layers._attributes import write_into
 from minidl.layers._names import name_layers
 from minidl.layers.self_attention import connect
 from minidl.layers.sequential import Layers
-from minidl.predict import predict
+from minidl._predict import predict
 from minidl.storage import weights
 from minidl.storage.weights import WeightsError
-from minidl.summary import summary
+from minidl._summary import summary
 
 __all__ = ["Network", "WeightsError"]
 

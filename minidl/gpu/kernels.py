@@ -19,7 +19,7 @@ from typing import Any
 
 from minidl.backend import Array, namespace
 from minidl.kernel import Function, is_rule, register
-from minidl.rule_text import parsed
+from minidl._rule_text import parsed
 
 # f(z) -> y and f'(z) -> d of the functions in activations/, by class.
 # NaN must be preserved: z <= 0 ? 0 : z lets it through, z > 0 ? z : 0 would not.
