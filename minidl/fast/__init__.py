@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from minidl.fast import activations, apl, batch_norm, conv, losses, pool
+from minidl.fast import activations, apl, batch_norm, conv, dense, examples, losses, mkl, pool
 from minidl.fast.compiler import compiled, numba
 from minidl.fast.pool import full_speed
 from minidl.kernel import Function, is_rule, register
@@ -33,12 +33,17 @@ COMPILED: dict[str, Callable[[bool], Function]] = {
 LONG: dict[str, Function] = {
     "Activation.__call__": activations.call,
     "Activation.backward": activations.backward,
+    "Dense.forward": dense.forward,
+    "take_numbers": examples.take_numbers,
+    "Dense.backward": dense.backward,
 }
 
 
 def engine() -> str:
-    """What runs the loops in this process: ``"numpy"``, or ``"numba"`` with its version."""
-    return "numpy" if numba() is None else f"numba {numba().__version__}"
+    """What runs marked functions: ``"numpy"``, or ``"numba"`` with its version, and MKL's."""
+    if numba() is None:
+        return "numpy"
+    return f"numba {numba().__version__}" + ("" if mkl.library() is None else f", {mkl.version()}")
 
 
 def find(text: Function, is_long: bool) -> Function | None:
