@@ -11,6 +11,7 @@ import numpy as np
 
 from minidl.backend import CPU, Array, Device, checks, get_device, hints, namespace, to_numpy
 from minidl.data import splitting
+from minidl.kernel import kernel
 
 
 class Examples:
@@ -214,8 +215,9 @@ class Examples:
         drawn inputs before they are scaled.
         """
         targets = np.take(self.targets, rows, axis=0)
-        raw = np.take(self.inputs, rows, axis=0)
-        return self._scale(raw if augment is None else augment(raw), dtype), targets
+        if augment is None:
+            return self._take(rows, dtype), targets
+        return self._scale(augment(np.take(self.inputs, rows, axis=0)), dtype), targets
 
     def order(self, rng: np.random.Generator, batch_size: int) -> np.ndarray:
         """A new random order of the rows, to be cut into batches of ``batch_size``."""
@@ -226,10 +228,13 @@ class Examples:
         dtype = checks.float_type("Examples.batch", dtype)
         return self._scale(self.inputs[start:stop], dtype), self.targets[start:stop]
 
+    def _take(self, rows: Array, dtype: np.dtype) -> Array:
+        return self._normalize(take_numbers(self.inputs, rows, self.divisor, dtype))
+
     def _scale(self, raw: Array, dtype: np.dtype) -> Array:
-        x = raw.astype(dtype)
-        if self.divisor != 1.0:
-            x /= self.divisor
+        return self._normalize(as_numbers(raw, self.divisor, dtype))
+
+    def _normalize(self, x: Array) -> Array:
         if self.mean is not None and self.std is not None:
             for channel, (mean, std) in enumerate(zip(self.mean, self.std, strict=True)):
                 x[:, channel] -= mean
@@ -257,6 +262,20 @@ class Examples:
                 "Examples: expected integer labels (N,), "
                 f"got {self.targets.dtype} {self.targets.shape}"
             )
+
+
+@kernel
+def take_numbers(inputs: Array, rows: Array, divisor: float, dtype: np.dtype) -> Array:
+    """The given rows of ``inputs``, divided by ``divisor``, as numbers of this type."""
+    return as_numbers(np.take(inputs, rows, axis=0), divisor, dtype)
+
+
+def as_numbers(raw: Array, divisor: float, dtype: np.dtype) -> Array:
+    """``raw / divisor`` as numbers of this type; a new array."""
+    x = raw.astype(dtype)
+    if divisor != 1.0:
+        x /= divisor
+    return x
 
 
 def _numbers(name: str, values: Sequence[float]) -> tuple[float, ...]:

@@ -115,6 +115,9 @@ class Sentences(Examples):
     def _with(self, inputs: Array, targets: Array) -> Sentences:
         return Sentences(inputs, targets, self.padding, self.to_batch)
 
+    def _take(self, rows: Array, dtype: np.dtype) -> Array:
+        return self._scale(np.take(self.inputs, rows, axis=0), dtype)
+
     def _scale(self, raw: Array, dtype: np.dtype) -> Array:
         """The batch without the columns that contain only padding."""
         if not self.to_batch:

@@ -10,11 +10,11 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from minidl.fast import activations, apl, batch_norm, conv, losses, pool
+from minidl._rule_text import parsed
+from minidl.fast import activations, apl, batch_norm, conv, dense, examples, losses, mkl, pool
 from minidl.fast.compiler import compiled, numba
 from minidl.fast.pool import full_speed
 from minidl.kernel import Function, is_rule, register
-from minidl._rule_text import parsed
 
 # By the qualified name of the marked function.  Those of element-wise functions are for long
 # arrays: NumPy's are as fast on short ones.
@@ -33,12 +33,17 @@ COMPILED: dict[str, Callable[[bool], Function]] = {
 LONG: dict[str, Function] = {
     "Activation.__call__": activations.call,
     "Activation.backward": activations.backward,
+    "Dense.forward": dense.forward,
+    "take_numbers": examples.take_numbers,
+    "Dense.backward": dense.backward,
 }
 
 
 def engine() -> str:
-    """What runs the loops in this process: ``"numpy"``, or ``"numba"`` with its version."""
-    return "numpy" if numba() is None else f"numba {numba().__version__}"
+    """What runs marked functions: ``"numpy"``, or ``"numba"`` with its version, and MKL's."""
+    if numba() is None:
+        return "numpy"
+    return f"numba {numba().__version__}" + ("" if mkl.library() is None else f", {mkl.version()}")
 
 
 def find(text: Function, is_long: bool) -> Function | None:

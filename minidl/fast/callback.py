@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from minidl.fast import mkl
 from minidl.fast.compiler import numba
 
 # Names in OpenBLAS: NumPy's build has 64-bit sizes, SciPy's 32-bit sizes.
@@ -31,7 +32,9 @@ class Libraries:
     max_threads: int  # Numba's
     set_callback: Callable[[Any], None]
     set_scipy_threads: Callable[[int], None]
-    gemm_addresses: dict[str, int | None]  # CBLAS's product in SciPy's copy, by NumPy's type codes
+    gemm_addresses: dict[
+        str, int | None
+    ]  # CBLAS's product on the calling thread, by NumPy's type codes
     in_parallel: Any  # GOMP_parallel
 
 
@@ -60,12 +63,16 @@ def install_callback() -> Libraries | None:
         set_callback,
         # threadpoolctl (3.8) silently leaves this to the first thread that sets a limit
         scipy_blas.dynlib[SET_THREADS],
-        {
-            char: ctypes.cast(scipy_blas.dynlib[PRODUCT.format(letter)], ctypes.c_void_p).value
-            for char, letter in (("f", "s"), ("d", "d"))
-        },
+        _gemm_addresses(scipy_blas) if mkl.library() is None else mkl.gemm_addresses(),
         native.in_parallel,
     )
+
+
+def _gemm_addresses(blas: Any) -> dict[str, int | None]:
+    return {
+        char: ctypes.cast(blas.dynlib[PRODUCT.format(letter)], ctypes.c_void_p).value
+        for char, letter in (("f", "s"), ("d", "d"))
+    }
 
 
 def _has_threads(note_threads: Callable[[np.ndarray], None], count: int) -> bool:

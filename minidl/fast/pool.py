@@ -27,6 +27,7 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
+from minidl.fast import mkl
 from minidl.fast.compiler import numba
 from minidl.kernel import SHARED
 
@@ -112,6 +113,8 @@ class Pool:
         self.threads = min(self.blas.numpy_blas.num_threads, self.blas.max_threads)
         self.before = self.blas.scipy_blas.num_threads
         self.blas.set_scipy_threads(1)
+        if mkl.library() is not None:
+            mkl.library().MKL_Set_Num_Threads(self.threads)
 
     def close(self) -> None:
         self.blas.set_scipy_threads(self.before)

@@ -10,6 +10,7 @@ from minidl.activations import Activation
 from minidl.backend import Array, checks
 from minidl.backend.arrays import in_sentences, rows
 from minidl.initializers import Initializer
+from minidl.kernel import kernel
 from minidl.layers._affine import Affine
 
 
@@ -66,12 +67,14 @@ class Dense(Affine):
             raise self.misfit(f"(N, {self.n_in})", input_shape, hint)
         return (*input_shape[:-1], self.n_out)
 
+    @kernel
     def forward(self, x: Array, training: bool = False) -> Array:
         self.x = x  # (N, n_in), or (N, T, n_in)
         self.z = in_sentences(rows(x) @ self.W + self.b, x)  # (N, n_out), or (N, T, n_out)
         self.y = self.f(self.z)
         return self.y
 
+    @kernel
     def backward(self, dy: Array, input_gradient: bool = True) -> Array | None:
         self.dz = self.f.backward(dy, self.z, self.y)  # dy ∘ f'(z)
         dz = rows(self.dz)
