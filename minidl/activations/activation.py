@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from contextlib import nullcontext
 from functools import partial
 from typing import Any, ClassVar
@@ -29,7 +28,7 @@ class Activation:
     kinks: tuple[float, ...] = ()  # where f or f' jumps, ascending; there f' is that from the left
     max_slope: float = 1.0  # the supremum of |f'|
     elementwise: ClassVar[bool] = True
-    errors: ClassVar[Callable[[], Any]] = partial(np.errstate, over="ignore", under="ignore")
+    errors: ClassVar[Any] = partial(np.errstate, over="ignore", under="ignore")
 
     def f(self, z: Array) -> Array:
         """f(z), a new array."""

@@ -51,11 +51,11 @@ class AdamW(Adam):
         super().__init__(
             learning_rate, beta1, beta2, epsilon, clip_norm=clip_norm, epsilon_hat=epsilon_hat
         )
+        self.weight_decay: Any = weight_decay  # a number, or (P,)
         if is_array(weight_decay):
-            _expect_decays(weight_decay)
+            _expect_decays(self.weight_decay)
         else:
-            weight_decay = checks.not_negative("AdamW", "weight_decay", weight_decay)
-        self.weight_decay = weight_decay
+            self.weight_decay = checks.not_negative("AdamW", "weight_decay", weight_decay)
         self.decays = decays
         if decays is None:
             self._parts = [slice(None)]
@@ -113,7 +113,7 @@ def _parts(network: Any, decays: Callable[[str, Array], bool]) -> list[slice]:
     return found
 
 
-def _expect_decays(vector: Array) -> None:
+def _expect_decays(vector: Any) -> None:
     """Raise ``ValueError`` unless these are finite numbers of at least 0."""
     checks.floats("AdamW", "weight_decay", vector)
     if not ((vector >= 0) & (vector < np.inf)).all():
