@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from minidl._predict import as_input
 from minidl.activations import Activation
 from minidl.backend import IN_CACHE, Array, checks, namespace
 from minidl.backend.arrays import features_axis
 from minidl.data.examples import Examples
 from minidl.losses import Loss
 from minidl.network import Network
-from minidl.predict import as_input
 
 SATURATED = 0.01  # a slope below this share of the function's steepest counts as flat
 INPUT = "the input of the network"  # a place where NaN and infinity may first appear

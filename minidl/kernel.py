@@ -87,10 +87,11 @@ def kernel(text: F) -> F:
     """``text``, or its twin on the engine of its first array."""
     chosen: dict[tuple[type, bool], Function] = {}
     _chosen.append(chosen)
-    first = int(text.__code__.co_varnames[:1] == ("self",))
+    names = text.__code__.co_varnames
+    first = int(names[:1] == ("self",))
 
     def run(*arguments: Any, **options: Any) -> Any:
-        array = arguments[first]
+        array = arguments[first] if len(arguments) > first else options.get(names[first])
         key = type(array), getattr(array, "size", 0) >= SHARED
         if key not in chosen:
             chosen[key] = _find(text, *key)

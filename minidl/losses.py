@@ -14,11 +14,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from minidl._target_hints import as_labels, like_logits
 from minidl.activations import Activation, sigmoid
 from minidl.backend import Array, checks, namespace, special, to_numpy
 from minidl.kernel import kernel
 from minidl.layers import Sequential
-from minidl.target_hints import as_labels, like_logits
 
 # What a loss of one's own may still have under its name of version 0.2.
 RENAMED = {

@@ -10,11 +10,11 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
+from minidl._rule_text import parsed
 from minidl.fast import activations, apl, batch_norm, conv, dense, examples, losses, mkl, pool
 from minidl.fast.compiler import compiled, numba
 from minidl.fast.pool import full_speed
 from minidl.kernel import Function, is_rule, register
-from minidl.rule_text import parsed
 
 # By the qualified name of the marked function.  Those of element-wise functions are for long
 # arrays: NumPy's are as fast on short ones.

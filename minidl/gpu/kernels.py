@@ -17,9 +17,9 @@ from functools import cache
 from types import ModuleType
 from typing import Any
 
+from minidl._rule_text import parsed
 from minidl.backend import Array, namespace
 from minidl.kernel import Function, is_rule, register
-from minidl.rule_text import parsed
 
 # f(z) -> y and f'(z) -> d of the functions in activations/, by class.
 # NaN must be preserved: z <= 0 ? 0 : z lets it through, z > 0 ? z : 0 would not.

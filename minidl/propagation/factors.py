@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from minidl._predict import as_input
 from minidl.activations import Activation
 from minidl.backend import Array, checks, to_numpy
 from minidl.layers import Dense, Dropout, Flatten
 from minidl.network import Network
-from minidl.predict import as_input
 from minidl.propagation.mean_field import MeanField
 
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from minidl._predict import as_input
 from minidl.backend import Array, checks, to_numpy
 from minidl.layers import Dense, Flatten
 from minidl.losses import Loss
 from minidl.network import Network
-from minidl.predict import as_input
 from minidl.propagation.mean_field import MeanField
 
 UNITS = 16384  # drawn for each layer, where a mean is over units and examples at once

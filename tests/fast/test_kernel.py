@@ -19,6 +19,7 @@ import pytest
 
 import minidl
 from minidl import BatchNorm, fast
+from minidl._rule_text import parsed
 from minidl.activations import ReLU, Swish
 from minidl.backend import IN_CACHE, to_numpy
 from minidl.backend.threads import using_threads
@@ -27,7 +28,6 @@ from minidl.fast.pool import one_pool
 from minidl.gpu.kernels import kernel_of
 from minidl.kernel import CHUNK, SHARED, chunks, in_chunks, kernel, register
 from minidl.optimizers.sgd import sgd
-from minidl.rule_text import parsed
 
 ROOT = Path(minidl.__file__).parents[1]
 RULES = host_kernels.LOOPS
