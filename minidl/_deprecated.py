@@ -33,7 +33,7 @@ def by_step(optimizer: Optimizer, schedule: Callable[[int], float]) -> Optimizer
 def MatrixDecay(network: Network, *options: Any, **named: Any) -> AdamW:
     """Use ``AdamW(…, decays=is_matrix)``, which this makes."""
     _warn("MatrixDecay(network, …)", "AdamW(…, decays=minidl.optimizers.is_matrix)")
-    optimizer = AdamW(*options, **{**named, "decays": is_matrix})
+    optimizer = AdamW(*options, **named | {"decays": is_matrix})
     optimizer.expect_network(network)
     return optimizer
 

@@ -88,7 +88,7 @@ def kernel(text: F) -> F:
     chosen: dict[tuple[type, bool], Function] = {}
     _chosen.append(chosen)
     names = text.__code__.co_varnames
-    first = int(names[0] == "self")
+    first = int(names[:1] == ("self",))
 
     def run(*arguments: Any, **options: Any) -> Any:
         array = arguments[first] if len(arguments) > first else options.get(names[first])

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from contextlib import nullcontext
-from functools import partial
-from typing import Any, ClassVar
+from contextlib import AbstractContextManager, nullcontext
+from typing import ClassVar
 
 import numpy as np
 
@@ -28,7 +27,7 @@ class Activation:
     kinks: tuple[float, ...] = ()  # where f or f' jumps, ascending; there f' is that from the left
     max_slope: float = 1.0  # the supremum of |f'|
     elementwise: ClassVar[bool] = True
-    errors: ClassVar[Any] = partial(np.errstate, over="ignore", under="ignore")
+    overflows: ClassVar[bool] = True  # whether an f or f' of one's own may, as e^z does
 
     def f(self, z: Array) -> Array:
         """f(z), a new array."""
@@ -41,7 +40,7 @@ class Activation:
     @kernel
     def __call__(self, z: Array) -> Array:
         """f(z) for ``z`` of any shape, which is not changed."""
-        with self.errors():
+        with _silence(self.overflows):
             return in_chunks(self.f, as_floats(z), size=IN_CACHE)
 
     def derivative(self, z: Array, y: Array | None = None) -> Array:
@@ -49,13 +48,13 @@ class Activation:
         z = as_floats(z)
         y = self(z) if y is None else y
         self._expect_like(z, "y", y)
-        with self.errors():
+        with _silence(self.overflows):
             return in_chunks(self.slope, z, y, size=IN_CACHE).astype(z.dtype, copy=False)
 
     @kernel
     def backward(self, dy: Array, z: Array, y: Array) -> Array:
         """dz = dy ∘ f'(z): the chain rule through y = f(z)."""
-        with self.errors():
+        with _silence(self.overflows):
             return in_chunks(self._chain, dy, z, y, size=IN_CACHE)
 
     def _chain(self, dy: Array, z: Array, y: Array) -> Array:
@@ -71,6 +70,10 @@ class Activation:
 
     def __repr__(self) -> str:
         return self.name
+
+
+def _silence(overflows: bool) -> AbstractContextManager[None]:
+    return np.errstate(over="ignore", under="ignore") if overflows else nullcontext()
 
 
 def as_floats(z: Array) -> Array:
@@ -113,7 +116,7 @@ class ReLU(Activation):
     derivative_formula = "1 for z > 0, else 0"
     range = (0.0, math.inf)
     kinks = (0.0,)
-    errors = nullcontext  # nothing overflows
+    overflows = False
 
     def f(self, z: Array) -> Array:
         return np.maximum(z, 0)

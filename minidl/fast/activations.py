@@ -43,7 +43,7 @@ FORMULAS: dict[type[Activation], tuple[Callable[..., Any], Callable[..., Any], s
 }
 
 
-def formulas(f: Activation, dtype: np.dtype) -> tuple[Any, Any] | None:
+def formulas(f: Activation, dtype: np.dtype) -> Any:
     """f(z) and f'(z) for the compiler; None if there are none."""
     *both, types = FORMULAS.get(type(f), ("",))
     return _for_compiler(*both) if dtype.char in types else None

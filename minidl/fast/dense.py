@@ -1,6 +1,6 @@
 """Dense for long arrays: bias and activation in one pass, the chain rule and db in another."""
 
-# mypy: disable-error-code="no-untyped-def, name-defined, attr-defined"
+# mypy: disable-error-code="no-untyped-def, name-defined, attr-defined, operator"
 # ruff: noqa: F821  # formula is named by _compiled
 
 from __future__ import annotations

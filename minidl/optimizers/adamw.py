@@ -51,11 +51,7 @@ class AdamW(Adam):
         super().__init__(
             learning_rate, beta1, beta2, epsilon, clip_norm=clip_norm, epsilon_hat=epsilon_hat
         )
-        self.weight_decay: Any = weight_decay  # a number, or (P,)
-        if is_array(weight_decay):
-            _expect_decays(self.weight_decay)
-        else:
-            self.weight_decay = checks.not_negative("AdamW", "weight_decay", weight_decay)
+        self.weight_decay: Any = _checked(weight_decay)
         self.decays = decays
         if decays is None:
             self._parts = [slice(None)]
@@ -113,8 +109,11 @@ def _parts(network: Any, decays: Callable[[str, Array], bool]) -> list[slice]:
     return found
 
 
-def _expect_decays(vector: Any) -> None:
-    """Raise ``ValueError`` unless these are finite numbers of at least 0."""
-    checks.floats("AdamW", "weight_decay", vector)
-    if not ((vector >= 0) & (vector < np.inf)).all():
+def _checked(weight_decay: Any) -> float | Array:
+    """A number or a vector, finite and nowhere below 0."""
+    if not is_array(weight_decay):
+        return checks.not_negative("AdamW", "weight_decay", weight_decay)
+    checks.floats("AdamW", "weight_decay", weight_decay)
+    if not ((weight_decay >= 0) & (weight_decay < np.inf)).all():
         raise ValueError("AdamW: expected weight_decay of at least 0 everywhere, and finite")
+    return weight_decay

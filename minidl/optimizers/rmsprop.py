@@ -1,5 +1,7 @@
 """RMSprop: each step divided by the root of the mean squared gradient."""
 
+# mypy: disable-error-code="no-untyped-def, no-untyped-call"
+
 from __future__ import annotations
 
 from typing import Any

@@ -1,5 +1,7 @@
 """Stochastic gradient descent, with momentum or Nesterov's momentum."""
 
+# mypy: disable-error-code="no-untyped-def, no-untyped-call"
+
 from __future__ import annotations
 
 from typing import Any
