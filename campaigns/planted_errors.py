@@ -41,7 +41,7 @@ AREAS = {
         "tests/gradcheck",
     ],
     "activations": ["tests/activations", "tests/test_gradients.py"],
-    "losses.py": ["tests/test_losses.py"],
+    "losses.py": ["tests/test_losses.py", "tests/fast/test_twins.py"],
     "initializers.py": ["tests/test_initializers.py"],
     "_predict.py": ["tests/test_predict.py"],
     "optimizers": ["tests/test_optimizers.py", "tests/test_golden.py"],
