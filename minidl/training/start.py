@@ -47,7 +47,7 @@ def start_of(step: TrainingStep, generators: list[np.random.Generator]) -> dict[
     network = step.network
     states = [state_of(generator).encode() for generator in generators]
     return {
-        DRAWN: digest(*(to_numpy(array).tobytes() for array in (network.theta, network.state))),
+        DRAWN: digest(*map(to_numpy, (network.theta, network.state))),
         "random generators": digest(*states),
         "examples": step.examples.digest()[:SHORT],
         "batch size": f"{step.batch_size}{', the last one dropped' if step.drop_last else ''}",
@@ -57,9 +57,12 @@ def start_of(step: TrainingStep, generators: list[np.random.Generator]) -> dict[
     }
 
 
-def digest(*contents: bytes) -> str:
+def digest(*contents: Any) -> str:
     """A short digest of these bytes, one after the other."""
-    return hashlib.sha256(b"".join(contents)).hexdigest()[:SHORT]
+    found = hashlib.sha256()
+    for one in contents:
+        found.update(one)
+    return found.hexdigest()[:SHORT]
 
 
 def settings(owner: Any) -> str:
