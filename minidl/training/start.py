@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from minidl.backend import to_numpy
-from minidl.optimizers import Rate
+from minidl.optimizers import AdamW, Rate
 from minidl.training.step import TrainingStep
 
 DRAWN = "first parameters"
@@ -71,6 +71,12 @@ def settings(owner: Any) -> str:
     if hasattr(owner, "learning_rate"):  # a property
         rate = owner.learning_rate
         found = {"learning_rate": rate_identity(rate) if callable(rate) else rate} | found
+    if isinstance(owner, AdamW):  # which parameters decay, and how much each
+        decay = owner.weight_decay
+        found["weight_decay"] = decay if isinstance(decay, float) else digest(to_numpy(decay))
+        decays = found.pop("decays")
+        if decays is not None:
+            found["decays"] = getattr(decays, "__qualname__", repr(decays))
     options = ", ".join(
         f"{name}={value.item() if isinstance(value, np.generic) else value!r}"
         for name, value in found.items()
