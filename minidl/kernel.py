@@ -27,7 +27,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from functools import wraps
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -38,9 +38,16 @@ Function: TypeAlias = Callable[..., Any]
 F = TypeVar("F", bound=Function)
 Find: TypeAlias = Callable[[Function, bool], Function | None]
 
-_engines: dict[str, Find] = {}  # by the package of an array's class
-_names: dict[str, Callable[[], str]] = {}
-_contexts: dict[str, Callable[[], AbstractContextManager[None]]] = {}
+
+class Engine(NamedTuple):
+    """What runs marked functions for the arrays of a package."""
+
+    find: Find = lambda text, is_long: None
+    name: Callable[[], str] = lambda: "numpy"
+    context: Callable[[], AbstractContextManager[None]] = nullcontext
+
+
+_engines = {"numpy": Engine()}  # by the package of an array's class
 _chosen: list[dict[Any, Function]] = []  # what runs, for each marked function
 
 
@@ -50,32 +57,25 @@ def chunks(size: int) -> Iterator[slice]:
         yield slice(start, min(start + CHUNK, size))
 
 
-def register(
-    package: str,
-    find: Find,
-    name: Callable[[], str] = lambda: "numpy",
-    context: Callable[[], AbstractContextManager[None]] = nullcontext,
-) -> None:
-    """Choose what runs for arrays of ``package``, ``"numpy"`` or ``"cupy"``.
+def register(package: str, *engine: Any) -> None:
+    """Choose the parts of an :class:`Engine` for arrays of ``package``, ``"numpy"`` or ``"cupy"``.
 
     ``find(text, is_long)`` returns the twin of a marked function, or None if it has none; arrays
     of at least ``SHARED`` entries are long.  Training runs in ``context()``.
     """
-    _engines[package] = find
-    _names[package] = name
-    _contexts[package] = context
+    _engines[package] = Engine(*engine)
     for chosen in _chosen:
         chosen.clear()
 
 
 def at_full_speed() -> AbstractContextManager[None]:
     """A context in which to train on the CPU: one pool of threads, denormal numbers as zeros."""
-    return _contexts.get("numpy", nullcontext)()
+    return _engines["numpy"].context()
 
 
 def engine() -> str:
     """What runs marked functions on the CPU: ``"numpy"``, or a compiler with its version."""
-    return _names["numpy"]() if "numpy" in _names else "numpy"
+    return _engines["numpy"].name()
 
 
 def is_rule(text: Function) -> bool:
@@ -105,8 +105,8 @@ def kernel(text: F) -> F:
 
 
 def _find(text: Function, kind: type, is_long: bool) -> Function:
-    find = _engines.get(kind.__module__.partition(".")[0])  # of a subclass, nobody knows
-    return (find and find(text, is_long)) or text
+    package = kind.__module__.partition(".")[0]  # a subclass is of another
+    return _engines.get(package, Engine()).find(text, is_long) or text
 
 
 def in_chunks(formula: Callable[..., Any], *arrays: Any, size: int) -> Any:

@@ -165,8 +165,9 @@ class Network(Sequential):
 
     def forward(self, x: Array, training: bool = False) -> Array:
         """The output of the last layer for the batch ``x`` ``(N, *input_shape)``."""
-        is_expected = type(x) is type(self.theta) and x.dtype == self.dtype
-        if not (is_expected and x.shape[1:] == self.input_shape and len(x)):
+        is_like_theta = type(x) is type(self.theta) and x.dtype == self.dtype
+        fits = is_like_theta and x.shape[1:] == self.input_shape and x.size
+        if self.integer_input or not fits:
             self._check_input(x, training)
         return super().forward(x, training)
 

@@ -14,6 +14,8 @@ from minidl import (
     ActivationLayer,
     Dense,
     Dropout,
+    Embedding,
+    FirstToken,
     Flatten,
     Network,
     Residual,
@@ -370,3 +372,15 @@ def test_a_hostile_manifest_cannot_control_the_terminal(saved):
     assert line.startswith(r"  got      a: \x1b]0;x\x07\u202e\n")
     assert line.isprintable()
     assert len(line) < 10_000
+
+
+def test_numbers_are_no_tokens_even_in_the_type_of_the_network():
+    network = Network([Embedding(5, 4), FirstToken(), Dense(4, 3)], (3,))
+    with pytest.raises(ValueError, match="expected x to be an array of integers, got float32"):
+        network.forward(np.ones((2, 3), np.float32))
+
+
+def test_a_single_number_is_no_batch():
+    for network in (Network([Dense(3, 2)], 3), Network([Embedding(5, 4), FirstToken()], (3,))):
+        with pytest.raises(ValueError, match=r"Network: expected input \(N, 3\).*, got \(\)"):
+            network.forward(np.ones((), np.float32))

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 
 from minidl.backend import CPU, Array, Device, checks, get_device, hints, namespace, to_numpy
-from minidl.data import splitting
+from minidl.data import likeness, splitting
 from minidl.kernel import kernel
 
 
@@ -68,10 +67,10 @@ class Examples:
             hints.pixels("Examples", "inputs", inputs)
             divisor = 255.0 if inputs.dtype == np.uint8 else 1.0
         self.divisor = checks.positive("Examples", "divisor", divisor)
-        self.mean = None if mean is None else _numbers("mean", mean)  # (C,)
-        self.std = None if std is None else _numbers("std", std)  # (C,)
+        self.mean = None if mean is None else likeness.numbers("mean", mean)  # (C,)
+        self.std = None if std is None else likeness.numbers("std", std)  # (C,)
         if self.mean is not None or self.std is not None:
-            self._check_normalisation()
+            likeness.expect_channels(self)
 
     def check_inputs(self, inputs: Array) -> None:
         """Raise ``ValueError`` unless arrays like ``inputs`` can be made into a batch."""
@@ -99,21 +98,6 @@ class Examples:
                 f"input{shorter}, got {self.input_shape}{hint}"
             )
         network.check_tokens(self.inputs)
-
-    def _check_normalisation(self) -> None:
-        channels = self.inputs.shape[1] if self.inputs.ndim == 4 else 0
-        mean, std = self.mean or (), self.std or ()
-        if not len(mean) == len(std) == channels:
-            shape = (len(mean), *self.inputs.shape[1:3])  # if the channels came last
-            raise ValueError(
-                "Examples: expected images (N, C, H, W) and a mean and a std for each of the C "
-                f"channels, got inputs {self.inputs.shape}, mean {self.mean}, std {self.std}"
-                + hints.shape_hint("inputs", self.inputs.shape, shape)
-            )
-        if not all(map(math.isfinite, mean)) or not all(0 < s < math.inf for s in std):
-            raise ValueError(
-                f"Examples: expected finite means and stds above 0, got mean {mean}, std {std}"
-            )
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -178,21 +162,7 @@ class Examples:
     def joined(self, other: Examples) -> Examples:
         """These examples followed by the ``other`` ones, which must have the same scaling."""
         checks.instance("Examples.joined", "other", other, Examples)
-        ours, theirs = (
-            (e.inputs.dtype, e.input_shape, e.divisor, e.mean, e.std) for e in (self, other)
-        )
-        if ours != theirs:
-            raise ValueError(
-                "Examples.joined: expected examples of the same type, shape and scaling, "
-                f"got {ours} and {theirs}"
-            )
-        a, b = ((e.targets.dtype.kind, e.targets.shape[1:]) for e in (self, other))
-        if a != b:
-            raise ValueError(
-                "Examples.joined: expected targets of the same kind and shape, got "
-                f"{self.targets.dtype} {self.targets.shape} and "
-                f"{other.targets.dtype} {other.targets.shape}"
-            )
+        likeness.expect_joinable(self, other)
         concatenate = namespace(self.inputs).concatenate
         return self._with(
             concatenate([self.inputs, other.inputs]), concatenate([self.targets, other.targets])
@@ -276,12 +246,3 @@ def as_numbers(raw: Array, divisor: float, dtype: np.dtype) -> Array:
     if divisor != 1.0:
         x /= divisor
     return x
-
-
-def _numbers(name: str, values: Sequence[float]) -> tuple[float, ...]:
-    given = np.asarray(values)
-    if given.ndim != 1 or given.dtype.kind not in "iuf":
-        raise ValueError(
-            f"Examples: expected {name} to be one number per channel, got {checks.describe(values)}"
-        )
-    return tuple(map(float, values))

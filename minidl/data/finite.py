@@ -1,4 +1,4 @@
-"""Numbers in examples that are NaN or infinite, and scales that differ."""
+"""Numbers in examples that are NaN or infinite."""
 
 from __future__ import annotations
 
@@ -42,37 +42,3 @@ def _first_nonfinite(
             row, *place = bad[0].tolist()
             return [int(some[row]), *place], float(piece[tuple(bad[0])])
     return None
-
-
-def expect_same_scale(these: Examples, other: Examples) -> None:
-    """Raise ``ValueError`` if one has bytes, which are scaled, and the other has other numbers.
-
-    Bytes need the same divisor, mean and std; floats beside bytes may leave the range of
-    scaled bytes by its width, on either side.
-    """
-    kinds = these.inputs.dtype.kind, other.inputs.dtype.kind
-    ours, theirs = ((e.divisor, e.mean, e.std) for e in (these, other))
-    if kinds == ("u", "u") and ours != theirs:
-        raise ValueError(
-            f"Examples: expected bytes with divisor, mean and std {theirs}, like those beside "
-            f"them, got {ours}"
-        )
-    if set(kinds) == {"u", "f"}:
-        of_bytes, floats = (these, other) if kinds[0] == "u" else (other, these)
-        darkest, brightest = _range(of_bytes, 0, 255)
-        least, most = _range(floats, floats.inputs.min(), floats.inputs.max())
-        width = brightest - darkest
-        if least < darkest - width or most > brightest + width:
-            raise ValueError(
-                "Examples: expected floats on the scale of the bytes beside them, which are "
-                f"{darkest:g} to {brightest:g} in a batch, got {least:g} to {most:g}; pass "
-                "bytes, or floats, both to train on and to validate"
-            )
-
-
-def _range(examples: Examples, least: float, most: float) -> tuple[float, float]:
-    """What these numbers become in a batch, in the channels that go furthest."""
-    ends = np.array([least, most], float)[:, None] / examples.divisor
-    if examples.mean is not None and examples.std is not None:
-        ends = (ends - examples.mean) / examples.std
-    return float(ends.min()), float(ends.max())

@@ -120,7 +120,7 @@ class ParallelStep(TrainingStep):
         network, optimizer = self.network, self.optimizer
         options = {"local statistics": self.local_statistics, "steps": optimizer.t, **position}
         software = Software.now().parts
-        slots = [getattr(optimizer, name).tobytes() for name in optimizer.slots if optimizer.t]
+        slots = [getattr(optimizer, name) for name in optimizer.slots if optimizer.t]
         found = {
             "minidl": software["minidl"],
             "BLAS threads": software["BLAS threads"],
@@ -151,7 +151,7 @@ class ParallelStep(TrainingStep):
         self._known = new.stop
         if self.local_statistics:
             network.state[...] = self.ranks.broadcast(network.state)
-        found = {"parameters": digest(network.theta.tobytes(), network.state.tobytes())}
+        found = {"parameters": digest(network.theta, network.state)}
         assert_ranks_agree(self.ranks, found, "use processors of one kind and the same software")
 
     def barrier(self) -> None:

@@ -102,19 +102,24 @@ def predicted(
     D = dz.swapaxes(1, 2) @ dz / dz.shape[1]  # (R, N, N)
     x_last = layers[-2].f(units[-2]) if len(layers) > 1 else inputs.T
     rows = _some(dz.reshape(-1, len(inputs)), generator)
-    found = [(D, float(np.abs(_some(x_last, generator) @ rows.T).mean()))]
+    found = [(_mean_trace(D), float(np.abs(_some(x_last, generator) @ rows.T).mean()))]
+    del dz, rows, x_last  # large, like the units
     for i in reversed(range(len(layers) - 1)):
+        del units[i + 1 :]
         G = layers[i + 1].n_out * sigma2[i + 1] * D
         slope = layers[i].f.derivative(units[i])  # (M, N)
         D = G * _with_diagonal(slope.T @ slope / len(slope), fields[i].chis(variances[i]))
         x_i = layers[i - 1].f(units[i - 1]) if i else inputs.T  # (units, N)
-        found.append((D, _mean_size(x_i, slope, G, generator)))
+        found.append((_mean_trace(D), _mean_size(x_i, slope, G, generator)))
     return [
-        Signals(
-            layer.name, float(q.mean()), float(np.trace(D, axis1=1, axis2=2).mean() / len(q)), size
-        )
-        for layer, q, (D, size) in zip(layers, variances, reversed(found), strict=True)
+        Signals(layer.name, float(q.mean()), dz2, size)
+        for layer, q, (dz2, size) in zip(layers, variances, reversed(found), strict=True)
     ]
+
+
+def _mean_trace(D: np.ndarray) -> float:
+    """E dz², the mean over examples of the diagonals of D (R, N, N)."""
+    return float(np.trace(D, axis1=1, axis2=2).mean() / D.shape[-1])
 
 
 def _dense_layers(owner: str, network: Network) -> list[Dense]:
@@ -173,6 +178,8 @@ def _mean_size(x: np.ndarray, slope: np.ndarray, G: np.ndarray, rng: np.random.G
     each = math.ceil(max(UNITS, len(x)) / len(G))
     i = np.resize(np.arange(len(x)), len(G) * each)
     j = rng.integers(len(slope), size=len(i))
-    products = (x[i] * slope[j]).reshape(len(G), each, -1)  # (R, pairs, N)
-    variance = ((products @ G) * products).sum(axis=2)
+    variance = np.empty((len(G), each))
+    for r, pairs in enumerate(np.arange(len(i)).reshape(len(G), each)):
+        products = x[i[pairs]] * slope[j[pairs]]  # (pairs, N)
+        variance[r] = ((products @ G[r]) * products).sum(axis=1)
     return math.sqrt(2 / math.pi) * float(np.sqrt(np.maximum(variance, 0)).mean())

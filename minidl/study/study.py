@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from minidl._output import tolerant_stdout
 from minidl._printable import printable_lines
-from minidl.backend import DeviceError
+from minidl.backend import DeviceError, memory
 from minidl.data import Dataset, DatasetError, load
 from minidl.data_parallel import RanksError, rank_prefix, world
 from minidl.study.begun import Begun
@@ -159,6 +159,7 @@ class TrainedStudy(Study):
         results = begun.train(self.tasks(run), self.kind, self.keeps_weights)
         if not begun.ranks.is_root:
             return folder.path
+        memory.release()  # of the training, before the theory needs some
         summary = self.summarise(run, results) | begun.conditions()
         self.judge(summary, results)
         for name, rows in self.tables(run, results).items():

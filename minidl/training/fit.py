@@ -10,7 +10,7 @@ import numpy as np
 
 from minidl.backend import Array, checks, hints
 from minidl.data.examples import Examples
-from minidl.data.finite import expect_same_scale
+from minidl.data.likeness import expect_same_scale
 from minidl.inspection import probe, update_ratio
 from minidl.losses import Loss, SoftmaxCrossEntropy
 from minidl.network import Network

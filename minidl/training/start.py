@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from minidl.backend import to_numpy
-from minidl.optimizers import Rate
+from minidl.optimizers import AdamW, Rate
 from minidl.training.step import TrainingStep
 
 DRAWN = "first parameters"
@@ -47,7 +47,7 @@ def start_of(step: TrainingStep, generators: list[np.random.Generator]) -> dict[
     network = step.network
     states = [state_of(generator).encode() for generator in generators]
     return {
-        DRAWN: digest(*(to_numpy(array).tobytes() for array in (network.theta, network.state))),
+        DRAWN: digest(*map(to_numpy, (network.theta, network.state))),
         "random generators": digest(*states),
         "examples": step.examples.digest()[:SHORT],
         "batch size": f"{step.batch_size}{', the last one dropped' if step.drop_last else ''}",
@@ -57,9 +57,12 @@ def start_of(step: TrainingStep, generators: list[np.random.Generator]) -> dict[
     }
 
 
-def digest(*contents: bytes) -> str:
+def digest(*contents: Any) -> str:
     """A short digest of these bytes, one after the other."""
-    return hashlib.sha256(b"".join(contents)).hexdigest()[:SHORT]
+    found = hashlib.sha256()
+    for one in contents:
+        found.update(one)
+    return found.hexdigest()[:SHORT]
 
 
 def settings(owner: Any) -> str:
@@ -68,6 +71,12 @@ def settings(owner: Any) -> str:
     if hasattr(owner, "learning_rate"):  # a property
         rate = owner.learning_rate
         found = {"learning_rate": rate_identity(rate) if callable(rate) else rate} | found
+    if isinstance(owner, AdamW):  # which parameters decay, and how much each
+        decay = owner.weight_decay
+        found["weight_decay"] = decay if isinstance(decay, float) else digest(to_numpy(decay))
+        decays = found.pop("decays")
+        if decays is not None:
+            found["decays"] = getattr(decays, "__qualname__", repr(decays))
     options = ", ".join(
         f"{name}={value.item() if isinstance(value, np.generic) else value!r}"
         for name, value in found.items()

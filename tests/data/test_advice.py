@@ -18,7 +18,7 @@ from minidl import (
     probe,
 )
 from minidl.data import DatasetNotFound, load
-from minidl.data.finite import expect_same_scale
+from minidl.data.likeness import expect_same_scale
 from minidl.losses import BinaryCrossEntropy
 from minidl.training.fit import as_examples
 

@@ -34,6 +34,7 @@ from minidl import (
 )
 from minidl.backend import CPU, Device, to_numpy
 from minidl.gpu import train
+from minidl.optimizers import is_matrix
 from minidl.storage.sealed import write_sealed
 from minidl.study.recording import History, record
 from minidl.training.checkpoint import Checkpoint, CheckpointError, Stopped
@@ -523,3 +524,13 @@ def test_the_settings_of_an_augmentation_are_the_same_once_it_has_drawn():
     augment(np.zeros((2, 3, 4, 4), np.uint8))
     assert vars(augment).keys() > {"is_ahead", "u"}
     assert settings(augment) == before
+
+
+def test_a_run_with_other_weight_decay_is_another_run():
+    """An optimizer without the new options is named as before: earlier checkpoints resume."""
+    vector = np.array([0.1, 0.2])
+    assert "decays" not in settings(AdamW())
+    assert "weight_decay=0.01" in settings(AdamW())
+    assert settings(AdamW(decays=is_matrix)).endswith("decays='is_matrix')")
+    assert settings(AdamW(weight_decay=vector)) == settings(AdamW(weight_decay=vector.copy()))
+    assert settings(AdamW(weight_decay=vector)) != settings(AdamW(weight_decay=2 * vector))
