@@ -32,7 +32,6 @@ from minidl.fast.compiler import numba
 from minidl.kernel import SHARED
 
 
-
 class _Here(threading.local):
     depth = 0  # how many blocks of one_pool this thread has opened
 
