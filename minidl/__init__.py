@@ -1,8 +1,8 @@
 """minidl: a neural-network engine written by hand, with every backward pass spelled out.
 
-Read in this order: ``activations``, ``layers`` (``dense``, ``conv2d``, …), ``losses``,
-``initializers``, ``network``, ``optimizers``, ``kernel``, ``gradcheck``, ``propagation``,
-``inspection``, ``metrics``, ``training``.
+Read in this order: ``training.step``, ``activations``, ``layers`` (``dense``, ``conv2d``, …),
+``losses``, ``initializers``, ``network``, ``optimizers``, ``kernel``, ``training.loop``,
+``gradcheck``, ``propagation``, ``inspection``, ``metrics``.
 """
 
 from typing import Any

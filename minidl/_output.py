@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 
-class Shown:
+class TolerantStream:
     """A text stream that drops what cannot be written, and records why in ``error``."""
 
     def __init__(self, stream: Any) -> None:
@@ -43,7 +43,7 @@ def tolerant_stdout(name: str) -> Iterator[None]:
     lacks are escaped.
     """
     former = sys.stdout, sys.stderr
-    out, err = map(_shown, former)
+    out, err = map(_tolerant, former)
     sys.stdout, sys.stderr = out, err
     try:
         yield
@@ -55,19 +55,19 @@ def tolerant_stdout(name: str) -> Iterator[None]:
         sys.stdout, sys.stderr = former
         for stream in (out, err):
             if stream.error is not None:
-                _give_up(stream)
+                _discard(stream)
 
 
-def _shown(stream: Any) -> Shown:
+def _tolerant(stream: Any) -> TolerantStream:
     """``stream`` made lenient; a closed one, which is None in Python, discards its output."""
     if stream is None:
         stream = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 open as long as it is used
     if isinstance(stream, io.TextIOWrapper):
         stream.reconfigure(errors="backslashreplace")
-    return Shown(stream)
+    return TolerantStream(stream)
 
 
-def _give_up(stream: Shown) -> None:
+def _discard(stream: TolerantStream) -> None:
     """Discard what is still buffered, since otherwise Python exits with status 120."""
     with suppress(OSError):  # a stream of tests, which has no descriptor
         nowhere = os.open(os.devnull, os.O_WRONLY)

@@ -67,7 +67,7 @@ class CudaDevice(Device):
 
 
 def automatic() -> Device:
-    """The first GPU if it works, otherwise the CPU, and why, which is said once."""
+    """The first GPU if it works, otherwise the CPU; why is printed once."""
     try:
         chosen: Device = gpu(0, "a GPU answers")
     except DeviceError as error:

@@ -52,14 +52,14 @@ class Examples:
             )
         self.check_inputs(inputs)
         if targets.dtype.kind not in "iuf":
-            way_out = (
+            hint = (
                 "targets.astype('int64') are labels, and astype('float32') for BinaryCrossEntropy"
                 if targets.dtype.kind == "b"
                 else "numpy.unique(targets, return_inverse=True)[1] are labels of them"
             )
             raise ValueError(
                 "Examples: expected integer labels or floating-point targets, got "
-                f"{targets.dtype}; {way_out}"
+                f"{targets.dtype}; {hint}"
             )
         self.inputs = inputs  # (N, …)
         self.targets = targets  # (N,) or (N, …)

@@ -30,13 +30,13 @@ class Places:
         where = " or ".join(
             f"{f}{'' if os.path.isdir(f) else ' (no such folder)'}" for f in self.folders
         )
-        way_out = (
+        hint = (
             "Leave out the folder (no --data-dir) to have it downloaded"
             if self.named
             else "Allow downloading (it is switched off)"
         )
         return DatasetNotFound(
-            f"{title} is not in {where}: expected {files}. {way_out}, or put there {source}",
+            f"{title} is not in {where}: expected {files}. {hint}, or put there {source}",
             f"{title} is not in {where} and downloading is switched off",
         )
 

@@ -14,8 +14,8 @@ Each image is, in integers so that every machine draws the same bytes,
   a field, and ``look`` is their sum: classes of a group resemble each other, and one
   class does not always look the same;
 - a look stands up to two pixels off, each way, and half of the time in mirror image;
-- ``gain`` is a product of two uniform numbers: in many images the class is hardly to be
-  seen, and a network that wants them right has to learn them by heart;
+- ``gain`` is a product of two uniform numbers: in many images the class is hardly
+  visible, so a network can only memorize them;
 - ``background`` is one of 512 fields, shifted and mirrored anyhow, that say nothing about
   the class.
 """

@@ -1,4 +1,4 @@
-"""The processes that ``mpiexec`` has started, and whether they can end together.
+"""The processes that ``mpiexec`` has started.
 
 A rank that fails must end the others, which would otherwise wait for it forever.
 ``python -m mpi4py`` does so; if a rank is killed, MPI itself does.

@@ -16,7 +16,7 @@ OPTIONS = {"nogil": True, "error_model": "numpy"}
 
 @cache
 def numba() -> Any:
-    """The module; ``None`` where it is not installed, switched off or broken, which is said."""
+    """The module; ``None`` if it is not installed, switched off, or broken (with a message)."""
     if importlib.util.find_spec("numba") is None:
         return None
     try:

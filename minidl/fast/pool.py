@@ -31,8 +31,15 @@ from minidl.fast import mkl
 from minidl.fast.compiler import numba
 from minidl.kernel import SHARED
 
+
+
+class _Here(threading.local):
+    depth = 0  # how many blocks of one_pool this thread has opened
+
+
 _lock = threading.Lock()
-_depth = 0  # how many blocks of one_pool are open
+_depth = 0  # how many are open in all
+_here = _Here()
 _forked = False  # in the child of a fork
 
 
@@ -47,13 +54,16 @@ def full_speed() -> Iterator[None]:
 
 
 def is_open() -> bool:
-    """Whether a block of :func:`one_pool` is open, and there is a pool."""
-    return _depth > 0
+    """Whether this thread is within :func:`one_pool`, and there is a pool.
+
+    What is computed must not depend on whether another network is being trained meanwhile.
+    """
+    return _here.depth > 0
 
 
 def threads() -> int:
     """How many threads a loop may use: 1 outside of :func:`one_pool`."""
-    pool = _pool() if _depth else None
+    pool = _pool() if is_open() else None
     return 1 if pool is None else pool.threads
 
 
@@ -87,6 +97,7 @@ def one_pool() -> Iterator[None]:
         if pool is not None and _depth == 0:
             pool.open()
         _depth += pool is not None
+        _here.depth += pool is not None
     if pool is None:
         yield
         return
@@ -98,6 +109,7 @@ def one_pool() -> Iterator[None]:
         numba().set_num_threads(mask)
         with _lock:
             _depth -= 1
+            _here.depth -= 1
             if _depth == 0:
                 pool.close()
 
@@ -121,11 +133,11 @@ class Pool:
 
     def after_fork(self) -> None:
         """For the child of a fork: OpenMP's threads are gone, and using them would end it."""
-        global _lock, _depth, _forked
+        global _lock, _depth, _here, _forked
         self.blas.set_callback(None)
         if _depth:
             self.close()
-        _lock, _depth, _forked = threading.Lock(), 0, True
+        _lock, _depth, _here, _forked = threading.Lock(), 0, _Here(), True
         _pool.cache_clear()
 
 
@@ -179,7 +191,7 @@ def _on_each_thread(function: Any, pointer: Any) -> None:
 
     OpenMP keeps the threads of a caller for its next loops.
     """
-    pool = _pool() if _depth else None
+    pool = _pool() if is_open() else None
     if pool is None:
         function(pointer)
     else:

@@ -69,7 +69,7 @@ class Graph:
             try:
                 work()
             except Exception as error:
-                self._give_up()
+                self._end_capture()
                 raise GraphError(
                     f"{self.device}: the training step cannot be recorded as a CUDA graph "
                     f"({type(error).__name__}: {error}); a layer of your own must not fetch values "
@@ -79,7 +79,7 @@ class Graph:
             self.launches = self.stream.end_capture()
         self._arrays = [arrays_of(owner) for owner in self.owners]
 
-    def _give_up(self) -> None:
+    def _end_capture(self) -> None:
         with suppress(Exception):  # it says again what went wrong
             self.stream.end_capture()
 

@@ -56,7 +56,7 @@ class Layer(Random):
     name: str = ""  # set by the network: dense_1, dense_2, …
     _numbered: str = ""  # the name, if it was given like this: another network gives its own
     layers: Sequence[Layer] = ()  # the inner layers, if it is made of layers
-    transparent: bool = False  # whether inner layers are named as if they were outside
+    flat_names: bool = False  # whether inner layers are named as if they were outside
     integer_input: bool = False  # whether x are integers, not of the type of the parameters
     x: Array  # input of the last forward
     y: Array  # output of the last forward

@@ -21,7 +21,7 @@ def name_layers(layers: Sequence[Any], within: str = "") -> None:
     """Name the layers without a given name dense_1, dense_2, … by class and position in it.
 
     ``within`` is a prefix: ``residual_1.branch.`` for the layers in there, or only
-    ``residual_1.`` if the branch is transparent.
+    ``residual_1.`` if the branch has ``flat_names``.
     """
     count: Counter[str] = Counter()
     for layer in layers:
@@ -31,7 +31,7 @@ def name_layers(layers: Sequence[Any], within: str = "") -> None:
         given = given.rpartition(".")[2] if within else given
         layer.name = within + (given or f"{kind}_{count[kind]}")
         layer._numbered = "" if given else layer.name
-        name_layers(layer.layers, within if layer.transparent else layer.name + ".")
+        name_layers(layer.layers, within if layer.flat_names else layer.name + ".")
     names = Counter(inside.name for layer in layers for inside in layer.walk())
     if twice := [name for name, number in names.items() if number > 1]:
         raise ValueError(f"Network: expected layers with different names, got {twice[0]!r} twice")

@@ -34,7 +34,7 @@ class APL(Channelwise):
     """
 
     a: Array  # (S, C) slopes
-    b: Array  # (S, C) places
+    b: Array  # (S, C) where the hinges are
     da: Array
     db: Array
 

@@ -47,7 +47,7 @@ class Residual(Layer):
             )
         self.branch = Sequential(branch)
         self.branch.name = "branch"
-        self.branch.transparent = isinstance(branch, Mapping)
+        self.branch.flat_names = isinstance(branch, Mapping)
         self.shortcut: Sequential | None = None
         self.layers = [self.branch]
         if shortcut is not None:

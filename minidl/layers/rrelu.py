@@ -32,7 +32,7 @@ class RReLU(RandomLayer):
     a: Array | float  # slopes on the left in the last forward, in the shape of x; their mean
 
     def __init__(self, low: float = 1 / 8, high: float = 1 / 3) -> None:
-        self.f = RandomizedLeakyReLU(low, high)  # raises unless 0 <= low <= high <= 1
+        self.f = RandomizedLeakyReLU(low, high)  # which checks 0 <= l <= u <= 1
         self.low, self.high = self.f.low, self.f.high
 
     @property

@@ -22,6 +22,13 @@ from minidl.storage.npz import NpzError, NpzReader
 FORMAT, FORMAT_VERSION = "minidl-network", 1
 MANIFEST = 1_000_000  # characters at most; a layer takes about a hundred
 BEGINNING = 300  # bytes, which tell known formats apart
+# In the names of layers and in what is printed of them: now, and in files of version 0.2.
+FORMER = {
+    "sequential_": "chain_",
+    "activationlayer_": "activate_",
+    "Sequential(": "Chain(",
+    "ActivationLayer(": "Activate(",
+}
 # What to do with a file of each format where another one is expected.
 _HINTS = {
     "PyTorch": (
@@ -116,14 +123,15 @@ def _shapes(layer: Any) -> dict[str, tuple[int, ...]]:
 
 def _read(file: NpzReader, layers: Sequence[Any]) -> list[np.ndarray]:
     """Everything that is saved, with the right shapes, if the file belongs to these layers."""
-    _check_manifest(_json(file.text("manifest", MANIFEST)), _manifest(layers))
-    shapes = {name: value.shape for name, value in _saved(layers)}
+    is_former = _check_manifest(_json(file.text("manifest", MANIFEST)), _manifest(layers))
+    shapes = {_former(name) if is_former else name: v.shape for name, v in _saved(layers)}
     if surplus := file.names - {"manifest", *shapes}:
         raise NpzError(f"expected only the network's arrays, got {min(surplus)!r} as well")
     return [file.floats(name, shape) for name, shape in shapes.items()]
 
 
-def _check_manifest(manifest: Any, ours: list[list[Any]]) -> None:
+def _check_manifest(manifest: Any, ours: list[list[Any]]) -> bool:
+    """Raise ``WeightsError`` unless it is ours; return whether with the names of version 0.2."""
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise WeightsError(f"expected a manifest of format {FORMAT!r}, got another")
     if manifest.get("version") != FORMAT_VERSION:
@@ -132,11 +140,18 @@ def _check_manifest(manifest: Any, ours: list[list[Any]]) -> None:
             f"{manifest.get('version')!r:.100}; a newer minidl wrote it"
         )
     theirs = manifest.get("layers")
-    if theirs != ours:
+    if theirs not in (ours, json.loads(_former(json.dumps(ours)))):
         raise WeightsError(
             "holds the weights of another network\n"
             f"  expected {_one_line(ours)}\n  got      {_one_line(theirs)}"
         )
+    return theirs != ours
+
+
+def _former(text: str) -> str:
+    for now, former in FORMER.items():
+        text = text.replace(now, former)
+    return text
 
 
 def _json(text: str) -> Any:

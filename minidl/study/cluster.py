@@ -89,9 +89,9 @@ def connected(
                 client = stack.enter_context(_client(place, stop or threading.Event()))
         except (OSError, TimeoutError, RuntimeError, ValueError) as error:
             where = f"--scheduler {scheduler}" if scheduler else f"--workers {workers}"
-            way_out = "start one with: dask scheduler" if scheduler else GUARD
+            hint = "start one with: dask scheduler" if scheduler else GUARD
             raise ClusterError(
-                f"{where}: expected a Dask cluster, got {printable(str(error), 300)}; {way_out}"
+                f"{where}: expected a Dask cluster, got {printable(str(error), 300)}; {hint}"
             ) from error
         yield client
 

@@ -71,7 +71,7 @@ class Conditions:
     peak_memory_mb: float | None
     command: str = ""  # empty in summaries of version 0.1
     done_before: int = 0  # networks trained by earlier invocations of the command
-    threads: int | None = None  # of each training run; None: nothing was trained
+    threads: int | None = None  # of each training run; None if nothing is trained
     software: Sequence[Mapping[str, str]] = ()  # with which the results were computed, each once
     load_of_others: float | None = None  # processors that other programs kept busy meanwhile
     # If a cluster trained: the number of "workers", and the number of them on each of "machines".

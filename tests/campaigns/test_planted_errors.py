@@ -27,8 +27,8 @@ def test_an_error_is_caught_and_a_change_that_is_none_is_not(tmp_path):
     for folder in ("minidl", "tests", "tools", "experiments"):
         shutil.copytree(planted_errors.ROOT / folder, tmp_path / folder)
     shutil.copy(planted_errors.ROOT / "setup.cfg", tmp_path)
-    (error, *_) = planted_errors.planted(["losses.py"])
-    tests = ["tests/test_losses.py"]
-    assert error.caught(tmp_path, tests).startswith("FAILED tests/test_losses.py::")
+    (error, *_) = planted_errors.planted(["initializers.py"])
+    tests = ["tests/test_initializers.py"]
+    assert error.caught(tmp_path, tests).startswith("FAILED tests/test_initializers.py::")
     assert error._replace(new=error.old).caught(tmp_path, tests) is None
     assert error.count(tmp_path) == 1  # the copy is as it was

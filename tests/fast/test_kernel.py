@@ -461,3 +461,16 @@ def test_arrays_with_different_layouts_are_not_split():
 def test_an_overflow_in_a_formula_is_silent():
     for size in (3, 3 * IN_CACHE):
         assert not Swish()(np.full(size, -1e4)).any()
+
+
+def test_the_array_may_be_given_by_name():
+    """By which the engine is found, as in ``layer.backward(dy=dy)``."""
+
+    @kernel
+    def double(a, factor=2):
+        return a * factor
+
+    np.testing.assert_array_equal(double(a=np.ones(2)), [2, 2])
+    np.testing.assert_array_equal(double(factor=3, a=np.ones(2)), [3, 3])
+    with pytest.raises(TypeError, match="missing 1 required positional argument: 'a'"):
+        double()

@@ -112,6 +112,29 @@ def test_scipys_blas_has_one_thread_whichever_thread_opens_the_pool():
     assert seen == [1]
 
 
+def test_what_a_thread_computes_does_not_depend_on_training_in_another():
+    """As between the epochs of two networks side by side: with one job, nothing trains then."""
+    layer = Conv2D(16, 8, 3, 1, 1, "tanh").build(1)
+    x = RNG.standard_normal((5, 16, 7, 6)).astype(np.float32)
+    expected = layer.forward(x)
+    is_open, may_end = threading.Event(), threading.Event()
+
+    def training():
+        with one_pool():
+            is_open.set()
+            may_end.wait(60)
+
+    thread = threading.Thread(target=training)
+    thread.start()
+    assert is_open.wait(60)
+    try:
+        assert (pool.is_open(), pool.threads()) == (False, 1)
+        np.testing.assert_array_equal(layer.forward(x), expected)
+    finally:
+        may_end.set()
+        thread.join()
+
+
 def test_there_is_one_thread_with_one_of_blas_and_never_more_than_numba_has():
     most = pool._pool().blas.max_threads
     A = RNG.standard_normal((300, 300))

@@ -1,15 +1,19 @@
-"""Files of other frameworks given to Network.load: the error says how their weights get here."""
+"""Files of other frameworks given to Network.load, and of other versions.
+
+The error says how the weights of other frameworks get here.
+"""
 
 from __future__ import annotations
 
 import io
+import json
 import pickle
 import zipfile
 
 import numpy as np
 import pytest
 
-from minidl import Dense, Network, WeightsError
+from minidl import ActivationLayer, Dense, Network, Sequential, WeightsError
 from minidl.storage import tensors
 
 
@@ -57,3 +61,24 @@ def test_what_torch_saves_is_told_as_such(tmp_path):
             Network([Dense(2, 3)], 2).load(tmp_path / "w.pt")
     with pytest.raises(WeightsError, match="path of a weights file, got OrderedDict; in PyTorch"):
         Network([Dense(2, 3)], 2).load(state)
+
+
+def test_version_0_2_had_other_names(tmp_path):
+    """As that version wrote it for Chain([Dense(2, 3)]) and Activate("tanh")."""
+    rng = np.random.default_rng(0)
+    W, b = rng.standard_normal((2, 3)), rng.standard_normal(3)
+    layers = [
+        ["chain_1.dense_1", "Dense(2 -> 3)", {"W": [2, 3], "b": [3]}],
+        ["chain_1", "Chain(Dense(2 -> 3))", {}],
+        ["activate_1", "Activate(tanh)", {}],
+    ]
+    manifest = json.dumps({"format": "minidl-network", "version": 1, "layers": layers})
+    arrays = {"chain_1.dense_1.W": W, "chain_1.dense_1.b": b}
+    np.savez(tmp_path / "w.npz", **arrays, manifest=np.array(manifest))
+
+    network = Network([Sequential([Dense(2, 3)]), ActivationLayer("tanh")], 2, dtype="float64")
+    network.load(tmp_path / "w.npz")
+    np.testing.assert_array_equal(network.theta, [*W.ravel(), *b])
+    other = Network([Sequential([Dense(2, 3)]), ActivationLayer("relu")], 2)
+    with pytest.raises(WeightsError, match="weights of another network"):
+        other.load(tmp_path / "w.npz")

@@ -103,9 +103,9 @@ def instance(owner: object, name: str, value: Any, kind: type) -> None:
     """Raise unless ``value`` is a ``kind``; for a class, the error says how to make an instance."""
     if not isinstance(value, kind):
         made = isinstance(value, type) and issubclass(value, kind)
-        way_out = f"; make one: {value.__name__}(…)" if made else ""
+        hint = f"; make one: {value.__name__}(…)" if made else ""
         raise ValueError(
-            f"{owner}: expected {name} of the class {kind.__name__}, got {describe(value)}{way_out}"
+            f"{owner}: expected {name} of the class {kind.__name__}, got {describe(value)}{hint}"
         )
 
 
