@@ -30,7 +30,10 @@ from minidl.study import RunFolder, text_table
 from minidl.study.environment import hardware, today, versions
 from minidl.study.options import new_parser
 
-PEERS = ("minidl", "minidl, BLAS spins 2^19", "PyTorch eager", "PyTorch fused Adam")
+PEERS = (
+    *("minidl", "minidl with MKL", "minidl, BLAS spins 2^19"),
+    *("PyTorch eager", "PyTorch fused Adam"),
+)
 # Relative, on the loss before and after ten steps on one batch; see dense_training.py.
 TOLERANCE_BEFORE, TOLERANCE_AFTER = 1e-5, 0.08
 

@@ -20,6 +20,7 @@ from minidl import (
 )
 from minidl.data_parallel import world
 from minidl.data_parallel.step import ParallelStep
+from minidl.fast import mkl
 from minidl.gpu.step import step_on
 from peers import RESNETS
 
@@ -69,7 +70,9 @@ def network(problem, device):
 
 
 class MinidlPeer:
-    def __init__(self, problem, device="cpu", graph=True, ranks=None):
+    def __init__(self, problem, device="cpu", graph=True, ranks=None, with_mkl=False):
+        if with_mkl and mkl.library() is None:
+            raise ImportError("mkl is not installed")
         self.network = network(problem, device)
         theta = np.concatenate([value.ravel() for value in problem.weights])
         self.network.theta[...] = self.network.device.asarray(theta)

@@ -1,13 +1,14 @@
 """Products by Intel's MKL, if its package is installed: ``pip install 'minidl[mkl]'``.
 
-On processors of Intel it is faster than OpenBLAS; on others it may be slower.  It computes on the
-threads (OpenMP's) of the loops that Numba compiles, or, within such a loop, on the thread that
-calls it.
+On processors of Intel it is faster than OpenBLAS; on others it may be slower, and the variable
+``MINIDL_MKL=0`` keeps it out.  It computes on the threads (OpenMP's) of the loops that Numba
+compiles, or, within such a loop, on the thread that calls it.
 """
 
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
 from functools import cache
 from importlib import metadata
@@ -25,8 +26,8 @@ LEAST = 2**18  # multiplications: with fewer, the call costs more than it gains
 
 @cache
 def library() -> Any:
-    """The library; None where it is not installed."""
-    if sys.platform != "linux":
+    """The library; None where it is not installed, or kept out."""
+    if sys.platform != "linux" or os.environ.get("MINIDL_MKL") == "0":
         return None
     try:
         files = metadata.files("mkl") or []
