@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import importlib
-import warnings
 from collections.abc import Callable
 from typing import Any
 
+from minidl._renamed import warn_renamed
 from minidl.network import Network
 from minidl.optimizers import AdamW, Optimizer, is_matrix
 
@@ -19,29 +19,23 @@ def renamed(name: str) -> Any:
         return FUNCTIONS[name]
     if name not in RENAMED:
         raise AttributeError(f"module 'minidl' has no attribute {name!r}")
-    _warn(f"minidl.{name}", f"minidl.{RENAMED[name]}")
+    warn_renamed(f"minidl.{name}", f"minidl.{RENAMED[name]}")
     return getattr(importlib.import_module("minidl"), RENAMED[name])
 
 
 def by_step(optimizer: Optimizer, schedule: Callable[[int], float]) -> Optimizer:
     """Use ``optimizer.learning_rate = schedule``, which this does."""
-    _warn("by_step(optimizer, schedule)", "optimizer.learning_rate = schedule")
+    warn_renamed("by_step(optimizer, schedule)", "optimizer.learning_rate = schedule")
     optimizer.learning_rate = schedule
     return optimizer
 
 
 def MatrixDecay(network: Network, *options: Any, **named: Any) -> AdamW:
     """Use ``AdamW(…, decays=is_matrix)``, which this makes."""
-    _warn("MatrixDecay(network, …)", "AdamW(…, decays=minidl.optimizers.is_matrix)")
+    warn_renamed("MatrixDecay(network, …)", "AdamW(…, decays=minidl.optimizers.is_matrix)")
     optimizer = AdamW(*options, **named | {"decays": is_matrix})
     optimizer.expect_network(network)
     return optimizer
 
 
 FUNCTIONS = {"by_step": by_step, "MatrixDecay": MatrixDecay}
-
-
-def _warn(old: str, new: str) -> None:
-    warnings.warn(
-        f"{old} is {new} now; the old name goes with version 0.4", DeprecationWarning, stacklevel=3
-    )

@@ -13,7 +13,7 @@ def predict(network: Any, x: Array, batch_size: int = 256) -> np.ndarray:
     """See :meth:`minidl.Network.predict`."""
     batch_size = checks.integer("predict", "batch_size", batch_size)
     checks.array("predict", "x", x)
-    network.expect_shape(x, least=0)
+    network.expect_batch(x, least=0)
     network.check_tokens(x)
     _expect_numbers("predict", network, x)
     shorter = x.shape[1:] if network.integer_input else None

@@ -9,24 +9,16 @@ their logarithm is accurate.
 from __future__ import annotations
 
 import math
-import warnings
 from typing import Any, ClassVar
 
 import numpy as np
 
+from minidl._renamed import OF_LOSSES, take_old_names
 from minidl._target_hints import as_labels, like_logits
 from minidl.activations import Activation, sigmoid
 from minidl.backend import Array, checks, namespace, special, to_numpy
 from minidl.kernel import kernel
 from minidl.layers import Sequential
-
-# What a loss of one's own may still have under its name of version 0.2.
-RENAMED = {
-    "each": "per_example",
-    "hits": "correct",
-    "applies": "output_activation",
-    "of_one_answer": "constant_baseline",
-}
 
 
 class Loss:
@@ -36,14 +28,7 @@ class Loss:
     output_activation: ClassVar[str] = ""  # the activation function that is part of the loss
 
     def __init_subclass__(cls) -> None:
-        for old, new in RENAMED.items():
-            if old in vars(cls):
-                warnings.warn(
-                    f"{cls.__name__}.{old} is {new} now; the old name goes with version 0.4",
-                    DeprecationWarning,
-                    stacklevel=2,
-                )
-                setattr(cls, new, vars(cls)[old])
+        take_old_names(cls, OF_LOSSES)
 
     def __call__(self, logits: Array, targets: Array, reduction: str = "mean") -> tuple[Any, Array]:
         """The value, a scalar on the device, and its gradient, with the shape of ``logits``.

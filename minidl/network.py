@@ -173,7 +173,7 @@ class Network(Sequential):
 
     def _check_input(self, x: Array, training: bool) -> None:
         """Raise unless ``x`` are sentences, or with what is wrong."""
-        self.expect_shape(x)
+        self.expect_batch(x)
         if not self.integer_input:
             checks.same_dtype_and_device("Network", "x", x, self.theta)
             return
@@ -205,7 +205,7 @@ class Network(Sequential):
             return shape == self.input_shape
         return len(shape) == len(self.input_shape) and 0 < shape[0] <= self.input_shape[0]
 
-    def expect_shape(self, x: Array, least: int = 1) -> None:
+    def expect_batch(self, x: Array, least: int = 1) -> None:
         """Raise ``ValueError`` unless x is a batch of at least so many examples."""
         checks.array("Network", "x", x)
         if not self.accepts_shape(x.shape[1:]) or len(x) < least:

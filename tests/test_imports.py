@@ -13,7 +13,17 @@ PACKAGE = Path(minidl.__file__).parent
 
 # From the bottom up: a module, or a package as a whole, imports what comes before it, and itself.
 ORDER = (
-    *("_version", "_printable", "backend", "storage", "_output", "kernel", "_rule_text", "pages"),
+    *(
+        "_version",
+        "_printable",
+        "_renamed",
+        "backend",
+        "storage",
+        "_output",
+        "kernel",
+        "_rule_text",
+        "pages",
+    ),
     *("plots", "initializers", "activations", "layers", "data", "_target_hints", "losses"),
     *("optimizers", "_predict", "_summary", "network", "models", "metrics", "propagation"),
     *("inspection", "gradcheck", "training", "fast", "gpu", "data_parallel"),

@@ -61,7 +61,7 @@ CLASSES = (
 INTERNAL = {
     *("Examples.draw", "Activation.f", "Activation.slope", "Activation.backward", "SGD.update"),
     *("Layer.bind", "Layer.initialize", "Layer.misfit", "Network.bind"),
-    *("Sequential.inner_shapes", "Examples.check_network", "Network.expect_shape"),
+    *("Sequential.inner_shapes", "Examples.check_network", "Network.expect_batch"),
     *("SGD.coefficients",),
     *("Layer.forward", "Layer.backward"),
     *(

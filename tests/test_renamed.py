@@ -7,7 +7,9 @@ import pytest
 
 import minidl
 from minidl._deprecated import RENAMED
+from minidl.layers import Layer
 from minidl.losses import Loss
+from minidl.network import Network
 from minidl.training import Checkpoint
 
 
@@ -49,3 +51,33 @@ def test_a_checkpoint_may_keep_and_have_parts_once_more(tmp_path):
         assert checkpoint.keep("history", [1.0]) == [1.0]
     with pytest.warns(DeprecationWarning, match=r"Checkpoint\.part is child now"):
         assert checkpoint.part("b").path == checkpoint.child("c").path.with_name("a.b")
+
+
+def test_a_layer_of_ones_own_may_have_the_old_names():
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+
+        class Half(Layer):
+            takes_integers = True
+
+            def expect_values(self, x):
+                raise ValueError("odd tokens")
+
+            def expect_shape(self, shape):
+                assert shape == ("N", 3)
+
+            def forward(self, x, training=False):
+                self.x, self.y = x, x / 2
+                return self.y
+
+    assert [str(one.message).partition(" now")[0] for one in told] == [
+        "Half.takes_integers is integer_input",
+        "Half.expect_values is check_tokens",
+        "Half.expect_shape is part of output_shape",
+    ]
+    assert {one.filename for one in told} == {__file__}
+    network = Network([Half()], (3,))
+    with pytest.raises(ValueError, match="odd tokens"):
+        network.forward(np.ones((2, 3), int))
+    with pytest.raises(AssertionError):
+        Network([Half()], (4,))

@@ -75,7 +75,9 @@ PEERS = {
     "minidl with MKL": Entry("minidl_peer", {"with_mkl": True}),
     # OpenBLAS's threads spin after a matrix product, blocking the optimizer's threads, by
     # default for 2^26 cycles.
-    "minidl, BLAS spins 2^19": Entry("minidl_peer", {}, {"OPENBLAS_THREAD_TIMEOUT": "19", "MINIDL_MKL": "0"}),
+    "minidl, BLAS spins 2^19": Entry(
+        "minidl_peer", {}, {"OPENBLAS_THREAD_TIMEOUT": "19", "MINIDL_MKL": "0"}
+    ),
     "PyTorch eager": Entry("torch_peer", {"fused": False, "compiled": False}),
     "PyTorch fused Adam": Entry("torch_peer", {"fused": True, "compiled": False}),
     "PyTorch compiled": Entry("torch_peer", {"fused": True, "compiled": True}),

@@ -15,7 +15,6 @@ import json
 import os
 import sys
 import threading
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from numbers import Number
@@ -26,6 +25,7 @@ import msgspec
 import numpy as np
 
 from minidl._printable import printable
+from minidl._renamed import warn_renamed
 from minidl.backend import checks, to_numpy
 from minidl.storage.files import remove_parts
 from minidl.storage.sealed import DamagedFile, decoded, encoded, read_sealed, write_sealed
@@ -152,12 +152,12 @@ class Checkpoint:
 
     def keep(self, name: str, value: T, kind: Any = None) -> T:
         """Deprecated: :meth:`track`."""
-        _warn_renamed("keep", "track")
+        warn_renamed("Checkpoint.keep", "track")
         return self.track(name, value, kind)
 
     def part(self, name: str) -> Checkpoint:
         """Deprecated: :meth:`child`."""
-        _warn_renamed("part", "child")
+        warn_renamed("Checkpoint.part", "child")
         return self.child(name)
 
     def expect(self, name: str, value: str) -> None:
@@ -389,11 +389,6 @@ def _alike(back: Any, value: Any) -> bool:
     if isinstance(value, list | tuple):
         return isinstance(back, list | tuple) and all(map(_alike, back, value))
     return isinstance(value, Number) or type(back) is type(value)
-
-
-def _warn_renamed(old: str, new: str) -> None:
-    text = f"Checkpoint.{old} is {new} now; the old name goes with version 0.4"
-    warnings.warn(text, DeprecationWarning, stacklevel=3)
 
 
 def mismatch(path: Path, expected: str, got: str) -> CheckpointError:
