@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from typing import Any
 
 OF_LOSSES = {  # what a loss of one's own may still define
     "each": "per_example",
@@ -31,3 +32,11 @@ def take_old_names(cls: type, renamed: Mapping[str, str]) -> None:
         if old in vars(cls):
             warn_renamed(f"{cls.__name__}.{old}", new, stacklevel=4)
             setattr(cls, new, vars(cls)[old])
+    if "expect_shape" in vars(cls) and "output_shape" not in vars(cls):
+        warn_renamed(f"{cls.__name__}.expect_shape", "part of output_shape", stacklevel=4)
+        cls.output_shape = _by_expect_shape  # type: ignore[attr-defined]
+
+
+def _by_expect_shape(layer: Any, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+    layer.expect_shape(("N", *input_shape))
+    return input_shape

@@ -24,7 +24,8 @@ from minidl.inspection import INPUT, first_nonfinite
 from minidl.losses import Loss
 from minidl.network import Network
 from minidl.optimizers import Optimizer
-from minidl.training.loop import Training, train_with
+from minidl.training import loop
+from minidl.training.loop import Training
 from minidl.training.software import Software
 from minidl.training.start import digest, generators_of, start_of
 from minidl.training.step import TrainingStep, step_on
@@ -63,7 +64,7 @@ def train(
     make_step = step_on
     if ranks.size > 1:
         make_step = partial(ParallelStep, ranks=ranks, local_statistics=local_statistics)
-    return train_with(make_step, network, examples, loss, optimizer, **options)
+    return loop.train(network, examples, loss, optimizer, make_step=make_step, **options)
 
 
 class ParallelStep(TrainingStep):

@@ -17,8 +17,8 @@ from minidl.backend import Array, checks, to_numpy
 from minidl.gpu import kernels
 from minidl.gpu.graph import Graph
 from minidl.network import Network
-from minidl.training import nonfinite
-from minidl.training.loop import Training, train_with
+from minidl.training import loop, nonfinite
+from minidl.training.loop import Training
 from minidl.training.step import STEPS, TrainingStep
 
 WARM_UP = 2  # steps launched kernel by kernel before recording: they create arrays and kernels
@@ -30,8 +30,9 @@ def train(*parts: Any, graph: bool = True, **options: Any) -> Training:
     A layer of your own may then fetch values from the GPU in a step.  On the CPU, both are the
     same.
     """
+    checks.one_process("train")
     checks.boolean("train", "graph", graph)
-    return train_with(partial(step_on, graph=graph), *parts, **options)
+    return loop.train(*parts, make_step=partial(step_on, graph=graph), **options)
 
 
 def step_on(network: Network, *parts: Any, graph: bool = True) -> TrainingStep:

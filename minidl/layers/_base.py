@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from minidl._renamed import OF_LAYERS, take_old_names, warn_renamed
+from minidl._renamed import OF_LAYERS, take_old_names
 from minidl.backend import Array, Device, Random, checks, get_device
 from minidl.layers._attributes import FOREIGN, write_into
 from minidl.layers._names import expect_free, name_layers
@@ -64,9 +64,6 @@ class Layer(Random):
 
     def __init_subclass__(cls) -> None:
         take_old_names(cls, OF_LAYERS)
-        if "expect_shape" in vars(cls) and "output_shape" not in vars(cls):
-            warn_renamed(f"{cls.__name__}.expect_shape", "part of output_shape")
-            cls.output_shape = _by_expect_shape  # type: ignore[assignment]
 
     def __setattr__(self, name: str, value: Any) -> None:
         """An assignment takes effect, or is refused.
@@ -260,11 +257,6 @@ class Layer(Random):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"
-
-
-def _by_expect_shape(layer: Any, input_shape: tuple[int, ...]) -> tuple[int, ...]:
-    layer.expect_shape(("N", *input_shape))
-    return input_shape
 
 
 def _count(shapes: dict[str, tuple[int, ...]]) -> int:

@@ -93,6 +93,7 @@ def train(
     checkpoint: Checkpoint | None = None,
     watch: Callable[[int, int], None] | None = None,
     drop_last: bool = False,
+    make_step: Callable[..., TrainingStep] | None = None,
 ) -> Training:
     """Train, and yield one :class:`Epoch` after each pass over ``examples``.
 
@@ -113,8 +114,9 @@ def train(
     ``watch(epoch, step)`` is called before each step, both counted from 0, to inspect the
     network; its time does not count for the epoch.
 
-    On a GPU, the step is a CUDA graph; :func:`minidl.gpu.train` can do without.  On several
-    processes, :func:`minidl.data_parallel.train` lets them share each batch.
+    ``make_step`` is called as :class:`minidl.training.step.TrainingStep`, by default that of the
+    network's device.  On a GPU, the step is a CUDA graph; :func:`minidl.gpu.train` can do
+    without.  On several processes, :func:`minidl.data_parallel.train` lets them share each batch.
 
     Raises
     ------
@@ -138,41 +140,9 @@ def train(
     Stopped
         if the checkpoint's ``stop`` is set, once the checkpoint is written.
     """
-    checks.one_process("train")
-    return train_with(
-        step_on,
-        network,
-        examples,
-        loss,
-        optimizer,
-        epochs=epochs,
-        batch_size=batch_size,
-        rng=rng,
-        augment=augment,
-        progress=progress,
-        checkpoint=checkpoint,
-        watch=watch,
-        drop_last=drop_last,
-    )
-
-
-def train_with(
-    make_step: Callable[..., TrainingStep],
-    network: Network,
-    examples: Examples,
-    loss: Loss,
-    optimizer: Optimizer,
-    *,
-    epochs: int,
-    batch_size: int = 64,
-    rng: np.random.Generator | int = 0,
-    augment: Callable[[Array], Array] | None = None,
-    progress: bool | str = True,
-    checkpoint: Checkpoint | None = None,
-    watch: Callable[[int, int], None] | None = None,
-    drop_last: bool = False,
-) -> Training:
-    """:func:`train` with the steps of ``make_step``, which is called as a :class:`TrainingStep`."""
+    if make_step is None:
+        checks.one_process("train")
+        make_step = step_on
     epochs = checks.integer("train", "epochs", epochs)
     batch_size = checks.integer("train", "batch_size", batch_size)
     rng = checks.generator("train", rng)
@@ -232,9 +202,13 @@ def _train(
                         step()
                         if bar is not None:
                             bar.step()
-                        if checkpoint is not None and step.done < step.steps:
+                        # A complete epoch is saved together with what the caller made of it.
+                        is_within = step.done < step.steps
+                        if checkpoint is not None and is_within and checkpoint.is_due(step):
+                            step.synchronize()
                             seconds = time.perf_counter() - start
-                            _write_if_due(checkpoint, step, rng, number - 1, order, seconds)
+                            at = Position(number - 1, step.done, order, seconds)
+                            checkpoint.save(step, rng, at)
                     np.subtract(theta, update, out=update)
             except NonFiniteLoss as error:
                 raise NonFiniteLoss(f"epoch {number}, {error}") from None
@@ -247,20 +221,6 @@ def _train(
             at = Position(number)
             if checkpoint is not None:
                 checkpoint.save(step, rng, at)
-
-
-def _write_if_due(
-    checkpoint: Checkpoint,
-    step: TrainingStep,
-    rng: np.random.Generator,
-    epochs: int,
-    order: np.ndarray,
-    seconds: float,
-) -> None:
-    """Write within an epoch; a complete epoch is written together with what the loop made of it."""
-    if checkpoint.is_due(step):
-        step.synchronize()
-        checkpoint.save(step, rng, Position(epochs, step.done, order, seconds))
 
 
 def _watched(watch: Callable[[int, int], None], epoch: int, i: int, device: Device) -> float:
