@@ -154,8 +154,11 @@ class Examples:
             raise ValueError(f"Examples.split: expected n from 1 to {len(self) - 1}, got {n}")
         rng = checks.generator("Examples.split", rng)
         checks.boolean("Examples.split", "stratify", stratify)
-        if stratify:
-            self._expect_labels()
+        if stratify and not self._has_labels:
+            raise ValueError(
+                "Examples: expected integer labels (N,), "
+                f"got {self.targets.dtype} {self.targets.shape}"
+            )
         drawn = splitting.drawn(len(self), n, rng, to_numpy(self.targets) if stratify else None)
         return self.take(np.flatnonzero(~drawn)), self.take(np.flatnonzero(drawn))
 
@@ -211,27 +214,9 @@ class Examples:
                 x[:, channel] /= std
         return x
 
-    def check_labels(self, classes: int) -> None:
-        """Raise ``ValueError`` unless every target is an integer label in ``0 … classes - 1``."""
-        checks.integer("Examples.check_labels", "classes", classes)
-        self._expect_labels()
-        labels = to_numpy(self.targets)
-        if labels.min() < 0 or labels.max() >= classes:
-            raise ValueError(
-                f"Examples: expected labels from 0 to {classes - 1}, "
-                f"got {labels.min()} to {labels.max()}"
-            )
-
     @property
     def _has_labels(self) -> bool:
         return self.targets.dtype.kind in "iu" and self.targets.ndim == 1
-
-    def _expect_labels(self) -> None:
-        if not self._has_labels:
-            raise ValueError(
-                "Examples: expected integer labels (N,), "
-                f"got {self.targets.dtype} {self.targets.shape}"
-            )
 
 
 @kernel

@@ -23,11 +23,6 @@ MARKED = 30  # markers on a line at most
 SHAPES = dict(zip(MARKERS, "os^D*P2", strict=True))  # as matplotlib names them
 
 
-def colour_of(name: str) -> str:
-    """The colour of an activation function; black for one without its own colour."""
-    return ink(function_colour(name))
-
-
 def new_figure(title: str, panels: Sequence[str] = ("",)) -> tuple[Figure, list[Axes]]:
     """A figure with its panels side by side on a common scale, each with its own small title."""
     size = (6.4, 3.7) if len(panels) == 1 else (5.2, 3.7)

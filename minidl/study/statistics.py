@@ -89,16 +89,6 @@ class Trend:
     tau: float  # Kendall's rank correlation with the epoch, from −1 to 1
     p_value: float  # of no trend (Mann–Kendall)
 
-    @property
-    def rises(self) -> bool:
-        """A clear rise: τ > 0 with p < 0.05."""
-        return self.tau > 0 and self.p_value < 0.05
-
-    @property
-    def is_clear(self) -> bool:
-        """A clear rise or fall: p < 0.05."""
-        return self.p_value < 0.05
-
 
 def trend(series: ArrayLike) -> Trend | None:
     """The trend of a series over its epochs; ``None`` for fewer than three or a constant."""

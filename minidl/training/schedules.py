@@ -17,12 +17,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar, TypeVar
+from typing import ClassVar
 
 from minidl.backend import checks
-from minidl.optimizers import Optimizer
-
-OptimizerT = TypeVar("OptimizerT", bound=Optimizer)
 
 
 @dataclass(frozen=True)
