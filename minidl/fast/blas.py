@@ -29,7 +29,7 @@ class Matrices(NamedTuple):
     form: int  # AS_IS or TRANSPOSED
     row: int  # bytes from the matrix of one row of images to that of the next
     pixels: np.ndarray  # bytes from the first to that of each pixel
-    block: int = 0  # bytes from those of one block of rows to those of the next
+    block: int = 0  # bytes from those of one block to those of the next
 
 
 def of_rows(z: np.ndarray, rows: int, pixels: int = 1) -> Matrices:
@@ -60,6 +60,14 @@ def gemm_add_per_row(dtype, size, rows, A, B, C, overlap):
         _add(dtype, size, rows, blocks, A, B, C, beta=1)
 
 
+def gemm_add_by_channel(dtype, size, rows, A, B, C):
+    """The same, where the threads share the channels, the rows of A and C, instead."""
+    M = size[0] // pool.threads()
+    parts = Blocks(pool.threads(), 0, 0, rows)
+    A, C = (m._replace(block=M * dtype.itemsize * _next_row(m)) for m in (A, C))
+    _add(dtype, (M, *size[1:]), rows, parts, A, B, C, beta=1)
+
+
 def gemm_sum_rows(dtype, shape, size, rows, A, B):
     """Σ_r A B, an array of ``shape`` (kh, kw, M, N)."""
     (blocks,) = _blocks(rows)
@@ -69,8 +77,13 @@ def gemm_sum_rows(dtype, shape, size, rows, A, B):
     return sums.sum(axis=0)
 
 
+def _next_row(m):
+    """Entries from one row of a matrix to the next."""
+    return m.columns if m.form == AS_IS else 1
+
+
 class Blocks(NamedTuple):
-    """Some of the rows of images, in blocks that the threads share."""
+    """Some of the rows of images, in blocks that the threads share; or blocks of channels."""
 
     blocks: int  # how many
     first: int  # row of the first
@@ -104,7 +117,7 @@ def _add_products(gemm, size, rows, blocks, A, B, C, beta, one):
     for block in chunks(blocks.blocks):
         first = blocks.first + block * blocks.step
         for row in range(first, min(first + blocks.rows, rows)):
-            a = A.first + row * A.row
+            a = A.first + row * A.row + block * A.block
             b = B.first + row * B.row
             c = C.first + row * C.row + block * C.block
             for ij in range(len(C.pixels)):

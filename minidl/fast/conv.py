@@ -18,6 +18,7 @@ from minidl.fast.blas import (
     AS_IS,
     TRANSPOSED,
     Matrices,
+    gemm_add_by_channel,
     gemm_add_per_row,
     gemm_per_row,
     gemm_sum_rows,
@@ -120,7 +121,11 @@ class ShiftedViews:
         (O, C), P = (len(dz), self.shape[1]), self._P
         dz = np.ascontiguousarray(dz)
         dz_r, XT, shape = self._at(dz), self._under(self.padded, TRANSPOSED), self.windows.size
-        dW = gemm_sum_rows(dz.dtype, (*shape, O, C), (O, C, P), self.down, dz_r, XT)
+        if self._has_few_rows(O):
+            dW = np.zeros((*shape, O, C), dz.dtype)
+            gemm_add_by_channel(dz.dtype, (O, C, P), self.down, dz_r, XT, of_pixels(dW))
+        else:
+            dW = gemm_sum_rows(dz.dtype, (*shape, O, C), (O, C, P), self.down, dz_r, XT)
         return dW.transpose(2, 3, 0, 1)
 
     def fold(self, W: np.ndarray, dz: np.ndarray) -> np.ndarray:
@@ -129,7 +134,11 @@ class ShiftedViews:
         W, dz = _by_pixel(W), np.ascontiguousarray(dz)
         dpadded = self._zeros(dz.dtype)
         WT, dX, overlap = of_pixels(W, TRANSPOSED), self._under(dpadded), self.windows.size[0] - 1
-        gemm_add_per_row(dz.dtype, (C, P, O), self.down, WT, self._at(dz), dX, overlap)
+        products = dz.dtype, (C, P, O), self.down, WT, self._at(dz), dX
+        if self._has_few_rows(C):
+            gemm_add_by_channel(*products)
+        else:
+            gemm_add_per_row(*products, overlap)
         if self._is_padded:
             return batch_first(dpadded[:, :, 0])
         N, _, height, width = self.shape
@@ -137,6 +146,11 @@ class ShiftedViews:
         for unpadded, columns in self._columns(dpadded, dx):
             columns[...] = unpadded
         return batch_first(dx)
+
+    def _has_few_rows(self, channels: int) -> bool:
+        """Whether not every thread would get a block of rows; then they share the channels."""
+        each = max(1, 2 * (self.windows.size[0] - 1))  # rows that overlap, in two turns
+        return self.down < pool.threads() * each and channels % pool.threads() == 0
 
     def _zeros(self, dtype: np.dtype) -> np.ndarray:
         (N, C, height, width), (p, q) = self.shape, self.windows.padding

@@ -61,11 +61,11 @@ def shared(channels):
 
 
 def convolutions(dtype):
-    """Every form: few channels and many, with padding, strides and a single row."""
-    for channels in (3, 20):
+    """Every form: few channels and many, that threads can share or not; few rows and many."""
+    for channels, outputs in ((3, 5), (20, 6), (21, 5)):
         for options in ((3, 1, 1), (3, 2, 1), (1, 1, 0), ((3, 2), (1, 3), (0, 2)), ((7, 3), 1, 0)):
             for layout in LAYOUTS:
-                layer = Conv2D(channels, 5, *options).build(3, dtype)
+                layer = Conv2D(channels, outputs, *options).build(3, dtype)
                 y = layer(layout(random((4, channels, 7, 8), dtype)))
                 yield from (y, layer.backward(layout(random(y.shape, dtype))), layer.dW.copy())
 
