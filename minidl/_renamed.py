@@ -32,9 +32,13 @@ def take_old_names(cls: type, renamed: Mapping[str, str]) -> None:
         if old in vars(cls):
             warn_renamed(f"{cls.__name__}.{old}", new, stacklevel=4)
             setattr(cls, new, vars(cls)[old])
+
+
+def take_expect_shape(cls: Any) -> None:
+    """Let a layer that checks its input's shape in a method of its own do so in the new one."""
     if "expect_shape" in vars(cls) and "output_shape" not in vars(cls):
         warn_renamed(f"{cls.__name__}.expect_shape", "part of output_shape", stacklevel=4)
-        cls.output_shape = _by_expect_shape  # type: ignore[attr-defined]
+        cls.output_shape = _by_expect_shape
 
 
 def _by_expect_shape(layer: Any, input_shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from minidl._renamed import OF_LAYERS, take_old_names
+from minidl._renamed import OF_LAYERS, take_expect_shape, take_old_names
 from minidl.backend import Array, Device, Random, checks, get_device
 from minidl.layers._attributes import FOREIGN, write_into
 from minidl.layers._names import expect_free, name_layers
@@ -64,6 +64,7 @@ class Layer(Random):
 
     def __init_subclass__(cls) -> None:
         take_old_names(cls, OF_LAYERS)
+        take_expect_shape(cls)
 
     def __setattr__(self, name: str, value: Any) -> None:
         """An assignment takes effect, or is refused.
