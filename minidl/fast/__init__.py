@@ -7,7 +7,6 @@ marked functions run as they are written.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 from minidl._rule_text import parsed
@@ -65,17 +64,9 @@ def _rule(text: Function, is_long: bool) -> Function | None:
         return None
 
     def share(*arguments: Any) -> None:
-        compiled_rule(text, parallel=pool.threads() > 1)(*arguments)
+        compiled(text, pool.threads() > 1)(*arguments)
 
-    return share if is_long else compiled_rule(text, parallel=False)
-
-
-@cache
-def compiled_rule(text: Function, parallel: bool) -> Callable[..., None]:
-    """A rule in machine code, for one thread or for all of the pool."""
-    # range or prange itself, among the globals: behind a function of its own, i might be negative
-    # to the compiler, which then does not vectorise.
-    return compiled(text, parallel, chunks=numba().prange if parallel else range)
+    return share if is_long else compiled(text)
 
 
 register("numpy", find, engine, full_speed)

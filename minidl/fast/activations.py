@@ -1,7 +1,7 @@
 """Activation functions in one compiled pass, where a measurement showed that it pays."""
 
 # mypy: disable-error-code="no-untyped-def, name-defined"
-# ruff: noqa: F821  # exp is named by formulas, formula by _compiled
+# ruff: noqa: F821  # exp is named by formulas, formula by call and backward
 
 from __future__ import annotations
 
@@ -65,7 +65,8 @@ def call(f: Activation, z: Array) -> Array:
     if not _fits(f, z):
         return Activation.__call__.__wrapped__(f, z)  # type: ignore[attr-defined]
     y = np.empty_like(z)
-    _compiled(_apply, formulas(f, z.dtype)[0], pool.threads() > 1)(as_row(y), as_row(z))
+    run = compiled(_apply, pool.threads() > 1, formula=formulas(f, z.dtype)[0])
+    run(as_row(y), as_row(z))
     return y
 
 
@@ -74,7 +75,8 @@ def backward(f: Activation, dy: Array, z: Array, y: Array) -> Array:
     if not _fits(f, dy, z, y):
         return Activation.backward.__wrapped__(f, dy, z, y)  # type: ignore[attr-defined]
     dz = np.empty_like(dy)
-    _compiled(_chain, formulas(f, dy.dtype)[1], pool.threads() > 1)(*map(as_row, (dz, dy, z, y)))
+    run = compiled(_chain, pool.threads() > 1, formula=formulas(f, dy.dtype)[1])
+    run(*map(as_row, (dz, dy, z, y)))
     return dz
 
 
@@ -87,14 +89,9 @@ def _fits(f: Activation, *arrays: Array) -> bool:
     )
 
 
-@cache
-def _compiled(text: Any, formula: Any, parallel: bool) -> Callable[..., None]:
-    return compiled(text, parallel, chunks=numba().prange if parallel else range, formula=formula)
-
-
 def _apply(y, z):
     for i in chunks(y.size):
-        y[i] = formula(z[i])  # named by _compiled
+        y[i] = formula(z[i])
 
 
 def _chain(dz, dy, z, y):

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from minidl.fast import pool
-from minidl.fast.compiler import compiled, numba
+from minidl.fast.compiler import compiled
 from minidl.kernel import chunks
 
 ROW_MAJOR, AS_IS, TRANSPOSED = 101, 111, 112  # CBLAS's own numbers
@@ -108,7 +108,8 @@ def _blocks(rows: int, overlap: int = 0) -> list[Blocks]:
 
 def _add(dtype, size, rows, blocks, A, B, C, beta):
     """C ← A B + C for each row in ``blocks`` and each pixel; at the first pixel C ← A B + β C."""
-    run, number = _compiled(pool.threads() > 1), dtype.type
+    run = compiled(_add_products, pool.threads() > 1, call_gemm=_call_gemm())
+    number = dtype.type
     run(pool.gemm_address(dtype.char), size, rows, blocks, A, B, C, number(beta), number(1))
 
 
@@ -128,8 +129,7 @@ def _add_products(gemm, size, rows, blocks, A, B, C, beta, one):
 
 
 @cache
-def _compiled(parallel: bool) -> Callable[..., None]:
+def _call_gemm() -> Callable[..., None]:
     from minidl.fast.native import call_gemm
 
-    loop = numba().prange if parallel else range
-    return compiled(_add_products, parallel, chunks=loop, call_gemm=call_gemm)
+    return call_gemm

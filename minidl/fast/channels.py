@@ -11,7 +11,7 @@ from typing import Any
 
 from minidl.backend import Array
 from minidl.fast import pool
-from minidl.fast.compiler import compiled, numba
+from minidl.fast.compiler import compiled
 
 
 def are_rows(*arrays: Array | None) -> bool:
@@ -29,14 +29,13 @@ def over_channels(text: Callable[..., None]) -> Callable[..., None]:
     def run(x: Array, *arguments: Any) -> None:
         number = x.dtype.type
         given = [number(a) if isinstance(a, int | float) else a for a in arguments]
-        _compiled(text, pool.shares(x.size))(x, *given)
+        compiled(text, pool.shares(x.size), **_sums())(x, *given)
 
     return run
 
 
 @cache
-def _compiled(text: Callable[..., None], parallel: bool) -> Callable[..., None]:
+def _sums() -> dict[str, Any]:
     from minidl.fast.native import dot, total
 
-    loop = numba().prange if parallel else range
-    return compiled(text, parallel, channels=loop, total=total, dot=dot)
+    return {"total": total, "dot": dot}

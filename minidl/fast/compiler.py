@@ -27,16 +27,22 @@ def numba() -> Any:
     return None if numba.config.DISABLE_JIT else numba  # type: ignore[attr-defined]
 
 
+@cache
 def compiled(
     function: Callable[..., Any], parallel: bool = False, **names: Any
 ) -> Callable[..., Any]:
     """``function``, compiled at its first call or read from disk, with ``names`` among its globals.
 
     What is exchanged that way is known to the compiler itself; Python's functions among it are
-    compiled, too.  ``parallel`` is for loops over ``numba.prange``.
+    compiled, too.  Its loop is over ``chunks(…)`` or ``channels(…)``, which the threads share if it
+    is ``parallel``.
     """
     njit = numba().njit
+    # Itself, among the globals: behind a function of its own, i might be negative to the compiler,
+    # which then does not vectorise.
+    loop = numba().prange if parallel else range
     known = {name: njit(v) if isinstance(v, FunctionType) else v for name, v in names.items()}
+    known |= {"chunks": loop, "channels": loop}
     made = FunctionType(function.__code__, {**function.__globals__, **known}, function.__name__)
     made.__module__ = function.__module__
     # Under this name it is kept on disk: other functions in it are other code.

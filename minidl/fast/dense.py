@@ -1,13 +1,9 @@
 """Dense for long arrays: bias and activation in one pass, the chain rule and db in another."""
 
 # mypy: disable-error-code="no-untyped-def, name-defined, attr-defined, operator"
-# ruff: noqa: F821  # formula is named by _compiled
+# ruff: noqa: F821  # formula is named by forward and backward
 
 from __future__ import annotations
-
-from collections.abc import Callable
-from functools import cache
-from typing import Any
 
 import numpy as np
 
@@ -16,7 +12,7 @@ from minidl.backend import Array
 from minidl.backend.arrays import in_sentences, rows
 from minidl.fast import mkl, pool
 from minidl.fast.activations import formulas
-from minidl.fast.compiler import compiled, numba
+from minidl.fast.compiler import compiled
 from minidl.kernel import chunks
 from minidl.layers import Dense
 
@@ -30,9 +26,9 @@ def forward(dense: Dense, x: Array, training: bool = False) -> Array:
     z = _product(rows(x), dense.W)
     y = z if is_linear else np.empty_like(z)
     if is_linear:
-        _compiled(_add_bias, None, pool.shares(z.size))(z, dense.b)
+        compiled(_add_bias, pool.shares(z.size))(z, dense.b)
     else:
-        _compiled(_bias_and_f, f[0], pool.shares(z.size))(z, dense.b, y)
+        compiled(_bias_and_f, pool.shares(z.size), formula=f[0])(z, dense.b, y)
     dense.z, dense.y = in_sentences(z, x), in_sentences(y, x)
     return dense.y
 
@@ -49,7 +45,7 @@ def backward(dense: Dense, dy: Array, input_gradient: bool = True) -> Array | No
     else:
         dz, parallel = np.empty_like(dy), pool.shares(dy.size)
         sums = np.zeros((pool.threads() if parallel else 1, dense.n_out), dy.dtype)
-        run = _compiled(_chain_and_sum, f[1], parallel)
+        run = compiled(_chain_and_sum, parallel, formula=f[1])
         run(dy, rows(dense.z), rows(dense.y), dz, sums)
         sums.sum(axis=0, out=dense.db)
     dense.dz = in_sentences(dz, dense.x)
@@ -61,13 +57,6 @@ def _product(a: Array, b: Array, out: Array | None = None) -> Array:
     if pool.is_open() and mkl.library() is not None:
         return mkl.product(a, b, out)
     return np.dot(a, b, out=out)
-
-
-@cache
-def _compiled(text: Any, formula: Any, parallel: bool) -> Callable[..., None]:
-    loop = numba().prange if parallel else range
-    names = {} if formula is None else {"formula": formula}
-    return compiled(text, parallel, chunks=loop, **names)
 
 
 def _add_bias(z, b):

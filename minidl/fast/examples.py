@@ -4,15 +4,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import cache
-
 import numpy as np
 
 from minidl.backend import Array
 from minidl.data import examples
 from minidl.fast import pool
-from minidl.fast.compiler import compiled, numba
+from minidl.fast.compiler import compiled
 from minidl.kernel import chunks
 
 
@@ -22,13 +19,8 @@ def take_numbers(inputs: Array, rows: Array, divisor: float, dtype: np.dtype) ->
         return examples.take_numbers.__wrapped__(inputs, rows, divisor, dtype)  # type: ignore[attr-defined]
     x = np.empty((len(rows), *inputs.shape[1:]), dtype)
     flat = inputs.reshape(len(inputs), -1), x.reshape(len(rows), -1)
-    _compiled(pool.shares(x.size))(flat[0], rows, x.dtype.type(divisor), flat[1])
+    compiled(_take, pool.shares(x.size))(flat[0], rows, x.dtype.type(divisor), flat[1])
     return x
-
-
-@cache
-def _compiled(parallel: bool) -> Callable[..., None]:
-    return compiled(_take, parallel, chunks=numba().prange if parallel else range)
 
 
 def _take(inputs, rows, divisor, x):

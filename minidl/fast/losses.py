@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from minidl.fast import pool
-from minidl.fast.compiler import compiled, numba
+from minidl.fast.compiler import compiled
 from minidl.kernel import chunks
 
 
@@ -20,10 +20,10 @@ def softmax_cross_entropy(is_long: bool) -> Any:
     from minidl.fast.native import total
 
     names = {"exp": exp, "total": total}
-    alone = compiled(_one_pass, chunks=range, **names)
+    alone = compiled(_one_pass, **names)
     if not is_long:
         return alone
-    shared = compiled(_one_pass, True, chunks=numba().prange, **names)
+    shared = compiled(_one_pass, True, **names)
     return lambda z, t: (shared if pool.threads() > 1 else alone)(z, t)
 
 

@@ -376,7 +376,7 @@ def test_without_numba_or_with_its_own_switch_loops_run_in_numpy_without_a_messa
 @pytest.mark.slow
 def test_the_next_process_reads_compiled_loops_from_disk(tmp_path):
     code = RUN + (
-        "; stats = [fast.compiled_rule(f.__wrapped__, parallel=False).stats for f in (adam, sgd)];"
+        "; stats = [fast.compiled(f.__wrapped__).stats for f in (adam, sgd)];"
         "print([sum(s.cache_hits.values()) for s in stats])"
     )
     for hits in ("[0, 0]", "[1, 1]"):
